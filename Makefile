@@ -1,0 +1,60 @@
+# Everything runs in .venv; `make install` is the only set-up there is.
+PYTHON ?= python3
+# Where pip finds the CPU build of torch, besides the index it is configured with.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TOOLS := $(VENV)/.tools
+
+.PHONY: install demo test check serve protos format long-test bench-summaries clean
+
+install: $(TOOLS)
+	@$(BIN)/latimer-server models fetch
+
+$(TOOLS): requirements.lock pyproject.toml clients/python/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing pip and torch (CPU) ..."
+	$(PIP) install --upgrade "$$(grep '^pip==' requirements.lock)" "$$(grep '^setuptools==' requirements.lock)"
+	$(PIP) install --retries 1 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
+	@echo "installing the other packages ..."
+	$(PIP) install --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable clients/python --editable .
+	@touch $@
+
+demo: install
+	@$(BIN)/python clients/python/examples/demo.py
+
+serve: install
+	@$(BIN)/latimer-server serve
+
+test: install
+	$(BIN)/python -m pytest
+
+# Slow: the real model on a document of 1 MB, through a real channel.
+long-test: install
+	$(BIN)/python -m benchmarks.long_document
+
+# ROUGE of the extractive summaries beside the first and random sentences.
+bench-summaries: install
+	$(BIN)/python -m benchmarks.summaries
+
+check: $(TOOLS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python protos/generate.py --lint
+	$(BIN)/python protos/generate.py --check
+	$(BIN)/hadolint Dockerfile
+
+format: $(TOOLS)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+protos: $(TOOLS)
+	$(BIN)/python protos/generate.py
+
+clean:
+	rm -rf $(VENV) protos/.venv benchmarks/.cache build

@@ -1,0 +1,108 @@
+"""Generates the Python stubs of the contract, and checks the contract; the only caller of protoc.
+
+    python protos/generate.py            writes clients/python/src/latimer/v1
+    python protos/generate.py --check    fails if what is committed is not what would be generated
+    python protos/generate.py --lint     buf's lint and format rules
+
+The compiler lives in a virtual environment of its own: stubs refuse runtimes older than their
+generator, so an old grpcio-tools is pinned, which would not fit beside the product's protobuf.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+PROTOS = Path(__file__).resolve().parent
+OUTPUT = PROTOS.parent / "clients" / "python" / "src"
+PACKAGE = Path("latimer") / "v1"
+TOOLS = PROTOS / ".venv"
+# googleapis-common-protos carries google/rpc/status.proto; grpcio-tools carries google/protobuf.
+REQUIREMENTS = (
+    "grpcio-tools==1.71.2",
+    "grpcio==1.71.2",
+    "protobuf==5.29.6",
+    "mypy-protobuf==3.7.0",
+    "googleapis-common-protos==1.70.0",
+    "setuptools==80.9.0",
+)
+
+
+def install_tools() -> Path:
+    """The interpreter of the compiler's environment, made on the first call."""
+    python = TOOLS / "bin" / "python"
+    stamp = TOOLS / "requirements.txt"
+    wanted = "\n".join(REQUIREMENTS)
+    if not stamp.exists() or stamp.read_text() != wanted:
+        venv.create(TOOLS, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *REQUIREMENTS], check=True)
+        stamp.write_text(wanted)
+    return python
+
+
+def run_protoc(*arguments: str) -> None:
+    """protoc over all files of the contract."""
+    python = install_tools()
+    site = next(TOOLS.glob("lib/python*/site-packages"))
+    includes = [f"-I{PROTOS}", f"-I{site}", f"-I{site / 'grpc_tools' / '_proto'}"]
+    files = sorted(str(path) for path in (PROTOS / PACKAGE).glob("*.proto"))
+    plugins = [f"--plugin={path}" for path in sorted((TOOLS / "bin").glob("protoc-gen-mypy*"))]
+    subprocess.run([python, "-m", "grpc_tools.protoc", *includes, *plugins, *arguments, *files], check=True)
+
+
+def generate(output: Path) -> None:
+    """Writes messages, services and their type stubs below `output`."""
+    run_protoc(
+        f"--python_out={output}",
+        f"--grpc_python_out={output}",
+        f"--mypy_out=quiet:{output}",
+        f"--mypy_grpc_out=quiet:{output}",
+    )
+
+
+def check() -> int:
+    """0 if the committed stubs are what `generate` writes; says which differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        fresh, committed = Path(folder) / PACKAGE, OUTPUT / PACKAGE
+        names = {path.name for root in (fresh, committed) for path in root.glob("*_pb2*")}
+        _, differing, missing = filecmp.cmpfiles(fresh, committed, sorted(names), shallow=False)
+    for name in differing + missing:
+        print(f"{PACKAGE / name} is not what the contract generates: run python protos/generate.py", file=sys.stderr)
+    return 1 if differing or missing else 0
+
+
+def lint() -> int:
+    """buf's rules over the compiled contract: buf itself could not fetch google/rpc without a network."""
+    buf = Path(sys.executable).with_name("buf")
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "contract.binpb"
+        run_protoc(f"--descriptor_set_out={image}", "--include_imports", "--include_source_info")
+        paths = [argument for path in sorted((PROTOS / PACKAGE).glob("*.proto")) for argument in
+                 ("--path", str(path.relative_to(PROTOS)))]
+        linted = subprocess.run([buf, "lint", str(image), "--config", str(PROTOS / "buf.yaml"), *paths], cwd=PROTOS)
+    formatted = subprocess.run([buf, "format", "--path", "latimer", "--diff", "--exit-code"], cwd=PROTOS)
+    return linted.returncode or formatted.returncode
+
+
+def main() -> int:
+    """Parses the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare with what is committed")
+    parser.add_argument("--lint", action="store_true", help="check the contract with buf")
+    arguments = parser.parse_args()
+    if arguments.lint:
+        return lint()
+    if arguments.check:
+        return check()
+    generate(OUTPUT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Marian's lexical shortlist: which target tokens may answer which source tokens.
+
+Source: the binary shortlist of browsermt/marian-dev `src/data/shortlist.cpp`. Knows no network. The
+file is untrusted: its counts are compared with its size before anything is read.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from latimer_server.errors import ModelFileError
+
+_MAGIC = 0xF11A48D5013417F5
+_HEADER = struct.Struct("<6Q")
+
+
+class Shortlist:
+    """The candidates of a source sentence: the `first` most frequent ids and those of each of its tokens.
+
+    Raises `ModelFileError` naming `file` when the file does not fit a vocabulary of `vocabulary_size`.
+    """
+
+    def __init__(self, data: bytes, vocabulary_size: int, file: str) -> None:
+        if len(data) < _HEADER.size:
+            raise ModelFileError(file, "is cut off in its header")
+        magic, _checksum, first, _best, offset_count, id_count = _HEADER.unpack_from(data)
+        if magic != _MAGIC:
+            raise ModelFileError(file, "is no binary lexical shortlist")
+        if _HEADER.size + 8 * offset_count + 4 * id_count != len(data):
+            raise ModelFileError(
+                file, f"claims {offset_count} offsets and {id_count} ids, which its {len(data)} bytes do not hold"
+            )
+        if offset_count != vocabulary_size + 1:
+            raise ModelFileError(
+                file, f"is for a source vocabulary of {offset_count - 1} tokens, the model has {vocabulary_size}"
+            )
+        self._offsets: npt.NDArray[np.uint64] = np.frombuffer(data, "<u8", offset_count, _HEADER.size)
+        self._ids: npt.NDArray[np.uint32] = np.frombuffer(data, "<u4", id_count, _HEADER.size + 8 * offset_count)
+        if (self._offsets[1:] < self._offsets[:-1]).any() or int(self._offsets[-1]) > id_count:
+            raise ModelFileError(file, "has offsets that do not ascend")
+        if id_count and int(self._ids.max()) >= vocabulary_size or first > vocabulary_size:
+            raise ModelFileError(file, "names target ids past the vocabulary")
+        self._first = np.arange(first, dtype=np.uint32)
+
+    def candidates(self, source_ids: Sequence[int]) -> npt.NDArray[np.int64]:
+        """The target ids that may answer these source ids, ascending, each once."""
+        parts = [self._ids[int(self._offsets[i]) : int(self._offsets[i + 1])] for i in set(source_ids)]
+        return np.unique(np.concatenate([self._first, *parts])).astype(np.int64)

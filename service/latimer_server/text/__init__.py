@@ -1,0 +1,1 @@
+"""Keeping text whole: pure functions over strings, without models, sockets or settings."""

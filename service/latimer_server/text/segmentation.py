@@ -1,0 +1,205 @@
+"""Divides a text into segments and the exact separators between them, and puts it together again.
+
+Knows no model: what a model can read is told to it as token offsets. Invariant: the separators and the
+segments of a document, in turn, are the text.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import sentencex
+
+# Line breaks as str.splitlines knows them, CR LF as one.
+_LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
+_BLANK_LINES = re.compile("(?:(?:\r\n|[\n\r])[^\\S\n\r]*){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
+# At the edges of a segment these say nothing to a model and belong to the separator: white space, zero-width
+# and direction marks, the byte order mark. Inside a sentence they stay.
+_INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+_EDGES = re.compile(f"[\\s{_INVISIBLE}]*")
+# sentencex holds the interpreter's lock while it works: long lines are given to it in windows, so that
+# the event loop never waits long.
+_WINDOW = 8_192
+# Where a sentence may be divided, best first: after clause punctuation, after a comma, at a space.
+_CLAUSE_ENDS = (
+    re.compile("[.!?…;:。！？；：।؛][\"'”’»)\\]]*\\s+|[。！？；：]|\\s+[–—]\\s+"),
+    re.compile("[,،]\\s+|[，、]|\\s+[(\\[]"),
+    re.compile("\\s+"),
+)
+
+
+class Splitting(Enum):
+    """Where a text is divided; see SentenceSplitting in the contract."""
+
+    SENTENCES = "sentences"
+    NONE = "none"
+    SENTENCES_ACROSS_LINES = "sentences across lines"
+    LINES = "lines"
+
+
+@dataclass(frozen=True)
+class TextSpan:
+    """A range of a text in code points, half-open."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text and the spans of its segments, ascending; what lies between them is copied as it is."""
+
+    text: str
+    spans: tuple[TextSpan, ...]
+
+    @property
+    def segments(self) -> list[str]:
+        """The text of each segment."""
+        return [self.text[span.start : span.end] for span in self.spans]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A document with other segments: its text, and where each segment stands in it."""
+
+    text: str
+    spans: tuple[TextSpan, ...]
+
+
+def segment_text(text: str, splitting: Splitting, language: str) -> Document:
+    """Divides `text` by the rules of `language` (BCP-47; unknown ones follow English's)."""
+    spans: list[TextSpan] = []
+    for block in _blocks(text, splitting):
+        if splitting in (Splitting.SENTENCES, Splitting.SENTENCES_ACROSS_LINES):
+            for span in _sentences(text, block, language):
+                _append_trimmed(spans, text, span)
+        else:
+            _append_trimmed(spans, text, block)
+    return Document(text, tuple(spans))
+
+
+def rebuild_text(document: Document, segments: Sequence[str]) -> Rebuilt:
+    """Puts `segments` where the document's own are; everything between them stays as it is."""
+    parts: list[str] = []
+    spans: list[TextSpan] = []
+    position = length = 0
+    for span, segment in zip(document.spans, segments, strict=True):
+        separator = document.text[position : span.start]
+        parts += (separator, segment)
+        start = length + len(separator)
+        length = start + len(segment)
+        spans.append(TextSpan(start, length))
+        position = span.end
+    parts.append(document.text[position:])
+    return Rebuilt("".join(parts), tuple(spans))
+
+
+def join_lines(segment: str) -> str:
+    """A segment with each line break, and the white space around it, as one space."""
+    return re.sub(f"[^\\S\n\r]*(?:{_LINE_BREAK.pattern})\\s*", " ", segment)
+
+
+def needs_translation(segment: str) -> bool:
+    """Whether there is anything to translate: at least one letter of any script."""
+    return any(character.isalpha() for character in segment)
+
+
+def divide_segment(
+    segment: str, limit: int, token_starts: Callable[[str], Sequence[int]], max_characters: int = 2_000
+) -> list[TextSpan]:
+    """Divides a segment so that each part has at most `limit` tokens and `max_characters` code points.
+
+    `token_starts` gives the offset of each token of a text. Parts end after a clause where one ends in
+    their second half, else at a space, else anywhere; no code point is lost: white space between parts
+    is left between them, as a separator.
+    """
+    pending = [_trim(segment, TextSpan(0, len(segment)))]
+    parts: list[TextSpan] = []
+    while pending:
+        span = pending.pop()
+        if span.start >= span.end:
+            continue
+        most = _fitting_end(segment, span, limit, token_starts, max_characters)
+        if most >= span.end:
+            parts.append(span)
+            continue
+        cut = _best_cut(segment, span.start, most)
+        pending.append(_trim(segment, TextSpan(cut, span.end)))
+        pending.append(_trim(segment, TextSpan(span.start, cut)))
+    return parts
+
+
+def _blocks(text: str, splitting: Splitting) -> Iterator[TextSpan]:
+    if splitting is Splitting.NONE:
+        yield TextSpan(0, len(text))
+        return
+    breaks = _BLANK_LINES if splitting is Splitting.SENTENCES_ACROSS_LINES else _LINE_BREAK
+    position = 0
+    for match in breaks.finditer(text):
+        yield TextSpan(position, match.start())
+        position = match.end()
+    yield TextSpan(position, len(text))
+
+
+def _sentences(text: str, block: TextSpan, language: str) -> Iterator[TextSpan]:
+    """Sentences of a block, one window at a time; a window's last sentence starts the next window."""
+    start, width = block.start, _WINDOW
+    while start < block.end:
+        end = min(start + width, block.end)
+        found = sentencex.get_sentence_boundaries(language, text[start:end])
+        bounds = [TextSpan(start + item["start_index"], start + item["end_index"]) for item in found]
+        if end < block.end:
+            if len(bounds) < 2 and width < 8 * _WINDOW:
+                width *= 2
+                continue
+            # A sentence longer than the widest window is divided here; the model could not read it anyway.
+            bounds = bounds[:-1] or bounds
+        yield from bounds
+        if not bounds or bounds[-1].end <= start:
+            yield TextSpan(start, end)
+            start = end
+        else:
+            start = bounds[-1].end
+        width = _WINDOW
+
+
+def _append_trimmed(spans: list[TextSpan], text: str, span: TextSpan) -> None:
+    trimmed = _trim(text, span)
+    if trimmed.start < trimmed.end:
+        spans.append(trimmed)
+
+
+def _trim(text: str, span: TextSpan) -> TextSpan:
+    leading = _EDGES.match(text, span.start, span.end)
+    start = leading.end() if leading else span.start
+    end = span.end
+    while end > start and _EDGES.fullmatch(text, end - 1, end):
+        end -= 1
+    return TextSpan(start, end)
+
+
+def _fitting_end(
+    segment: str, span: TextSpan, limit: int, token_starts: Callable[[str], Sequence[int]], max_characters: int
+) -> int:
+    """Up to where the text from `span.start` fits; `span.end` when all of it does."""
+    end = min(span.end, span.start + max_characters)
+    starts = token_starts(segment[span.start : end])
+    if len(starts) > limit:
+        # Several tokens may stem from one code point: at least one code point always goes.
+        end = span.start + max(starts[limit], 1)
+    return end
+
+
+def _best_cut(segment: str, start: int, most: int) -> int:
+    """The best place to end a part that starts at `start` and may reach `most`."""
+    middle = start + (most - start) // 2
+    for pattern in _CLAUSE_ENDS:
+        ends = [match.end() for match in pattern.finditer(segment, start, most)]
+        index = bisect_right(ends, most)
+        if index and ends[index - 1] > middle:
+            return ends[index - 1]
+    return most
