@@ -17,7 +17,7 @@ $(TOOLS): requirements.lock pyproject.toml clients/python/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing pip and torch (CPU) ..."
 	$(PIP) install --upgrade "$$(grep '^pip==' requirements.lock)" "$$(grep '^setuptools==' requirements.lock)"
-	$(PIP) install --retries 1 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
+	$(PIP) install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
 	@echo "installing the other packages ..."
 	$(PIP) install --requirement requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable clients/python --editable .

@@ -77,9 +77,7 @@ class _Prose(HTMLParser):
             self._text.append(data)
 
     def _is_skipped(self) -> bool:
-        return any(
-            tag in _SKIPPED or _SKIPPED_CLASSES & set(classes.split()) for tag, classes in self._stack
-        )
+        return any(tag in _SKIPPED or _SKIPPED_CLASSES & set(classes.split()) for tag, classes in self._stack)
 
 
 def fetch_handbook() -> Path:

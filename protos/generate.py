@@ -46,7 +46,7 @@ def install_tools() -> Path:
 
 
 def run_protoc(*arguments: str) -> None:
-    """protoc over all files of the contract."""
+    """Protoc over all files of the contract."""
     python = install_tools()
     site = next(TOOLS.glob("lib/python*/site-packages"))
     includes = [f"-I{PROTOS}", f"-I{site}", f"-I{site / 'grpc_tools' / '_proto'}"]
@@ -78,13 +78,16 @@ def check() -> int:
 
 
 def lint() -> int:
-    """buf's rules over the compiled contract: buf itself could not fetch google/rpc without a network."""
+    """Buf's rules over the compiled contract: buf itself could not fetch google/rpc without a network."""
     buf = Path(sys.executable).with_name("buf")
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "contract.binpb"
         run_protoc(f"--descriptor_set_out={image}", "--include_imports", "--include_source_info")
-        paths = [argument for path in sorted((PROTOS / PACKAGE).glob("*.proto")) for argument in
-                 ("--path", str(path.relative_to(PROTOS)))]
+        paths = [
+            argument
+            for path in sorted((PROTOS / PACKAGE).glob("*.proto"))
+            for argument in ("--path", str(path.relative_to(PROTOS)))
+        ]
         linted = subprocess.run([buf, "lint", str(image), "--config", str(PROTOS / "buf.yaml"), *paths], cwd=PROTOS)
     formatted = subprocess.run([buf, "format", "--path", "latimer", "--diff", "--exit-code"], cwd=PROTOS)
     return linted.returncode or formatted.returncode

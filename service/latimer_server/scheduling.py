@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -125,7 +126,7 @@ class BatchQueue:
         *,
         priority: Priority = Priority.INTERACTIVE,
         deadline: float | None = None,
-    ) -> Awaitable[Outcome]:
+    ) -> asyncio.Future[Outcome]:
         """Queues a piece. `deadline` is a reading of the clock. Cancel the future to withdraw the piece.
 
         Its future raises `DeadlineExceeded` when the piece was not begun in time, `Unavailable` when the
@@ -139,7 +140,7 @@ class BatchQueue:
         return future
 
     async def close(self) -> None:
-        """Stops after the batch in work; pieces that wait fail with `Unavailable`."""
+        """Takes no more pieces; those that wait, and those of the batch in work, fail with `Unavailable`."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         for entry in self._waiting:
@@ -152,19 +153,21 @@ class BatchQueue:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                batch: list[_Entry] = []
-                await self._run_entries(batch, lambda batch=batch: batch.extend(self._take()))
+                await self._run_batch(self._take)
                 # Lets the futures' owners queue their next pieces before the next batch is filled.
                 await asyncio.sleep(0)
 
-    async def _run_entries(self, batch: list[_Entry], fill: Callable[[], None]) -> None:
-        """Runs one batch; a batch that fails is run again piece by piece, so that one piece fails alone."""
+    async def _run_batch(self, choose: Callable[[], list[_Entry]]) -> None:
+        """Runs the entries that `choose` gives once a permit is free.
+
+        A batch that fails is run again piece by piece, so that one poison piece fails alone.
+        """
+        batch: list[_Entry] = []
         started = 0.0
 
         def prepare() -> Callable[[], list[Hypothesis]] | None:
-            nonlocal started
-            fill()
-            started = self._clock()
+            nonlocal batch, started
+            batch, started = choose(), self._clock()
             if not batch:
                 return None
             ids = [entry.ids for entry in batch]
@@ -176,15 +179,14 @@ class BatchQueue:
                 raise RuntimeError(f"the backend gave {len(hypotheses)} hypotheses for {len(batch)} pieces")
         except asyncio.CancelledError:
             for entry in batch:
-                entry.future.cancel()
+                _settle(entry, Unavailable("the model is being unloaded"))
             raise
         except Exception as error:  # noqa: BLE001 (any failure of a backend belongs to its pieces)
             if len(batch) == 1:
                 _settle(batch[0], error)
                 return
             for entry in batch:
-                alone: list[_Entry] = []
-                await self._run_entries(alone, lambda alone=alone, entry=entry: alone.append(entry))
+                await self._run_batch(lambda entry=entry: [] if entry.future.done() else [entry])  # type: ignore[misc]
             return
         ended = self._clock()
         for entry, hypothesis in zip(batch, hypotheses or [], strict=True):
@@ -231,3 +233,43 @@ def _settle(entry: _Entry, result: Outcome | BaseException) -> None:
         entry.future.set_exception(result)
     else:
         entry.future.set_result(result)
+
+
+class PieceWindow:
+    """Bounds the pieces that one request has in the queues, so that a document of any size is fed through.
+
+    First come, first served. A demand larger than the window waits until it is empty.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def hold(self, count: int) -> AsyncIterator[None]:
+        """Holds room for `count` pieces."""
+        count = min(count, self._size)
+        if self._waiters or self._used + count > self._size:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append((count, waiter))
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._release(count)
+                raise
+        else:
+            self._used += count
+        try:
+            yield
+        finally:
+            self._release(count)
+
+    def _release(self, count: int) -> None:
+        self._used -= count
+        while self._waiters and (self._waiters[0][1].done() or self._used + self._waiters[0][0] <= self._size):
+            wanted, waiter = self._waiters.popleft()
+            if not waiter.done():
+                self._used += wanted
+                waiter.set_result(None)

@@ -65,6 +65,11 @@ class TranslationBackend(Protocol):
         """Bytes of weights held."""
         ...
 
+    @property
+    def compute_type(self) -> str:
+        """The type that it computes in, such as `float32`."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """Token ids of each text. Never cuts; the caller compares with `limits`."""
         ...
@@ -77,9 +82,7 @@ class TranslationBackend(Protocol):
         """The text of each hypothesis."""
         ...
 
-    def run(
-        self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled
-    ) -> list[Hypothesis]:
+    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         """One hypothesis per row, in order. Asks `cancelled` between steps and stops early,
         with `Cancelled` rows truncated, once it says yes."""
         ...
@@ -100,6 +103,11 @@ class RankerBackend(Protocol):
     @property
     def memory_bytes(self) -> int:
         """Bytes of weights held."""
+        ...
+
+    @property
+    def compute_type(self) -> str:
+        """The type that it computes in, such as `float32`."""
         ...
 
     def rank(self, sentences: Sequence[str], cancelled: Cancelled) -> Ranking:

@@ -97,9 +97,7 @@ class MarianFile:
             raise ModelFileError(self._file, f"has no item {name}")
         if item.type != expected_type:
             found = _TYPE_NAMES.get(item.type, hex(item.type))
-            raise ModelFileError(
-                self._file, f"{name} is of type {found}; supported is {_TYPE_NAMES[expected_type]}"
-            )
+            raise ModelFileError(self._file, f"{name} is of type {found}; supported is {_TYPE_NAMES[expected_type]}")
         return item
 
     def _read_config(self) -> dict[str, Any]:

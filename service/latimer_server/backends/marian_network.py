@@ -201,7 +201,7 @@ class MarianNetwork:
         if previous is not None:
             x = self.embeddings[previous].mul_(self._scale).add_(x)
         for index, layer in enumerate(self._decoder):
-            candidate, forget = layer.cell(x).split(dimension, dim=1)
+            candidate, forget = layer.cell(x).chunk(2, dim=1)
             # f * c + (1 - f) * Wx, as one interpolation.
             cell = torch.lerp(candidate, state.cells[index], torch.sigmoid(forget))
             state.cells[index] = cell

@@ -41,8 +41,12 @@ _MAX_BATCH_TOKENS = 1_536
 _COMPACT_SHARE = 0.2
 
 
-def load_backend(files: Mapping[str, Path]) -> MarianStudent:
-    """Reads `model`, `vocabulary` and `shortlist`. Raises `ModelFileError` naming the file at fault."""
+def load_backend(files: Mapping[str, Path], threads: int) -> MarianStudent:
+    """Reads `model`, `vocabulary` and, where there is one, `shortlist`; `threads` cores run one batch.
+
+    Raises `ModelFileError` naming the file at fault.
+    """
+    torch.set_num_threads(threads)
     model_path, vocabulary_path = files["model"], files["vocabulary"]
     network = MarianNetwork(MarianFile(_read(model_path), model_path.name), model_path.name)
     size = network.shape.vocabulary_size
@@ -56,7 +60,8 @@ def load_backend(files: Mapping[str, Path]) -> MarianStudent:
         raise ModelFileError(vocabulary_path.name, "is no SentencePiece model") from error
     if vocabulary.GetPieceSize() != size:
         raise ModelFileError(
-            vocabulary_path.name, f"has {vocabulary.GetPieceSize()} pieces, the model {size}: they do not belong together"
+            vocabulary_path.name,
+            f"has {vocabulary.GetPieceSize()} pieces, the model {size}: they do not belong together",
         )
     if vocabulary.eos_id() != _END or vocabulary.unk_id() != _UNKNOWN:
         raise ModelFileError(vocabulary_path.name, f"has </s> and <unk> elsewhere than at {_END} and {_UNKNOWN}")
@@ -73,6 +78,7 @@ def _read(path: Path) -> bytes:
 class MarianStudent:
     """A loaded student; a `TranslationBackend`."""
 
+    compute_type = "float32"
     limits = Limits(_MAX_INPUT_TOKENS, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS)
 
     def __init__(

@@ -42,7 +42,7 @@ class Shortlist:
         self._ids: npt.NDArray[np.uint32] = np.frombuffer(data, "<u4", id_count, _HEADER.size + 8 * offset_count)
         if (self._offsets[1:] < self._offsets[:-1]).any() or int(self._offsets[-1]) > id_count:
             raise ModelFileError(file, "has offsets that do not ascend")
-        if id_count and int(self._ids.max()) >= vocabulary_size or first > vocabulary_size:
+        if (id_count and int(self._ids.max()) >= vocabulary_size) or first > vocabulary_size:
             raise ModelFileError(file, "names target ids past the vocabulary")
         self._first = np.arange(first, dtype=np.uint32)
 

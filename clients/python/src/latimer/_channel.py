@@ -1,0 +1,98 @@
+"""How to reach a server: channel options, retries, credentials, and foreign errors made ours.
+
+Knows gRPC; nothing of translation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from latimer import errors
+from latimer.types import TLS
+
+Metadata = tuple[tuple[str, str], ...]
+
+# UNAVAILABLE is the one status that says that nothing was done.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.2s",
+                "maxBackoff": "3s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+# An answer with all its segments may be many times its request; the server bounds what it is asked.
+OPTIONS: Sequence[tuple[str, Any]] = (
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.max_receive_message_length", -1),
+)
+
+_ERRORS: dict[int, type[errors.LatimerError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT.value[0]: errors.InvalidArgumentError,
+    grpc.StatusCode.NOT_FOUND.value[0]: errors.NotServedError,
+    grpc.StatusCode.UNIMPLEMENTED.value[0]: errors.UnsupportedError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]: errors.OverloadedError,
+    grpc.StatusCode.UNAVAILABLE.value[0]: errors.ConnectionFailedError,
+    grpc.StatusCode.DEADLINE_EXCEEDED.value[0]: errors.DeadlineExceededError,
+    grpc.StatusCode.CANCELLED.value[0]: errors.CancelledError,
+    grpc.StatusCode.UNAUTHENTICATED.value[0]: errors.UnauthenticatedError,
+    grpc.StatusCode.PERMISSION_DENIED.value[0]: errors.PermissionDeniedError,
+}
+_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+def to_credentials(tls: TLS | None) -> grpc.ChannelCredentials | None:
+    """GRPC's credentials; None for a plaintext channel."""
+    if tls is None:
+        return None
+    return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
+
+
+def to_metadata(token: str | None) -> Metadata:
+    """What every call carries."""
+    return (("authorization", f"Bearer {token}"),) if token else ()
+
+
+def convert_call_error(error: Any) -> errors.LatimerError:
+    """Our exception for a call that failed, a `grpc.Call` or a `grpc.aio.AioRpcError`, which have no common
+    type with what is read here. The details come from the trailing metadata."""
+    code: grpc.StatusCode = error.code()
+    status = status_pb2.Status(code=code.value[0], message=error.details() or "")
+    packed = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+    if isinstance(packed, bytes):
+        status.ParseFromString(packed)
+    return convert_status(status, str(dict(error.initial_metadata() or ()).get("x-request-id", "")))
+
+
+def convert_status(status: status_pb2.Status, request_id: str = "") -> errors.LatimerError:
+    """Our exception for a status, of a call or of an item."""
+    reason = ""
+    violations: tuple[tuple[str, str], ...] = ()
+    retry_after: float | None = None
+    for detail in status.details:
+        info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            reason = info.reason
+        elif detail.Unpack(bad):
+            violations = tuple((violation.field, violation.description) for violation in bad.field_violations)
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToMilliseconds() / 1_000
+    return _ERRORS.get(status.code, errors.ServerError)(
+        status.message or _NAMES.get(status.code, "unknown error"),
+        code=_NAMES.get(status.code, str(status.code)),
+        reason=reason,
+        violations=violations,
+        retry_after=retry_after,
+        request_id=request_id,
+    )

@@ -1,0 +1,155 @@
+"""What happens around every call: its id, who may call, and how an exception becomes a status.
+
+Knows gRPC and the error table; nothing of what the calls do.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from latimer_server import __version__
+from latimer_server.errors import InvalidRequest, LatimerError, Unauthenticated, Unavailable, Violation
+from latimer_server.logs import request_id
+from latimer_server.statuses import is_expected, to_status
+
+_log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
+_RETRY_PUSHBACK_MS = "1000"
+# Callable by anybody: whoever watches the container has no credentials.
+_OPEN_SERVICES = ("/grpc.health.v1.Health/",)
+
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]]
+Handler = Any  # grpc.RpcMethodHandler, whose four behaviours the library leaves untyped
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class _Undecodable:
+    """Stands for a message whose bytes are no message of ours."""
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Gives each call its id, checks its credentials, maps its exceptions and logs how it ended."""
+
+    def __init__(self, tokens: Sequence[str] = ()) -> None:
+        self._tokens = tuple(token.encode() for token in tokens)
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Wraps the handler of one call."""
+        handler: Handler = await continuation(handler_call_details)
+        if handler is None or handler.request_streaming:
+            return self._wrap_stream(handler, handler_call_details) if handler else None
+        wrapped = handler._replace(request_deserializer=_tolerant(handler.request_deserializer))
+        if handler.response_streaming:
+            return wrapped._replace(unary_stream=self._around_stream(handler.unary_stream, handler_call_details))
+        return wrapped._replace(unary_unary=self._around_unary(handler.unary_unary, handler_call_details))
+
+    def _wrap_stream(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
+        if handler.response_streaming:
+            return handler._replace(stream_stream=self._around_stream(handler.stream_stream, details))
+        return handler._replace(stream_unary=self._around_unary(handler.stream_unary, details))
+
+    def _around_unary(self, behaviour: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
+        async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
+            ending = await self._begin(context, details)
+            try:
+                self._check(request, details)
+                response = await behaviour(request, context)
+            except Exception as error:  # noqa: BLE001 (this is where every failure becomes a status)
+                await ending.fail(error)
+            ending.log("OK")
+            return response
+
+        return call
+
+    def _around_stream(self, behaviour: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
+        async def call(request: Any, context: Context) -> None:  # noqa: ANN401
+            ending = await self._begin(context, details)
+            try:
+                self._check(request, details)
+                # The library takes both: a generator, and a coroutine that writes for itself (health's Watch).
+                answering = behaviour(request, context)
+                if isinstance(answering, AsyncIterator):
+                    async for response in answering:
+                        await context.write(response)
+                else:
+                    await answering
+            except Exception as error:  # noqa: BLE001 (this is where every failure becomes a status)
+                await ending.fail(error)
+            ending.log("OK")
+
+        return call
+
+    async def _begin(self, context: Context, details: grpc.HandlerCallDetails) -> _Ending:
+        given = dict(details.invocation_metadata or ()).get("x-request-id", "")
+        identifier = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id.set(identifier)
+        await context.send_initial_metadata((("x-request-id", identifier), ("x-latimer-version", __version__)))
+        return _Ending(context, str(details.method), identifier)
+
+    def _check(self, request: object, details: grpc.HandlerCallDetails) -> None:
+        method = str(details.method)
+        if self._tokens and not method.startswith(_OPEN_SERVICES):
+            given = dict(details.invocation_metadata or ()).get("authorization", "")
+            offered = str(given).removeprefix("Bearer ").encode()
+            # Every token is compared, in constant time, so that an answer's delay tells nothing.
+            if not any([hmac.compare_digest(offered, token) for token in self._tokens]):  # noqa: C419
+                raise Unauthenticated("the call needs metadata `authorization: Bearer TOKEN` with a token we know")
+        if isinstance(request, _Undecodable):
+            raise InvalidRequest(Violation("", "the bytes are no message of this method"))
+
+
+class _Ending:
+    """How one call ends: its status on the wire and its line in the log."""
+
+    def __init__(self, context: Context, method: str, identifier: str) -> None:
+        self._context = context
+        self._method = method
+        self._identifier = identifier
+        self._began = time.monotonic()
+
+    async def fail(self, error: Exception) -> NoReturn:
+        """Ends the call with the error's status."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        status = to_status(error, self._identifier)
+        code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
+        if not is_expected(error):
+            _log.error("call failed", exc_info=error, extra={"method": self._method})
+        self.log(code.name, error.reason if isinstance(error, LatimerError) else "INTERNAL")
+        trailing: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status.SerializeToString())]
+        if isinstance(error, Unavailable):
+            trailing.append(("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS))
+        await self._context.abort(code, status.message, tuple(trailing))
+
+    def log(self, code: str, reason: str = "") -> None:
+        """One line a call; health checks only when the log is verbose."""
+        level = logging.DEBUG if self._method.startswith(_OPEN_SERVICES) else logging.INFO
+        milliseconds = round(1_000 * (time.monotonic() - self._began), 1)
+        extra = {"method": self._method, "code": code, "milliseconds": milliseconds}
+        _log.log(level, "call", extra=extra | ({"reason": reason} if reason else {}))
+
+
+def _tolerant(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """A deserializer that gives `_Undecodable` where the library alone would end the call with UNKNOWN."""
+    if deserializer is None:
+        return None
+
+    def deserialize(data: bytes) -> Any:  # noqa: ANN401
+        try:
+            return deserializer(data)
+        except (DecodeError, ValueError):
+            return _Undecodable()
+
+    return deserialize

@@ -1,0 +1,75 @@
+"""Log lines: console or JSON, each with the request's id, never with a user's text.
+
+Exceptions are logged by their type and where they were raised; their messages may quote what was being
+worked on, so they are left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from contextvars import ContextVar
+from types import TracebackType
+
+from pythonjsonlogger.json import JsonFormatter
+
+from latimer_server.settings import LogFormat
+
+# Set by the interceptor for the life of a call; tasks inherit it.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id"}
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+def configure_logging(style: LogFormat, level: str) -> None:
+    """Sends the log to standard error in this style. Called once, by the command line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if style is LogFormat.JSON else _Console())
+    handler.addFilter(_add_request_id)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def describe_exception(error: BaseException) -> str:
+    """The type of an exception and of its causes, and where each was raised; no message, no values."""
+    parts = []
+    current: BaseException | None = error
+    while current is not None:
+        frames = traceback.extract_tb(current.__traceback__)
+        where = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        parts.append(f"{type(current).__name__} at {where or 'unknown'}")
+        current = current.__cause__ or current.__context__
+    return " caused by ".join(parts)
+
+
+def _add_request_id(record: logging.LogRecord) -> bool:
+    record.request_id = request_id.get()
+    return True
+
+
+class _WithoutMessages(logging.Formatter):
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 (logging's name)
+        """The exception without its message."""
+        return describe_exception(ei[1]) if ei[1] else ""
+
+
+class _Console(_WithoutMessages):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """The line, with what was given as `extra` as key=value."""
+        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if rid := getattr(record, "request_id", ""):
+            extra["request_id"] = rid
+        return " ".join([super().formatMessage(record), *(f"{key}={value}" for key, value in extra.items())])
+
+
+class _Json(_WithoutMessages, JsonFormatter):
+    def __init__(self) -> None:
+        JsonFormatter.__init__(
+            self,
+            "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )

@@ -1,0 +1,1 @@
+"""Which models there are (catalog), their files (store), and those that are loaded (pool)."""

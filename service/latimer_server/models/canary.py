@@ -1,0 +1,50 @@
+"""Tries a model that was just loaded: a sentence or two of its own catalogue entry must come out well.
+
+A model that loads without an error may still be the wrong one. Knows backends only by their Protocol.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from latimer_server.backends.base import Backend, DecodingOptions, RankerBackend, TranslationBackend
+from latimer_server.errors import ModelError
+from latimer_server.languages import LanguageDetector
+from latimer_server.models.catalog import CatalogEntry, Task
+from latimer_server.text.segmentation import Splitting, segment_text
+
+# An output beyond these shares of its source's length is no translation.
+_SANE_LENGTHS = (0.3, 3.0)
+
+
+def try_model(entry: CatalogEntry, backend: Backend, detector: LanguageDetector) -> None:
+    """Runs the entry's canary; without one there is nothing to try. Raises `ModelError` saying what is wrong."""
+    if not entry.canary:
+        return
+    language = entry.source_languages[0] if entry.source_languages else "en"
+    sentences = segment_text(entry.canary, Splitting.SENTENCES, language).segments
+    if entry.task is Task.SUMMARIZATION:
+        ranking = cast(RankerBackend, backend).rank(sentences, _never)
+        if sorted(ranking.order) != list(range(len(sentences))):
+            raise ModelError("its canary was not ranked")
+        return
+    _try_translation(entry, cast(TranslationBackend, backend), sentences, detector)
+
+
+def _try_translation(
+    entry: CatalogEntry, backend: TranslationBackend, sentences: list[str], detector: LanguageDetector
+) -> None:
+    rows = [encoding.ids for encoding in backend.encode(sentences)]
+    hypotheses = backend.run(rows, DecodingOptions(), _never)
+    outputs = backend.decode([hypothesis.ids for hypothesis in hypotheses])
+    low, high = _SANE_LENGTHS
+    for sentence, output in zip(sentences, outputs, strict=True):
+        if not low * len(sentence) <= len(output) <= high * len(sentence):
+            raise ModelError(f"its canary of {len(sentence)} characters came out with {len(output)}")
+    best = detector.detect(" ".join(outputs), entry.source_languages + entry.target_languages).best
+    if best.code not in entry.target_languages:
+        raise ModelError(f"its canary came out in {best.code}, not in {' or '.join(entry.target_languages)}")
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,186 @@
+"""Takes segments through one model: encodes them, divides what is too long, queues the pieces, decodes.
+
+Knows a loaded model and its queue; nothing of documents, routes or languages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from latimer_server.backends.base import DecodingOptions, TokenIds, TranslationBackend
+from latimer_server.errors import LatimerError
+from latimer_server.models.pool import Translating
+from latimer_server.scheduling import Outcome, Priority
+from latimer_server.text.checks import Flag
+from latimer_server.text.segmentation import (
+    Document,
+    Splitting,
+    TextSpan,
+    divide_segment,
+    needs_translation,
+    rebuild_text,
+    segment_text,
+)
+
+T = TypeVar("T")
+
+# Texts up to this many code points are worked on in place: a thread would cost more than it saves.
+_INLINE_CHARACTERS = 2_000
+
+
+class OverlongSegment(LatimerError):
+    """A segment is longer than the model reads, and the caller asked for an error then."""
+
+    reason = "SEGMENT_OVERLONG"
+
+
+@dataclass(frozen=True)
+class PieceOptions:
+    """What holds for all pieces of a request."""
+
+    decoding: DecodingOptions
+    reject_overlong: bool
+    priority: Priority
+    deadline: float | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """A segment's output, the log-probabilities of its tokens over all models so far, and its flags."""
+
+    text: str
+    log_probs: tuple[float, ...] = ()
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def avg_log_prob(self) -> float:
+        """The mean; 0 where no model ran."""
+        return sum(self.log_probs) / len(self.log_probs) if self.log_probs else 0.0
+
+    def followed_by(self, later: Output) -> Output:
+        """The output of the next model on this one's text, with what this one said."""
+        return Output(later.text, self.log_probs + later.log_probs, self.flags + later.flags)
+
+
+@dataclass
+class Usage:
+    """What a request cost; seconds for the times. `waited` is the sum over `pieces`."""
+
+    characters: int = 0
+    segments: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    pieces: int = 0
+    waited: float = 0.0
+    started: float = field(default=float("inf"))
+    ended: float = 0.0
+
+    def count(self, outcome: Outcome, input_tokens: int) -> None:
+        """Adds one piece."""
+        self.pieces += 1
+        self.input_tokens += input_tokens
+        self.output_tokens += len(outcome.hypothesis.ids)
+        self.waited += outcome.started - outcome.queued
+        self.started = min(self.started, outcome.started)
+        self.ended = max(self.ended, outcome.ended)
+
+    def add(self, other: Usage) -> None:
+        """Adds what another request cost for this one; characters and segments were counted here already."""
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.pieces += other.pieces
+        self.waited += other.waited
+        self.started = min(self.started, other.started)
+        self.ended = max(self.ended, other.ended)
+
+    @property
+    def queue_seconds(self) -> float:
+        """How long a piece waited, on average."""
+        return self.waited / self.pieces if self.pieces else 0.0
+
+    @property
+    def compute_seconds(self) -> float:
+        """From the first batch to the end of the last."""
+        return max(0.0, self.ended - self.started) if self.pieces else 0.0
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A segment as the model will read it: its pieces' places in it, and their token ids."""
+
+    document: Document
+    pieces: tuple[TokenIds, ...]
+    flags: tuple[Flag, ...]
+
+
+async def run_model(model: Translating, texts: Sequence[str], options: PieceOptions, usage: Usage) -> list[Output]:
+    """One output for each text, in order. Raises `OverlongSegment` where `options` say so, and what the
+    queue raises; then no piece of these texts stays queued."""
+    size = sum(map(len, texts))
+    plans = await off_loop(size, lambda: _plan_all(model.backend, texts, reject_overlong=options.reject_overlong))
+    futures = [
+        model.queue.submit(ids, options.decoding, priority=options.priority, deadline=options.deadline)
+        for plan in plans
+        for ids in plan.pieces
+    ]
+    try:
+        outcomes = await asyncio.gather(*futures)
+    finally:
+        for future in futures:
+            future.cancel()
+    decoded = await off_loop(size, lambda: model.backend.decode([outcome.hypothesis.ids for outcome in outcomes]))
+    outputs = []
+    position = 0
+    for plan in plans:
+        piece_range = slice(position, position + len(plan.pieces))
+        position = piece_range.stop
+        for ids, outcome in zip(plan.pieces, outcomes[piece_range], strict=True):
+            usage.count(outcome, len(ids))
+        outputs.append(_join(plan, outcomes[piece_range], decoded[piece_range]))
+    return outputs
+
+
+async def off_loop(size: int, work: Callable[[], T]) -> T:
+    """Runs `work` over `size` code points: at once when it is little, else in a thread."""
+    return work() if size <= _INLINE_CHARACTERS else await asyncio.to_thread(work)
+
+
+def _plan_all(backend: TranslationBackend, texts: Sequence[str], *, reject_overlong: bool) -> list[_Plan]:
+    limit = backend.limits.max_input_tokens
+    plans = []
+    for text, encoding in zip(texts, backend.encode(texts), strict=True):
+        unknown = (Flag.UNKNOWN_TOKENS,) if encoding.unknown_tokens else ()
+        # A segment may hold line breaks (splitting OFF), which no model gives back: its lines are pieces.
+        lines = segment_text(text, Splitting.LINES, "")
+        if len(encoding.ids) <= limit and lines.spans == (TextSpan(0, len(text)),):
+            plans.append(_Plan(lines, (encoding.ids,), unknown))
+            continue
+        if reject_overlong and len(encoding.ids) > limit:
+            raise OverlongSegment(f"a segment has {len(encoding.ids)} tokens; the model reads {limit}")
+        plans.append(_divide(backend, lines, unknown))
+    return plans
+
+
+def _divide(backend: TranslationBackend, lines: Document, flags: tuple[Flag, ...]) -> _Plan:
+    """Pieces of every line. What holds no letter between them is no piece and stays as it is."""
+    parts = [
+        TextSpan(line.start + part.start, line.start + part.end)
+        for line, text in zip(lines.spans, lines.segments, strict=True)
+        for part in divide_segment(text, backend.limits.max_input_tokens - 1, backend.token_starts)
+    ]
+    wanted = [part for part in parts if needs_translation(lines.text[part.start : part.end])]
+    document = Document(lines.text, tuple(wanted))
+    pieces = tuple(encoding.ids for encoding in backend.encode(document.segments))
+    return _Plan(document, pieces, (*flags, Flag.SEGMENT_SPLIT) if len(parts) > len(lines.spans) else flags)
+
+
+def _join(plan: _Plan, outcomes: Sequence[Outcome], decoded: Sequence[str]) -> Output:
+    truncated = (Flag.OUTPUT_TRUNCATED,) if any(outcome.hypothesis.truncated for outcome in outcomes) else ()
+    return Output(
+        rebuild_text(plan.document, decoded).text,
+        tuple(value for outcome in outcomes for value in outcome.hypothesis.log_probs),
+        plan.flags + truncated,
+    )

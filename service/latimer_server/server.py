@@ -1,0 +1,194 @@
+"""Puts the server together: pool, use cases, services, health, reflection; starts it and drains it.
+
+Knows every layer below, and of the process only its event loop: signals and the terminal are the command
+line's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from latimer.v1 import (
+    models_pb2,
+    models_pb2_grpc,
+    summarization_pb2,
+    summarization_pb2_grpc,
+    translation_pb2,
+    translation_pb2_grpc,
+)
+
+from latimer_server.backends import load_backend
+from latimer_server.errors import LatimerError, NotServed
+from latimer_server.interceptors import CallInterceptor
+from latimer_server.languages import LanguageDetector
+from latimer_server.models.catalog import Catalog, Task, load_catalog
+from latimer_server.models.pool import MakeBackend, ModelState, Pool
+from latimer_server.models.store import Store
+from latimer_server.scheduling import Admission, CorePermits
+from latimer_server.servicers.models import ModelServicer
+from latimer_server.servicers.summarization import SummarizationServicer
+from latimer_server.servicers.translation import TranslationServicer
+from latimer_server.settings import Settings
+from latimer_server.summarization import Summarizer
+from latimer_server.translation import Translator
+
+_log = logging.getLogger(__name__)
+
+_SERVICE_NAMES = {
+    Task.TRANSLATION: translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name,
+    Task.SUMMARIZATION: summarization_pb2.DESCRIPTOR.services_by_name["SummarizationService"].full_name,
+}
+_MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+_OVERALL = ""
+# Two servers on one port would share its connections without a word; the second one should fail instead.
+_OPTIONS = (("grpc.so_reuseport", 0),)
+# A batch runs on every core it may use, so one batch runs at a time.
+_PERMITS = 1
+
+
+class ListenError(LatimerError):
+    """The address cannot be listened on."""
+
+
+class LatimerServer:
+    """A server that listens. Make it with `build_server`."""
+
+    def __init__(
+        self,
+        server: grpc.aio.Server,
+        port: int,
+        pool: Pool,
+        preload: Sequence[str],
+        admission: Admission,
+        health_servicer: health.aio.HealthServicer,
+        executor: ThreadPoolExecutor,
+    ) -> None:
+        self.port = port
+        self.pool = pool
+        self._server = server
+        self._preload = tuple(preload)
+        self._admission = admission
+        self._health = health_servicer
+        self._executor = executor
+        self._tasks: set[asyncio.Task[None]] = set()
+        pool.subscribe(self._note_change)
+
+    async def start(self) -> None:
+        """Begins to answer calls; no model is loaded yet."""
+        await self._health.set(_MODEL_SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
+        for name in (_OVERALL, *_SERVICE_NAMES.values(), *(f"model:{e.name}" for e in self.pool.catalog.entries)):
+            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._server.start()
+
+    async def preload(self) -> None:
+        """Loads what the server was told to. A model that cannot be loaded is reported, the others served."""
+        results = await asyncio.gather(*(self.pool.load(name) for name in self._preload), return_exceptions=True)
+        for name, result in zip(self._preload, results, strict=True):
+            if isinstance(result, NotServed):
+                _log.error("model not preloaded", extra={"model": name, "cause": str(result)})
+        await self._update_health()
+
+    async def drain(self, seconds: float) -> None:
+        """Refuses new calls, lets those in flight finish for `seconds`, then ends."""
+        await self._health.enter_graceful_shutdown()
+        self._admission.drain()
+        await self._server.stop(seconds)
+        await self.pool.close()
+        for task in self._tasks:
+            task.cancel()
+        self._executor.shutdown(wait=True)
+
+    def _note_change(self, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._update_health(name))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _update_health(self, changed: str | None = None) -> None:
+        """Overall: every preloaded model is READY. A service: it has a READY model, and none loading."""
+        if changed:
+            await self._set(f"model:{changed}", self.pool.describe(changed).state is ModelState.READY)
+        states = {name: self.pool.describe(name) for name in self._preload if name in self._known_names()}
+        await self._set(
+            _OVERALL,
+            len(states) == len(self._preload) and all(s.state is ModelState.READY for s in states.values()),
+        )
+        for task, service in _SERVICE_NAMES.items():
+            mine = [status.state for status in states.values() if status.entry.task is task]
+            await self._set(service, ModelState.READY in mine and ModelState.LOADING not in mine)
+
+    def _known_names(self) -> set[str]:
+        return {entry.name for entry in self.pool.catalog.entries}
+
+    async def _set(self, service: str, serving: bool) -> None:  # noqa: FBT001
+        statuses = health_pb2.HealthCheckResponse
+        await self._health.set(service, statuses.SERVING if serving else statuses.NOT_SERVING)
+
+
+async def build_server(
+    settings: Settings, *, catalog: Catalog | None = None, make_backend: MakeBackend = load_backend
+) -> LatimerServer:
+    """A server whose port is bound. Raises `LatimerError` for a catalogue, a file or an address at fault.
+
+    `catalog` and `make_backend` stand in for the real ones in tests.
+    """
+    catalog = catalog or load_catalog(settings.catalog)
+    tokens = _read_tokens(settings.auth_tokens)
+    detector = LanguageDetector()
+    executor = ThreadPoolExecutor(_PERMITS, thread_name_prefix="batch")
+    permits = CorePermits(_PERMITS, executor)
+    pool = Pool(catalog, Store(settings.store), make_backend, permits, detector, settings.compute_threads)
+    admission = Admission(settings.max_requests)
+    translator = Translator(pool, detector)
+    summarizer = Summarizer(pool, detector, translator)
+
+    server = grpc.aio.server(interceptors=[CallInterceptor(tokens)], options=_OPTIONS)
+    translation_pb2_grpc.add_TranslationServiceServicer_to_server(TranslationServicer(translator, admission), server)
+    summarization_pb2_grpc.add_SummarizationServiceServicer_to_server(
+        SummarizationServicer(summarizer, admission), server
+    )
+    models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(pool), server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    names = (*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    port = _bind(server, settings)
+    preload = catalog.embedded if settings.models is None else settings.models
+    return LatimerServer(server, port, pool, preload, admission, health_servicer, executor)
+
+
+def _bind(server: grpc.aio.Server, settings: Settings) -> int:
+    try:
+        if settings.tls_certificate and settings.tls_key:
+            pair = (_read(settings.tls_key), _read(settings.tls_certificate))
+            return server.add_secure_port(settings.listen, grpc.ssl_server_credentials([pair]))
+        if settings.tls_certificate or settings.tls_key:
+            raise ListenError("tls_certificate and tls_key need each other")
+        return server.add_insecure_port(settings.listen)
+    except RuntimeError as error:
+        raise ListenError(
+            f"cannot listen on {settings.listen}: is it in use, or no address of this machine?"
+        ) from error
+
+
+def _read_tokens(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    tokens = [line.strip() for line in _read(path).decode("utf-8").splitlines()]
+    tokens = [token for token in tokens if token and not token.startswith("#")]
+    if not tokens:
+        raise ListenError(f"{path}: holds no token; nobody could call")
+    return tokens
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ListenError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""protobuf to domain and back, nothing else: one module for each service, and what they check alike."""

@@ -1,0 +1,202 @@
+"""TranslationService: its messages to the domain's, and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from latimer.v1 import translation_pb2 as pb
+from latimer.v1 import translation_pb2_grpc, types_pb2
+
+from latimer_server.errors import Unsupported
+from latimer_server.languages import Detection, match_code
+from latimer_server.logs import request_id
+from latimer_server.scheduling import Admission
+from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
+from latimer_server.servicers.validation import (
+    MAX_CANDIDATES,
+    MAX_TARGETS,
+    Rules,
+    refuse,
+    refuse_decoding,
+)
+from latimer_server.statuses import to_status
+from latimer_server.text.checks import RAISED, Flag
+from latimer_server.text.segmentation import Splitting
+from latimer_server.translation import (
+    ItemResult,
+    SegmentTranslation,
+    TranslateOptions,
+    TranslateRequest,
+    Translation,
+    Translator,
+)
+
+_SPLITTING = {
+    pb.SENTENCE_SPLITTING_UNSPECIFIED: Splitting.SENTENCES,
+    pb.SENTENCE_SPLITTING_ON: Splitting.SENTENCES,
+    pb.SENTENCE_SPLITTING_OFF: Splitting.NONE,
+    pb.SENTENCE_SPLITTING_NO_NEWLINES: Splitting.SENTENCES_ACROSS_LINES,
+    pb.SENTENCE_SPLITTING_ONE_PER_LINE: Splitting.LINES,
+}
+_PLAIN = (types_pb2.TEXT_FORMAT_UNSPECIFIED, types_pb2.TEXT_FORMAT_PLAIN)
+
+
+class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
+    """Serves `latimer.v1.TranslationService`."""
+
+    def __init__(self, translator: Translator, admission: Admission) -> None:
+        self._translator = translator
+        self._admission = admission
+
+    async def TranslateText(  # noqa: N802 (the contract's name)
+        self, request: pb.TranslateTextRequest, context: Context
+    ) -> pb.TranslateTextResponse:
+        """See the contract."""
+        with self._admission.admit():
+            results, usage = await self._translator.translate(_read_request(request, read_deadline(context)))
+            options = request.options
+            with_segments = options.include_segments
+            return pb.TranslateTextResponse(
+                results=[_to_result(result, with_segments=with_segments) for result in results], usage=to_usage(usage)
+            )
+
+    def StreamTranslateText(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], context: Context
+    ) -> AsyncIterator[pb.StreamTranslateTextResponse]:
+        """Not served yet."""
+        raise Unsupported("StreamTranslateText is not served by this server; TranslateText is")
+
+    async def DetectLanguage(  # noqa: N802
+        self, request: pb.DetectLanguageRequest, context: Context
+    ) -> pb.DetectLanguageResponse:
+        """See the contract."""
+        rules = Rules()
+        rules.contents(request.contents)
+        candidates = rules.languages(
+            request.candidate_language_codes, "candidate_language_codes", least=0, most=MAX_CANDIDATES
+        )
+        rules.enforce()
+        with self._admission.admit():
+            detections = await self._translator.detect(request.contents, candidates)
+            return pb.DetectLanguageResponse(detections=[_to_detection(detection) for detection in detections])
+
+    async def ListLanguagePairs(  # noqa: N802
+        self, request: pb.ListLanguagePairsRequest, context: Context
+    ) -> pb.ListLanguagePairsResponse:
+        """See the contract."""
+        rules = Rules()
+        source = rules.language(request.source_language_code, "source_language_code", optional=True)
+        target = rules.language(request.target_language_code, "target_language_code", optional=True)
+        start, size = rules.page(request.page_size, request.page_token)
+        rules.enforce()
+        routes = [
+            route
+            for route in self._translator.routes()
+            if (not source or match_code(source, [route.source])) and (not target or match_code(target, [route.target]))
+        ]
+        return pb.ListLanguagePairsResponse(
+            language_pairs=[
+                pb.LanguagePair(source_language_code=r.source, target_language_code=r.target, models=r.models)
+                for r in routes[start : start + size]
+            ],
+            next_page_token=str(start + size) if start + size < len(routes) else "",
+        )
+
+
+def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> TranslateRequest:
+    rules = Rules()
+    rules.contents(request.contents)
+    rules.model_name(request.model)
+    source = rules.language(request.source_language_code, "source_language_code", optional=True)
+    targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)
+    options = _read_options(request.options, rules)
+    rules.enforce()
+    _refuse_unserved(request.options)
+    return TranslateRequest(tuple(request.contents), source, targets, request.model, options, deadline=deadline)
+
+
+def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
+    rules.require(options.text_format in types_pb2.TextFormat.values(), "options.text_format", "is no TextFormat")
+    rules.require(options.sentence_splitting in _SPLITTING, "options.sentence_splitting", "is no SentenceSplitting")
+    rules.require(
+        options.overlong_policy in pb.OverlongPolicy.values(), "options.overlong_policy", "is no OverlongPolicy"
+    )
+    rules.require(
+        0 <= options.alternative_count <= 8,
+        "options.alternative_count",
+        f"is {options.alternative_count}; 0 to 8",
+    )
+    known = set(types_pb2.Flag.values()) - {types_pb2.FLAG_UNSPECIFIED}
+    for index, flag in enumerate(options.error_flags):
+        rules.require(flag in known, f"options.error_flags[{index}]", "is no Flag")
+    error_flags = [
+        Flag[types_pb2.Flag.Name(flag).removeprefix("FLAG_")] for flag in options.error_flags if flag in known
+    ]
+    return TranslateOptions(
+        splitting=_SPLITTING.get(options.sentence_splitting, Splitting.SENTENCES),
+        reject_overlong=options.overlong_policy == pb.OVERLONG_POLICY_REJECT,
+        decoding=rules.decoding(options.decoding, "options.decoding"),
+        disable_pivot=options.disable_pivot,
+        candidates=rules.languages(
+            options.candidate_language_codes, "options.candidate_language_codes", least=0, most=MAX_CANDIDATES
+        ),
+        fallback=rules.language(options.fallback_language_code, "options.fallback_language_code", optional=True),
+        error_flags=frozenset(error_flags),
+    )
+
+
+def _refuse_unserved(options: pb.TranslateOptions) -> None:
+    """UNIMPLEMENTED by name for what the contract has and this version does not serve."""
+    text_format = options.text_format
+    refuse(text_format not in _PLAIN, f"options.text_format {types_pb2.TextFormat.Name(text_format)}")
+    for name in ("syntaxes", "patterns", "phrases", "ignore_tags", "glossary_terms", "alternative_count"):
+        refuse(getattr(options, name), f"options.{name}")
+    refuse(options.include_alignment, "options.include_alignment")
+    for flag in options.error_flags:
+        name = types_pb2.Flag.Name(flag)
+        refuse(Flag[name.removeprefix("FLAG_")] not in RAISED, f"options.error_flags {name}")
+    refuse_decoding(options.decoding, "options.decoding")
+
+
+def _to_result(result: ItemResult, *, with_segments: bool) -> pb.TranslationResult:
+    message = pb.TranslationResult(
+        translations=[_to_translation(translation, with_segments=with_segments) for translation in result.translations]
+    )
+    if result.detected:
+        message.detected_language_code = result.detected.code
+        message.detected_language_confidence = result.detected.confidence
+    return message
+
+
+def _to_translation(translation: Translation, *, with_segments: bool) -> pb.Translation:
+    message = pb.Translation(
+        translated_text=translation.text,
+        target_language_code=translation.target,
+        avg_log_prob=translation.avg_log_prob,
+        flags=to_flags(translation.flags),
+        segments=[_to_segment(segment) for segment in translation.segments] if with_segments else (),
+        models=translation.models,
+    )
+    if translation.error:
+        message.error.CopyFrom(to_status(translation.error, request_id.get()))
+    return message
+
+
+def _to_segment(segment: SegmentTranslation) -> pb.Segment:
+    return pb.Segment(
+        source_span=to_span(segment.source_span),
+        target_span=to_span(segment.target_span),
+        translated_text=segment.text,
+        avg_log_prob=segment.avg_log_prob,
+        flags=to_flags(segment.flags),
+    )
+
+
+def _to_detection(detection: Detection) -> pb.LanguageDetection:
+    return pb.LanguageDetection(
+        candidates=[
+            pb.DetectedLanguage(language_code=candidate.code, confidence=candidate.confidence)
+            for candidate in detection.candidates
+        ],
+        reliable=detection.reliable,
+    )

@@ -1,0 +1,128 @@
+"""The limits of the contract, checked alike for all services. Every broken rule is named, not only the first.
+
+Knows the messages' fields and limits; nothing of what becomes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latimer.v1 import types_pb2
+
+from latimer_server.backends.base import DecodingOptions
+from latimer_server.errors import InvalidRequest, Unsupported, Violation
+from latimer_server.languages import normalize_code
+
+MAX_CONTENTS = 1_024
+MAX_CONTENT_CHARACTERS = 1_000_000
+MAX_TOTAL_CHARACTERS = 2_000_000
+MAX_TARGETS = 16
+MAX_CANDIDATES = 100
+MAX_MODEL_NAME = 100
+MAX_PAGE_SIZE = 1_000
+DEFAULT_PAGE_SIZE = 100
+_MAX_OUTPUT_TOKENS = 4_096
+_MAX_LENGTH_RATIO = 10.0
+
+
+class Rules:
+    """Collects what is wrong with a request; `enforce` raises all of it at once."""
+
+    def __init__(self) -> None:
+        self._violations: list[Violation] = []
+
+    def require(self, holds: object, field: str, description: str) -> None:
+        """Notes a violation of `field` unless `holds`."""
+        if not holds:
+            self._violations.append(Violation(field, description))
+
+    def enforce(self) -> None:
+        """Raises `InvalidRequest` if anything was noted."""
+        if self._violations:
+            raise InvalidRequest(*self._violations)
+
+    def contents(self, contents: Sequence[str]) -> None:
+        """1 to 1,024 texts of at most 1,000,000 code points, 2,000,000 together."""
+        self.require(1 <= len(contents) <= MAX_CONTENTS, "contents", f"has {len(contents)} items; 1 to {MAX_CONTENTS}")
+        for index, text in enumerate(contents):
+            self.require(
+                len(text) <= MAX_CONTENT_CHARACTERS,
+                f"contents[{index}]",
+                f"has {len(text)} code points; at most {MAX_CONTENT_CHARACTERS}",
+            )
+        total = sum(map(len, contents))
+        self.require(
+            total <= MAX_TOTAL_CHARACTERS,
+            "contents",
+            f"have {total} code points together; at most {MAX_TOTAL_CHARACTERS}",
+        )
+
+    def language(self, code: str, field: str, *, optional: bool) -> str:
+        """The canonical code; "" stays "" where the field is optional."""
+        if optional and not code:
+            return ""
+        try:
+            return normalize_code(code)
+        except ValueError as error:
+            self._violations.append(Violation(field, str(error)))
+            return ""
+
+    def languages(self, codes: Sequence[str], field: str, *, least: int, most: int) -> tuple[str, ...]:
+        """The canonical codes of a list of `least` to `most`."""
+        self.require(least <= len(codes) <= most, field, f"has {len(codes)} items; {least} to {most}")
+        return tuple(self.language(code, f"{field}[{i}]", optional=False) for i, code in enumerate(codes[: most + 1]))
+
+    def model_name(self, name: str, field: str = "model") -> None:
+        """At most 100 code points."""
+        self.require(len(name) <= MAX_MODEL_NAME, field, f"has {len(name)} code points; at most {MAX_MODEL_NAME}")
+
+    def page(self, size: int, token: str) -> tuple[int, int]:
+        """The page's first index and its size."""
+        self.require(0 <= size <= MAX_PAGE_SIZE, "page_size", f"is {size}; 0 to {MAX_PAGE_SIZE}")
+        digits = token.isascii() and token.isdigit() and len(token) <= 9
+        self.require(not token or digits, "page_token", "is not a token that this server gave")
+        return int(token) if digits else 0, size or DEFAULT_PAGE_SIZE
+
+    def decoding(self, options: types_pb2.DecodingOptions, field: str) -> DecodingOptions:
+        """The decoding options of the models that are served today: greedy search."""
+        if options.HasField("beam_size"):
+            self.require(1 <= options.beam_size <= 8, f"{field}.beam_size", f"is {options.beam_size}; 1 to 8")
+        tokens = options.max_output_tokens if options.HasField("max_output_tokens") else None
+        self.require(
+            tokens is None or 1 <= tokens <= _MAX_OUTPUT_TOKENS,
+            f"{field}.max_output_tokens",
+            f"is {tokens}; 1 to {_MAX_OUTPUT_TOKENS}",
+        )
+        ratio = options.max_length_ratio if options.HasField("max_length_ratio") else None
+        self.require(
+            ratio is None or 0 < ratio <= _MAX_LENGTH_RATIO,
+            f"{field}.max_length_ratio",
+            f"is {ratio}; above 0, at most {_MAX_LENGTH_RATIO:g}",
+        )
+        self._float(options, field, "length_penalty", 0, 4)
+        self._float(options, field, "repetition_penalty", 1, 4)
+        if options.HasField("no_repeat_ngram_size"):
+            size = options.no_repeat_ngram_size
+            self.require(0 <= size <= 20, f"{field}.no_repeat_ngram_size", f"is {size}; 0 to 20")
+        return DecodingOptions(tokens, ratio)
+
+    def _float(self, options: types_pb2.DecodingOptions, field: str, name: str, low: float, high: float) -> None:
+        if options.HasField(name):  # type: ignore[arg-type]  # the stubs want a literal
+            value = getattr(options, name)
+            self.require(low <= value <= high, f"{field}.{name}", f"is {value:g}; {low:g} to {high:g}")
+
+
+def refuse_decoding(options: types_pb2.DecodingOptions, field: str) -> None:
+    """Raises `Unsupported` for what greedy search cannot do; values that change nothing are fine."""
+    refuse(options.HasField("beam_size") and options.beam_size > 1, f"{field}.beam_size above 1")
+    refuse(options.HasField("length_penalty"), f"{field}.length_penalty")
+    refuse(options.HasField("repetition_penalty") and options.repetition_penalty > 1, f"{field}.repetition_penalty")
+    refuse(
+        options.HasField("no_repeat_ngram_size") and options.no_repeat_ngram_size > 0, f"{field}.no_repeat_ngram_size"
+    )
+
+
+def refuse(condition: object, what: str) -> None:
+    """Raises `Unsupported` naming `what` if the condition holds."""
+    if condition:
+        raise Unsupported(f"{what} is not served by this server")

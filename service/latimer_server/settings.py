@@ -1,0 +1,78 @@
+"""Every setting of the server, once: a flag wins over LATIMER_* in the environment, that over the
+configuration file, that over the default. Knows nothing of what the settings are for.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def default_store() -> Path:
+    """Where model files are kept when nothing says otherwise: the user's data folder."""
+    return user_data_path("latimer", appauthor=False) / "models"
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """The settings; `docs/operating.md` describes them. Raises pydantic's ValidationError."""
+
+    model_config = SettingsConfigDict(env_prefix="LATIMER_", frozen=True, extra="forbid")
+
+    listen: str = "127.0.0.1:50051"
+    store: Path = Field(default_factory=default_store)
+    catalog: Path | None = None
+    # Names to load at the start; None loads the embedded set.
+    models: tuple[str, ...] | None = None
+    compute_threads: int = Field(default_factory=available_cores, ge=1, le=1024)
+    max_requests: int = Field(default=256, ge=1)
+    drain_seconds: float = Field(default=30.0, ge=0)
+    log_format: LogFormat = LogFormat.CONSOLE
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    # A file of accepted tokens, one a line; without it every caller is served.
+    auth_tokens: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library calls it by name)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then the file that `load_settings` names."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(config: Path | None, **flags: Any) -> Settings:  # noqa: ANN401 (each flag has its own type)
+    """The settings with `config` (TOML) below the environment; flags that are None count as not given."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    if config is None:
+        return Settings(**given)
+    if not config.is_file():
+        raise FileNotFoundError(f"there is no configuration file {config}")
+
+    class _FileSettings(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    return _FileSettings(**given)
