@@ -38,6 +38,7 @@ long-test: install
 
 # ROUGE of the extractive summaries beside the first and random sentences.
 bench-summaries: install
+	$(PIP) install --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.summaries
 
 check: $(TOOLS)

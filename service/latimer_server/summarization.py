@@ -171,7 +171,7 @@ class Summarizer:
         )
         texts = [join_lines(segment) for segment in document.segments]
         usage.segments += len(texts)
-        kept = _candidates(texts)
+        kept = choose_candidates(texts)
         loaded = await self._pool.load_ranking(model)
         ranking = await self._pool.permits.run(
             lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
@@ -209,7 +209,7 @@ class Summarizer:
         return replace(composed, detected=summary.detected, flags=flags)
 
 
-def _candidates(texts: Sequence[str]) -> list[int]:
+def choose_candidates(texts: Sequence[str]) -> list[int]:
     """The indices of what may stand in a summary: whole sentences, or whatever has letters where there are none."""
     lettered = [index for index, text in enumerate(texts) if needs_translation(text)]
     whole = [index for index in lettered if texts[index].rstrip(_CLOSING).endswith(_SENTENCE_ENDS)]

@@ -242,7 +242,7 @@ class Translator:
             for task in tasks:
                 task.cancel()
             raise
-        return await off_loop(len(content), lambda: _assemble(document, decoded, route))
+        return await off_loop(len(content), lambda: _assemble(document, decoded, route, splitting))
 
     async def _translate_chunk(
         self, request: TranslateRequest, segments: list[str], route: Route, usage: Usage, window: PieceWindow
@@ -268,9 +268,11 @@ class Translator:
         return decoded
 
 
-def _assemble(document: Document, outputs: Sequence[Output], route: Route) -> Translation:
+def _assemble(document: Document, outputs: Sequence[Output], route: Route, splitting: Splitting) -> Translation:
     """The translated document, with its segments and what is said about the whole."""
-    rebuilt = rebuild_text(document, [output.text for output in outputs])
+    rebuilt = rebuild_text(
+        document, [output.text for output in outputs], join=splitting is Splitting.SENTENCES_ACROSS_LINES
+    )
     segments = tuple(
         SegmentTranslation(source, target, output.text, output.avg_log_prob, output.flags)
         for source, target, output in zip(document.spans, rebuilt.spans, outputs, strict=True)

@@ -16,6 +16,7 @@ import sentencex
 
 # Line breaks as str.splitlines knows them, CR LF as one.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
+_BREAKS_AS_SPACES = dict.fromkeys(map(ord, "\n\r"), " ")
 _BLANK_LINES = re.compile("(?:(?:\r\n|[\n\r])[^\\S\n\r]*){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
 # At the edges of a segment these say nothing to a model and belong to the separator: white space, zero-width
 # and direction marks, the byte order mark. Inside a sentence they stay.
@@ -73,22 +74,29 @@ class Rebuilt:
 def segment_text(text: str, splitting: Splitting, language: str) -> Document:
     """Divides `text` by the rules of `language` (BCP-47; unknown ones follow English's)."""
     spans: list[TextSpan] = []
+    # sentencex would end a sentence at some line breaks; inside a block none of them ends one.
+    unbroken = text.translate(_BREAKS_AS_SPACES)
     for block in _blocks(text, splitting):
         if splitting in (Splitting.SENTENCES, Splitting.SENTENCES_ACROSS_LINES):
-            for span in _sentences(text, block, language):
+            for span in _sentences(unbroken, block, language):
                 _append_trimmed(spans, text, span)
         else:
             _append_trimmed(spans, text, block)
     return Document(text, tuple(spans))
 
 
-def rebuild_text(document: Document, segments: Sequence[str]) -> Rebuilt:
-    """Puts `segments` where the document's own are; everything between them stays as it is."""
+def rebuild_text(document: Document, segments: Sequence[str], *, join: bool = False) -> Rebuilt:
+    """Puts `segments` where the document's own are; everything between them stays as it is.
+
+    With `join`, single line breaks between segments become spaces, as `join_lines` does inside them.
+    """
     parts: list[str] = []
     spans: list[TextSpan] = []
     position = length = 0
     for span, segment in zip(document.spans, segments, strict=True):
         separator = document.text[position : span.start]
+        if join and position and not _BLANK_LINES.search(separator):
+            separator = join_lines(separator)
         parts += (separator, segment)
         start = length + len(separator)
         length = start + len(segment)

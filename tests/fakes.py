@@ -1,0 +1,134 @@
+"""Backends that need no model, and the catalogue and server that serve them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from latimer_server.backends.base import (
+    Backend,
+    Cancelled,
+    DecodingOptions,
+    Encoding,
+    Hypothesis,
+    Limits,
+    TokenIds,
+)
+from latimer_server.backends.extractive import ExtractiveRanker
+from latimer_server.models.catalog import Catalog, CatalogEntry, Task
+from latimer_server.server import LatimerServer, build_server
+from latimer_server.settings import Settings
+
+END = 0
+_OFFSET = 2
+
+
+class EchoBackend:
+    """A model whose translation of a text is the text: one token a code point."""
+
+    memory_bytes = 1_000
+    compute_type = "identity"
+
+    def __init__(self, max_input_tokens: int = 4_096) -> None:
+        self.limits = Limits(max_input_tokens, 64 * max_input_tokens, 64)
+        self.batches: list[list[TokenIds]] = []
+
+    def encode(self, texts: Sequence[str]) -> list[Encoding]:
+        return [Encoding((*(ord(c) + _OFFSET for c in text), END), text.count("\ufffd")) for text in texts]
+
+    def token_starts(self, text: str) -> list[int]:
+        return list(range(len(text)))
+
+    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+        return ["".join(chr(i - _OFFSET) for i in row) for row in ids]
+
+    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        self.batches.append(list(batch))
+        most = options.max_output_tokens
+        return [Hypothesis(row[:-1][:most], (-0.5,) * len(row), most is not None and len(row) > most) for row in batch]
+
+
+class UpperBackend(EchoBackend):
+    """A model that writes capitals, so that what it touched can be told."""
+
+    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+        return [text.upper() for text in super().decode(ids)]
+
+
+class BlockingBackend(EchoBackend):
+    """A model whose batches wait until the test lets them go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = threading.Event()
+        self.release = threading.Event()
+        self.saw_cancelled = threading.Event()
+
+    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        self.started.set()
+        while not self.release.wait(0.005):
+            if cancelled():
+                self.saw_cancelled.set()
+                break
+        return super().run(batch, options, cancelled)
+
+
+class PoisonBackend(EchoBackend):
+    """A model that fails on every batch that holds the word POISON."""
+
+    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        if any("POISON" in text for text in self.decode([row[:-1] for row in batch])):
+            raise RuntimeError("the backend choked on POISON")
+        return super().run(batch, options, cancelled)
+
+
+def make_entry(name: str, source: str, target: str, **keys: Any) -> CatalogEntry:
+    """A translation model without files."""
+    return CatalogEntry(
+        name=name,
+        task=Task.TRANSLATION,
+        family="fake",
+        backend=name,
+        source_languages=(source,),
+        target_languages=(target,),
+        embedded=True,
+        **keys,
+    )
+
+
+def make_catalog(*entries: CatalogEntry) -> Catalog:
+    """The entries and an extractive ranker."""
+    ranker = CatalogEntry(
+        name="extractive", task=Task.SUMMARIZATION, family="extractive", backend="extractive", embedded=True
+    )
+    return Catalog({entry.name: entry for entry in (*entries, ranker)})
+
+
+def make_backends(backends: Mapping[str, Backend]) -> Callable[[str, Mapping[str, Path], int], Backend]:
+    """Loads the backend of each name; the ranker is the real one."""
+
+    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
+        return ExtractiveRanker() if name == "extractive" else backends[name]
+
+    return make
+
+
+@asynccontextmanager
+async def serve_fakes(
+    backends: Mapping[str, Backend] | None = None, *, catalog: Catalog | None = None, **settings: Any
+) -> AsyncIterator[LatimerServer]:
+    """A server on a free port with fake models preloaded: en->pt and pt->en by `backends`, else echoes."""
+    backends = backends or {"en-pt": EchoBackend(), "pt-en": EchoBackend()}
+    catalog = catalog or make_catalog(*(make_entry(name, *name.split("-")) for name in backends))
+    server = await build_server(
+        Settings(listen="127.0.0.1:0", **settings), catalog=catalog, make_backend=make_backends(backends)
+    )
+    await server.start()
+    await server.preload()
+    try:
+        yield server
+    finally:
+        await server.drain(0)

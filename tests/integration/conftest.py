@@ -1,0 +1,30 @@
+"""A server of fakes on a free port, and clients of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+
+from latimer import AsyncClient
+from latimer_server.server import LatimerServer
+from tests.fakes import serve_fakes
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LatimerServer]:
+    async with serve_fakes() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: LatimerServer) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(f"127.0.0.1:{server.port}") as connected:
+        yield connected
+
+
+@pytest.fixture
+async def channel(server: LatimerServer) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as connected:
+        yield connected

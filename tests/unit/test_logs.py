@@ -1,0 +1,53 @@
+"""Log lines carry ids and causes, never what a user wrote."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from latimer_server.logs import configure_logging, describe_exception, request_id
+from latimer_server.settings import LogFormat
+
+SECRET = "Dona Amélia's diagnosis"
+
+
+def _fail() -> None:
+    try:
+        raise KeyError(SECRET)
+    except KeyError as error:
+        raise ValueError(f"could not handle {SECRET}") from error
+
+
+@pytest.mark.parametrize("style", LogFormat)
+def test_an_exceptions_message_is_not_logged_but_where_it_was_raised_is(
+    style: LogFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging(style, "INFO")
+    token = request_id.set("request-7")
+    try:
+        _fail()
+    except ValueError:
+        logging.getLogger("test").exception("failed", extra={"model": "m1"})
+    finally:
+        request_id.reset(token)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    line = capsys.readouterr().err
+    assert SECRET not in line
+    assert "Amélia" not in line
+    for expected in ("failed", "ValueError", "KeyError", "test_logs.py", "request-7", "m1"):
+        assert expected in line
+    if style is LogFormat.JSON:
+        assert json.loads(line)["request_id"] == "request-7"
+
+
+def test_a_chain_of_exceptions_is_described_from_the_last_to_the_first() -> None:
+    try:
+        _fail()
+    except ValueError as error:
+        described = describe_exception(error)
+    assert described.index("ValueError") < described.index("KeyError")

@@ -1,0 +1,126 @@
+"""Text is divided and put together again without a loss, whatever it holds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latimer_server.text.segmentation import (
+    Splitting,
+    TextSpan,
+    divide_segment,
+    join_lines,
+    needs_translation,
+    rebuild_text,
+    segment_text,
+)
+
+# Text as it comes: words, every kind of white space and line break, marks nobody sees, other scripts.
+_PARTS = st.sampled_from(
+    ["Hello", "Dr. Smith", "e.g.", "3.14", ".", "!", "?", "...", ",", " ", "  ", "\t", "\n", "\r\n", "\r", "\n\n", "\v",
+     "\f", "\x1c", "\x85", "\u2028", "\u2029", "\u00a0", "\u200b", "\u200d", "\ufeff", "\u202e", "世界。", "नमस्ते।",
+     "«", "»", "😀", "👨‍👩‍👧", "é", "e\u0301", "-", "—", "(", ")", "“", "”", "word " * 20]
+)  # fmt: skip
+_TEXTS = st.one_of(st.text(), st.lists(_PARTS, max_size=30).map("".join))
+
+
+@given(_TEXTS, st.sampled_from(Splitting), st.sampled_from(["en", "pt", "zh", "hi", "xx"]))
+def test_segments_and_separators_are_the_text(text: str, splitting: Splitting, language: str) -> None:
+    document = segment_text(text, splitting, language)
+    rebuilt = rebuild_text(document, document.segments)
+    assert rebuilt.text == text
+    assert rebuilt.spans == document.spans
+    ends = [edge for span in document.spans for edge in (span.start, span.end)]
+    assert ends == sorted(ends)
+    assert all(segment and segment == segment.strip() for segment in document.segments)
+
+
+@given(_TEXTS, st.sampled_from(Splitting))
+def test_only_white_space_and_invisible_marks_lie_between_segments(text: str, splitting: Splitting) -> None:
+    document = segment_text(text, splitting, "en")
+    without = rebuild_text(document, [""] * len(document.spans)).text
+    assert not any(character.isalnum() for character in without)
+
+
+@given(_TEXTS)
+def test_rebuilding_puts_each_segment_where_its_span_says(text: str) -> None:
+    document = segment_text(text, Splitting.SENTENCES, "en")
+    rebuilt = rebuild_text(document, [f"<{i}>" for i in range(len(document.spans))])
+    assert [rebuilt.text[s.start : s.end] for s in rebuilt.spans] == [f"<{i}>" for i in range(len(document.spans))]
+
+
+@pytest.mark.parametrize(
+    ("splitting", "segments"),
+    [
+        (Splitting.SENTENCES, ["One. ", "Two", "three.", "Four."]),
+        (Splitting.NONE, ["One. Two\nthree.\n\nFour."]),
+        (Splitting.SENTENCES_ACROSS_LINES, ["One.", "Two\nthree.", "Four."]),
+        (Splitting.LINES, ["One. Two", "three.", "Four."]),
+    ],
+)
+def test_each_mode_divides_where_the_contract_says(splitting: Splitting, segments: list[str]) -> None:
+    document = segment_text("One. Two\nthree.\n\nFour.", splitting, "en")
+    assert document.segments == [segment.strip() for segment in segments]
+
+
+def test_a_line_longer_than_any_window_is_divided_like_a_short_one() -> None:
+    sentence = "The river rose again that night and nobody in the town slept. "
+    document = segment_text(sentence * 2_000, Splitting.SENTENCES, "en")
+    assert document.segments == [sentence.strip()] * 2_000
+
+
+def test_a_line_without_an_end_is_divided_somewhere_and_nothing_is_lost() -> None:
+    text = "a" * 1_000_000
+    document = segment_text(text, Splitting.SENTENCES, "en")
+    assert "".join(document.segments) == text
+
+
+def test_joined_lines_have_one_space_for_each_break() -> None:
+    assert join_lines("one \r\n  two\nthree") == "one two three"
+
+
+@pytest.mark.parametrize("text", ["", " \n", "42", "1,234.5", "--- * ---", "😀", "2026-11-23", "€ 5", "½"])
+def test_nothing_without_a_letter_needs_a_model(text: str) -> None:
+    assert not needs_translation(text)
+
+
+@pytest.mark.parametrize("text", ["a", "1 kg", "é", "世", "№ a"])
+def test_everything_with_a_letter_does(text: str) -> None:
+    assert needs_translation(text)
+
+
+def _words(text: str) -> list[int]:
+    """A tokenizer of words: each starts where the white space before it does."""
+    starts, inside = [], False
+    for index, character in enumerate(text):
+        if not character.isspace() and not inside:
+            starts.append(index)
+        inside = not character.isspace()
+    return starts
+
+
+@given(_TEXTS, st.integers(1, 12), st.sampled_from([_words, lambda text: list(range(len(text)))]))
+def test_parts_of_a_long_segment_fit_and_lose_nothing(text: str, limit: int, tokenizer: object) -> None:
+    assert callable(tokenizer)
+    parts = divide_segment(text, limit, tokenizer)
+    assert all(len(tokenizer(text[part.start : part.end])) <= limit for part in parts)
+    edges = [0, *(edge for part in parts for edge in (part.start, part.end)), len(text)]
+    assert edges == sorted(edges)
+    gaps = "".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+    assert not any(character.isalnum() for character in gaps)
+
+
+def test_a_long_sentence_is_divided_after_a_clause() -> None:
+    text = "When the river rose, the town slept; when it fell, the bells rang, and people came out to look."
+    parts = [text[part.start : part.end] for part in divide_segment(text, 10, _words)]
+    assert parts == [
+        "When the river rose, the town slept;",
+        "when it fell, the bells rang,",
+        "and people came out to look.",
+    ]
+
+
+def test_tokens_that_share_a_code_point_cannot_stop_the_division() -> None:
+    parts = divide_segment("ﷺﷺ", 3, lambda text: [i for i in range(len(text)) for _ in range(18)])
+    assert parts == [TextSpan(0, 1), TextSpan(1, 2)]

@@ -1,0 +1,41 @@
+"""A flag wins over the environment, that over the file, that over the default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from latimer_server.settings import load_settings
+
+
+def test_each_source_wins_over_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "latimer.toml"
+    file.write_text('listen = "file:1"\nmax_requests = 7\ndrain_seconds = 3.0\n')
+    monkeypatch.setenv("LATIMER_LISTEN", "environment:1")
+    monkeypatch.setenv("LATIMER_MAX_REQUESTS", "8")
+    settings = load_settings(file, listen="flag:1", store=None)
+    assert settings.listen == "flag:1"
+    assert settings.max_requests == 8
+    assert settings.drain_seconds == 3.0
+    assert settings.log_level == "INFO"
+
+
+def test_the_store_has_one_default_in_the_users_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/somewhere")
+    monkeypatch.delenv("LATIMER_STORE", raising=False)
+    assert load_settings(None).store == Path("/somewhere/latimer/models")
+
+
+@pytest.mark.parametrize("text", ["max_requests = 0", "max_requests = 'many'", "log_level = 'LOUD'", "typo = 1"])
+def test_a_setting_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "latimer.toml"
+    file.write_text(text)
+    with pytest.raises(ValidationError, match=text.split()[0]):
+        load_settings(file)
+
+
+def test_a_configuration_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nothing\.toml"):
+        load_settings(tmp_path / "nothing.toml")
