@@ -124,7 +124,7 @@ async def serve_fakes(
     backends = backends or {"en-pt": EchoBackend(), "pt-en": EchoBackend()}
     catalog = catalog or make_catalog(*(make_entry(name, *name.split("-")) for name in backends))
     server = await build_server(
-        Settings(listen="127.0.0.1:0", **settings), catalog=catalog, make_backend=make_backends(backends)
+        Settings(**{"listen": "127.0.0.1:0", **settings}), catalog=catalog, make_backend=make_backends(backends)
     )
     await server.start()
     await server.preload()

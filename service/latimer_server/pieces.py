@@ -6,14 +6,13 @@ Knows a loaded model and its queue; nothing of documents, routes or languages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from latimer_server.backends.base import DecodingOptions, TokenIds, TranslationBackend
-from latimer_server.errors import LatimerError
+from latimer_server.errors import DeadlineExceeded, LatimerError, Unavailable
 from latimer_server.models.pool import Translating
-from latimer_server.scheduling import Outcome, Priority
+from latimer_server.scheduling import Outcome, Priority, off_loop
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (
     Document,
@@ -24,11 +23,6 @@ from latimer_server.text.segmentation import (
     rebuild_text,
     segment_text,
 )
-
-T = TypeVar("T")
-
-# Texts up to this many code points are worked on in place: a thread would cost more than it saves.
-_INLINE_CHARACTERS = 2_000
 
 
 class OverlongSegment(LatimerError):
@@ -116,41 +110,39 @@ class _Plan:
     flags: tuple[Flag, ...]
 
 
-async def run_model(model: Translating, texts: Sequence[str], options: PieceOptions, usage: Usage) -> list[Output]:
-    """One output for each text, in order. Raises `OverlongSegment` where `options` say so, and what the
-    queue raises; then no piece of these texts stays queued."""
+async def run_model(
+    model: Translating, texts: Sequence[str], options: PieceOptions, usage: Usage
+) -> list[Output | Exception]:
+    """For each text, in order, its output or what went wrong with it alone.
+
+    Raises `DeadlineExceeded` and `Unavailable`, which concern them all. When it ends, however it ends, none
+    of its pieces stays queued.
+    """
     size = sum(map(len, texts))
     plans = await off_loop(size, lambda: _plan_all(model.backend, texts, reject_overlong=options.reject_overlong))
+    pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
     futures = [
         model.queue.submit(ids, options.decoding, priority=options.priority, deadline=options.deadline)
-        for plan in plans
-        for ids in plan.pieces
+        for ids in pieces
     ]
     try:
-        outcomes = await asyncio.gather(*futures)
+        results = await asyncio.gather(*futures, return_exceptions=True)
     finally:
         for future in futures:
             future.cancel()
-    decoded = await off_loop(size, lambda: model.backend.decode([outcome.hypothesis.ids for outcome in outcomes]))
-    outputs = []
-    position = 0
-    for plan in plans:
-        piece_range = slice(position, position + len(plan.pieces))
-        position = piece_range.stop
-        for ids, outcome in zip(plan.pieces, outcomes[piece_range], strict=True):
-            usage.count(outcome, len(ids))
-        outputs.append(_join(plan, outcomes[piece_range], decoded[piece_range]))
-    return outputs
+    for ids, result in zip(pieces, results, strict=True):
+        if isinstance(result, Outcome):
+            usage.count(result, len(ids))
+        elif isinstance(result, (DeadlineExceeded, Unavailable)) or not isinstance(result, Exception):
+            raise result
+    return await off_loop(size, lambda: _decode_all(model.backend, plans, results))
 
 
-async def off_loop(size: int, work: Callable[[], T]) -> T:
-    """Runs `work` over `size` code points: at once when it is little, else in a thread."""
-    return work() if size <= _INLINE_CHARACTERS else await asyncio.to_thread(work)
-
-
-def _plan_all(backend: TranslationBackend, texts: Sequence[str], *, reject_overlong: bool) -> list[_Plan]:
+def _plan_all(
+    backend: TranslationBackend, texts: Sequence[str], *, reject_overlong: bool
+) -> list[_Plan | OverlongSegment]:
     limit = backend.limits.max_input_tokens
-    plans = []
+    plans: list[_Plan | OverlongSegment] = []
     for text, encoding in zip(texts, backend.encode(texts), strict=True):
         unknown = (Flag.UNKNOWN_TOKENS,) if encoding.unknown_tokens else ()
         # A segment may hold line breaks (splitting OFF), which no model gives back: its lines are pieces.
@@ -159,8 +151,9 @@ def _plan_all(backend: TranslationBackend, texts: Sequence[str], *, reject_overl
             plans.append(_Plan(lines, (encoding.ids,), unknown))
             continue
         if reject_overlong and len(encoding.ids) > limit:
-            raise OverlongSegment(f"a segment has {len(encoding.ids)} tokens; the model reads {limit}")
-        plans.append(_divide(backend, lines, unknown))
+            plans.append(OverlongSegment(f"a segment has {len(encoding.ids)} tokens; the model reads {limit}"))
+        else:
+            plans.append(_divide(backend, lines, unknown))
     return plans
 
 
@@ -175,6 +168,25 @@ def _divide(backend: TranslationBackend, lines: Document, flags: tuple[Flag, ...
     document = Document(lines.text, tuple(wanted))
     pieces = tuple(encoding.ids for encoding in backend.encode(document.segments))
     return _Plan(document, pieces, (*flags, Flag.SEGMENT_SPLIT) if len(parts) > len(lines.spans) else flags)
+
+
+def _decode_all(
+    backend: TranslationBackend, plans: Sequence[_Plan | OverlongSegment], results: Sequence[Outcome | BaseException]
+) -> list[Output | Exception]:
+    texts = iter(backend.decode([result.hypothesis.ids for result in results if isinstance(result, Outcome)]))
+    outputs: list[Output | Exception] = []
+    position = 0
+    for plan in plans:
+        if isinstance(plan, OverlongSegment):
+            outputs.append(plan)
+            continue
+        mine = results[position : position + len(plan.pieces)]
+        position += len(plan.pieces)
+        done = [result for result in mine if isinstance(result, Outcome)]
+        decoded = [next(texts) for _ in done]
+        failed = [result for result in mine if isinstance(result, Exception)]
+        outputs.append(failed[0] if failed else _join(plan, done, decoded))
+    return outputs
 
 
 def _join(plan: _Plan, outcomes: Sequence[Outcome], decoded: Sequence[str]) -> Output:

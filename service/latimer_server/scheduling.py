@@ -22,6 +22,8 @@ from latimer_server.errors import DeadlineExceeded, Overloaded, Unavailable
 
 Clock = Callable[[], float]
 T = TypeVar("T")
+# A thread costs more than work on so little text, which takes well under a millisecond.
+_INLINE_CHARACTERS = 2_000
 RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
 
 
@@ -233,6 +235,11 @@ def _settle(entry: _Entry, result: Outcome | BaseException) -> None:
         entry.future.set_exception(result)
     else:
         entry.future.set_result(result)
+
+
+async def off_loop(size: int, work: Callable[[], T]) -> T:
+    """Runs `work` over `size` code points of text: at once when that is little, else in a thread."""
+    return work() if size <= _INLINE_CHARACTERS else await asyncio.to_thread(work)
 
 
 class PieceWindow:

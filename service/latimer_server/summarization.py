@@ -18,7 +18,8 @@ from latimer_server.errors import DeadlineExceeded, LatimerError, NotServed
 from latimer_server.languages import UNDETERMINED, Candidate, LanguageDetector, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
-from latimer_server.pieces import Usage, off_loop
+from latimer_server.pieces import Usage
+from latimer_server.scheduling import off_loop
 from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.segmentation import (
     Splitting,

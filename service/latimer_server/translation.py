@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from latimer_server.backends.base import DecodingOptions
-from latimer_server.errors import DeadlineExceeded, LatimerError, NotServed
+from latimer_server.errors import LatimerError, NotServed
 from latimer_server.languages import Candidate, Detection, LanguageDetector, match_code
 from latimer_server.models.catalog import Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, describe_pairs, find_route, list_routes
-from latimer_server.pieces import Output, PieceOptions, Usage, off_loop, run_model
-from latimer_server.scheduling import PieceWindow, Priority
+from latimer_server.pieces import Output, PieceOptions, Usage, run_model
+from latimer_server.scheduling import PieceWindow, Priority, off_loop
 from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.segmentation import (
     Document,
@@ -32,7 +33,7 @@ from latimer_server.text.segmentation import (
 
 _log = logging.getLogger(__name__)
 
-# Segments encoded and queued together: enough to fill batches of like lengths, few enough to stay fair.
+# Segments, of whatever texts, encoded and queued together: enough to fill batches of like lengths.
 _CHUNK_SEGMENTS = 256
 # Pieces that one request may have in the queues.
 _WINDOW_PIECES = 1_024
@@ -96,6 +97,24 @@ class ItemResult:
     detected: Candidate | None = None
 
 
+@dataclass(frozen=True)
+class _Source:
+    """The language of a content; "" where it has nothing to translate."""
+
+    code: str
+    detected: Candidate | None = None
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A content on its way into one target language."""
+
+    document: Document
+    route: Route
+    outputs: list[Output | Exception]  # one for each segment
+
+
 class FlaggedAsError(LatimerError):
     """A flag was raised that the caller turned into an error."""
 
@@ -115,25 +134,33 @@ class Translator:
         Raises `NotServed` when the request gives a source and a target that no model serves, or names a
         model that there is not; `DeadlineExceeded` when its time is over.
         """
-        routes: dict[str, Route] = {}
-        if request.source:
-            routes = {
-                target: self._find_route(request, request.source, target)
-                for target in request.targets
-                if not match_code(request.source, [target])
-            }
-        elif request.model:
+        if request.model:
             self._pool.catalog.get(request.model)
-        usage = Usage()
-        window = PieceWindow(_WINDOW_PIECES)
-        work = (self._translate_item(request, content, routes, usage, window) for content in request.contents)
-        tasks = [asyncio.ensure_future(item) for item in work]
-        try:
-            return list(await asyncio.gather(*tasks)), usage
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            raise
+        for target in request.targets if request.source else ():
+            self.require_route(request.source, target, request)
+        contents, options = request.contents, request.options
+        size = sum(map(len, contents))
+        usage = Usage(characters=size * len(request.targets))
+        sources = await off_loop(size, lambda: [self._find_source(request, content) for content in contents])
+        documents = await off_loop(
+            size,
+            lambda: [
+                segment_text(content, options.splitting, source.code)
+                for content, source in zip(contents, sources, strict=True)
+            ],
+        )
+        jobs = [
+            [self._start_job(request, source, target, document) for target in request.targets]
+            for source, document in zip(sources, documents, strict=True)
+        ]
+        await self._run_jobs(request, [job for row in jobs for job in row if isinstance(job, _Job)], usage)
+        return await off_loop(
+            size,
+            lambda: [
+                ItemResult(tuple(_finish(job, source.flags, request) for job in row), source.detected)
+                for row, source in zip(jobs, sources, strict=True)
+            ],
+        ), usage
 
     async def detect(self, contents: Sequence[str], candidates: Sequence[str]) -> list[Detection]:
         """The languages of each text, among `candidates` where there are any."""
@@ -143,45 +170,26 @@ class Translator:
         """Every pair that is served, and by which models."""
         return list_routes(self._pool.usable(Task.TRANSLATION))
 
-    def require_route(self, source: str, target: str) -> None:
+    def require_route(self, source: str, target: str, request: TranslateRequest | None = None) -> None:
         """Raises `NotServed`, naming what is served, when no model translates this pair."""
         if not match_code(source, [target]):
-            self._find_route(TranslateRequest((), source, (target,)), source, target)
+            self._find_route(request or TranslateRequest((), source, (target,)), source, target)
 
-    async def _translate_item(
-        self, request: TranslateRequest, content: str, routes: dict[str, Route], usage: Usage, window: PieceWindow
-    ) -> ItemResult:
-        source: str = request.source
-        detected: Candidate | None = None
-        flags: tuple[Flag, ...] = ()
-        usage.characters += len(content) * len(request.targets)
-        if not source and needs_translation(content):
-            source, detected, flags = await self._detect_source(request, content)
-        elif not source:
-            detected = Detection((), reliable=False).best
-        translations = await asyncio.gather(
-            *(
-                self._translate_to(request, content, source, target, flags, routes.get(target), usage, window)
-                for target in request.targets
-            )
-        )
-        return ItemResult(tuple(translations), detected)
-
-    async def _detect_source(self, request: TranslateRequest, content: str) -> tuple[str, Candidate, tuple[Flag, ...]]:
-        """The source language to use. A detection that is not reliable takes the fallback, else the
-        likeliest language that can be translated from: short texts are often of a served language."""
-        options = request.options
-        found = (await self.detect([content], options.candidates))[0]
-        if found.reliable:
-            return found.best.code, found.best, ()
-        flags = (Flag.LOW_LANGUAGE_CONFIDENCE,)
-        if options.fallback:
-            return options.fallback, found.best, flags
+    def _find_source(self, request: TranslateRequest, content: str) -> _Source:
+        """The language of a content. A detection that is not reliable takes the fallback, else the likeliest
+        language that can be translated from: short texts are often of a served language."""
+        if request.source:
+            return _Source(request.source)
+        found = self._detector.detect(content, request.options.candidates)
+        if found.reliable or not found.candidates:
+            return _Source(found.best.code if found.candidates else "", found.best)
+        doubt = (Flag.LOW_LANGUAGE_CONFIDENCE,)
+        if request.options.fallback:
+            return _Source(request.options.fallback, found.best, doubt)
         served = sorted({route.source for route in self.routes()})
-        if served and not options.candidates:
-            likeliest = (await self.detect([content], served))[0].best
-            return likeliest.code, likeliest, flags
-        return found.best.code, found.best, flags
+        if served and not request.options.candidates:
+            found = self._detector.detect(content, served)
+        return _Source(found.best.code, found.best, doubt)
 
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         entries = self._pool.usable(Task.TRANSLATION)
@@ -196,93 +204,115 @@ class Translator:
             raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {served}")
         return route
 
-    async def _translate_to(
-        self,
-        request: TranslateRequest,
-        content: str,
-        source: str,
-        target: str,
-        flags: tuple[Flag, ...],
-        route: Route | None,
-        usage: Usage,
-        window: PieceWindow,
-    ) -> Translation:
-        if not source or match_code(source, [target]):
-            return Translation(content, target, flags=merge_flags([flags, [Flag.PASSTHROUGH]]))
+    def _start_job(
+        self, request: TranslateRequest, source: _Source, target: str, document: Document
+    ) -> _Job | Translation:
+        """A job, or the translation where there is nothing to do or nothing that can do it."""
+        if not source.code or match_code(source.code, [target]):
+            return Translation(document.text, target, flags=(Flag.PASSTHROUGH,))
         try:
-            route = route or self._find_route(request, source, target)
-            translation = await self._translate_document(request, content, route, usage, window)
-            merged = merge_flags([translation.flags, flags])
-            raised = [flag.name for flag in merged if flag in request.options.error_flags]
-            if raised:
-                raise FlaggedAsError(f"raised {', '.join(raised)}, which error_flags makes an error")
-            return replace(translation, flags=merged)
-        except DeadlineExceeded:
-            raise
-        except LatimerError as error:
+            route = self._find_route(request, source.code, target)
+        except NotServed as error:
             return Translation("", target, error=error)
-        except Exception as error:  # noqa: BLE001 (one item's failure is its own)
-            _log.exception("item failed", extra={"models": route.models if route else ()})
-            internal = LatimerError("internal error")
-            internal.__cause__ = error
-            return Translation("", target, error=internal)
+        passing = [Output(segment, flags=(Flag.PASSTHROUGH,)) for segment in document.segments]
+        return _Job(document, route, list(passing))
 
-    async def _translate_document(
-        self, request: TranslateRequest, content: str, route: Route, usage: Usage, window: PieceWindow
-    ) -> Translation:
-        splitting = request.options.splitting
-        document = await off_loop(len(content), lambda: segment_text(content, splitting, route.source))
-        segments = document.segments
-        usage.segments += len(segments)
-        chunks = [segments[i : i + _CHUNK_SEGMENTS] for i in range(0, len(segments), _CHUNK_SEGMENTS)]
-        tasks = [asyncio.ensure_future(self._translate_chunk(request, c, route, usage, window)) for c in chunks]
-        try:
-            decoded = [item for chunk in await asyncio.gather(*tasks) for item in chunk]
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            raise
-        return await off_loop(len(content), lambda: _assemble(document, decoded, route, splitting))
+    async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[_Job], usage: Usage) -> None:
+        """Takes the segments of all jobs through their models, those of one route together."""
+        across_lines = request.options.splitting is Splitting.SENTENCES_ACROSS_LINES
+        waiting: dict[Route, list[tuple[_Job, int, str]]] = {}
+        for job in jobs:
+            usage.segments += len(job.outputs)
+            for index, segment in enumerate(job.document.segments):
+                if needs_translation(segment):
+                    text = join_lines(segment) if across_lines else segment
+                    waiting.setdefault(job.route, []).append((job, index, text))
+        window = PieceWindow(_WINDOW_PIECES)
 
-    async def _translate_chunk(
-        self, request: TranslateRequest, segments: list[str], route: Route, usage: Usage, window: PieceWindow
-    ) -> list[Output]:
-        """Takes segments through every model of the route; those with nothing to translate pass through."""
-        decoded = [Output(segment, flags=(Flag.PASSTHROUGH,)) for segment in segments]
-        wanted = [index for index, segment in enumerate(segments) if needs_translation(segment)]
-        if not wanted:
-            return decoded
+        async def run_chunk(route: Route, chunk: Sequence[tuple[_Job, int, str]]) -> None:
+            async with window.hold(len(chunk)):
+                outputs = await self._run_route(route, [text for _, _, text in chunk], request, usage)
+            for (job, index, _), output in zip(chunk, outputs, strict=True):
+                job.outputs[index] = output
+
+        await _gather_or_cancel(
+            run_chunk(route, segments[start : start + _CHUNK_SEGMENTS])
+            for route, segments in waiting.items()
+            for start in range(0, len(segments), _CHUNK_SEGMENTS)
+        )
+
+    async def _run_route(
+        self, route: Route, texts: Sequence[str], request: TranslateRequest, usage: Usage
+    ) -> list[Output | Exception]:
+        """Takes texts through every model of a route; what fails at one goes no further."""
         options = request.options
         pieces = PieceOptions(options.decoding, options.reject_overlong, request.priority, request.deadline)
-        across_lines = options.splitting is Splitting.SENTENCES_ACROSS_LINES
-        texts = [join_lines(segments[i]) if across_lines else segments[i] for i in wanted]
-        async with window.hold(len(wanted)):
-            results = [Output(text) for text in texts]
-            for name in route.models:
-                model = await self._pool.load_translating(name)
-                outputs = await run_model(model, [result.text for result in results], pieces, usage)
-                results = [old.followed_by(new) for old, new in zip(results, outputs, strict=True)]
         pivoted = (Flag.PIVOTED,) if len(route.models) > 1 else ()
-        for index, result in zip(wanted, results, strict=True):
-            decoded[index] = replace(result, flags=merge_flags([result.flags, pivoted]))
-        return decoded
+        results: list[Output | Exception] = [Output(text, flags=pivoted) for text in texts]
+        for name in route.models:
+            try:
+                model = await self._pool.load_translating(name)
+            except NotServed as error:
+                return [error] * len(texts)
+            going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
+            outputs = await run_model(model, [result.text for _, result in going], pieces, usage)
+            for (index, result), output in zip(going, outputs, strict=True):
+                results[index] = result.followed_by(output) if isinstance(output, Output) else output
+        return results
 
 
-def _assemble(document: Document, outputs: Sequence[Output], route: Route, splitting: Splitting) -> Translation:
+def _finish(job: _Job | Translation, flags: tuple[Flag, ...], request: TranslateRequest) -> Translation:
+    """The translation that a job came to, with the flags of its source, or the error that it met."""
+    translation = job if isinstance(job, Translation) else _assemble(job, request.options.splitting)
+    if translation.error:
+        return translation
+    merged = merge_flags([translation.flags, flags])
+    raised = [flag.name for flag in merged if flag in request.options.error_flags]
+    if raised:
+        error = FlaggedAsError(f"raised {', '.join(raised)}, which error_flags makes an error")
+        return Translation("", translation.target, error=error)
+    return replace(translation, flags=merged)
+
+
+def _assemble(job: _Job, splitting: Splitting) -> Translation:
     """The translated document, with its segments and what is said about the whole."""
+    failed = [output for output in job.outputs if isinstance(output, Exception)]
+    if failed:
+        return Translation("", job.route.target, error=_name_error(failed[0], job.route))
+    outputs = [output for output in job.outputs if isinstance(output, Output)]
     rebuilt = rebuild_text(
-        document, [output.text for output in outputs], join=splitting is Splitting.SENTENCES_ACROSS_LINES
+        job.document, [output.text for output in outputs], join=splitting is Splitting.SENTENCES_ACROSS_LINES
     )
     segments = tuple(
-        SegmentTranslation(source, target, output.text, output.avg_log_prob, output.flags)
-        for source, target, output in zip(document.spans, rebuilt.spans, outputs, strict=True)
+        SegmentTranslation(source, target, output.text, output.avg_log_prob, merge_flags([output.flags]))
+        for source, target, output in zip(job.document.spans, rebuilt.spans, outputs, strict=True)
     )
     log_probs = [value for output in outputs for value in output.log_probs]
     return Translation(
         rebuilt.text,
-        route.target,
+        job.route.target,
         avg_log_prob=sum(log_probs) / len(log_probs) if log_probs else 0.0,
         flags=merge_flags([output.flags for output in outputs] or [[Flag.PASSTHROUGH]]),
         segments=segments,
-        models=route.models,
+        models=job.route.models,
     )
+
+
+def _name_error(error: Exception, route: Route) -> LatimerError:
+    """An item's error as its caller may see it; a defect of ours goes to the log."""
+    if isinstance(error, LatimerError):
+        return error
+    _log.error("item failed", exc_info=error, extra={"models": "+".join(route.models)})
+    return LatimerError("internal error")
+
+
+async def _gather_or_cancel(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Waits for all; when one fails or the caller goes, the others are cancelled and waited for."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

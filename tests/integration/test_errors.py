@@ -7,12 +7,12 @@ import asyncio
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-
 from latimer import AsyncClient, LatimerError, NotServedError, OverloadedError
 from latimer.v1 import summarization_pb2 as summarization
 from latimer.v1 import translation_pb2 as translation
 from latimer.v1 import types_pb2
 from latimer_server.server import LatimerServer
+
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
 
 TRANSLATE = "/latimer.v1.TranslationService/TranslateText"

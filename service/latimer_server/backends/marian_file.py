@@ -36,7 +36,9 @@ class QuantizedMatrix:
 
     def dequantize(self) -> npt.NDArray[np.float32]:
         """The float32 matrix, same shape."""
-        return self.values.astype(np.float32) / np.float32(self.multiplier)
+        matrix = self.values.astype(np.float32)
+        matrix /= np.float32(self.multiplier)
+        return matrix
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import sentencex
 # Line breaks as str.splitlines knows them, CR LF as one.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 _BREAKS_AS_SPACES = dict.fromkeys(map(ord, "\n\r"), " ")
-_BLANK_LINES = re.compile("(?:(?:\r\n|[\n\r])[^\\S\n\r]*){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
+_BLANK_LINES = re.compile("(?:(?>\r\n|[\n\r])[^\\S\n\r]*){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
 # At the edges of a segment these say nothing to a model and belong to the separator: white space, zero-width
 # and direction marks, the byte order mark. Inside a sentence they stay.
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"

@@ -1,0 +1,34 @@
+"""The real embedded models, from the store that `make install` fills."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from latimer_server.backends.marian_student import MarianStudent, load_backend
+from latimer_server.models.catalog import load_catalog
+from latimer_server.models.store import Store
+from latimer_server.settings import load_settings
+
+PAIRS = {"en": "firefox-en-pt", "pt": "firefox-pt-en"}
+
+
+def locate(name: str) -> Mapping[str, Path]:
+    """The files of an embedded model. `make install` fetches them."""
+    store, entry = Store(load_settings(None).store), load_catalog().get(name)
+    assert store.has(entry), f"{name} is not fetched: run make install"
+    return store.locate(entry)
+
+
+@pytest.fixture(scope="session")
+def students() -> Mapping[str, MarianStudent]:
+    """Both students, by source language."""
+    return {source: load_backend(locate(name), 2) for source, name in PAIRS.items()}
+
+
+def read_sentences(language: str) -> list[str]:
+    """320 real sentences: everyday ones and those of a handbook."""
+    folder = Path(__file__).parent.parent / "data"
+    files = [folder / f"{kind}.{language}.txt" for kind in ("everyday", "handbook")]
+    return [line for file in files for line in file.read_text("utf-8").splitlines()]

@@ -1,0 +1,119 @@
+"""The student against an independent engine, and against itself in other batches."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+
+import fxtranslate
+import pytest
+import sacrebleu
+from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.marian_student import MarianStudent
+
+from tests.conformance.conftest import PAIRS, locate, read_sentences
+
+GREEDY = DecodingOptions()
+
+
+def never() -> bool:
+    return False
+
+
+def run(student: MarianStudent, rows: Sequence[TokenIds], size: int) -> list[Hypothesis]:
+    """All rows, in batches of `size`."""
+    return [
+        hypothesis
+        for start in range(0, len(rows), size)
+        for hypothesis in student.run(rows[start : start + size], GREEDY, never)
+    ]
+
+
+@pytest.mark.parametrize("source", ["en", "pt"])
+def test_it_agrees_with_an_independent_engine(students: Mapping[str, MarianStudent], source: str) -> None:
+    sentences = read_sentences(source)
+    assert len(sentences) >= 300
+    student, files = students[source], locate(PAIRS[source])
+    vocabulary = files["vocabulary"].read_bytes()
+    oracle = fxtranslate.Translator(
+        model=files["model"].read_bytes(),
+        src_vocab=vocabulary,
+        trg_vocab=vocabulary,
+        shortlist=files["shortlist"].read_bytes(),
+    )
+    expected = [oracle.translate(sentence) for sentence in sentences]
+    hypotheses = run(student, [encoding.ids for encoding in student.encode(sentences)], 32)
+    outputs = student.decode([hypothesis.ids for hypothesis in hypotheses])
+    chrf = sacrebleu.corpus_chrf(outputs, [expected]).score
+    print(f"{source}: chrF {chrf:.2f}, {sum(a == b for a, b in zip(outputs, expected, strict=True))} identical")
+    assert chrf >= 96
+    assert [not output for output in outputs] == [not output for output in expected]
+    assert not any(hypothesis.truncated for hypothesis in hypotheses)
+
+
+@pytest.mark.parametrize("source", ["en", "pt"])
+def test_a_translation_does_not_depend_on_its_batch(students: Mapping[str, MarianStudent], source: str) -> None:
+    student, draw = students[source], random.Random(5)
+    rows = [encoding.ids for encoding in student.encode(read_sentences(source)[::4])]
+    alone = run(student, rows, 1)
+    order = list(range(len(rows)))
+    for size in (3, 17, 32):
+        draw.shuffle(order)
+        together = run(student, [rows[index] for index in order], size)
+        for index, hypothesis in zip(order, together, strict=True):
+            assert hypothesis.ids == alone[index].ids
+            assert hypothesis.log_probs == pytest.approx(alone[index].log_probs, abs=1e-3)
+
+
+def test_scores_are_log_probabilities_of_each_token_and_the_end(students: Mapping[str, MarianStudent]) -> None:
+    student = students["en"]
+    for hypothesis in run(
+        student, [e.ids for e in student.encode(["The house is red.", "Hello there, my friend!"])], 2
+    ):
+        assert len(hypothesis.log_probs) == len(hypothesis.ids) + 1
+        assert all(value <= 1e-5 for value in hypothesis.log_probs)
+        assert 0.3 < math.exp(sum(hypothesis.log_probs) / len(hypothesis.log_probs)) <= 1
+
+
+def test_the_output_cap_is_kept_and_said(students: Mapping[str, MarianStudent]) -> None:
+    student = students["en"]
+    (row,) = student.encode(["The old red house near the river was sold yesterday."])
+    (cut,) = student.run([row.ids], DecodingOptions(max_output_tokens=3), never)
+    (whole,) = student.run([row.ids], GREEDY, never)
+    assert cut.truncated
+    assert cut.ids == whole.ids[:3]
+    assert not whole.truncated
+
+
+def test_a_batch_that_nobody_waits_for_stops(students: Mapping[str, MarianStudent]) -> None:
+    student = students["en"]
+    (row,) = student.encode(["The old red house near the river was sold yesterday."])
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= 2
+
+    (stopped,) = student.run([row.ids], GREEDY, cancelled)
+    assert stopped.truncated
+    assert len(stopped.ids) == 2
+
+
+def test_an_empty_batch_is_nothing(students: Mapping[str, MarianStudent]) -> None:
+    assert students["en"].run([], GREEDY, never) == []
+
+
+def test_token_starts_are_code_points(students: Mapping[str, MarianStudent]) -> None:
+    text = " A  casa é ½ 😀 boa"
+    starts = students["en"].token_starts(text)
+    assert starts == sorted(starts)
+    assert text[starts[-1] :].strip() == "boa"
+    assert len(starts) == len(students["en"].encode([text])[0].ids) - 1
+
+
+def test_unknown_characters_are_counted(students: Mapping[str, MarianStudent]) -> None:
+    plain, emoji = students["en"].encode(["A house.", "A house 😀 and 🏠."])
+    assert plain.unknown_tokens == 0
+    assert emoji.unknown_tokens == 2

@@ -1,0 +1,143 @@
+"""Files that do not fit: each is refused by its name and by what is wrong with it."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from latimer_server.backends.base import DecodingOptions
+from latimer_server.backends.marian_file import MarianFile
+from latimer_server.backends.marian_network import MarianNetwork, read_shape
+from latimer_server.backends.marian_student import load_backend
+from latimer_server.errors import ModelFileError
+
+from tests.conformance.conftest import locate
+from tests.marian_files import CONFIG, floats, matrix, model_items, write_model
+
+
+def network(config: dict[str, object] | None = None, **items: object) -> MarianNetwork:
+    made = model_items(config)
+    made.update(items)  # type: ignore[arg-type]
+    return MarianNetwork(MarianFile(write_model(made), "model.bin"), "model.bin")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"enc-depth": 3, "dec-depth": 4},
+        {"dim-emb": 12, "transformer-heads": 3},
+        {"transformer-dim-ffn": 40},
+        {"dim-vocabs": [33, 33]},
+    ],
+)
+def test_sizes_and_depths_are_read_from_the_file(config: dict[str, object]) -> None:
+    shape = network(config).shape
+    for key, value in ({**CONFIG, **config}).items():
+        fields = {
+            "enc-depth": shape.encoder_depth,
+            "dec-depth": shape.decoder_depth,
+            "dim-emb": shape.dimension,
+            "transformer-heads": shape.heads,
+            "transformer-dim-ffn": shape.ffn_dimension,
+            "dim-vocabs": [shape.vocabulary_size] * 2,
+        }
+        assert fields.get(key, value) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("dec-cell", "gru"),
+        ("type", "s2s"),
+        ("transformer-ffn-activation", "swish"),
+        ("transformer-preprocess", "n"),
+        ("transformer-postprocess", "da"),
+        ("transformer-decoder-autoreg", "self-attention"),
+        ("tied-embeddings-all", False),
+        ("transformer-tied-layers", [1, 1]),
+        ("dim-vocabs", [20, 30]),
+        ("dim-vocabs", 20),
+        ("dim-emb", 10_000_000),
+        ("dim-emb", "many"),
+        ("enc-depth", 0),
+        ("enc-depth", 10_000),
+        ("transformer-heads", 0),
+        ("transformer-dim-ffn", None),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(ModelFileError, match=key):
+        read_shape({**CONFIG, key: value}, "model.bin")
+
+
+def test_a_dimension_that_its_heads_do_not_divide_is_refused() -> None:
+    with pytest.raises(ModelFileError, match="dim-emb 8 does not divide into 3 heads"):
+        read_shape({**CONFIG, "transformer-heads": 3}, "model.bin")
+
+
+def test_a_weight_that_is_missing_or_of_another_size_is_named() -> None:
+    items = model_items()
+    del items["decoder_l1_rnn_Wf"]
+    with pytest.raises(ModelFileError, match="decoder_l1_rnn_Wf"):
+        MarianNetwork(MarianFile(write_model(items), "model.bin"), "model.bin")
+    with pytest.raises(ModelFileError, match="encoder_l1_self_Wq"):
+        network(encoder_l1_self_Wq=matrix(8, 9))
+    with pytest.raises(ModelFileError, match="decoder_ff_logit_out_b"):
+        network(decoder_ff_logit_out_b=floats(0.0))
+
+
+def test_a_configuration_that_promises_more_than_the_file_holds_allocates_nothing() -> None:
+    items = model_items()
+    promised = model_items({"dim-vocabs": [1_000_000, 1_000_000], "dim-emb": 8})["special:model.yml"]
+    items["special:model.yml"] = promised
+    with pytest.raises(ModelFileError, match="Wemb"):
+        MarianNetwork(MarianFile(write_model(items), "model.bin"), "model.bin")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """A copy of a real model's files, to be broken."""
+    copies = {}
+    for key, path in locate("firefox-en-pt").items():
+        copies[key] = tmp_path / path.name
+        copies[key].write_bytes(path.read_bytes())
+    return copies
+
+
+@pytest.mark.parametrize("key", ["model", "shortlist", "vocabulary"])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_a_truncated_file_is_refused_by_name(files: dict[str, Path], key: str, share: float) -> None:
+    data = files[key].read_bytes()
+    files[key].write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ModelFileError, match=files[key].name.replace(".", r"\.")):
+        load_backend(files, 1)
+
+
+def test_a_missing_file_is_refused_by_name(files: dict[str, Path]) -> None:
+    files["vocabulary"].unlink()
+    with pytest.raises(ModelFileError, match=r"vocab\.enpt\.spm: cannot be read"):
+        load_backend(files, 1)
+
+
+def test_a_vocabulary_of_another_model_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    small = tmp_path / "small.bin"
+    small.write_bytes(write_model(model_items()))
+    with pytest.raises(ModelFileError, match="do not belong together"):
+        load_backend({"model": small, "vocabulary": files["vocabulary"]}, 1)
+
+
+def test_a_model_without_a_shortlist_uses_its_whole_vocabulary(files: dict[str, Path]) -> None:
+    student = load_backend({key: path for key, path in files.items() if key != "shortlist"}, 2)
+    (row,) = student.encode(["The old red house near the river was sold yesterday."])
+    (hypothesis,) = student.run([row.ids], DecodingOptions(), lambda: False)
+    assert student.decode([hypothesis.ids]) == ["A antiga casa vermelha perto do rio foi vendida ontem."]
+
+
+def test_a_hostile_count_in_a_real_file_is_refused(files: dict[str, Path]) -> None:
+    data = bytearray(files["model"].read_bytes())
+    struct.pack_into("<Q", data, 8, 60_000)
+    files["model"].write_bytes(data)
+    with pytest.raises(ModelFileError, match="model"):
+        load_backend(files, 1)

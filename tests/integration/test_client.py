@@ -1,0 +1,294 @@
+"""The client package: one surface for both clients, lists that never fail whole, and a light import."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import latimer
+import pytest
+import trustme
+from latimer import (
+    TLS,
+    AsyncClient,
+    Client,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    LatimerError,
+    NotServedError,
+    ServerError,
+    UnauthenticatedError,
+)
+from latimer._channel import convert_status
+from latimer._convert import build_translate, plan_contents
+from latimer.v1 import translation_pb2
+from latimer_server.server import LatimerServer
+
+from tests.fakes import serve_fakes
+
+
+def test_both_clients_have_the_same_surface() -> None:
+    def surface(client: type) -> dict[str, str]:
+        members = inspect.getmembers(client, inspect.isfunction)
+        return {name: str(inspect.signature(member)) for name, member in members if not name.startswith("_")}
+
+    assert surface(Client) == surface(AsyncClient)
+    assert str(inspect.signature(Client)) == str(inspect.signature(AsyncClient))
+    assert str(inspect.signature(Client)) == (
+        "(address: 'str' = 'localhost:50051', *, timeout: 'float | None' = None, "
+        "token: 'str | None' = None, tls: 'types.TLS | None' = None) -> 'None'"
+    )
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(hasattr(latimer, name) for name in latimer.__all__)
+
+
+async def test_the_synchronous_client_does_what_the_other_does(server: LatimerServer) -> None:
+    def use() -> None:
+        with Client(f"127.0.0.1:{server.port}") as client:
+            assert client.translate("A text.", source="en", target="pt").text == "A text."
+            assert [t.text for t in client.translate(["a b", "c d"], source="en", target="pt")] == ["a b", "c d"]
+            rows = client.translate(("a b" for _ in range(2)), source="en", target=["pt", "en"])
+            assert [[t.text for t in row] for row in rows] == [["a b", "a b"]] * 2
+            assert [t.text for t in client.translate("a b", source="en", target=["pt"])] == ["a b"]
+            assert client.summarize("The bridge is closed.", sentences=1).text == "The bridge is closed."
+            assert client.summarize(["One is here.", "Two is here."])[1].text == "Two is here."
+            assert client.detect("The bridge is closed until Monday.").language == "en"
+            assert len(client.detect(["a", "b"])) == 2
+            assert client.health() == "SERVING"
+            assert {model.name for model in client.models()} == {"en-pt", "pt-en", "extractive"}
+            assert len(client.language_pairs()) == 2
+            assert client.translate([], target="pt") == []
+            with pytest.raises(NotServedError):
+                client.translate("a", source="en", target="de")
+
+    await asyncio.to_thread(use)
+
+
+async def test_options_are_the_contracts_own_names(client: AsyncClient) -> None:
+    found = await client.translate(
+        "One. Two.", source="en", target="pt", include_segments=True, sentence_splitting="OFF", max_length_ratio=3
+    )
+    assert [segment.text for segment in found.segments] == ["One. Two."]
+    with pytest.raises(InvalidArgumentError, match="no option 'sentence_spliting'"):
+        await client.translate("a", target="pt", sentence_spliting="off")
+    with pytest.raises(InvalidArgumentError, match="not one of on, off, no_newlines"):
+        await client.translate("a", target="pt", sentence_splitting="sometimes")
+    with pytest.raises(InvalidArgumentError, match="include_segments"):
+        await client.translate("a", target="pt", include_segments="perhaps")
+    with pytest.raises(InvalidArgumentError, match="exclude each other"):
+        await client.summarize("a", sentences=1, max_words=3)
+
+
+def test_every_option_of_the_contract_can_be_given() -> None:
+    request = build_translate(
+        ["a"],
+        ["pt"],
+        None,
+        {
+            "text_format": "html",
+            "syntaxes": ["printf", "ICU"],
+            "phrases": ("Latimer",),
+            "glossary_terms": [{"source_text": "a", "target_text": "b", "case_sensitive": True}],
+            "error_flags": ["repetition"],
+            "beam_size": 4,
+            "model": "m",
+            "include_alignment": None,
+        },
+    )
+    assert request.options.text_format == 2
+    assert list(request.options.syntaxes) == [1, 2]
+    assert request.options.glossary_terms[0].case_sensitive
+    assert request.options.decoding.beam_size == 4
+    assert request.model == "m"
+    assert not request.options.HasField("decoding") or request.options.decoding.HasField("beam_size")
+
+
+async def test_a_list_never_fails_for_one_item(client: AsyncClient) -> None:
+    too_long = "word " * 200_001
+    short, failed, last = await client.translate(["One.", too_long, "Three."], source="en", target="pt")
+    assert (short.text, last.text) == ("One.", "Three.")
+    assert failed.text == ""
+    assert isinstance(failed.error, InvalidArgumentError)
+    assert failed.error.violations == (("contents[1]", "has 1000005 code points; at most 1000000"),)
+    with pytest.raises(InvalidArgumentError):
+        await client.translate(too_long, source="en", target="pt")
+    summaries = await client.summarize(["The bridge is closed.", too_long])
+    assert summaries[0].error is None
+    assert summaries[1].error
+    assert (await client.detect([too_long]))[0].error
+
+
+async def test_long_lists_are_split_and_keep_their_order(client: AsyncClient) -> None:
+    texts = [f"Sentence {i}." for i in range(2_500)]
+    found = await client.translate(texts, source="en", target="pt")
+    assert [translation.text for translation in found] == texts
+
+
+@pytest.mark.parametrize(
+    "texts", [["x" * 999_999] * 5, ["é" * 900_000] * 3, ["世" * 900_000] * 3, ["😀" * 1_000_000] * 2, ["a"] * 5_000]
+)
+def test_every_request_fits_the_contract_and_a_message(texts: list[str]) -> None:
+    plan = plan_contents(texts)
+    assert [index for chunk in plan.chunks for index in chunk.indices] == list(range(len(texts)))
+    for chunk in plan.chunks:
+        assert len(chunk.contents) <= 1_024
+        assert sum(map(len, chunk.contents)) <= 2_000_000
+        assert translation_pb2.TranslateTextRequest(contents=chunk.contents).ByteSize() < 4_194_304 - 1_000
+
+
+@pytest.mark.parametrize("bad", ["a\ud800b", "\udfff"])
+async def test_text_that_cannot_be_utf8_names_its_item(client: AsyncClient, bad: str) -> None:
+    for call in (client.detect, client.summarize):
+        with pytest.raises(InvalidArgumentError, match="item 1 cannot be UTF-8"):
+            await call(["fine", bad])
+    with pytest.raises(ValueError, match="item 0 cannot be UTF-8"):
+        await client.translate(bad, target="pt")
+    with pytest.raises(InvalidArgumentError, match="item 0 is int"):
+        await client.translate([7], target="pt")  # type: ignore[list-item]
+
+
+async def test_a_server_that_cannot_be_reached_is_said_to_be() -> None:
+    async with AsyncClient("127.0.0.1:1", timeout=5) as client:
+        with pytest.raises(ConnectionFailedError):
+            await client.health()
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_every_status_becomes_one_of_ours(code: grpc.StatusCode) -> None:
+    from google.rpc import status_pb2
+
+    error = convert_status(status_pb2.Status(code=code.value[0], message="why"))
+    assert isinstance(error, LatimerError)
+    assert error.code == code.name
+    expected = {"DEADLINE_EXCEEDED": DeadlineExceededError, "UNAVAILABLE": ConnectionFailedError}
+    assert isinstance(error, expected.get(code.name, LatimerError))
+    if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS):
+        assert isinstance(error, ServerError)
+
+
+async def test_a_call_that_the_server_could_not_take_is_tried_again() -> None:
+    tries = 0
+
+    async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
+        return b"\x08\x01"
+
+    handlers = {"Check": grpc.unary_unary_rpc_method_handler(answer)}
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with AsyncClient(f"127.0.0.1:{port}") as client:
+        assert await client.health() == "SERVING"
+    await server.stop(0)
+    assert tries == 3
+
+
+async def test_a_token_is_wanted_where_the_server_has_some(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("# ours\nsesame\n\nother\n")
+    async with serve_fakes(auth_tokens=tokens) as server:
+        address = f"127.0.0.1:{server.port}"
+        for token in (None, "wrong", "sesam"):
+            async with AsyncClient(address, token=token) as client:
+                assert await client.health() == "SERVING"
+                with pytest.raises(UnauthenticatedError):
+                    await client.translate("a", source="en", target="pt")
+        async with AsyncClient(address, token="sesame") as client:
+            assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
+
+
+async def test_a_channel_can_be_encrypted(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    issued.private_key_pem.write_to_path(key)
+    issued.cert_chain_pems[0].write_to_path(chain)
+    async with serve_fakes(listen="localhost:0", tls_key=key, tls_certificate=chain) as server:
+        async with AsyncClient(f"localhost:{server.port}", tls=TLS(authority.cert_pem.bytes())) as client:
+            assert await client.health() == "SERVING"
+        async with AsyncClient(f"localhost:{server.port}", timeout=5) as plaintext:
+            with pytest.raises(ConnectionFailedError):
+                await plaintext.health()
+
+
+def _measure(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_client_pulls_no_model_library_and_nothing_of_the_server() -> None:
+    heavy = _measure(
+        "import sys, latimer\n"
+        "print([m for m in ('torch', 'transformers', 'numpy', 'typer', 'rich', 'latimer_server') if m in sys.modules])"
+    )
+    assert heavy == "[]"
+
+
+def test_importing_the_client_costs_little_beyond_grpc() -> None:
+    code = "import time, grpc, grpc.aio\nt = time.process_time()\nimport latimer\nprint(time.process_time() - t)"
+    assert min(float(_measure(code)) for _ in range(5)) <= 0.060
+
+
+@pytest.fixture
+def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        command = [str(Path(sys.executable).with_name("latimer")), *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, check=False)
+
+    return run
+
+
+async def test_the_command_line(server: LatimerServer, run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    address = f"127.0.0.1:{server.port}"
+    text = b"The bridge is closed.\r\n\r\n  It opens in May. \n"
+    file = tmp_path / "text.txt"
+    file.write_bytes(text)
+
+    async def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        done: subprocess.CompletedProcess[bytes] = await asyncio.to_thread(run_cli, *arguments, stdin=stdin)
+        return done
+
+    at = ("--address", address)
+    assert (await run("translate", str(file), "-t", "pt", "-s", "en", *at)).stdout == text
+    assert (await run("translate", "-t", "pt", "-s", "en", *at, stdin=text)).stdout == text
+    long_text = text * 12_000
+    assert (await run("translate", "-", "-t", "pt", "-s", "en", *at, stdin=long_text)).stdout == long_text
+    assert b'"models": [' in (await run("translate", str(file), "-t", "pt", "--json", *at)).stdout
+    summarized = await run("summarize", str(file), "--sentences", "1", *at)
+    assert summarized.stdout.decode().strip() in text.decode()
+    assert b"rank_score" in (await run("summarize", str(file), "--json", *at)).stdout
+    assert (await run("detect", str(file), *at)).stdout.startswith(b"en ")
+    assert b"en-pt" in (await run("languages", *at)).stdout
+    assert b"ready" in (await run("models", *at)).stdout
+    healthy = await run("health", *at)
+    assert (healthy.returncode, healthy.stdout) == (0, b"SERVING\n")
+    assert (await run("health", "model:nothing", *at)).returncode == 1
+    unreachable = await run("health", "--address", "127.0.0.1:1")
+    assert unreachable.returncode == 1
+    assert b"Traceback" not in unreachable.stderr
+    bad = await run("translate", str(file), "-t", "xx", *at)
+    assert bad.returncode == 1
+    assert b"target_language_codes[0]" in bad.stderr
+    assert (await run("translate", str(tmp_path / "nothing"), "-t", "pt", *at)).returncode == 1
+    not_text = await run("translate", "-t", "pt", *at, stdin=b"\xff\xfe")
+    assert not_text.returncode == 1
+    assert b"UTF-8" in not_text.stderr
+
+
+async def test_the_address_can_come_from_the_environment(
+    server: LatimerServer, run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATIMER_ADDRESS", f"127.0.0.1:{server.port}")
+    assert (await asyncio.to_thread(run_cli, "health")).returncode == 0

@@ -1,0 +1,145 @@
+"""Health tells the truth: SERVING only after a canary passed, and of what cannot be loaded, never."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from latimer import AsyncClient
+from latimer_server.backends.base import Backend
+from latimer_server.server import LatimerServer, build_server
+from latimer_server.settings import Settings
+
+from tests.fakes import BlockingBackend, EchoBackend, UpperBackend, make_catalog, make_entry, serve_fakes
+
+TRANSLATION = "latimer.v1.TranslationService"
+SUMMARIZATION = "latimer.v1.SummarizationService"
+
+
+async def test_everything_is_serving_once_its_models_are_ready(client: AsyncClient) -> None:
+    for service in ("", TRANSLATION, SUMMARIZATION, "latimer.v1.ModelService", "model:en-pt", "model:extractive"):
+        assert await client.health(service) == "SERVING"
+    assert await client.health("model:nothing") == "SERVICE_UNKNOWN"
+
+
+async def test_nothing_is_serving_before_the_models_are_loaded() -> None:
+    loading = threading.Event()
+
+    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
+        assert loading.wait(10)
+        return EchoBackend()
+
+    catalog = make_catalog(make_entry("en-pt", "en", "pt"))
+    settings = Settings(listen="127.0.0.1:0", models=("en-pt",))
+    server = await build_server(settings, catalog=catalog, make_backend=make)
+    await server.start()
+    preloading = asyncio.create_task(server.preload())
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        while (await client.models(state="loading")) == []:
+            await asyncio.sleep(0)
+        assert await client.health() == "NOT_SERVING"
+        assert await client.health(TRANSLATION) == "NOT_SERVING"
+        waiting = asyncio.create_task(client.translate("A text.", source="en", target="pt"))
+        loading.set()
+        assert (await waiting).text == "A text."  # a call waits for the model it needs
+        await preloading
+        assert await client.health() == "SERVING"
+        assert await client.health("model:en-pt") == "SERVING"
+        assert await client.health("model:extractive") == "NOT_SERVING"  # nobody asked for it yet
+    await server.drain(0)
+
+
+async def test_a_model_whose_canary_comes_out_wrong_is_failed_and_the_others_are_served() -> None:
+    catalog = make_catalog(
+        make_entry("en-pt", "en", "pt", canary="The weather is nice today and we are going to the park."),
+        make_entry("pt-en", "pt", "en"),
+    )
+    async with (
+        serve_fakes({"en-pt": EchoBackend(), "pt-en": UpperBackend()}, catalog=catalog) as server,
+        AsyncClient(f"127.0.0.1:{server.port}") as client,
+    ):
+        assert await client.health() == "NOT_SERVING"
+        assert await client.health("model:en-pt") == "NOT_SERVING"
+        assert await client.health(TRANSLATION) == "SERVING"
+        states = {model.name: (model.state, model.error_message) for model in await client.models()}
+        assert states["en-pt"][0] == "FAILED"
+        assert "canary came out in en" in states["en-pt"][1]
+        assert states["pt-en"] == ("READY", "")
+        found = await client.translate(["Um texto."], source="pt", target="en")
+        assert found[0].text == "UM TEXTO."
+
+
+async def test_a_preload_that_the_catalogue_does_not_have_is_never_healthy() -> None:
+    async with serve_fakes(models=("en-pt", "typo")) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        assert await client.health() == "NOT_SERVING"
+        assert await client.health("model:en-pt") == "SERVING"
+
+
+async def test_a_model_is_loaded_once_however_many_ask() -> None:
+    made: list[str] = []
+
+    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
+        made.append(name)
+        return EchoBackend()
+
+    server = await build_server(
+        Settings(listen="127.0.0.1:0", models=()),
+        catalog=make_catalog(make_entry("en-pt", "en", "pt")),
+        make_backend=make,
+    )
+    await server.start()
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        await asyncio.gather(*(client.translate("A text.", source="en", target="pt") for _ in range(20)))
+    await server.drain(0)
+    assert made == ["en-pt"]
+
+
+async def test_health_answers_while_a_batch_runs() -> None:
+    blocking = BlockingBackend()
+    async with (
+        serve_fakes({"en-pt": blocking}) as server,
+        AsyncClient(f"127.0.0.1:{server.port}", timeout=10) as client,
+    ):
+        busy = asyncio.create_task(client.translate("A text.", source="en", target="pt"))
+        await asyncio.to_thread(blocking.started.wait, 10)
+        assert await client.health() == "SERVING"
+        assert not busy.done()
+        blocking.release.set()
+        await busy
+
+
+async def test_draining_says_so_refuses_new_calls_and_lets_those_in_flight_finish() -> None:
+    blocking = BlockingBackend()
+    async with (
+        serve_fakes({"en-pt": blocking}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        AsyncClient(f"127.0.0.1:{server.port}") as client,
+    ):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING  # type: ignore[union-attr]
+        in_flight = asyncio.create_task(client.translate("A text.", source="en", target="pt"))
+        await asyncio.to_thread(blocking.started.wait, 10)
+        drained = asyncio.create_task(server.drain(10))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING  # type: ignore[union-attr]
+        watch.cancel()
+        blocking.release.set()
+        assert (await in_flight).text == "A text."
+        await drained
+
+
+async def test_reflection_lists_the_services(server: LatimerServer) -> None:
+    def list_services() -> set[str]:
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            return set(ProtoReflectionDescriptorDatabase(channel).get_services())
+
+    assert await asyncio.to_thread(list_services) >= {
+        TRANSLATION,
+        SUMMARIZATION,
+        "latimer.v1.ModelService",
+        "grpc.health.v1.Health",
+    }

@@ -1,0 +1,238 @@
+"""The server as a process, with the real models: its first line, its signals, its files, its patience."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from latimer import Client, LatimerError, NotServedError
+from latimer_server.settings import load_settings
+
+SERVER = str(Path(sys.executable).with_name("latimer-server"))
+PARAGRAPH = (
+    "The town council of Halden voted on Tuesday to rebuild the old stone bridge over the river. "
+    "The bridge was closed in March after engineers found cracks in two of its pillars. "
+)
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """A server on a free port, and a client of it; killed if it does not end by itself."""
+    process = subprocess.Popen(
+        [SERVER, "serve", "--listen", "127.0.0.1:0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line.startswith("listening on 127.0.0.1:"), process.stderr.read() if process.stderr else ""
+        with Client(line.split()[-1], timeout=120) as client:
+            yield process, client
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_until_settled(client: Client) -> None:
+    """Until no model is loading any more, READY or FAILED."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not {"AVAILABLE", "LOADING"} & {model.state for model in client.models()}:
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("the models did not settle")
+
+
+def resident_bytes(process: subprocess.Popen[str]) -> int:
+    """The resident memory of a process."""
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return 1024 * int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
+def test_the_whole_path_on_real_models() -> None:
+    with serving() as (process, client):
+        wait_until_settled(client)
+        assert client.health() == "SERVING"
+        assert resident_bytes(process) < 700e6
+        translation = client.translate("The old red house near the river was sold yesterday.\n\n  42\n", target="pt")
+        assert translation.text == "A antiga casa vermelha perto do rio foi vendida ontem.\n\n  42\n"
+        assert translation.source_language == "en"
+        assert -1 < translation.score < 0
+        back = client.translate(translation.text, source="pt", target="en")
+        assert "house" in back.text
+        assert "river" in back.text
+        summary = client.summarize(PARAGRAPH, sentences=1, target="pt")
+        assert summary.language == "pt"
+        assert "ponte" in summary.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_calls_in_flight_finish(number: signal.Signals) -> None:
+    with serving() as (process, client):
+        wait_until_settled(client)
+        results: list[object] = []
+
+        def work() -> None:
+            try:
+                results.append(client.translate([PARAGRAPH * 10] * 40, source="en", target="pt"))
+            except LatimerError as error:
+                results.append(error)
+
+        caller = threading.Thread(target=work)
+        caller.start()
+        while client.health() == "SERVING" and resident_bytes(process) and not _is_busy(process):
+            pass
+        process.send_signal(number)
+        assert process.wait(60) == 0
+        caller.join()
+        assert isinstance(results[0], list), results
+        assert all(translation.error is None for translation in results[0])
+
+
+def _is_busy(process: subprocess.Popen[str]) -> bool:
+    """Whether the thread that runs batches is running one."""
+    for task in Path(f"/proc/{process.pid}/task").iterdir():
+        fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+        if fields[0] == "R" and int(task.name) != process.pid:
+            return True
+    return False
+
+
+def test_health_answers_within_50_ms_while_200_paragraphs_are_translated() -> None:
+    with serving() as (_, client):
+        wait_until_settled(client)
+        done = threading.Event()
+
+        def work() -> None:
+            client.translate([PARAGRAPH * 3] * 200, source="en", target="pt")
+            done.set()
+
+        caller = threading.Thread(target=work)
+        caller.start()
+        delays = []
+        while not done.wait(0.01):
+            began = time.perf_counter()
+            assert client.health() == "SERVING"
+            delays.append(time.perf_counter() - began)
+        caller.join()
+    delays.sort()
+    print(f"{len(delays)} checks: p50 {1e3 * delays[len(delays) // 2]:.1f} ms, max {1e3 * delays[-1]:.1f} ms")
+    assert len(delays) > 50
+    assert delays[int(0.99 * len(delays))] < 0.050
+
+
+@pytest.fixture
+def damaged_store(tmp_path: Path) -> Path:
+    """A copy of the store in which one byte of one model is flipped."""
+    store = tmp_path / "models"
+    shutil.copytree(load_settings(None).store, store)
+    path = store / "firefox-en-pt" / "model.enpt.intgemm.alphas.bin"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    return store
+
+
+def test_one_flipped_byte_refuses_its_model_and_no_other(damaged_store: Path) -> None:
+    with serving("--store", str(damaged_store)) as (_, client):
+        wait_until_settled(client)
+        states = {model.name: model for model in client.models()}
+        assert states["firefox-en-pt"].state == "FAILED"
+        assert "model.enpt.intgemm.alphas.bin: has changed" in states["firefox-en-pt"].error_message
+        assert client.health() == "NOT_SERVING"
+        assert client.health("model:firefox-en-pt") == "NOT_SERVING"
+        with pytest.raises(NotServedError):
+            client.translate("A text.", source="en", target="pt")
+        assert client.translate("Um gato preto.", source="pt", target="en").text
+    verified = subprocess.run(
+        [SERVER, "models", "verify", "--store", str(damaged_store)], capture_output=True, text=True, check=False
+    )
+    assert verified.returncode == 1
+    assert "firefox-en-pt" in verified.stderr
+    assert "firefox-pt-en: intact" in verified.stdout
+
+
+def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
+    with serving("--store", str(tmp_path / "nothing")) as (_, client):
+        with pytest.raises(NotServedError, match="served: none"):
+            client.translate("A text.", source="en", target="pt")
+        with pytest.raises(NotServedError, match="models fetch firefox-en-pt"):
+            client.translate("A text.", source="en", target="pt", model="firefox-en-pt")
+        assert client.summarize("It works. It really does.", sentences=1).text
+
+
+def test_the_log_has_ids_and_no_text() -> None:
+    secret = "Quasimodo's appendix"
+    with serving("--log-format", "json") as (process, client):
+        wait_until_settled(client)
+        client.translate(f"{secret} was removed on Monday.", source="en", target="pt")
+        client.summarize(f"{secret} was removed. {secret} hurts.", sentences=1)
+        with pytest.raises(LatimerError):
+            client.translate(secret, source="en", target="de")
+        process.terminate()
+        _, log = process.communicate(timeout=30)
+    assert "Quasimodo" not in log
+    lines = [json.loads(line) for line in log.splitlines()]
+    calls = [line for line in lines if line["message"] == "call"]
+    assert [line["code"] for line in calls][-3:] == ["OK", "OK", "NOT_FOUND"]
+    assert all(line["request_id"] for line in calls)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--listen", "nowhere:x"], "cannot listen"),
+        (["--log-level", "LOUD"], "log_level"),
+        (["--catalog", "/nothing.toml"], "nothing.toml"),
+        (["--config", "/nothing.toml"], "nothing.toml"),
+    ],
+)
+def test_a_mistake_of_the_operators_is_one_line(arguments: list[str], complaint: str) -> None:
+    done = subprocess.run([SERVER, "serve", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_to_be() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [SERVER, "serve", "--listen", address], capture_output=True, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert "cannot listen" in done.stderr
+
+
+def test_the_server_imports_no_model_library_before_it_listens() -> None:
+    code = "import sys, latimer_server.cli, latimer_server.server; print([m for m in ('torch', 'sentencepiece') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_models_are_listed_and_fetched_only_once() -> None:
+    listed = subprocess.run([SERVER, "models", "list"], capture_output=True, text=True, check=True).stdout
+    assert "firefox-en-pt" in listed
+    assert "MPL-2.0" in listed
+    fetched = subprocess.run([SERVER, "models", "fetch"], capture_output=True, text=True, check=True).stdout
+    assert "firefox-en-pt: already there" in fetched
+    unknown = subprocess.run([SERVER, "models", "fetch", "nothing"], capture_output=True, text=True, check=False)
+    assert unknown.returncode == 1
+    assert "no model 'nothing'" in unknown.stderr
