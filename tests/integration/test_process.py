@@ -222,7 +222,8 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
 
 
 def test_the_server_imports_no_model_library_before_it_listens() -> None:
-    code = "import sys, latimer_server.cli, latimer_server.server; print([m for m in ('torch', 'sentencepiece') if m in sys.modules])"
+    modules = "('torch', 'sentencepiece', 'py3langid')"
+    code = f"import sys, latimer_server.cli, latimer_server.server; print([m for m in {modules} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

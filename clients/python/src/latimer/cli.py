@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ try:
     from rich.table import Table
 except ImportError as error:  # pragma: no cover -- the extra is installed wherever tests run
     sys.exit(f"latimer: the command line needs {error.name}: pip install 'latimer-client[cli]'")
+
+# gRPC's core reads this when it is imported, and else tells of every connection that ends.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 from latimer import Client, LatimerError
 from latimer.types import TLS

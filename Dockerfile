@@ -1,0 +1,43 @@
+# The server with its embedded models. No network is needed at run time.
+FROM python:3.11-slim-bookworm AS build
+
+# Where pip finds the CPU build of torch, besides the index it is configured with.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+WORKDIR /src
+RUN python3 -m venv /opt/latimer
+ENV PATH=/opt/latimer/bin:$PATH \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1
+
+COPY requirements.lock ./
+RUN pip install --upgrade "$(grep '^pip==' requirements.lock)" "$(grep '^setuptools==' requirements.lock)" \
+    && pip install --no-deps --retries 1 --extra-index-url "${TORCH_INDEX}" "$(grep '^torch==' requirements.lock)"
+
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY clients/python clients/python
+COPY service service
+RUN pip install --constraint requirements.lock --no-build-isolation ./clients/python . \
+    && latimer-server models fetch --store /models
+
+
+FROM python:3.11-slim-bookworm
+
+RUN useradd --system --uid 10001 --no-create-home latimer
+COPY --from=build /opt/latimer /opt/latimer
+COPY --from=build /models /models
+
+ENV PATH=/opt/latimer/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    LATIMER_LISTEN=0.0.0.0:50051 \
+    LATIMER_STORE=/models \
+    LATIMER_LOG_FORMAT=json
+
+USER 10001
+EXPOSE 50051
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["latimer", "health", "--address", "127.0.0.1:50051"]
+ENTRYPOINT ["latimer-server"]
+CMD ["serve"]

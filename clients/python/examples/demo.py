@@ -1,0 +1,106 @@
+"""The main job on real models: an article from English to Portuguese and back, and its summaries.
+
+Starts a server on a free port, waits until it is healthy, calls it as any client would, and stops it.
+`make demo` runs it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from latimer import Client, Translation
+
+ARTICLE = Path(__file__).with_name("article.txt")
+SHOWN_SENTENCES = 6
+START_SECONDS = 120
+
+
+@contextmanager
+def run_server() -> Iterator[str]:
+    """A server of the embedded models on a free port; gives its address."""
+    command = [str(Path(sys.executable).with_name("latimer-server")), "serve", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen([*command, "--log-level", "WARNING"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            if not line.startswith("listening on "):
+                sys.exit("the server did not start")
+            yield line.split()[-1]
+        finally:
+            process.terminate()
+            if process.wait() != 0:
+                sys.exit(f"the server ended with status {process.returncode}")
+
+
+def wait_until_healthy(client: Client) -> None:
+    """Until the server says SERVING."""
+    deadline = time.monotonic() + START_SECONDS
+    while client.health() != "SERVING":
+        if time.monotonic() > deadline:
+            failed = [f"{model.name}: {model.error_message or model.state}" for model in client.models()]
+            sys.exit("the server is not healthy: " + "; ".join(failed))
+        time.sleep(0.05)
+
+
+def pair_sentences(article: str, there: Translation, back: Translation) -> Iterator[tuple[str, str, str]]:
+    """Each sentence, its translation, and that translated back, joined by where they stand."""
+    returned = {segment.source_span: segment.text for segment in back.segments}
+    for segment in there.segments:
+        source = article[segment.source_span.start : segment.source_span.end]
+        yield source, segment.text, returned.get(segment.target_span, "")
+
+
+def main() -> None:
+    """Runs the demonstration and prints what came of it."""
+    console = Console()
+    article = ARTICLE.read_text("utf-8")
+    began = time.perf_counter()
+    with run_server() as address, Client(address, timeout=300) as client:
+        with console.status("starting the server and loading the models ..."):
+            wait_until_healthy(client)
+        seconds = {"start to SERVING": time.perf_counter() - began}
+
+        def timed(name: str, started: float) -> None:
+            seconds[name] = time.perf_counter() - started
+
+        with console.status("translating and summarizing ..."):
+            started = time.perf_counter()
+            there = client.translate(article, source="en", target="pt", include_segments=True)
+            timed("English to Portuguese", started)
+            started = time.perf_counter()
+            back = client.translate(there.text, source="pt", target="en", include_segments=True)
+            timed("Portuguese to English", started)
+            started = time.perf_counter()
+            english = client.summarize(article, sentences=2)
+            timed("summary in English", started)
+            started = time.perf_counter()
+            portuguese = client.summarize(article, sentences=2, target="pt")
+            timed("summary in Portuguese", started)
+
+    table = Table("English", "Portuguese", "and back", title="The first sentences", show_lines=True)
+    for row, _ in zip(pair_sentences(article, there, back), range(SHOWN_SENTENCES), strict=False):
+        table.add_row(*row)
+    console.print(table)
+    console.print(Panel(english.text, title="Summary in English, two sentences"))
+    console.print(Panel(portuguese.text, title="Summary in Portuguese, two sentences"))
+    words = len(article.split())
+    facts = Table("what", "how", box=None, show_header=False)
+    facts.add_row("flags", ", ".join(sorted({*there.flags, *back.flags, *english.flags, *portuguese.flags})) or "none")
+    facts.add_row("models", ", ".join([*there.models, *back.models, *english.models]))
+    facts.add_row("scores (mean log-probability)", f"{there.score:.3f} there, {back.score:.3f} back")
+    for name, value in seconds.items():
+        rate = f", {words / value:,.0f} words a second" if " to " in name and "SERVING" not in name else ""
+        facts.add_row(name, f"{value:.2f} s{rate}")
+    console.print(facts)
+
+
+if __name__ == "__main__":
+    main()
