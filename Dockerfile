@@ -11,8 +11,10 @@ ENV PATH=/opt/latimer/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 
 COPY requirements.lock ./
-RUN pip install --upgrade "$(grep '^pip==' requirements.lock)" "$(grep '^setuptools==' requirements.lock)" \
-    && pip install --no-deps --retries 1 --extra-index-url "${TORCH_INDEX}" "$(grep '^torch==' requirements.lock)"
+RUN grep -E '^(pip|setuptools)==' requirements.lock > tools.txt \
+    && grep '^torch==' requirements.lock > torch.txt \
+    && pip install --requirement tools.txt \
+    && pip install --no-deps --retries 1 --extra-index-url "${TORCH_INDEX}" --requirement torch.txt
 
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY clients/python clients/python

@@ -32,7 +32,7 @@ serve: install
 test: install
 	$(BIN)/python -m pytest
 
-# Slow: the real model on a document of 1 MB, through a real channel.
+# Slow: the real model on a document of 1 MB, through a real channel; fetches the text with apt.
 long-test: install
 	$(BIN)/python -m benchmarks.long_document
 

@@ -16,14 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from latimer_server.backends.extractive import ExtractiveRanker, Floats, SparseMatrix
-from latimer_server.summarization import choose_candidates
-from latimer_server.text.segmentation import Splitting, join_lines, segment_text
 from rich.console import Console
 from rich.table import Table
 from rouge_score.rouge_scorer import RougeScorer
 
 from benchmarks.corpus import read_chapters
+from latimer_server.backends.extractive import ExtractiveRanker, Floats, SparseMatrix
+from latimer_server.summarization import choose_candidates
+from latimer_server.text.segmentation import Splitting, join_lines, segment_text
 
 REPORTED = ("en-US", "pt-BR")
 TUNED = ("fr-FR", "es-ES", "de-DE", "it-IT")

@@ -15,6 +15,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from latimer.v1 import (
     models_pb2,
     models_pb2_grpc,
@@ -23,7 +24,6 @@ from latimer.v1 import (
     translation_pb2,
     translation_pb2_grpc,
 )
-
 from latimer_server.backends import load_backend
 from latimer_server.errors import LatimerError, NotServed
 from latimer_server.interceptors import CallInterceptor

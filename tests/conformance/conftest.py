@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from latimer_server.backends.marian_student import MarianStudent, load_backend
 from latimer_server.models.catalog import load_catalog
 from latimer_server.models.store import Store

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import fxtranslate
 import pytest
 import sacrebleu
+
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_student import MarianStudent
-
 from tests.conformance.conftest import PAIRS, locate, read_sentences
 
 GREEDY = DecodingOptions()

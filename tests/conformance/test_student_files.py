@@ -6,12 +6,12 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_network import MarianNetwork, read_shape
 from latimer_server.backends.marian_student import load_backend
 from latimer_server.errors import ModelFileError
-
 from tests.conformance.conftest import locate
 from tests.marian_files import CONFIG, floats, matrix, model_items, write_model
 

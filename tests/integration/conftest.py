@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+
 from latimer import AsyncClient
 from latimer_server.server import LatimerServer
-
 from tests.fakes import serve_fakes
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import latimer
 import pytest
 import trustme
+
+import latimer
 from latimer import (
     TLS,
     AsyncClient,
@@ -30,7 +31,6 @@ from latimer._channel import convert_status
 from latimer._convert import build_translate, plan_contents
 from latimer.v1 import translation_pb2
 from latimer_server.server import LatimerServer
-
 from tests.fakes import serve_fakes
 
 
@@ -185,7 +185,7 @@ async def test_a_call_that_the_server_could_not_take_is_tried_again() -> None:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
         return b"\x08\x01"
 
-    handlers = {"Check": grpc.unary_unary_rpc_method_handler(answer)}
+    handlers: dict[str, Any] = {"Check": grpc.unary_unary_rpc_method_handler(answer)}
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+
 from latimer import AsyncClient, LatimerError, NotServedError, OverloadedError
 from latimer.v1 import summarization_pb2 as summarization
 from latimer.v1 import translation_pb2 as translation
 from latimer.v1 import types_pb2
 from latimer_server.server import LatimerServer
-
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
 
 TRANSLATE = "/latimer.v1.TranslationService/TranslateText"
@@ -28,16 +29,21 @@ EVERY_METHOD = [
 ]
 
 
+def raw(channel: grpc.aio.Channel, method: str) -> Any:
+    """A method that takes and gives bytes."""
+    return channel.unary_unary(method)
+
+
 async def call(channel: grpc.aio.Channel, method: str, data: bytes, **options: object) -> grpc.aio.AioRpcError:
     """The error of a call with these bytes."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await channel.unary_unary(method)(data, **options)  # type: ignore[arg-type]
+        await raw(channel, method)(data, **options)
     return raised.value
 
 
 def violations(error: grpc.aio.AioRpcError) -> dict[str, str]:
     """The fields and rules of a BadRequest."""
-    status = status_pb2.Status.FromString(dict(error.trailing_metadata() or ())["grpc-status-details-bin"])  # type: ignore[arg-type]
+    status = status_pb2.Status.FromString(dict(error.trailing_metadata() or ())["grpc-status-details-bin"])
     found = {}
     for detail in status.details:
         bad = error_details_pb2.BadRequest()
@@ -168,7 +174,7 @@ async def test_methods_that_are_not_served_yet_say_so(channel: grpc.aio.Channel,
 
 
 async def test_the_stream_that_is_not_served_yet_says_so(channel: grpc.aio.Channel) -> None:
-    stream = channel.stream_stream("/latimer.v1.TranslationService/StreamTranslateText")()
+    stream: Any = channel.stream_stream("/latimer.v1.TranslationService/StreamTranslateText")()
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         async for _ in stream:
             pass
@@ -190,23 +196,23 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument(
 ) -> None:
     error = await call(channel, method, data)
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    await channel.unary_unary(TRANSLATE)(request().SerializeToString())  # the next one is served
+    await raw(channel, TRANSLATE)(request().SerializeToString())  # the next one is served
 
 
 async def test_a_message_of_five_megabytes_is_the_librarys_to_refuse(channel: grpc.aio.Channel) -> None:
     error = await call(channel, TRANSLATE, b"\x0a" * 5_000_000)
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    await channel.unary_unary(TRANSLATE)(request().SerializeToString())
+    await raw(channel, TRANSLATE)(request().SerializeToString())
 
 
 async def test_every_answer_carries_the_request_id_and_the_version(channel: grpc.aio.Channel) -> None:
-    given = channel.unary_unary(TRANSLATE)(request().SerializeToString(), metadata=(("x-request-id", "my-id_7"),))
+    given = raw(channel, TRANSLATE)(request().SerializeToString(), metadata=(("x-request-id", "my-id_7"),))
     initial = dict(await given.initial_metadata())
     assert initial["x-request-id"] == "my-id_7"
     assert initial["x-latimer-version"] == "0.1.0"
     await given
     for bad in ("", "x" * 65, "with space", "é".encode().decode("latin-1")):
-        made = channel.unary_unary(TRANSLATE)(b"\xff\xff", metadata=(("x-request-id", bad),) if bad.isascii() else ())
+        made = raw(channel, TRANSLATE)(b"\xff\xff", metadata=(("x-request-id", bad),) if bad.isascii() else ())
         identifier = dict(await made.initial_metadata())["x-request-id"]
         assert identifier != bad
         assert len(identifier) == 32
@@ -278,7 +284,7 @@ async def test_an_unknown_model_is_not_found(client: AsyncClient, channel: grpc.
 async def test_pages_of_models(client: AsyncClient, channel: grpc.aio.Channel) -> None:
     from latimer.v1 import models_pb2
 
-    method = channel.unary_unary("/latimer.v1.ModelService/ListModels")
+    method = raw(channel, "/latimer.v1.ModelService/ListModels")
     first = models_pb2.ListModelsResponse.FromString(
         await method(models_pb2.ListModelsRequest(page_size=2).SerializeToString())
     )

@@ -6,15 +6,16 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
 from latimer import AsyncClient
 from latimer_server.backends.base import Backend
 from latimer_server.server import LatimerServer, build_server
 from latimer_server.settings import Settings
-
 from tests.fakes import BlockingBackend, EchoBackend, UpperBackend, make_catalog, make_entry, serve_fakes
 
 TRANSLATION = "latimer.v1.TranslationService"
@@ -120,12 +121,13 @@ async def test_draining_says_so_refuses_new_calls_and_lets_those_in_flight_finis
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
         AsyncClient(f"127.0.0.1:{server.port}") as client,
     ):
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING  # type: ignore[union-attr]
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         in_flight = asyncio.create_task(client.translate("A text.", source="en", target="pt"))
         await asyncio.to_thread(blocking.started.wait, 10)
         drained = asyncio.create_task(server.drain(10))
-        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING  # type: ignore[union-attr]
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watch.cancel()
         blocking.release.set()
         assert (await in_flight).text == "A text."

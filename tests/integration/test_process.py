@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from latimer import Client, LatimerError, NotServedError
 from latimer_server.settings import load_settings
 

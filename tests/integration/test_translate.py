@@ -7,8 +7,8 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from latimer import AsyncClient, InvalidArgumentError, NotServedError, Translation
 
+from latimer import AsyncClient, InvalidArgumentError, NotServedError, Translation
 from tests.fakes import EchoBackend, PoisonBackend, UpperBackend, make_catalog, make_entry, serve_fakes
 
 TEXT = "Dear Anna,\r\n\r\n\tThe bridge is closed. \u00a0 It opens in May!  \n\n42\n- a list\n\u200b\nYours, Tom \n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 
 import pytest
+
 from latimer_server.backends.extractive import ExtractiveRanker
 
 RANKER = ExtractiveRanker()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from latimer_server.languages import LanguageDetector, match_code, normalize_code
 
 

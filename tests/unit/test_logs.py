@@ -6,6 +6,7 @@ import json
 import logging
 
 import pytest
+
 from latimer_server.logs import configure_logging, describe_exception, request_id
 from latimer_server.settings import LogFormat
 

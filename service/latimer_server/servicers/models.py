@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from latimer.v1 import models_pb2 as pb
 from latimer.v1 import models_pb2_grpc
-
 from latimer_server.errors import Unsupported
 from latimer_server.languages import match_code
 from latimer_server.models.pool import ModelStatus, Pool

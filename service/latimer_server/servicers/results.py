@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import grpc
-from latimer.v1 import types_pb2
 
+from latimer.v1 import types_pb2
 from latimer_server.pieces import Usage
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import TextSpan

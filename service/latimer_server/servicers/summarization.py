@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from latimer.v1 import summarization_pb2 as pb
 from latimer.v1 import summarization_pb2_grpc, types_pb2
-
 from latimer_server.logs import request_id
 from latimer_server.scheduling import Admission
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc, types_pb2
-
 from latimer_server.errors import Unsupported
 from latimer_server.languages import Detection, match_code
 from latimer_server.logs import request_id

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latimer.v1 import types_pb2
-
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.errors import InvalidRequest, Unsupported, Violation
 from latimer_server.languages import normalize_code
