@@ -74,11 +74,13 @@ def serve(
         log_format=log_format,
         log_level=log_level,
     )
-    configure_logging(settings.log_format, settings.log_level)
+    log = configure_logging(settings.log_format, settings.log_level)
     try:
         asyncio.run(_serve(settings))
     except LatimerError as error:
         _fail(error)
+    finally:
+        log.close()
 
 
 async def _serve(settings: Settings) -> None:

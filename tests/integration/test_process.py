@@ -41,7 +41,7 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
         assert process.stdout
         line = process.stdout.readline()
         assert line.startswith("listening on 127.0.0.1:"), process.stderr.read() if process.stderr else ""
-        with Client(line.split()[-1], timeout=120) as client:
+        with Client(line.split()[-1], timeout=60) as client:
             yield process, client
     finally:
         if process.poll() is None:
@@ -238,3 +238,12 @@ def test_models_are_listed_and_fetched_only_once() -> None:
     unknown = subprocess.run([SERVER, "models", "fetch", "nothing"], capture_output=True, text=True, check=False)
     assert unknown.returncode == 1
     assert "no model 'nothing'" in unknown.stderr
+
+
+def test_a_log_that_nobody_reads_stops_no_call() -> None:
+    with serving("--models", "") as (process, client):
+        # A pipe holds 64 KiB; each call's line takes some 150 bytes.
+        for _ in range(2_000):
+            client.detect("42")
+        process.terminate()
+        assert process.wait(60) == 0

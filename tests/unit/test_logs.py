@@ -26,13 +26,14 @@ def test_an_exceptions_message_is_not_logged_but_where_it_was_raised_is(
 ) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    configure_logging(style, "INFO")
+    writer = configure_logging(style, "INFO")
     token = request_id.set("request-7")
     try:
         _fail()
     except ValueError:
         logging.getLogger("test").exception("failed", extra={"model": "m1"})
     finally:
+        writer.close()
         request_id.reset(token)
         root.handlers[:] = handlers
         root.setLevel(level)
