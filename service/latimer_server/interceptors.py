@@ -5,6 +5,7 @@ Knows gRPC and the error table; nothing of what the calls do.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import re
@@ -27,6 +28,9 @@ _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 _RETRY_PUSHBACK_MS = "1000"
 # Callable by anybody: whoever watches the container has no credentials.
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
+
+# How the runtime ends a call or the process; no failures.
+_NOT_OURS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]]
 Handler = Any  # grpc.RpcMethodHandler, whose four behaviours the library leaves untyped
@@ -62,11 +66,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _around_unary(self, behaviour: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
         async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
-            ending = await self._begin(context, details)
+            ending = self._begin(context, details)
             try:
                 self._check(request, details)
                 response = await behaviour(request, context)
-            except Exception as error:  # noqa: BLE001 (this is where every failure becomes a status)
+                await ending.open()
+            except _NOT_OURS:
+                raise
+            except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
                 await ending.fail(error)
             ending.log("OK")
             return response
@@ -75,27 +82,30 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _around_stream(self, behaviour: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
         async def call(request: Any, context: Context) -> None:  # noqa: ANN401
-            ending = await self._begin(context, details)
+            ending = self._begin(context, details)
             try:
                 self._check(request, details)
                 # The library takes both: a generator, and a coroutine that writes for itself (health's Watch).
                 answering = behaviour(request, context)
                 if isinstance(answering, AsyncIterator):
                     async for response in answering:
+                        await ending.open()
                         await context.write(response)
                 else:
+                    await ending.open()
                     await answering
-            except Exception as error:  # noqa: BLE001 (this is where every failure becomes a status)
+            except _NOT_OURS:
+                raise
+            except BaseException as error:  # noqa: BLE001 (as above)
                 await ending.fail(error)
             ending.log("OK")
 
         return call
 
-    async def _begin(self, context: Context, details: grpc.HandlerCallDetails) -> _Ending:
+    def _begin(self, context: Context, details: grpc.HandlerCallDetails) -> _Ending:
         given = dict(details.invocation_metadata or ()).get("x-request-id", "")
         identifier = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         request_id.set(identifier)
-        await context.send_initial_metadata((("x-request-id", identifier), ("x-latimer-version", __version__)))
         return _Ending(context, str(details.method), identifier)
 
     def _check(self, request: object, details: grpc.HandlerCallDetails) -> None:
@@ -118,8 +128,18 @@ class _Ending:
         self._method = method
         self._identifier = identifier
         self._began = time.monotonic()
+        self._opened = False
 
-    async def fail(self, error: Exception) -> NoReturn:
+    async def open(self) -> None:
+        """Sends what every call is told of itself, before its first message."""
+        if not self._opened:
+            self._opened = True
+            await self._context.send_initial_metadata(self._identity())
+
+    def _identity(self) -> tuple[tuple[str, str], ...]:
+        return ("x-request-id", self._identifier), ("x-latimer-version", __version__)
+
+    async def fail(self, error: BaseException) -> NoReturn:
         """Ends the call with the error's status."""
         if isinstance(error, grpc.aio.AbortError):
             raise error
@@ -128,9 +148,15 @@ class _Ending:
         if not is_expected(error):
             _log.error("call failed", exc_info=error, extra={"method": self._method})
         self.log(code.name, error.reason if isinstance(error, LatimerError) else "INTERNAL")
-        trailing: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status.SerializeToString())]
+        trailing: list[tuple[str, str | bytes]] = [
+            *self._identity(),
+            ("grpc-status-details-bin", status.SerializeToString()),
+        ]
+        # A client may try again only what has not begun: initial metadata would be the beginning (gRFC A6).
         if isinstance(error, Unavailable):
             trailing.append(("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS))
+        else:
+            await self.open()
         await self._context.abort(code, status.message, tuple(trailing))
 
     def log(self, code: str, reason: str = "") -> None:

@@ -6,6 +6,7 @@ has the measurements behind both).
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ from typing import Any
 import langcodes
 
 UNDETERMINED = "und"
+# Language, script, region, variants (RFC 5646); no extensions and nothing private, which no model is named
+# by, and which a library that remembers every code it has seen would remember too.
+_CODE = re.compile(
+    "[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?([-_]([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*"
+)
+_MAX_CODE_CHARACTERS = 35
 # CLDR distances: 0-5 are regions and near-synonyms (pt-PT to pt, no to nb); from 10 on a reader may not
 # understand (ca to es is 20). A wrong language is worse than a refusal.
 _MAX_DISTANCE = 9
@@ -47,7 +54,7 @@ class Detection:
 
 def normalize_code(code: str) -> str:
     """The canonical form of a code: `EN_us` is `en-US`. Raises ValueError for what is none."""
-    if not code or not code.isascii() or not langcodes.tag_is_valid(code):
+    if len(code) > _MAX_CODE_CHARACTERS or not _CODE.fullmatch(code) or not langcodes.tag_is_valid(code):
         raise ValueError(f"{code[:40]!r} is no BCP-47 language code")
     return langcodes.standardize_tag(code)
 
@@ -68,8 +75,11 @@ class LanguageDetector:
         self._lock = threading.Lock()
         self._identifier: Any = None
 
-    def detect(self, text: str, candidates: Sequence[str] = ()) -> Detection:
-        """The languages `text` may be in, among `candidates` where there are any."""
+    def detect(self, text: str, candidates: Sequence[str] = (), *, only: bool = True) -> Detection:
+        """The languages `text` may be in, among `candidates` where there are any.
+
+        Confidences sum to 1 over the candidates; unless they are not the `only` languages it can be in.
+        """
         if not any(character.isalpha() for character in text):
             return Detection((), reliable=False)
         ranked: list[tuple[str, float]] = self._load().rank(_sample(text))
@@ -79,7 +89,7 @@ class LanguageDetector:
             # Several candidates may share a label (pt-BR, pt-PT): the first one named answers for it.
             wanted = {match_code(code, scores): code for code in reversed(candidates)}
             scores = {code: scores[label] for label, code in wanted.items() if label}
-        total = sum(scores.values()) or 1.0
+        total = (sum(scores.values()) or 1.0) if only else 1.0
         best = sorted(((score / total, code) for code, score in scores.items()), key=lambda pair: (-pair[0], pair[1]))
         found = tuple(Candidate(code, confidence) for confidence, code in best[:_MAX_CANDIDATES])
         return Detection(found, reliable=bool(found) and found[0].confidence >= _RELIABLE_CONFIDENCE)

@@ -6,13 +6,13 @@ Knows a loaded model and its queue; nothing of documents, routes or languages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from latimer_server.backends.base import DecodingOptions, TokenIds, TranslationBackend
 from latimer_server.errors import DeadlineExceeded, LatimerError, Unavailable
 from latimer_server.models.pool import Translating
-from latimer_server.scheduling import Outcome, Priority, off_loop
+from latimer_server.scheduling import Outcome, PieceWindow, Priority, gather_or_cancel, off_loop
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (
     Document,
@@ -31,14 +31,19 @@ class OverlongSegment(LatimerError):
     reason = "SEGMENT_OVERLONG"
 
 
+# Pieces that enter the queue together.
+_SLICE_PIECES = 256
+
+
 @dataclass(frozen=True)
 class PieceOptions:
-    """What holds for all pieces of a request."""
+    """What holds for all pieces of a request. `caller`: whose turn they take in the queue."""
 
     decoding: DecodingOptions
     reject_overlong: bool
     priority: Priority
     deadline: float | None
+    caller: Hashable
 
 
 @dataclass(frozen=True)
@@ -111,31 +116,49 @@ class _Plan:
 
 
 async def run_model(
-    model: Translating, texts: Sequence[str], options: PieceOptions, usage: Usage
+    model: Translating, texts: Sequence[str], options: PieceOptions, window: PieceWindow, usage: Usage
 ) -> list[Output | Exception]:
     """For each text, in order, its output or what went wrong with it alone.
 
-    Raises `DeadlineExceeded` and `Unavailable`, which concern them all. When it ends, however it ends, none
-    of its pieces stays queued.
+    Its pieces enter the queue as `window` has room. Raises `DeadlineExceeded` and `Unavailable`, which concern
+    all texts. When it ends, however it ends, none of its pieces stays queued.
     """
     size = sum(map(len, texts))
     plans = await off_loop(size, lambda: _plan_all(model.backend, texts, reject_overlong=options.reject_overlong))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
-    futures = [
-        model.queue.submit(ids, options.decoding, priority=options.priority, deadline=options.deadline)
-        for ids in pieces
-    ]
-    try:
-        results = await asyncio.gather(*futures, return_exceptions=True)
-    finally:
-        for future in futures:
-            future.cancel()
+    slices = [pieces[start : start + _SLICE_PIECES] for start in range(0, len(pieces), _SLICE_PIECES)]
+    parts = await gather_or_cancel(_run_slice(model, part, options, window, usage) for part in slices)
+    results = [result for part in parts for result in part]
+    return await off_loop(size, lambda: _decode_all(model.backend, plans, results))
+
+
+async def _run_slice(
+    model: Translating, pieces: Sequence[TokenIds], options: PieceOptions, window: PieceWindow, usage: Usage
+) -> list[Outcome | Exception]:
+    async with window.hold(len(pieces)):
+        futures = [
+            model.queue.submit(
+                ids,
+                options.decoding,
+                priority=options.priority,
+                deadline=options.deadline,
+                caller=options.caller,
+            )
+            for ids in pieces
+        ]
+        try:
+            results = await asyncio.gather(*futures, return_exceptions=True)
+        finally:
+            for future in futures:
+                future.cancel()
+    kept: list[Outcome | Exception] = []
     for ids, result in zip(pieces, results, strict=True):
         if isinstance(result, Outcome):
             usage.count(result, len(ids))
         elif isinstance(result, (DeadlineExceeded, Unavailable)) or not isinstance(result, Exception):
             raise result
-    return await off_loop(size, lambda: _decode_all(model.backend, plans, results))
+        kept.append(result)
+    return kept
 
 
 def _plan_all(
@@ -171,7 +194,7 @@ def _divide(backend: TranslationBackend, lines: Document, flags: tuple[Flag, ...
 
 
 def _decode_all(
-    backend: TranslationBackend, plans: Sequence[_Plan | OverlongSegment], results: Sequence[Outcome | BaseException]
+    backend: TranslationBackend, plans: Sequence[_Plan | OverlongSegment], results: Sequence[Outcome | Exception]
 ) -> list[Output | Exception]:
     texts = iter(backend.decode([result.hypothesis.ids for result in results if isinstance(result, Outcome)]))
     outputs: list[Output | Exception] = []

@@ -1,8 +1,8 @@
 """Joins the pieces of all requests for a model into batches and runs them one after another.
 
 Knows no gRPC, no model and no clock but the one it is given; a batch is run by whatever callable it is
-given, off the event loop. The batch rule (oldest first, filled with the nearest in length up to a budget of
-padded tokens) follows text-embeddings-inference's queue and CTranslate2's token batches.
+given, off the event loop. The batch rule (callers take turns to begin one, and it is filled with the nearest in
+length up to a budget of padded tokens) follows text-embeddings-inference's queue and CTranslate2's token batches.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, Limits, TokenIds
 from latimer_server.errors import DeadlineExceeded, Overloaded, Unavailable
@@ -47,11 +47,69 @@ class Outcome:
 @dataclass(eq=False)
 class _Entry:
     ids: TokenIds
-    options: DecodingOptions
-    priority: Priority
     deadline: float | None
     queued: float
     future: asyncio.Future[Outcome] = field(repr=False)
+    taken: bool = False
+
+
+class _Lane:
+    """The pieces of one priority and one set of options. Each stands in two orders: that of its caller,
+    whose turn decides what a batch begins with, and that of its length, which decides what joins it. A piece
+    that was taken in one is skipped in the other."""
+
+    def __init__(self) -> None:
+        self.served = 0  # the number of the last batch taken here
+        self._turns: OrderedDict[Hashable, deque[_Entry]] = OrderedDict()
+        self._by_length: dict[int, deque[_Entry]] = {}
+
+    def add(self, entry: _Entry, caller: Hashable) -> None:
+        self._turns.setdefault(caller, deque()).append(entry)
+        self._by_length.setdefault(len(entry.ids), deque()).append(entry)
+
+    def take(self, limits: Limits, is_alive: Callable[[_Entry], bool]) -> list[_Entry]:
+        """The oldest piece of the caller whose turn it is, and those that waste least padding beside it."""
+        head = self._take_head(is_alive)
+        if head is None:
+            return []
+        batch, longest = [head], len(head.ids)
+        for entry in self._nearest(longest, is_alive):
+            longest = max(longest, len(entry.ids))
+            if len(batch) == limits.max_batch_rows or longest * (len(batch) + 1) > limits.max_batch_tokens:
+                break
+            entry.taken = True
+            batch.append(entry)
+        return batch
+
+    def drain(self) -> Iterator[_Entry]:
+        """Every piece that was not taken."""
+        for entries in self._turns.values():
+            yield from (entry for entry in entries if not entry.taken)
+
+    def _take_head(self, is_alive: Callable[[_Entry], bool]) -> _Entry | None:
+        while self._turns:
+            caller, entries = self._turns.popitem(last=False)
+            while entries:
+                entry = entries.popleft()
+                if is_alive(entry):
+                    entry.taken = True
+                    if entries:
+                        self._turns[caller] = entries
+                    return entry
+        return None
+
+    def _nearest(self, length: int, is_alive: Callable[[_Entry], bool]) -> Iterator[_Entry]:
+        """Pieces by how near their length is, the oldest first among equals. One that is yielded and not taken
+        stays."""
+        for size in sorted(self._by_length, key=lambda size: abs(size - length)):
+            entries = self._by_length[size]
+            while entries:
+                if is_alive(entries[0]):
+                    yield entries[0]
+                    if not entries[0].taken:
+                        return
+                entries.popleft()
+            del self._by_length[size]
 
 
 class Admission:
@@ -60,30 +118,31 @@ class Admission:
     def __init__(self, most: int, retry_after: float = 1.0) -> None:
         self._most = most
         self._retry_after = retry_after
-        self._active = 0
         self._draining = False
+        self._idle: asyncio.Future[None] | None = None
+        self.active = 0  # requests in work
 
-    @property
-    def active(self) -> int:
-        """Requests in work."""
-        return self._active
-
-    def drain(self) -> None:
-        """Refuses every request from now on."""
+    async def drain(self) -> None:
+        """Refuses every request from now on, and waits until those in work have ended."""
         self._draining = True
+        if self.active:
+            self._idle = self._idle or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
 
     @contextmanager
     def admit(self) -> Iterator[None]:
         """Holds a place while the request is in work. Raises `Overloaded` or `Unavailable`."""
         if self._draining:
             raise Unavailable("the server is shutting down")
-        if self._active >= self._most:
+        if self.active >= self._most:
             raise Overloaded(f"{self._most} requests are in work, which is the limit", self._retry_after)
-        self._active += 1
+        self.active += 1
         try:
             yield
         finally:
-            self._active -= 1
+            self.active -= 1
+            if self._idle and not self.active and not self._idle.done():
+                self._idle.set_result(None)
 
 
 class CorePermits:
@@ -112,14 +171,10 @@ class BatchQueue:
         self._limits = limits
         self._permits = permits
         self._clock = clock
-        self._waiting: list[_Entry] = []
+        self._lanes: dict[tuple[Priority, DecodingOptions], _Lane] = {}
+        self._batches = 0
         self._wake = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._work())
-
-    @property
-    def waiting(self) -> int:
-        """Pieces that wait."""
-        return len(self._waiting)
 
     def submit(
         self,
@@ -128,52 +183,55 @@ class BatchQueue:
         *,
         priority: Priority = Priority.INTERACTIVE,
         deadline: float | None = None,
+        caller: Hashable = None,
     ) -> asyncio.Future[Outcome]:
-        """Queues a piece. `deadline` is a reading of the clock. Cancel the future to withdraw the piece.
+        """Queues a piece. `deadline` is a reading of the clock; callers take turns. Cancel the future to
+        withdraw the piece.
 
         Its future raises `DeadlineExceeded` when the piece was not begun in time, `Unavailable` when the
         queue is closed, and what the backend raised when the piece failed by itself too.
         """
         if self._task.done():
             raise Unavailable("the model is being unloaded")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Entry(ids, options, priority, deadline, self._clock(), future))
+        entry = _Entry(ids, deadline, self._clock(), asyncio.get_running_loop().create_future())
+        self._lanes.setdefault((priority, options), _Lane()).add(entry, caller)
         self._wake.set()
-        return future
+        return entry.future
 
     async def close(self) -> None:
         """Takes no more pieces; those that wait, and those of the batch in work, fail with `Unavailable`."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        for entry in self._waiting:
-            if not entry.future.done():
-                entry.future.set_exception(Unavailable("the model is being unloaded"))
-        self._waiting.clear()
+        for lane in self._lanes.values():
+            for entry in lane.drain():
+                _settle(entry, Unavailable("the model is being unloaded"))
+        self._lanes.clear()
 
     async def _work(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
+            while self._lanes:
                 await self._run_batch(self._take)
                 # Lets the futures' owners queue their next pieces before the next batch is filled.
                 await asyncio.sleep(0)
 
-    async def _run_batch(self, choose: Callable[[], list[_Entry]]) -> None:
+    async def _run_batch(self, choose: Callable[[], tuple[list[_Entry], DecodingOptions]]) -> None:
         """Runs the entries that `choose` gives once a permit is free.
 
         A batch that fails is run again piece by piece, so that one poison piece fails alone.
         """
         batch: list[_Entry] = []
+        options = DecodingOptions()
         started = 0.0
 
         def prepare() -> Callable[[], list[Hypothesis]] | None:
-            nonlocal batch, started
-            batch, started = choose(), self._clock()
+            nonlocal batch, options, started
+            (batch, options), started = choose(), self._clock()
             if not batch:
                 return None
             ids = [entry.ids for entry in batch]
-            return lambda: self._run(ids, batch[0].options, lambda: all(entry.future.done() for entry in batch))
+            return lambda: self._run(ids, options, lambda: all(entry.future.done() for entry in batch))
 
         try:
             hypotheses = await self._permits.run(prepare)
@@ -188,44 +246,30 @@ class BatchQueue:
                 _settle(batch[0], error)
                 return
             for entry in batch:
-                await self._run_batch(lambda entry=entry: [] if entry.future.done() else [entry])  # type: ignore[misc]
+                alone = [] if entry.future.done() else [entry]
+                await self._run_batch(lambda alone=alone, options=options: (alone, options))  # type: ignore[misc]
             return
         ended = self._clock()
         for entry, hypothesis in zip(batch, hypotheses or [], strict=True):
             _settle(entry, Outcome(hypothesis, entry.queued, started, ended))
 
-    def _take(self) -> list[_Entry]:
-        """The next batch: the first in line, and those like it that waste least padding beside it."""
-        self._drop_dead()
-        if not self._waiting:
-            return []
-        head = min(self._waiting, key=lambda entry: (entry.priority, entry.queued))
-        alike = [e for e in self._waiting if e.options == head.options and e.priority == head.priority]
-        # sorted() is stable: among equals the oldest goes first, and the head is nearest to itself.
-        alike.sort(key=lambda entry: (abs(len(entry.ids) - len(head.ids)), entry is not head))
-        batch: list[_Entry] = []
-        longest = 0
-        for entry in alike:
-            longest = max(longest, len(entry.ids))
-            if batch and longest * (len(batch) + 1) > self._limits.max_batch_tokens:
-                break
-            batch.append(entry)
-            if len(batch) == self._limits.max_batch_rows:
-                break
-        taken = set(map(id, batch))
-        self._waiting = [entry for entry in self._waiting if id(entry) not in taken]
-        return batch
+    def _take(self) -> tuple[list[_Entry], DecodingOptions]:
+        """The next batch: of the most urgent priority, of the options that have waited longest."""
+        while self._lanes:
+            key = min(self._lanes, key=lambda key: (key[0], self._lanes[key].served))
+            batch = self._lanes[key].take(self._limits, self._is_alive)
+            if batch:
+                self._batches += 1
+                self._lanes[key].served = self._batches
+                return batch, key[1]
+            del self._lanes[key]
+        return [], DecodingOptions()
 
-    def _drop_dead(self) -> None:
-        """Drops pieces whose caller has gone, and fails those whose time is over."""
-        now = self._clock()
-        alive = []
-        for entry in self._waiting:
-            if entry.deadline is not None and entry.deadline <= now:
-                _settle(entry, DeadlineExceeded("the deadline passed before the work began"))
-            if not entry.future.done():
-                alive.append(entry)
-        self._waiting = alive
+    def _is_alive(self, entry: _Entry) -> bool:
+        """Whether somebody still waits for a piece, and in time; a late one is told so."""
+        if entry.deadline is not None and entry.deadline <= self._clock():
+            _settle(entry, DeadlineExceeded("the deadline passed before the work began"))
+        return not entry.taken and not entry.future.done()
 
 
 def _settle(entry: _Entry, result: Outcome | BaseException) -> None:
@@ -240,6 +284,18 @@ def _settle(entry: _Entry, result: Outcome | BaseException) -> None:
 async def off_loop(size: int, work: Callable[[], T]) -> T:
     """Runs `work` over `size` code points of text: at once when that is little, else in a thread."""
     return work() if size <= _INLINE_CHARACTERS else await asyncio.to_thread(work)
+
+
+async def gather_or_cancel(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all; when one fails or the caller goes, the others are cancelled and waited for."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 class PieceWindow:

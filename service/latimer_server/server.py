@@ -7,6 +7,7 @@ line's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,8 @@ _MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].ful
 _OVERALL = ""
 # Two servers on one port would share its connections without a word; the second one should fail instead.
 _OPTIONS = (("grpc.so_reuseport", 0),)
+# What the last answers may take to leave once their calls have ended.
+_ANSWER_SECONDS = 0.5
 # A batch runs on every core it may use, so one batch runs at a time.
 _PERMITS = 1
 
@@ -96,10 +99,14 @@ class LatimerServer:
         await self._update_health()
 
     async def drain(self, seconds: float) -> None:
-        """Refuses new calls, lets those in flight finish for `seconds`, then ends."""
+        """Refuses new calls, lets those in flight finish for `seconds`, then ends.
+
+        Whoever only watches health would never finish: such streams end with the last of the others.
+        """
         await self._health.enter_graceful_shutdown()
-        self._admission.drain()
-        await self._server.stop(seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._admission.drain(), seconds)
+        await self._server.stop(min(seconds, _ANSWER_SECONDS))
         await self.pool.close()
         for task in self._tasks:
             task.cancel()

@@ -16,6 +16,10 @@ from latimer_server.pieces import OverlongSegment
 from latimer_server.translation import FlaggedAsError
 
 _DOMAIN = "latimer"
+# A status travels as metadata, of which gRPC takes 8 KiB without complaint, the message twice.
+_MAX_MESSAGE_CHARACTERS = 1_000
+_MAX_VIOLATIONS = 16
+_MAX_DESCRIPTION_CHARACTERS = 160
 # The first class that an error is an instance of decides.
 _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
     (errors.InvalidRequest, code_pb2.INVALID_ARGUMENT),
@@ -46,8 +50,10 @@ def is_expected(error: BaseException) -> bool:
 def _details(error: errors.LatimerError) -> list[Message]:
     if isinstance(error, errors.InvalidRequest):
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
-            for v in error.violations
+            error_details_pb2.BadRequest.FieldViolation(
+                field=violation.field, description=_shorten(violation.description, _MAX_DESCRIPTION_CHARACTERS)
+            )
+            for violation in error.violations[:_MAX_VIOLATIONS]
         ]
         return [error_details_pb2.BadRequest(field_violations=violations)]
     if isinstance(error, errors.Overloaded):
@@ -58,9 +64,13 @@ def _details(error: errors.LatimerError) -> list[Message]:
 
 
 def _pack(code: int, message: str, reason: str, details: list[Message]) -> status_pb2.Status:
-    status = status_pb2.Status(code=code, message=message)
+    status = status_pb2.Status(code=code, message=_shorten(message, _MAX_MESSAGE_CHARACTERS))
     for detail in [error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN), *details]:
         packed = AnyMessage()
         packed.Pack(detail)
         status.details.append(packed)
     return status
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} ..."

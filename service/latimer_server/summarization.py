@@ -6,7 +6,6 @@ sentence. One bad item never fails its neighbours.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from latimer_server.languages import UNDETERMINED, Candidate, LanguageDetector, 
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.pieces import Usage
-from latimer_server.scheduling import off_loop
+from latimer_server.scheduling import gather_or_cancel, off_loop
 from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.segmentation import (
     Splitting,
@@ -116,13 +115,8 @@ class Summarizer:
         usage = Usage()
         if request.language and request.output_language:
             self._translator.require_route(request.language, request.output_language)
-        tasks = [asyncio.ensure_future(self._summarize_item(request, c, entry, usage)) for c in request.contents]
-        try:
-            return list(await asyncio.gather(*tasks)), usage
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            raise
+        work = (self._summarize_item(request, content, entry, usage) for content in request.contents)
+        return await gather_or_cancel(work), usage
 
     def _choose_model(self, name: str) -> CatalogEntry:
         usable = self._pool.usable(Task.SUMMARIZATION)
@@ -147,7 +141,7 @@ class Summarizer:
                 language, detected, flags = await self._detect(request, content)
             summary = await self._extract(content, language, request.limit, entry.name, usage)
             summary = replace(summary, detected=detected, flags=merge_flags([summary.flags, flags]))
-            if request.output_language and not match_code(language, [request.output_language]):
+            if summary.sentences and request.output_language and not match_code(language, [request.output_language]):
                 summary = await self._translate(summary, request, usage)
             return summary
         except DeadlineExceeded:
@@ -162,7 +156,7 @@ class Summarizer:
 
     async def _detect(self, request: SummarizeRequest, content: str) -> tuple[str, Candidate, tuple[Flag, ...]]:
         found = (await self._translator.detect([content], ()))[0]
-        if found.reliable or not found.candidates:
+        if found.reliable or not needs_translation(content):
             return found.best.code, found.best, ()
         return request.fallback or found.best.code, found.best, (Flag.LOW_LANGUAGE_CONFIDENCE,)
 
@@ -170,16 +164,17 @@ class Summarizer:
         document = await off_loop(
             len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language)
         )
-        texts = [join_lines(segment) for segment in document.segments]
+        texts = await off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
         usage.segments += len(texts)
-        kept = choose_candidates(texts)
+        kept = await off_loop(len(content), lambda: choose_candidates(texts))
         loaded = await self._pool.load_ranking(model)
         ranking = await self._pool.permits.run(
             lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
         )
         if ranking is None or not kept:
             return Summary("", language, models=(model,))
-        chosen = _select(ranking, [_count_words(texts[index], language) for index in kept], limit)
+        words = await off_loop(len(content), lambda: [_count_words(text, language) for text in texts])
+        chosen = _select(ranking, [words[index] for index in kept], sum(words), limit)
         sentences = [_Sentence(texts[kept[i]], document.spans[kept[i]], ranking.scores[i]) for i in sorted(chosen)]
         return _compose(sentences, language, (model,))
 
@@ -217,11 +212,11 @@ def choose_candidates(texts: Sequence[str]) -> list[int]:
     return whole or lettered
 
 
-def _select(ranking: base.Ranking, words: Sequence[int], limit: LengthLimit) -> list[int]:
+def _select(ranking: base.Ranking, words: Sequence[int], total: int, limit: LengthLimit) -> list[int]:
     """As many sentences, in the ranking's order, as the limit allows."""
     if limit.sentence_count is not None:
         return list(ranking.order[: limit.sentence_count])
-    budget = limit.max_words if limit.max_words is not None else math.floor((limit.ratio or 0) * sum(words))
+    budget = limit.max_words if limit.max_words is not None else math.floor((limit.ratio or 0) * total)
     chosen = []
     for index in ranking.order:
         if words[index] <= budget:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.errors import LatimerError, NotServed
-from latimer_server.languages import Candidate, Detection, LanguageDetector, match_code
+from latimer_server.languages import UNDETERMINED, Candidate, Detection, LanguageDetector, match_code
 from latimer_server.models.catalog import Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, describe_pairs, find_route, list_routes
 from latimer_server.pieces import Output, PieceOptions, Usage, run_model
-from latimer_server.scheduling import PieceWindow, Priority, off_loop
+from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop
 from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.segmentation import (
     Document,
+    Rebuilt,
     Splitting,
     TextSpan,
     join_lines,
@@ -35,6 +38,11 @@ _log = logging.getLogger(__name__)
 
 # Segments, of whatever texts, encoded and queued together: enough to fill batches of like lengths.
 _CHUNK_SEGMENTS = 256
+# Chunks of one route in work at once: while one is decoded the next are computed.
+_CHUNKS_AT_ONCE = 8
+# A doubtful text is taken to be in its target language already if that is this many times as likely as the
+# next language.
+_CLEARLY = 5.0
 # Pieces that one request may have in the queues.
 _WINDOW_PIECES = 1_024
 
@@ -50,6 +58,7 @@ class TranslateOptions:
     candidates: tuple[str, ...] = ()
     fallback: str = ""
     error_flags: frozenset[Flag] = frozenset()
+    include_segments: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,11 +117,12 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Job:
-    """A content on its way into one target language."""
+    """A content on its way into one target language. `outputs`: of its segments that need a model."""
 
     document: Document
     route: Route
-    outputs: list[Output | Exception]  # one for each segment
+    wanted: tuple[int, ...]
+    outputs: dict[int, Output | Exception]
 
 
 class FlaggedAsError(LatimerError):
@@ -138,26 +148,17 @@ class Translator:
             self._pool.catalog.get(request.model)
         for target in request.targets if request.source else ():
             self.require_route(request.source, target, request)
-        contents, options = request.contents, request.options
-        size = sum(map(len, contents))
-        usage = Usage(characters=size * len(request.targets))
-        sources = await off_loop(size, lambda: [self._find_source(request, content) for content in contents])
-        documents = await off_loop(
-            size,
-            lambda: [
-                segment_text(content, options.splitting, source.code)
-                for content, source in zip(contents, sources, strict=True)
-            ],
-        )
-        jobs = [
-            [self._start_job(request, source, target, document) for target in request.targets]
-            for source, document in zip(sources, documents, strict=True)
-        ]
+        size = sum(map(len, request.contents))
+        work = size * len(request.targets)
+        usage = Usage(characters=work)
+        sources = await off_loop(size, lambda: [self._find_source(request, content) for content in request.contents])
+        jobs = await off_loop(work, lambda: self._start_jobs(request, sources))
+        usage.segments = sum(len(job.document.spans) for row in jobs for job in row if isinstance(job, _Job))
         await self._run_jobs(request, [job for row in jobs for job in row if isinstance(job, _Job)], usage)
         return await off_loop(
-            size,
+            work,
             lambda: [
-                ItemResult(tuple(_finish(job, source.flags, request) for job in row), source.detected)
+                ItemResult(tuple(_finish(job, source.flags, request.options) for job in row), source.detected)
                 for row, source in zip(jobs, sources, strict=True)
             ],
         ), usage
@@ -177,19 +178,28 @@ class Translator:
 
     def _find_source(self, request: TranslateRequest, content: str) -> _Source:
         """The language of a content. A detection that is not reliable takes the fallback, else the likeliest
-        language that can be translated from: short texts are often of a served language."""
+        language that can be translated: short texts are often of a served language."""
         if request.source:
             return _Source(request.source)
+        if not needs_translation(content):
+            return _Source("", Candidate(UNDETERMINED, 0.0))
         found = self._detector.detect(content, request.options.candidates)
-        if found.reliable or not found.candidates:
-            return _Source(found.best.code if found.candidates else "", found.best)
+        if found.reliable:
+            return _Source(found.best.code, found.best)
         doubt = (Flag.LOW_LANGUAGE_CONFIDENCE,)
         if request.options.fallback:
             return _Source(request.options.fallback, found.best, doubt)
-        served = sorted({route.source for route in self.routes()})
-        if served and not request.options.candidates:
-            found = self._detector.detect(content, served)
+        if not request.options.candidates:
+            found = self._detector.detect(content, self._likely_sources(request), only=False)
+            if len(found.candidates) > 1 and all(match_code(found.best.code, [target]) for target in request.targets):
+                # Left as it is only where it is clearly in the target language already.
+                first, second = found.candidates[:2]
+                best = first if first.confidence > _CLEARLY * second.confidence else second
+                return _Source(best.code, best, doubt)
         return _Source(found.best.code, found.best, doubt)
+
+    def _likely_sources(self, request: TranslateRequest) -> list[str]:
+        return sorted({route.source for route in self.routes()} | set(request.targets))
 
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         entries = self._pool.usable(Task.TRANSLATION)
@@ -204,49 +214,79 @@ class Translator:
             raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {served}")
         return route
 
-    def _start_job(
-        self, request: TranslateRequest, source: _Source, target: str, document: Document
-    ) -> _Job | Translation:
-        """A job, or the translation where there is nothing to do or nothing that can do it."""
-        if not source.code or match_code(source.code, [target]):
-            return Translation(document.text, target, flags=(Flag.PASSTHROUGH,))
+    def _start_jobs(self, request: TranslateRequest, sources: Sequence[_Source]) -> list[list[_Job | Translation]]:
+        """For each content and target a job, or the translation where there is nothing to do or nothing that
+        can do it."""
+        routes: dict[tuple[str, str], Route | NotServed] = {}
+        rows: list[list[_Job | Translation]] = []
+        for content, source in zip(request.contents, sources, strict=True):
+            document = segment_text(content, request.options.splitting, source.code)
+            wanted = tuple(i for i, segment in enumerate(document.segments) if needs_translation(segment))
+            row: list[_Job | Translation] = []
+            for target in request.targets:
+                if not source.code or match_code(source.code, [target]):
+                    row.append(Translation(content, target, flags=(Flag.PASSTHROUGH,)))
+                    continue
+                pair = (source.code, target)
+                if pair not in routes:
+                    routes[pair] = self._try_route(request, *pair)
+                route = routes[pair]
+                if isinstance(route, NotServed):
+                    row.append(Translation("", target, error=route))
+                else:
+                    row.append(_Job(document, route, wanted, {}))
+            rows.append(row)
+        return rows
+
+    def _try_route(self, request: TranslateRequest, source: str, target: str) -> Route | NotServed:
         try:
-            route = self._find_route(request, source.code, target)
+            return self._find_route(request, source, target)
         except NotServed as error:
-            return Translation("", target, error=error)
-        passing = [Output(segment, flags=(Flag.PASSTHROUGH,)) for segment in document.segments]
-        return _Job(document, route, list(passing))
+            return error
 
     async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[_Job], usage: Usage) -> None:
         """Takes the segments of all jobs through their models, those of one route together."""
-        across_lines = request.options.splitting is Splitting.SENTENCES_ACROSS_LINES
-        waiting: dict[Route, list[tuple[_Job, int, str]]] = {}
-        for job in jobs:
-            usage.segments += len(job.outputs)
-            for index, segment in enumerate(job.document.segments):
-                if needs_translation(segment):
-                    text = join_lines(segment) if across_lines else segment
-                    waiting.setdefault(job.route, []).append((job, index, text))
+        options = request.options
+        across_lines = options.splitting is Splitting.SENTENCES_ACROSS_LINES
+        pieces = PieceOptions(
+            options.decoding, options.reject_overlong, request.priority, request.deadline, caller=object()
+        )
         window = PieceWindow(_WINDOW_PIECES)
 
-        async def run_chunk(route: Route, chunk: Sequence[tuple[_Job, int, str]]) -> None:
-            async with window.hold(len(chunk)):
-                outputs = await self._run_route(route, [text for _, _, text in chunk], request, usage)
-            for (job, index, _), output in zip(chunk, outputs, strict=True):
+        async def run_chunk(route: Route, chunk: Sequence[tuple[_Job, int]]) -> None:
+            spans = [(job, job.document.spans[index]) for job, index in chunk]
+            texts = [job.document.text[span.start : span.end] for job, span in spans]
+            if across_lines:
+                texts = [join_lines(text) for text in texts]
+            outputs = await self._run_route(route, texts, pieces, window, usage)
+            for (job, index), output in zip(chunk, outputs, strict=True):
                 job.outputs[index] = output
 
-        await _gather_or_cancel(
-            run_chunk(route, segments[start : start + _CHUNK_SEGMENTS])
-            for route, segments in waiting.items()
-            for start in range(0, len(segments), _CHUNK_SEGMENTS)
+        by_route: dict[Route, list[_Job]] = {}
+        for job in jobs:
+            by_route.setdefault(job.route, []).append(job)
+        await gather_or_cancel(
+            self._run_chunks(((job, index) for job in mine for index in job.wanted), partial(run_chunk, route))
+            for route, mine in by_route.items()
         )
 
+    @staticmethod
+    async def _run_chunks(
+        segments: Iterator[tuple[_Job, int]],
+        run_chunk: Callable[[Sequence[tuple[_Job, int]]], Coroutine[Any, Any, None]],
+    ) -> None:
+        """Runs segments chunk by chunk, a few chunks at once, so that a request of any size is fed through."""
+
+        async def feed() -> None:
+            while chunk := list(islice(segments, _CHUNK_SEGMENTS)):
+                await run_chunk(chunk)
+
+        await gather_or_cancel(feed() for _ in range(_CHUNKS_AT_ONCE))
+
     async def _run_route(
-        self, route: Route, texts: Sequence[str], request: TranslateRequest, usage: Usage
+        self, route: Route, texts: Sequence[str], pieces: PieceOptions, window: PieceWindow, usage: Usage
     ) -> list[Output | Exception]:
         """Takes texts through every model of a route; what fails at one goes no further."""
-        options = request.options
-        pieces = PieceOptions(options.decoding, options.reject_overlong, request.priority, request.deadline)
         pivoted = (Flag.PIVOTED,) if len(route.models) > 1 else ()
         results: list[Output | Exception] = [Output(text, flags=pivoted) for text in texts]
         for name in route.models:
@@ -255,47 +295,56 @@ class Translator:
             except NotServed as error:
                 return [error] * len(texts)
             going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
-            outputs = await run_model(model, [result.text for _, result in going], pieces, usage)
+            outputs = await run_model(model, [result.text for _, result in going], pieces, window, usage)
             for (index, result), output in zip(going, outputs, strict=True):
                 results[index] = result.followed_by(output) if isinstance(output, Output) else output
         return results
 
 
-def _finish(job: _Job | Translation, flags: tuple[Flag, ...], request: TranslateRequest) -> Translation:
+def _finish(job: _Job | Translation, flags: tuple[Flag, ...], options: TranslateOptions) -> Translation:
     """The translation that a job came to, with the flags of its source, or the error that it met."""
-    translation = job if isinstance(job, Translation) else _assemble(job, request.options.splitting)
+    translation = job if isinstance(job, Translation) else _assemble(job, options)
     if translation.error:
         return translation
     merged = merge_flags([translation.flags, flags])
-    raised = [flag.name for flag in merged if flag in request.options.error_flags]
+    raised = [flag.name for flag in merged if flag in options.error_flags]
     if raised:
         error = FlaggedAsError(f"raised {', '.join(raised)}, which error_flags makes an error")
         return Translation("", translation.target, error=error)
     return replace(translation, flags=merged)
 
 
-def _assemble(job: _Job, splitting: Splitting) -> Translation:
-    """The translated document, with its segments and what is said about the whole."""
-    failed = [output for output in job.outputs if isinstance(output, Exception)]
+def _assemble(job: _Job, options: TranslateOptions) -> Translation:
+    """The translated document, with its segments where they are wanted and what is said about the whole."""
+    failed = [output for output in job.outputs.values() if isinstance(output, Exception)]
     if failed:
         return Translation("", job.route.target, error=_name_error(failed[0], job.route))
-    outputs = [output for output in job.outputs if isinstance(output, Output)]
-    rebuilt = rebuild_text(
-        job.document, [output.text for output in outputs], join=splitting is Splitting.SENTENCES_ACROSS_LINES
-    )
-    segments = tuple(
-        SegmentTranslation(source, target, output.text, output.avg_log_prob, merge_flags([output.flags]))
-        for source, target, output in zip(job.document.spans, rebuilt.spans, outputs, strict=True)
-    )
-    log_probs = [value for output in outputs for value in output.log_probs]
+    done = {index: output for index, output in job.outputs.items() if isinstance(output, Output)}
+    document = job.document
+    texts = [done[i].text if i in done else segment for i, segment in enumerate(document.segments)]
+    rebuilt = rebuild_text(document, texts, join=options.splitting is Splitting.SENTENCES_ACROSS_LINES)
+    passing = (Flag.PASSTHROUGH,) if len(done) < len(texts) or not texts else ()
+    log_probs = [value for output in done.values() for value in output.log_probs]
     return Translation(
         rebuilt.text,
         job.route.target,
         avg_log_prob=sum(log_probs) / len(log_probs) if log_probs else 0.0,
-        flags=merge_flags([output.flags for output in outputs] or [[Flag.PASSTHROUGH]]),
-        segments=segments,
+        flags=merge_flags([passing, *(output.flags for output in done.values())]),
+        segments=_describe_segments(document, rebuilt, done) if options.include_segments else (),
         models=job.route.models,
     )
+
+
+def _describe_segments(
+    document: Document, rebuilt: Rebuilt, outputs: Mapping[int, Output]
+) -> tuple[SegmentTranslation, ...]:
+    segments = []
+    for index, (source, target) in enumerate(zip(document.spans, rebuilt.spans, strict=True)):
+        output = outputs.get(index) or Output(rebuilt.text[target.start : target.end], flags=(Flag.PASSTHROUGH,))
+        segments.append(
+            SegmentTranslation(source, target, output.text, output.avg_log_prob, merge_flags([output.flags]))
+        )
+    return tuple(segments)
 
 
 def _name_error(error: Exception, route: Route) -> LatimerError:
@@ -304,15 +353,3 @@ def _name_error(error: Exception, route: Route) -> LatimerError:
         return error
     _log.error("item failed", exc_info=error, extra={"models": "+".join(route.models)})
     return LatimerError("internal error")
-
-
-async def _gather_or_cancel(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Waits for all; when one fails or the caller goes, the others are cancelled and waited for."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

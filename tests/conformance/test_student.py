@@ -117,3 +117,14 @@ def test_unknown_characters_are_counted(students: Mapping[str, MarianStudent]) -
     plain, emoji = students["en"].encode(["A house.", "A house 😀 and 🏠."])
     assert plain.unknown_tokens == 0
     assert emoji.unknown_tokens == 2
+
+
+def test_a_row_that_was_cut_off_says_so_in_any_company(students: Mapping[str, MarianStudent]) -> None:
+    student, options = students["en"], DecodingOptions(max_length_ratio=0.7)
+    rows = [encoding.ids for encoding in student.encode(read_sentences("en")[:60])]
+    alone = [student.run([row], options, never)[0] for row in rows]
+    assert sum(hypothesis.truncated for hypothesis in alone) > 30
+    for start in range(0, len(rows), 20):
+        for mine, together in zip(alone[start:], student.run(rows[start : start + 20], options, never), strict=False):
+            assert (together.ids, together.truncated) == (mine.ids, mine.truncated)
+            assert len(together.log_probs) == len(mine.log_probs) == len(mine.ids) + (not mine.truncated)

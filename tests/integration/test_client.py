@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from latimer import (
     NotServedError,
     ServerError,
     UnauthenticatedError,
+    _calls,
 )
 from latimer._channel import convert_status
 from latimer._convert import build_translate, plan_contents
@@ -292,3 +294,49 @@ async def test_the_address_can_come_from_the_environment(
 ) -> None:
     monkeypatch.setenv("LATIMER_ADDRESS", f"127.0.0.1:{server.port}")
     assert (await asyncio.to_thread(run_cli, "health")).returncode == 0
+
+
+async def test_a_closed_client_says_so(server: LatimerServer) -> None:
+    asynchronous = AsyncClient(f"127.0.0.1:{server.port}")
+    await asynchronous.close()
+    with pytest.raises(ConnectionFailedError, match="closed"):
+        await asynchronous.health()
+    synchronous = Client(f"127.0.0.1:{server.port}")
+    synchronous.close()
+    with pytest.raises(ConnectionFailedError, match="closed"):
+        synchronous.health()
+
+
+def test_what_fails_late_in_a_list_loses_nothing_that_was_done() -> None:
+    steps = _calls.translate(["a"] * 1_024 + ["b"] * 3, "pt", "en", {})
+    first = next(steps)
+    done = translation_pb2.TranslationResult(translations=[translation_pb2.Translation(translated_text="A")])
+    assert isinstance(first.request, translation_pb2.TranslateTextRequest)
+    steps.send(translation_pb2.TranslateTextResponse(results=[done] * 1_024))
+    with pytest.raises(StopIteration) as ended:
+        steps.throw(DeadlineExceededError("late", code="DEADLINE_EXCEEDED"))
+    results = ended.value.value
+    assert [result.text for result in results] == ["A"] * 1_024 + [""] * 3
+    assert all(isinstance(result.error, DeadlineExceededError) for result in results[1_024:])
+    steps = _calls.translate(["a"] * 2_000, "pt", "en", {})
+    next(steps)
+    with pytest.raises(DeadlineExceededError):
+        steps.throw(DeadlineExceededError("late"))
+
+
+async def test_a_long_text_of_numbers_with_one_line_of_words(
+    server: LatimerServer, run_cli: Callable[..., Any]
+) -> None:
+    text = ("12345 67890\n" * 10_000 + "The bridge is closed until Monday.\n").encode()
+    done = await asyncio.to_thread(
+        run_cli, "translate", "-t", "pt", "--address", f"127.0.0.1:{server.port}", stdin=text
+    )
+    assert (done.returncode, done.stdout) == (0, text)
+
+
+async def test_several_targets_are_one_json_document(server: LatimerServer, run_cli: Callable[..., Any]) -> None:
+    arguments = ("translate", "-s", "en", "-t", "pt", "-t", "en", "--json", "--address", f"127.0.0.1:{server.port}")
+    done = await asyncio.to_thread(run_cli, *arguments, stdin=b"42\n\nThe bridge is closed.")
+    first, second = json.loads(done.stdout)
+    assert (first["target_language"], first["models"], first["score"]) == ("pt", ["en-pt"], -0.5)
+    assert second["text"] == "42\n\nThe bridge is closed."

@@ -13,6 +13,7 @@ from latimer import AsyncClient, LatimerError, NotServedError, OverloadedError
 from latimer.v1 import summarization_pb2 as summarization
 from latimer.v1 import translation_pb2 as translation
 from latimer.v1 import types_pb2
+from latimer_server.errors import Unavailable
 from latimer_server.server import LatimerServer
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
 
@@ -311,3 +312,52 @@ async def test_errors_have_one_base_class(client: AsyncClient) -> None:
     assert raised.value.code == "NOT_FOUND"
     assert raised.value.reason == "NOT_SERVED"
     assert raised.value.request_id
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        options(candidate_language_codes=["!" * 40] * 100),
+        options(error_flags=[99] * 500),
+        request(contents=["x"], target_language_codes=["!" * 5_000]),
+    ],
+)
+async def test_many_broken_rules_still_fit_a_status(
+    channel: grpc.aio.Channel, message: translation.TranslateTextRequest
+) -> None:
+    error = await call(channel, TRANSLATE, message.SerializeToString())
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert 0 < len(violations(error)) <= 16
+
+
+async def test_an_unavailable_answer_can_be_tried_again(
+    server: LatimerServer, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe, refusals = server.pool.describe, 2
+
+    def refuse_at_first(name: str) -> object:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise Unavailable("starting")
+        return describe(name)
+
+    monkeypatch.setattr("latimer_server.interceptors._RETRY_PUSHBACK_MS", "10")
+    monkeypatch.setattr(server.pool, "describe", refuse_at_first)
+    assert len(await client.models()) == 3
+
+
+async def test_what_is_no_exception_ends_the_call_all_the_same(
+    server: LatimerServer, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Panic(BaseException):
+        """As pyo3's."""
+
+    def panic(name: str) -> None:
+        raise Panic("with a text of the user's")
+
+    monkeypatch.setattr(server.pool, "describe", panic)
+    with pytest.raises(LatimerError) as raised:
+        await client.models()
+    assert raised.value.code == "INTERNAL"
+    assert "text of the user" not in str(raised.value)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from latimer import AsyncClient
+from latimer import AsyncClient, NotServedError
 from latimer_server.backends.base import Backend
 from latimer_server.server import LatimerServer, build_server
 from latimer_server.settings import Settings
@@ -145,3 +146,38 @@ async def test_reflection_lists_the_services(server: LatimerServer) -> None:
         "latimer.v1.ModelService",
         "grpc.health.v1.Health",
     }
+
+
+async def test_whoever_only_watches_health_holds_no_drain_up() -> None:
+    async with serve_fakes() as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        await asyncio.wait_for(server.drain(600), 30)
+        watch.cancel()
+
+
+async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = True
+
+    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
+        if broken:
+            raise MemoryError
+        return EchoBackend()
+
+    server = await build_server(
+        Settings(listen="127.0.0.1:0", models=("en-pt",)),
+        catalog=make_catalog(make_entry("en-pt", "en", "pt")),
+        make_backend=make,
+    )
+    await server.start()
+    await server.preload()
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        assert [model.state for model in await client.models(task="translation")] == ["FAILED"]
+        broken = False
+        with pytest.raises(NotServedError):
+            await client.translate("A text.", source="en", target="pt")
+        monkeypatch.setattr("latimer_server.models.pool._RETRY_SECONDS", 0.0)
+        assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
+        assert await client.health() == "SERVING"
+    await server.drain(0)

@@ -103,3 +103,17 @@ async def test_a_document_of_ten_thousand_sentences_is_summarized(client: AsyncC
     text = " ".join(f"The report number {i} says that item {i % 97} of list {i % 31} is late." for i in range(10_000))
     summary = await client.summarize(text, sentences=3)
     assert len(summary.sentences) == 3
+
+
+async def test_a_text_without_sentences_needs_no_translator(client: AsyncClient) -> None:
+    blank, number, text = await client.summarize(["", "123", TEXT], sentences=1, target="pt")
+    assert (blank.text, blank.error) == ("", None)
+    assert (number.text, number.error) == ("", None)
+    assert text.text
+
+
+async def test_a_share_is_of_all_words(client: AsyncClient) -> None:
+    text = "A TITLE OF FIVE WORDS\n\nShort one is here. " + "The bridge over the river is closed until the summer. " * 3
+    summary = await client.summarize(text, ratio=0.5)
+    assert len(summary.text.split()) <= 0.5 * len(text.split())
+    assert len(summary.sentences) >= 2

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latimer import AsyncClient, InvalidArgumentError, NotServedError, Translation
+from latimer_server.scheduling import BatchQueue
 from tests.fakes import EchoBackend, PoisonBackend, UpperBackend, make_catalog, make_entry, serve_fakes
 
 TEXT = "Dear Anna,\r\n\r\n\tThe bridge is closed. \u00a0 It opens in May!  \n\n42\n- a list\n\u200b\nYours, Tom \n"
@@ -195,3 +198,50 @@ async def test_pairs_are_filtered(client: AsyncClient) -> None:
     assert [(pair.source_language, pair.target_language, pair.models) for pair in pairs] == [("en", "pt", ("en-pt",))]
     with pytest.raises(InvalidArgumentError, match="source_language_code"):
         await client.language_pairs(source="english")
+
+
+@pytest.mark.parametrize("text", ["Take vitamin C\u00a0. It helps.", "É\u00a0. Sim, é assim mesmo. " * 200])
+async def test_a_text_on_which_the_splitter_once_panicked(client: AsyncClient, text: str) -> None:
+    for source in ("en", "pt"):
+        assert (await client.translate(text, source=source, target="pt" if source == "en" else "en")).text == text
+
+
+async def test_a_text_that_cannot_be_detected_is_never_passed_off_as_translated(client: AsyncClient) -> None:
+    text = "Hello world, how are you?"
+    fallback = await client.translate(text, target="pt", candidate_language_codes=["tlh"], fallback_language_code="en")
+    assert fallback.models == ("en-pt",)
+    assert fallback.flags == ("LOW_LANGUAGE_CONFIDENCE",)
+    with pytest.raises(NotServedError, match="und->pt"):
+        await client.translate(text, target="pt", candidate_language_codes=["tlh"])
+
+
+@pytest.mark.parametrize("text", ["Total", "Error", "Email", "Print"])
+async def test_a_word_that_may_be_of_either_language_is_translated(client: AsyncClient, text: str) -> None:
+    found = await client.translate(text, target="pt")
+    assert found.models == ("en-pt",)
+    assert found.flags == ("LOW_LANGUAGE_CONFIDENCE",)
+
+
+async def test_a_request_never_has_more_pieces_queued_than_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    queued = most = 0
+    submit = BatchQueue.submit
+
+    def count(queue: BatchQueue, *arguments: Any, **options: Any) -> asyncio.Future[Any]:
+        nonlocal queued, most
+        future = submit(queue, *arguments, **options)
+        queued += 1
+        most = max(most, queued)
+
+        def settled(_: object) -> None:
+            nonlocal queued
+            queued -= 1
+
+        future.add_done_callback(settled)
+        return future
+
+    monkeypatch.setattr(BatchQueue, "submit", count)
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        text = "a\n" * 20_000
+        for mode in ("off", "on"):
+            assert (await client.translate(text, source="en", target="pt", sentence_splitting=mode)).text == text
+    assert 0 < most <= 1_024

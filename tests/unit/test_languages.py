@@ -86,3 +86,14 @@ def test_a_candidate_that_the_detector_does_not_know_is_never_found(detector: La
 def test_a_long_text_is_told_by_samples_of_all_of_it(detector: LanguageDetector) -> None:
     text = "1234 " * 500 + "Die Kommission tagt am Dienstag wieder. " * 20_000
     assert detector.detect(text).best.code == "de"
+
+
+@pytest.mark.parametrize("code", ["en-x-" + "-".join(["abcdefgh"] * 10), "en-u-co-phonebk", "x-private"])
+def test_codes_that_could_be_without_end_are_refused(code: str) -> None:
+    with pytest.raises(ValueError, match="BCP-47"):
+        normalize_code(code)
+
+
+def test_confidence_can_be_kept_among_all_languages(detector: LanguageDetector) -> None:
+    among = detector.detect("Bom dia", ["en", "pt"], only=False)
+    assert sum(candidate.confidence for candidate in among.candidates) < 0.5

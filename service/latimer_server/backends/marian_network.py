@@ -7,6 +7,7 @@ Sources: Vaswani et al. 2017 (encoder, post-norm), Kim et al. 2019 (D19-5632, th
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +67,10 @@ def read_shape(config: dict[str, Any], file: str) -> Shape:
     for key, supported in _SUPPORTED.items():
         found = config.get(key, supported)
         if found != supported:
-            raise ModelFileError(file, f"{key} is {found!r}; supported is {supported!r}")
+            raise ModelFileError(file, f"{key} is {reprlib.repr(found)}; supported is {supported!r}")
     vocabularies = config.get("dim-vocabs")
     if not isinstance(vocabularies, list) or len(vocabularies) != 2 or vocabularies[0] != vocabularies[1]:
-        raise ModelFileError(file, f"dim-vocabs is {vocabularies!r}; supported are two equal sizes")
+        raise ModelFileError(file, f"dim-vocabs is {reprlib.repr(vocabularies)}; supported are two equal sizes")
     shape = Shape(
         dimension=_size(config, "dim-emb", _MAX_DIMENSION, file),
         heads=_size(config, "transformer-heads", _MAX_DIMENSION, file),
@@ -86,7 +87,7 @@ def read_shape(config: dict[str, Any], file: str) -> Shape:
 def _size(config: dict[str, Any], key: str, most: int, file: str) -> int:
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise ModelFileError(file, f"{key} is {value!r}; supported is 1 to {most}")
+        raise ModelFileError(file, f"{key} is {reprlib.repr(value)}; supported is 1 to {most}")
     return value
 
 

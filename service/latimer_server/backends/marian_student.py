@@ -129,7 +129,8 @@ class _Search:
         self._caps = [_output_cap(len(row), options) for row in batch]
         self._ids: list[list[int]] = [[] for _ in batch]
         self._log_probs: list[list[float]] = [[] for _ in batch]
-        self._finished = [False] * len(batch)
+        self._finished = [False] * len(batch)  # said </s> by itself
+        self._stopped = [False] * len(batch)  # that, or reached its cap
         self._rows = list(range(len(batch)))  # the batch row behind each row of the tensors
         lengths = torch.tensor([len(row) for row in batch])
         padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in batch], batch_first=True)
@@ -156,19 +157,20 @@ class _Search:
         ]
 
     def _record(self, ids: list[int], log_probs: list[float]) -> list[bool]:
-        """Appends a step's tokens; says which tensor rows go on."""
-        keep = []
+        """Appends a step's tokens; says which tensor rows go on. A row that has stopped may stay in the
+        tensors for some steps yet: what it says there is nothing."""
         for row, token, log_prob in zip(self._rows, ids, log_probs, strict=True):
-            going = not self._finished[row] and len(self._ids[row]) < self._caps[row]
-            if not self._finished[row] and token == _END:
-                self._finished[row] = True
+            if self._stopped[row]:
+                continue
+            if token == _END:
+                self._finished[row] = self._stopped[row] = True
                 self._log_probs[row].append(log_prob)
-                going = False
-            elif going:
+            elif len(self._ids[row]) == self._caps[row]:
+                self._stopped[row] = True
+            else:
                 self._ids[row].append(token)
                 self._log_probs[row].append(log_prob)
-            keep.append(going)
-        return keep
+        return [not self._stopped[row] for row in self._rows]
 
     def _drop(self, keep: list[bool], previous: Tensor) -> Tensor:
         rows = torch.tensor([index for index, kept in enumerate(keep) if kept])
@@ -179,8 +181,10 @@ class _Search:
 
 
 def _output_cap(source_tokens: int, options: DecodingOptions) -> int:
-    ratio = options.max_length_ratio or _MAX_LENGTH_RATIO
-    cap = max(_MIN_OUTPUT_TOKENS, math.ceil(ratio * source_tokens))
+    if options.max_length_ratio:
+        cap = math.ceil(options.max_length_ratio * source_tokens)
+    else:
+        cap = max(_MIN_OUTPUT_TOKENS, math.ceil(_MAX_LENGTH_RATIO * source_tokens))
     return min(cap, options.max_output_tokens) if options.max_output_tokens else cap
 
 

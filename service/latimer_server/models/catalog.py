@@ -83,6 +83,14 @@ class CatalogEntry(BaseModel):
             raise ValueError(f"must begin with one of {', '.join(kind + ':' for kind in _SOURCE_KINDS)}")
         return source
 
+    @field_validator("files")
+    @classmethod
+    def _have_own_names(cls, files: Mapping[str, FileEntry]) -> Mapping[str, FileEntry]:
+        names = [Path(file.path).name for file in files.values()]
+        if len(set(names)) < len(names):
+            raise ValueError("two files have the same name")
+        return files
+
     @property
     def sha256(self) -> str:
         """The digest of the weights; "" where there are none or the catalogue does not know it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from latimer_server.models.store import Store
 from latimer_server.scheduling import BatchQueue, CorePermits
 
 _log = logging.getLogger(__name__)
+
+# A model that failed is tried again, if somebody asks for it, after this long.
+_RETRY_SECONDS = 30.0
 
 MakeBackend = Callable[[str, Mapping[str, Path], int], Backend]
 
@@ -88,6 +92,7 @@ class Pool:
         self._detector = detector
         self._threads = threads
         self._loads: dict[str, asyncio.Task[Loaded]] = {}
+        self._failed_at: dict[str, float] = {}
         self._on_change: list[Callable[[str], None]] = []
 
     def subscribe(self, on_change: Callable[[str], None]) -> None:
@@ -100,6 +105,7 @@ class Pool:
         Raises `NotServed` when there is no such model, or it is not fetched, or cannot be loaded.
         """
         entry = self.catalog.get(name)
+        self._forget_failure(name)
         if name not in self._loads:
             if not self._store.has(entry):
                 raise NotServed(f"model {name} is not fetched: run latimer-server models fetch {name}")
@@ -127,7 +133,7 @@ class Pool:
         """The status of a model. Raises `NotServed` when there is none of this name."""
         entry = self.catalog.get(name)
         task = self._loads.get(name)
-        if task is None:
+        if task is None or self._may_try_again(name):
             return ModelStatus(entry, ModelState.AVAILABLE if self._store.has(entry) else ModelState.NOT_FETCHED)
         if not task.done():
             return ModelStatus(entry, ModelState.LOADING)
@@ -165,10 +171,12 @@ class Pool:
             # keeps a team of OpenMP threads that slowed every batch by 40 %.
             await self.permits.run(lambda: lambda: try_model(entry, backend, self._detector))
         except ModelError as error:
+            self._failed_at[entry.name] = time.monotonic()
             _log.error("model failed", extra={"model": entry.name, "cause": str(error)})
             asyncio.get_running_loop().call_soon(self._announce, entry.name)
             raise
         except Exception as error:
+            self._failed_at[entry.name] = time.monotonic()
             _log.exception("model failed", extra={"model": entry.name})
             asyncio.get_running_loop().call_soon(self._announce, entry.name)
             raise ModelError(f"{type(error).__name__} while it was loaded; the log has the cause") from error
@@ -178,6 +186,14 @@ class Pool:
             return Ranking(entry, cast(RankerBackend, backend))
         translator = cast(TranslationBackend, backend)
         return Translating(entry, translator, BatchQueue(translator.run, translator.limits, self.permits))
+
+    def _may_try_again(self, name: str) -> bool:
+        """Whether a model failed long enough ago: its files may have been repaired, or memory freed."""
+        return time.monotonic() - self._failed_at.get(name, math.inf) > _RETRY_SECONDS
+
+    def _forget_failure(self, name: str) -> None:
+        if self._may_try_again(name):
+            del self._failed_at[name], self._loads[name]
 
     def _announce(self, name: str) -> None:
         for on_change in self._on_change:

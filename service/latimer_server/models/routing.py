@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from latimer_server.languages import match_code
 from latimer_server.models.catalog import CatalogEntry
 
+_MAX_DESCRIBED = 40
+
 
 @dataclass(frozen=True)
 class Route:
@@ -68,7 +70,9 @@ def list_routes(entries: Sequence[CatalogEntry]) -> list[Route]:
 
 def describe_pairs(routes: Iterable[Route]) -> str:
     """The pairs in words, for a message."""
-    return ", ".join(f"{route.source}->{route.target}" for route in routes) or "none"
+    pairs = [f"{route.source}->{route.target}" for route in routes]
+    more = f" and {len(pairs) - _MAX_DESCRIBED} more (see ListLanguagePairs)" if len(pairs) > _MAX_DESCRIBED else ""
+    return ", ".join(pairs[:_MAX_DESCRIBED]) + more if pairs else "none"
 
 
 def _hop(entry: CatalogEntry, source: str, target: str) -> Route | None:

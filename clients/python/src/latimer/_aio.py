@@ -184,3 +184,5 @@ class AsyncClient:
             return response
         except grpc.aio.AioRpcError as error:
             raise _channel.convert_call_error(error) from error
+        except grpc.aio.UsageError as error:
+            raise _channel.closed_error() from error

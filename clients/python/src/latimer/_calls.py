@@ -50,7 +50,13 @@ def translate(
         rows[index] = [types.Translation("", source or "", code, error=error) for code in targets]
     for chunk in plan.chunks:
         request = _convert.build_translate(chunk.contents, targets, source, options)
-        response = yield Call(f"{_TRANSLATION}/TranslateText", request, translation_pb2.TranslateTextResponse)
+        try:
+            response = yield Call(f"{_TRANSLATION}/TranslateText", request, translation_pb2.TranslateTextResponse)
+        except LatimerError as error:
+            _keep_earlier(chunk, plan, error)
+            for index in chunk.indices:
+                rows[index] = [types.Translation("", source or "", code, error=error) for code in targets]
+            continue
         for index, row in zip(chunk.indices, _convert.read_translations(response, source), strict=True):
             rows[index] = row
     if isinstance(text, str):
@@ -66,7 +72,13 @@ def summarize(text: str | Iterable[str], fields: Mapping[str, Any], options: Map
     summaries = [types.Summary("", error=plan.errors.get(index)) for index in range(plan.count)]
     for chunk in plan.chunks:
         request = _convert.build_summarize(chunk.contents, {**fields, **options})
-        response = yield Call(f"{_SUMMARIZATION}/SummarizeText", request, summarization_pb2.SummarizeTextResponse)
+        try:
+            response = yield Call(f"{_SUMMARIZATION}/SummarizeText", request, summarization_pb2.SummarizeTextResponse)
+        except LatimerError as error:
+            _keep_earlier(chunk, plan, error)
+            for index in chunk.indices:
+                summaries[index] = types.Summary("", error=error)
+            continue
         for index, summary in zip(chunk.indices, _convert.read_summaries(response), strict=True):
             summaries[index] = summary
     return _unwrap(text, summaries)
@@ -79,7 +91,13 @@ def detect(text: str | Iterable[str], options: Mapping[str, Any]) -> Steps[Any]:
     for chunk in plan.chunks:
         request = translation_pb2.DetectLanguageRequest(contents=chunk.contents)
         _convert.set_options(request, options, ())
-        response = yield Call(f"{_TRANSLATION}/DetectLanguage", request, translation_pb2.DetectLanguageResponse)
+        try:
+            response = yield Call(f"{_TRANSLATION}/DetectLanguage", request, translation_pb2.DetectLanguageResponse)
+        except LatimerError as error:
+            _keep_earlier(chunk, plan, error)
+            for index in chunk.indices:
+                found[index] = types.Detection("und", 0.0, reliable=False, error=error)
+            continue
         for index, detection in zip(chunk.indices, _convert.read_detections(response), strict=True):
             found[index] = detection
     return _unwrap(text, found)
@@ -120,6 +138,13 @@ def health(service: str) -> Steps[str]:
     except NotServedError:
         return "SERVICE_UNKNOWN"
     return _HEALTH_STATUSES[response.value] if 0 <= response.value < len(_HEALTH_STATUSES) else "UNKNOWN"
+
+
+def _keep_earlier(chunk: _convert.Chunk, plan: _convert.Plan, error: LatimerError) -> None:
+    """Raises what went wrong with the first request of a list; what goes wrong with a later one is its items'
+    error, for the work on the others is done."""
+    if chunk is plan.chunks[0]:
+        raise error
 
 
 def _unwrap(text: str | Iterable[str], results: list[Any]) -> Any:

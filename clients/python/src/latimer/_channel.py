@@ -5,11 +5,13 @@ Knows gRPC; nothing of translation.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from latimer import errors
@@ -52,6 +54,11 @@ _ERRORS: dict[int, type[errors.LatimerError]] = {
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
+def closed_error() -> errors.LatimerError:
+    """What a call on a closed client raises."""
+    return errors.ConnectionFailedError("the client is closed")
+
+
 def to_credentials(tls: TLS | None) -> grpc.ChannelCredentials | None:
     """GRPC's credentials; None for a plaintext channel."""
     if tls is None:
@@ -69,10 +76,12 @@ def convert_call_error(error: Any) -> errors.LatimerError:
     type with what is read here. The details come from the trailing metadata."""
     code: grpc.StatusCode = error.code()
     status = status_pb2.Status(code=code.value[0], message=error.details() or "")
-    packed = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+    trailing = dict(error.trailing_metadata() or ())
+    packed = trailing.get("grpc-status-details-bin")
     if isinstance(packed, bytes):
-        status.ParseFromString(packed)
-    return convert_status(status, str(dict(error.initial_metadata() or ()).get("x-request-id", "")))
+        with contextlib.suppress(DecodeError):  # whatever stands between may have written it
+            status.ParseFromString(packed)
+    return convert_status(status, str(trailing.get("x-request-id", "")))
 
 
 def convert_status(status: status_pb2.Status, request_id: str = "") -> errors.LatimerError:

@@ -181,3 +181,5 @@ class Client:
             return method(call.request, timeout=self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise _channel.convert_call_error(error) from error
+        except ValueError as error:
+            raise _channel.closed_error() from error

@@ -27,7 +27,7 @@ except ImportError as error:  # pragma: no cover -- the extra is installed where
 # gRPC's core reads this when it is imported, and else tells of every connection that ends.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-from latimer import Client, LatimerError
+from latimer import Client, LatimerError, Translation
 from latimer.types import TLS
 
 app = typer.Typer(name="latimer", help="Translate and summarize with a Latimer server.", no_args_is_help=True)
@@ -68,27 +68,35 @@ def translate(
     text = _read(file)
     parts = list(_split(text))
     with _client(address, token, tls, ca, timeout) as client:
-        if source is None and text.strip():
-            source = client.detect(text[:_PART_CHARACTERS]).language if len(parts) > 1 else None
+        if source is None and len(parts) > 1:
+            # One language for the whole text, so that a part of few words is not taken for another.
+            found = client.detect(text[:_PART_CHARACTERS])
+            source = found.language if found.reliable else None
         shown = track(parts, "translating", console=Console(stderr=True), disable=len(parts) == 1)
         rows = [client.translate(part, target=target, source=source) for part in shown]
-    for index, code in enumerate(target):
-        mine = [row[index] for row in rows]
-        whole = "".join(translation.text for translation in mine)
-        if as_json:
-            flags = sorted({flag for translation in mine for flag in translation.flags})
-            first = mine[0]
-            _write_json(
-                {
-                    "text": whole,
-                    "source_language": first.source_language,
-                    "target_language": first.target_language or code,
-                    "flags": flags,
-                    "models": list(first.models),
-                }
-            )
-        else:
-            sys.stdout.write(whole if whole.endswith("\n") or len(target) == 1 else whole + "\n")
+    columns = [[row[index] for row in rows] for index in range(len(target))]
+    if as_json:
+        documents = [_describe(column, code) for column, code in zip(columns, target, strict=True)]
+        _write_json(documents[0] if len(documents) == 1 else documents)
+        return
+    for column in columns:
+        whole = "".join(translation.text for translation in column)
+        sys.stdout.write(whole if whole.endswith("\n") or len(target) == 1 else whole + "\n")
+
+
+def _describe(parts: list[Translation], target: str) -> dict[str, Any]:
+    """The parts of a text as one translation."""
+    models = dict.fromkeys(model for part in parts for model in part.models)
+    ran = [part.score for part in parts if part.models]
+    languages = [part.source_language for part in parts if part.models] or [parts[0].source_language]
+    return {
+        "text": "".join(part.text for part in parts),
+        "source_language": languages[0],
+        "target_language": next((part.target_language for part in parts if part.models), target),
+        "score": sum(ran) / len(ran) if ran else 0.0,
+        "flags": sorted({flag for part in parts for flag in part.flags}),
+        "models": list(models),
+    }
 
 
 @app.command()
