@@ -63,13 +63,12 @@ def serve(
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; calls in flight then finish."""
-    names = None if models is None else tuple(name.strip() for name in models.split(",") if name.strip())
     settings = _load_settings(
         config,
         listen=listen,
         store=store,
         catalog=catalog,
-        models=names,
+        models=models,
         compute_threads=compute_threads,
         log_format=log_format,
         log_level=log_level,

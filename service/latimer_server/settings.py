@@ -7,11 +7,17 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from platformdirs import user_data_path
-from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 
 class LogFormat(StrEnum):
@@ -40,7 +46,7 @@ class Settings(BaseSettings):
     store: Path = Field(default_factory=default_store)
     catalog: Path | None = None
     # Names to load at the start; None loads the embedded set.
-    models: tuple[str, ...] | None = None
+    models: Annotated[tuple[str, ...] | None, NoDecode] = None
     compute_threads: int = Field(default_factory=available_cores, ge=1, le=1024)
     max_requests: int = Field(default=256, ge=1)
     drain_seconds: float = Field(default=30.0, ge=0)
@@ -50,6 +56,12 @@ class Settings(BaseSettings):
     auth_tokens: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        """Names with commas between, as a flag and the environment have them; "" is none at all."""
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(

@@ -39,3 +39,19 @@ def test_a_setting_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
 def test_a_configuration_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.toml"):
         load_settings(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize(("given", "names"), [("a,b", ("a", "b")), (" a , ", ("a",)), ("", ())])
+def test_models_are_names_with_commas_between(
+    given: str, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings(None, models=given).models == names
+    monkeypatch.setenv("LATIMER_MODELS", given)
+    assert load_settings(None).models == names
+
+
+def test_models_can_be_a_list_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "latimer.toml"
+    file.write_text('models = ["a", "b"]')
+    assert load_settings(file).models == ("a", "b")
+    assert load_settings(None).models is None
