@@ -28,6 +28,7 @@ _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 _RETRY_PUSHBACK_MS = "1000"
 # Callable by anybody: whoever watches the container has no credentials.
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
+_OWN_SERVICES = "/latimer."
 
 # How the runtime ends a call or the process; no failures.
 _NOT_OURS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -46,6 +47,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, tokens: Sequence[str] = ()) -> None:
         self._tokens = tuple(token.encode() for token in tokens)
+        self._calls = 0
+        self._idle: asyncio.Future[None] | None = None
+
+    async def wait_until_idle(self) -> None:
+        """Waits until every call of our services has ended, its answer sent."""
+        if self._calls:
+            self._idle = self._idle or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
+
+    def _note_end(self) -> None:
+        self._calls -= 1
+        if self._idle and not self._calls and not self._idle.done():
+            self._idle.set_result(None)
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -72,6 +86,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 response = await behaviour(request, context)
                 await ending.open()
             except _NOT_OURS:
+                ending.log_cut()
                 raise
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
                 await ending.fail(error)
@@ -95,6 +110,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     await ending.open()
                     await answering
             except _NOT_OURS:
+                ending.log_cut()
                 raise
             except BaseException as error:  # noqa: BLE001 (as above)
                 await ending.fail(error)
@@ -106,6 +122,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         given = dict(details.invocation_metadata or ()).get("x-request-id", "")
         identifier = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         request_id.set(identifier)
+        if str(details.method).startswith(_OWN_SERVICES):
+            self._calls += 1
+            ended: Any = lambda _: self._note_end()  # noqa: E731 (typed so because the stubs want a class)
+            context.add_done_callback(ended)
         return _Ending(context, str(details.method), identifier)
 
     def _check(self, request: object, details: grpc.HandlerCallDetails) -> None:
@@ -158,6 +178,11 @@ class _Ending:
         else:
             await self.open()
         await self._context.abort(code, status.message, tuple(trailing))
+
+    def log_cut(self) -> None:
+        """The line of a call that its caller, its deadline or the end of the server cut off."""
+        remaining = self._context.time_remaining()
+        self.log("DEADLINE_EXCEEDED" if remaining is not None and remaining <= 0 else "CANCELLED")
 
     def log(self, code: str, reason: str = "") -> None:
         """One line a call; health checks only when the log is verbose."""

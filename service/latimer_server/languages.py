@@ -27,6 +27,7 @@ _MAX_DISTANCE = 9
 # Above this share of the probability the first candidate was right in all of 1,200 phrases of three words.
 _RELIABLE_CONFIDENCE = 0.6
 _MAX_CANDIDATES = 5
+_KEPT_MATCHES = 64
 _SAMPLE_WINDOWS = 3
 _SAMPLE_CHARACTERS = 1_000
 
@@ -74,6 +75,7 @@ class LanguageDetector:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._identifier: Any = None
+        self._matched: dict[tuple[str, ...], dict[str, str]] = {}
 
     def detect(self, text: str, candidates: Sequence[str] = (), *, only: bool = True) -> Detection:
         """The languages `text` may be in, among `candidates` where there are any.
@@ -86,13 +88,25 @@ class LanguageDetector:
         scores = dict(ranked)
         scores.pop("zxx", None)  # "no linguistic content" is not a language anybody can ask for
         if candidates:
-            # Several candidates may share a label (pt-BR, pt-PT): the first one named answers for it.
-            wanted = {match_code(code, scores): code for code in reversed(candidates)}
-            scores = {code: scores[label] for label, code in wanted.items() if label}
+            scores = {code: scores[label] for label, code in self._match_labels(tuple(candidates), scores).items()}
         total = (sum(scores.values()) or 1.0) if only else 1.0
         best = sorted(((score / total, code) for code, score in scores.items()), key=lambda pair: (-pair[0], pair[1]))
         found = tuple(Candidate(code, confidence) for confidence, code in best[:_MAX_CANDIDATES])
         return Detection(found, reliable=bool(found) and found[0].confidence >= _RELIABLE_CONFIDENCE)
+
+    def _match_labels(self, candidates: tuple[str, ...], labels: Iterable[str]) -> dict[str, str]:
+        """The label of each candidate that the model has one for. Matching takes 60 us a candidate, and a
+        request asks with the same ones for each of its texts, so the last answers are kept.
+
+        Several candidates may share a label (pt-BR, pt-PT): the first one named answers for it.
+        """
+        found = self._matched.get(candidates)
+        if found is None:
+            if len(self._matched) >= _KEPT_MATCHES:
+                self._matched.clear()
+            matched = {match_code(code, labels): code for code in reversed(candidates)}
+            found = self._matched[candidates] = {label: code for label, code in matched.items() if label}
+        return found
 
     def _load(self) -> Any:  # noqa: ANN401 (the library has no types)
         with self._lock:

@@ -24,6 +24,10 @@ Clock = Callable[[], float]
 T = TypeVar("T")
 # A thread costs more than work on so little text, which takes well under a millisecond.
 _INLINE_CHARACTERS = 2_000
+# What a text costs beside its length, in code points.
+_TEXT_CHARACTERS = 50
+# Withdrawn pieces that a lane keeps before it looks for them.
+_MOST_WITHDRAWN = 1_024
 RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
 
 
@@ -58,17 +62,21 @@ class _Lane:
     whose turn decides what a batch begins with, and that of its length, which decides what joins it. A piece
     that was taken in one is skipped in the other."""
 
-    def __init__(self) -> None:
-        self.served = 0  # the number of the last batch taken here
+    def __init__(self, served: int) -> None:
+        self.served = served  # the number of the last batch taken here
+        self.withdrawn = 0  # pieces that nobody waits for any more and that still stand here
         self._turns: OrderedDict[Hashable, deque[_Entry]] = OrderedDict()
         self._by_length: dict[int, deque[_Entry]] = {}
 
     def add(self, entry: _Entry, caller: Hashable) -> None:
         self._turns.setdefault(caller, deque()).append(entry)
         self._by_length.setdefault(len(entry.ids), deque()).append(entry)
+        entry.future.add_done_callback(lambda _: self._note_done(entry))
 
     def take(self, limits: Limits, is_alive: Callable[[_Entry], bool]) -> list[_Entry]:
         """The oldest piece of the caller whose turn it is, and those that waste least padding beside it."""
+        if self.withdrawn > _MOST_WITHDRAWN:
+            self._sweep()
         head = self._take_head(is_alive)
         if head is None:
             return []
@@ -85,6 +93,18 @@ class _Lane:
         """Every piece that was not taken."""
         for entries in self._turns.values():
             yield from (entry for entry in entries if not entry.taken)
+
+    def _sweep(self) -> None:
+        """Forgets withdrawn pieces: those of a length that no batch comes near would stay for good."""
+        self.withdrawn = 0
+        for size, entries in list(self._by_length.items()):
+            self._by_length[size] = deque(entry for entry in entries if not entry.taken and not entry.future.done())
+        for caller, entries in list(self._turns.items()):
+            self._turns[caller] = deque(entry for entry in entries if not entry.taken and not entry.future.done())
+
+    def _note_done(self, entry: _Entry) -> None:
+        if not entry.taken:
+            self.withdrawn += 1
 
     def _take_head(self, is_alive: Callable[[_Entry], bool]) -> _Entry | None:
         while self._turns:
@@ -119,15 +139,11 @@ class Admission:
         self._most = most
         self._retry_after = retry_after
         self._draining = False
-        self._idle: asyncio.Future[None] | None = None
         self.active = 0  # requests in work
 
-    async def drain(self) -> None:
-        """Refuses every request from now on, and waits until those in work have ended."""
+    def drain(self) -> None:
+        """Refuses every request from now on."""
         self._draining = True
-        if self.active:
-            self._idle = self._idle or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._idle)
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -141,8 +157,6 @@ class Admission:
             yield
         finally:
             self.active -= 1
-            if self._idle and not self.active and not self._idle.done():
-                self._idle.set_result(None)
 
 
 class CorePermits:
@@ -194,7 +208,11 @@ class BatchQueue:
         if self._task.done():
             raise Unavailable("the model is being unloaded")
         entry = _Entry(ids, deadline, self._clock(), asyncio.get_running_loop().create_future())
-        self._lanes.setdefault((priority, options), _Lane()).add(entry, caller)
+        key = (priority, options)
+        if key not in self._lanes:
+            # As if it had just been served: else whoever brings new options each time would always be next.
+            self._lanes[key] = _Lane(self._batches)
+        self._lanes[key].add(entry, caller)
         self._wake.set()
         return entry.future
 
@@ -237,11 +255,11 @@ class BatchQueue:
             hypotheses = await self._permits.run(prepare)
             if hypotheses is not None and len(hypotheses) != len(batch):
                 raise RuntimeError(f"the backend gave {len(hypotheses)} hypotheses for {len(batch)} pieces")
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             for entry in batch:
                 _settle(entry, Unavailable("the model is being unloaded"))
             raise
-        except Exception as error:  # noqa: BLE001 (any failure of a backend belongs to its pieces)
+        except BaseException as error:  # noqa: BLE001 (any failure of a backend is its pieces', a Rust panic too)
             if len(batch) == 1:
                 _settle(batch[0], error)
                 return
@@ -276,9 +294,15 @@ def _settle(entry: _Entry, result: Outcome | BaseException) -> None:
     if entry.future.done():
         return
     if isinstance(result, BaseException):
-        entry.future.set_exception(result)
+        # What is no Exception would end the tasks of those who wait, not only their call.
+        entry.future.set_exception(result if isinstance(result, Exception) else RuntimeError(type(result).__name__))
     else:
         entry.future.set_result(result)
+
+
+def weigh_texts(texts: Sequence[str]) -> int:
+    """The work on texts, for `off_loop`: a thousand of one letter are no little work."""
+    return sum(map(len, texts)) + _TEXT_CHARACTERS * len(texts)
 
 
 async def off_loop(size: int, work: Callable[[], T]) -> T:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -30,7 +31,7 @@ from latimer_server.errors import LatimerError, NotServed
 from latimer_server.interceptors import CallInterceptor
 from latimer_server.languages import LanguageDetector
 from latimer_server.models.catalog import Catalog, Task, load_catalog
-from latimer_server.models.pool import MakeBackend, ModelState, Pool
+from latimer_server.models.pool import RETRY_SECONDS, MakeBackend, ModelState, Pool
 from latimer_server.models.store import Store
 from latimer_server.scheduling import Admission, CorePermits
 from latimer_server.servicers.models import ModelServicer
@@ -50,8 +51,8 @@ _MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].ful
 _OVERALL = ""
 # Two servers on one port would share its connections without a word; the second one should fail instead.
 _OPTIONS = (("grpc.so_reuseport", 0),)
-# What the last answers may take to leave once their calls have ended.
-_ANSWER_SECONDS = 0.5
+# What is left when our calls have ended, streams that watch health among it, gets this long.
+_LAST_SECONDS = 0.5
 # A batch runs on every core it may use, so one batch runs at a time.
 _PERMITS = 1
 
@@ -70,6 +71,7 @@ class LatimerServer:
         pool: Pool,
         preload: Sequence[str],
         admission: Admission,
+        calls: CallInterceptor,
         health_servicer: health.aio.HealthServicer,
         executor: ThreadPoolExecutor,
     ) -> None:
@@ -78,6 +80,7 @@ class LatimerServer:
         self._server = server
         self._preload = tuple(preload)
         self._admission = admission
+        self._calls = calls
         self._health = health_servicer
         self._executor = executor
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,23 +100,37 @@ class LatimerServer:
             if isinstance(result, NotServed):
                 _log.error("model not preloaded", extra={"model": name, "cause": str(result)})
         await self._update_health()
+        if any(isinstance(result, NotServed) for result in results):
+            self._run(self._keep_trying())
+
+    async def _keep_trying(self) -> None:
+        """Tries preloaded models that failed again and again: a probe that sees NOT_SERVING keeps away the
+        callers that would."""
+        known = [name for name in self._preload if name in self._known_names()]
+        while any(self.pool.describe(name).state is not ModelState.READY for name in known):
+            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.gather(*(self.pool.load(name) for name in known), return_exceptions=True)
 
     async def drain(self, seconds: float) -> None:
         """Refuses new calls, lets those in flight finish for `seconds`, then ends.
 
         Whoever only watches health would never finish: such streams end with the last of the others.
         """
-        await self._health.enter_graceful_shutdown()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._admission.drain(), seconds)
-        await self._server.stop(min(seconds, _ANSWER_SECONDS))
-        await self.pool.close()
         for task in self._tasks:
             task.cancel()
+        await self._health.enter_graceful_shutdown()
+        self._admission.drain()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._calls.wait_until_idle(), seconds)
+        await self._server.stop(min(seconds, _LAST_SECONDS))
+        await self.pool.close()
         self._executor.shutdown(wait=True)
 
     def _note_change(self, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._update_health(name))
+        self._run(self._update_health(name))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -155,7 +172,8 @@ async def build_server(
     translator = Translator(pool, detector)
     summarizer = Summarizer(pool, detector, translator)
 
-    server = grpc.aio.server(interceptors=[CallInterceptor(tokens)], options=_OPTIONS)
+    calls = CallInterceptor(tokens)
+    server = grpc.aio.server(interceptors=[calls], options=_OPTIONS)
     translation_pb2_grpc.add_TranslationServiceServicer_to_server(TranslationServicer(translator, admission), server)
     summarization_pb2_grpc.add_SummarizationServiceServicer_to_server(
         SummarizationServicer(summarizer, admission), server
@@ -167,7 +185,7 @@ async def build_server(
     reflection.enable_server_reflection(names, server)
     port = _bind(server, settings)
     preload = catalog.embedded if settings.models is None else settings.models
-    return LatimerServer(server, port, pool, preload, admission, health_servicer, executor)
+    return LatimerServer(server, port, pool, preload, admission, calls, health_servicer, executor)
 
 
 def _bind(server: grpc.aio.Server, settings: Settings) -> int:

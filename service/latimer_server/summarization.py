@@ -6,6 +6,7 @@ sentence. One bad item never fails its neighbours.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from latimer_server.languages import UNDETERMINED, Candidate, LanguageDetector, 
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.pieces import Usage
-from latimer_server.scheduling import gather_or_cancel, off_loop
+from latimer_server.scheduling import gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.segmentation import (
     Splitting,
@@ -34,6 +35,8 @@ _log = logging.getLogger(__name__)
 # A sentence is a fair candidate if it ends like one; titles, list items and captions do not.
 _SENTENCE_ENDS = tuple(".!?…。！？।؟۔։")
 _CLOSING = "\"'”’»)]」』"
+# Items of a request in work at once, so that no turn of the event loop is long.
+_ITEMS_AT_ONCE = 8
 _UNSPACED_LANGUAGES = ("zh", "ja", "th", "lo", "km", "my")
 
 
@@ -115,8 +118,13 @@ class Summarizer:
         usage = Usage()
         if request.language and request.output_language:
             self._translator.require_route(request.language, request.output_language)
-        work = (self._summarize_item(request, content, entry, usage) for content in request.contents)
-        return await gather_or_cancel(work), usage
+        slots = asyncio.Semaphore(_ITEMS_AT_ONCE)
+
+        async def summarize_item(content: str) -> Summary:
+            async with slots:
+                return await self._summarize_item(request, content, entry, usage)
+
+        return await gather_or_cancel(summarize_item(content) for content in request.contents), usage
 
     def _choose_model(self, name: str) -> CatalogEntry:
         usable = self._pool.usable(Task.SUMMARIZATION)
@@ -147,7 +155,7 @@ class Summarizer:
         except DeadlineExceeded:
             raise
         except LatimerError as error:
-            return Summary("", request.output_language or language, detected, error=error)
+            return Summary("", request.output_language or language, detected, flags=flags, error=error)
         except Exception as error:  # noqa: BLE001 (one item's failure is its own)
             _log.exception("item failed", extra={"models": (entry.name,)})
             internal = LatimerError("internal error")
@@ -155,6 +163,13 @@ class Summarizer:
             return Summary("", request.output_language or language, detected, error=internal)
 
     async def _detect(self, request: SummarizeRequest, content: str) -> tuple[str, Candidate, tuple[Flag, ...]]:
+        if request.output_language:
+            # The summary will be translated, so the translator says what it would read the text as.
+            options = TranslateOptions(fallback=request.fallback)
+            asked = TranslateRequest((content,), "", (request.output_language,), options=options)
+            (source,) = await off_loop(weigh_texts([content]), lambda: self._translator.find_sources(asked))
+            best = source.detected or Candidate(UNDETERMINED, 0.0)
+            return source.code or UNDETERMINED, best, source.flags
         found = (await self._translator.detect([content], ()))[0]
         if found.reliable or not needs_translation(content):
             return found.best.code, found.best, ()

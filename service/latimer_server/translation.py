@@ -15,13 +15,13 @@ from itertools import islice
 from typing import Any
 
 from latimer_server.backends.base import DecodingOptions
-from latimer_server.errors import LatimerError, NotServed
+from latimer_server.errors import InvalidRequest, LatimerError, NotServed, Violation
 from latimer_server.languages import UNDETERMINED, Candidate, Detection, LanguageDetector, match_code
 from latimer_server.models.catalog import Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, describe_pairs, find_route, list_routes
 from latimer_server.pieces import Output, PieceOptions, Usage, run_model
-from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop
+from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.segmentation import (
     Document,
@@ -43,6 +43,8 @@ _CHUNKS_AT_ONCE = 8
 # A doubtful text is taken to be in its target language already if that is this many times as likely as the
 # next language.
 _CLEARLY = 5.0
+# More would be an answer of gigabytes: a request of the largest size in ordinary text has 16,000 a target.
+MAX_RETURNED_SEGMENTS = 300_000
 # Pieces that one request may have in the queues.
 _WINDOW_PIECES = 1_024
 
@@ -107,7 +109,7 @@ class ItemResult:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """The language of a content; "" where it has nothing to translate."""
 
     code: str
@@ -148,13 +150,17 @@ class Translator:
             self._pool.catalog.get(request.model)
         for target in request.targets if request.source else ():
             self.require_route(request.source, target, request)
-        size = sum(map(len, request.contents))
-        work = size * len(request.targets)
-        usage = Usage(characters=work)
-        sources = await off_loop(size, lambda: [self._find_source(request, content) for content in request.contents])
+        usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
+        work = weigh_texts(request.contents) * len(request.targets)
+        sources = await off_loop(work, lambda: self.find_sources(request))
         jobs = await off_loop(work, lambda: self._start_jobs(request, sources))
         usage.segments = sum(len(job.document.spans) for row in jobs for job in row if isinstance(job, _Job))
-        await self._run_jobs(request, [job for row in jobs for job in row if isinstance(job, _Job)], usage)
+        if request.options.include_segments and usage.segments > MAX_RETURNED_SEGMENTS:
+            rule = f"would return {usage.segments} segments; at most {MAX_RETURNED_SEGMENTS}"
+            raise InvalidRequest(Violation("options.include_segments", rule))
+        # A target that is named twice is one job.
+        unique = {id(job): job for row in jobs for job in row if isinstance(job, _Job)}
+        await self._run_jobs(request, list(unique.values()), usage)
         return await off_loop(
             work,
             lambda: [
@@ -176,30 +182,35 @@ class Translator:
         if not match_code(source, [target]):
             self._find_route(request or TranslateRequest((), source, (target,)), source, target)
 
-    def _find_source(self, request: TranslateRequest, content: str) -> _Source:
-        """The language of a content. A detection that is not reliable takes the fallback, else the likeliest
-        language that can be translated: short texts are often of a served language."""
+    def find_sources(self, request: TranslateRequest) -> list[Source]:
+        """The language of each content: as given, or as detected.
+
+        A detection that is not reliable takes the fallback, else the likeliest language that can be
+        translated: short texts are often of a served language.
+        """
         if request.source:
-            return _Source(request.source)
+            return [Source(request.source)] * len(request.contents)
+        asks = not request.options.fallback and not request.options.candidates
+        likely = sorted({route.source for route in self.routes()} | set(request.targets)) if asks else []
+        return [self._find_source(request, content, likely) for content in request.contents]
+
+    def _find_source(self, request: TranslateRequest, content: str, likely: Sequence[str]) -> Source:
         if not needs_translation(content):
-            return _Source("", Candidate(UNDETERMINED, 0.0))
+            return Source("", Candidate(UNDETERMINED, 0.0))
         found = self._detector.detect(content, request.options.candidates)
         if found.reliable:
-            return _Source(found.best.code, found.best)
+            return Source(found.best.code, found.best)
         doubt = (Flag.LOW_LANGUAGE_CONFIDENCE,)
         if request.options.fallback:
-            return _Source(request.options.fallback, found.best, doubt)
-        if not request.options.candidates:
-            found = self._detector.detect(content, self._likely_sources(request), only=False)
+            return Source(request.options.fallback, found.best, doubt)
+        if likely:
+            found = self._detector.detect(content, likely, only=False)
             if len(found.candidates) > 1 and all(match_code(found.best.code, [target]) for target in request.targets):
                 # Left as it is only where it is clearly in the target language already.
                 first, second = found.candidates[:2]
                 best = first if first.confidence > _CLEARLY * second.confidence else second
-                return _Source(best.code, best, doubt)
-        return _Source(found.best.code, found.best, doubt)
-
-    def _likely_sources(self, request: TranslateRequest) -> list[str]:
-        return sorted({route.source for route in self.routes()} | set(request.targets))
+                return Source(best.code, best, doubt)
+        return Source(found.best.code, found.best, doubt)
 
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         entries = self._pool.usable(Task.TRANSLATION)
@@ -214,7 +225,7 @@ class Translator:
             raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {served}")
         return route
 
-    def _start_jobs(self, request: TranslateRequest, sources: Sequence[_Source]) -> list[list[_Job | Translation]]:
+    def _start_jobs(self, request: TranslateRequest, sources: Sequence[Source]) -> list[list[_Job | Translation]]:
         """For each content and target a job, or the translation where there is nothing to do or nothing that
         can do it."""
         routes: dict[tuple[str, str], Route | NotServed] = {}
@@ -222,20 +233,20 @@ class Translator:
         for content, source in zip(request.contents, sources, strict=True):
             document = segment_text(content, request.options.splitting, source.code)
             wanted = tuple(i for i, segment in enumerate(document.segments) if needs_translation(segment))
-            row: list[_Job | Translation] = []
-            for target in request.targets:
+            started: dict[str, _Job | Translation] = {}
+            for target in dict.fromkeys(request.targets):
                 if not source.code or match_code(source.code, [target]):
-                    row.append(Translation(content, target, flags=(Flag.PASSTHROUGH,)))
+                    started[target] = Translation(content, target, flags=(Flag.PASSTHROUGH,))
                     continue
                 pair = (source.code, target)
                 if pair not in routes:
                     routes[pair] = self._try_route(request, *pair)
                 route = routes[pair]
                 if isinstance(route, NotServed):
-                    row.append(Translation("", target, error=route))
+                    started[target] = Translation("", target, error=route)
                 else:
-                    row.append(_Job(document, route, wanted, {}))
-            rows.append(row)
+                    started[target] = _Job(document, route, wanted, {})
+            rows.append([started[target] for target in request.targets])
         return rows
 
     def _try_route(self, request: TranslateRequest, source: str, target: str) -> Route | NotServed:

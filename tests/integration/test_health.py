@@ -177,7 +177,7 @@ async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.Monk
         broken = False
         with pytest.raises(NotServedError):
             await client.translate("A text.", source="en", target="pt")
-        monkeypatch.setattr("latimer_server.models.pool._RETRY_SECONDS", 0.0)
+        monkeypatch.setattr("latimer_server.models.pool.RETRY_SECONDS", 0.0)
         assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
         assert await client.health() == "SERVING"
     await server.drain(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, Limits, TokenIds
 from latimer_server.errors import DeadlineExceeded, Overloaded, Unavailable
-from latimer_server.scheduling import Admission, BatchQueue, CorePermits, PieceWindow, Priority
+from latimer_server.scheduling import Admission, BatchQueue, CorePermits, Outcome, PieceWindow, Priority
 
 GREEDY = DecodingOptions()
 
@@ -174,15 +176,60 @@ def test_requests_past_the_bound_are_refused_at_once() -> None:
         assert admission.active == 1
 
 
-async def test_a_draining_server_admits_nobody_and_waits_for_those_within() -> None:
+def test_a_draining_server_admits_nobody() -> None:
     admission = Admission(2)
-    with admission.admit():
-        draining = asyncio.create_task(admission.drain())
-        await asyncio.sleep(0)
-        with pytest.raises(Unavailable), admission.admit():
-            pass
-        assert not draining.done()
-    await draining
+    admission.drain()
+    with pytest.raises(Unavailable), admission.admit():
+        pass
+
+
+async def test_whoever_brings_new_options_each_time_starves_nobody() -> None:
+    machine = Machine()
+    async with queue_for(machine, rows=1) as queue:
+        plain = [queue.submit((1,), GREEDY) for _ in range(5)]
+
+        async def bring(number: int) -> None:
+            for step in range(20):
+                await queue.submit((9,), DecodingOptions(max_output_tokens=100 * number + step + 1))
+
+        others = [asyncio.create_task(bring(number)) for number in range(3)]
+        await asyncio.gather(*plain)
+        done = sum(batch == [(9,)] for batch in machine.batches)
+        await asyncio.gather(*others)
+    assert done <= 20
+
+
+async def test_withdrawn_pieces_of_a_length_that_no_batch_comes_near_are_forgotten() -> None:
+    machine = Machine()
+    async with queue_for(machine, rows=1) as queue:
+        gone = [weakref.ref(_withdraw(queue, 40)) for _ in range(3_000)]
+        live = [queue.submit((1,), GREEDY) for _ in range(20)]
+        await live[5]
+        gc.collect()
+        assert sum(reference() is not None for reference in gone) <= 1_100
+        await asyncio.gather(*live)
+
+
+def _withdraw(queue: BatchQueue, length: int) -> asyncio.Future[Outcome]:
+    future = queue.submit((7,) * length, GREEDY)
+    future.cancel()
+    return future
+
+
+async def test_a_backend_that_panics_fails_its_pieces_and_goes_on() -> None:
+    class Panic(BaseException):
+        """As a Rust library's: no Exception."""
+
+    class Panicking(Machine):
+        def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+            if (13,) in batch:
+                raise Panic
+            return super().run(batch, options, cancelled)
+
+    async with queue_for(Panicking()) as queue:
+        results = await asyncio.gather(*(queue.submit((i,), GREEDY) for i in (12, 13, 14)), return_exceptions=True)
+        assert [isinstance(result, RuntimeError) for result in results] == [False, True, False]
+        await queue.submit((15,), GREEDY)
 
 
 async def test_a_caller_with_one_piece_waits_for_one_batch_of_a_caller_with_many() -> None:

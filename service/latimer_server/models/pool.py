@@ -26,7 +26,7 @@ from latimer_server.scheduling import BatchQueue, CorePermits
 _log = logging.getLogger(__name__)
 
 # A model that failed is tried again, if somebody asks for it, after this long.
-_RETRY_SECONDS = 30.0
+RETRY_SECONDS = 30.0
 
 MakeBackend = Callable[[str, Mapping[str, Path], int], Backend]
 
@@ -134,7 +134,8 @@ class Pool:
         entry = self.catalog.get(name)
         task = self._loads.get(name)
         if task is None or self._may_try_again(name):
-            return ModelStatus(entry, ModelState.AVAILABLE if self._store.has(entry) else ModelState.NOT_FETCHED)
+            state = ModelState.AVAILABLE if self._store.has(entry) else ModelState.NOT_FETCHED
+            return ModelStatus(entry, state, str(task.exception()) if task else "")
         if not task.done():
             return ModelStatus(entry, ModelState.LOADING)
         if task.cancelled():
@@ -189,7 +190,7 @@ class Pool:
 
     def _may_try_again(self, name: str) -> bool:
         """Whether a model failed long enough ago: its files may have been repaired, or memory freed."""
-        return time.monotonic() - self._failed_at.get(name, math.inf) > _RETRY_SECONDS
+        return time.monotonic() - self._failed_at.get(name, math.inf) >= RETRY_SECONDS
 
     def _forget_failure(self, name: str) -> None:
         if self._may_try_again(name):

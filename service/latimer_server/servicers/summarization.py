@@ -5,7 +5,7 @@ from __future__ import annotations
 from latimer.v1 import summarization_pb2 as pb
 from latimer.v1 import summarization_pb2_grpc, types_pb2
 from latimer_server.logs import request_id
-from latimer_server.scheduling import Admission
+from latimer_server.scheduling import Admission, off_loop, weigh_texts
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
 from latimer_server.servicers.validation import Rules, refuse
 from latimer_server.statuses import to_status
@@ -36,8 +36,11 @@ class SummarizationServicer(summarization_pb2_grpc.SummarizationServiceServicer)
         """See the contract."""
         with self._admission.admit():
             summaries, usage = await self._summarizer.summarize(_read_request(request, read_deadline(context)))
-            return pb.SummarizeTextResponse(
-                summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)
+            return await off_loop(
+                weigh_texts(request.contents),
+                lambda: pb.SummarizeTextResponse(
+                    summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)
+                ),
             )
 
 

@@ -9,7 +9,7 @@ from latimer.v1 import translation_pb2_grpc, types_pb2
 from latimer_server.errors import Unsupported
 from latimer_server.languages import Detection, match_code
 from latimer_server.logs import request_id
-from latimer_server.scheduling import Admission, off_loop
+from latimer_server.scheduling import Admission, off_loop, weigh_texts
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
 from latimer_server.servicers.validation import (
     MAX_CANDIDATES,
@@ -54,7 +54,7 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         with self._admission.admit():
             results, usage = await self._translator.translate(_read_request(request, read_deadline(context)))
             return await off_loop(
-                usage.characters,
+                weigh_texts(request.contents) * len(request.target_language_codes),
                 lambda: pb.TranslateTextResponse(
                     results=[_to_result(result) for result in results], usage=to_usage(usage)
                 ),

@@ -114,7 +114,7 @@ def summarize(
     timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Summarize a text."""
+    """Summarize a text of at most 1,000,000 characters."""
     text = _read(file)
     with _client(address, token, tls, ca, timeout) as client:
         summary = client.summarize(text, sentences=sentences, length=length, target=target, mode=mode, source=source)
@@ -134,7 +134,7 @@ def detect(
     """Say which language a text is in."""
     text = _read(file)
     with _client(address, token, tls, ca, timeout) as client:
-        found = client.detect(text)
+        found = client.detect(text[:_PART_CHARACTERS])
     if as_json:
         _write_json(dataclasses.asdict(found))
     else:

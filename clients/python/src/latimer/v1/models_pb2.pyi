@@ -129,7 +129,7 @@ class Model(google.protobuf.message.Message):
     attribution: builtins.str
     """Who made it."""
     error_message: builtins.str
-    """Why it is FAILED; "" otherwise."""
+    """Why it is FAILED, or was when it was tried last; "" otherwise."""
     @property
     def source_language_codes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The languages that it reads (BCP-47); empty: any."""

@@ -182,7 +182,7 @@ class TranslateOptions(google.protobuf.message.Message):
     fallback_language_code: builtins.str
     """Source language (BCP-47) where detection is not reliable. Optional; none by default."""
     include_segments: builtins.bool
-    """Whether to return `segments`. Optional; false by default."""
+    """Whether to return `segments`. Optional; false by default. At most 300,000 in one response."""
     include_alignment: builtins.bool
     """Whether to return the `alignment` of each segment; implies `include_segments`. Optional; false by default."""
     disable_cache: builtins.bool
