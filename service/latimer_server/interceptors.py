@@ -11,7 +11,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
@@ -29,6 +30,7 @@ _RETRY_PUSHBACK_MS = "1000"
 # Callable by anybody: whoever watches the container has no credentials.
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
 _OWN_SERVICES = "/latimer."
+_LAST_WORDS_SECONDS = 0.2
 
 # How the runtime ends a call or the process; no failures.
 _NOT_OURS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -47,19 +49,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, tokens: Sequence[str] = ()) -> None:
         self._tokens = tuple(token.encode() for token in tokens)
-        self._calls = 0
-        self._idle: asyncio.Future[None] | None = None
+        self._watchers: set[asyncio.Task[None]] = set()
 
-    async def wait_until_idle(self) -> None:
-        """Waits until every call of our services has ended, its answer sent."""
-        if self._calls:
-            self._idle = self._idle or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._idle)
-
-    def _note_end(self) -> None:
-        self._calls -= 1
-        if self._idle and not self._calls and not self._idle.done():
-            self._idle.set_result(None)
+    async def end_watchers(self) -> None:
+        """Ends the streams of the standard services, which else end only when their callers leave. What they
+        have to say of the end they may say first."""
+        if self._watchers:
+            await asyncio.wait(self._watchers, timeout=_LAST_WORDS_SECONDS)
+        for watcher in self._watchers:
+            watcher.cancel()
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -100,15 +98,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             ending = self._begin(context, details)
             try:
                 self._check(request, details)
-                # The library takes both: a generator, and a coroutine that writes for itself (health's Watch).
-                answering = behaviour(request, context)
-                if isinstance(answering, AsyncIterator):
-                    async for response in answering:
-                        await ending.open()
-                        await context.write(response)
-                else:
-                    await ending.open()
-                    await answering
+                work = asyncio.ensure_future(_answer(behaviour(request, context), context, ending))
+                if not str(details.method).startswith(_OWN_SERVICES):
+                    self._watchers.add(work)
+                    work.add_done_callback(self._watchers.discard)
+                with _ending_quietly(work):
+                    await work
             except _NOT_OURS:
                 ending.log_cut()
                 raise
@@ -122,10 +117,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         given = dict(details.invocation_metadata or ()).get("x-request-id", "")
         identifier = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         request_id.set(identifier)
-        if str(details.method).startswith(_OWN_SERVICES):
-            self._calls += 1
-            ended: Any = lambda _: self._note_end()  # noqa: E731 (typed so because the stubs want a class)
-            context.add_done_callback(ended)
         return _Ending(context, str(details.method), identifier)
 
     def _check(self, request: object, details: grpc.HandlerCallDetails) -> None:
@@ -190,6 +181,29 @@ class _Ending:
         milliseconds = round(1_000 * (time.monotonic() - self._began), 1)
         extra = {"method": self._method, "code": code, "milliseconds": milliseconds}
         _log.log(level, "call", extra=extra | ({"reason": reason} if reason else {}))
+
+
+async def _answer(answering: Any, context: Context, ending: _Ending) -> None:  # noqa: ANN401
+    """Sends what a stream has to say. The library takes both: a generator, and a coroutine that writes for
+    itself (health's Watch)."""
+    if isinstance(answering, AsyncIterator):
+        async for response in answering:
+            await ending.open()
+            await context.write(response)
+    else:
+        await ending.open()
+        await answering
+
+
+@contextmanager
+def _ending_quietly(work: asyncio.Task[None]) -> Iterator[None]:
+    """A stream that the server ends is no failure; one whose caller leaves is cancelled with its call."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not work.cancelled() or (task and task.cancelling()):
+            raise
 
 
 def _tolerant(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:

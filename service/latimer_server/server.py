@@ -7,7 +7,6 @@ line's.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,8 +50,6 @@ _MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].ful
 _OVERALL = ""
 # Two servers on one port would share its connections without a word; the second one should fail instead.
 _OPTIONS = (("grpc.so_reuseport", 0),)
-# What is left when our calls have ended, streams that watch health among it, gets this long.
-_LAST_SECONDS = 0.5
 # A batch runs on every core it may use, so one batch runs at a time.
 _PERMITS = 1
 
@@ -114,15 +111,14 @@ class LatimerServer:
     async def drain(self, seconds: float) -> None:
         """Refuses new calls, lets those in flight finish for `seconds`, then ends.
 
-        Whoever only watches health would never finish: such streams end with the last of the others.
+        Whoever only watches health would never finish: such streams are told and ended first.
         """
         for task in self._tasks:
             task.cancel()
         await self._health.enter_graceful_shutdown()
         self._admission.drain()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._calls.wait_until_idle(), seconds)
-        await self._server.stop(min(seconds, _LAST_SECONDS))
+        await self._calls.end_watchers()
+        await self._server.stop(seconds)
         await self.pool.close()
         self._executor.shutdown(wait=True)
 

@@ -181,3 +181,32 @@ async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.Monk
         assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
         assert await client.health() == "SERVING"
     await server.drain(0)
+
+
+async def test_a_preloaded_model_that_failed_is_tried_again_without_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise MemoryError
+        return EchoBackend()
+
+    monkeypatch.setattr("latimer_server.models.pool.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("latimer_server.server.RETRY_SECONDS", 0.0)
+    server = await build_server(
+        Settings(listen="127.0.0.1:0", models=("en-pt",)),
+        catalog=make_catalog(make_entry("en-pt", "en", "pt")),
+        make_backend=make,
+    )
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        await server.preload()
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
+    await server.drain(0)
+    assert tries == 3
