@@ -117,6 +117,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         given = dict(details.invocation_metadata or ()).get("x-request-id", "")
         identifier = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         request_id.set(identifier)
+        _log.debug("call began", extra={"method": str(details.method)})
         return _Ending(context, str(details.method), identifier)
 
     def _check(self, request: object, details: grpc.HandlerCallDetails) -> None:
