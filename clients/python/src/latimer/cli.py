@@ -21,7 +21,7 @@ try:
     from rich.console import Console
     from rich.progress import track
     from rich.table import Table
-except ImportError as error:  # pragma: no cover -- the extra is installed wherever tests run
+except ImportError as error:
     sys.exit(f"latimer: the command line needs {error.name}: pip install 'latimer-client[cli]'")
 
 # gRPC's core reads this when it is imported, and else tells of every connection that ends.
