@@ -11,7 +11,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -64,9 +64,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> Handler:
         """Wraps the handler of one call."""
         handler: Handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming:
-            return self._wrap_stream(handler, handler_call_details) if handler else None
+        if handler is None:
+            return None
         wrapped = handler._replace(request_deserializer=_tolerant(handler.request_deserializer))
+        if handler.request_streaming:
+            return self._wrap_stream(wrapped, handler_call_details)
         if handler.response_streaming:
             return wrapped._replace(unary_stream=self._around_stream(handler.unary_stream, handler_call_details))
         return wrapped._replace(unary_unary=self._around_unary(handler.unary_unary, handler_call_details))
@@ -98,7 +100,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             ending = self._begin(context, details)
             try:
                 self._check(request, details)
-                work = asyncio.ensure_future(_answer(behaviour(request, context), context, ending))
+                asked = _check_each(request) if isinstance(request, AsyncIterable) else request
+                work = asyncio.ensure_future(_answer(behaviour(asked, context), context, ending))
                 if not str(details.method).startswith(_OWN_SERVICES):
                     self._watchers.add(work)
                     work.add_done_callback(self._watchers.discard)
@@ -129,7 +132,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if not any([hmac.compare_digest(offered, token) for token in self._tokens]):  # noqa: C419
                 raise Unauthenticated("the call needs metadata `authorization: Bearer TOKEN` with a token we know")
         if isinstance(request, _Undecodable):
-            raise InvalidRequest(Violation("", "the bytes are no message of this method"))
+            raise _undecodable_error()
 
 
 class _Ending:
@@ -182,6 +185,18 @@ class _Ending:
         milliseconds = round(1_000 * (time.monotonic() - self._began), 1)
         extra = {"method": self._method, "code": code, "milliseconds": milliseconds}
         _log.log(level, "call", extra=extra | ({"reason": reason} if reason else {}))
+
+
+def _undecodable_error() -> InvalidRequest:
+    return InvalidRequest(Violation("", "the bytes are no message of this method"))
+
+
+async def _check_each(requests: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    """The messages of a stream; raises at one whose bytes were none."""
+    async for request in requests:
+        if isinstance(request, _Undecodable):
+            raise _undecodable_error()
+        yield request
 
 
 async def _answer(answering: Any, context: Context, ending: _Ending) -> None:  # noqa: ANN401

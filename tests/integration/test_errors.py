@@ -361,3 +361,11 @@ async def test_what_is_no_exception_ends_the_call_all_the_same(
         await client.models()
     assert raised.value.code == "INTERNAL"
     assert "text of the user" not in str(raised.value)
+
+
+async def test_bytes_that_are_no_message_end_a_stream_as_an_invalid_argument(channel: grpc.aio.Channel) -> None:
+    stream: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")()
+    await stream.write(b"\xff\xff\xff")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stream.read()
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
