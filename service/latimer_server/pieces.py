@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from latimer_server.backends.base import DecodingOptions, TokenIds, TranslationBackend
 from latimer_server.errors import DeadlineExceeded, LatimerError, Unavailable
-from latimer_server.models.pool import Translating
+from latimer_server.models.pool import LoadedTranslator
 from latimer_server.scheduling import Outcome, PieceWindow, Priority, gather_or_cancel, off_loop
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (
@@ -116,7 +116,7 @@ class _Plan:
 
 
 async def run_model(
-    model: Translating, texts: Sequence[str], options: PieceOptions, window: PieceWindow, usage: Usage
+    model: LoadedTranslator, texts: Sequence[str], options: PieceOptions, window: PieceWindow, usage: Usage
 ) -> list[Output | Exception]:
     """For each text, in order, its output or what went wrong with it alone.
 
@@ -133,7 +133,7 @@ async def run_model(
 
 
 async def _run_slice(
-    model: Translating, pieces: Sequence[TokenIds], options: PieceOptions, window: PieceWindow, usage: Usage
+    model: LoadedTranslator, pieces: Sequence[TokenIds], options: PieceOptions, window: PieceWindow, usage: Usage
 ) -> list[Outcome | Exception]:
     async with window.hold(len(pieces)):
         futures = [

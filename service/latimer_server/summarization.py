@@ -182,7 +182,7 @@ class Summarizer:
         texts = await off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
         usage.segments += len(texts)
         kept = await off_loop(len(content), lambda: choose_candidates(texts))
-        loaded = await self._pool.load_ranking(model)
+        loaded = await self._pool.load_ranker(model)
         ranking = await self._pool.permits.run(
             lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
         )

@@ -302,7 +302,7 @@ class Translator:
         results: list[Output | Exception] = [Output(text, flags=pivoted) for text in texts]
         for name in route.models:
             try:
-                model = await self._pool.load_translating(name)
+                model = await self._pool.load_translator(name)
             except NotServed as error:
                 return [error] * len(texts)
             going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]

@@ -42,7 +42,7 @@ class ModelState(Enum):
 
 
 @dataclass(frozen=True)
-class Translating:
+class LoadedTranslator:
     """A loaded translation model and the queue before it."""
 
     entry: CatalogEntry
@@ -51,14 +51,14 @@ class Translating:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class LoadedRanker:
     """A loaded extractive summarizer."""
 
     entry: CatalogEntry
     backend: RankerBackend
 
 
-Loaded = Translating | Ranking
+Loaded = LoadedTranslator | LoadedRanker
 
 
 @dataclass(frozen=True)
@@ -115,17 +115,17 @@ class Pool:
         except ModelError as error:
             raise NotServed(f"model {name} failed to load: {error}") from error
 
-    async def load_translating(self, name: str) -> Translating:
+    async def load_translator(self, name: str) -> LoadedTranslator:
         """`load`, for a model that must translate."""
         loaded = await self.load(name)
-        if not isinstance(loaded, Translating):
+        if not isinstance(loaded, LoadedTranslator):
             raise NotServed(f"model {name} does not translate")
         return loaded
 
-    async def load_ranking(self, name: str) -> Ranking:
+    async def load_ranker(self, name: str) -> LoadedRanker:
         """`load`, for a model that must rank sentences."""
         loaded = await self.load(name)
-        if not isinstance(loaded, Ranking):
+        if not isinstance(loaded, LoadedRanker):
             raise NotServed(f"model {name} does not summarize")
         return loaded
 
@@ -147,7 +147,7 @@ class Pool:
             entry,
             ModelState.READY,
             compute_type=loaded.backend.compute_type,
-            max_input_tokens=loaded.backend.limits.max_input_tokens if isinstance(loaded, Translating) else 0,
+            max_input_tokens=loaded.backend.limits.max_input_tokens if isinstance(loaded, LoadedTranslator) else 0,
             memory_bytes=loaded.backend.memory_bytes,
         )
 
@@ -161,7 +161,7 @@ class Pool:
         for task in self._loads.values():
             task.cancel()
         for loaded in await asyncio.gather(*self._loads.values(), return_exceptions=True):
-            if isinstance(loaded, Translating):
+            if isinstance(loaded, LoadedTranslator):
                 await loaded.queue.close()
 
     async def _load(self, entry: CatalogEntry) -> Loaded:
@@ -184,9 +184,9 @@ class Pool:
         _log.info("model ready", extra={"model": entry.name, "seconds": round(time.monotonic() - started, 3)})
         asyncio.get_running_loop().call_soon(self._announce, entry.name)
         if entry.task is Task.SUMMARIZATION:
-            return Ranking(entry, cast(RankerBackend, backend))
+            return LoadedRanker(entry, cast(RankerBackend, backend))
         translator = cast(TranslationBackend, backend)
-        return Translating(entry, translator, BatchQueue(translator.run, translator.limits, self.permits))
+        return LoadedTranslator(entry, translator, BatchQueue(translator.run, translator.limits, self.permits))
 
     def _may_try_again(self, name: str) -> bool:
         """Whether a model failed long enough ago: its files may have been repaired, or memory freed."""

@@ -7,7 +7,7 @@ from latimer.v1 import summarization_pb2_grpc, types_pb2
 from latimer_server.logs import request_id
 from latimer_server.scheduling import Admission, off_loop, weigh_texts
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
-from latimer_server.servicers.validation import Rules, refuse
+from latimer_server.servicers.validation import Rules, refuse, refuse_markup
 from latimer_server.statuses import to_status
 from latimer_server.summarization import LengthLimit, Summarizer, SummarizeRequest, Summary
 
@@ -20,7 +20,6 @@ _SENTENCES = {
 _MAX_SENTENCES = 100
 _MAX_WORDS = 100_000
 _SERVED_MODES = (pb.SUMMARY_MODE_UNSPECIFIED, pb.SUMMARY_MODE_EXTRACTIVE)
-_PLAIN = (types_pb2.TEXT_FORMAT_UNSPECIFIED, types_pb2.TEXT_FORMAT_PLAIN)
 
 
 class SummarizationServicer(summarization_pb2_grpc.SummarizationServiceServicer):
@@ -57,7 +56,7 @@ def _read_request(request: pb.SummarizeTextRequest, deadline: float | None) -> S
     limit = _read_limit(request, rules)
     rules.enforce()
     refuse(request.mode not in _SERVED_MODES, f"mode {pb.SummaryMode.Name(request.mode)}")
-    refuse(request.text_format not in _PLAIN, f"text_format {types_pb2.TextFormat.Name(request.text_format)}")
+    refuse_markup(request.text_format, "text_format")
     refuse(request.HasField("decoding") and request.decoding.ByteSize(), "decoding, without a model that generates,")
     return SummarizeRequest(
         tuple(request.contents), language, output, limit, request.model, fallback, deadline=deadline

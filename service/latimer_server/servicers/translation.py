@@ -17,6 +17,7 @@ from latimer_server.servicers.validation import (
     Rules,
     refuse,
     refuse_decoding,
+    refuse_markup,
 )
 from latimer_server.statuses import to_status
 from latimer_server.text.checks import RAISED, Flag
@@ -37,7 +38,6 @@ _SPLITTING = {
     pb.SENTENCE_SPLITTING_NO_NEWLINES: Splitting.SENTENCES_ACROSS_LINES,
     pb.SENTENCE_SPLITTING_ONE_PER_LINE: Splitting.LINES,
 }
-_PLAIN = (types_pb2.TEXT_FORMAT_UNSPECIFIED, types_pb2.TEXT_FORMAT_PLAIN)
 
 
 class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
@@ -148,8 +148,7 @@ def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOption
 
 def _refuse_unserved(options: pb.TranslateOptions) -> None:
     """UNIMPLEMENTED by name for what the contract has and this version does not serve."""
-    text_format = options.text_format
-    refuse(text_format not in _PLAIN, f"options.text_format {types_pb2.TextFormat.Name(text_format)}")
+    refuse_markup(options.text_format, "options.text_format")
     for name in ("syntaxes", "patterns", "phrases", "ignore_tags", "glossary_terms", "alternative_count"):
         refuse(getattr(options, name), f"options.{name}")
     refuse(options.include_alignment, "options.include_alignment")

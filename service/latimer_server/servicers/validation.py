@@ -125,3 +125,9 @@ def refuse(condition: object, what: str) -> None:
     """Raises `Unsupported` naming `what` if the condition holds."""
     if condition:
         raise Unsupported(f"{what} is not served by this server")
+
+
+def refuse_markup(text_format: types_pb2.TextFormat.ValueType, field: str) -> None:
+    """Raises `Unsupported` for every format but plain text."""
+    plain = (types_pb2.TEXT_FORMAT_UNSPECIFIED, types_pb2.TEXT_FORMAT_PLAIN)
+    refuse(text_format not in plain, f"{field} {types_pb2.TextFormat.Name(text_format)}")
