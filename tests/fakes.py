@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from latimer_server.backends.base import (
@@ -14,7 +13,9 @@ from latimer_server.backends.base import (
     DecodingOptions,
     Encoding,
     Hypothesis,
+    LanguagePair,
     Limits,
+    LoadRequest,
     TokenIds,
 )
 from latimer_server.backends.extractive import ExtractiveRanker
@@ -24,6 +25,7 @@ from latimer_server.settings import Settings
 
 END = 0
 _OFFSET = 2
+_ANY = LanguagePair()
 
 
 class EchoBackend:
@@ -36,7 +38,7 @@ class EchoBackend:
         self.limits = Limits(max_input_tokens, 64 * max_input_tokens, 64)
         self.batches: list[list[TokenIds]] = []
 
-    def encode(self, texts: Sequence[str]) -> list[Encoding]:
+    def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:
         return [Encoding((*(ord(c) + _OFFSET for c in text), END), text.count("\ufffd")) for text in texts]
 
     def token_starts(self, text: str) -> list[int]:
@@ -48,7 +50,7 @@ class EchoBackend:
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         self.batches.append(list(batch))
         most = options.max_output_tokens
-        return [Hypothesis(row[:-1][:most], (-0.5,) * len(row), most is not None and len(row) > most) for row in batch]
+        return [Hypothesis(row[:-1][:most], -0.5 * len(row), most is not None and len(row) > most) for row in batch]
 
 
 class UpperBackend(EchoBackend):
@@ -107,11 +109,11 @@ def make_catalog(*entries: CatalogEntry) -> Catalog:
     return Catalog({entry.name: entry for entry in (*entries, ranker)})
 
 
-def make_backends(backends: Mapping[str, Backend]) -> Callable[[str, Mapping[str, Path], int], Backend]:
+def make_backends(backends: Mapping[str, Backend]) -> Callable[[LoadRequest], Backend]:
     """Loads the backend of each name; the ranker is the real one."""
 
-    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
-        return ExtractiveRanker() if name == "extractive" else backends[name]
+    def make(request: LoadRequest) -> Backend:
+        return ExtractiveRanker() if request.backend == "extractive" else backends[request.backend]
 
     return make
 

@@ -6,12 +6,18 @@ Knows a loaded model and its queue; nothing of documents, routes or languages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from latimer_server.backends.base import DecodingOptions, TokenIds, TranslationBackend
+from latimer_server.backends.base import (
+    DecodingOptions,
+    GeneratorBackend,
+    Hypothesis,
+    LanguagePair,
+    TokenIds,
+)
 from latimer_server.errors import DeadlineExceeded, LatimerError, Unavailable
-from latimer_server.models.pool import LoadedTranslator
+from latimer_server.models.pool import LoadedGenerator
 from latimer_server.scheduling import Outcome, PieceWindow, Priority, gather_or_cancel, off_loop
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (
@@ -44,24 +50,50 @@ class PieceOptions:
     priority: Priority
     deadline: float | None
     caller: Hashable
+    languages: LanguagePair = LanguagePair()
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another output of a segment, and the mean log-probability of its tokens."""
+
+    text: str
+    avg_log_prob: float
 
 
 @dataclass(frozen=True)
 class Output:
-    """A segment's output, the log-probabilities of its tokens over all models so far, and its flags."""
+    """A segment's output, the log-probability of its tokens over all models so far, and its flags.
+    `alternatives`: the last model's, the best first."""
 
     text: str
-    log_probs: tuple[float, ...] = ()
+    log_prob: float = 0.0
+    token_count: int = 0
     flags: tuple[Flag, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def avg_log_prob(self) -> float:
-        """The mean; 0 where no model ran."""
-        return sum(self.log_probs) / len(self.log_probs) if self.log_probs else 0.0
+        """The mean over its tokens; 0 where no model ran."""
+        return average_log_prob([self])
 
     def followed_by(self, later: Output) -> Output:
         """The output of the next model on this one's text, with what this one said."""
-        return Output(later.text, self.log_probs + later.log_probs, self.flags + later.flags)
+        return Output(
+            later.text,
+            self.log_prob + later.log_prob,
+            self.token_count + later.token_count,
+            self.flags + later.flags,
+            later.alternatives,
+        )
+
+
+def average_log_prob(outputs: Iterable[Output]) -> float:
+    """The mean natural log-probability of all tokens of the outputs; 0 where there are none."""
+    total, count = 0.0, 0
+    for output in outputs:
+        total, count = total + output.log_prob, count + output.token_count
+    return total / count if count else 0.0
 
 
 @dataclass
@@ -116,7 +148,7 @@ class _Plan:
 
 
 async def run_model(
-    model: LoadedTranslator, texts: Sequence[str], options: PieceOptions, window: PieceWindow, usage: Usage
+    model: LoadedGenerator, texts: Sequence[str], options: PieceOptions, window: PieceWindow, usage: Usage
 ) -> list[Output | Exception]:
     """For each text, in order, its output or what went wrong with it alone.
 
@@ -124,7 +156,7 @@ async def run_model(
     all texts. When it ends, however it ends, none of its pieces stays queued.
     """
     size = sum(map(len, texts))
-    plans = await off_loop(size, lambda: _plan_all(model.backend, texts, reject_overlong=options.reject_overlong))
+    plans = await off_loop(size, lambda: _plan_all(model.backend, texts, options))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
     slices = [pieces[start : start + _SLICE_PIECES] for start in range(0, len(pieces), _SLICE_PIECES)]
     parts = await gather_or_cancel(_run_slice(model, part, options, window, usage) for part in slices)
@@ -133,13 +165,14 @@ async def run_model(
 
 
 async def _run_slice(
-    model: LoadedTranslator, pieces: Sequence[TokenIds], options: PieceOptions, window: PieceWindow, usage: Usage
+    model: LoadedGenerator, pieces: Sequence[TokenIds], options: PieceOptions, window: PieceWindow, usage: Usage
 ) -> list[Outcome | Exception]:
+    decoding = replace(options.decoding, target=options.languages.target)
     async with window.hold(len(pieces)):
         futures = [
             model.queue.submit(
                 ids,
-                options.decoding,
+                decoding,
                 priority=options.priority,
                 deadline=options.deadline,
                 caller=options.caller,
@@ -161,26 +194,24 @@ async def _run_slice(
     return kept
 
 
-def _plan_all(
-    backend: TranslationBackend, texts: Sequence[str], *, reject_overlong: bool
-) -> list[_Plan | OverlongSegment]:
+def _plan_all(backend: GeneratorBackend, texts: Sequence[str], options: PieceOptions) -> list[_Plan | OverlongSegment]:
     limit = backend.limits.max_input_tokens
     plans: list[_Plan | OverlongSegment] = []
-    for text, encoding in zip(texts, backend.encode(texts), strict=True):
+    for text, encoding in zip(texts, backend.encode(texts, options.languages), strict=True):
         unknown = (Flag.UNKNOWN_TOKENS,) if encoding.unknown_tokens else ()
         # A segment may hold line breaks (splitting OFF), which no model gives back: its lines are pieces.
         lines = segment_text(text, Splitting.LINES, "")
         if len(encoding.ids) <= limit and lines.spans == (TextSpan(0, len(text)),):
             plans.append(_Plan(lines, (encoding.ids,), unknown))
             continue
-        if reject_overlong and len(encoding.ids) > limit:
+        if options.reject_overlong and len(encoding.ids) > limit:
             plans.append(OverlongSegment(f"a segment has {len(encoding.ids)} tokens; the model reads {limit}"))
         else:
-            plans.append(_divide(backend, lines, unknown))
+            plans.append(_divide(backend, lines, unknown, options.languages))
     return plans
 
 
-def _divide(backend: TranslationBackend, lines: Document, flags: tuple[Flag, ...]) -> _Plan:
+def _divide(backend: GeneratorBackend, lines: Document, flags: tuple[Flag, ...], languages: LanguagePair) -> _Plan:
     """Pieces of every line. What holds no letter between them is no piece and stays as it is."""
     parts = [
         TextSpan(line.start + part.start, line.start + part.end)
@@ -189,14 +220,17 @@ def _divide(backend: TranslationBackend, lines: Document, flags: tuple[Flag, ...
     ]
     wanted = [part for part in parts if needs_translation(lines.text[part.start : part.end])]
     document = Document(lines.text, tuple(wanted))
-    pieces = tuple(encoding.ids for encoding in backend.encode(document.segments))
+    pieces = tuple(encoding.ids for encoding in backend.encode(document.segments, languages))
     return _Plan(document, pieces, (*flags, Flag.SEGMENT_SPLIT) if len(parts) > len(lines.spans) else flags)
 
 
 def _decode_all(
-    backend: TranslationBackend, plans: Sequence[_Plan | OverlongSegment], results: Sequence[Outcome | Exception]
+    backend: GeneratorBackend, plans: Sequence[_Plan | OverlongSegment], results: Sequence[Outcome | Exception]
 ) -> list[Output | Exception]:
-    texts = iter(backend.decode([result.hypothesis.ids for result in results if isinstance(result, Outcome)]))
+    done = [result.hypothesis for result in results if isinstance(result, Outcome)]
+    ranked = [(hypothesis, *hypothesis.alternatives) for hypothesis in done]
+    texts = iter(backend.decode([hypothesis.ids for row in ranked for hypothesis in row]))
+    decoded = iter([[(next(texts), hypothesis) for hypothesis in row] for row in ranked])
     outputs: list[Output | Exception] = []
     position = 0
     for plan in plans:
@@ -205,17 +239,26 @@ def _decode_all(
             continue
         mine = results[position : position + len(plan.pieces)]
         position += len(plan.pieces)
-        done = [result for result in mine if isinstance(result, Outcome)]
-        decoded = [next(texts) for _ in done]
+        pieces = [next(decoded) for result in mine if isinstance(result, Outcome)]
         failed = [result for result in mine if isinstance(result, Exception)]
-        outputs.append(failed[0] if failed else _join(plan, done, decoded))
+        outputs.append(failed[0] if failed else _join(plan, pieces))
     return outputs
 
 
-def _join(plan: _Plan, outcomes: Sequence[Outcome], decoded: Sequence[str]) -> Output:
-    truncated = (Flag.OUTPUT_TRUNCATED,) if any(outcome.hypothesis.truncated for outcome in outcomes) else ()
+def _join(plan: _Plan, pieces: Sequence[Sequence[tuple[str, Hypothesis]]]) -> Output:
+    """The output of a segment from what its pieces came to, best first. Another output is made of the pieces'
+    next best, where a piece has one."""
+    others = [_choose(plan, pieces, rank) for rank in range(1, max(map(len, pieces), default=1))]
+    best = _choose(plan, pieces, 0)
+    truncated = (Flag.OUTPUT_TRUNCATED,) if any(hypothesis.truncated for (_, hypothesis), *_ in pieces) else ()
+    alternatives = tuple(Alternative(other.text, other.avg_log_prob) for other in others)
+    return replace(best, flags=plan.flags + truncated, alternatives=alternatives)
+
+
+def _choose(plan: _Plan, pieces: Sequence[Sequence[tuple[str, Hypothesis]]], rank: int) -> Output:
+    chosen = [row[rank] if rank < len(row) else row[0] for row in pieces]
     return Output(
-        rebuild_text(plan.document, decoded).text,
-        tuple(value for outcome in outcomes for value in outcome.hypothesis.log_probs),
-        plan.flags + truncated,
+        rebuild_text(plan.document, [text for text, _ in chosen]).text,
+        sum(hypothesis.log_prob for _, hypothesis in chosen),
+        sum(hypothesis.token_count for _, hypothesis in chosen),
     )

@@ -20,7 +20,7 @@ from latimer_server.languages import UNDETERMINED, Candidate, Detection, Languag
 from latimer_server.models.catalog import Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, describe_pairs, find_route, list_routes
-from latimer_server.pieces import Output, PieceOptions, Usage, run_model
+from latimer_server.pieces import Alternative, Output, PieceOptions, Usage, average_log_prob, run_model
 from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.segmentation import (
@@ -85,6 +85,7 @@ class SegmentTranslation:
     text: str
     avg_log_prob: float
     flags: tuple[Flag, ...]
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -300,13 +301,15 @@ class Translator:
         """Takes texts through every model of a route; what fails at one goes no further."""
         pivoted = (Flag.PIVOTED,) if len(route.models) > 1 else ()
         results: list[Output | Exception] = [Output(text, flags=pivoted) for text in texts]
-        for name in route.models:
+        for name, languages in zip(route.models, route.hops, strict=True):
             try:
                 model = await self._pool.load_translator(name)
             except NotServed as error:
                 return [error] * len(texts)
             going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
-            outputs = await run_model(model, [result.text for _, result in going], pieces, window, usage)
+            outputs = await run_model(
+                model, [result.text for _, result in going], replace(pieces, languages=languages), window, usage
+            )
             for (index, result), output in zip(going, outputs, strict=True):
                 results[index] = result.followed_by(output) if isinstance(output, Output) else output
         return results
@@ -335,11 +338,10 @@ def _assemble(job: _Job, options: TranslateOptions) -> Translation:
     texts = [done[i].text if i in done else segment for i, segment in enumerate(document.segments)]
     rebuilt = rebuild_text(document, texts, join=options.splitting is Splitting.SENTENCES_ACROSS_LINES)
     passing = (Flag.PASSTHROUGH,) if len(done) < len(texts) or not texts else ()
-    log_probs = [value for output in done.values() for value in output.log_probs]
     return Translation(
         rebuilt.text,
         job.route.target,
-        avg_log_prob=sum(log_probs) / len(log_probs) if log_probs else 0.0,
+        avg_log_prob=average_log_prob(done.values()),
         flags=merge_flags([passing, *(output.flags for output in done.values())]),
         segments=_describe_segments(document, rebuilt, done) if options.include_segments else (),
         models=job.route.models,
@@ -353,7 +355,9 @@ def _describe_segments(
     for index, (source, target) in enumerate(zip(document.spans, rebuilt.spans, strict=True)):
         output = outputs.get(index) or Output(rebuilt.text[target.start : target.end], flags=(Flag.PASSTHROUGH,))
         segments.append(
-            SegmentTranslation(source, target, output.text, output.avg_log_prob, merge_flags([output.flags]))
+            SegmentTranslation(
+                source, target, output.text, output.avg_log_prob, merge_flags([output.flags]), output.alternatives
+            )
         )
     return tuple(segments)
 

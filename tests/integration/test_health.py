@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from latimer import AsyncClient, NotServedError
-from latimer_server.backends.base import Backend
+from latimer_server.backends.base import Backend, LoadRequest
 from latimer_server.server import LatimerServer, build_server
 from latimer_server.settings import Settings
 from tests.fakes import BlockingBackend, EchoBackend, UpperBackend, make_catalog, make_entry, serve_fakes
@@ -32,7 +30,7 @@ async def test_everything_is_serving_once_its_models_are_ready(client: AsyncClie
 async def test_nothing_is_serving_before_the_models_are_loaded() -> None:
     loading = threading.Event()
 
-    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
+    def make(request: LoadRequest) -> Backend:
         assert loading.wait(10)
         return EchoBackend()
 
@@ -85,8 +83,8 @@ async def test_a_preload_that_the_catalogue_does_not_have_is_never_healthy() -> 
 async def test_a_model_is_loaded_once_however_many_ask() -> None:
     made: list[str] = []
 
-    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
-        made.append(name)
+    def make(request: LoadRequest) -> Backend:
+        made.append(request.name)
         return EchoBackend()
 
     server = await build_server(
@@ -160,7 +158,7 @@ async def test_whoever_only_watches_health_holds_no_drain_up() -> None:
 async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = True
 
-    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
+    def make(request: LoadRequest) -> Backend:
         if broken:
             raise MemoryError
         return EchoBackend()
@@ -186,7 +184,7 @@ async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.Monk
 async def test_a_preloaded_model_that_failed_is_tried_again_without_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
 
-    def make(name: str, files: Mapping[str, Path], threads: int) -> Backend:
+    def make(request: LoadRequest) -> Backend:
         nonlocal tries
         tries += 1
         if tries < 3:

@@ -32,7 +32,7 @@ class Machine:
         self.batches.append(list(batch))
         if any(self._fail_on(ids) for ids in batch):
             raise RuntimeError("poison")
-        return [Hypothesis(ids, (), truncated=False) for ids in batch]
+        return [Hypothesis(ids, 0.0, truncated=False) for ids in batch]
 
 
 @asynccontextmanager

@@ -5,12 +5,46 @@ Knows no model library and nothing of requests: token ids go in, hypotheses come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 TokenIds = tuple[int, ...]
 Cancelled = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """What a backend is told when it loads a model.
+
+    `folder` holds the files; `files` are those that the catalogue gives a name (`model`, `vocabulary`, ...),
+    which may lie elsewhere. `cache`: where files made from these may be kept. `languages`: BCP-47 codes to the
+    model's own names of them. `threads`: cores that one batch may use.
+    """
+
+    name: str
+    backend: str
+    family: str
+    folder: Path
+    files: Mapping[str, Path] = field(default_factory=dict)
+    cache: Path | None = None
+    languages: Mapping[str, str] = field(default_factory=dict)
+    prompt: str = ""
+    compute_type: str = ""
+    max_input_tokens: int = 0
+    allow_pickle: bool = False
+    threads: int = 1
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class LanguagePair:
+    """What a text is in and what it shall become, as the catalogue's entry names them; "" where a model has
+    one language only."""
+
+    source: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,14 +58,21 @@ class Limits:
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """How to decode. Pieces share a batch only if these are equal.
+    """How to decode. Pieces share a batch only if these are equal; None is the model's own default.
 
-    `max_output_tokens`: end token not counted; None leaves it to the length ratio.
-    `max_length_ratio`: output tokens per input token; None takes the model's own.
+    `max_output_tokens`: end token not counted. `max_length_ratio`: output tokens per input token.
+    `beam_size`: 1 is greedy. `length_penalty`: exponent of the length that a score is divided by.
+    `hypothesis_count`: at most the beam. `target`: the language to write, for models whose decoder is told it.
     """
 
     max_output_tokens: int | None = None
     max_length_ratio: float | None = None
+    beam_size: int | None = None
+    length_penalty: float | None = None
+    repetition_penalty: float | None = None
+    no_repeat_ngram_size: int | None = None
+    hypothesis_count: int = 1
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,16 +85,23 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One output: ids without the end token, the natural log-probability of each token (the end
-    token's last, when it was reached), and whether the output cap cut it off."""
+    """One output: ids without the end token, its natural log-probability (the end token's included, when it
+    was reached), whether the output cap cut it off, and the next best ones where they were asked for."""
 
     ids: TokenIds
-    log_probs: tuple[float, ...]
+    log_prob: float
     truncated: bool
+    alternatives: tuple[Hypothesis, ...] = ()
+
+    @property
+    def token_count(self) -> int:
+        """The tokens that `log_prob` is the sum of."""
+        return len(self.ids) + (not self.truncated)
 
 
-class TranslationBackend(Protocol):
-    """A loaded translation model. `run` is called from one thread at a time; the rest from any."""
+class GeneratorBackend(Protocol):
+    """A loaded model that writes text: translations or summaries. `run` is called from one thread at a time;
+    the rest from any."""
 
     @property
     def limits(self) -> Limits:
@@ -70,12 +118,13 @@ class TranslationBackend(Protocol):
         """The type that it computes in, such as `float32`."""
         ...
 
-    def encode(self, texts: Sequence[str]) -> list[Encoding]:
-        """Token ids of each text. Never cuts; the caller compares with `limits`."""
+    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
+        """Token ids of each text, with whatever the model wants around them. Never cuts; the caller compares
+        with `limits`."""
         ...
 
     def token_starts(self, text: str) -> list[int]:
-        """Where each token of `text` starts, in code points, ascending, the end token left out."""
+        """Where each token of `text` starts, in code points, ascending, what is put around it left out."""
         ...
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
@@ -83,8 +132,8 @@ class TranslationBackend(Protocol):
         ...
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        """One hypothesis per row, in order. Asks `cancelled` between steps and stops early,
-        with `Cancelled` rows truncated, once it says yes."""
+        """One hypothesis per row, in order. Asks `cancelled` between steps, or between parts of the batch where
+        the library cannot be stopped, and then ends early with rows truncated."""
         ...
 
 
@@ -115,4 +164,4 @@ class RankerBackend(Protocol):
         ...
 
 
-Backend = TranslationBackend | RankerBackend
+Backend = GeneratorBackend | RankerBackend

@@ -20,6 +20,7 @@ from latimer_server.backends.base import (
     DecodingOptions,
     Encoding,
     Hypothesis,
+    LanguagePair,
     Limits,
     TokenIds,
 )
@@ -29,6 +30,7 @@ from latimer_server.backends.shortlist import Shortlist
 from latimer_server.errors import ModelFileError
 
 _END, _UNKNOWN = 0, 1
+_ANY = LanguagePair()
 # Firefox wraps sentences at 128 tokens, and so were these models trained.
 _MAX_INPUT_TOKENS = 128
 # The training configuration's `max-length-factor`: no real output needs more (at most 1.61 was seen).
@@ -76,7 +78,7 @@ def _read(path: Path) -> bytes:
 
 
 class MarianStudent:
-    """A loaded student; a `TranslationBackend`."""
+    """A loaded student; a `GeneratorBackend`."""
 
     compute_type = "float32"
     limits = Limits(_MAX_INPUT_TOKENS, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS)
@@ -92,23 +94,23 @@ class MarianStudent:
         self._shortlist = shortlist
         self.memory_bytes = network.memory_bytes
 
-    def encode(self, texts: Sequence[str]) -> list[Encoding]:
-        """See `TranslationBackend.encode`. Without </s> at its end a source is translated badly."""
+    def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:  # noqa: ARG002
+        """See `GeneratorBackend.encode`. Without </s> at its end a source is translated badly."""
         rows: list[list[int]] = self._vocabulary.encode(list(texts), out_type=int)
         return [Encoding((*ids, _END), ids.count(_UNKNOWN)) for ids in rows]
 
     def token_starts(self, text: str) -> list[int]:
-        """See `TranslationBackend.token_starts`."""
+        """See `GeneratorBackend.token_starts`."""
         mapping = self._vocabulary.encode(text, return_type="offset_mapping")
         return [start for start, _ in mapping["offsets"]]
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
-        """See `TranslationBackend.decode`."""
+        """See `GeneratorBackend.decode`."""
         texts: list[str] = self._vocabulary.decode([list(row) for row in ids])
         return texts
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        """See `TranslationBackend.run`. Greedy; a row's candidates are its own shortlist, whatever its batch."""
+        """See `GeneratorBackend.run`. Greedy; a row's candidates are its own shortlist, whatever its batch."""
         if not batch:
             return []
         with torch.inference_mode():
@@ -128,7 +130,7 @@ class _Search:
         self._network = network
         self._caps = [_output_cap(len(row), options) for row in batch]
         self._ids: list[list[int]] = [[] for _ in batch]
-        self._log_probs: list[list[float]] = [[] for _ in batch]
+        self._log_probs = [0.0] * len(batch)
         self._finished = [False] * len(batch)  # said </s> by itself
         self._stopped = [False] * len(batch)  # that, or reached its cap
         self._rows = list(range(len(batch)))  # the batch row behind each row of the tensors
@@ -152,8 +154,8 @@ class _Search:
             if len(keep) - sum(keep) >= _COMPACT_SHARE * len(keep):
                 previous = self._drop(keep, previous)
         return [
-            Hypothesis(tuple(ids), tuple(log_probs), truncated=not finished)
-            for ids, log_probs, finished in zip(self._ids, self._log_probs, self._finished, strict=True)
+            Hypothesis(tuple(ids), log_prob, truncated=not finished)
+            for ids, log_prob, finished in zip(self._ids, self._log_probs, self._finished, strict=True)
         ]
 
     def _record(self, ids: list[int], log_probs: list[float]) -> list[bool]:
@@ -164,12 +166,12 @@ class _Search:
                 continue
             if token == _END:
                 self._finished[row] = self._stopped[row] = True
-                self._log_probs[row].append(log_prob)
+                self._log_probs[row] += log_prob
             elif len(self._ids[row]) == self._caps[row]:
                 self._stopped[row] = True
             else:
                 self._ids[row].append(token)
-                self._log_probs[row].append(log_prob)
+                self._log_probs[row] += log_prob
         return [not self._stopped[row] for row in self._rows]
 
     def _drop(self, keep: list[bool], previous: Tensor) -> Tensor:

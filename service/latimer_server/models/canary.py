@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from latimer_server.backends.base import Backend, DecodingOptions, RankerBackend, TranslationBackend
+from latimer_server.backends.base import Backend, DecodingOptions, GeneratorBackend, LanguagePair, RankerBackend
 from latimer_server.errors import ModelError
 from latimer_server.languages import LanguageDetector
 from latimer_server.models.catalog import CatalogEntry, Task
@@ -28,14 +28,15 @@ def try_model(entry: CatalogEntry, backend: Backend, detector: LanguageDetector)
         if sorted(ranking.order) != list(range(len(sentences))):
             raise ModelError("its canary was not ranked")
         return
-    _try_translation(entry, cast(TranslationBackend, backend), sentences, detector)
+    _try_translation(entry, cast(GeneratorBackend, backend), sentences, detector)
 
 
 def _try_translation(
-    entry: CatalogEntry, backend: TranslationBackend, sentences: list[str], detector: LanguageDetector
+    entry: CatalogEntry, backend: GeneratorBackend, sentences: list[str], detector: LanguageDetector
 ) -> None:
-    rows = [encoding.ids for encoding in backend.encode(sentences)]
-    hypotheses = backend.run(rows, DecodingOptions(), _never)
+    languages = LanguagePair(entry.source_languages[0], entry.target_languages[0])
+    rows = [encoding.ids for encoding in backend.encode(sentences, languages)]
+    hypotheses = backend.run(rows, DecodingOptions(target=languages.target), _never)
     outputs = backend.decode([hypothesis.ids for hypothesis in hypotheses])
     low, high = _SANE_LENGTHS
     for sentence, output in zip(sentences, outputs, strict=True):

@@ -62,6 +62,21 @@ class CatalogEntry(BaseModel):
     license: str = ""
     attribution: str = ""
     canary: str = ""
+    # Whether the server loads it at its start, if it is embedded.
+    preload: bool = True
+    # The model's own names of its languages (`>>por<<` without the marks) by their codes.
+    language_tokens: Mapping[str, str] = {}
+    # Its licence forbids commercial use: fetched only with --accept-license, taken only when named.
+    noncommercial: bool = False
+    allow_pickle: bool = False
+    # May be one of two models through a pivot language.
+    pivot: bool = True
+    # What a generating model is told before the text.
+    prompt: str = ""
+    compute_type: str = ""
+    max_input_tokens: int = Field(default=0, ge=0)
+    # What a fetch brings, roughly.
+    size_mb: int = Field(default=0, ge=0)
     files: Mapping[str, FileEntry] = {}
 
     @field_validator("name")
@@ -75,6 +90,11 @@ class CatalogEntry(BaseModel):
     @classmethod
     def _are_codes(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(normalize_code(code) for code in codes)
+
+    @field_validator("language_tokens")
+    @classmethod
+    def _name_languages(cls, tokens: Mapping[str, str]) -> Mapping[str, str]:
+        return {normalize_code(code): token for code, token in tokens.items()}
 
     @field_validator("source")
     @classmethod

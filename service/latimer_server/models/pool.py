@@ -9,13 +9,12 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import cast
 
-from latimer_server.backends.base import Backend, RankerBackend, TranslationBackend
+from latimer_server.backends.base import Backend, GeneratorBackend, LoadRequest, RankerBackend
 from latimer_server.errors import ModelError, NotServed
 from latimer_server.languages import LanguageDetector
 from latimer_server.models.canary import try_model
@@ -28,7 +27,7 @@ _log = logging.getLogger(__name__)
 # A model that failed is tried again, if somebody asks for it, after this long.
 RETRY_SECONDS = 30.0
 
-MakeBackend = Callable[[str, Mapping[str, Path], int], Backend]
+MakeBackend = Callable[[LoadRequest], Backend]
 
 
 class ModelState(Enum):
@@ -42,11 +41,11 @@ class ModelState(Enum):
 
 
 @dataclass(frozen=True)
-class LoadedTranslator:
+class LoadedGenerator:
     """A loaded translation model and the queue before it."""
 
     entry: CatalogEntry
-    backend: TranslationBackend
+    backend: GeneratorBackend
     queue: BatchQueue
 
 
@@ -58,7 +57,7 @@ class LoadedRanker:
     backend: RankerBackend
 
 
-Loaded = LoadedTranslator | LoadedRanker
+Loaded = LoadedGenerator | LoadedRanker
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,7 @@ class Pool:
         permits: CorePermits,
         detector: LanguageDetector,
         threads: int,
+        device: str = "cpu",
     ) -> None:
         self.catalog = catalog
         self.permits = permits
@@ -91,6 +91,7 @@ class Pool:
         self._make_backend = make_backend
         self._detector = detector
         self._threads = threads
+        self._device = device
         self._loads: dict[str, asyncio.Task[Loaded]] = {}
         self._failed_at: dict[str, float] = {}
         self._on_change: list[Callable[[str], None]] = []
@@ -115,10 +116,10 @@ class Pool:
         except ModelError as error:
             raise NotServed(f"model {name} failed to load: {error}") from error
 
-    async def load_translator(self, name: str) -> LoadedTranslator:
+    async def load_translator(self, name: str) -> LoadedGenerator:
         """`load`, for a model that must translate."""
         loaded = await self.load(name)
-        if not isinstance(loaded, LoadedTranslator):
+        if not isinstance(loaded, LoadedGenerator):
             raise NotServed(f"model {name} does not translate")
         return loaded
 
@@ -147,7 +148,7 @@ class Pool:
             entry,
             ModelState.READY,
             compute_type=loaded.backend.compute_type,
-            max_input_tokens=loaded.backend.limits.max_input_tokens if isinstance(loaded, LoadedTranslator) else 0,
+            max_input_tokens=loaded.backend.limits.max_input_tokens if isinstance(loaded, LoadedGenerator) else 0,
             memory_bytes=loaded.backend.memory_bytes,
         )
 
@@ -161,7 +162,7 @@ class Pool:
         for task in self._loads.values():
             task.cancel()
         for loaded in await asyncio.gather(*self._loads.values(), return_exceptions=True):
-            if isinstance(loaded, LoadedTranslator):
+            if isinstance(loaded, LoadedGenerator):
                 await loaded.queue.close()
 
     async def _load(self, entry: CatalogEntry) -> Loaded:
@@ -185,8 +186,8 @@ class Pool:
         asyncio.get_running_loop().call_soon(self._announce, entry.name)
         if entry.task is Task.SUMMARIZATION:
             return LoadedRanker(entry, cast(RankerBackend, backend))
-        translator = cast(TranslationBackend, backend)
-        return LoadedTranslator(entry, translator, BatchQueue(translator.run, translator.limits, self.permits))
+        translator = cast(GeneratorBackend, backend)
+        return LoadedGenerator(entry, translator, BatchQueue(translator.run, translator.limits, self.permits))
 
     def _may_try_again(self, name: str) -> bool:
         """Whether a model failed long enough ago: its files may have been repaired, or memory freed."""
@@ -203,4 +204,20 @@ class Pool:
     def _make(self, entry: CatalogEntry) -> Backend:
         """Verifies and loads a model; runs in a thread."""
         self._store.verify(entry)
-        return self._make_backend(entry.backend, self._store.locate(entry), self._threads)
+        return self._make_backend(
+            LoadRequest(
+                name=entry.name,
+                backend=entry.backend,
+                family=entry.family,
+                folder=self._store.folder(entry),
+                files=self._store.locate(entry),
+                cache=self._store.cache(entry),
+                languages=entry.language_tokens,
+                prompt=entry.prompt,
+                compute_type=entry.compute_type,
+                max_input_tokens=entry.max_input_tokens,
+                allow_pickle=entry.allow_pickle,
+                threads=self._threads,
+                device=self._device,
+            )
+        )

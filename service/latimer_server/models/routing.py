@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from latimer_server.backends.base import LanguagePair
 from latimer_server.languages import match_code
 from latimer_server.models.catalog import CatalogEntry
 
@@ -16,12 +17,26 @@ _MAX_DESCRIBED = 40
 
 @dataclass(frozen=True)
 class Route:
-    """The models to use in order, and the languages: that of the source as the first model names it, and
-    the one each model writes. Two or more models: a pivot."""
+    """The models to use in order, and the languages that each reads and writes, as it names them. Two or more
+    models: a pivot."""
 
     models: tuple[str, ...]
-    source: str
+    sources: tuple[str, ...]
     targets: tuple[str, ...]
+
+    def followed_by(self, tail: Route) -> Route:
+        """One route, then the other."""
+        return Route(self.models + tail.models, self.sources + tail.sources, self.targets + tail.targets)
+
+    @property
+    def hops(self) -> tuple[LanguagePair, ...]:
+        """What each model reads and writes, in its entry's codes."""
+        return tuple(LanguagePair(source, target) for source, target in zip(self.sources, self.targets, strict=True))
+
+    @property
+    def source(self) -> str:
+        """The language that goes in."""
+        return self.sources[0]
 
     @property
     def target(self) -> str:
@@ -45,9 +60,7 @@ def find_route(entries: Sequence[CatalogEntry], source: str, target: str, *, all
             if match_code(middle, [target]) or not (head := _hop(first, source, middle)):
                 continue
             tails = (_hop(second, middle, target) for second in entries)
-            pivots += [
-                Route(head.models + tail.models, head.source, head.targets + tail.targets) for tail in tails if tail
-            ]
+            pivots += [head.followed_by(tail) for tail in tails if tail]
     return max(
         pivots,
         key=lambda route: (route.targets[0] == "en", route.source == source, route.target == target),
@@ -80,4 +93,4 @@ def _hop(entry: CatalogEntry, source: str, target: str) -> Route | None:
     matched_target = match_code(target, entry.target_languages) if entry.target_languages else None
     if matched_source is None or matched_target is None or matched_source == matched_target:
         return None
-    return Route((entry.name,), matched_source, (matched_target,))
+    return Route((entry.name,), (matched_source,), (matched_target,))

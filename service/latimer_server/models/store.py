@@ -39,6 +39,15 @@ class Store:
             return {key: Path(place) / file.path for key, file in entry.files.items()}
         return {key: self._root / entry.name / Path(file.path).name for key, file in entry.files.items()}
 
+    def folder(self, entry: CatalogEntry) -> Path:
+        """Where the model's files lie."""
+        kind, _, place = entry.source.partition(":")
+        return Path(place) if kind == "dir" else self._root / entry.name
+
+    def cache(self, entry: CatalogEntry) -> Path:
+        """Where files made from the model's own may be kept."""
+        return self._root / ".made" / entry.name
+
     def has(self, entry: CatalogEntry) -> bool:
         """Whether all files of the model are there (their content is not looked at)."""
         return all(path.is_file() for path in self.locate(entry).values())
