@@ -216,7 +216,9 @@ def _divide(backend: GeneratorBackend, lines: Document, flags: tuple[Flag, ...],
     parts = [
         TextSpan(line.start + part.start, line.start + part.end)
         for line, text in zip(lines.spans, lines.segments, strict=True)
-        for part in divide_segment(text, backend.limits.max_input_tokens - 1, backend.token_starts)
+        for part in divide_segment(
+            text, backend.limits.max_input_tokens - backend.limits.added_tokens, backend.token_starts
+        )
     ]
     wanted = [part for part in parts if needs_translation(lines.text[part.start : part.end])]
     document = Document(lines.text, tuple(wanted))

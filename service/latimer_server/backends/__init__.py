@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from latimer_server.backends.base import Backend, LoadRequest
 from latimer_server.errors import ModelError
+
+_log = logging.getLogger(__name__)
+
+BACKENDS = ("auto", "ctranslate2", "extractive", "marian_student", "transformers")
 
 
 def load_backend(request: LoadRequest) -> Backend:
@@ -19,4 +25,19 @@ def load_backend(request: LoadRequest) -> Backend:
         from latimer_server.backends.extractive import ExtractiveRanker
 
         return ExtractiveRanker()
-    raise ModelError(f"there is no backend {request.backend!r}; there are extractive and marian_student")
+    name = request.backend
+    if name == "auto":
+        from latimer_server.backends.selection import choose_backend
+
+        choice = choose_backend(request)
+        name = choice.backend
+        _log.info("backend chosen", extra={"model": request.name, "backend": name, "reason": choice.reason})
+    if name == "ctranslate2":
+        from latimer_server.backends import ctranslate2
+
+        return ctranslate2.load_backend(request)
+    if name == "transformers":
+        from latimer_server.backends import transformers
+
+        return transformers.load_backend(request)
+    raise ModelError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")

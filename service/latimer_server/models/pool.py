@@ -209,6 +209,7 @@ class Pool:
                 name=entry.name,
                 backend=entry.backend,
                 family=entry.family,
+                task=entry.task.value,
                 folder=self._store.folder(entry),
                 files=self._store.locate(entry),
                 cache=self._store.cache(entry),
