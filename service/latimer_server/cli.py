@@ -6,7 +6,6 @@ The terminal, the signals and the exit status are this module's; the rest is cal
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -59,6 +58,15 @@ def serve(
         str | None, typer.Option(help="Names to load at the start, with commas; '' loads none. Default: embedded.")
     ] = None,
     compute_threads: Annotated[int | None, typer.Option(help="Cores that one batch may use.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    max_model_memory: Annotated[
+        str | None, typer.Option(help="Bytes of all loaded models, as 2GiB; or unlimited. Default: half of the memory.")
+    ] = None,
+    pivoting: Annotated[bool | None, typer.Option(help="Whether a pair may go through two models.")] = None,
+    admin: Annotated[bool | None, typer.Option("--admin", help="Serve LoadModel and UnloadModel.")] = None,
+    strict: Annotated[
+        bool | None, typer.Option("--strict", help="End if a model cannot be loaded at the start.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
 ) -> None:
@@ -70,6 +78,11 @@ def serve(
         catalog=catalog,
         models=models,
         compute_threads=compute_threads,
+        device=device,
+        max_model_memory=max_model_memory,
+        pivoting=pivoting,
+        admin=admin,
+        strict=strict,
         log_format=log_format,
         log_level=log_level,
     )
@@ -95,19 +108,24 @@ async def _serve(settings: Settings) -> None:
     await server.start()
     host = settings.listen.rpartition(":")[0] or settings.listen
     print(f"listening on {host}:{server.port}", flush=True)  # noqa: T201 (others read this line)
-    preloading = loop.create_task(_preload(server))
+    preloading = loop.create_task(_preload(server, stop))
     await stop.wait()
     preloading.cancel()
     await server.drain(settings.drain_seconds)
-    await asyncio.gather(preloading, return_exceptions=True)
+    try:
+        await preloading
+    except asyncio.CancelledError:
+        return
 
 
-async def _preload(server: LatimerServer) -> None:
-    await server.preload()
-    # What was imported and loaded so far stays for good. Looking through it again, as a full collection
-    # does, would stop every call for some 60 ms.
-    gc.collect()
-    gc.freeze()
+async def _preload(server: LatimerServer, stop: asyncio.Event) -> None:
+    """Loads what the server starts with; has it end if that is reason to."""
+    try:
+        await server.preload()
+    except BaseException:
+        stop.set()
+        raise
+    server.pool.settle()
 
 
 @models_app.command("list")

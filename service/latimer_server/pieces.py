@@ -17,7 +17,7 @@ from latimer_server.backends.base import (
     TokenIds,
 )
 from latimer_server.errors import DeadlineExceeded, LatimerError, Unavailable
-from latimer_server.models.pool import LoadedGenerator
+from latimer_server.models.loaded import LoadedGenerator
 from latimer_server.scheduling import Outcome, PieceWindow, Priority, gather_or_cancel, off_loop
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (

@@ -182,10 +182,10 @@ class Summarizer:
         texts = await off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
         usage.segments += len(texts)
         kept = await off_loop(len(content), lambda: choose_candidates(texts))
-        loaded = await self._pool.load_ranker(model)
-        ranking = await self._pool.permits.run(
-            lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
-        )
+        async with self._pool.hold_ranker(model) as loaded:
+            ranking = await self._pool.permits.run(
+                lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
+            )
         if ranking is None or not kept:
             return Summary("", language, models=(model,))
         words = await off_loop(len(content), lambda: [_count_words(text, language) for text in texts])

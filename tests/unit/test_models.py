@@ -1,4 +1,4 @@
-"""The catalogue, the routes through it, and the store of files."""
+"""The catalogue, and the store of files."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import langcodes
 import pytest
 
 from latimer_server.errors import ModelError, ModelFileError, NotServed
 from latimer_server.models import store as store_module
 from latimer_server.models.catalog import CatalogEntry, FileEntry, Task, load_catalog
-from latimer_server.models.routing import describe_pairs, find_route, list_routes
 from latimer_server.models.store import Store
 from latimer_server.models.wheel import download_wheel
-from tests.fakes import make_entry
 
 WEIGHTS = b"weights" * 1_000
 
@@ -86,46 +83,6 @@ def test_a_mistake_in_a_catalogue_is_named(tmp_path: Path, text: str, complaint:
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
     with pytest.raises(NotServed, match="firefox-en-pt"):
         load_catalog().get("nothing")
-
-
-ENTRIES = [make_entry("en-pt", "en", "pt"), make_entry("pt-en", "pt", "en"), make_entry("es-en", "es", "en")]
-
-
-def test_a_direct_model_is_taken() -> None:
-    route = find_route(ENTRIES, "en", "pt", allow_pivot=True)
-    assert route
-    assert route.models == ("en-pt",)
-
-
-def test_near_codes_are_resolved_and_echoed() -> None:
-    route = find_route(ENTRIES, "en-GB", "pt-BR", allow_pivot=False)
-    assert route
-    assert (route.source, route.target) == ("en", "pt")
-
-
-def test_a_pair_without_a_direct_model_goes_through_a_pivot_unless_forbidden() -> None:
-    route = find_route(ENTRIES, "es", "pt", allow_pivot=True)
-    assert route
-    assert route.models == ("es-en", "en-pt")
-    assert route.targets == ("en", "pt")
-    assert find_route(ENTRIES, "es", "pt", allow_pivot=False) is None
-
-
-def test_english_is_preferred_as_a_pivot() -> None:
-    entries = [make_entry("es-ca", "es", "ca"), make_entry("ca-pt", "ca", "pt"), *ENTRIES]
-    route = find_route(entries, "es", "pt", allow_pivot=True)
-    assert route
-    assert route.models == ("es-en", "en-pt")
-
-
-def test_a_pair_that_needs_three_models_is_not_served() -> None:
-    entries = [make_entry("a", "es", "fr"), make_entry("b", "fr", "de"), make_entry("c", "de", "pt")]
-    assert find_route(entries, "es", "pt", allow_pivot=True) is None
-
-
-def test_pairs_are_listed_once_and_never_with_themselves() -> None:
-    assert describe_pairs(list_routes(ENTRIES)) == "en->pt, es->en, es->pt, pt->en"
-    assert describe_pairs([]) == "none"
 
 
 def _entry(name: str = "toy", sha256: str | None = None, source: str = "wheel:toy==1") -> CatalogEntry:
@@ -254,11 +211,3 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
     with pytest.raises(ModelError, match="No space left on device"):
         store.fetch([entry], lambda *_: None)
     assert path.read_bytes() == b"damaged, and still all there is"
-
-
-def test_a_long_list_of_pairs_is_shortened() -> None:
-    codes = [a + b for a in "abcdefghijklmnopqrstuvwxyz" for b in "abcdefghijklmnopqrstuvwxyz"]
-    entries = [make_entry(f"en-{code}", "en", code) for code in codes if langcodes.tag_is_valid(code) and code != "en"]
-    described = describe_pairs(list_routes(entries[:60]))
-    assert "more (see ListLanguagePairs)" in described
-    assert described.count("->") == 40

@@ -1,0 +1,134 @@
+"""How a model gets into memory and out again: verified, made, tried, and all of its memory given back.
+
+Knows the store and how to make a backend; not who asked, nor whether there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
+
+from latimer_server.backends.base import Backend, GeneratorBackend, LoadRequest, RankerBackend
+from latimer_server.languages import LanguageDetector
+from latimer_server.models.canary import try_model
+from latimer_server.models.catalog import CatalogEntry, Task
+from latimer_server.models.inventory import Holding, Stamp
+from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker
+from latimer_server.models.memory import estimate_bytes, release_memory
+from latimer_server.models.store import Store
+from latimer_server.scheduling import BatchQueue, CorePermits
+
+_RANKER_FAMILY = "extractive"
+
+T = TypeVar("T")
+MakeBackend = Callable[[LoadRequest], Backend]
+
+
+class Loader:
+    """Makes models of what the store has. One event loop's."""
+
+    def __init__(
+        self,
+        store: Store,
+        make_backend: MakeBackend,
+        permits: CorePermits,
+        generation_permits: CorePermits,
+        detector: LanguageDetector,
+        threads: int,
+        device: str,
+    ) -> None:
+        self._store = store
+        self._make_backend = make_backend
+        self._permits = permits
+        self._generation_permits = generation_permits
+        self._detector = detector
+        self._threads = threads
+        self._device = device
+        self._measured: dict[str, tuple[Stamp, int]] = {}
+
+    def foresee_size(self, holding: Holding) -> int:
+        """The bytes that a model will take: as measured, if its files are still those, else by their size."""
+        entry = holding.entry
+        stamp, size = self._measured.get(entry.name, (None, 0))
+        if stamp == holding.stamp:
+            return size
+        store = self._store
+        return estimate_bytes(entry.backend, store.locate(entry).values(), store.folder(entry), store.cache(entry))
+
+    async def make(self, holding: Holding) -> Backend:
+        """The backend of a model whose files were verified. Raises `ModelError`, or whatever a library raises."""
+        backend = await _run_in_own_thread(lambda: self._make(holding))
+        self._measured[holding.entry.name] = (holding.stamp, backend.memory_bytes)
+        return backend
+
+    async def finish(self, entry: CatalogEntry, backend: Backend) -> Loaded:
+        """Tries the model, and puts its queue before it. Raises `ModelError` when its canary came out wrong."""
+        permits = self._choose_permits(entry)
+        # Tried where its batches will run: a second thread that has run torch, even once and idle since,
+        # keeps a team of OpenMP threads that slowed every batch by 40 %.
+        await permits.run(lambda: lambda: try_model(entry, backend, self._detector))
+        if is_ranker(entry):
+            return LoadedRanker(entry, cast(RankerBackend, backend))
+        generator = cast(GeneratorBackend, backend)
+        return LoadedGenerator(entry, generator, BatchQueue(generator.run, generator.limits, permits))
+
+    async def retire(self, entry: CatalogEntry, queue: BatchQueue | None) -> None:
+        """Ends a model's queue and the batch that may still run, whose callers have all gone. Nothing of the
+        model's is referred to from there then."""
+        if queue is not None:
+            await queue.close()
+            await self._choose_permits(entry).run(lambda: _do_nothing)
+
+    async def release(self, *, settled: bool = False) -> None:
+        """Gives the memory of models that nothing refers to any more back to the system."""
+        await asyncio.to_thread(release_memory, settled=settled)
+
+    def _choose_permits(self, entry: CatalogEntry) -> CorePermits:
+        return self._generation_permits if _writes_summaries(entry) else self._permits
+
+    def _make(self, holding: Holding) -> Backend:
+        """Verifies and loads a model; runs in a thread."""
+        entry = holding.entry
+        self._store.verify(entry)
+        return self._make_backend(
+            LoadRequest(
+                name=entry.name,
+                backend=entry.backend,
+                family=entry.family,
+                task=entry.task.value,
+                folder=self._store.folder(entry),
+                files=self._store.locate(entry),
+                cache=self._store.cache(entry),
+                languages=holding.tokens,
+                prompt=entry.prompt,
+                compute_type=entry.compute_type,
+                max_input_tokens=entry.max_input_tokens,
+                allow_pickle=entry.allow_pickle,
+                threads=max(1, self._threads // 2) if _writes_summaries(entry) else self._threads,
+                device=self._device,
+            )
+        )
+
+
+def is_ranker(entry: CatalogEntry) -> bool:
+    """Whether a model ranks sentences, and writes none."""
+    return entry.task is Task.SUMMARIZATION and entry.family == _RANKER_FAMILY
+
+
+def _writes_summaries(entry: CatalogEntry) -> bool:
+    return entry.task is Task.SUMMARIZATION and entry.family != _RANKER_FAMILY
+
+
+async def _run_in_own_thread(work: Callable[[], T]) -> T:
+    """Runs `work` in a thread that ends with it, and with whatever OpenMP keeps for it."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix="load")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
+    finally:
+        executor.shutdown(wait=False)
+
+
+def _do_nothing() -> None:
+    return
