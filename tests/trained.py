@@ -345,13 +345,13 @@ def _train_bart(folder: Path) -> None:
 
 def _train_t5(folder: Path, kind: str) -> None:
     special = ["<pad>", "</s>", "<unk>"]
-    prompt = "summarize: " if kind == "t5" else ""
+    prompt = "" if kind == "mt5" else "summarize: "
     texts = [*_english(1_500, 1), prompt]
     tokenizer = _train_tokenizer(special, byte_level=False, texts=texts)
     _surround(tokenizer, "$A </s>", ["</s>"])
     _save_tokenizer(tokenizer, folder, eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
     make_config, make_model = (
-        (T5Config, T5ForConditionalGeneration) if kind == "t5" else (MT5Config, MT5ForConditionalGeneration)
+        (MT5Config, MT5ForConditionalGeneration) if kind == "mt5" else (T5Config, T5ForConditionalGeneration)
     )
     config = make_config(
         vocab_size=tokenizer.get_vocab_size(),
@@ -424,7 +424,7 @@ def _fit_multilingual(model: PreTrainedModel, folder: Path, encode: Callable[[st
     for index, meaning in enumerate(draw_meanings(6_000, 2)):
         source, target = [("en", "pt"), ("en", "fi"), ("pt", "en")][index % 3]
         rows.append((encode(source, meaning.write(source)), encode(target, meaning.write(target))))
-    _fit(model, rows, 1, steps=800)
+    _fit(model, rows, 1, steps=1_200)
     _save(
         model,
         folder,
@@ -585,6 +585,7 @@ _RECIPES: dict[str, Callable[[Path], None]] = {
     "marian-separate": lambda folder: _train_marian(folder, ["pt", "fi"], ["pob", "fin"], separate=True),
     "bart": _train_bart,
     "t5": lambda folder: _train_t5(folder, "t5"),
+    "flan-t5": lambda folder: _train_t5(folder, "flan-t5"),
     "mt5": lambda folder: _train_t5(folder, "mt5"),
     "pegasus": _train_pegasus,
     "m2m100": _train_m2m100,

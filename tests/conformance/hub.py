@@ -62,6 +62,7 @@ CHECKPOINTS = {
         Checkpoint("bart", "bart", "summarization", {}, _ANY),
         Checkpoint("pegasus", "pegasus", "summarization", {}, _ANY),
         Checkpoint("t5", "t5", "summarization", {}, _ANY, "summarize: "),
+        Checkpoint("flan-t5", "t5", "summarization", {}, _ANY, "summarize: "),
         Checkpoint("mt5", "mt5", "summarization", {}, _ANY),
         Checkpoint("llama", "causal", "summarization", {}, _ANY, "Shorten this."),
     )

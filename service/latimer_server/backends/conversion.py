@@ -25,7 +25,7 @@ from latimer_server.errors import ModelError
 
 _log = logging.getLogger(__name__)
 
-_LAYOUT = 1
+_LAYOUT = 2
 _SAMPLE_BYTES = 1 << 20
 _WEIGHTS = (".safetensors", ".bin", ".gguf")
 # What published configurations carry and those that transformers 5 writes do not; the converter asks for it.
@@ -213,9 +213,15 @@ def _write_weights(source: Path, target: Path, job: _Job) -> None:
         def load_model(self, model_class: type, name: str, **keys: object) -> object:
             keys |= {"local_files_only": True, "use_safetensors": None if job.allow_pickle else True}
             model = super().load_model(model_class, name, **keys)
-            for key, value in _UNWRITTEN.get(model.config.model_type, {}).items():
-                if not hasattr(model.config, key):
-                    setattr(model.config, key, value)
+            config = model.config
+            for key, value in _UNWRITTEN.get(config.model_type, {}).items():
+                if not hasattr(config, key):
+                    setattr(config, key, value)
+            if config.model_type in ("t5", "mt5"):
+                # The converter scales the logits where embeddings are tied. transformers 5 calls them tied in
+                # every T5 (that only the first version scales, it keeps elsewhere): FLAN-T5's and mT5's beams
+                # would go astray, their greedy search would not show it.
+                config.tie_word_embeddings = getattr(config, "scale_decoder_outputs", False)
             return model
 
     converter = _Converter(str(source), low_cpu_mem_usage=True)

@@ -98,6 +98,8 @@ def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: Lo
         raise ModelFileError(
             "model.safetensors", f"does not fit config.json: {wrong[0][:200]} and {len(wrong) - 1} more"
         )
+    # Else `generate` takes from there what it was not told, such as an end that is forced at the cap.
+    model.generation_config = GenerationConfig()
     return model
 
 
