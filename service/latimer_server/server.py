@@ -180,7 +180,7 @@ async def build_server(
     names = (*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     port = _bind(server, settings)
-    preload = catalog.embedded if settings.models is None else settings.models
+    preload = catalog.preloaded if settings.models is None else settings.models
     return LatimerServer(server, port, pool, preload, admission, calls, health_servicer, executor)
 
 
