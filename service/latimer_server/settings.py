@@ -19,6 +19,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+MOZILLA_REGISTRY = "https://storage.googleapis.com/moz-fx-translations-data--303e-prod-translations-data/db/models.json"
+
 
 class LogFormat(StrEnum):
     """How log lines look."""
@@ -45,6 +47,8 @@ class Settings(BaseSettings):
     listen: str = "127.0.0.1:50051"
     store: Path = Field(default_factory=default_store)
     catalog: Path | None = None
+    # Where `models fetch` finds Firefox's students.
+    mozilla_registry: str = Field(default=MOZILLA_REGISTRY, pattern="^https?://")
     # Names to load at the start; None loads the embedded set.
     models: Annotated[tuple[str, ...] | None, NoDecode] = None
     compute_threads: int = Field(default_factory=available_cores, ge=1, le=1024)

@@ -1,0 +1,237 @@
+"""The source `hub:owner/name@revision`: the Hugging Face hub, through huggingface_hub.
+
+Endpoint, token, proxy, cache and offline mode are that library's business (HF_ENDPOINT, HF_TOKEN, HF_HOME,
+HF_HUB_OFFLINE). Knows nothing of the store beyond the staging folder that it is given.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from latimer_server import __version__
+from latimer_server.errors import ModelError, ModelFileError
+from latimer_server.models.digests import is_digest, sync_file
+from latimer_server.models.entry import CatalogEntry
+from latimer_server.models.fetching import (
+    MAX_FILE_BYTES,
+    Fetched,
+    FetchProgress,
+    Meter,
+    accept_file,
+    key_of,
+    told_as_model_error,
+)
+from latimer_server.models.layout import check_shards, select_files
+from latimer_server.models.record import RecordedFile
+from latimer_server.models.sources import parse_hub_source
+
+_LIBRARY = "latimer"
+
+
+@dataclass(frozen=True)
+class _HubFile:
+    """A file as the hub lists it: its digest is an LFS SHA-256 or git's. A mirror may say neither."""
+
+    path: str
+    size: int | None = None
+    digest: str | None = None
+
+
+def fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress) -> Fetched:
+    """Brings the files that the entry needs into `staging`, going on with what an earlier try left there.
+
+    Raises `ModelError` or `ModelFileError` in one line that names the model, and the file where it is one.
+    """
+    # Takes half a second to import, and `serve` never needs it.
+    from huggingface_hub import constants
+
+    repo, revision = parse_hub_source(entry.source)
+    with told_as_model_error(entry.name, staging):
+        if constants.is_offline_mode():
+            return _take_cached(entry, repo, revision, staging, progress)
+        with _told_plainly(entry, entry.source):
+            commit, listed = _list_files(entry, repo, revision)
+        paths = select_files([file.path for file in listed], entry)
+        by_path = {file.path: file for file in listed}
+        with _told_plainly(entry, entry.source):
+            files = [_complete(by_path[path], repo, commit) for path in paths]
+        _check_sizes(entry, files, staging)
+        meter = Meter(entry.name, sum(file.size or 0 for file in files), progress)
+        recorded = {}
+        for file in files:
+            with _told_plainly(entry, f"{entry.source} ({commit[:12]})", file.path):
+                recorded[key_of(entry, file.path)] = _fetch_file(entry, repo, commit, file, staging, meter)
+    check_shards(staging, paths, entry)
+    return Fetched(commit, recorded)
+
+
+def _list_files(entry: CatalogEntry, repo: str, revision: str) -> tuple[str, list[_HubFile]]:
+    from huggingface_hub import HfApi
+
+    info = HfApi(library_name=_LIBRARY, library_version=__version__).model_info(
+        repo, revision=revision, files_metadata=True
+    )
+    if not info.sha or info.siblings is None:
+        raise ModelError(f"{entry.name}: {entry.source}: what answers is no model hub: it names no commit or no files")
+    return info.sha, [
+        _HubFile(file.rfilename, file.size, file.lfs.sha256 if file.lfs else file.blob_id) for file in info.siblings
+    ]
+
+
+def _complete(file: _HubFile, repo: str, commit: str) -> _HubFile:
+    """Asks for what a mirror left out of its listing. What its ETag says may be no digest at all."""
+    if file.size is not None and file.digest:
+        return file
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    told = get_hf_file_metadata(
+        hf_hub_url(repo, file.path, revision=commit), library_name=_LIBRARY, library_version=__version__
+    )
+    digest = told.etag if is_digest(told.etag) else None
+    return replace(file, size=file.size if file.size is not None else told.size, digest=file.digest or digest)
+
+
+def _check_sizes(entry: CatalogEntry, files: Iterable[_HubFile], staging: Path) -> None:
+    sizes = [file.size or 0 for file in files]
+    if max(sizes) > MAX_FILE_BYTES:
+        raise ModelError(f"{entry.name}: {entry.source}: a file is larger than {MAX_FILE_BYTES} bytes")
+    needed = sum(sizes) - sum(path.stat().st_size for path in staging.iterdir())
+    if needed > (free := shutil.disk_usage(staging).free):
+        raise ModelError(f"{entry.name}: needs {needed:,} bytes more, and the disk of {staging} has {free:,} free")
+
+
+def _fetch_file(
+    entry: CatalogEntry, repo: str, commit: str, file: _HubFile, staging: Path, meter: Meter
+) -> RecordedFile:
+    from huggingface_hub import hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    final = staging / Path(file.path).name
+    if final.is_file():  # an earlier fetch was stopped after it
+        try:
+            accepted = accept_file(final, entry, file.path, file.digest)
+        except ModelFileError:
+            pass  # of another revision, and gone now
+        else:
+            meter.advance(accepted.size)
+            return accepted
+    # Named for its content: a part is gone on with for as long as the hub has that content.
+    part = staging / f"{final.name}.{(file.digest or commit)[:16]}.part"
+    cached = try_to_load_from_cache(repo, file.path, revision=commit)
+    if isinstance(cached, str):
+        shutil.copyfile(cached, part)
+        meter.advance(part.stat().st_size)
+    else:
+        # hf_hub_download begins a file anew in every process (huggingface_hub 2.4); this is what it calls.
+        with part.open("ab") as sink:
+            if file.size is not None and sink.tell() > file.size:
+                sink.truncate(0)
+                sink.seek(0)
+            meter.advance(sink.tell())
+            http_get(
+                hf_hub_url(repo, file.path, revision=commit),
+                sink,
+                resume_size=sink.tell(),
+                headers=build_hf_headers(library_name=_LIBRARY, library_version=__version__),
+                expected_size=file.size,
+                displayed_filename=f"{entry.name}/{final.name}",
+                tqdm_class=_make_counter(meter),
+            )
+    sync_file(part)
+    accepted = accept_file(part, entry, file.path, file.digest)
+    part.rename(final)
+    return accepted
+
+
+def _make_counter(meter: Meter) -> Any:  # noqa: ANN401 (a class that mimics tqdm, which has no Protocol)
+    class Counter:
+        """Passes the bytes that the library reads on to the meter; draws nothing itself."""
+
+        def __init__(self, *_: object, **__: object) -> None:
+            """Takes whatever a progress bar takes."""
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            """Has nothing to close."""
+
+        def update(self, count: float = 1) -> None:
+            """`count` more bytes."""
+            meter.advance(int(count))
+
+    return Counter
+
+
+def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, progress: FetchProgress) -> Fetched:
+    """HF_HUB_OFFLINE: takes copies of what the hub's own cache (HF_HOME) holds of the revision."""
+    snapshot = _find_snapshot(repo, revision, ["config.json", *(file.path for file in entry.files.values())])
+    if snapshot is None:
+        raise ModelError(f"{entry.name}: HF_HUB_OFFLINE is set, and the hub's cache (HF_HOME) lacks {entry.source}")
+    names = select_files([path.name for path in snapshot.iterdir()], entry)
+    meter = Meter(entry.name, sum((snapshot / name).stat().st_size for name in names), progress)
+    recorded = {}
+    for name in names:
+        shutil.copyfile(snapshot / name, staging / name)
+        sync_file(staging / name)
+        # The cache's files are links to blobs that are named by their ETag.
+        blob = Path(os.path.realpath(snapshot / name)).name
+        accepted = accept_file(staging / name, entry, name, blob if is_digest(blob) else None)
+        recorded[key_of(entry, name)] = accepted
+        meter.advance(accepted.size)
+    check_shards(staging, names, entry)
+    return Fetched(snapshot.name, recorded)
+
+
+def _find_snapshot(repo: str, revision: str, likely: Sequence[str]) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    places = (try_to_load_from_cache(repo, path, revision=revision) for path in likely)
+    return next((Path(place).parent for place in places if isinstance(place, str)), None)
+
+
+@contextmanager
+def _told_plainly(entry: CatalogEntry, place: str, file: str = "") -> Iterator[None]:
+    """Turns the library's many-lined errors into one line that names the model, the place and the file."""
+    import httpx2
+    from huggingface_hub import errors
+
+    what = ": ".join(filter(None, (entry.name, place, file)))
+    try:
+        yield
+    except errors.HfHubHTTPError as error:
+        raise ModelError(f"{what}: {_explain_answer(error)}") from error
+    except httpx2.HTTPError as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{what}: the hub cannot be reached or fell silent ({told}); fetch again to go on") from error
+    except errors.HFValidationError as error:
+        raise ModelError(f"{what}: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the file system's
+        # The library's own: a body that ended early, an answer without an ETag.
+        raise ModelError(f"{what}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _explain_answer(error: Any) -> str:  # noqa: ANN401 (any of the library's HTTP errors)
+    from huggingface_hub import errors
+
+    for kind, told in (
+        (errors.GatedRepoError, "is gated: accept its conditions on its page on the hub, and set HF_TOKEN"),
+        (errors.RepositoryNotFoundError, "no such repository, or a private one that HF_TOKEN gives no access to"),
+        (errors.DisabledRepoError, "the hub has disabled access to it"),
+        (errors.RevisionNotFoundError, "the repository has no such revision"),
+        (errors.RemoteEntryNotFoundError, "the hub lists this file and does not have it"),
+    ):
+        if isinstance(error, kind):
+            return told
+    status = error.response.status_code
+    hints = {401: ": is HF_TOKEN right?", 403: ": HF_TOKEN gives no access", 429: ": too many requests, wait a while"}
+    return f"the hub answered HTTP {status}{hints.get(status, '')}"
