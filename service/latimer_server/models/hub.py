@@ -109,45 +109,76 @@ def _check_sizes(entry: CatalogEntry, files: Iterable[_HubFile], staging: Path) 
 def _fetch_file(
     entry: CatalogEntry, repo: str, commit: str, file: _HubFile, staging: Path, meter: Meter
 ) -> RecordedFile:
-    from huggingface_hub import hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+    """One file into the staging folder: what an earlier fetch left, what the hub's own cache has, else a download."""
+    from huggingface_hub import try_to_load_from_cache
 
     final = staging / Path(file.path).name
-    if final.is_file():  # an earlier fetch was stopped after it
-        try:
-            accepted = accept_file(final, entry, file.path, file.digest)
-        except ModelFileError:
-            pass  # of another revision, and gone now
-        else:
-            meter.advance(accepted.size)
-            return accepted
+    if final.is_file() and (accepted := _accept_whole(final, entry, file)):
+        meter.advance(accepted.size)
+        return accepted
     # Named for its content: a part is gone on with for as long as the hub has that content.
     part = staging / f"{final.name}.{(file.digest or commit)[:16]}.part"
     cached = try_to_load_from_cache(repo, file.path, revision=commit)
     if isinstance(cached, str):
         shutil.copyfile(cached, part)
-        meter.advance(part.stat().st_size)
-    else:
-        # hf_hub_download begins a file anew in every process (huggingface_hub 2.4); this is what it calls.
-        with part.open("ab") as sink:
-            if file.size is not None and sink.tell() > file.size:
-                sink.truncate(0)
-                sink.seek(0)
-            meter.advance(sink.tell())
+        if accepted := _accept_whole(part, entry, file):
+            meter.advance(accepted.size)
+            part.rename(final)
+            return accepted
+    resumed = part.exists() and part.stat().st_size > 0
+    _download(entry, repo, commit, file, part, meter)
+    try:
+        accepted = accept_file(part, entry, file.path, file.digest)
+    except ModelFileError:
+        if not resumed:
+            raise
+        meter.advance(-(file.size or 0))
+        _download(entry, repo, commit, file, part, meter)  # what was there of it was not what it seemed
+        accepted = accept_file(part, entry, file.path, file.digest)
+    part.rename(final)
+    return accepted
+
+
+def _accept_whole(path: Path, entry: CatalogEntry, file: _HubFile) -> RecordedFile | None:
+    """The file if it is what the hub has; else None, and it is gone."""
+    try:
+        sync_file(path)
+        return accept_file(path, entry, file.path, file.digest)
+    except ModelFileError:
+        return None
+
+
+def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part: Path, meter: Meter) -> None:
+    """Appends to the part what it lacks."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    # hf_hub_download begins a file anew in every process (huggingface_hub 2.4); this is what it calls.
+    with part.open("ab") as sink:
+        if file.size is not None and sink.tell() > file.size:
+            sink.truncate(0)
+            sink.seek(0)
+        meter.advance(sink.tell())
+        try:
             http_get(
                 hf_hub_url(repo, file.path, revision=commit),
                 sink,
                 resume_size=sink.tell(),
                 headers=build_hf_headers(library_name=_LIBRARY, library_version=__version__),
                 expected_size=file.size,
-                displayed_filename=f"{entry.name}/{final.name}",
+                displayed_filename=f"{entry.name}/{part.name}",
                 tqdm_class=_make_counter(meter),
             )
+        except HfHubHTTPError:
+            raise
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            problem = f"came with {sink.tell():,} bytes, the hub lists {file.size:,}; fetch again"
+            raise ModelFileError(f"{entry.name}/{file.path}", problem) from error
     sync_file(part)
-    accepted = accept_file(part, entry, file.path, file.digest)
-    part.rename(final)
-    return accepted
 
 
 def _make_counter(meter: Meter) -> Any:  # noqa: ANN401 (a class that mimics tqdm, which has no Protocol)
