@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -174,3 +176,14 @@ def test_a_catalogue_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path / "own.toml"):
         with pytest.raises(ModelError, match=path.name):
             load_catalog(path)
+
+
+@pytest.mark.parametrize("page", ["docs/models.md", "README.md"])
+def test_the_examples_of_the_documentation_are_catalogues(tmp_path: Path, page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text("utf-8")
+    examples = [dedent(example) for example in re.findall(r"^ *```toml\n(.*?)```", text, re.DOTALL | re.MULTILINE)]
+    assert examples
+    for example in examples:
+        own = tmp_path / "own.toml"
+        own.write_text(example.replace('"..."', f'"{"0" * 64}"'))
+        assert load_catalog(own).get("firefox-de-en")

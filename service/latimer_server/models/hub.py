@@ -1,18 +1,23 @@
 """The source `hub:owner/name@revision`: the Hugging Face hub, through huggingface_hub.
 
 Endpoint, token, proxy, cache and offline mode are that library's business (HF_ENDPOINT, HF_TOKEN, HF_HOME,
-HF_HUB_OFFLINE). Knows nothing of the store beyond the staging folder that it is given.
+HF_HUB_OFFLINE). Knows nothing of the store beyond the staging folder that it is given. Imported only when
+something is fetched: the library takes half a second.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
+
+from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.file_download import http_get
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from latimer_server import __version__
 from latimer_server.errors import ModelError, ModelFileError
@@ -27,6 +32,7 @@ from latimer_server.models.fetching import (
     key_of,
     told_as_model_error,
 )
+from latimer_server.models.hub_errors import told_plainly
 from latimer_server.models.layout import check_shards, select_files
 from latimer_server.models.record import RecordedFile
 from latimer_server.models.sources import parse_hub_source
@@ -48,48 +54,48 @@ def fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress
 
     Raises `ModelError` or `ModelFileError` in one line that names the model, and the file where it is one.
     """
-    # Takes half a second to import, and `serve` never needs it.
-    from huggingface_hub import constants
-
     repo, revision = parse_hub_source(entry.source)
     with told_as_model_error(entry.name, staging):
         if constants.is_offline_mode():
             return _take_cached(entry, repo, revision, staging, progress)
-        with _told_plainly(entry, entry.source):
+        with told_plainly(entry, entry.source):
             commit, listed = _list_files(entry, repo, revision)
         paths = select_files([file.path for file in listed], entry)
         by_path = {file.path: file for file in listed}
-        with _told_plainly(entry, entry.source):
+        with told_plainly(entry, entry.source):
             files = [_complete(by_path[path], repo, commit) for path in paths]
         _check_sizes(entry, files, staging)
         meter = Meter(entry.name, sum(file.size or 0 for file in files), progress)
         recorded = {}
         for file in files:
-            with _told_plainly(entry, f"{entry.source} ({commit[:12]})", file.path):
+            with told_plainly(entry, f"{entry.source} ({commit[:12]})", file.path):
                 recorded[key_of(entry, file.path)] = _fetch_file(entry, repo, commit, file, staging, meter)
     check_shards(staging, paths, entry)
     return Fetched(commit, recorded)
 
 
 def _list_files(entry: CatalogEntry, repo: str, revision: str) -> tuple[str, list[_HubFile]]:
-    from huggingface_hub import HfApi
-
-    info = HfApi(library_name=_LIBRARY, library_version=__version__).model_info(
-        repo, revision=revision, files_metadata=True
-    )
-    if not info.sha or info.siblings is None:
+    api = HfApi(library_name=_LIBRARY, library_version=__version__)
+    try:
+        info = api.model_info(repo, revision=revision, files_metadata=True)
+        files = [
+            _HubFile(file.rfilename, file.size, file.lfs.sha256 if file.lfs else file.blob_id)
+            for file in info.siblings or ()
+        ]
+    except (HfHubHTTPError, HFValidationError):  # ValueErrors too
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        told = f"what answers is no model hub ({type(error).__name__})"
+        raise ModelError(f"{entry.name}: {entry.source}: {told}") from error
+    if not info.sha or not files:
         raise ModelError(f"{entry.name}: {entry.source}: what answers is no model hub: it names no commit or no files")
-    return info.sha, [
-        _HubFile(file.rfilename, file.size, file.lfs.sha256 if file.lfs else file.blob_id) for file in info.siblings
-    ]
+    return info.sha, files
 
 
 def _complete(file: _HubFile, repo: str, commit: str) -> _HubFile:
     """Asks for what a mirror left out of its listing. What its ETag says may be no digest at all."""
     if file.size is not None and file.digest:
         return file
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
     told = get_hf_file_metadata(
         hf_hub_url(repo, file.path, revision=commit), library_name=_LIBRARY, library_version=__version__
     )
@@ -110,8 +116,6 @@ def _fetch_file(
     entry: CatalogEntry, repo: str, commit: str, file: _HubFile, staging: Path, meter: Meter
 ) -> RecordedFile:
     """One file into the staging folder: what an earlier fetch left, what the hub's own cache has, else a download."""
-    from huggingface_hub import try_to_load_from_cache
-
     final = staging / Path(file.path).name
     if final.is_file() and (accepted := _accept_whole(final, entry, file)):
         meter.advance(accepted.size)
@@ -150,11 +154,6 @@ def _accept_whole(path: Path, entry: CatalogEntry, file: _HubFile) -> RecordedFi
 
 def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part: Path, meter: Meter) -> None:
     """Appends to the part what it lacks."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-
     # hf_hub_download begins a file anew in every process (huggingface_hub 2.4); this is what it calls.
     with part.open("ab") as sink:
         if file.size is not None and sink.tell() > file.size:
@@ -222,47 +221,5 @@ def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, p
 
 
 def _find_snapshot(repo: str, revision: str, likely: Sequence[str]) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
     places = (try_to_load_from_cache(repo, path, revision=revision) for path in likely)
     return next((Path(place).parent for place in places if isinstance(place, str)), None)
-
-
-@contextmanager
-def _told_plainly(entry: CatalogEntry, place: str, file: str = "") -> Iterator[None]:
-    """Turns the library's many-lined errors into one line that names the model, the place and the file."""
-    import httpx2
-    from huggingface_hub import errors
-
-    what = ": ".join(filter(None, (entry.name, place, file)))
-    try:
-        yield
-    except errors.HfHubHTTPError as error:
-        raise ModelError(f"{what}: {_explain_answer(error)}") from error
-    except httpx2.HTTPError as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(f"{what}: the hub cannot be reached or fell silent ({told}); fetch again to go on") from error
-    except errors.HFValidationError as error:
-        raise ModelError(f"{what}: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise  # the file system's
-        # The library's own: a body that ended early, an answer without an ETag.
-        raise ModelError(f"{what}: {' '.join(str(error).split())[:300]}") from error
-
-
-def _explain_answer(error: Any) -> str:  # noqa: ANN401 (any of the library's HTTP errors)
-    from huggingface_hub import errors
-
-    for kind, told in (
-        (errors.GatedRepoError, "is gated: accept its conditions on its page on the hub, and set HF_TOKEN"),
-        (errors.RepositoryNotFoundError, "no such repository, or a private one that HF_TOKEN gives no access to"),
-        (errors.DisabledRepoError, "the hub has disabled access to it"),
-        (errors.RevisionNotFoundError, "the repository has no such revision"),
-        (errors.RemoteEntryNotFoundError, "the hub lists this file and does not have it"),
-    ):
-        if isinstance(error, kind):
-            return told
-    status = error.response.status_code
-    hints = {401: ": is HF_TOKEN right?", 403: ": HF_TOKEN gives no access", 429: ": too many requests, wait a while"}
-    return f"the hub answered HTTP {status}{hints.get(status, '')}"

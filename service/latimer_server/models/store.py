@@ -25,6 +25,8 @@ from latimer_server.settings import MOZILLA_REGISTRY
 
 # Where a fetch works; what one that was stopped left there, the next goes on with.
 _STAGING = ".fetching"
+# Models of these sources are nothing without their record.
+_RECORDED = ("hub", "mozilla")
 
 
 class Store:
@@ -63,6 +65,8 @@ class Store:
 
     def has(self, entry: CatalogEntry) -> bool:
         """Whether all files of the model are there (their content is not looked at)."""
+        if source_kind(entry.source) in _RECORDED and self._record(entry) is None:
+            return False
         paths = self.locate(entry)
         # Only a model without a source has no files at all.
         return bool(paths or not entry.source) and all(os.path.isfile(path) for path in paths.values())  # noqa: PTH113
@@ -75,7 +79,7 @@ class Store:
         kind = source_kind(entry.source)
         folder = self.folder(entry)
         record = self.record(entry)
-        if record is None and kind in ("hub", "mozilla"):
+        if record is None and kind in _RECORDED:
             raise ModelFileError(f"{entry.name}/{RECORD}", "is missing: the model is not fetched")
         if record is not None and record.source != entry.source:
             raise ModelError(
@@ -87,6 +91,9 @@ class Store:
         elif record is not None and kind == "hub":
             # The catalogue may have withdrawn its allow_pickle since.
             select_files([file.path for file in record.files.values()], _renamed(entry))
+        for key, file in entry.files.items():
+            if record is not None and key not in record.files:
+                raise ModelFileError(f"{entry.name}/{Path(file.path).name}", "is new in the catalogue; fetch it again")
         for key, path in self.locate(entry).items():
             recorded = record.files[key].sha256 if record else None
             pinned = entry.files[key].sha256 if key in entry.files else None

@@ -142,6 +142,16 @@ def test_a_hub_that_is_not_there_is_said_so(hub: LoopbackHub, store: Store, monk
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b"[]", b"{}", b'{"id": "x", "sha": "1", "siblings": [{}]}', b'{"id": "x", "siblings": []}']
+)
+def test_an_answer_that_is_no_hubs_is_said_so(hub: LoopbackHub, store: Store, answer: bytes) -> None:
+    hub.faults.lies[""] = answer
+    with pytest.raises(ModelError, match="good: hub:owner/good: what answers is no model hub") as raised:
+        store.fetch([entry()], nothing)
+    assert "\n" not in str(raised.value)
+
+
 def test_a_server_that_is_no_hub_is_said_so(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", hub.url + "/not-the-hub")
     with pytest.raises(ModelError, match="good: hub:owner/good: the hub answered HTTP 404"):
