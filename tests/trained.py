@@ -368,6 +368,9 @@ def _train_t5(folder: Path, kind: str) -> None:
         decoder_start_token_id=0,
     )
     model: PreTrainedModel = make_model(config)
+    if kind != "t5":
+        # As published: an output layer of its own, whatever transformers 5 says of tied weights.
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     _fit(model, _compression_rows(tokenizer, prompt), 0, steps=600)
     _save(model, folder, max_length=40, decoder_start_token_id=0, eos_token_id=1, pad_token_id=0)
 

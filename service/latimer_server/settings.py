@@ -24,6 +24,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(i?)B?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 # Where a container's bound stands: control groups, version 2 and 1.
 _MEMORY_BOUNDS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+MOZILLA_REGISTRY = "https://storage.googleapis.com/moz-fx-translations-data--303e-prod-translations-data/db/models.json"
 
 
 class LogFormat(StrEnum):
@@ -82,6 +83,8 @@ class Settings(BaseSettings):
     listen: str = "127.0.0.1:50051"
     store: Path = Field(default_factory=default_store)
     catalog: Path | None = None
+    # Where `models fetch` finds Firefox's students.
+    mozilla_registry: str = Field(default=MOZILLA_REGISTRY, pattern="^https?://")
     # Names to load at the start; None loads the embedded set.
     models: Annotated[tuple[str, ...] | None, NoDecode] = None
     compute_threads: int = Field(default_factory=available_cores, ge=1, le=1024)
