@@ -16,16 +16,18 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from latimer_server.backends import prepare_model
 from latimer_server.cli_options import CatalogOption, ConfigOption, StoreOption, fail, read_settings
 from latimer_server.errors import LatimerError, ModelFileError
 from latimer_server.languages import match_code, normalize_code
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task, load_catalog
+from latimer_server.models.loading import describe_load
 from latimer_server.models.store import Store
 
 models_app = typer.Typer(help="The models that the server knows.", no_args_is_help=True)
 
 # Makes of a fetched model what its backend loads, such as a conversion; does nothing where that is done.
-Prepare = Callable[[CatalogEntry, Store], None]
+Prepare = Callable[[CatalogEntry, Store], bool]
 # More languages than these are counted.
 _NAMED_LANGUAGES = 3
 # A table that nobody looks at is for other programs: one line a model.
@@ -69,7 +71,12 @@ def fetch_models(
     known, files = _open(config, store, catalog)
     try:
         entries = [known.get(name) for name in dict.fromkeys(names or known.embedded)]
-        bring_models(entries, files, accept_licenses=accept_license)
+        device = read_settings(config, store=store, catalog=catalog).device
+
+        def prepare(entry: CatalogEntry, files: Store) -> bool:
+            return prepare_model(describe_load(entry, files, device=device))
+
+        bring_models(entries, files, accept_licenses=accept_license, prepare=prepare)
     except LatimerError as error:
         fail(error)
 
@@ -115,9 +122,12 @@ def bring_models(
 
         fetched = files.fetch(entries, show, accept_licenses=accept_licenses)
     for entry in entries:
+        made = False
         if prepare is not None:
-            prepare(entry, files)
-        typer.echo(f"{entry.name}: {'fetched' if entry.name in fetched else 'already there'}")
+            with console.status(f"{entry.name}: preparing ..."):
+                made = prepare(entry, files)
+        done = "fetched" if entry.name in fetched else "already there"
+        typer.echo(f"{entry.name}: {done}{', converted' if made else ''}")
 
 
 def _print_table(entries: Iterable[CatalogEntry], files: Store) -> None:

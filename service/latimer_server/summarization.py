@@ -15,7 +15,6 @@ from latimer_server.backends.base import DecodingOptions
 from latimer_server.errors import DeadlineExceeded, InvalidRequest, LatimerError, NotServed, Violation
 from latimer_server.languages import UNDETERMINED, Candidate, LanguageDetector, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
-from latimer_server.models.loading import is_ranker
 from latimer_server.models.pool import Pool
 from latimer_server.pieces import PieceOptions, Usage
 from latimer_server.scheduling import Priority, gather_or_cancel, off_loop, weigh_texts
@@ -96,15 +95,15 @@ class Summarizer:
 
     def _plan(self, request: SummarizeRequest) -> _Plan:
         usable = self._pool.usable(Task.SUMMARIZATION)
-        rankers = [entry for entry in usable if is_ranker(entry)]
-        writers = [entry for entry in usable if not is_ranker(entry)]
+        rankers = [entry for entry in usable if entry.ranks]
+        writers = [entry for entry in usable if not entry.ranks]
         named = self._pool.get_entry(request.model) if request.model else None
         if named and named.task is not Task.SUMMARIZATION:
             raise NotServed(f"model {named.name} does not summarize; served: {', '.join(e.name for e in usable)}")
-        if named and not is_ranker(named):
+        if named and not named.ranks:
             writers = [named]
-        mode = request.mode or (SummaryMode.ABSTRACTIVE if named and not is_ranker(named) else SummaryMode.EXTRACTIVE)
-        if named and is_ranker(named):
+        mode = request.mode or (SummaryMode.ABSTRACTIVE if named and not named.ranks else SummaryMode.EXTRACTIVE)
+        if named and named.ranks:
             rankers = [named]
             if mode is not SummaryMode.EXTRACTIVE:
                 raise InvalidRequest(

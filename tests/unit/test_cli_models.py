@@ -146,13 +146,14 @@ def test_each_model_is_prepared_after_it_was_fetched(tmp_path: Path, capsys: pyt
     entry = CatalogEntry(name="toy", task=Task.SUMMARIZATION, family="f", backend="b")
     store, prepared = Store(tmp_path), []
 
-    def prepare(entry: CatalogEntry, files: Store) -> None:
+    def prepare(entry: CatalogEntry, files: Store) -> bool:
         assert files is store
         prepared.append(entry.name)
+        return True
 
     bring_models([entry], store, prepare=prepare)
     assert prepared == ["toy"]
-    assert capsys.readouterr().out == "toy: already there\n"
+    assert capsys.readouterr().out == "toy: already there, converted\n"
 
 
 def test_a_server_needs_no_downloader(tmp_path: Path) -> None:

@@ -25,13 +25,7 @@ def load_backend(request: LoadRequest) -> Backend:
         from latimer_server.backends.extractive import ExtractiveRanker
 
         return ExtractiveRanker()
-    name = request.backend
-    if name == "auto":
-        from latimer_server.backends.selection import choose_backend
-
-        choice = choose_backend(request)
-        name = choice.backend
-        _log.info("backend chosen", extra={"model": request.name, "backend": name, "reason": choice.reason})
+    name = _choose(request)
     if name == "ctranslate2":
         from latimer_server.backends import ctranslate2
 
@@ -41,3 +35,23 @@ def load_backend(request: LoadRequest) -> Backend:
 
         return transformers.load_backend(request)
     raise ModelError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")
+
+
+def prepare_model(request: LoadRequest) -> bool:
+    """Makes what a backend needs of a model's files and keeps it in `request.cache`, so that loading it is quick.
+    Whether there was anything to make. Raises what `load_backend` raises."""
+    if request.backend not in ("auto", "ctranslate2") or _choose(request) != "ctranslate2":
+        return False
+    from latimer_server.backends import ctranslate2
+
+    return ctranslate2.prepare_model(request)
+
+
+def _choose(request: LoadRequest) -> str:
+    if request.backend != "auto":
+        return request.backend
+    from latimer_server.backends.selection import choose_backend
+
+    choice = choose_backend(request)
+    _log.info("backend chosen", extra={"model": request.name, "backend": choice.backend, "reason": choice.reason})
+    return choice.backend

@@ -67,6 +67,11 @@ class _Job:
     only_unpack: bool
 
 
+def is_converted(request: LoadRequest, quantization: str) -> bool:
+    """Whether `convert` has nothing to do."""
+    return request.cache is not None and _place(request, request.cache, quantization).is_dir()
+
+
 def convert(request: LoadRequest, quantization: str) -> Converted:
     """The model in CTranslate2's format; converts it first if that was not done yet.
 
@@ -86,7 +91,7 @@ def prepare_checkpoint(request: LoadRequest) -> Path:
 def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path:
     if request.cache is None:
         raise ModelError("has no folder for the converted model")
-    target = request.cache / f"{_fingerprint(request)}-{quantization or 'unpacked'}"
+    target = _place(request, request.cache, quantization)
     if target.is_dir():
         return target
     try:
@@ -109,6 +114,10 @@ def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path
         raise ModelError(f"{request.cache}: cannot be written: {error.strerror or error}") from error
     _forget_old(request.cache, target)
     return target
+
+
+def _place(request: LoadRequest, cache: Path, quantization: str) -> Path:
+    return cache / f"{_fingerprint(request)}-{quantization or 'unpacked'}"
 
 
 def _run(job: _Job, scratch: Path) -> None:

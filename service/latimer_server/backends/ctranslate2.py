@@ -23,7 +23,7 @@ from latimer_server.backends.base import (
     LoadRequest,
     TokenIds,
 )
-from latimer_server.backends.conversion import Converted, convert
+from latimer_server.backends.conversion import Converted, convert, is_converted
 from latimer_server.backends.hub_config import HubConfig, read_hub_config
 from latimer_server.backends.pace import Pace
 from latimer_server.backends.tokenization import Tokenization, load_tokenization
@@ -40,10 +40,8 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
     Raises `ModelError` for what cannot be converted or loaded, `ModelFileError` naming a file at fault.
     """
     device = choose_device(request.device)
-    if not any(path.suffix == ".gguf" for path in request.files.values()):
-        read_hub_config(request.folder, request.task)  # before minutes of conversion
     compute_type = request.compute_type or _DEVICE_TYPES[device]
-    converted = convert(request, compute_type)
+    converted = _convert(request, compute_type)
     config = read_hub_config(converted.checkpoint, request.task)
     tokenization = load_tokenization(request, config, converted.checkpoint)
     keys = {"device": device, "compute_type": compute_type, "intra_threads": request.threads, "inter_threads": 1}
@@ -53,6 +51,21 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"CTranslate2 cannot load it: {error}") from error
     return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
+
+
+def prepare_model(request: LoadRequest) -> bool:
+    """Converts the checkpoint where that was not done yet; whether it was."""
+    compute_type = request.compute_type or _DEVICE_TYPES[choose_device(request.device)]
+    if is_converted(request, compute_type):
+        return False
+    _convert(request, compute_type)
+    return True
+
+
+def _convert(request: LoadRequest, compute_type: str) -> Converted:
+    if not any(path.suffix == ".gguf" for path in request.files.values()):
+        read_hub_config(request.folder, request.task)  # before minutes of conversion
+    return convert(request, compute_type)
 
 
 def choose_device(wanted: str) -> str:

@@ -15,6 +15,7 @@ from latimer_server.text.segmentation import Splitting, segment_text
 
 # An output beyond these shares of its source's length is no translation.
 _SANE_LENGTHS = (0.3, 3.0)
+_SUMMARY_TOKENS = 24
 
 
 def try_model(entry: CatalogEntry, backend: Backend, detector: LanguageDetector) -> None:
@@ -23,12 +24,25 @@ def try_model(entry: CatalogEntry, backend: Backend, detector: LanguageDetector)
         return
     language = entry.source_languages[0] if entry.source_languages else "en"
     sentences = segment_text(entry.canary, Splitting.SENTENCES, language).segments
-    if entry.task is Task.SUMMARIZATION:
+    if entry.ranks:
         ranking = cast(RankerBackend, backend).rank(sentences, _never)
         if sorted(ranking.order) != list(range(len(sentences))):
             raise ModelError("its canary was not ranked")
         return
+    if entry.task is Task.SUMMARIZATION:
+        _try_summary(entry.canary, LanguagePair(language), cast(GeneratorBackend, backend))
+        return
     _try_translation(entry, cast(GeneratorBackend, backend), sentences, detector)
+
+
+def _try_summary(text: str, languages: LanguagePair, backend: GeneratorBackend) -> None:
+    """Greedily and of one line: whether words come out, not whether they are good ones."""
+    (encoding,) = backend.encode([text], languages)
+    options = DecodingOptions(beam_size=1, max_output_tokens=_SUMMARY_TOKENS)
+    (hypothesis,) = backend.run([encoding.ids], options, _never)
+    (output,) = backend.decode([hypothesis.ids])
+    if not any(character.isalpha() for character in output):
+        raise ModelError(f"its canary of {len(text)} characters came out without a letter")
 
 
 def _try_translation(

@@ -19,6 +19,9 @@ from latimer_server.models.sources import check_source, source_kind
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
+_RANKER_FAMILY = "extractive"
+
+
 class Task(StrEnum):
     """What a model does."""
 
@@ -116,6 +119,16 @@ class CatalogEntry(BaseModel):
         if source_kind(self.source) == "wheel" and not (self.wheel_tag and self.files):
             raise ValueError("a wheel: source needs wheel_tag and files")
         return self
+
+    @property
+    def ranks(self) -> bool:
+        """Whether it ranks sentences for summaries, and writes none."""
+        return self.task is Task.SUMMARIZATION and self.family == _RANKER_FAMILY
+
+    @property
+    def writes_summaries(self) -> bool:
+        """Whether it writes summaries."""
+        return self.task is Task.SUMMARIZATION and self.family != _RANKER_FAMILY
 
     @property
     def sha256(self) -> str:

@@ -6,21 +6,19 @@ Knows the store and how to make a backend; not who asked, nor whether there is r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 from latimer_server.backends.base import Backend, GeneratorBackend, LoadRequest, RankerBackend
 from latimer_server.languages import LanguageDetector
 from latimer_server.models.canary import try_model
-from latimer_server.models.catalog import CatalogEntry, Task
+from latimer_server.models.catalog import CatalogEntry
 from latimer_server.models.inventory import Holding, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker
 from latimer_server.models.memory import estimate_bytes, release_memory
 from latimer_server.models.store import Store
 from latimer_server.scheduling import BatchQueue, CorePermits
-
-_RANKER_FAMILY = "extractive"
 
 T = TypeVar("T")
 MakeBackend = Callable[[LoadRequest], Backend]
@@ -69,7 +67,7 @@ class Loader:
         # Tried where its batches will run: a second thread that has run torch, even once and idle since,
         # keeps a team of OpenMP threads that slowed every batch by 40 %.
         await permits.run(lambda: lambda: try_model(entry, backend, self._detector))
-        if is_ranker(entry):
+        if entry.ranks:
             return LoadedRanker(entry, cast(RankerBackend, backend))
         generator = cast(GeneratorBackend, backend)
         return LoadedGenerator(entry, generator, BatchQueue(generator.run, generator.limits, permits))
@@ -86,39 +84,43 @@ class Loader:
         await asyncio.to_thread(release_memory, settled=settled)
 
     def _choose_permits(self, entry: CatalogEntry) -> CorePermits:
-        return self._generation_permits if _writes_summaries(entry) else self._permits
+        return self._generation_permits if entry.writes_summaries else self._permits
 
     def _make(self, holding: Holding) -> Backend:
         """Verifies and loads a model; runs in a thread."""
         entry = holding.entry
         self._store.verify(entry)
+        threads = max(1, self._threads // 2) if entry.writes_summaries else self._threads
         return self._make_backend(
-            LoadRequest(
-                name=entry.name,
-                backend=entry.backend,
-                family=entry.family,
-                task=entry.task.value,
-                folder=self._store.folder(entry),
-                files=self._store.locate(entry),
-                cache=self._store.cache(entry),
-                languages=holding.tokens,
-                prompt=entry.prompt,
-                compute_type=entry.compute_type,
-                max_input_tokens=entry.max_input_tokens,
-                allow_pickle=entry.allow_pickle,
-                threads=max(1, self._threads // 2) if _writes_summaries(entry) else self._threads,
-                device=self._device,
-            )
+            describe_load(entry, self._store, languages=holding.tokens, threads=threads, device=self._device)
         )
 
 
-def is_ranker(entry: CatalogEntry) -> bool:
-    """Whether a model ranks sentences, and writes none."""
-    return entry.task is Task.SUMMARIZATION and entry.family == _RANKER_FAMILY
-
-
-def _writes_summaries(entry: CatalogEntry) -> bool:
-    return entry.task is Task.SUMMARIZATION and entry.family != _RANKER_FAMILY
+def describe_load(
+    entry: CatalogEntry,
+    store: Store,
+    *,
+    languages: Mapping[str, str] | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+) -> LoadRequest:
+    """What a backend is told of a model that is in the store."""
+    return LoadRequest(
+        name=entry.name,
+        backend=entry.backend,
+        family=entry.family,
+        task=entry.task.value,
+        folder=store.folder(entry),
+        files=store.locate(entry),
+        cache=store.cache(entry),
+        languages=languages or {},
+        prompt=entry.prompt,
+        compute_type=entry.compute_type,
+        max_input_tokens=entry.max_input_tokens,
+        allow_pickle=entry.allow_pickle,
+        threads=threads,
+        device=device,
+    )
 
 
 async def _run_in_own_thread(work: Callable[[], T]) -> T:

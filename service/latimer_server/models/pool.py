@@ -19,7 +19,7 @@ from latimer_server.languages import LanguageDetector
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task
 from latimer_server.models.inventory import Holding, Inventory, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker, ModelState, ModelStatus
-from latimer_server.models.loading import Loader, MakeBackend, is_ranker
+from latimer_server.models.loading import Loader, MakeBackend
 from latimer_server.models.memory import settle_memory
 from latimer_server.models.room import Room, Tenant
 from latimer_server.models.store import Store
@@ -115,7 +115,7 @@ class Pool:
 
         Raises `NotServed` when there is no such model, it writes no text, is not fetched or cannot be loaded.
         """
-        if is_ranker(self.catalog.get(name)):
+        if self.catalog.get(name).ranks:
             raise NotServed(f"model {name} writes no text of its own")
         async with self._hold(name) as loaded:
             yield cast(LoadedGenerator, loaded)
@@ -123,7 +123,7 @@ class Pool:
     @asynccontextmanager
     async def hold_ranker(self, name: str) -> AsyncIterator[LoadedRanker]:
         """`hold_generator`, for a model that must rank sentences."""
-        if not is_ranker(self.catalog.get(name)):
+        if not self.catalog.get(name).ranks:
             raise NotServed(f"model {name} ranks no sentences")
         async with self._hold(name) as loaded:
             yield cast(LoadedRanker, loaded)
