@@ -118,8 +118,8 @@ def write_report(results: list[Result], verdicts: dict[str, dict[str, str]]) -> 
     for result in results:
         report += ["", f"## {result.name}", ""]
         for line in result.lines:
-            given = verdicts.get(line.key, {})
-            said = ", ".join(f"{reader}: {given.get(reader, 'unread')}" for reader in readers) or "unread"
+            mine = verdicts.get(line.key, {})
+            said = ", ".join(f"{reader}: {mine.get(reader, 'unread')}" for reader in readers) or "unread"
             report.append(f"- {'**generated**' if line.shortened else 'verbatim'} `{line.key}` ({said})")
             report.append(f"  - {line.text}")
             if line.shortened:
