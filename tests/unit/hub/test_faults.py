@@ -245,14 +245,15 @@ def test_verify_names_any_file_that_changed_or_went(hub: LoopbackHub, store: Sto
     store.verify(entry())
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"source": "hub:owner/good", "files": {"x": {"path": "../x", "sha256": "", "size": 1}}}']
-)
+OUTSIDE = '{"source": "hub:owner/good", "files": {"x": {"path": "../good/x", "sha256": "%s", "size": 1}}}' % ("0" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", OUTSIDE])
 def test_a_broken_record_is_named_and_the_model_fetched_again(hub: LoopbackHub, store: Store, text: str) -> None:
     store.fetch([entry()], nothing)
     (store.folder(entry()) / "latimer.json").write_text(text)
     assert not store.has(entry())
-    with pytest.raises(ModelFileError, match=r"good/latimer\.json"):
+    with pytest.raises(ModelFileError, match=r"good/latimer\.json: is no record of ours"):
         store.verify(entry())
     assert store.fetch([entry()], nothing) == ["good"]
 
