@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test bench-summaries clean
+.PHONY: install demo test check serve protos format long-test bench-summaries stress clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -35,6 +35,10 @@ test: install
 # Slow: the real model on a document of 1 MB, through a real channel; fetches the text with apt.
 long-test: install
 	$(BIN)/python -m benchmarks.long_document
+
+# Forty models, room for eight: every call answered or refused by name, memory back (about 5 minutes).
+stress: install
+	$(BIN)/python -m benchmarks.model_churn
 
 # ROUGE of the extractive summaries beside the first and random sentences.
 bench-summaries: install

@@ -311,13 +311,19 @@ class Translator:
             going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
             asked = [result.text for _, result in going]
             try:
-                async with self._pool.hold_generator(name) as model:
-                    outputs = await run_model(model, asked, replace(pieces, languages=languages), window, usage)
+                outputs = await self._run_hop(name, asked, replace(pieces, languages=languages), window, usage)
             except NotServed as error:
                 return [error] * len(texts)
             for (index, result), output in zip(going, outputs, strict=True):
                 results[index] = result.followed_by(output) if isinstance(output, Output) else output
         return results
+
+    async def _run_hop(
+        self, name: str, texts: Sequence[str], pieces: PieceOptions, window: PieceWindow, usage: Usage
+    ) -> list[Output | Exception]:
+        """Takes texts through one model. Here, so that nothing refers to it while the next is waited for."""
+        async with self._pool.hold_generator(name) as model:
+            return await run_model(model, texts, pieces, window, usage)
 
 
 def _finish(job: _Job | Translation, flags: tuple[Flag, ...], options: TranslateOptions) -> Translation:

@@ -471,6 +471,8 @@ async def _live(folder: Path, operations: list[tuple[str, int]], with_kept: bool
             result is None or isinstance(result, asyncio.CancelledError) or hasattr(result, "state") for result in done
         ), done
         assert all(name in refusal for name, refusal in refusals)
+        del done
+        tasks.clear()  # what was raised in them knows the models that they held
         await until(lambda: not {"LOADING", "DRAINING"} & set(states(pool).values()))
         gc.collect()
         assert sum(backend.memory_bytes for backend in maker.live.values()) <= 40

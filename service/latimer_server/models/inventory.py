@@ -125,8 +125,9 @@ def _resolve(entry: CatalogEntry, names: set[str]) -> tuple[Holding, list[str]]:
         tokens |= sources
         lacking += [code for code in missing if code not in lacking]
         keys["source_languages"] = tuple(sources)
-    error = "" if all(keys.values()) else _explain_lack(entry, lacking)
-    return Holding(entry.model_copy(update=keys), fetched=True, tokens=tokens, error=error), lacking
+    if not all(keys.values()):
+        return Holding(entry, fetched=True, error=_explain_lack(entry, lacking)), lacking
+    return Holding(entry.model_copy(update=keys), fetched=True, tokens=tokens), lacking
 
 
 def _explain_lack(entry: CatalogEntry, lacking: list[str]) -> str:

@@ -110,8 +110,8 @@ class Pool:
     @asynccontextmanager
     async def hold_generator(self, name: str) -> AsyncIterator[LoadedGenerator]:
         """The loaded model, for one batch or a few; loads it first if need be. It is not unloaded meanwhile, so
-        nobody may hold one model and wait for another. A caller that is cancelled leaves nothing behind, except a
-        load that has begun.
+        nobody may hold one model and wait for another; nor refer to it afterwards, which would keep its memory: hold
+        it in a function of its own. A caller that is cancelled leaves nothing behind, except a load that has begun.
 
         Raises `NotServed` when there is no such model, it writes no text, is not fetched or cannot be loaded.
         """
