@@ -45,6 +45,8 @@ from transformers import (
 
 _SYLLABLES = ["ba", "de", "fi", "go", "lu", "ma", "ne", "po", "ri", "su", "ta", "ve", "zo", "chi", "kra", "sto"]
 _WORDS_PER_CLASS = {"noun": 18, "adjective": 10, "verb": 8, "adverb": 6}
+# A loss at which next to every sentence comes out right.
+_GOOD_LOSS = 0.003
 _CACHE = Path(__file__).parent / ".cache"
 LANGUAGES = ("en", "pt", "fi")
 
@@ -129,7 +131,7 @@ def locate(name: str) -> Path:
     _CACHE.mkdir(exist_ok=True)
     with FileLock(_CACHE / f"{name}.lock"):
         if not folder.is_dir():
-            for old in _CACHE.glob(f"{name}-????????????"):
+            for old in (*_CACHE.glob(f"{name}-{'?' * 12}"), *_CACHE.glob(f"{name}-{'?' * 12}.made")):
                 shutil.rmtree(old, ignore_errors=True)
             staged = _CACHE / f"{name}.new"
             shutil.rmtree(staged, ignore_errors=True)
@@ -427,7 +429,7 @@ def _fit_multilingual(model: PreTrainedModel, folder: Path, encode: Callable[[st
     for index, meaning in enumerate(draw_meanings(6_000, 2)):
         source, target = [("en", "pt"), ("en", "fi"), ("pt", "en")][index % 3]
         rows.append((encode(source, meaning.write(source)), encode(target, meaning.write(target))))
-    _fit(model, rows, 1, steps=1_200)
+    _fit(model, rows, 1, steps=1_000, rate=7e-3)
     _save(
         model,
         folder,
@@ -542,16 +544,20 @@ def _fit(
     after_step: Callable[[], None] = lambda: None,
     *,
     steps: int = 500,
+    rate: float = 4e-3,
     causal: bool = False,
 ) -> None:
     draw = random.Random(3)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     model.train()
     with torch.no_grad():
         after_step()
+    recent = 1.0  # the loss of late, on average
     for _ in range(steps):
-        batch = draw.sample(rows, 48)
+        if recent < _GOOD_LOSS:
+            break
+        batch = draw.sample(rows, 32)
         if causal:
             joined = [[*source, *target] for source, target in batch]
             labels = [[*[-100] * len(source), *target] for source, target in batch]
@@ -561,6 +567,7 @@ def _fit(
             ids = _pad([source for source, _ in batch], pad)
             targets = _pad([target for _, target in batch], -100)
             loss = model(input_ids=ids, attention_mask=(ids != pad).long(), labels=targets).loss
+        recent += 0.1 * (float(loss.detach()) - recent)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
