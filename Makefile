@@ -36,7 +36,7 @@ test: install
 long-test: install
 	$(BIN)/python -m benchmarks.long_document
 
-# Forty models, room for eight: every call answered or refused by name, memory back (about 5 minutes).
+# Forty models, room for eight: every call answered or refused by name, memory back (about 8 minutes).
 stress: install
 	$(BIN)/python -m benchmarks.model_churn
 

@@ -41,6 +41,11 @@ VOCABULARY_SIZE = 1_000
 # What may happen beside plain calls, and how often: the rest translates.
 SHARES = {"load": 0.03, "unload": 0.05, "vanish": 0.04, "cancel": 0.03}
 AWAY_SECONDS = 0.2
+# All of them say that files were away, of which model or of all of a pair; any other cause is a failure.
+NAMED_REFUSAL = re.compile(
+    r"model churn-\S+ is not fetched|language pair \S+ is not served"
+    r"|model churn-\S+ failed to load: \S+: (is missing|cannot be read)"
+)
 CALLERS = 16
 MOST_GROWTH = 0.10
 SERVER = str(Path(sys.executable).with_name("latimer-server"))
@@ -219,9 +224,9 @@ class Churn:
             self.report.failures[f"{type(error).__name__}: {error}"] += 1
 
     def _note_refusal(self, message: str) -> None:
-        named = re.match(r"model churn-\S+ (is not fetched|failed to load)|language pair \S+ is not served", message)
+        named = NAMED_REFUSAL.match(message)
         if named:
-            self.report.refusals[re.sub(r"churn-\S+|\S+->\S+", "NAME", named[0])] += 1
+            self.report.refusals[re.sub(r"churn-[a-z-]+|\S+->\S+", "NAME", named[0])] += 1
         else:
             self.report.failures[message] += 1
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from latimer_server.errors import ModelFileError
 from latimer_server.models.catalog import Catalog, CatalogEntry, FileEntry, Task
 from latimer_server.models.inventory import Inventory
 from latimer_server.models.store import Store
@@ -37,12 +38,12 @@ class CountingStore(Store):
         return super().has(entry)
 
 
-def make_model(folder: Path, files: Mapping[str, object], **keys: Any) -> CatalogEntry:
+def make_model(folder: Path, content: Mapping[str, object], **keys: Any) -> CatalogEntry:
     """A Marian model whose folder holds these JSON files; long ago, as far as the file system knows."""
     place = folder / "model"
     place.mkdir(exist_ok=True)
-    for name, content in files.items():
-        (place / name).write_text(json.dumps(content))
+    for name, data in content.items():
+        (place / name).write_text(json.dumps(data))
     age(place)
     fields: dict[str, Any] = {
         "name": "model",
@@ -51,7 +52,7 @@ def make_model(folder: Path, files: Mapping[str, object], **keys: Any) -> Catalo
         "backend": "transformers",
         "source_languages": ("en",),
         "source": f"dir:{place}",
-        "files": {name: FileEntry(path=name) for name in files},
+        "files": {name: FileEntry(path=name) for name in content},
     }
     return CatalogEntry(**fields | keys)
 
@@ -173,3 +174,29 @@ def test_a_folder_that_changed_a_moment_ago_is_not_trusted_by_its_time(tmp_path:
 def test_other_families_are_what_the_catalogue_says(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, family="marian-student", target_languages=("de",))
     assert open_inventory(entry, tmp_path)[0].look("model").entry is entry
+
+
+def test_a_folder_inside_of_a_model_that_came_later_is_watched_too(tmp_path: Path) -> None:
+    entry = make_model(tmp_path, {}, files={"vocab.json": FileEntry(path="deep/vocab.json")})
+    inventory, _, clock = open_inventory(entry, tmp_path)
+    assert not inventory.look("model").fetched
+    deep = tmp_path / "model" / "deep"
+    deep.mkdir()
+    (deep / "vocab.json").write_text("{}")
+    for folder in (tmp_path / "model", deep):
+        age(folder)
+    clock.now += 1
+    assert inventory.look("model").fetched
+    (deep / "vocab.json").unlink()
+    clock.now += 1
+    assert not inventory.look("model").fetched
+
+
+def test_what_the_store_cannot_tell_of_a_model_is_the_models_error(tmp_path: Path) -> None:
+    class BrokenStore(Store):
+        def has(self, entry: CatalogEntry) -> bool:
+            raise ModelFileError("model/record.json", "is no record")
+
+    entry = make_model(tmp_path, {"vocab.json": VOCABULARY})
+    inventory = Inventory(Catalog({"model": entry}), BrokenStore(tmp_path / "store"))
+    assert inventory.look("model").error == "model/record.json: is no record"

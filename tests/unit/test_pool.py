@@ -4,135 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 import weakref
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from latimer_server.backends.base import (
-    Backend,
-    Cancelled,
-    DecodingOptions,
-    Hypothesis,
-    LanguagePair,
-    LoadRequest,
-    TokenIds,
-)
-from latimer_server.backends.extractive import ExtractiveRanker
-from latimer_server.errors import ModelError, NotServed, Unavailable
-from latimer_server.languages import LanguageDetector
-from latimer_server.models.catalog import Catalog, CatalogEntry, FileEntry, Task
+from latimer_server.backends.base import DecodingOptions
+from latimer_server.errors import NotServed, Unavailable
+from latimer_server.models.catalog import Task
 from latimer_server.models.loaded import ModelState
-from latimer_server.models.pool import Pool
-from latimer_server.models.store import Store
-from latimer_server.scheduling import CorePermits
-from tests.fakes import EchoBackend, make_catalog
-
-ANY = LanguagePair()
-
-
-class SizedBackend(EchoBackend):
-    """An echo of a given size, which knows in which thread it runs."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.memory_bytes = size
-        self.threads: set[str] = set()
-
-    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        self.threads.add(threading.current_thread().name)
-        return super().run(batch, options, cancelled)
-
-
-class Maker:
-    """Makes backends, notes which, and can be made to wait or to fail."""
-
-    def __init__(self, sizes: dict[str, int] | None = None) -> None:
-        self.sizes = sizes or {}
-        self.made: Counter[str] = Counter()
-        self.requests: dict[str, LoadRequest] = {}
-        self.live: weakref.WeakValueDictionary[int, SizedBackend] = weakref.WeakValueDictionary()
-        self.gate = threading.Event()
-        self.gate.set()
-        self.failing: set[str] = set()
-
-    def __call__(self, request: LoadRequest) -> Backend:
-        assert self.gate.wait(10)
-        self.made[request.name] += 1
-        self.requests[request.name] = request
-        if request.name in self.failing:
-            raise ModelError("its weights are no weights")
-        if request.family == "extractive":
-            return ExtractiveRanker()
-        backend = SizedBackend(self.sizes.get(request.name, 10))
-        self.live[sum(self.made.values())] = backend
-        return backend
-
-
-def make_model(folder: Path, name: str, *, size: int = 10, **keys: Any) -> CatalogEntry:
-    """A model with a file of `size` bytes."""
-    (folder / name).mkdir(exist_ok=True)
-    (folder / name / "model.bin").write_bytes(b"w" * size)
-    fields: dict[str, Any] = {
-        "name": name,
-        "task": Task.TRANSLATION,
-        "family": "fake",
-        "backend": "fake",
-        "source_languages": ("en",),
-        "target_languages": ("pt",),
-        "source": f"dir:{folder / name}",
-        "files": {"model": FileEntry(path="model.bin")},
-    }
-    return CatalogEntry(**fields | keys)
-
-
-@asynccontextmanager
-async def open_pool(
-    catalog: Catalog, folder: Path, maker: Callable[[LoadRequest], Backend], **keys: Any
-) -> AsyncIterator[Pool]:
-    """A pool with a thread for batches and one for generated summaries."""
-    with ThreadPoolExecutor(1, "batch") as batches, ThreadPoolExecutor(1, "generation") as generation:
-        pool = Pool(
-            catalog,
-            Store(folder / "store"),
-            maker,
-            CorePermits(1, batches),
-            LanguageDetector(),
-            4,
-            generation_permits=CorePermits(1, generation),
-            **keys,
-        )
-        try:
-            yield pool
-        finally:
-            await pool.close()
-
-
-def make_models(folder: Path, names: str, **keys: Any) -> Catalog:
-    """A catalogue of models of ten bytes each."""
-    return make_catalog(*(make_model(folder, name, **keys) for name in names.split()))
-
-
-def states(pool: Pool) -> dict[str, str]:
-    """The states of all models but the ranker."""
-    return {
-        entry.name: pool.describe(entry.name).state.name for entry in pool.catalog.entries if entry.name != "extractive"
-    }
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Lets everybody else go on until the condition holds."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
+from tests.fakes import make_catalog
+from tests.pool_fakes import Knot, Maker, SizedBackend, make_model, make_models, open_pool, states, until
 
 
 async def test_a_model_is_made_once_however_many_ask_and_kept_for_the_next(tmp_path: Path) -> None:
@@ -311,14 +193,12 @@ async def test_a_failed_model_whose_files_change_is_tried_again(tmp_path: Path) 
 
 
 async def test_a_failed_model_takes_no_memory(tmp_path: Path) -> None:
-    maker = Maker()
+    alive: list[weakref.ref[Knot]] = []
     entry = make_model(tmp_path, "a", canary="The weather is nice today and we are going to the park.")
-    async with open_pool(make_catalog(entry), tmp_path, maker, max_memory=10) as pool:
+    async with open_pool(make_catalog(entry), tmp_path, lambda _: Knot(alive), max_memory=10) as pool:
         with pytest.raises(NotServed, match="canary came out in en"):
             await pool.load("a")
-        gc.collect()
-        assert maker.made == {"a": 1}
-        assert len(maker.live) == 0
+        assert [knot() for knot in alive] == [None]
 
 
 async def test_files_that_vanish_and_return_are_seen_at_the_next_load(tmp_path: Path) -> None:
@@ -392,21 +272,8 @@ async def test_what_is_usable_is_the_same_object_until_something_changes(tmp_pat
 
 
 async def test_memory_that_settled_is_given_back_all_the_same(tmp_path: Path) -> None:
-    class Knot(SizedBackend):
-        """A backend that refers to itself, as networks of some libraries do."""
-
-        def __init__(self) -> None:
-            super().__init__(10)
-            self.me = self
-
     alive: list[weakref.ref[Knot]] = []
-
-    def make(request: LoadRequest) -> Backend:
-        knot = Knot()
-        alive.append(weakref.ref(knot))
-        return knot
-
-    async with open_pool(make_models(tmp_path, "a"), tmp_path, make) as pool:
+    async with open_pool(make_models(tmp_path, "a"), tmp_path, lambda _: Knot(alive)) as pool:
         try:
             await pool.load("a")
             pool.settle()
@@ -414,65 +281,3 @@ async def test_memory_that_settled_is_given_back_all_the_same(tmp_path: Path) ->
             assert alive[0]() is None
         finally:
             gc.unfreeze()
-
-
-OPERATIONS = st.lists(
-    st.tuples(st.sampled_from(["use", "use", "use", "vanish", "return", "unload", "leave"]), st.integers(0, 4)),
-    min_size=1,
-    max_size=25,
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(OPERATIONS, st.booleans())
-def test_whatever_callers_do_the_bound_holds_and_everybody_is_answered(
-    tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, int]], with_kept: bool
-) -> None:
-    asyncio.run(_live(tmp_path_factory.mktemp("models"), operations, with_kept))
-
-
-async def _live(folder: Path, operations: list[tuple[str, int]], with_kept: bool) -> None:
-    maker = Maker({f"m{number}": 8 + 4 * number for number in range(5)})
-    catalog = make_models(folder, "m0 m1 m2 m3 m4")
-    kept = ["m0"] if with_kept else []
-    async with open_pool(catalog, folder, maker, max_memory=40, kept=kept) as pool:
-        tasks: list[asyncio.Task[Any]] = []
-        refusals: list[tuple[str, str]] = []
-
-        async def use(name: str) -> None:
-            try:
-                async with pool.hold_generator(name) as model:
-                    for _ in range(3):
-                        assert pool.describe(name).state.name in ("READY", "DRAINING")
-                        ready = [state for state in states(pool).values() if state in ("READY", "DRAINING")]
-                        assert len(ready) <= 4
-                        await model.queue.submit((2, 0), DecodingOptions())
-            except NotServed as error:
-                refusals.append((name, str(error)))
-
-        for what, number in operations:
-            name = f"m{number}"
-            file = folder / name / "model.bin"
-            if what == "use":
-                tasks.append(asyncio.create_task(use(name)))
-            elif what == "vanish":
-                file.unlink(missing_ok=True)
-            elif what == "return":
-                file.write_bytes(b"w" * 10)
-            elif what == "unload":
-                tasks.append(asyncio.create_task(pool.unload(name)))
-            elif tasks:
-                tasks[number % len(tasks)].cancel()
-            loaded = [status for entry in catalog.entries if (status := pool.describe(entry.name)).memory_bytes]
-            assert sum(status.memory_bytes for status in loaded) <= 40
-            await asyncio.sleep(0)
-        done = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
-        assert all(
-            result is None or isinstance(result, asyncio.CancelledError) or hasattr(result, "state") for result in done
-        ), done
-        assert all(name in refusal for name, refusal in refusals)
-        del done
-        tasks.clear()  # what was raised in them knows the models that they held
-        await until(lambda: not {"LOADING", "DRAINING"} & set(states(pool).values()))
-        gc.collect()
-        assert sum(backend.memory_bytes for backend in maker.live.values()) <= 40

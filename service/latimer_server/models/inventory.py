@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from latimer_server.errors import ModelError
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task
 from latimer_server.models.language_tokens import (
     choose_served,
@@ -81,13 +82,19 @@ class Inventory:
         """The holding of a model now."""
         entry = self._catalog.get(name)
         look = self._looks.get(name)
-        folders = look.folders if look else _list_folders(entry, self._store)
-        stamp, now = tuple(map(_read_time, folders)), time.time_ns()
-        if look and not look.racy and stamp == look.holding.stamp:
+        if look and not look.racy and _read_times(look.folders) == look.holding.stamp:
             look.looked_at = self._clock()
             return look.holding
+        now = time.time_ns()
+        try:
+            folders = _list_folders(entry, self._store)
+            stamp = _read_times(folders)
+            holding = self._make_holding(entry, stamp, look.holding if look else None)
+        except ModelError as error:  # what the store wrote down about it cannot be read
+            folders = (str(self._store.folder(entry)),)
+            stamp = _read_times(folders)
+            holding = Holding(entry, fetched=True, error=str(error), stamp=stamp)
         racy = any(changed is not None and now - changed < _RACY_NANOSECONDS for changed in stamp)
-        holding = self._make_holding(entry, stamp, look.holding if look else None)
         self._looks[name] = _Look(holding, folders, self._clock(), racy)
         return holding
 
@@ -158,6 +165,10 @@ def _list_folders(entry: CatalogEntry, store: Store) -> tuple[str, ...]:
     """Where files of the model come and go."""
     folders = [store.folder(entry), *(path.parent for path in store.locate(entry).values())]
     return tuple(dict.fromkeys(map(str, folders)))
+
+
+def _read_times(folders: tuple[str, ...]) -> Stamp:
+    return tuple(map(_read_time, folders))
 
 
 def _read_time(folder: str) -> int | None:

@@ -72,15 +72,11 @@ class Loader:
         generator = cast(GeneratorBackend, backend)
         return LoadedGenerator(entry, generator, BatchQueue(generator.run, generator.limits, permits))
 
-    async def retire(self, entry: CatalogEntry, queue: BatchQueue | None) -> None:
-        """Ends a model's queue and the batch that may still run, whose callers have all gone. Nothing of the
-        model's is referred to from there then."""
-        if queue is not None:
-            await queue.close()
-            await self._choose_permits(entry).run(lambda: _do_nothing)
-
-    async def release(self, *, settled: bool = False) -> None:
-        """Gives the memory of models that nothing refers to any more back to the system."""
+    async def release(self, entry: CatalogEntry, *, settled: bool = False) -> None:
+        """Gives a model's memory back to the system; the caller refers to it no more."""
+        # A batch whose callers have all gone may still run, and the thread that ran the last one refers to it for
+        # a moment more.
+        await self._choose_permits(entry).run(lambda: _do_nothing)
         await asyncio.to_thread(release_memory, settled=settled)
 
     def _choose_permits(self, entry: CatalogEntry) -> CorePermits:
@@ -127,9 +123,12 @@ async def _run_in_own_thread(work: Callable[[], T]) -> T:
     """Runs `work` in a thread that ends with it, and with whatever OpenMP keeps for it."""
     executor = ThreadPoolExecutor(1, thread_name_prefix="load")
     try:
-        return await asyncio.get_running_loop().run_in_executor(executor, work)
-    finally:
+        result = await asyncio.get_running_loop().run_in_executor(executor, work)
+    except BaseException:
         executor.shutdown(wait=False)
+        raise
+    await asyncio.to_thread(executor.shutdown)  # until it has ended, it refers to the result
+    return result
 
 
 def _do_nothing() -> None:

@@ -268,7 +268,7 @@ class Pool:
             return
         # Out here nothing refers to the error any more, and so nothing to the frames that hold the model.
         self._failures[name] = _Failure(cause, time.monotonic(), slot.holding.stamp)
-        await self._loader.release()
+        await self._loader.release(slot.holding.entry)
         self._vacate(slot)
         self._announce(name)
         raise ModelError(cause)
@@ -286,7 +286,7 @@ class Pool:
                 return True
             tenant.size = backend.memory_bytes
             del backend
-            await self._loader.release()
+            await self._loader.release(slot.holding.entry)
             return False
         finally:
             self._room.release(tenant)
@@ -299,11 +299,10 @@ class Pool:
     async def _unload(self, slot: _Slot) -> None:
         """Gives a model's memory back; nobody holds it any more."""
         await asyncio.gather(slot.task, return_exceptions=True)
-        queue = slot.loaded.queue if isinstance(slot.loaded, LoadedGenerator) else None
+        if isinstance(slot.loaded, LoadedGenerator):
+            await slot.loaded.queue.close()
         slot.loaded = None
-        await self._loader.retire(slot.holding.entry, queue)
-        del queue
-        await self._loader.release(settled=slot.settled)
+        await self._loader.release(slot.holding.entry, settled=slot.settled)
         _log.info("model unloaded", extra={"model": slot.tenant.name, "bytes": slot.tenant.size})
         self._vacate(slot)
         self._announce(slot.tenant.name)
