@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test bench-summaries stress clean
+.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends report-summaries clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -44,6 +44,14 @@ stress: install
 bench-summaries: install
 	$(PIP) install --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.summaries
+
+# CTranslate2 beside transformers, on a model of OPUS-MT's size.
+bench-backends: install
+	$(BIN)/python -m benchmarks.hub_backends
+
+# HYBRID summaries of thirty texts, with what readers said of them; writes benchmarks/faithfulness/report.md.
+report-summaries: install
+	$(BIN)/python -m benchmarks.faithfulness
 
 check: $(TOOLS)
 	$(BIN)/ruff check .

@@ -154,7 +154,11 @@ def _train_pieces(folder: Path, name: str, languages: Sequence[str]) -> sentence
     text = folder / "text.txt"
     text.write_text("\n".join(m.write(language) for m in draw_meanings(1_500, 1) for language in languages))
     sentencepiece.SentencePieceTrainer.train(
-        input=str(text), model_prefix=str(folder / "pieces"), vocab_size=90, hard_vocab_limit=False, minloglevel=2
+        input=str(text),
+        model_prefix=str(folder / "pieces"),
+        vocab_size=110 * len(languages),
+        hard_vocab_limit=False,
+        minloglevel=2,
     )
     text.unlink()
     (folder / "pieces.vocab").unlink()
@@ -248,13 +252,13 @@ def _train_marian(folder: Path, targets: Sequence[str], tokens: Sequence[str], *
 # --- the other families ---------------------------------------------------------------------------------------
 
 
-def _train_tokenizer(special: Sequence[str], *, byte_level: bool, texts: Sequence[str], pieces: int = 150) -> Tokenizer:
+def _train_tokenizer(special: Sequence[str], *, byte_level: bool, texts: Sequence[str], pieces: int = 170) -> Tokenizer:
     if byte_level:
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         trainer: Any = trainers.BpeTrainer(
-            vocab_size=420,
+            vocab_size=460,
             special_tokens=list(special),
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
@@ -429,7 +433,7 @@ def _fit_multilingual(model: PreTrainedModel, folder: Path, encode: Callable[[st
     for index, meaning in enumerate(draw_meanings(6_000, 2)):
         source, target = [("en", "pt"), ("en", "fi"), ("pt", "en")][index % 3]
         rows.append((encode(source, meaning.write(source)), encode(target, meaning.write(target))))
-    _fit(model, rows, 1, steps=1_000, rate=7e-3)
+    _fit(model, rows, 1, steps=900)
     _save(
         model,
         folder,
@@ -467,7 +471,7 @@ def _train_m2m100(folder: Path) -> None:
 def _train_unigram_multilingual(folder: Path, kind: str, names: dict[str, str]) -> None:
     special = ["<s>", "<pad>", "</s>", "<unk>", *names.values()]
     texts = [meaning.write(language) for meaning in draw_meanings(1_500, 1) for language in LANGUAGES]
-    tokenizer = _train_tokenizer(special, byte_level=False, texts=texts, pieces=260)
+    tokenizer = _train_tokenizer(special, byte_level=False, texts=texts, pieces=300)
     _surround(tokenizer, f"{names['en']} $A </s>", [names["en"], "</s>"])
     _save_tokenizer(
         tokenizer,
@@ -544,12 +548,11 @@ def _fit(
     after_step: Callable[[], None] = lambda: None,
     *,
     steps: int = 500,
-    rate: float = 4e-3,
     causal: bool = False,
 ) -> None:
     draw = random.Random(3)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps, pct_start=0.1)
     model.train()
     with torch.no_grad():
         after_step()
@@ -557,7 +560,7 @@ def _fit(
     for _ in range(steps):
         if recent < _GOOD_LOSS:
             break
-        batch = draw.sample(rows, 32)
+        batch = draw.sample(rows, 48)
         if causal:
             joined = [[*source, *target] for source, target in batch]
             labels = [[*[-100] * len(source), *target] for source, target in batch]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from latimer_server.backends.base import Backend, LoadRequest
-from latimer_server.errors import ModelError
+from latimer_server.errors import ModelError, ModelFileError
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,16 @@ def load_backend(request: LoadRequest) -> Backend:
     if name == "ctranslate2":
         from latimer_server.backends import ctranslate2
 
-        return ctranslate2.load_backend(request)
+        try:
+            return ctranslate2.load_backend(request)
+        except ModelFileError:
+            raise
+        except ModelError as error:
+            if request.backend != "auto":
+                raise
+            keys = {"model": request.name, "backend": "transformers", "reason": str(error)}
+            _log.warning("backend chosen after another failed", extra=keys)
+            name = "transformers"
     if name == "transformers":
         from latimer_server.backends import transformers
 
