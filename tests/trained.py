@@ -44,7 +44,7 @@ from transformers import (
 )
 
 _SYLLABLES = ["ba", "de", "fi", "go", "lu", "ma", "ne", "po", "ri", "su", "ta", "ve", "zo", "chi", "kra", "sto"]
-_WORDS_PER_CLASS = {"noun": 18, "adjective": 10, "verb": 8, "adverb": 6}
+_WORDS_PER_CLASS = {"noun": 12, "adjective": 8, "verb": 6, "adverb": 4}
 # A loss at which next to every sentence comes out right.
 _GOOD_LOSS = 0.003
 _CACHE = Path(__file__).parent / ".cache"

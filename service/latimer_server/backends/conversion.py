@@ -25,7 +25,7 @@ from latimer_server.errors import ModelError
 
 _log = logging.getLogger(__name__)
 
-_LAYOUT = 2
+_LAYOUT = 3
 _SAMPLE_BYTES = 1 << 20
 _WEIGHTS = (".safetensors", ".bin", ".gguf")
 # What published configurations carry and those that transformers 5 writes do not; the converter asks for it.
@@ -84,8 +84,19 @@ def convert(request: LoadRequest, quantization: str) -> Converted:
 def prepare_checkpoint(request: LoadRequest) -> Path:
     """The folder of the checkpoint as transformers reads it: its own, or one made of a GGUF file, or of one
     that lacks a `tokenizer.json`. Raises `ModelError` as `convert` does."""
-    complete = any((request.folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
-    return request.folder if complete else _make(request, "", only_unpack=True) / "checkpoint"
+    packed = any(path.suffix == ".gguf" for path in request.files.values())
+    if not packed and not lacks_tokenizer(request.folder):
+        return request.folder
+    return _make(request, "", only_unpack=True) / "checkpoint"
+
+
+def lacks_tokenizer(folder: Path) -> bool:
+    """Whether a checkpoint has a vocabulary that transformers makes a `tokenizer.json` of, and not the result.
+    Marian and M2M-100 have none and need none."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if "tokenizer.json" in names or {"vocab.json", "sentencepiece.bpe.model"} <= names:
+        return False
+    return bool(names & {"spiece.model", "sentencepiece.bpe.model", "merges.txt", "tokenizer.model"})
 
 
 def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path:
@@ -207,7 +218,7 @@ def _write_tokenizer(source: Path, target: Path) -> None:
     for name in _KEPT:
         if (source / name).is_file() and source != target:
             shutil.copyfile(source / name, target / name)
-    if (target / "tokenizer.json").is_file() or (target / "vocab.json").is_file():
+    if not lacks_tokenizer(source):
         return
     from transformers import AutoTokenizer
 
@@ -221,7 +232,10 @@ def _write_weights(source: Path, target: Path, job: _Job) -> None:
     class _Converter(TransformersConverter):  # type: ignore[misc]  # the library has no types
         def load_model(self, model_class: type, name: str, **keys: object) -> object:
             keys |= {"local_files_only": True, "use_safetensors": None if job.allow_pickle else True}
-            model = super().load_model(model_class, name, **keys)
+            model, report = model_class.from_pretrained(name, output_loading_info=True, **keys)  # type: ignore[attr-defined]
+            wrong = sorted(map(str, {*(report.get("missing_keys") or ()), *(report.get("mismatched_keys") or ())}))
+            if wrong:  # transformers makes up what is missing
+                raise ValueError(f"the weights do not fit config.json: {wrong[0]} and {len(wrong) - 1} more")
             config = model.config
             for key, value in _UNWRITTEN.get(config.model_type, {}).items():
                 if not hasattr(config, key):

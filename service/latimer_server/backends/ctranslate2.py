@@ -23,7 +23,7 @@ from latimer_server.backends.base import (
     LoadRequest,
     TokenIds,
 )
-from latimer_server.backends.conversion import Converted, convert, is_converted
+from latimer_server.backends.conversion import Converted, convert, is_converted, lacks_tokenizer
 from latimer_server.backends.hub_config import HubConfig, read_hub_config
 from latimer_server.backends.pace import Pace
 from latimer_server.backends.tokenization import Tokenization, load_tokenization
@@ -64,7 +64,10 @@ def prepare_model(request: LoadRequest) -> bool:
 
 def _convert(request: LoadRequest, compute_type: str) -> Converted:
     if not any(path.suffix == ".gguf" for path in request.files.values()):
-        read_hub_config(request.folder, request.task)  # before minutes of conversion
+        # What can be told before minutes of conversion.
+        config = read_hub_config(request.folder, request.task)
+        if not lacks_tokenizer(request.folder):
+            load_tokenization(request, config, request.folder)
     return convert(request, compute_type)
 
 

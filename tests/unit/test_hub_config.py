@@ -1,0 +1,163 @@
+"""What a checkpoint says of itself, and what is refused before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latimer_server.backends.base import DecodingOptions, LoadRequest
+from latimer_server.backends.hub_config import read_hub_config
+from latimer_server.backends.pace import Pace
+from latimer_server.backends.prompt import render_prompt
+from latimer_server.backends.selection import choose_backend
+from latimer_server.errors import ModelFileError
+
+MARIAN = {"model_type": "marian", "vocab_size": 100, "max_position_embeddings": 512, "num_beams": 6, "eos_token_id": 0}
+LLAMA = {"model_type": "llama", "vocab_size": 100, "max_position_embeddings": 2048, "eos_token_id": 2}
+TEMPLATE = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</>{% endfor %}<assistant>"
+
+
+def write(folder: Path, **files: Any) -> Path:
+    for name, value in files.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        (folder / f"{name}.json").write_text(text)
+    return folder
+
+
+def ask(folder: Path, **keys: Any) -> LoadRequest:
+    values = {"name": "m", "backend": "auto", "family": "f", "task": "translation", "folder": folder, **keys}
+    return LoadRequest(**values)
+
+
+def test_defaults_come_from_the_generation_configuration_before_the_configuration(tmp_path: Path) -> None:
+    write(tmp_path, config=MARIAN, generation_config={"num_beams": 4, "length_penalty": 0.8, "max_length": 64})
+    config = read_hub_config(tmp_path, "translation")
+    assert config.defaults == DecodingOptions(max_output_tokens=64, beam_size=4, length_penalty=0.8)
+    assert config.choose(DecodingOptions()).beam_size == 4
+    assert config.choose(DecodingOptions(beam_size=1)).beam_size == 1
+    assert config.choose(DecodingOptions(beam_size=2, hypothesis_count=5)).beam_size == 5
+    assert config.choose(DecodingOptions(length_penalty=0.0)).length_penalty == 0.0
+
+
+def test_parameters_of_the_task_come_first(tmp_path: Path) -> None:
+    specific = {"summarization": {"num_beams": 2, "prefix": "summarize: ", "max_length": 200}}
+    t5 = {"model_type": "t5", "vocab_size": 10, "task_specific_params": specific, "eos_token_id": 1}
+    write(tmp_path, config=t5)
+    assert read_hub_config(tmp_path, "summarization").prompt == "summarize: "
+    assert read_hub_config(tmp_path, "summarization").defaults.beam_size == 2
+    assert read_hub_config(tmp_path, "translation").defaults.beam_size is None
+
+
+def test_an_output_is_capped_by_what_was_asked_the_source_and_the_positions(tmp_path: Path) -> None:
+    config = read_hub_config(write(tmp_path, config=MARIAN), "translation")
+    assert config.cap_output(10, DecodingOptions(), "translation") == 30
+    assert config.cap_output(2, DecodingOptions(), "translation") == 16
+    assert config.cap_output(10, DecodingOptions(max_output_tokens=5), "translation") == 5
+    assert config.cap_output(10, DecodingOptions(max_length_ratio=0.5), "translation") == 5
+    assert config.cap_output(400, DecodingOptions(), "translation") == 510
+
+
+def test_an_input_is_limited_by_the_task_the_catalogue_and_the_positions(tmp_path: Path) -> None:
+    config = read_hub_config(write(tmp_path, config=MARIAN), "translation")
+    assert config.limit_input(0, "translation") == 256
+    assert config.limit_input(100, "translation") == 100
+    assert config.limit_input(9_999, "translation") == 512
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "is no JSON object"),
+        ("[" * 100_000, "is no JSON"),
+        ({"model_type": "whisper", "vocab_size": 5}, "model_type is 'whisper'; supported are marian"),
+        ({"vocab_size": 5}, "model_type is 'None'"),
+        ({"model_type": "bart"}, "vocab_size is None"),
+        ({"model_type": "bart", "vocab_size": "many"}, "vocab_size is many"),
+        ({"model_type": "bart", "vocab_size": -1}, "vocab_size is -1"),
+        ({"model_type": "bart", "vocab_size": True}, "vocab_size is True"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused_by_what_is_wrong(
+    tmp_path: Path, config: object, problem: str
+) -> None:
+    write(tmp_path, config=config)
+    with pytest.raises(ModelFileError, match=r"config\.json") as caught:
+        read_hub_config(tmp_path, "translation")
+    assert problem in str(caught.value)
+
+
+def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"config\.json: is missing"):
+        read_hub_config(tmp_path, "translation")
+
+
+def test_a_prompt_stands_inside_the_chat_template(tmp_path: Path) -> None:
+    write(tmp_path, config=LLAMA, tokenizer_config={"chat_template": TEMPLATE})
+    config = read_hub_config(tmp_path, "summarization")
+    behind = render_prompt(ask(tmp_path, prompt="Shorten."), config, tmp_path)
+    assert behind == ("<user>Shorten.\n\n", "</><assistant>")
+    inside = render_prompt(ask(tmp_path, prompt="Text: {text} End."), config, tmp_path)
+    assert inside == ("<user>Text: ", " End.</><assistant>")
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "problem"),
+    [
+        ({}, "has no chat_template"),
+        ({"chat_template": "{% for %}"}, "cannot be rendered"),
+        ({"chat_template": "{{ raise_exception('no user here') }}"}, "no user here"),
+        ({"chat_template": "nothing of the message"}, "does not give the user's message back"),
+        ({"chat_template": "{{ messages[0].content }}{{ messages[0].content }}"}, "once"),
+        ({"chat_template": "{{ ''.__class__.__mro__ }}"}, "cannot be rendered"),
+        ({"chat_template": "x" * 200_000}, "is longer than"),
+    ],
+)
+def test_a_chat_model_whose_template_cannot_be_used_is_refused(
+    tmp_path: Path, tokenizer: dict[str, object], problem: str
+) -> None:
+    write(tmp_path, config=LLAMA, tokenizer_config=tokenizer)
+    config = read_hub_config(tmp_path, "summarization")
+    with pytest.raises(ModelFileError, match=problem):
+        render_prompt(ask(tmp_path, prompt="Shorten."), config, tmp_path)
+
+
+def test_auto_takes_ctranslate2_where_it_can_and_says_why_where_not(tmp_path: Path) -> None:
+    write(tmp_path, config=MARIAN)
+    assert choose_backend(ask(tmp_path)).backend == "ctranslate2"
+    write(tmp_path, config={**MARIAN, "share_encoder_decoder_embeddings": False, "decoder_vocab_size": 90})
+    choice = choose_backend(ask(tmp_path))
+    assert (choice.backend, choice.reason) == (
+        "transformers",
+        "CTranslate2's converter takes one vocabulary for both sides",
+    )
+    write(tmp_path, config={**LLAMA, "model_type": "gpt_neox"})
+    assert choose_backend(ask(tmp_path)).backend == "transformers"
+    assert choose_backend(ask(tmp_path, files={"model": tmp_path / "m.gguf"})).backend == "ctranslate2"
+
+
+def test_a_batch_is_divided_into_parts_of_about_two_seconds() -> None:
+    now = 0.0
+
+    def clock() -> float:
+        return now
+
+    pace, sizes = Pace(clock), []
+    for part in pace.divide([10] * 100, lambda row: row):
+        now += 0.1 * len(part)
+        sizes.append(len(part))
+    assert sizes[0] == 4
+    assert all(18 <= size <= 20 for size in sizes[1:])
+    assert sum(sizes) == 100
+
+
+def test_a_row_that_takes_longer_than_a_part_goes_alone() -> None:
+    now = 0.0
+    pace, sizes = Pace(lambda: now), []
+    for part in pace.divide([1, 1, 1, 1, 500, 1], lambda row: row):
+        now += float(sum(part))
+        sizes.append(len(part))
+    assert sizes == [4, 1, 1]
