@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test bench-summaries clean
+.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends report-summaries clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -36,10 +36,22 @@ test: install
 long-test: install
 	$(BIN)/python -m benchmarks.long_document
 
+# Forty models, room for eight: every call answered or refused by name, memory back (about 8 minutes).
+stress: install
+	$(BIN)/python -m benchmarks.model_churn
+
 # ROUGE of the extractive summaries beside the first and random sentences.
 bench-summaries: install
 	$(PIP) install --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.summaries
+
+# CTranslate2 beside transformers, on a model of OPUS-MT's size.
+bench-backends: install
+	$(BIN)/python -m benchmarks.hub_backends
+
+# HYBRID summaries of thirty texts, with what readers said of them; writes benchmarks/faithfulness/report.md.
+report-summaries: install
+	$(BIN)/python -m benchmarks.faithfulness
 
 check: $(TOOLS)
 	$(BIN)/ruff check .

@@ -134,3 +134,32 @@ async def serve_fakes(
         yield server
     finally:
         await server.drain(0)
+
+
+class WriterBackend(EchoBackend):
+    """A model that writes of each text what `write` says, the best first; it reads `max_input_tokens` characters."""
+
+    def __init__(self, write: Callable[[str], Sequence[str]], max_input_tokens: int = 4_096) -> None:
+        super().__init__(max_input_tokens)
+        self.read: list[str] = []
+        self.options: list[DecodingOptions] = []
+        self._write = write
+
+    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        self.options.append(options)
+        hypotheses = []
+        for text in self.decode([row[:-1] for row in batch]):
+            self.read.append(text)
+            ranked = [
+                Hypothesis(tuple(ord(c) + _OFFSET for c in output), -float(rank), truncated=False)
+                for rank, output in enumerate(self._write(text)[: options.hypothesis_count])
+            ]
+            best, *others = ranked
+            hypotheses.append(Hypothesis(best.ids, best.log_prob, best.truncated, tuple(others)))
+        return hypotheses
+
+
+def make_writer(name: str = "writer", **keys: Any) -> CatalogEntry:
+    """A summarization model without files that writes English."""
+    values = {"source_languages": ("en",), "embedded": True, "preload": False, **keys}
+    return CatalogEntry(name=name, task=Task.SUMMARIZATION, family="causal", backend=name, **values)

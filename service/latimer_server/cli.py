@@ -1,41 +1,29 @@
-"""The command `latimer-server`: serve, and models list, fetch, verify.
+"""The command `latimer-server`: serve, version, and the `models` commands.
 
-The terminal, the signals and the exit status are this module's; the rest is called.
+The signals and the exit status are this module's; the rest is called.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from latimer_server import __version__
+from latimer_server.cli_models import models_app
+from latimer_server.cli_options import CatalogOption, ConfigOption, StoreOption, fail, read_settings
 from latimer_server.errors import LatimerError
 from latimer_server.logs import configure_logging
-from latimer_server.models.catalog import Catalog, load_catalog
-from latimer_server.models.store import Store
-from latimer_server.settings import Settings, load_settings
+from latimer_server.settings import Settings
 
 if TYPE_CHECKING:
     from latimer_server.server import LatimerServer
 
 app = typer.Typer(name="latimer-server", help="Translation and summarization over gRPC.", no_args_is_help=True)
-models_app = typer.Typer(help="The models that the server knows.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
-StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the model files.")]
-CatalogOption = Annotated[Path | None, typer.Option("--catalog", help="Your own catalogue (TOML).")]
 
 
 def main() -> None:
@@ -59,17 +47,31 @@ def serve(
         str | None, typer.Option(help="Names to load at the start, with commas; '' loads none. Default: embedded.")
     ] = None,
     compute_threads: Annotated[int | None, typer.Option(help="Cores that one batch may use.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    max_model_memory: Annotated[
+        str | None, typer.Option(help="Bytes of all loaded models, as 2GiB; or unlimited. Default: half of the memory.")
+    ] = None,
+    pivoting: Annotated[bool | None, typer.Option(help="Whether a pair may go through two models.")] = None,
+    admin: Annotated[bool | None, typer.Option("--admin", help="Serve LoadModel and UnloadModel.")] = None,
+    strict: Annotated[
+        bool | None, typer.Option("--strict", help="End if a model cannot be loaded at the start.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; calls in flight then finish."""
-    settings = _load_settings(
+    settings = read_settings(
         config,
         listen=listen,
         store=store,
         catalog=catalog,
         models=models,
         compute_threads=compute_threads,
+        device=device,
+        max_model_memory=max_model_memory,
+        pivoting=pivoting,
+        admin=admin,
+        strict=strict,
         log_format=log_format,
         log_level=log_level,
     )
@@ -77,7 +79,7 @@ def serve(
     try:
         asyncio.run(_serve(settings))
     except LatimerError as error:
-        _fail(error)
+        fail(error)
     finally:
         log.close()
 
@@ -95,103 +97,21 @@ async def _serve(settings: Settings) -> None:
     await server.start()
     host = settings.listen.rpartition(":")[0] or settings.listen
     print(f"listening on {host}:{server.port}", flush=True)  # noqa: T201 (others read this line)
-    preloading = loop.create_task(_preload(server))
+    preloading = loop.create_task(_preload(server, stop))
     await stop.wait()
     preloading.cancel()
     await server.drain(settings.drain_seconds)
-    await asyncio.gather(preloading, return_exceptions=True)
-
-
-async def _preload(server: LatimerServer) -> None:
-    await server.preload()
-    # What was imported and loaded so far stays for good. Looking through it again, as a full collection
-    # does, would stop every call for some 60 ms.
-    gc.collect()
-    gc.freeze()
-
-
-@models_app.command("list")
-def list_models(config: ConfigOption = None, store: StoreOption = None, catalog: CatalogOption = None) -> None:
-    """Show the catalogue and which models are fetched."""
-    known, files = _open(config, store, catalog)
-    table = Table("name", "task", "languages", "licence", "state", box=None, pad_edge=False)
-    for entry in known.entries:
-        pair = f"{' '.join(entry.source_languages)} -> {' '.join(entry.target_languages)}"
-        languages = pair if entry.source_languages else "any"
-        state = "available" if files.has(entry) else "not fetched"
-        table.add_row(entry.name, entry.task.value, languages, entry.license, state)
-    Console().print(table)
-
-
-@models_app.command("fetch")
-def fetch_models(
-    names: Annotated[list[str] | None, typer.Argument(help="Models; none: the embedded set.")] = None,
-    config: ConfigOption = None,
-    store: StoreOption = None,
-    catalog: CatalogOption = None,
-) -> None:
-    """Bring models into the store; those that are there and intact cost nothing."""
-    known, files = _open(config, store, catalog)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     try:
-        entries = [known.get(name) for name in names or known.embedded]
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            bars = {}
-
-            def show(what: str, done: int, total: int) -> None:
-                if what not in bars:
-                    bars[what] = progress.add_task(what, total=total)
-                progress.update(bars[what], completed=done, total=total)
-
-            fetched = files.fetch(entries, show)
-    except LatimerError as error:
-        _fail(error)
-    for entry in entries:
-        typer.echo(f"{entry.name}: {'fetched' if entry.name in fetched else 'already there'}")
+        await preloading
+    except asyncio.CancelledError:
+        return
 
 
-@models_app.command("verify")
-def verify_models(
-    names: Annotated[list[str] | None, typer.Argument(help="Models; none: all that are fetched.")] = None,
-    config: ConfigOption = None,
-    store: StoreOption = None,
-    catalog: CatalogOption = None,
-) -> None:
-    """Recompute every digest; exit 1 if any file is missing or changed."""
-    known, files = _open(config, store, catalog)
-    faults = 0
+async def _preload(server: LatimerServer, stop: asyncio.Event) -> None:
+    """Loads what the server starts with; has it end if that is reason to."""
     try:
-        entries = [known.get(name) for name in names or ()] or [entry for entry in known.entries if files.has(entry)]
-    except LatimerError as error:
-        _fail(error)
-    for entry in entries:
-        try:
-            files.verify(entry)
-            typer.echo(f"{entry.name}: intact")
-        except LatimerError as error:
-            faults += 1
-            typer.echo(f"{entry.name}: {error}", err=True)
-    if faults:
-        raise typer.Exit(1)
-
-
-def _open(config: Path | None, store: Path | None, catalog: Path | None) -> tuple[Catalog, Store]:
-    settings = _load_settings(config, store=store, catalog=catalog)
-    try:
-        return load_catalog(settings.catalog), Store(settings.store)
-    except LatimerError as error:
-        _fail(error)
-
-
-def _load_settings(config: Path | None, **flags: object) -> Settings:
-    try:
-        return load_settings(config, **flags)
-    except ValidationError as error:
-        _fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
-    except (OSError, ValueError) as error:
-        _fail(error)
-
-
-def _fail(error: object) -> NoReturn:
-    typer.echo(f"latimer-server: {error}", err=True)
-    sys.exit(1)
+        await server.preload()
+    except BaseException:
+        stop.set()
+        raise
+    server.pool.settle()

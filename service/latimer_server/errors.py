@@ -10,6 +10,7 @@ Knows nothing of gRPC: `interceptors` maps each class to a status. The tree:
       Unavailable           starting or draining
       DeadlineExceeded      the caller's time is over
       Unauthenticated       no or wrong credentials
+      PermissionDenied      the server's own switch for it is off
       ModelError            a model cannot be used
         ModelFileError      a file of a model is missing, changed or malformed
 """
@@ -84,6 +85,12 @@ class Unauthenticated(LatimerError):
     """The call carries no credentials, or wrong ones."""
 
     reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(LatimerError):
+    """The caller may not do this, whoever it is: the server's switch for it is off."""
+
+    reason = "ADMIN_DISABLED"
 
 
 class ModelError(LatimerError):

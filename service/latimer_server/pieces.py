@@ -17,7 +17,7 @@ from latimer_server.backends.base import (
     TokenIds,
 )
 from latimer_server.errors import DeadlineExceeded, LatimerError, Unavailable
-from latimer_server.models.pool import LoadedGenerator
+from latimer_server.models.loaded import LoadedGenerator
 from latimer_server.scheduling import Outcome, PieceWindow, Priority, gather_or_cancel, off_loop
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (
@@ -216,7 +216,9 @@ def _divide(backend: GeneratorBackend, lines: Document, flags: tuple[Flag, ...],
     parts = [
         TextSpan(line.start + part.start, line.start + part.end)
         for line, text in zip(lines.spans, lines.segments, strict=True)
-        for part in divide_segment(text, backend.limits.max_input_tokens - 1, backend.token_starts)
+        for part in divide_segment(
+            text, backend.limits.max_input_tokens - backend.limits.added_tokens, backend.token_starts
+        )
     ]
     wanted = [part for part in parts if needs_translation(lines.text[part.start : part.end])]
     document = Document(lines.text, tuple(wanted))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ from latimer_server.errors import LatimerError, NotServed
 from latimer_server.interceptors import CallInterceptor
 from latimer_server.languages import LanguageDetector
 from latimer_server.models.catalog import Catalog, Task, load_catalog
-from latimer_server.models.pool import RETRY_SECONDS, MakeBackend, ModelState, Pool
+from latimer_server.models.loaded import ModelState
+from latimer_server.models.loading import MakeBackend
+from latimer_server.models.pool import RETRY_SECONDS, Pool
 from latimer_server.models.store import Store
 from latimer_server.scheduling import Admission, CorePermits
 from latimer_server.servicers.models import ModelServicer
@@ -58,6 +60,10 @@ class ListenError(LatimerError):
     """The address cannot be listened on."""
 
 
+class PreloadError(LatimerError):
+    """A model that must be loaded cannot be, and the server was told to end then."""
+
+
 class LatimerServer:
     """A server that listens. Make it with `build_server`."""
 
@@ -70,7 +76,9 @@ class LatimerServer:
         admission: Admission,
         calls: CallInterceptor,
         health_servicer: health.aio.HealthServicer,
-        executor: ThreadPoolExecutor,
+        executors: Sequence[ThreadPoolExecutor],
+        *,
+        strict: bool = False,
     ) -> None:
         self.port = port
         self.pool = pool
@@ -79,7 +87,8 @@ class LatimerServer:
         self._admission = admission
         self._calls = calls
         self._health = health_servicer
-        self._executor = executor
+        self._executors = executors
+        self._strict = strict
         self._tasks: set[asyncio.Task[None]] = set()
         pool.subscribe(self._note_change)
 
@@ -91,22 +100,26 @@ class LatimerServer:
         await self._server.start()
 
     async def preload(self) -> None:
-        """Loads what the server was told to. A model that cannot be loaded is reported, the others served."""
+        """Loads what the server was told to. A model that cannot be loaded is reported, the others served; unless
+        the server is strict: then it raises `PreloadError`, naming each."""
         results = await asyncio.gather(*(self.pool.load(name) for name in self._preload), return_exceptions=True)
-        for name, result in zip(self._preload, results, strict=True):
-            if isinstance(result, NotServed):
-                _log.error("model not preloaded", extra={"model": name, "cause": str(result)})
+        failed = {n: error for n, error in zip(self._preload, results, strict=True) if isinstance(error, NotServed)}
+        for name, error in failed.items():
+            _log.error("model not preloaded", extra={"model": name, "cause": str(error)})
         await self._update_health()
-        if any(isinstance(result, NotServed) for result in results):
-            self._run(self._keep_trying())
+        if failed and self._strict:
+            raise PreloadError(f"--strict: {'; '.join(map(str, failed.values()))}")
+        if failed:
+            self._run(self._keep_trying(failed))
 
-    async def _keep_trying(self) -> None:
+    async def _keep_trying(self, failed: Iterable[str]) -> None:
         """Tries preloaded models that failed again and again: a probe that sees NOT_SERVING keeps away the
         callers that would."""
-        known = [name for name in self._preload if name in self._known_names()]
-        while any(self.pool.describe(name).state is not ModelState.READY for name in known):
+        left = self._known_names().intersection(failed)
+        while left:
             await asyncio.sleep(RETRY_SECONDS)
-            await asyncio.gather(*(self.pool.load(name) for name in known), return_exceptions=True)
+            await asyncio.gather(*(self.pool.load(name) for name in left), return_exceptions=True)
+            left = {name for name in left if self.pool.describe(name).state is not ModelState.READY}
 
     async def drain(self, seconds: float) -> None:
         """Refuses new calls, lets those in flight finish for `seconds`, then ends.
@@ -120,7 +133,8 @@ class LatimerServer:
         await self._calls.end_watchers()
         await self._server.stop(seconds)
         await self.pool.close()
-        self._executor.shutdown(wait=True)
+        for executor in self._executors:
+            executor.shutdown(wait=True)
 
     def _note_change(self, name: str) -> None:
         self._run(self._update_health(name))
@@ -161,11 +175,26 @@ async def build_server(
     catalog = catalog or load_catalog(settings.catalog)
     tokens = _read_tokens(settings.auth_tokens)
     detector = LanguageDetector()
-    executor = ThreadPoolExecutor(_PERMITS, thread_name_prefix="batch")
-    permits = CorePermits(_PERMITS, executor)
-    pool = Pool(catalog, Store(settings.store), make_backend, permits, detector, settings.compute_threads)
+    # Generated summaries take seconds each, and run outside torch: beside translations, not before them.
+    executors = [ThreadPoolExecutor(_PERMITS, thread_name_prefix=name) for name in ("batch", "generation")]
+    permits, generation_permits = (CorePermits(_PERMITS, executor) for executor in executors)
+    embedded = [entry.name for entry in catalog.entries if entry.embedded and entry.preload]
+    preload = embedded if settings.models is None else settings.models
+    pool = Pool(
+        catalog,
+        Store(settings.store),
+        make_backend,
+        permits,
+        detector,
+        settings.compute_threads,
+        settings.device,
+        generation_permits=generation_permits,
+        max_memory=settings.max_model_memory,
+        kept=preload,
+    )
+    await asyncio.to_thread(pool.take_stock)
     admission = Admission(settings.max_requests)
-    translator = Translator(pool, detector)
+    translator = Translator(pool, detector, pivoting=settings.pivoting)
     summarizer = Summarizer(pool, detector, translator)
 
     calls = CallInterceptor(tokens)
@@ -174,14 +203,15 @@ async def build_server(
     summarization_pb2_grpc.add_SummarizationServiceServicer_to_server(
         SummarizationServicer(summarizer, admission), server
     )
-    models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(pool), server)
+    models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(pool, admin=settings.admin), server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = (*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     port = _bind(server, settings)
-    preload = catalog.embedded if settings.models is None else settings.models
-    return LatimerServer(server, port, pool, preload, admission, calls, health_servicer, executor)
+    return LatimerServer(
+        server, port, pool, preload, admission, calls, health_servicer, executors, strict=settings.strict
+    )
 
 
 def _bind(server: grpc.aio.Server, settings: Settings) -> int:

@@ -5,9 +5,10 @@ configuration file, that over the default. Knows nothing of what the settings ar
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, field_validator
@@ -18,6 +19,12 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(i?)B?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+# Where a container's bound stands: control groups, version 2 and 1.
+_MEMORY_BOUNDS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+MOZILLA_REGISTRY = "https://storage.googleapis.com/moz-fx-translations-data--303e-prod-translations-data/db/models.json"
 
 
 class LogFormat(StrEnum):
@@ -37,6 +44,37 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def available_memory() -> int | None:
+    """The bytes that this process may use: the machine's, or its container's if that is less; None if unknown."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in _MEMORY_BOUNDS:
+        try:
+            bounds.append(int(path.read_text("ascii")))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return min(bounds)
+
+
+def default_model_memory() -> int | None:
+    """Half of the memory there is. The other half is for what batches compute, and for the second copy that most
+    models need while they are loaded: whoever takes more is ended by the system, in the middle of its calls."""
+    memory = available_memory()
+    return None if memory is None else memory // 2
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `2GiB`, `500 MB`, `1.5g` or `1000000`. KiB, MiB, GiB, TiB and single letters are powers of 1,024; KB,
+    MB, GB, TB of 1,000. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"{text[:40]!r} is no size; write 2GiB, 500MB or bytes, or unlimited")
+    number, unit, binary = found.groups()
+    decimal = unit and not binary and text.strip()[-1] in "bB"
+    return int(float(number) * (1_000 if decimal else 1_024) ** _POWERS[unit.upper()])
+
+
 class Settings(BaseSettings):
     """The settings; `docs/operating.md` describes them. Raises pydantic's ValidationError."""
 
@@ -45,9 +83,20 @@ class Settings(BaseSettings):
     listen: str = "127.0.0.1:50051"
     store: Path = Field(default_factory=default_store)
     catalog: Path | None = None
+    # Where `models fetch` finds Firefox's students.
+    mozilla_registry: str = Field(default=MOZILLA_REGISTRY, pattern="^https?://")
     # Names to load at the start; None loads the embedded set.
     models: Annotated[tuple[str, ...] | None, NoDecode] = None
     compute_threads: int = Field(default_factory=available_cores, ge=1, le=1024)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    # Bytes of all loaded models; None: unlimited.
+    max_model_memory: int | None = Field(default_factory=default_model_memory, ge=1)
+    # Whether a pair may go through two models.
+    pivoting: bool = True
+    # Whether LoadModel and UnloadModel are served.
+    admin: bool = False
+    # Whether the server ends when a model that it was told to load at its start cannot be.
+    strict: bool = False
     max_requests: int = Field(default=256, ge=1)
     drain_seconds: float = Field(default=30.0, ge=0)
     log_format: LogFormat = LogFormat.CONSOLE
@@ -62,6 +111,13 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         """Names with commas between, as a flag and the environment have them; "" is none at all."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("max_model_memory", mode="before")
+    @classmethod
+    def _read_size(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return None if value.strip().lower() in ("unlimited", "none") else parse_size(value)
 
     @classmethod
     def settings_customise_sources(

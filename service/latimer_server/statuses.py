@@ -29,6 +29,7 @@ _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
     (errors.Unavailable, code_pb2.UNAVAILABLE),
     (errors.DeadlineExceeded, code_pb2.DEADLINE_EXCEEDED),
     (errors.Unauthenticated, code_pb2.UNAUTHENTICATED),
+    (errors.PermissionDenied, code_pb2.PERMISSION_DENIED),
     (OverlongSegment, code_pb2.INVALID_ARGUMENT),
     (FlaggedAsError, code_pb2.FAILED_PRECONDITION),
 )

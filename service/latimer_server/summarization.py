@@ -1,103 +1,70 @@
-"""The use case: texts in, short summaries out. Document to sentences to ranking to selection.
+"""The use case: texts in, short summaries out. Document to sentences to ranking to selection or generation.
 
-Knows no gRPC and no model library. A summary in another language goes through the translator, sentence by
-sentence. One bad item never fails its neighbours.
+Knows no gRPC and no model library. A document in a language that the model does not read goes through the
+translator, and a summary in another language too. One bad item never fails its neighbours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
-from latimer_server.backends import base
-from latimer_server.errors import DeadlineExceeded, LatimerError, NotServed
+from latimer_server.backends.base import DecodingOptions
+from latimer_server.errors import DeadlineExceeded, InvalidRequest, LatimerError, NotServed, Violation
 from latimer_server.languages import UNDETERMINED, Candidate, LanguageDetector, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
-from latimer_server.pieces import Usage
-from latimer_server.scheduling import gather_or_cancel, off_loop, weigh_texts
-from latimer_server.text.checks import Flag, merge_flags
-from latimer_server.text.segmentation import (
-    Splitting,
-    TextSpan,
-    join_lines,
-    needs_translation,
-    segment_text,
+from latimer_server.pieces import PieceOptions, Usage
+from latimer_server.scheduling import Priority, gather_or_cancel, off_loop, weigh_texts
+from latimer_server.summaries.composition import (
+    Chosen,
+    LengthLimit,
+    Reading,
+    Sentence,
+    Summary,
+    SummaryMode,
+    compose,
+    count_words,
 )
-from latimer_server.translation import TranslateOptions, TranslateRequest, Translator
+from latimer_server.summaries.extraction import Ranked, extract, rank_sentences, take_over
+from latimer_server.summaries.generation import Generated, shorten, write
+from latimer_server.text.checks import Flag, merge_flags
+from latimer_server.text.segmentation import Splitting, join_lines, needs_translation, segment_text
+from latimer_server.translation import ItemResult, TranslateOptions, TranslateRequest, Translation, Translator
 
 _log = logging.getLogger(__name__)
 
-# A sentence is a fair candidate if it ends like one; titles, list items and captions do not.
-_SENTENCE_ENDS = tuple(".!?…。！？।؟۔։")
-_CLOSING = "\"'”’»)]」』"
 # Items of a request in work at once, so that no turn of the event loop is long.
 _ITEMS_AT_ONCE = 8
-_UNSPACED_LANGUAGES = ("zh", "ja", "th", "lo", "km", "my")
-
-
-class SummaryMode(Enum):
-    """How a summary is made."""
-
-    EXTRACTIVE = "extractive"
-
-
-@dataclass(frozen=True)
-class LengthLimit:
-    """How long a summary may be: exactly one of these is set. `ratio`: share of the source's words."""
-
-    sentence_count: int | None = None
-    max_words: int | None = None
-    ratio: float | None = None
+# Sentences translated together; all of a long document would be one large request.
+_SENTENCES_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True)
 class SummarizeRequest:
-    """Texts and what to make of them. `language` "" detects; `deadline` reads the monotonic clock."""
+    """Texts and what to make of them. `language` "" detects; `mode` None takes the best that is served;
+    `deadline` reads the monotonic clock."""
 
     contents: tuple[str, ...]
     language: str
     output_language: str
     limit: LengthLimit
+    mode: SummaryMode | None = None
     model: str = ""
     fallback: str = ""
+    decoding: DecodingOptions = DecodingOptions()
     deadline: float | None = None
 
 
 @dataclass(frozen=True)
-class SummarySentence:
-    """A sentence of a summary, where it stands there, and what supports it in the content."""
+class _Plan:
+    """How the items of a request are summarized: by a ranker, and by a model that writes where the mode has one."""
 
-    text: str
-    summary_span: TextSpan
-    rank_score: float
-    source_spans: tuple[TextSpan, ...]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The summary of one content, or the error that it met. `detected`: None when the language was given."""
-
-    text: str
-    language: str
-    detected: Candidate | None = None
-    mode: SummaryMode = SummaryMode.EXTRACTIVE
-    sentences: tuple[SummarySentence, ...] = ()
-    flags: tuple[Flag, ...] = ()
-    models: tuple[str, ...] = ()
-    input_coverage: float = 1.0
-    error: LatimerError | None = None
-
-
-@dataclass(frozen=True)
-class _Sentence:
-    text: str
-    span: TextSpan
-    score: float
+    mode: SummaryMode
+    ranker: CatalogEntry
+    writer: CatalogEntry | None
 
 
 class Summarizer:
@@ -114,7 +81,7 @@ class Summarizer:
         Raises `NotServed` for a model that there is not or that does not summarize, and for a pair of
         given languages that no model translates; `DeadlineExceeded` when its time is over.
         """
-        entry = self._choose_model(request.model)
+        plan = self._plan(request)
         usage = Usage()
         if request.language and request.output_language:
             self._translator.require_route(request.language, request.output_language)
@@ -122,24 +89,43 @@ class Summarizer:
 
         async def summarize_item(content: str) -> Summary:
             async with slots:
-                return await self._summarize_item(request, content, entry, usage)
+                return await self._summarize_item(request, content, plan, usage)
 
         return await gather_or_cancel(summarize_item(content) for content in request.contents), usage
 
-    def _choose_model(self, name: str) -> CatalogEntry:
+    def _plan(self, request: SummarizeRequest) -> _Plan:
         usable = self._pool.usable(Task.SUMMARIZATION)
-        if name:
-            entry = self._pool.catalog.get(name)
-            if entry.task is not Task.SUMMARIZATION:
-                raise NotServed(f"model {name} does not summarize; served: {', '.join(e.name for e in usable)}")
-            return entry
-        if not usable:
+        rankers = [entry for entry in usable if entry.ranks]
+        writers = [entry for entry in usable if not entry.ranks]
+        named = self._pool.get_entry(request.model) if request.model else None
+        if named and named.task is not Task.SUMMARIZATION:
+            raise NotServed(f"model {named.name} does not summarize; served: {', '.join(e.name for e in usable)}")
+        if named and not named.ranks:
+            writers = [named]
+        mode = request.mode or (SummaryMode.ABSTRACTIVE if named and not named.ranks else SummaryMode.EXTRACTIVE)
+        if named and named.ranks:
+            rankers = [named]
+            if mode is not SummaryMode.EXTRACTIVE:
+                raise InvalidRequest(
+                    Violation("model", f"{named.name} ranks sentences; {mode.value} needs one that writes")
+                )
+        elif named and mode is SummaryMode.EXTRACTIVE:
+            raise InvalidRequest(Violation("model", f"{named.name} writes; extractive needs one that ranks sentences"))
+        if not rankers:
             raise NotServed("no summarization model is served")
-        return usable[0]
+        if mode is SummaryMode.EXTRACTIVE:
+            if request.decoding != DecodingOptions():
+                raise InvalidRequest(Violation("decoding", "says how a model writes; extractive summaries have none"))
+            return _Plan(mode, rankers[0], None)
+        free = [entry for entry in writers if entry is named or not entry.noncommercial]
+        if not free:
+            raise NotServed(
+                f"no model for {mode.value} summaries is fetched: latimer-server models list shows those there are"
+            )
+        reads = [entry for entry in free if request.language and match_code(request.language, entry.source_languages)]
+        return _Plan(mode, rankers[0], min(reads or free, key=lambda entry: (not entry.embedded, entry.name)))
 
-    async def _summarize_item(
-        self, request: SummarizeRequest, content: str, entry: CatalogEntry, usage: Usage
-    ) -> Summary:
+    async def _summarize_item(self, request: SummarizeRequest, content: str, plan: _Plan, usage: Usage) -> Summary:
         usage.characters += len(content)
         language: str = request.language
         detected: Candidate | None = None
@@ -147,17 +133,26 @@ class Summarizer:
         try:
             if not language:
                 language, detected, flags = await self._detect(request, content)
-            summary = await self._extract(content, language, request.limit, entry.name, usage)
-            summary = replace(summary, detected=detected, flags=merge_flags([summary.flags, flags]))
-            if summary.sentences and request.output_language and not match_code(language, [request.output_language]):
-                summary = await self._translate(summary, request, usage)
-            return summary
+            reading = await self._read(request, content, language, plan, usage)
+            usage.segments += len(reading.sentences)
+            ranked = await rank_sentences(self._pool, plan.ranker.name, reading)
+            generated = await self._make(request, plan, reading, ranked, usage)
+            summary = await self._write_out(request, reading, generated.chosen, language, usage)
+            models = (*reading.models, plan.ranker.name, *([plan.writer.name] if plan.writer else []), *summary.models)
+            return replace(
+                summary,
+                detected=detected,
+                mode=plan.mode,
+                flags=merge_flags([flags, reading.flags, summary.flags, *(one.flags for one in generated.chosen)]),
+                models=tuple(dict.fromkeys(models)),
+                input_coverage=generated.coverage,
+            )
         except DeadlineExceeded:
             raise
         except LatimerError as error:
             return Summary("", request.output_language or language, detected, flags=flags, error=error)
         except Exception as error:  # noqa: BLE001 (one item's failure is its own)
-            _log.exception("item failed", extra={"models": (entry.name,)})
+            _log.exception("item failed", extra={"models": (plan.writer or plan.ranker).name})
             internal = LatimerError("internal error")
             internal.__cause__ = error
             return Summary("", request.output_language or language, detected, error=internal)
@@ -175,85 +170,83 @@ class Summarizer:
             return found.best.code, found.best, ()
         return request.fallback or found.best.code, found.best, (Flag.LOW_LANGUAGE_CONFIDENCE,)
 
-    async def _extract(self, content: str, language: str, limit: LengthLimit, model: str, usage: Usage) -> Summary:
+    async def _read(self, request: SummarizeRequest, content: str, language: str, plan: _Plan, usage: Usage) -> Reading:
+        """The content's sentences; translated, each by itself, where the model reads another language."""
         document = await off_loop(
             len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language)
         )
-        texts = await off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
-        usage.segments += len(texts)
-        kept = await off_loop(len(content), lambda: choose_candidates(texts))
-        loaded = await self._pool.load_ranker(model)
-        ranking = await self._pool.permits.run(
-            lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
-        )
-        if ranking is None or not kept:
-            return Summary("", language, models=(model,))
-        words = await off_loop(len(content), lambda: [_count_words(text, language) for text in texts])
-        chosen = _select(ranking, [words[index] for index in kept], sum(words), limit)
-        sentences = [_Sentence(texts[kept[i]], document.spans[kept[i]], ranking.scores[i]) for i in sorted(chosen)]
-        return _compose(sentences, language, (model,))
+        originals = await off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
+        reads = plan.writer.source_languages if plan.writer else ()
+        texts, read_in = originals, language
+        models: tuple[str, ...] = ()
+        flags: tuple[Flag, ...] = ()
+        if reads and originals and not match_code(language, reads):
+            translations = await self._translate_all(request, originals, language, reads[0], usage)
+            texts, read_in = [translation.text for translation in translations], reads[0]
+            models = next((translation.models for translation in translations if translation.models), ())
+            flags = merge_flags(translation.flags for translation in translations)
+        words = await off_loop(len(content), lambda: tuple(count_words(text, read_in) for text in texts))
+        sentences = tuple(map(Sentence, originals, document.spans, texts))
+        return Reading(sentences, read_in, words, models, tuple(flag for flag in flags if flag is not Flag.PASSTHROUGH))
 
-    async def _translate(self, summary: Summary, request: SummarizeRequest, usage: Usage) -> Summary:
-        """The summary in the output language; what supports each sentence stays what it was."""
-        results, translating = await self._translator.translate(
-            TranslateRequest(
-                contents=tuple(sentence.text for sentence in summary.sentences),
-                source=summary.language,
-                targets=(request.output_language,),
-                options=TranslateOptions(splitting=Splitting.NONE),
-                deadline=request.deadline,
+    async def _make(
+        self, request: SummarizeRequest, plan: _Plan, reading: Reading, ranked: Ranked, usage: Usage
+    ) -> Generated:
+        if plan.writer is None or not ranked.order:
+            return Generated(tuple(take_over(reading, ranked, extract(reading, ranked, request.limit))))
+        pieces = PieceOptions(
+            request.decoding,
+            reject_overlong=False,
+            priority=Priority.INTERACTIVE,
+            deadline=request.deadline,
+            caller=object(),
+        )
+        make = shorten if plan.mode is SummaryMode.HYBRID else write
+        return await make(self._pool, plan.writer.name, reading, ranked, request.limit, pieces, usage)
+
+    async def _write_out(
+        self, request: SummarizeRequest, reading: Reading, chosen: Sequence[Chosen], language: str, usage: Usage
+    ) -> Summary:
+        """The summary in the language that was asked for. What was taken over from the content comes from there;
+        only what was generated in another language is translated back."""
+        target = request.output_language or language
+        wanted: dict[int, tuple[str, str]] = {}
+        finished = list(chosen)
+        for index, one in enumerate(chosen):
+            text, said_in = (one.original, language) if one.original else (one.text, reading.language)
+            finished[index] = replace(one, text=text)
+            if not match_code(said_in, [target]):
+                wanted[index] = (text, said_in)
+        models: tuple[str, ...] = ()
+        flags: list[tuple[Flag, ...]] = []
+        for said_in in sorted({source for _, source in wanted.values()}):
+            mine = [index for index, (_, source) in wanted.items() if source == said_in]
+            translations = await self._translate_all(request, [wanted[i][0] for i in mine], said_in, target, usage)
+            for index, translation in zip(mine, translations, strict=True):
+                finished[index] = replace(finished[index], text=translation.text)
+                models, target = models + translation.models, translation.target
+                flags.append(translation.flags)
+        return replace(compose(finished, target), models=models, flags=merge_flags(flags))
+
+    async def _translate_all(
+        self, request: SummarizeRequest, texts: Sequence[str], source: str, target: str, usage: Usage
+    ) -> list[Translation]:
+        """Sentences, each a text by itself. Raises the error of the first that cannot be translated."""
+        results: list[ItemResult] = []
+        for start in range(0, len(texts), _SENTENCES_AT_ONCE):
+            some, cost = await self._translator.translate(
+                TranslateRequest(
+                    contents=tuple(texts[start : start + _SENTENCES_AT_ONCE]),
+                    source=source,
+                    targets=(target,),
+                    options=TranslateOptions(splitting=Splitting.NONE),
+                    deadline=request.deadline,
+                )
             )
-        )
-        usage.add(translating)
+            usage.add(cost)
+            results += some
         translations = [result.translations[0] for result in results]
-        for translation in translations:
-            if translation.error:
-                raise translation.error
-        sentences = [
-            _Sentence(translation.text, old.source_spans[0], old.rank_score)
-            for translation, old in zip(translations, summary.sentences, strict=True)
-        ]
-        target = translations[0].target if translations else request.output_language
-        models = translations[0].models if translations else ()
-        flags = merge_flags([summary.flags, *(translation.flags for translation in translations)])
-        composed = _compose(sentences, target, summary.models + models)
-        return replace(composed, detected=summary.detected, flags=flags)
-
-
-def choose_candidates(texts: Sequence[str]) -> list[int]:
-    """The indices of what may stand in a summary: whole sentences, or whatever has letters where there are none."""
-    lettered = [index for index, text in enumerate(texts) if needs_translation(text)]
-    whole = [index for index in lettered if texts[index].rstrip(_CLOSING).endswith(_SENTENCE_ENDS)]
-    return whole or lettered
-
-
-def _select(ranking: base.Ranking, words: Sequence[int], total: int, limit: LengthLimit) -> list[int]:
-    """As many sentences, in the ranking's order, as the limit allows."""
-    if limit.sentence_count is not None:
-        return list(ranking.order[: limit.sentence_count])
-    budget = limit.max_words if limit.max_words is not None else math.floor((limit.ratio or 0) * total)
-    chosen = []
-    for index in ranking.order:
-        if words[index] <= budget:
-            chosen.append(index)
-            budget -= words[index]
-    return chosen or (list(ranking.order[:1]) if limit.ratio is not None else [])
-
-
-def _count_words(text: str, language: str) -> int:
-    """Words; in scripts written without spaces, characters that are letters or digits."""
-    if language.split("-")[0] in _UNSPACED_LANGUAGES:
-        return sum(character.isalnum() for character in text)
-    return len(text.split())
-
-
-def _compose(sentences: Sequence[_Sentence], language: str, models: tuple[str, ...]) -> Summary:
-    separator = "" if language.split("-")[0] in _UNSPACED_LANGUAGES else " "
-    parts: list[SummarySentence] = []
-    position = 0
-    for sentence in sentences:
-        span = TextSpan(position, position + len(sentence.text))
-        parts.append(SummarySentence(sentence.text, span, sentence.score, (sentence.span,)))
-        position = span.end + len(separator)
-    text = separator.join(sentence.text for sentence in sentences)
-    return Summary(text, language or UNDETERMINED, sentences=tuple(parts), models=models)
+        failed = next((translation.error for translation in translations if translation.error), None)
+        if failed:
+            raise failed
+        return translations

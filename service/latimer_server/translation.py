@@ -17,9 +17,9 @@ from typing import Any
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.errors import InvalidRequest, LatimerError, NotServed, Violation
 from latimer_server.languages import UNDETERMINED, Candidate, Detection, LanguageDetector, match_code
-from latimer_server.models.catalog import Task
+from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
-from latimer_server.models.routing import Route, describe_pairs, find_route, list_routes
+from latimer_server.models.routing import Route, RouteMap
 from latimer_server.pieces import Alternative, Output, PieceOptions, Usage, average_log_prob, run_model
 from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag, merge_flags
@@ -137,9 +137,11 @@ class FlaggedAsError(LatimerError):
 class Translator:
     """Translates requests with the models of a pool."""
 
-    def __init__(self, pool: Pool, detector: LanguageDetector) -> None:
+    def __init__(self, pool: Pool, detector: LanguageDetector, *, pivoting: bool = True) -> None:
         self._pool = pool
         self._detector = detector
+        self._usable: Sequence[CatalogEntry] = ()
+        self._routes = RouteMap((), pivoting=pivoting)
 
     async def translate(self, request: TranslateRequest) -> tuple[list[ItemResult], Usage]:
         """One result for each content, in order.
@@ -174,9 +176,15 @@ class Translator:
         """The languages of each text, among `candidates` where there are any."""
         return await asyncio.to_thread(lambda: [self._detector.detect(text, candidates) for text in contents])
 
-    def routes(self) -> list[Route]:
-        """Every pair that is served, and by which models."""
-        return list_routes(self._pool.usable(Task.TRANSLATION))
+    @property
+    def routes(self) -> RouteMap:
+        """The routes through the models that can be asked now, except those that must be named."""
+        usable = self._pool.usable(Task.TRANSLATION)
+        if self._usable is not usable:
+            self._usable = usable
+            free = [entry for entry in usable if not entry.noncommercial]
+            self._routes = RouteMap(free, pivoting=self._routes.pivoting)
+        return self._routes
 
     def require_route(self, source: str, target: str, request: TranslateRequest | None = None) -> None:
         """Raises `NotServed`, naming what is served, when no model translates this pair."""
@@ -192,7 +200,7 @@ class Translator:
         if request.source:
             return [Source(request.source)] * len(request.contents)
         asks = not request.options.fallback and not request.options.candidates
-        likely = sorted({route.source for route in self.routes()} | set(request.targets)) if asks else []
+        likely = sorted({*self.routes.sources, *request.targets}) if asks else []
         return [self._find_source(request, content, likely) for content in request.contents]
 
     def _find_source(self, request: TranslateRequest, content: str, likely: Sequence[str]) -> Source:
@@ -214,16 +222,14 @@ class Translator:
         return Source(found.best.code, found.best, doubt)
 
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
-        entries = self._pool.usable(Task.TRANSLATION)
+        routes = self.routes
         if request.model:
-            named = self._pool.catalog.get(request.model)
-            entries = [named] if named.task is Task.TRANSLATION else []
-        allow_pivot = not request.options.disable_pivot and not request.model
-        route = find_route(entries, source, target, allow_pivot=allow_pivot)
+            named = self._pool.get_entry(request.model)
+            routes = RouteMap([named] if named.task is Task.TRANSLATION else [], pivoting=False)
+        route = routes.find(source, target, allow_pivot=not request.options.disable_pivot)
         if route is None:
-            served = describe_pairs(list_routes(entries))
             by_model = f" by model {request.model}" if request.model else ""
-            raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {served}")
+            raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {routes.describe()}")
         return route
 
     def _start_jobs(self, request: TranslateRequest, sources: Sequence[Source]) -> list[list[_Job | Translation]]:
@@ -302,17 +308,22 @@ class Translator:
         pivoted = (Flag.PIVOTED,) if len(route.models) > 1 else ()
         results: list[Output | Exception] = [Output(text, flags=pivoted) for text in texts]
         for name, languages in zip(route.models, route.hops, strict=True):
+            going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
+            asked = [result.text for _, result in going]
             try:
-                model = await self._pool.load_translator(name)
+                outputs = await self._run_hop(name, asked, replace(pieces, languages=languages), window, usage)
             except NotServed as error:
                 return [error] * len(texts)
-            going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
-            outputs = await run_model(
-                model, [result.text for _, result in going], replace(pieces, languages=languages), window, usage
-            )
             for (index, result), output in zip(going, outputs, strict=True):
                 results[index] = result.followed_by(output) if isinstance(output, Output) else output
         return results
+
+    async def _run_hop(
+        self, name: str, texts: Sequence[str], pieces: PieceOptions, window: PieceWindow, usage: Usage
+    ) -> list[Output | Exception]:
+        """Takes texts through one model. Here, so that nothing refers to it while the next is waited for."""
+        async with self._pool.hold_generator(name) as model:
+            return await run_model(model, texts, pieces, window, usage)
 
 
 def _finish(job: _Job | Translation, flags: tuple[Flag, ...], options: TranslateOptions) -> Translation:

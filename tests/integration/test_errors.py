@@ -168,10 +168,13 @@ async def test_what_is_not_served_yet_is_unimplemented_by_name(
 
 
 @pytest.mark.parametrize("method", ["LoadModel", "UnloadModel"])
-async def test_methods_that_are_not_served_yet_say_so(channel: grpc.aio.Channel, method: str) -> None:
+async def test_methods_that_change_models_are_refused_unless_switched_on(
+    channel: grpc.aio.Channel, method: str
+) -> None:
     error = await call(channel, f"/latimer.v1.ModelService/{method}", b"")
-    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert error.code() is grpc.StatusCode.PERMISSION_DENIED
     assert method in str(error.details())
+    assert "--admin" in str(error.details())
 
 
 async def test_the_stream_that_is_not_served_yet_says_so(channel: grpc.aio.Channel) -> None:

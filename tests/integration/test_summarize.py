@@ -91,8 +91,6 @@ async def test_a_language_pair_that_is_not_served_is_named(client: AsyncClient) 
 
 
 async def test_what_is_not_served_yet_is_said_by_name(client: AsyncClient) -> None:
-    with pytest.raises(UnsupportedError, match="SUMMARY_MODE_HYBRID"):
-        await client.summarize(TEXT, mode="hybrid")
     with pytest.raises(UnsupportedError, match="TEXT_FORMAT_HTML"):
         await client.summarize(TEXT, text_format="html")
     with pytest.raises(NotServedError, match="does not summarize"):

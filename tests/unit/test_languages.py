@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.languages import LanguageDetector, match_code, normalize_code
+from latimer_server.languages import CodeIndex, LanguageDetector, match_code, normalize_code
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,18 @@ def test_what_is_no_code_is_refused(code: str) -> None:
         ("gl", ["pt"], None),
         ("ca", ["es"], None),
         ("sr", ["hr"], None),
+        ("bs", ["hr"], None),
+        ("lb", ["de"], None),
+        ("und", ["en"], None),
+        ("nn", ["nb", "no"], None),
+        ("pt-PT", ["pt-BR", "pt"], "pt"),
+        ("cmn", ["zh"], "zh"),
         ("en", [], None),
     ],
 )
 def test_a_near_code_answers_and_another_language_does_not(wanted: str, served: list[str], match: str | None) -> None:
     assert match_code(wanted, served) == match
+    assert CodeIndex(served).near(wanted)[:1] == ([match] if match else [])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from latimer_server.settings import load_settings
+from latimer_server.settings import available_memory, load_settings
 
 
 def test_each_source_wins_over_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +34,52 @@ def test_a_setting_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ValidationError, match=text.split()[0]):
         load_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ("2GiB", 2 << 30),
+        ("1.5 g", 3 << 29),
+        ("512M", 512 << 20),
+        ("500 MB", 500_000_000),
+        ("10kb", 10_000),
+        ("4KiB", 4_096),
+        ("123456", 123_456),
+        ("unlimited", None),
+    ],
+)
+def test_memory_is_given_in_any_usual_unit(given: str, size: int | None) -> None:
+    assert load_settings(None, max_model_memory=given).max_model_memory == size
+
+
+@pytest.mark.parametrize("given", ["much", "2 XB", "-1", "", "0", "1e9", "2GiB left"])
+def test_memory_that_is_no_size_is_named(given: str) -> None:
+    with pytest.raises(ValidationError, match="max_model_memory"):
+        load_settings(None, max_model_memory=given)
+
+
+def test_models_may_take_half_of_the_memory_unless_told_otherwise() -> None:
+    memory = available_memory()
+    assert memory
+    assert load_settings(None).max_model_memory == memory // 2
+
+
+def test_a_container_has_the_memory_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = available_memory()
+    bound = tmp_path / "memory.max"
+    monkeypatch.setattr("latimer_server.settings._MEMORY_BOUNDS", (bound,))
+    bound.write_text("268435456\n")
+    assert available_memory() == 256 << 20
+    bound.write_text("max\n")
+    assert machine
+    assert (available_memory() or 0) >= machine
+
+
+@pytest.mark.parametrize("given", [{"device": "tpu"}, {"admin": "perhaps"}, {"pivoting": "sometimes"}])
+def test_a_switch_that_is_none_is_named(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(given))):
+        load_settings(None, **given)
 
 
 def test_a_configuration_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -84,6 +84,9 @@ def main() -> None:
             started = time.perf_counter()
             portuguese = client.summarize(article, sentences=2, target="pt")
             timed("summary in Portuguese", started)
+            started = time.perf_counter()
+            short = client.summarize(article, sentences=2, mode="hybrid")
+            timed("shortened by a model, which is loaded first", started)
 
     table = Table("English", "Portuguese", "and back", title="The first sentences", show_lines=True)
     for row, _ in zip(pair_sentences(article, there, back), range(SHOWN_SENTENCES), strict=False):
@@ -91,10 +94,11 @@ def main() -> None:
     console.print(table)
     console.print(Panel(english.text, title="Summary in English, two sentences"))
     console.print(Panel(portuguese.text, title="Summary in Portuguese, two sentences"))
+    console.print(Panel(short.text, title="Two sentences, each shortened by a model where that leaves it true"))
     words = len(article.split())
     facts = Table("what", "how", box=None, show_header=False)
-    facts.add_row("flags", ", ".join(sorted({*there.flags, *back.flags, *english.flags, *portuguese.flags})) or "none")
-    facts.add_row("models", ", ".join([*there.models, *back.models, *english.models]))
+    facts.add_row("flags", ", ".join(sorted({*there.flags, *back.flags, *english.flags, *portuguese.flags, *short.flags})) or "none")
+    facts.add_row("models", ", ".join([*there.models, *back.models, *short.models]))
     facts.add_row("scores (mean log-probability)", f"{there.score:.3f} there, {back.score:.3f} back")
     for name, value in seconds.items():
         rate = f", {words / value:,.0f} words a second" if " to " in name and "SERVING" not in name else ""

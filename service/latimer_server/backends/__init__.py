@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from latimer_server.backends.base import Backend, LoadRequest
-from latimer_server.errors import ModelError
+from latimer_server.errors import ModelError, ModelFileError
+
+_log = logging.getLogger(__name__)
+
+BACKENDS = ("auto", "ctranslate2", "extractive", "marian_student", "transformers")
 
 
 def load_backend(request: LoadRequest) -> Backend:
@@ -19,4 +25,42 @@ def load_backend(request: LoadRequest) -> Backend:
         from latimer_server.backends.extractive import ExtractiveRanker
 
         return ExtractiveRanker()
-    raise ModelError(f"there is no backend {request.backend!r}; there are extractive and marian_student")
+    name = _choose(request)
+    if name == "ctranslate2":
+        from latimer_server.backends import ctranslate2
+
+        try:
+            return ctranslate2.load_backend(request)
+        except ModelFileError:
+            raise
+        except ModelError as error:
+            if request.backend != "auto":
+                raise
+            keys = {"model": request.name, "backend": "transformers", "reason": str(error)}
+            _log.warning("backend chosen after another failed", extra=keys)
+            name = "transformers"
+    if name == "transformers":
+        from latimer_server.backends import transformers
+
+        return transformers.load_backend(request)
+    raise ModelError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")
+
+
+def prepare_model(request: LoadRequest) -> bool:
+    """Makes what a backend needs of a model's files and keeps it in `request.cache`, so that loading it is quick.
+    Whether there was anything to make. Raises what `load_backend` raises."""
+    if request.backend not in ("auto", "ctranslate2") or _choose(request) != "ctranslate2":
+        return False
+    from latimer_server.backends import ctranslate2
+
+    return ctranslate2.prepare_model(request)
+
+
+def _choose(request: LoadRequest) -> str:
+    if request.backend != "auto":
+        return request.backend
+    from latimer_server.backends.selection import choose_backend
+
+    choice = choose_backend(request)
+    _log.info("backend chosen", extra={"model": request.name, "backend": choice.backend, "reason": choice.reason})
+    return choice.backend

@@ -26,6 +26,7 @@ class LoadRequest:
     name: str
     backend: str
     family: str
+    task: str
     folder: Path
     files: Mapping[str, Path] = field(default_factory=dict)
     cache: Path | None = None
@@ -49,11 +50,13 @@ class LanguagePair:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one piece may be: tokens with the end token, and the most tokens worth computing at once."""
+    """What one piece may be, and the most worth computing at once. `added_tokens`: those of the input's that
+    are not the text's: the end token, a language, an instruction."""
 
     max_input_tokens: int
     max_batch_tokens: int
     max_batch_rows: int
+    added_tokens: int = 1
 
 
 @dataclass(frozen=True)

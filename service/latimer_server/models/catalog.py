@@ -1,120 +1,30 @@
 """What models exist: the catalogue that ships with the server, and an operator's own beside it.
 
-Knows nothing of files on disk or of what is loaded.
+Knows nothing of model files on disk or of what is loaded.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
-from enum import StrEnum
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
 from latimer_server.errors import ModelError, NotServed
-from latimer_server.languages import normalize_code
+from latimer_server.models.entry import CatalogEntry, FileEntry, Task
+from latimer_server.models.toml_lines import find_line
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_SOURCE_KINDS = ("wheel", "dir")
+__all__ = ["Catalog", "CatalogEntry", "FileEntry", "Task", "load_catalog"]
 
-
-class Task(StrEnum):
-    """What a model does."""
-
-    TRANSLATION = "translation"
-    SUMMARIZATION = "summarization"
-
-
-class FileEntry(BaseModel):
-    """A file of a model: its path in the source, and its digest where the catalogue knows it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str = Field(min_length=1)
-    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-
-    @field_validator("path")
-    @classmethod
-    def _stays_inside(cls, path: str) -> str:
-        if Path(path).is_absolute() or ".." in Path(path).parts:
-            raise ValueError("must stay inside its source")
-        return path
-
-
-class CatalogEntry(BaseModel):
-    """A model as the catalogue describes it; docs/models.md says what each key means."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    task: Task
-    family: str
-    backend: str
-    source_languages: tuple[str, ...] = ()
-    target_languages: tuple[str, ...] = ()
-    embedded: bool = False
-    source: str = ""
-    wheel_tag: str = ""
-    revision: str = ""
-    license: str = ""
-    attribution: str = ""
-    canary: str = ""
-    # Whether the server loads it at its start, if it is embedded.
-    preload: bool = True
-    # The model's own names of its languages (`>>por<<` without the marks) by their codes.
-    language_tokens: Mapping[str, str] = {}
-    # Its licence forbids commercial use: fetched only with --accept-license, taken only when named.
-    noncommercial: bool = False
-    allow_pickle: bool = False
-    # May be one of two models through a pivot language.
-    pivot: bool = True
-    # What a generating model is told before the text.
-    prompt: str = ""
-    compute_type: str = ""
-    max_input_tokens: int = Field(default=0, ge=0)
-    # What a fetch brings, roughly.
-    size_mb: int = Field(default=0, ge=0)
-    files: Mapping[str, FileEntry] = {}
-
-    @field_validator("name")
-    @classmethod
-    def _is_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"must match {_NAME.pattern}")
-        return name
-
-    @field_validator("source_languages", "target_languages")
-    @classmethod
-    def _are_codes(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(normalize_code(code) for code in codes)
-
-    @field_validator("language_tokens")
-    @classmethod
-    def _name_languages(cls, tokens: Mapping[str, str]) -> Mapping[str, str]:
-        return {normalize_code(code): token for code, token in tokens.items()}
-
-    @field_validator("source")
-    @classmethod
-    def _is_source(cls, source: str) -> str:
-        if source and source.partition(":")[0] not in _SOURCE_KINDS:
-            raise ValueError(f"must begin with one of {', '.join(kind + ':' for kind in _SOURCE_KINDS)}")
-        return source
-
-    @field_validator("files")
-    @classmethod
-    def _have_own_names(cls, files: Mapping[str, FileEntry]) -> Mapping[str, FileEntry]:
-        names = [Path(file.path).name for file in files.values()]
-        if len(set(names)) < len(names):
-            raise ValueError("two files have the same name")
-        return files
-
-    @property
-    def sha256(self) -> str:
-        """The digest of the weights; "" where there are none or the catalogue does not know it."""
-        return (self.files["model"].sha256 or "") if "model" in self.files else ""
+_CANARIES = "canaries.toml"
+# Keys that describe what `source` names: an operator who names another source says them anew.
+_OF_THE_SOURCE = ("files", "wheel_tag", "revision", "size_mb", "pickle_only", "allow_pickle")
+_NEAREST = 5
+_MAX_NAME = 100
 
 
 class Catalog:
@@ -133,44 +43,107 @@ class Catalog:
         """The names of the embedded default."""
         return tuple(entry.name for entry in self.entries if entry.embedded)
 
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        """The names of those of the embedded default that a server loads at its start."""
+        return tuple(entry.name for entry in self.entries if entry.embedded and entry.preload)
+
     def get(self, name: str) -> CatalogEntry:
         """The entry of this name. Raises `NotServed` naming those there are."""
         entry = self._entries.get(name)
         if entry is None:
-            raise NotServed(f"there is no model {name[:100]!r}; there are {', '.join(self._entries)}")
+            near = get_close_matches(name, self._entries, _NEAREST, cutoff=0.0) if len(name) <= _MAX_NAME else []
+            others = f" and {more} more (see ListModels)" if (more := len(self._entries) - len(near)) else ""
+            there = "near it are" if more else "there are"
+            raise NotServed(f"there is no model {name[:_MAX_NAME]!r}; {there} {', '.join(near)}{others}")
         return entry
 
 
 def load_catalog(own: Path | None = None) -> Catalog:
-    """The catalogue that ships, with the operator's `own` on top. Raises `ModelError` naming the file."""
-    entries = _read(resources.files("latimer_server").joinpath("catalog.toml").read_text("utf-8"), "catalog.toml")
-    if own is not None:
-        try:
-            text = own.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"{own}: cannot be read as UTF-8 text") from error
-        entries |= _read(text, str(own))
+    """The catalogue that ships, with the operator's `own` on top. Raises `ModelError` naming file and line."""
+    shipped: dict[str, dict[str, Any]] = {}
+    entries: dict[str, CatalogEntry] = {}
+    for file in sorted(resources.files("latimer_server").joinpath("catalog").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".toml") and file.name != _CANARIES:
+            text = file.read_text("utf-8")
+            tables = _read_tables(text, file.name)
+            shipped |= tables
+            entries |= _make_entries(tables, text, file.name)
+    canaries = _read_canaries()
+    entries = {name: _with_canary(entry, canaries) for name, entry in entries.items()}
+    if own is None:
+        return Catalog(entries)
+    try:
+        text = own.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{own}: cannot be read as UTF-8 text") from error
+    tables = _read_tables(text, str(own))
+    merged = {name: _override(shipped.get(name, {}), keys) for name, keys in tables.items()}
+    for name, entry in _make_entries(merged, text, str(own)).items():
+        entries[name] = _with_canary(entry, canaries) if name in shipped else entry
     return Catalog(entries)
 
 
-def _read(text: str, file: str) -> dict[str, CatalogEntry]:
+def _override(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A shipped entry with the operator's keys; from another source what describes the old one goes."""
+    kept = {key: value for key, value in shipped.items() if "source" not in own or key not in _OF_THE_SOURCE}
+    return {**kept, **own}
+
+
+def _with_canary(entry: CatalogEntry, canaries: Mapping[str, Mapping[str, str]]) -> CatalogEntry:
+    """An entry of ours without a canary of its own gets the one of its (first) source language."""
+    if entry.canary or not entry.source_languages:
+        return entry
+    return entry.model_copy(update={"canary": canaries.get(entry.task, {}).get(entry.source_languages[0], "")})
+
+
+def _read_canaries() -> dict[str, dict[str, str]]:
+    file = resources.files("latimer_server").joinpath("catalog").joinpath(_CANARIES)
+    return tomllib.loads(file.read_text("utf-8"))
+
+
+def _read_tables(text: str, file: str) -> dict[str, dict[str, Any]]:
+    """The tables [models.NAME] of a catalogue, each with the keys of its [defaults]."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ModelError(f"{file}: {error}") from error
-    models = document.pop("models", {})
-    if document or not isinstance(models, dict):
-        raise ModelError(f"{file}: only tables [models.NAME] are known; found {', '.join(document) or 'models'}")
-    entries = {}
+    for key in document:
+        if key not in ("models", "defaults"):
+            line = find_line(text, (key,))
+            raise ModelError(f"{file}, line {line}: only tables [models.NAME] and [defaults] are known, not {key}")
+    models, defaults = document.get("models", {}), document.get("defaults", {})
+    for key, value in (("models", models), ("defaults", defaults)):
+        if not isinstance(value, dict):
+            raise ModelError(f"{file}, line {find_line(text, (key,))}: {key} is no table")
     for name, keys in models.items():
+        if not isinstance(keys, dict):
+            raise ModelError(f"{file}, line {find_line(text, ('models', name))}: models.{name} is no table")
+    return {name: {**defaults, **keys} for name, keys in models.items()}
+
+
+def _make_entries(tables: Mapping[str, Mapping[str, Any]], text: str, file: str) -> dict[str, CatalogEntry]:
+    entries = {}
+    for name, keys in tables.items():
         try:
             entries[name] = CatalogEntry.model_validate({**keys, "name": name})
-        except (ValidationError, TypeError) as error:
-            raise ModelError(f"{file}: models.{name}: {_explain(error)}") from error
+        except ValidationError as error:
+            raise ModelError(f"{file}, {_explain(error, name, text)}") from error
     return entries
 
 
-def _explain(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return "is no table"
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+def _explain(error: ValidationError, name: str, text: str) -> str:
+    """Every fault of an entry: `line 3: models.a.licence: is no key (license?); line 5: ...`."""
+    told = []
+    for fault in error.errors():
+        path = [str(step) for step in fault["loc"]]
+        line = find_line(text, ["models", name, *path])
+        in_defaults = find_line(text, ["defaults", *path])
+        if line == find_line(text, ["models", name]) and in_defaults != find_line(text, ["defaults"]):
+            line = in_defaults
+        problem = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            near = get_close_matches(path[-1], CatalogEntry.model_fields, 1)
+            problem = f"is no key{f' ({near[0]}?)' if near else ''}"
+        told.append(f"line {line}: {'.'.join(['models', name, *path])}: {problem}")
+    return "; ".join(told)

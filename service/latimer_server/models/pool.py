@@ -1,79 +1,72 @@
-"""The models that are loaded: each once, however many ask, READY only after its canary.
+"""The models that are loaded: each once, however many ask, READY only after its canary, gone only when unused.
 
-Knows the catalogue, the store and how to make a backend; nothing of requests.
+Knows the catalogue and what of it is in memory; nothing of requests. How a model is made is `loading`'s to
+know, who has room `room`'s, and what the files make of an entry `inventory`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import cast
 
-from latimer_server.backends.base import Backend, GeneratorBackend, LoadRequest, RankerBackend
-from latimer_server.errors import ModelError, NotServed
+from latimer_server.errors import ModelError, NotServed, Unavailable
 from latimer_server.languages import LanguageDetector
-from latimer_server.models.canary import try_model
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task
+from latimer_server.models.inventory import Holding, Inventory, Stamp
+from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker, ModelState, ModelStatus
+from latimer_server.models.loading import Loader, MakeBackend
+from latimer_server.models.memory import settle_memory
+from latimer_server.models.room import Room, Tenant
 from latimer_server.models.store import Store
-from latimer_server.scheduling import BatchQueue, CorePermits
+from latimer_server.scheduling import CorePermits
 
 _log = logging.getLogger(__name__)
 
-# A model that failed is tried again, if somebody asks for it, after this long.
+# A model that failed is tried again, if somebody asks for it, after this long; sooner if its files change.
 RETRY_SECONDS = 30.0
-
-MakeBackend = Callable[[LoadRequest], Backend]
-
-
-class ModelState(Enum):
-    """How far a model is from answering; see the contract's ModelState."""
-
-    NOT_FETCHED = "not fetched"
-    AVAILABLE = "available"
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
+_UNUSABLE = (ModelState.NOT_FETCHED, ModelState.FAILED)
 
 
 @dataclass(frozen=True)
-class LoadedGenerator:
-    """A loaded translation model and the queue before it."""
+class _Failure:
+    """Why a model could not be loaded, when, and how its files were then."""
 
-    entry: CatalogEntry
-    backend: GeneratorBackend
-    queue: BatchQueue
-
-
-@dataclass(frozen=True)
-class LoadedRanker:
-    """A loaded extractive summarizer."""
-
-    entry: CatalogEntry
-    backend: RankerBackend
+    cause: str
+    at: float
+    stamp: Stamp
 
 
-Loaded = LoadedGenerator | LoadedRanker
+@dataclass(eq=False)
+class _Slot:
+    """A model that is loaded or on its way. `begun`: it has room, and its load goes on whoever leaves. `settled`:
+    it was there when memory settled."""
 
+    holding: Holding
+    tenant: Tenant
+    task: asyncio.Task[None] = field(init=False)
+    loaded: Loaded | None = None
+    begun: bool = False
+    settled: bool = False
 
-@dataclass(frozen=True)
-class ModelStatus:
-    """What can be said of a model now."""
-
-    entry: CatalogEntry
-    state: ModelState
-    error: str = ""
-    compute_type: str = ""
-    max_input_tokens: int = 0
-    memory_bytes: int = 0
+    @property
+    def state(self) -> ModelState:
+        if self.tenant.leaving or (self.loaded and self.tenant.is_closed):
+            return ModelState.DRAINING
+        return ModelState.READY if self.loaded else ModelState.LOADING
 
 
 class Pool:
-    """Loads models on demand. Make and use it inside one event loop."""
+    """Loads models on demand. Make and use it inside one event loop.
+
+    `permits` runs batches, canaries among them; `generation_permits` those of summaries that are generated, which
+    take seconds each and would hold translations up. `max_memory`: bytes of all models together, None for any
+    number. `kept`: names that make way for no other model.
+    """
 
     def __init__(
         self,
@@ -84,140 +77,249 @@ class Pool:
         detector: LanguageDetector,
         threads: int,
         device: str = "cpu",
+        *,
+        generation_permits: CorePermits | None = None,
+        max_memory: int | None = None,
+        kept: Sequence[str] = (),
     ) -> None:
         self.catalog = catalog
         self.permits = permits
-        self._store = store
-        self._make_backend = make_backend
-        self._detector = detector
-        self._threads = threads
-        self._device = device
-        self._loads: dict[str, asyncio.Task[Loaded]] = {}
-        self._failed_at: dict[str, float] = {}
+        self.generation_permits = generation_permits or permits
+        self._loader = Loader(store, make_backend, permits, self.generation_permits, detector, threads, device)
+        self._inventory = Inventory(catalog, store)
+        self._room = Room(max_memory, self._put_out)
+        self._kept = frozenset(kept)
+        self._slots: dict[str, _Slot] = {}
+        self._failures: dict[str, _Failure] = {}
+        self._usable: dict[Task, tuple[CatalogEntry, ...]] = {}
+        self._unloads: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._on_change: list[Callable[[str], None]] = []
 
     def subscribe(self, on_change: Callable[[str], None]) -> None:
-        """Calls `on_change` with a model's name whenever it became READY or FAILED."""
+        """Calls `on_change` with a model's name whenever it became READY or FAILED, or was unloaded."""
         self._on_change.append(on_change)
 
-    async def load(self, name: str) -> Loaded:
-        """The loaded model; loads it first if need be. A caller that is cancelled does not stop the load.
+    async def load(self, name: str, *, again: bool = False) -> None:
+        """Loads a model if need be; `again`: though it failed a moment ago. Raises as `hold_generator` does."""
+        if again:
+            self._failures.pop(name, None)
+        async with self._hold(name):
+            return
 
-        Raises `NotServed` when there is no such model, or it is not fetched, or cannot be loaded.
+    @asynccontextmanager
+    async def hold_generator(self, name: str) -> AsyncIterator[LoadedGenerator]:
+        """The loaded model, for one batch or a few; loads it first if need be. It is not unloaded meanwhile, so
+        nobody may hold one model and wait for another; nor refer to it afterwards, which would keep its memory: hold
+        it in a function of its own. A caller that is cancelled leaves nothing behind, except a load that has begun.
+
+        Raises `NotServed` when there is no such model, it writes no text, is not fetched or cannot be loaded.
         """
-        entry = self.catalog.get(name)
-        self._forget_failure(name)
-        if name not in self._loads:
-            if not self._store.has(entry):
-                raise NotServed(f"model {name} is not fetched: run latimer-server models fetch {name}")
-            self._loads[name] = asyncio.get_running_loop().create_task(self._load(entry))
-        try:
-            return await asyncio.shield(self._loads[name])
-        except ModelError as error:
-            raise NotServed(f"model {name} failed to load: {error}") from error
+        if self.catalog.get(name).ranks:
+            raise NotServed(f"model {name} writes no text of its own")
+        async with self._hold(name) as loaded:
+            yield cast(LoadedGenerator, loaded)
 
-    async def load_translator(self, name: str) -> LoadedGenerator:
-        """`load`, for a model that must translate."""
-        loaded = await self.load(name)
-        if not isinstance(loaded, LoadedGenerator):
-            raise NotServed(f"model {name} does not translate")
-        return loaded
+    @asynccontextmanager
+    async def hold_ranker(self, name: str) -> AsyncIterator[LoadedRanker]:
+        """`hold_generator`, for a model that must rank sentences."""
+        if not self.catalog.get(name).ranks:
+            raise NotServed(f"model {name} ranks no sentences")
+        async with self._hold(name) as loaded:
+            yield cast(LoadedRanker, loaded)
 
-    async def load_ranker(self, name: str) -> LoadedRanker:
-        """`load`, for a model that must rank sentences."""
-        loaded = await self.load(name)
-        if not isinstance(loaded, LoadedRanker):
-            raise NotServed(f"model {name} does not summarize")
-        return loaded
+    async def unload(self, name: str) -> ModelStatus:
+        """Unloads a model once its holders are done, and says how it was then. Whoever asks for it meanwhile
+        waits, and then has it loaded again. Does nothing to one that is not loaded.
+
+        Raises `NotServed` when there is none of this name. A caller that is cancelled does not stop it.
+        """
+        self.catalog.get(name)
+        slot = self._slots.get(name)
+        if slot is None:
+            return self.describe(name)
+        self._room.dismiss(slot.tenant)
+        while self._slots.get(name) is slot:
+            await slot.tenant.wait()
+        holding = self._inventory.inspect(name)
+        return ModelStatus(holding.entry, ModelState.AVAILABLE if holding.fetched else ModelState.NOT_FETCHED)
 
     def describe(self, name: str) -> ModelStatus:
         """The status of a model. Raises `NotServed` when there is none of this name."""
-        entry = self.catalog.get(name)
-        task = self._loads.get(name)
-        if task is None or self._may_try_again(name):
-            state = ModelState.AVAILABLE if self._store.has(entry) else ModelState.NOT_FETCHED
-            return ModelStatus(entry, state, str(task.exception()) if task else "")
-        if not task.done():
-            return ModelStatus(entry, ModelState.LOADING)
-        if task.cancelled():
-            return ModelStatus(entry, ModelState.FAILED, "the server is shutting down")
-        if error := task.exception():
-            return ModelStatus(entry, ModelState.FAILED, str(error))
-        loaded = task.result()
-        return ModelStatus(
-            entry,
-            ModelState.READY,
-            compute_type=loaded.backend.compute_type,
-            max_input_tokens=loaded.backend.limits.max_input_tokens if isinstance(loaded, LoadedGenerator) else 0,
-            memory_bytes=loaded.backend.memory_bytes,
-        )
+        slot = self._slots.get(name)
+        if slot is None:
+            holding = self._inventory.look(name)
+            failure = self._failures.get(name)
+            return ModelStatus(holding.entry, self._rest(holding), failure.cause if failure else holding.error)
+        if slot.loaded is None:
+            return ModelStatus(slot.holding.entry, slot.state)
+        backend = slot.loaded.backend
+        limit = slot.loaded.backend.limits.max_input_tokens if isinstance(slot.loaded, LoadedGenerator) else 0
+        return ModelStatus(slot.holding.entry, slot.state, "", backend.compute_type, limit, slot.tenant.size)
 
-    def usable(self, task: Task) -> list[CatalogEntry]:
-        """The entries for this task that can be asked: fetched, and not FAILED."""
-        unusable = (ModelState.NOT_FETCHED, ModelState.FAILED)
-        return [e for e in self.catalog.entries if e.task is task and self.describe(e.name).state not in unusable]
+    def usable(self, task: Task) -> tuple[CatalogEntry, ...]:
+        """The entries for this task that can be asked: fetched, and not FAILED, with the languages that they
+        really have. The same tuple as long as nothing changes, so that what is made of it can be kept."""
+        found = []
+        for entry in self.catalog.entries:
+            if entry.task is task:
+                slot = self._slots.get(entry.name)
+                holding = slot.holding if slot else self._inventory.look(entry.name)
+                if slot or self._rest(holding) not in _UNUSABLE:
+                    found.append(holding.entry)
+        last = self._usable.get(task, ())
+        if len(last) != len(found) or any(one is not other for one, other in zip(last, found, strict=True)):
+            last = self._usable[task] = tuple(found)
+        return last
+
+    def get_entry(self, name: str) -> CatalogEntry:
+        """A model's entry with the languages that it really has. Raises `NotServed` when there is none."""
+        slot = self._slots.get(name)
+        return (slot.holding if slot else self._inventory.look(name)).entry
+
+    def take_stock(self) -> None:
+        """Looks at every model's files, so that no request has to do it first. Call it before there are any."""
+        for entry in self.catalog.entries:
+            self._inventory.look(entry.name)
+
+    def settle(self) -> None:
+        """Declares what is loaded now to stay; see `memory.settle_memory`."""
+        settle_memory()
+        for slot in self._slots.values():
+            slot.settled = True
 
     async def close(self) -> None:
         """Ends loads in work and closes every queue."""
-        for task in self._loads.values():
-            task.cancel()
-        for loaded in await asyncio.gather(*self._loads.values(), return_exceptions=True):
-            if isinstance(loaded, LoadedGenerator):
-                await loaded.queue.close()
+        self._closing = True
+        slots = list(self._slots.values())
+        for slot in slots:
+            slot.task.cancel()
+        await asyncio.gather(*(slot.task for slot in slots), return_exceptions=True)
+        for slot in slots:
+            if isinstance(slot.loaded, LoadedGenerator):
+                await slot.loaded.queue.close()
+        await asyncio.gather(*self._unloads, return_exceptions=True)
 
-    async def _load(self, entry: CatalogEntry) -> Loaded:
-        started = time.monotonic()
+    @asynccontextmanager
+    async def _hold(self, name: str) -> AsyncIterator[Loaded]:
+        while (slot := self._slots.get(name)) is not None and slot.tenant.is_closed:
+            await slot.tenant.wait()
+        slot = slot or self._begin(name)
+        self._room.hold(slot.tenant)
         try:
-            backend = await asyncio.to_thread(self._make, entry)
-            # Tried where its batches will run: a second thread that has run torch, even once and idle since,
-            # keeps a team of OpenMP threads that slowed every batch by 40 %.
-            await self.permits.run(lambda: lambda: try_model(entry, backend, self._detector))
+            yield await self._wait_for(slot)
+        finally:
+            self._room.release(slot.tenant)
+            if slot.tenant.holders == 0 and not slot.begun:
+                slot.task.cancel()  # nobody waits any more, and nothing was done yet
+                self._vacate(slot)
+
+    async def _wait_for(self, slot: _Slot) -> Loaded:
+        try:
+            await asyncio.shield(slot.task)
         except ModelError as error:
-            self._failed_at[entry.name] = time.monotonic()
-            _log.error("model failed", extra={"model": entry.name, "cause": str(error)})
-            asyncio.get_running_loop().call_soon(self._announce, entry.name)
+            raise NotServed(f"model {slot.tenant.name} failed to load: {error}") from error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closing and not (task and task.cancelling()):
+                raise Unavailable("the server is shutting down") from None
             raise
-        except Exception as error:
-            self._failed_at[entry.name] = time.monotonic()
-            _log.exception("model failed", extra={"model": entry.name})
-            asyncio.get_running_loop().call_soon(self._announce, entry.name)
-            raise ModelError(f"{type(error).__name__} while it was loaded; the log has the cause") from error
-        _log.info("model ready", extra={"model": entry.name, "seconds": round(time.monotonic() - started, 3)})
-        asyncio.get_running_loop().call_soon(self._announce, entry.name)
-        if entry.task is Task.SUMMARIZATION:
-            return LoadedRanker(entry, cast(RankerBackend, backend))
-        translator = cast(GeneratorBackend, backend)
-        return LoadedGenerator(entry, translator, BatchQueue(translator.run, translator.limits, self.permits))
+        assert slot.loaded is not None  # noqa: S101 (it is held)
+        return slot.loaded
 
-    def _may_try_again(self, name: str) -> bool:
-        """Whether a model failed long enough ago: its files may have been repaired, or memory freed."""
-        return time.monotonic() - self._failed_at.get(name, math.inf) >= RETRY_SECONDS
+    def _begin(self, name: str) -> _Slot:
+        """Starts to load a model. Raises `NotServed` where that is in vain."""
+        if self._closing:
+            raise Unavailable("the server is shutting down")
+        entry = self.catalog.get(name)
+        holding = self._inventory.inspect(name)
+        match self._rest(holding):
+            case ModelState.NOT_FETCHED:
+                raise NotServed(f"model {name} is not fetched: run latimer-server models fetch {name}")
+            case ModelState.FAILED:
+                raise NotServed(f"model {name} failed to load: {self.describe(name).error}")
+            case _:
+                self._failures.pop(name, None)
+        slot = _Slot(holding, Tenant(name, self._loader.foresee_size(holding), kept=entry.name in self._kept))
+        slot.task = asyncio.get_running_loop().create_task(self._load(slot))
+        slot.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it was logged
+        self._slots[name] = slot
+        return slot
 
-    def _forget_failure(self, name: str) -> None:
-        if self._may_try_again(name):
-            del self._failed_at[name], self._loads[name]
+    async def _load(self, slot: _Slot) -> None:
+        """Loads a model; where it turns out larger than its files promised, and others are in use, it goes and
+        asks for the room that it really needs."""
+        name, started = slot.tenant.name, time.monotonic()
+        try:
+            while not await self._try_to_load(slot):
+                slot.begun = False
+                self._room.leave(slot.tenant)
+                if slot.tenant.holders == 0:
+                    self._vacate(slot)
+                    return
+        except Exception as error:  # noqa: BLE001 (whatever a library raises is the model's failure)
+            expected = isinstance(error, ModelError)
+            cause = str(error) if expected else f"{type(error).__name__} while it was loaded; the log has the cause"
+            extra = {"model": name, "cause": cause}
+            _log.error("model failed", exc_info=None if expected else error, extra=extra)
+        else:
+            _log.info("model ready", extra={"model": name, "seconds": round(time.monotonic() - started, 3)})
+            self._announce(name)
+            return
+        # Out here nothing refers to the error any more, and so nothing to the frames that hold the model.
+        self._failures[name] = _Failure(cause, time.monotonic(), slot.holding.stamp)
+        await self._loader.release(slot.holding.entry)
+        self._vacate(slot)
+        self._announce(name)
+        raise ModelError(cause)
+
+    async def _try_to_load(self, slot: _Slot) -> bool:
+        """Loads a model once there is room for it; False if there was too little."""
+        tenant = slot.tenant
+        await self._room.enter(tenant)
+        slot.begun = True
+        self._room.hold(tenant)
+        try:
+            backend = await self._loader.make(slot.holding)
+            if self._room.settle(tenant, backend.memory_bytes):
+                slot.loaded = await self._loader.finish(slot.holding.entry, backend)
+                return True
+            tenant.size = backend.memory_bytes
+            del backend
+            await self._loader.release(slot.holding.entry)
+            return False
+        finally:
+            self._room.release(tenant)
+
+    def _put_out(self, tenant: Tenant) -> None:
+        task = asyncio.get_running_loop().create_task(self._unload(self._slots[tenant.name]))
+        self._unloads.add(task)
+        task.add_done_callback(self._unloads.discard)
+
+    async def _unload(self, slot: _Slot) -> None:
+        """Gives a model's memory back; nobody holds it any more."""
+        await asyncio.gather(slot.task, return_exceptions=True)
+        if isinstance(slot.loaded, LoadedGenerator):
+            await slot.loaded.queue.close()
+        slot.loaded = None
+        await self._loader.release(slot.holding.entry, settled=slot.settled)
+        _log.info("model unloaded", extra={"model": slot.tenant.name, "bytes": slot.tenant.size})
+        self._vacate(slot)
+        self._announce(slot.tenant.name)
+
+    def _vacate(self, slot: _Slot) -> None:
+        if self._slots.get(slot.tenant.name) is slot:
+            del self._slots[slot.tenant.name]
+        self._room.leave(slot.tenant)
+
+    def _rest(self, holding: Holding) -> ModelState:
+        """The state of a model that is not loaded."""
+        if not holding.fetched:
+            return ModelState.NOT_FETCHED
+        failure = self._failures.get(holding.entry.name)
+        recent = failure and failure.stamp == holding.stamp and time.monotonic() - failure.at < RETRY_SECONDS
+        return ModelState.FAILED if recent or holding.error else ModelState.AVAILABLE
 
     def _announce(self, name: str) -> None:
         for on_change in self._on_change:
             on_change(name)
-
-    def _make(self, entry: CatalogEntry) -> Backend:
-        """Verifies and loads a model; runs in a thread."""
-        self._store.verify(entry)
-        return self._make_backend(
-            LoadRequest(
-                name=entry.name,
-                backend=entry.backend,
-                family=entry.family,
-                folder=self._store.folder(entry),
-                files=self._store.locate(entry),
-                cache=self._store.cache(entry),
-                languages=entry.language_tokens,
-                prompt=entry.prompt,
-                compute_type=entry.compute_type,
-                max_input_tokens=entry.max_input_tokens,
-                allow_pickle=entry.allow_pickle,
-                threads=self._threads,
-                device=self._device,
-            )
-        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from latimer.v1 import models_pb2 as pb
 from latimer.v1 import models_pb2_grpc
-from latimer_server.errors import Unsupported
+from latimer_server.errors import PermissionDenied
 from latimer_server.languages import match_code
-from latimer_server.models.pool import ModelStatus, Pool
+from latimer_server.models.loaded import ModelStatus
+from latimer_server.models.pool import Pool
 from latimer_server.servicers.results import Context
 from latimer_server.servicers.validation import Rules
 
@@ -14,8 +15,9 @@ from latimer_server.servicers.validation import Rules
 class ModelServicer(models_pb2_grpc.ModelServiceServicer):
     """Serves `latimer.v1.ModelService`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, admin: bool = False) -> None:
         self._pool = pool
+        self._admin = admin
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
         """See the contract."""
@@ -41,19 +43,32 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: N802
         """See the contract."""
-        rules = Rules()
-        rules.require(request.name, "name", "is required")
-        rules.model_name(request.name, "name")
-        rules.enforce()
+        _check_name(request.name)
         return pb.GetModelResponse(model=_to_model(self._pool.describe(request.name)))
 
     async def LoadModel(self, request: pb.LoadModelRequest, context: Context) -> pb.LoadModelResponse:  # noqa: N802
-        """Not served yet."""
-        raise Unsupported("LoadModel is not served by this server; models are loaded when they are asked for")
+        """See the contract. Tries a model again that failed a moment ago."""
+        self._require_admin("LoadModel")
+        _check_name(request.name)
+        await self._pool.load(request.name, again=True)
+        return pb.LoadModelResponse(model=_to_model(self._pool.describe(request.name)))
 
     async def UnloadModel(self, request: pb.UnloadModelRequest, context: Context) -> pb.UnloadModelResponse:  # noqa: N802
-        """Not served yet."""
-        raise Unsupported("UnloadModel is not served by this server")
+        """See the contract. Answers when the model is gone."""
+        self._require_admin("UnloadModel")
+        _check_name(request.name)
+        return pb.UnloadModelResponse(model=_to_model(await self._pool.unload(request.name)))
+
+    def _require_admin(self, method: str) -> None:
+        if not self._admin:
+            raise PermissionDenied(f"{method} is off; the server must be started with --admin (LATIMER_ADMIN=true)")
+
+
+def _check_name(name: str) -> None:
+    rules = Rules()
+    rules.require(name, "name", "is required")
+    rules.model_name(name, "name")
+    rules.enforce()
 
 
 def _to_model(status: ModelStatus) -> pb.Model:

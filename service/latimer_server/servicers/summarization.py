@@ -7,9 +7,10 @@ from latimer.v1 import summarization_pb2_grpc, types_pb2
 from latimer_server.logs import request_id
 from latimer_server.scheduling import Admission, off_loop, weigh_texts
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
-from latimer_server.servicers.validation import Rules, refuse, refuse_markup
+from latimer_server.servicers.validation import Rules, refuse_markup
 from latimer_server.statuses import to_status
-from latimer_server.summarization import LengthLimit, Summarizer, SummarizeRequest, Summary
+from latimer_server.summaries.composition import LengthLimit, Summary, SummaryMode
+from latimer_server.summarization import Summarizer, SummarizeRequest
 
 _SENTENCES = {
     pb.SUMMARY_LENGTH_UNSPECIFIED: 3,
@@ -19,7 +20,11 @@ _SENTENCES = {
 }
 _MAX_SENTENCES = 100
 _MAX_WORDS = 100_000
-_SERVED_MODES = (pb.SUMMARY_MODE_UNSPECIFIED, pb.SUMMARY_MODE_EXTRACTIVE)
+_MODES = {
+    pb.SUMMARY_MODE_EXTRACTIVE: SummaryMode.EXTRACTIVE,
+    pb.SUMMARY_MODE_ABSTRACTIVE: SummaryMode.ABSTRACTIVE,
+    pb.SUMMARY_MODE_HYBRID: SummaryMode.HYBRID,
+}
 
 
 class SummarizationServicer(summarization_pb2_grpc.SummarizationServiceServicer):
@@ -52,14 +57,20 @@ def _read_request(request: pb.SummarizeTextRequest, deadline: float | None) -> S
     fallback = rules.language(request.fallback_language_code, "fallback_language_code", optional=True)
     rules.require(request.mode in pb.SummaryMode.values(), "mode", "is no SummaryMode")
     rules.require(request.text_format in types_pb2.TextFormat.values(), "text_format", "is no TextFormat")
-    rules.decoding(request.decoding, "decoding")
+    decoding = rules.decoding(request.decoding, "decoding")
     limit = _read_limit(request, rules)
     rules.enforce()
-    refuse(request.mode not in _SERVED_MODES, f"mode {pb.SummaryMode.Name(request.mode)}")
     refuse_markup(request.text_format, "text_format")
-    refuse(request.HasField("decoding") and request.decoding.ByteSize(), "decoding, without a model that generates,")
     return SummarizeRequest(
-        tuple(request.contents), language, output, limit, request.model, fallback, deadline=deadline
+        tuple(request.contents),
+        language,
+        output,
+        limit,
+        _MODES.get(request.mode),
+        request.model,
+        fallback,
+        decoding,
+        deadline,
     )
 
 

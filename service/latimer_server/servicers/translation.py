@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc, types_pb2
 from latimer_server.errors import Unsupported
-from latimer_server.languages import Detection, match_code
+from latimer_server.languages import Detection
 from latimer_server.logs import request_id
 from latimer_server.scheduling import Admission, off_loop, weigh_texts
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
@@ -89,17 +89,15 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         target = rules.language(request.target_language_code, "target_language_code", optional=True)
         start, size = rules.page(request.page_size, request.page_token)
         rules.enforce()
-        routes = [
-            route
-            for route in self._translator.routes()
-            if (not source or match_code(source, [route.source])) and (not target or match_code(target, [route.target]))
-        ]
+        routes = self._translator.routes
+        pairs, more = routes.list_pairs(source, target, start, size)
         return pb.ListLanguagePairsResponse(
             language_pairs=[
-                pb.LanguagePair(source_language_code=r.source, target_language_code=r.target, models=r.models)
-                for r in routes[start : start + size]
+                pb.LanguagePair(source_language_code=pair[0], target_language_code=pair[1], models=route.models)
+                for pair in pairs
+                if (route := routes.find(*pair))
             ],
-            next_page_token=str(start + size) if start + size < len(routes) else "",
+            next_page_token=str(start + size) if more else "",
         )
 
 

@@ -1,0 +1,186 @@
+"""The backend for checkpoints of the hub that CTranslate2 runs: int8 on the CPU, float16 on a GPU.
+
+Source: CTranslate2's `Translator` and `Generator`. A batch inside the library cannot be stopped (greedy search
+can), so it is run in parts of seconds. Imports neither torch nor transformers: the conversion does. Knows
+nothing of requests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import ctranslate2
+
+from latimer_server.backends.base import (
+    Cancelled,
+    DecodingOptions,
+    Encoding,
+    Hypothesis,
+    LanguagePair,
+    Limits,
+    LoadRequest,
+    TokenIds,
+)
+from latimer_server.backends.conversion import Converted, convert, is_converted
+from latimer_server.backends.hub_config import HubConfig, read_hub_config
+from latimer_server.backends.pace import Pace
+from latimer_server.backends.tokenization import Tokenization, load_tokenization
+from latimer_server.errors import ModelError
+
+_MAX_BATCH_ROWS = 32
+_MAX_BATCH_TOKENS = 2_048
+_DEVICE_TYPES = {"cpu": "int8", "cuda": "float16"}
+
+
+def load_backend(request: LoadRequest) -> CTranslate2Generator:
+    """Converts the checkpoint where that was not done yet, and loads it.
+
+    Raises `ModelError` for what cannot be converted or loaded, `ModelFileError` naming a file at fault.
+    """
+    device = choose_device(request.device)
+    compute_type = request.compute_type or _DEVICE_TYPES[device]
+    converted = _convert(request, compute_type)
+    config = read_hub_config(converted.checkpoint, request.task)
+    tokenization = load_tokenization(request, config, converted.checkpoint)
+    keys = {"device": device, "compute_type": compute_type, "intra_threads": request.threads, "inter_threads": 1}
+    kind = ctranslate2.Generator if config.causal else ctranslate2.Translator
+    try:
+        engine = kind(str(converted.weights), **keys)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"CTranslate2 cannot load it: {error}") from error
+    return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
+
+
+def prepare_model(request: LoadRequest) -> bool:
+    """Converts the checkpoint where that was not done yet; whether it was."""
+    compute_type = request.compute_type or _DEVICE_TYPES[choose_device(request.device)]
+    if is_converted(request, compute_type):
+        return False
+    _convert(request, compute_type)
+    return True
+
+
+def _convert(request: LoadRequest, compute_type: str) -> Converted:
+    if not any(path.suffix == ".gguf" for path in request.files.values()):
+        read_hub_config(request.folder, request.task)  # before minutes of conversion
+    return convert(request, compute_type)
+
+
+def choose_device(wanted: str) -> str:
+    """`cpu` or `cuda`; `auto` takes a GPU where CTranslate2 sees one."""
+    if wanted != "auto":
+        return wanted
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def _count_bytes(converted: Converted) -> int:
+    return sum(path.stat().st_size for path in converted.weights.glob("model*.bin"))
+
+
+class CTranslate2Generator:
+    """A loaded model; a `GeneratorBackend`."""
+
+    def __init__(
+        self,
+        engine: Any,  # noqa: ANN401 (the library has no types)
+        tokenization: Tokenization,
+        config: HubConfig,
+        request: LoadRequest,
+        memory_bytes: int,
+    ) -> None:
+        self._engine = engine
+        self._tokenization = tokenization
+        self._config = config
+        self._task = request.task
+        self._pace = Pace(time.monotonic)
+        self._ends = [tokenization.tokens([i])[0] for i in sorted(config.end_ids)]
+        self.memory_bytes = memory_bytes
+        self.compute_type: str = engine.compute_type
+        longest = config.limit_input(request.max_input_tokens, request.task)
+        self.limits = Limits(longest, max(_MAX_BATCH_TOKENS, longest), _MAX_BATCH_ROWS, tokenization.added_tokens)
+
+    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
+        """See `GeneratorBackend.encode`."""
+        return self._tokenization.encode(texts, languages)
+
+    def token_starts(self, text: str) -> list[int]:
+        """See `GeneratorBackend.token_starts`."""
+        return self._tokenization.token_starts(text)
+
+    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+        """See `GeneratorBackend.decode`."""
+        return self._tokenization.decode(ids)
+
+    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        """See `GeneratorBackend.run`. Rows of other lengths than theirs change no row: the library masks them."""
+        chosen = self._config.choose(options)
+        hypotheses: list[Hypothesis] = []
+        for part in self._pace.divide(batch, lambda row: len(row) * (chosen.beam_size or 1)):
+            if cancelled():
+                break
+            hypotheses += self._run_part(part, chosen, cancelled)
+        return hypotheses + [Hypothesis((), 0.0, truncated=True)] * (len(batch) - len(hypotheses))
+
+    def _run_part(self, part: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        # A part shares one cap, and its rows have their own: those of one cap go together.
+        by_cap: dict[int, list[int]] = {}
+        for index, row in enumerate(part):
+            by_cap.setdefault(self._config.cap_output(len(row), options, self._task), []).append(index)
+        done: dict[int, Hypothesis] = {}
+        for cap, indices in by_cap.items():
+            results = self._generate([self._tokenization.tokens(part[i]) for i in indices], cap, options, cancelled)
+            for index, result in zip(indices, results, strict=True):
+                done[index] = self._read(result, cap, options)
+        return [done[index] for index in range(len(part))]
+
+    def _generate(self, rows: list[list[str]], cap: int, options: DecodingOptions, cancelled: Cancelled) -> list[Any]:
+        beam = options.beam_size or 1
+        keys: dict[str, Any] = {
+            "beam_size": beam,
+            "num_hypotheses": options.hypothesis_count,
+            "length_penalty": options.length_penalty,
+            "repetition_penalty": options.repetition_penalty,
+            "no_repeat_ngram_size": options.no_repeat_ngram_size,
+            "return_scores": True,
+            "return_end_token": True,
+            "suppress_sequences": self._list_banned() or None,
+            "end_token": self._ends or None,
+        }
+        if beam == 1:
+            keys["callback"] = lambda _: cancelled()
+        least = min(self._config.min_output_tokens, cap)
+        if self._config.causal:
+            results: list[Any] = self._engine.generate_batch(
+                rows, max_length=cap + 1, min_length=least, include_prompt_in_result=False, **keys
+            )
+            return results
+        prefix = self._tokenization.tokens(
+            (*self._config.first_ids, *self._tokenization.decoder_prefix(options.target))
+        )
+        translated: list[Any] = self._engine.translate_batch(
+            rows,
+            target_prefix=[prefix] * len(rows) if prefix else None,
+            max_decoding_length=cap + 1 + len(prefix),
+            min_decoding_length=least,
+            max_input_length=0,
+            **keys,
+        )
+        return translated
+
+    def _list_banned(self) -> list[list[str]]:
+        # The converter took Marian's <pad> out of the vocabulary.
+        gone = self._config.pad_id if self._config.model_type == "marian" else None
+        return [self._tokenization.tokens(row) for row in self._config.banned if gone not in row]
+
+    def _read(self, result: Any, cap: int, options: DecodingOptions) -> Hypothesis:  # noqa: ANN401
+        rows = result.sequences if self._config.causal else result.hypotheses
+        prefix = len(self._config.first_ids) + len(self._tokenization.decoder_prefix(options.target))
+        ranked = []
+        for tokens, score in zip(rows, result.scores, strict=True):
+            finished = bool(tokens) and tokens[-1] in self._ends
+            counted = len(tokens)
+            ids = self._tokenization.ids(tokens[prefix : len(tokens) - finished])[:cap]
+            ranked.append(Hypothesis(ids, score * counted ** (options.length_penalty or 0.0), truncated=not finished))
+        return Hypothesis(ranked[0].ids, ranked[0].log_prob, ranked[0].truncated, tuple(ranked[1:]))

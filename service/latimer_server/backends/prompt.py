@@ -1,0 +1,71 @@
+"""What stands around a text that a model shall summarize: an instruction, inside the model's chat template.
+
+Source: transformers' chat templates (Jinja). A template is the checkpoint's, so it runs in Jinja's sandbox.
+Knows no tokens.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from latimer_server.backends.base import LoadRequest
+from latimer_server.backends.hub_config import HubConfig, read_json
+from latimer_server.errors import ModelFileError
+
+_MARK = "{text}"
+# Stands where the text will: no template changes it, and no template holds it.
+_PLACE = "\u2402latimer\u2403"
+_MAX_TEMPLATE_CHARACTERS = 100_000
+
+
+def render_prompt(request: LoadRequest, config: HubConfig, folder: Path) -> tuple[str, str]:
+    """What stands before and after a text. `{text}` in the catalogue's prompt says where it goes; without it,
+    it goes behind. Raises `ModelFileError` for a chat model without a template."""
+    prompt = request.prompt or config.prompt
+    if not config.causal:
+        before, _, after = prompt.partition(_MARK)
+        return before, after
+    if _MARK not in prompt:
+        prompt = f"{prompt}\n\n{_MARK}" if prompt else _MARK
+    rendered = _render(folder, prompt.replace(_MARK, _PLACE))
+    before, place, after = rendered.partition(_PLACE)
+    if not place or _PLACE in after:
+        raise ModelFileError("chat_template", "does not give the user's message back as it is, once")
+    return before, after
+
+
+def _render(folder: Path, message: str) -> str:
+    own = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    path = folder / "chat_template.jinja"
+    template = path.read_text("utf-8") if path.is_file() else own.get("chat_template")
+    if isinstance(template, list):
+        named = {item.get("name"): item.get("template") for item in template if isinstance(item, dict)}
+        template = named.get("default")
+    if not isinstance(template, str) or not template:
+        raise ModelFileError("tokenizer_config.json", "has no chat_template: the model cannot be told what to do")
+    if len(template) > _MAX_TEMPLATE_CHARACTERS:
+        raise ModelFileError("chat_template", f"is longer than {_MAX_TEMPLATE_CHARACTERS} characters")
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment.globals["raise_exception"] = _refuse
+    try:
+        return environment.from_string(template).render(
+            messages=[{"role": "user", "content": message}],
+            add_generation_prompt=True,
+            bos_token=_token(own, "bos_token"),
+            eos_token=_token(own, "eos_token"),
+        )
+    except (TemplateError, TypeError, ValueError) as error:
+        raise ModelFileError("chat_template", f"cannot be rendered: {error}") from error
+
+
+def _token(config: dict[str, object], key: str) -> str:
+    value = config.get(key)
+    return str(value.get("content", "")) if isinstance(value, dict) else str(value or "")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)

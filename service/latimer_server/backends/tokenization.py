@@ -1,0 +1,286 @@
+"""Text to token ids and back, for checkpoints in the hub's layout. No state is shared between calls.
+
+transformers' own tokenizers switch state in place and read users' text as commands (`>>fr<<`, `</s>`); these
+call the libraries beneath, SentencePiece and tokenizers, which do neither. Knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import sentencepiece
+from tokenizers import Tokenizer
+
+from latimer_server.backends.base import Encoding, LanguagePair, LoadRequest, TokenIds
+from latimer_server.backends.hub_config import HubConfig, read_json
+from latimer_server.backends.prompt import render_prompt
+from latimer_server.errors import ModelFileError
+
+_MARKS = {"marian": ">>{}<<", "m2m_100": "__{}__"}
+_SAMPLE = "a"
+
+
+class Tokenization(Protocol):
+    """Text to ids and back. `added_tokens`: what it puts around each text. Thread-safe."""
+
+    added_tokens: int
+
+    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
+        """Ids of each text with what the model wants around them."""
+        ...
+
+    def token_starts(self, text: str) -> list[int]:
+        """Where each token of the bare text starts, in code points."""
+        ...
+
+    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+        """The text of each row; special tokens say nothing."""
+        ...
+
+    def decoder_prefix(self, target: str) -> TokenIds:
+        """What the output must begin with to be in the language `target`."""
+        ...
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The names of ids."""
+        ...
+
+    def ids(self, tokens: Sequence[str]) -> TokenIds:
+        """The ids of names."""
+        ...
+
+
+class SentencePieceTokens:
+    """Marian's and M2M-100's: SentencePiece for the division, `vocab.json` for the ids."""
+
+    def __init__(
+        self,
+        processors: tuple[sentencepiece.SentencePieceProcessor, sentencepiece.SentencePieceProcessor],
+        vocabularies: tuple[Mapping[str, int], Mapping[str, int]],
+        unknown_id: int,
+        end_id: int,
+        source_ids: Mapping[str, int],
+        target_ids: Mapping[str, int],
+        *,
+        target_goes_first: bool,
+    ) -> None:
+        self._source, self._target = processors
+        self._source_vocabulary, self._target_vocabulary = vocabularies
+        self._pieces = {index: piece for piece, index in self._target_vocabulary.items()}
+        self._unknown_id = unknown_id
+        self._end_id = end_id
+        self._source_ids = source_ids
+        self._target_ids = target_ids
+        self._target_goes_first = target_goes_first
+        self._named = {index: token for token, index in self._source_vocabulary.items()}
+        self.added_tokens = 2 if source_ids or target_ids else 1
+
+    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
+        """See `Tokenization.encode`."""
+        before: TokenIds = ()
+        if self._target_goes_first and self._target_ids:
+            before = (self._target_ids[languages.target],)
+        elif self._source_ids:
+            before = (self._source_ids[languages.source],)
+        rows: list[list[str]] = self._source.encode(list(texts), out_type=str)
+        encodings = []
+        for pieces in rows:
+            ids = [self._source_vocabulary.get(piece, self._unknown_id) for piece in pieces]
+            encodings.append(Encoding((*before, *ids, self._end_id), ids.count(self._unknown_id)))
+        return encodings
+
+    def token_starts(self, text: str) -> list[int]:
+        """See `Tokenization.token_starts`."""
+        mapping = self._source.encode(text, return_type="offset_mapping")
+        return [start for start, _ in mapping["offsets"]]
+
+    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+        """See `Tokenization.decode`."""
+        return [self._target.decode_pieces([self._pieces[i] for i in row if self._says(i)]) for row in ids]
+
+    def decoder_prefix(self, target: str) -> TokenIds:
+        """See `Tokenization.decoder_prefix`."""
+        return () if self._target_goes_first or not self._target_ids else (self._target_ids[target],)
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """See `Tokenization.tokens`; of the source."""
+        return [self._named[i] for i in ids]
+
+    def ids(self, tokens: Sequence[str]) -> TokenIds:
+        """See `Tokenization.ids`; of the target."""
+        return tuple(self._target_vocabulary.get(token, self._unknown_id) for token in tokens)
+
+    def _says(self, index: int) -> bool:
+        piece = self._pieces.get(index, "")
+        return piece not in ("", "</s>", "<pad>", "<s>", "<unk>") and not re.fullmatch(r">>.+<<|__\w+__", piece)
+
+
+class FastTokens:
+    """Those of all other families: a `tokenizer.json`. Special tokens in a text are read as text."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, before: Mapping[str, TokenIds], after: TokenIds, targets: Mapping[str, TokenIds]
+    ) -> None:
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        tokenizer.encode_special_tokens = True
+        self._tokenizer = tokenizer
+        self._before = before
+        self._after = after
+        self._targets = targets
+        unknown = getattr(tokenizer.model, "unk_token", None) or "<unk>"
+        self._unknown_id = tokenizer.token_to_id(unknown)
+        added = tokenizer.get_added_tokens_decoder()
+        self._special = {index for index, token in added.items() if token.special} - {self._unknown_id}
+        self.added_tokens = max(map(len, before.values()), default=0) + len(after)
+
+    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
+        """See `Tokenization.encode`."""
+        before = self._before[languages.source if len(self._before) > 1 else next(iter(self._before))]
+        encodings = []
+        for text, row in zip(texts, self._tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True):
+            ids = row.ids if self._special.isdisjoint(row.ids) else [i for i, _ in self._take_apart(text)]
+            unknown = ids.count(self._unknown_id) if self._unknown_id is not None else 0
+            encodings.append(Encoding((*before, *ids, *self._after), unknown))
+        return encodings
+
+    def token_starts(self, text: str) -> list[int]:
+        """See `Tokenization.token_starts`."""
+        return [start for _, start in self._take_apart(text)]
+
+    def _take_apart(self, text: str) -> list[tuple[int, int]]:
+        """The ids of a text and where each starts. A vocabulary may hold </s> as a piece like any other, and so
+        finds it in a text: there it is read as its characters."""
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        tokens = []
+        for index, (start, end) in zip(encoded.ids, encoded.offsets, strict=True):
+            if index in self._special and end - start > 1:
+                middle = start + 1
+                tokens += [(i, at + start) for i, at in self._take_apart(text[start:middle])]
+                tokens += [(i, at + middle) for i, at in self._take_apart(text[middle:end])]
+            else:
+                tokens.append((index, start))
+        return tokens
+
+    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+        """See `Tokenization.decode`."""
+        return [text.strip() for text in self._tokenizer.decode_batch([list(row) for row in ids])]
+
+    def decoder_prefix(self, target: str) -> TokenIds:
+        """See `Tokenization.decoder_prefix`."""
+        return self._targets[target] if self._targets else ()
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """See `Tokenization.tokens`."""
+        return [str(self._tokenizer.id_to_token(i)) for i in ids]
+
+    def ids(self, tokens: Sequence[str]) -> TokenIds:
+        """See `Tokenization.ids`."""
+        found = [self._tokenizer.token_to_id(token) for token in tokens]
+        return tuple(-1 if index is None else index for index in found)
+
+
+def load_tokenization(request: LoadRequest, config: HubConfig, folder: Path) -> Tokenization:
+    """The tokenization of the checkpoint in `folder`. Raises `ModelFileError` naming the file at fault."""
+    if config.model_type == "marian":
+        return _load_marian(request, config, folder)
+    if (folder / "vocab.json").is_file() and (folder / "sentencepiece.bpe.model").is_file():
+        return _load_m2m100(request, folder)
+    return _load_fast(request, config, folder)
+
+
+def _load_marian(request: LoadRequest, config: HubConfig, folder: Path) -> SentencePieceTokens:
+    source = _read_vocabulary(folder / "vocab.json", config.vocabulary_size)
+    target = source
+    if config.separate_vocabularies:
+        target = _read_vocabulary(folder / "target_vocab.json", config.target_vocabulary_size)
+    for name in ("</s>", "<unk>"):
+        if name not in source or name not in target:
+            raise ModelFileError("vocab.json", f"has no {name}")
+    named = {code: _MARKS["marian"].format(token) for code, token in request.languages.items()}
+    return SentencePieceTokens(
+        (_read_pieces(folder / "source.spm"), _read_pieces(folder / "target.spm")),
+        (source, target),
+        source["<unk>"],
+        source["</s>"],
+        {},
+        _find_languages(named, source, "vocab.json"),
+        target_goes_first=True,
+    )
+
+
+def _load_m2m100(request: LoadRequest, folder: Path) -> SentencePieceTokens:
+    vocabulary = _read_vocabulary(folder / "vocab.json", None)
+    listed = read_json(folder / "special_tokens_map.json").get("additional_special_tokens") or []
+    # Its language tokens stand behind the vocabulary, in this order; transformers keeps the list in its code.
+    ids = dict(vocabulary) | {str(token): len(vocabulary) + index for index, token in enumerate(listed)}
+    named = {code: _MARKS["m2m_100"].format(token) for code, token in request.languages.items()}
+    found = _find_languages(named, ids, "special_tokens_map.json")
+    processor = _read_pieces(folder / "sentencepiece.bpe.model")
+    return SentencePieceTokens(
+        (processor, processor), (ids, ids), ids["<unk>"], ids["</s>"], found, found, target_goes_first=False
+    )
+
+
+def _load_fast(request: LoadRequest, config: HubConfig, folder: Path) -> FastTokens:
+    path = folder / "tokenizer.json"
+    try:
+        # Read twice: in the one special tokens are found, in the other, which reads texts, they are not.
+        template, tokenizer = Tokenizer.from_file(str(path)), Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise ModelFileError("tokenizer.json", "is no tokenizer" if path.is_file() else "is missing") from error
+    if tokenizer.get_vocab_size(with_added_tokens=False) > config.vocabulary_size:
+        size = tokenizer.get_vocab_size(with_added_tokens=False)
+        raise ModelFileError("tokenizer.json", f"has {size} tokens, the model {config.vocabulary_size}")
+    if request.languages:
+        vocabulary = template.get_vocab()
+        found = _find_languages(request.languages, vocabulary, "tokenizer.json")
+        end = vocabulary["</s>"]
+        if config.tokenizer_class.startswith("MBartTokenizer"):
+            raise ModelFileError("config.json", "is an mBART-25, whose language tokens stand elsewhere; not supported")
+        marks = {code: (token,) for code, token in found.items()}
+        return FastTokens(tokenizer, marks, (end,), marks)
+    before, after = render_prompt(request, config, folder)
+    if config.causal:
+        ids = [tuple(template.encode(text, add_special_tokens=False).ids) for text in (before, after)]
+        return FastTokens(tokenizer, {"": ids[0]}, ids[1], {})
+    return _surround(tokenizer, template, before)
+
+
+def _surround(tokenizer: Tokenizer, template: Tokenizer, prompt: str) -> FastTokens:
+    """What the tokenizer's own template puts around a text, and the prompt before the text."""
+    bare = template.encode(_SAMPLE, add_special_tokens=False).ids
+    whole = template.encode(_SAMPLE).ids
+    start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+    prompt_ids = template.encode(prompt, add_special_tokens=False).ids if prompt else []
+    return FastTokens(tokenizer, {"": (*whole[:start], *prompt_ids)}, tuple(whole[start + len(bare) :]), {})
+
+
+def _find_languages(named: Mapping[str, str], vocabulary: Mapping[str, int], file: str) -> dict[str, int]:
+    """The id of each language's token. One that the vocabulary lacks would become <unk> without a word."""
+    missing = [token for token in named.values() if token not in vocabulary]
+    if missing:
+        raise ModelFileError(file, f"has no token {missing[0]}")
+    return {code: vocabulary[token] for code, token in named.items()}
+
+
+def _read_vocabulary(path: Path, size: int | None) -> dict[str, int]:
+    vocabulary = read_json(path)
+    if not all(isinstance(index, int) for index in vocabulary.values()):
+        raise ModelFileError(path.name, "maps a token to what is no number")
+    if size is not None and (len(vocabulary) > size or max(vocabulary.values(), default=0) >= size):
+        raise ModelFileError(path.name, f"has {len(vocabulary)} tokens, the model {size}: they do not belong together")
+    return vocabulary
+
+
+def _read_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.LoadFromSerializedProto(path.read_bytes())
+    except (RuntimeError, OSError) as error:
+        problem = "is no SentencePiece model" if path.is_file() else "is missing"
+        raise ModelFileError(path.name, problem) from error
+    return processor

@@ -1,0 +1,178 @@
+"""What the files on disk make of the catalogue now: which models are fetched, and what languages each serves.
+
+Asked on every request, so it looks at the disk only a little: knows entries and the store; nothing of what is
+loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from latimer_server.errors import ModelError
+from latimer_server.models.catalog import Catalog, CatalogEntry, Task
+from latimer_server.models.language_tokens import (
+    choose_served,
+    has_language_tokens,
+    is_told_its_source,
+    list_token_files,
+    map_languages,
+    scan_tokens,
+)
+from latimer_server.models.store import Store
+
+_log = logging.getLogger(__name__)
+
+# How old an answer may be. A look at 120 fetched models takes a millisecond.
+_FRESH_SECONDS = 0.5
+# Two changes of a folder within a tick of the file system's clock have one time; of a folder that changed so
+# lately nothing is concluded from its time.
+_RACY_NANOSECONDS = 2_000_000_000
+# No vocabulary is larger; a file that is must not be read on somebody's request.
+_MAX_TOKEN_FILE_BYTES = 64 << 20
+
+# The times of the folders that a model's files lie in, None for one that is not there.
+Stamp = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A model as its files have it. `entry`: the catalogue's, with the languages that are really served.
+
+    `tokens`: the model's own names of its languages, by the entry's codes. `error`: why it serves nothing though
+    its files are there. `stamp` changes when files come or go.
+    """
+
+    entry: CatalogEntry
+    fetched: bool
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+    stamp: Stamp = ()
+
+
+@dataclass
+class _Look:
+    holding: Holding
+    folders: tuple[str, ...]
+    looked_at: float
+    racy: bool
+
+
+class Inventory:
+    """The holdings of a catalogue. Not thread-safe."""
+
+    def __init__(self, catalog: Catalog, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._clock = clock
+        self._looks: dict[str, _Look] = {}
+
+    def look(self, name: str) -> Holding:
+        """The holding of a model, at most half a second old. Raises `NotServed` when there is none of this name."""
+        look = self._looks.get(name)
+        if look is not None and self._clock() - look.looked_at < _FRESH_SECONDS:
+            return look.holding
+        return self.inspect(name)
+
+    def inspect(self, name: str) -> Holding:
+        """The holding of a model now."""
+        entry = self._catalog.get(name)
+        look = self._looks.get(name)
+        if look and not look.racy and _read_times(look.folders) == look.holding.stamp:
+            look.looked_at = self._clock()
+            return look.holding
+        now = time.time_ns()
+        try:
+            folders = _list_folders(entry, self._store)
+            stamp = _read_times(folders)
+            holding = self._make_holding(entry, stamp, look.holding if look else None)
+        except ModelError as error:  # what the store wrote down about it cannot be read
+            folders = (str(self._store.folder(entry)),)
+            stamp = _read_times(folders)
+            holding = Holding(entry, fetched=True, error=str(error), stamp=stamp)
+        racy = any(changed is not None and now - changed < _RACY_NANOSECONDS for changed in stamp)
+        self._looks[name] = _Look(holding, folders, self._clock(), racy)
+        return holding
+
+    def _make_holding(self, entry: CatalogEntry, stamp: Stamp, last: Holding | None) -> Holding:
+        if not self._store.has(entry):
+            return Holding(entry, fetched=False, stamp=stamp)
+        if entry.task is not Task.TRANSLATION or not has_language_tokens(entry.family):
+            return Holding(entry, fetched=True, tokens=entry.language_tokens, stamp=stamp)
+        names = _read_names(entry.family, self._store.folder(entry), self._store.locate(entry))
+        made, lacking = _resolve(entry, names)
+        if last and last.fetched and made.entry == last.entry and made.tokens == last.tokens:
+            # The same object, by which those who keep what follows from it know that nothing changed.
+            made = replace(made, entry=last.entry)
+        elif lacking:
+            extra = {"model": entry.name, "languages": " ".join(lacking)}
+            _log.warning("its vocabulary lacks languages that the catalogue lists", extra=extra)
+        return replace(made, stamp=stamp)
+
+
+def _resolve(entry: CatalogEntry, names: set[str]) -> tuple[Holding, list[str]]:
+    """The holding of an entry whose vocabulary has the tokens `names`, and the listed languages that it lacks."""
+    mapping = map_languages(entry.family, names)
+    if entry.language_tokens and names:
+        mapping = {code: token for code, token in entry.language_tokens.items() if token in names}
+    elif entry.language_tokens:
+        mapping = dict(entry.language_tokens)
+    if not mapping:  # one target language, which goes without saying
+        lacking = list(entry.language_tokens)
+        return Holding(entry, fetched=True, error=_explain_lack(entry, lacking) if lacking else ""), lacking
+    targets, lacking = choose_served(entry.target_languages, mapping)
+    tokens = dict(targets)
+    keys: dict[str, object] = {"target_languages": tuple(targets)}
+    if is_told_its_source(entry.family):
+        sources, missing = choose_served(entry.source_languages, mapping)
+        tokens |= sources
+        lacking += [code for code in missing if code not in lacking]
+        keys["source_languages"] = tuple(sources)
+    if not all(keys.values()):
+        return Holding(entry, fetched=True, error=_explain_lack(entry, lacking)), lacking
+    return Holding(entry.model_copy(update=keys), fetched=True, tokens=tokens), lacking
+
+
+def _explain_lack(entry: CatalogEntry, lacking: list[str]) -> str:
+    return f"the vocabulary of {entry.name} has none of the languages that the catalogue lists: {', '.join(lacking)}"
+
+
+def _read_names(family: str, folder: Path, located: Mapping[str, Path]) -> set[str]:
+    places = {path.name: path for path in located.values()}
+    for group in list_token_files(family):
+        paths = [places.get(name, folder / name) for name in group]
+        names = {name for data in _read_all(paths) for name in scan_tokens(family, data)}
+        if names:
+            return names
+    return set()
+
+
+def _read_all(paths: list[Path]) -> Iterator[bytes]:
+    """The content of the files that are there; what is wrong with one, loading the model will say."""
+    for path in paths:
+        try:
+            if path.stat().st_size <= _MAX_TOKEN_FILE_BYTES:
+                yield path.read_bytes()
+        except OSError:
+            continue
+
+
+def _list_folders(entry: CatalogEntry, store: Store) -> tuple[str, ...]:
+    """Where files of the model come and go."""
+    folders = [store.folder(entry), *(path.parent for path in store.locate(entry).values())]
+    return tuple(dict.fromkeys(map(str, folders)))
+
+
+def _read_times(folders: tuple[str, ...]) -> Stamp:
+    return tuple(map(_read_time, folders))
+
+
+def _read_time(folder: str) -> int | None:
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116 (asked hundreds of times a second)
+    except OSError:
+        return None

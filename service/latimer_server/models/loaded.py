@@ -1,0 +1,56 @@
+"""What a loaded model is to those who use it, and what can be said of one that is not.
+
+Knows no way to load one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from latimer_server.backends.base import GeneratorBackend, RankerBackend
+from latimer_server.models.catalog import CatalogEntry
+from latimer_server.scheduling import BatchQueue
+
+
+class ModelState(Enum):
+    """How far a model is from answering; see the contract's ModelState."""
+
+    NOT_FETCHED = "not fetched"
+    AVAILABLE = "available"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """A loaded model that writes text, translations or summaries, and the queue before it."""
+
+    entry: CatalogEntry
+    backend: GeneratorBackend
+    queue: BatchQueue
+
+
+@dataclass(frozen=True)
+class LoadedRanker:
+    """A loaded extractive summarizer."""
+
+    entry: CatalogEntry
+    backend: RankerBackend
+
+
+Loaded = LoadedGenerator | LoadedRanker
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """What can be said of a model now."""
+
+    entry: CatalogEntry
+    state: ModelState
+    error: str = ""
+    compute_type: str = ""
+    max_input_tokens: int = 0
+    memory_bytes: int = 0

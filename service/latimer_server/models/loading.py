@@ -1,0 +1,135 @@
+"""How a model gets into memory and out again: verified, made, tried, and all of its memory given back.
+
+Knows the store and how to make a backend; not who asked, nor whether there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
+
+from latimer_server.backends.base import Backend, GeneratorBackend, LoadRequest, RankerBackend
+from latimer_server.languages import LanguageDetector
+from latimer_server.models.canary import try_model
+from latimer_server.models.catalog import CatalogEntry
+from latimer_server.models.inventory import Holding, Stamp
+from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker
+from latimer_server.models.memory import estimate_bytes, release_memory
+from latimer_server.models.store import Store
+from latimer_server.scheduling import BatchQueue, CorePermits
+
+T = TypeVar("T")
+MakeBackend = Callable[[LoadRequest], Backend]
+
+
+class Loader:
+    """Makes models of what the store has. One event loop's."""
+
+    def __init__(
+        self,
+        store: Store,
+        make_backend: MakeBackend,
+        permits: CorePermits,
+        generation_permits: CorePermits,
+        detector: LanguageDetector,
+        threads: int,
+        device: str,
+    ) -> None:
+        self._store = store
+        self._make_backend = make_backend
+        self._permits = permits
+        self._generation_permits = generation_permits
+        self._detector = detector
+        self._threads = threads
+        self._device = device
+        self._measured: dict[str, tuple[Stamp, int]] = {}
+
+    def foresee_size(self, holding: Holding) -> int:
+        """The bytes that a model will take: as measured, if its files are still those, else by their size."""
+        entry = holding.entry
+        stamp, size = self._measured.get(entry.name, (None, 0))
+        if stamp == holding.stamp:
+            return size
+        store = self._store
+        return estimate_bytes(entry.backend, store.locate(entry).values(), store.folder(entry), store.cache(entry))
+
+    async def make(self, holding: Holding) -> Backend:
+        """The backend of a model whose files were verified. Raises `ModelError`, or whatever a library raises."""
+        backend = await _run_in_own_thread(lambda: self._make(holding))
+        self._measured[holding.entry.name] = (holding.stamp, backend.memory_bytes)
+        return backend
+
+    async def finish(self, entry: CatalogEntry, backend: Backend) -> Loaded:
+        """Tries the model, and puts its queue before it. Raises `ModelError` when its canary came out wrong."""
+        permits = self._choose_permits(entry)
+        # Tried where its batches will run: a second thread that has run torch, even once and idle since,
+        # keeps a team of OpenMP threads that slowed every batch by 40 %.
+        await permits.run(lambda: lambda: try_model(entry, backend, self._detector))
+        if entry.ranks:
+            return LoadedRanker(entry, cast(RankerBackend, backend))
+        generator = cast(GeneratorBackend, backend)
+        return LoadedGenerator(entry, generator, BatchQueue(generator.run, generator.limits, permits))
+
+    async def release(self, entry: CatalogEntry, *, settled: bool = False) -> None:
+        """Gives a model's memory back to the system; the caller refers to it no more."""
+        # A batch whose callers have all gone may still run, and the thread that ran the last one refers to it for
+        # a moment more.
+        await self._choose_permits(entry).run(lambda: _do_nothing)
+        await asyncio.to_thread(release_memory, settled=settled)
+
+    def _choose_permits(self, entry: CatalogEntry) -> CorePermits:
+        return self._generation_permits if entry.writes_summaries else self._permits
+
+    def _make(self, holding: Holding) -> Backend:
+        """Verifies and loads a model; runs in a thread."""
+        entry = holding.entry
+        self._store.verify(entry)
+        threads = max(1, self._threads // 2) if entry.writes_summaries else self._threads
+        return self._make_backend(
+            describe_load(entry, self._store, languages=holding.tokens, threads=threads, device=self._device)
+        )
+
+
+def describe_load(
+    entry: CatalogEntry,
+    store: Store,
+    *,
+    languages: Mapping[str, str] | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+) -> LoadRequest:
+    """What a backend is told of a model that is in the store."""
+    return LoadRequest(
+        name=entry.name,
+        backend=entry.backend,
+        family=entry.family,
+        task=entry.task.value,
+        folder=store.folder(entry),
+        files=store.locate(entry),
+        cache=store.cache(entry),
+        languages=languages or {},
+        prompt=entry.prompt,
+        compute_type=entry.compute_type,
+        max_input_tokens=entry.max_input_tokens,
+        allow_pickle=entry.allow_pickle,
+        threads=threads,
+        device=device,
+    )
+
+
+async def _run_in_own_thread(work: Callable[[], T]) -> T:
+    """Runs `work` in a thread that ends with it, and with whatever OpenMP keeps for it."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix="load")
+    try:
+        result = await asyncio.get_running_loop().run_in_executor(executor, work)
+    except BaseException:
+        executor.shutdown(wait=False)
+        raise
+    await asyncio.to_thread(executor.shutdown)  # until it has ended, it refers to the result
+    return result
+
+
+def _do_nothing() -> None:
+    return

@@ -1,0 +1,42 @@
+"""The forms that a catalogue entry's `source` may have.
+
+Knows how they are written; who fetches from them is the store's business.
+"""
+
+from __future__ import annotations
+
+import re
+
+_FORMS = {
+    "hub": (r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@\w[\w./-]*)?", "hub:owner/name or hub:owner/name@revision"),
+    "mozilla": (r"[a-z]{2,3}(_[a-z]+)?-[a-z]{2,3}(_[a-z]+)?", "mozilla:de-en, the pair as Mozilla's registry names it"),
+    "wheel": (r"[A-Za-z0-9][\w.-]*==[\w.!+]+", "wheel:distribution==version"),
+    "dir": (r".+", "dir:path"),
+}
+
+
+def source_kind(source: str) -> str:
+    """`hub`, `mozilla`, `wheel` or `dir`; "" for a model without files."""
+    return source.partition(":")[0]
+
+
+def source_place(source: str) -> str:
+    """What stands behind the kind."""
+    return source.partition(":")[2]
+
+
+def check_source(source: str) -> None:
+    """Raises ValueError that says how a source is written."""
+    if not source:
+        return
+    if source_kind(source) not in _FORMS:
+        raise ValueError(f"must begin with one of {', '.join(kind + ':' for kind in _FORMS)}")
+    pattern, form = _FORMS[source_kind(source)]
+    if not re.fullmatch(pattern, source_place(source)):
+        raise ValueError(f"must be written {form}")
+
+
+def parse_hub_source(source: str) -> tuple[str, str]:
+    """The repository and the revision (`main` where none is named) of a `hub:` source."""
+    repo, _, revision = source_place(source).partition("@")
+    return repo, revision or "main"

@@ -1,0 +1,155 @@
+"""The parts of a summary, from sentences read to sentences put together, and how long it may be.
+
+Pure; knows no models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from latimer_server.errors import LatimerError
+from latimer_server.languages import UNDETERMINED, Candidate
+from latimer_server.text.checks import Flag
+from latimer_server.text.segmentation import TextSpan, needs_translation
+
+# A sentence is a fair candidate if it ends like one; titles, list items and captions do not.
+_SENTENCE_ENDS = tuple(".!?…。！？।؟۔։")
+_CLOSING = "\"'”’»)]」』"
+_UNSPACED_LANGUAGES = ("zh", "ja", "th", "lo", "km", "my")
+
+
+class SummaryMode(Enum):
+    """How a summary is made."""
+
+    EXTRACTIVE = "extractive"
+    ABSTRACTIVE = "abstractive"
+    HYBRID = "hybrid"
+
+
+@dataclass(frozen=True)
+class LengthLimit:
+    """How long a summary may be: exactly one of these is set. `ratio`: share of the source's words."""
+
+    sentence_count: int | None = None
+    max_words: int | None = None
+    ratio: float | None = None
+
+    def count_words(self, total: int) -> int | None:
+        """The most words, of a source of `total`; None where sentences are counted."""
+        if self.sentence_count is not None:
+            return None
+        return self.max_words if self.max_words is not None else math.floor((self.ratio or 0) * total)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a content: as it stands there, where, and as a model reads it, which may be a translation."""
+
+    original: str
+    span: TextSpan
+    text: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A content as its sentences, in the language that a model reads. `words`: of each sentence."""
+
+    sentences: tuple[Sentence, ...]
+    language: str
+    words: tuple[int, ...]
+    models: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def texts(self) -> list[str]:
+        """The sentences as the model reads them."""
+        return [sentence.text for sentence in self.sentences]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A sentence for a summary. `original`: what stands in the content, where it was taken over as it is;
+    "" where it was generated."""
+
+    text: str
+    original: str
+    spans: tuple[TextSpan, ...]
+    score: float
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True)
+class SummarySentence:
+    """A sentence of a summary, where it stands there, and what supports it in the content."""
+
+    text: str
+    summary_span: TextSpan
+    rank_score: float
+    source_spans: tuple[TextSpan, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The summary of one content, or the error that it met. `detected`: None when the language was given."""
+
+    text: str
+    language: str
+    detected: Candidate | None = None
+    mode: SummaryMode = SummaryMode.EXTRACTIVE
+    sentences: tuple[SummarySentence, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    models: tuple[str, ...] = ()
+    input_coverage: float = 1.0
+    error: LatimerError | None = None
+
+
+def choose_candidates(texts: Sequence[str]) -> list[int]:
+    """The indices of what may stand in a summary: whole sentences, or whatever has letters where there are none."""
+    lettered = [index for index, text in enumerate(texts) if needs_translation(text)]
+    whole = [index for index in lettered if is_whole(texts[index])]
+    return whole or lettered
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text ends as a sentence does."""
+    return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
+
+
+def take_within(
+    order: Sequence[int], words: Sequence[int], total: int, limit: LengthLimit, fits: Callable[[int, set[int]], bool]
+) -> list[int]:
+    """As many indices, in this order, as the limit allows, of those that `fits` the ones taken before."""
+    budget = limit.count_words(total)
+    chosen: list[int] = []
+    taken: set[int] = set()
+    for index in order:
+        if len(chosen) == limit.sentence_count:
+            break
+        if fits(index, taken) and (budget is None or words[index] <= budget):
+            chosen.append(index)
+            taken.add(index)
+            budget = None if budget is None else budget - words[index]
+    return chosen or (list(order[:1]) if limit.ratio is not None else [])
+
+
+def count_words(text: str, language: str) -> int:
+    """Words; in scripts written without spaces, characters that are letters or digits."""
+    if language.split("-")[0] in _UNSPACED_LANGUAGES:
+        return sum(character.isalnum() for character in text)
+    return len(text.split())
+
+
+def compose(chosen: Sequence[Chosen], language: str) -> Summary:
+    """The summary that consists of these sentences, in this order."""
+    separator = "" if language.split("-")[0] in _UNSPACED_LANGUAGES else " "
+    parts: list[SummarySentence] = []
+    position = 0
+    for sentence in chosen:
+        span = TextSpan(position, position + len(sentence.text))
+        parts.append(SummarySentence(sentence.text, span, sentence.score, sentence.spans))
+        position = span.end + len(separator)
+    text = separator.join(sentence.text for sentence in chosen)
+    return Summary(text, language or UNDETERMINED, sentences=tuple(parts))

@@ -1,0 +1,73 @@
+"""Ranks the sentences of a reading and takes the best, word for word.
+
+Knows the pool and the ranker's Protocol; nothing of requests or of what is generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latimer_server.models.pool import Pool
+from latimer_server.scheduling import off_loop
+from latimer_server.summaries.composition import Chosen, LengthLimit, Reading, choose_candidates, take_within
+from latimer_server.text.context import depends_on_previous
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The indices of a reading's candidates, best first, and every sentence's score (0 for no candidate)."""
+
+    order: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+async def rank_sentences(pool: Pool, model: str, reading: Reading) -> Ranked:
+    """Ranks what may stand in a summary."""
+    texts = reading.texts
+    size = sum(map(len, texts))
+    kept = await off_loop(size, lambda: choose_candidates(texts))
+    async with pool.hold_ranker(model) as loaded:
+        ranking = await pool.permits.run(
+            lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
+        )
+    scores = [0.0] * len(texts)
+    if ranking is None:
+        return Ranked((), tuple(scores))
+    for index, score in zip(kept, ranking.scores, strict=True):
+        scores[index] = score
+    return Ranked(tuple(kept[index] for index in ranking.order), tuple(scores))
+
+
+def extract(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
+    """The best sentences, in the order of the text."""
+    return sorted(take_within(ranked.order, reading.words, sum(reading.words), limit, lambda *_: True))
+
+
+def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
+    """The best sentences that stand by themselves, or beside the sentence that they point back to."""
+    pointing = {index for index in ranked.order if depends_on_previous(reading.sentences[index].text, reading.language)}
+
+    def stands(index: int, taken: set[int]) -> bool:
+        return index not in pointing or index - 1 in taken
+
+    # A sentence that points back may come before the one it points to: asked again, it finds it taken.
+    order = (*ranked.order, *(index for index in ranked.order if index in pointing))
+    asked: set[int] = set()
+
+    def fits(index: int, taken: set[int]) -> bool:
+        if index in taken or not stands(index, taken):
+            return False
+        asked.add(index)
+        return True
+
+    chosen = take_within(order, reading.words, sum(reading.words), limit, fits)
+    return sorted(set(chosen)) or extract(reading, ranked, limit)
+
+
+def take_over(reading: Reading, ranked: Ranked, indices: Sequence[int]) -> list[Chosen]:
+    """Sentences of the content as they are."""
+    return [
+        Chosen(sentence.text, sentence.original, (sentence.span,), ranked.scores[index])
+        for index, sentence in ((index, reading.sentences[index]) for index in indices)
+    ]

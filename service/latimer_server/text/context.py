@@ -1,0 +1,37 @@
+"""Whether a sentence stands by itself, or points to what was said before it.
+
+Pure; English. Other languages have no lists, and the answer is then always that it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latimer_server.text import english
+from latimer_server.text.words import Token, split_tokens
+
+_OPENINGS = english.LEADING | english.BARE_OPENERS | {"when", "before", "for", "if", "under", "asked"}
+_THINGS = frozenset({"the", "a", "an", "no", "every", "each", "some"})
+_NEAR = 4
+
+
+def depends_on_previous(sentence: str, language: str = "en") -> bool:
+    """Whether a sentence points back: by its first word (`This ...`), or by the pronoun of a person whom it has
+    not named as its subject (`In a letter, he said ...`)."""
+    words = [token for token in split_tokens(sentence) if token.is_word]
+    if not words or language.split("-")[0] != "en":
+        return False
+    if words[0].lower in english.DEPENDENT_STARTS:
+        return True
+    personal = next((index for index, token in enumerate(words) if token.lower in english.PERSONAL), None)
+    if personal is None:
+        return False
+    named = any(token.is_name for token in words[1:personal])
+    return words[0].lower in _OPENINGS or not (named or _begins_with_name(words))
+
+
+def _begins_with_name(words: Sequence[Token]) -> bool:
+    """`Brandvold said that she ...`; not `The letter said that he ...`."""
+    return words[0].text[0].isupper() and (
+        words[0].lower not in _THINGS or any(token.is_name for token in words[1:_NEAR])
+    )

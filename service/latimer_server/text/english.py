@@ -1,0 +1,64 @@
+"""English words that decide what can be left out of a sentence without making it untrue, and what points back.
+
+Lists only; `compression` says what each is for.
+"""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+NEGATIONS = _words(
+    "not no never none neither nor without cannot nothing nobody nowhere hardly barely rarely scarcely seldom few "
+    "little unable fail failed fails refuse refused refuses deny denied denies lack lacked lacks"
+)
+# In a gap these change what is left: conditions, limits, doubt.
+CONDITIONS = _words(
+    "if unless until except provided providing whether otherwise only merely solely once subject assuming lest than "
+    "rather instead"
+)
+HEDGES = _words(
+    "about nearly almost around roughly least most more less over under up approximately some fewer part partly half "
+    "some many several would could might may should must likely possibly perhaps probably alleged allegedly "
+    "reportedly apparently seemingly supposedly seems seemed appears appeared expected planned plans proposed "
+    "intended intends hoped hopes wanted wants tried agreed decided former acting would-be mainly mostly largely "
+    "early estimated quarter third two-thirds"
+)
+ATTRIBUTIONS = _words(
+    "said says say saying told tells according argued argues claimed claims insisted insists believed believes "
+    "thought thinks suggested suggests accused expects predicted predicts warned warns promised promises wrote "
+    "writes added asked asks reported reports stated states announced announces felt called estimates"
+)
+# With these in what is kept, leaving out a place or a time widens the claim.
+SENSITIVE = NEGATIONS | _words(
+    "only first last all every each any both either best worst most least highest lowest largest smallest biggest "
+    "record sole always more less than fewer other next same until total full never average"
+)
+CLAUSE_OPENERS = _words(
+    "although though while whereas which who whose whom where but and because as after with including so despite "
+    "not such since following"
+)
+BARE_OPENERS = _words("because after although though while despite during since where following")
+LEADING = _words("after in on at during since while as with following despite although though by")
+CONNECTIVES = _words("but and however meanwhile then also so moreover furthermore still yet")
+RELATIVE = _words("which who whose whom where including such")
+FILLERS = _words("that the a an also then afterwards very just later again")
+PLACE_OR_TIME = _words("in on at during last this yesterday today tonight since from")
+TIMES = _words(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
+    "september october november december morning afternoon evening night week month year spring summer autumn "
+    "winter weekend yesterday today tonight noon midnight"
+)
+PREPOSITIONS = _words("by to with from for against of in on at into over under between among through")
+PRONOUNS = _words("he she they him her them his hers their theirs it its")
+DEPENDENT_STARTS = PRONOUNS | _words(
+    "this that these those such here but however instead so then yet nor both neither either another others"
+    " meanwhile moreover furthermore therefore thus hence otherwise also still one"
+)
+PERSONAL = _words("he she they him her them his hers their theirs")
+# End in -ly and are no manner that can go.
+NO_ADVERBS = HEDGES | _words("family supply reply monthly weekly daily yearly assembly italy anomaly")
+# A title holds none of these.
+NO_TITLE = PREPOSITIONS | _words("and or that as was is were had has have")

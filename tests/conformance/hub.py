@@ -1,0 +1,118 @@
+"""Loads the trained checkpoints by either backend, as the pool would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from latimer_server.backends import load_backend
+from latimer_server.backends.base import (
+    DecodingOptions,
+    GeneratorBackend,
+    Hypothesis,
+    LanguagePair,
+    LoadRequest,
+)
+from tests import trained
+
+_UNIGRAM = {
+    "m2m100": {"en": "en", "pt": "pt", "fi": "fi"},
+    "nllb": {"en": "eng_Latn", "pt": "por_Latn", "fi": "fin_Latn"},
+    "mbart50": {"en": "en_XX", "pt": "pt_XX", "fi": "fi_FI"},
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained checkpoint, what it is told, and what it should make of meanings."""
+
+    name: str
+    family: str
+    task: str
+    languages: dict[str, str]
+    pairs: tuple[LanguagePair, ...]
+    prompt: str = ""
+
+    def source(self, meaning: trained.Meaning, pair: LanguagePair) -> str:
+        return meaning.write(pair.source or "en")
+
+    def reference(self, meaning: trained.Meaning, pair: LanguagePair) -> str:
+        return meaning.write(pair.target) if self.task == "translation" else meaning.compress()
+
+
+def _multilingual(name: str) -> Checkpoint:
+    pairs = (LanguagePair("en", "pt"), LanguagePair("en", "fi"), LanguagePair("pt", "en"))
+    return Checkpoint(name, name, "translation", _UNIGRAM[name], pairs)
+
+
+_TWO = (LanguagePair("en", "pt"), LanguagePair("en", "fi"))
+_ANY = (LanguagePair(),)
+CHECKPOINTS = {
+    checkpoint.name: checkpoint
+    for checkpoint in (
+        Checkpoint("marian", "marian", "translation", {}, (LanguagePair("en", "pt"),)),
+        Checkpoint("marian-multi", "marian", "translation", {"pt": "por", "fi": "fin"}, _TWO),
+        Checkpoint("marian-separate", "marian", "translation", {"pt": "pob", "fi": "fin"}, _TWO),
+        _multilingual("m2m100"),
+        _multilingual("nllb"),
+        _multilingual("mbart50"),
+        Checkpoint("bart", "bart", "summarization", {}, _ANY),
+        Checkpoint("pegasus", "pegasus", "summarization", {}, _ANY),
+        Checkpoint("t5", "t5", "summarization", {}, _ANY, "summarize: "),
+        Checkpoint("flan-t5", "t5", "summarization", {}, _ANY, "summarize: "),
+        Checkpoint("mt5", "mt5", "summarization", {}, _ANY),
+        Checkpoint("llama", "causal", "summarization", {}, _ANY, "Shorten this."),
+    )
+}
+# CTranslate2's converter takes one vocabulary for both sides.
+CONVERTIBLE = tuple(name for name in CHECKPOINTS if name != "marian-separate")
+
+
+def request(name: str, backend: str, cache_folder: Path | None = None, **keys: Any) -> LoadRequest:
+    """What the pool would ask for. Conversions are kept beside the checkpoints."""
+    checkpoint = CHECKPOINTS[name]
+    folder = trained.locate(name)
+    return LoadRequest(
+        **{
+            "name": name,
+            "backend": backend,
+            "family": checkpoint.family,
+            "task": checkpoint.task,
+            "folder": folder,
+            "cache": cache_folder or folder.parent / f"{folder.name}.made",
+            "languages": checkpoint.languages,
+            "prompt": checkpoint.prompt,
+            "threads": 1,
+            **keys,
+        }
+    )
+
+
+@cache
+def load(name: str, backend: str, compute_type: str = "float32") -> GeneratorBackend:
+    """A loaded checkpoint, once for all tests."""
+    loaded: Any = load_backend(request(name, backend, compute_type=compute_type))
+    return loaded  # type: ignore[no-any-return]
+
+
+def run(
+    backend: GeneratorBackend,
+    texts: Sequence[str],
+    pair: LanguagePair,
+    options: DecodingOptions | None = None,
+    batch: int = 16,
+) -> list[Hypothesis]:
+    """The hypotheses of texts, in batches."""
+    options = options or DecodingOptions(beam_size=1)
+    options = DecodingOptions(**{**vars(options), "target": pair.target})
+    rows = [encoding.ids for encoding in backend.encode(texts, pair)]
+    starts = range(0, len(rows), batch)
+    return [one for start in starts for one in backend.run(rows[start : start + batch], options, lambda: False)]
+
+
+def write(backend: GeneratorBackend, hypotheses: Sequence[Hypothesis]) -> list[str]:
+    """The texts of the best hypotheses."""
+    return backend.decode([hypothesis.ids for hypothesis in hypotheses])

@@ -1,0 +1,197 @@
+"""HYBRID and ABSTRACTIVE over a real channel: what a model writes is used where the source supports it, else said."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from latimer import AsyncClient, InvalidArgumentError, NotServedError
+from latimer_server.backends.base import Backend
+from latimer_server.models.catalog import CatalogEntry
+from tests.fakes import EchoBackend, UpperBackend, WriterBackend, make_catalog, make_entry, make_writer, serve_fakes
+
+BRIDGE = "The council of Halden voted on Tuesday to rebuild the old bridge, which was damaged by the flood of 2019."
+COST = "The work on the bridge will cost 4.2 million euros, although the state pays for half of it in 2027."
+MAYOR = "She said that the bridge would carry buses again, and that nobody had asked for a toll of any kind."
+TEXT = f"{BRIDGE} {COST} {MAYOR}"
+LIE = "The state voted to damage the old bridge for 4.2 million euros."
+
+
+def shorten_well(text: str) -> list[str]:
+    """A lie first, then the main clause, then a text of its own."""
+    return [LIE, text.partition(",")[0] + ".", "Here is a summary of the text.", text]
+
+
+@asynccontextmanager
+async def serve(
+    writer: WriterBackend, *entries: CatalogEntry, backends: dict[str, Backend] | None = None, **keys: Any
+) -> AsyncIterator[AsyncClient]:
+    models: dict[str, Backend] = {"writer": writer, **(backends or {})}
+    catalog = make_catalog(*(entries or (make_writer(**keys),)))
+    async with serve_fakes(models, catalog=catalog) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        yield client
+
+
+async def test_a_sentence_is_shortened_where_that_leaves_it_true() -> None:
+    async with serve(WriterBackend(shorten_well)) as client:
+        summary = await client.summarize(TEXT, mode="hybrid", sentences=2)
+    assert summary.mode == "HYBRID"
+    assert summary.models == ("extractive", "writer")
+    assert [sentence.text for sentence in summary.sentences] == [
+        "The council of Halden voted on Tuesday to rebuild the old bridge.",
+        "The work on the bridge will cost 4.2 million euros.",
+    ]
+    for sentence, source in zip(summary.sentences, (BRIDGE, COST), strict=True):
+        (span,) = sentence.source_spans
+        assert TEXT[span.start : span.end] == source
+        assert summary.text[sentence.summary_span.start : sentence.summary_span.end] == sentence.text
+    assert summary.flags == ()
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        LIE,
+        "",
+        "Here is a summary.",
+        BRIDGE.replace("Tuesday", "Monday"),
+        BRIDGE.replace(".", ""),
+        "The council of",
+        "🙂",
+    ],
+)
+async def test_a_sentence_stays_as_it_is_where_nothing_better_came_out(output: str) -> None:
+    async with serve(WriterBackend(lambda _: [output])) as client:
+        summary = await client.summarize(TEXT, mode="hybrid", sentences=2)
+    assert [sentence.text for sentence in summary.sentences] == [BRIDGE, COST]
+
+
+async def test_a_sentence_that_points_back_is_taken_only_with_the_one_before_which_stays_whole() -> None:
+    writer = WriterBackend(shorten_well)
+    async with serve(writer) as client:
+        two = await client.summarize(TEXT, mode="hybrid", sentences=2)
+        three = await client.summarize(TEXT, mode="hybrid", sentences=3)
+    assert all(not sentence.text.startswith("She") for sentence in two.sentences)
+    assert [sentence.text for sentence in three.sentences][1:] == [COST, MAYOR.partition(",")[0] + "."]
+
+
+async def test_short_sentences_are_not_given_to_the_model() -> None:
+    writer = WriterBackend(shorten_well)
+    async with serve(writer) as client:
+        summary = await client.summarize("The bridge was closed, and then opened.", mode="hybrid")
+        assert summary.text == "The bridge was closed, and then opened."
+        assert (await client.summarize("", mode="hybrid")).text == ""
+        assert (await client.summarize("   \n ", mode="abstractive")).text == ""
+    assert writer.read == []
+
+
+async def test_what_the_model_writes_alone_is_flagged_where_the_source_does_not_support_it() -> None:
+    async with serve(WriterBackend(lambda _: [f"The council voted to rebuild the old bridge. {LIE}"])) as client:
+        summary = await client.summarize(TEXT, mode="abstractive", sentences=5)
+    assert summary.mode == "ABSTRACTIVE"
+    assert [sentence.text for sentence in summary.sentences] == ["The council voted to rebuild the old bridge.", LIE]
+    assert summary.flags == ("UNSUPPORTED_CLAIM",)
+    (span,) = summary.sentences[0].source_spans
+    assert TEXT[span.start : span.end] == BRIDGE
+
+
+async def test_a_summary_of_what_the_source_says_has_no_flag() -> None:
+    async with serve(WriterBackend(lambda _: ["The council voted to rebuild the old bridge."])) as client:
+        assert (await client.summarize(TEXT, mode="abstractive")).flags == ()
+
+
+async def test_half_a_sentence_at_the_end_is_left_out() -> None:
+    async with serve(WriterBackend(lambda _: ["The council voted to rebuild the bridge. The work on the"])) as client:
+        summary = await client.summarize(TEXT, mode="abstractive", sentences=5)
+    assert summary.text == "The council voted to rebuild the bridge."
+
+
+@pytest.mark.parametrize("output", ["", "The work on the", " ".join(["The bridge is a bridge."] * 40)])
+async def test_what_is_no_summary_is_replaced_by_sentences_of_the_source(output: str) -> None:
+    async with serve(WriterBackend(lambda _: [output])) as client:
+        summary = await client.summarize(TEXT, mode="abstractive", sentences=40)
+    assert len(summary.text) <= len(TEXT)
+    assert all(sentence.text in TEXT for sentence in summary.sentences)
+    assert summary.sentences
+
+
+async def test_a_document_longer_than_the_model_reads_is_read_in_parts() -> None:
+    def write(text: str) -> Sequence[str]:
+        return [text.partition(".")[0] + "."]
+
+    writer = WriterBackend(write, max_input_tokens=400)
+    document = " ".join(f"Item {number} of the long list was counted in the hall." for number in range(40))
+    async with serve(writer) as client:
+        summary = await client.summarize(document, mode="abstractive", sentences=1)
+    assert summary.text == "Item 0 of the long list was counted in the hall."
+    assert summary.input_coverage == 1.0
+    assert len(writer.read) > 5
+    assert all(len(text) < 400 for text in writer.read)
+    assert all(f"Item {number} " in " ".join(writer.read) for number in range(40))
+
+
+async def test_what_is_beyond_the_parts_that_are_read_is_said() -> None:
+    writer = WriterBackend(lambda text: [text.partition(".")[0] + "."], max_input_tokens=80)
+    document = " ".join(f"Item {number} of the long list was counted in the hall." for number in range(200))
+    async with serve(writer) as client:
+        summary = await client.summarize(document, mode="abstractive", sentences=1)
+    assert summary.input_coverage == pytest.approx(64 / 200, abs=0.02)
+
+
+async def test_a_document_in_another_language_is_read_in_translation_and_summarized_in_its_own() -> None:
+    writer = WriterBackend(lambda text: [text.partition(",")[0] + "."])
+    entries = (make_writer(), make_entry("en-pt", "en", "pt"), make_entry("pt-en", "pt", "en"))
+    translators: dict[str, Backend] = {"en-pt": UpperBackend(), "pt-en": EchoBackend()}
+    async with serve(writer, *entries, backends=translators) as client:
+        short = "A obra terminou em maio."
+        summary = await client.summarize(f"{BRIDGE} {short}", mode="hybrid", source="pt", sentences=2)
+    assert summary.language == "pt"
+    assert set(summary.models) == {"pt-en", "extractive", "writer", "en-pt"}
+    # What was generated was translated back (here: into capitals); what was taken over is as it stood.
+    assert [sentence.text for sentence in summary.sentences] == [BRIDGE.partition(",")[0].upper() + ".", short]
+    (span,) = summary.sentences[0].source_spans
+    assert span.end == len(BRIDGE)
+
+
+async def test_decoding_options_reach_the_model() -> None:
+    writer = WriterBackend(lambda _: ["The council voted to rebuild the old bridge."])
+    async with serve(writer) as client:
+        await client.summarize(TEXT, mode="abstractive", max_output_tokens=7)
+    assert {options.max_output_tokens for options in writer.options} == {7}
+
+
+async def state_of(client: AsyncClient) -> str:
+    return next(model.state for model in await client.models() if model.name == "writer")
+
+
+async def test_a_model_that_writes_is_loaded_when_first_asked_for() -> None:
+    async with serve(WriterBackend(shorten_well)) as client:
+        await client.summarize(TEXT)
+        assert await state_of(client) == "AVAILABLE"
+        await client.summarize(TEXT, mode="hybrid")
+        assert await state_of(client) == "READY"
+
+
+async def test_a_named_model_decides_the_mode_and_contradictions_are_refused() -> None:
+    async with serve(WriterBackend(shorten_well)) as client:
+        assert (await client.summarize(TEXT, model="writer")).mode == "ABSTRACTIVE"
+        assert (await client.summarize(TEXT, model="extractive")).mode == "EXTRACTIVE"
+        for mode, model in (("extractive", "writer"), ("hybrid", "extractive")):
+            with pytest.raises(InvalidArgumentError, match="model"):
+                await client.summarize(TEXT, mode=mode, model=model)
+
+
+async def test_without_a_model_that_writes_its_modes_are_refused_by_name() -> None:
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        with pytest.raises(NotServedError, match="no model for hybrid summaries"):
+            await client.summarize(TEXT, mode="hybrid")
+
+
+async def test_a_model_whose_licence_forbids_commerce_is_taken_only_when_named() -> None:
+    async with serve(WriterBackend(shorten_well), noncommercial=True) as client:
+        with pytest.raises(NotServedError, match="no model for hybrid"):
+            await client.summarize(TEXT, mode="hybrid")
+        assert (await client.summarize(TEXT, mode="hybrid", model="writer")).mode == "HYBRID"

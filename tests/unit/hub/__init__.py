@@ -1,0 +1,1 @@
+"""The source `hub:` against a hub on the loopback."""

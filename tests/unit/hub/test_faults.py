@@ -1,0 +1,272 @@
+"""What goes wrong on the way from the hub: told in one line, resumed, nothing half-done in place."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+
+import pytest
+from huggingface_hub import constants
+
+from latimer_server.errors import ModelError, ModelFileError
+from latimer_server.models.entry import FileEntry
+from latimer_server.models.store import Store
+from tests.loopback import LoopbackHub, Repository
+from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
+
+
+def test_a_cut_connection_is_taken_up_where_it_broke(hub: LoopbackHub, store: Store) -> None:
+    hub.faults.cut["model.safetensors"] = [30_000, 20_000]
+    store.fetch([entry()], nothing)
+    store.verify(entry())
+    assert hub.ranges("/resolve/" + hub.repositories["owner/good"].commit + "/model.safetensors") == [
+        "", "bytes=30000-", "bytes=50000-",
+    ]  # fmt: skip
+
+
+def test_a_fetch_that_gave_up_goes_on_the_next_time(hub: LoopbackHub, store: Store) -> None:
+    hub.faults.cut["model.safetensors"] = [40_000, 0, 0, 0, 0, 0, 0]
+    with pytest.raises(ModelError, match=r"good: hub:owner/good \(\w{12}\): model\.safetensors: .*fetch again"):
+        store.fetch([entry()], nothing)
+    assert not store.has(entry())
+    assert not store.folder(entry()).exists()
+    hub.faults.cut.clear()
+    hub.asked.clear()
+    assert store.fetch([entry()], nothing) == ["good"]
+    store.verify(entry())
+    assert hub.ranges("good/model.safetensors") == ["bytes=40000-"]
+    assert "vocab.json" not in hub.paths()  # it was whole already
+
+
+def test_a_server_that_ignores_ranges_does_no_harm(hub: LoopbackHub, store: Store) -> None:
+    hub.faults.cut["model.safetensors"] = [40_000, 0, 0, 0, 0, 0, 0]
+    with pytest.raises(ModelError):
+        store.fetch([entry()], nothing)
+    (part,) = (store.folder(entry()).parent / ".fetching" / "good").glob("*.part")
+    part.write_bytes(b"x" * (len(WEIGHTS) + 5))  # longer than the file: no range can follow it
+    hub.faults.cut.clear()
+    store.fetch([entry()], nothing)
+    store.verify(entry())
+
+
+def test_what_moved_on_meanwhile_is_fetched_anew(hub: LoopbackHub, store: Store) -> None:
+    hub.faults.cut["model.safetensors"] = [40_000, 0, 0, 0, 0, 0, 0]
+    with pytest.raises(ModelError):
+        store.fetch([entry()], nothing)
+    hub.faults.cut.clear()
+    hub.repositories["owner/good"].files |= {"model.safetensors": WEIGHTS[::-1], "vocab.json": b'{"<unk>": 0}'}
+    store.fetch([entry()], nothing)
+    assert store.locate(entry())["model.safetensors"].read_bytes() == WEIGHTS[::-1]
+    assert store.locate(entry())["vocab.json"].read_bytes() == b'{"<unk>": 0}'
+    assert names(store.folder(entry())) == {*MARIAN, "latimer.json"}
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "vocab.json"])
+def test_a_file_with_another_digest_than_the_hub_publishes_is_refused(
+    hub: LoopbackHub, store: Store, file: str
+) -> None:
+    lie = bytearray(MARIAN[file])
+    lie[3] ^= 1
+    hub.faults.lies[file] = bytes(lie)
+    with pytest.raises(ModelFileError, match=f"good/{file}: came with the digest .*its source publishes"):
+        store.fetch([entry()], nothing)
+    assert not store.folder(entry()).exists()
+    hub.faults.lies.clear()
+    store.fetch([entry()], nothing)
+    store.verify(entry())
+
+
+def test_a_digest_of_the_catalogue_is_compared_too(hub: LoopbackHub, store: Store) -> None:
+    pinned = entry(files={"model": FileEntry(path="model.safetensors", sha256="0" * 64)})
+    with pytest.raises(ModelFileError, match=r"good/model\.safetensors: .*the catalogue says 0000"):
+        store.fetch([pinned], nothing)
+
+
+def test_a_mirror_that_lists_names_only_is_asked_for_the_rest(hub: LoopbackHub, store: Store) -> None:
+    hub.repositories["owner/good"].bare_listing = True
+    hub.faults.lies["model.safetensors"] = WEIGHTS[::-1]
+    with pytest.raises(ModelFileError, match=r"model\.safetensors: came with the digest"):
+        store.fetch([entry()], nothing)
+    hub.faults.lies.clear()
+    store.fetch([entry()], nothing)
+    store.verify(entry())
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("hub:owner/none", "good: hub:owner/none: no such repository, or a private one"),
+        ("hub:owner/good@v9", "good: hub:owner/good@v9: the repository has no such revision"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_named(hub: LoopbackHub, store: Store, source: str, complaint: str) -> None:
+    with pytest.raises(ModelError, match=complaint) as raised:
+        store.fetch([entry(source)], nothing)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_gated_repository_says_what_to_do(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.repositories["owner/gated"] = Repository(dict(MARIAN), token="right", gated=True)
+    for token in ("", "wrong"):
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(ModelError, match=r"good: hub:owner/gated.*is gated: .*HF_TOKEN") as raised:
+            store.fetch([entry("hub:owner/gated")], nothing)
+        assert "\n" not in str(raised.value)
+    monkeypatch.setenv("HF_TOKEN", "right")
+    assert store.fetch([entry("hub:owner/gated")], nothing) == ["good"]  # and the CDN asserts it sees no token
+
+
+def test_a_private_repository_needs_the_token(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.repositories["owner/private"] = Repository(dict(MARIAN), token="right")
+    with pytest.raises(ModelError, match="a private one that HF_TOKEN gives no access to"):
+        store.fetch([entry("hub:owner/private")], nothing)
+    monkeypatch.setenv("HF_TOKEN", "right")
+    assert store.fetch([entry("hub:owner/private")], nothing) == ["good"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_a_refusal_names_model_file_and_status(hub: LoopbackHub, store: Store, status: int) -> None:
+    hub.faults.status["model.safetensors"] = status
+    hub.faults.status["config.json"] = status
+    with pytest.raises(ModelError, match=rf"good: hub:owner/good \(\w+\): config\.json: .*{status}") as raised:
+        store.fetch([entry()], nothing)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_hub_that_is_not_there_is_said_so(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = LoopbackHub()  # its port is taken and nobody answers there
+    nobody._server.server_close()
+    monkeypatch.setattr(constants, "ENDPOINT", nobody.url)
+    with pytest.raises(ModelError, match="good: hub:owner/good: the hub cannot be reached") as raised:
+        store.fetch([entry()], nothing)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b"[]", b"{}", b'{"id": "x", "sha": "1", "siblings": [{}]}', b'{"id": "x", "siblings": []}']
+)
+def test_an_answer_that_is_no_hubs_is_said_so(hub: LoopbackHub, store: Store, answer: bytes) -> None:
+    hub.faults.lies[""] = answer
+    with pytest.raises(ModelError, match="good: hub:owner/good: what answers is no model hub") as raised:
+        store.fetch([entry()], nothing)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_server_that_is_no_hub_is_said_so(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url + "/not-the-hub")
+    with pytest.raises(ModelError, match="good: hub:owner/good: the hub answered HTTP 404"):
+        store.fetch([entry()], nothing)
+
+
+@pytest.mark.parametrize(
+    ("without", "complaint"),
+    [
+        (("config.json",), r"good/config\.json: is not there"),
+        (("source.spm", "target.spm"), r"good: has no tokenizer: none of tokenizer\.json, source\.spm"),
+        (("model.safetensors",), r"good/model\.safetensors: is not there"),
+    ],
+)
+def test_a_repository_that_lacks_something_is_refused_before_anything_is_fetched(
+    hub: LoopbackHub, store: Store, without: tuple[str, ...], complaint: str
+) -> None:
+    for name in without:
+        del hub.repositories["owner/good"].files[name]
+    with pytest.raises(ModelFileError, match=complaint):
+        store.fetch([entry()], nothing)
+    assert len(hub.asked) == 1
+
+
+def test_a_pickle_is_refused_before_it_is_fetched_unless_the_entry_allows_it(hub: LoopbackHub, store: Store) -> None:
+    files = hub.repositories["owner/good"].files
+    files["pytorch_model.bin"] = files.pop("model.safetensors")
+    with pytest.raises(ModelError, match=r"pickle \(pytorch_model\.bin\).*allow_pickle = true under \[models\.good\]"):
+        store.fetch([entry()], nothing)
+    assert len(hub.asked) == 1
+    assert store.fetch([entry(allow_pickle=True)], nothing) == ["good"]
+    store.verify(entry(allow_pickle=True))
+    with pytest.raises(ModelError, match="pickle"):
+        store.verify(entry())  # the operator withdrew it
+
+
+def test_a_disk_that_fills_up_is_said_and_the_fetch_goes_on_later(hub: LoopbackHub, store: Store) -> None:
+    staging = store.folder(entry()).parent / ".fetching" / "good"
+    staging.mkdir(parents=True)
+    full = staging / f"model.safetensors.{hashlib.sha256(WEIGHTS).hexdigest()[:16]}.part"
+    full.symlink_to("/dev/full")  # every write to it fails as on a full disk
+    with pytest.raises(ModelError, match=r"good: the disk is full .*No space left") as raised:
+        store.fetch([entry()], nothing)
+    assert "\n" not in str(raised.value)
+    assert not store.folder(entry()).exists()
+    full.unlink()
+    store.fetch([entry()], nothing)
+    store.verify(entry())
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(
+    hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")._replace(free=1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(ModelError, match=r"good: needs 102,\d+ bytes more, .* has 1,000 free"):
+        store.fetch([entry()], nothing)
+    assert len(hub.asked) == 1
+
+
+def test_models_fetched_before_a_fault_stay(hub: LoopbackHub, store: Store) -> None:
+    first, second = entry(name="first"), entry("hub:owner/none", name="second")
+    with pytest.raises(ModelError, match="second: hub:owner/none"):
+        store.fetch([first, second], nothing)
+    store.verify(first)
+
+
+def test_the_old_files_stay_until_the_new_ones_are_whole(hub: LoopbackHub, store: Store) -> None:
+    store.fetch([entry()], nothing)
+    hub.repositories["owner/good"].revisions = ("main", "v2")
+    hub.repositories["owner/good"].files["model.safetensors"] = WEIGHTS[::-1]
+    hub.faults.lies["model.safetensors"] = b"nonsense" * 12_800
+    with pytest.raises(ModelFileError):
+        store.fetch([entry("hub:owner/good@v2")], nothing)
+    store.verify(entry())
+
+
+@pytest.mark.parametrize("file", sorted(MARIAN))
+def test_verify_names_any_file_that_changed_or_went(hub: LoopbackHub, store: Store, file: str) -> None:
+    store.fetch([entry()], nothing)
+    path = store.folder(entry()) / file
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"!")
+    with pytest.raises(ModelFileError, match=f"good/{file}: has changed"):
+        store.verify(entry())
+    path.unlink()
+    assert not store.has(entry())
+    with pytest.raises(ModelFileError, match=f"good/{file}: is missing"):
+        store.verify(entry())
+    assert store.fetch([entry()], nothing) == ["good"]
+    store.verify(entry())
+
+
+OUTSIDE = '{"source": "hub:owner/good", "files": {"x": {"path": "../good/x", "sha256": "%s", "size": 1}}}' % ("0" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", OUTSIDE])
+def test_a_broken_record_is_named_and_the_model_fetched_again(hub: LoopbackHub, store: Store, text: str) -> None:
+    store.fetch([entry()], nothing)
+    (store.folder(entry()) / "latimer.json").write_text(text)
+    assert not store.has(entry())
+    with pytest.raises(ModelFileError, match=r"good/latimer\.json: is no record of ours"):
+        store.verify(entry())
+    assert store.fetch([entry()], nothing) == ["good"]
+
+
+def test_a_part_that_was_damaged_is_thrown_away_and_the_file_fetched_whole(hub: LoopbackHub, store: Store) -> None:
+    hub.faults.lies["model.safetensors"] = WEIGHTS[::-1][:50_000]
+    with pytest.raises(ModelFileError, match=r"good/model\.safetensors: came with 50,000 bytes, the hub lists 102,400"):
+        store.fetch([entry()], nothing)
+    hub.faults.lies.clear()
+    hub.asked.clear()
+    told: list[tuple[str, int, int]] = []
+    store.fetch([entry()], lambda *progress: told.append(progress))
+    store.verify(entry())
+    assert hub.ranges("good/model.safetensors") == ["bytes=50000-", ""]
+    total = sum(map(len, MARIAN.values()))
+    assert told[-1] == ("good", total, total)

@@ -1,0 +1,72 @@
+"""The canary: what a model makes of a sentence of its own must be of its target language, and as long as the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from latimer_server.backends.base import Encoding, LanguagePair
+from latimer_server.errors import ModelError
+from latimer_server.languages import LanguageDetector
+from latimer_server.models.canary import try_model
+from latimer_server.models.catalog import CatalogEntry
+from tests.fakes import EchoBackend, make_entry
+
+ENGLISH = "The weather is nice today. We are going to the park with our friends."
+SENTENCES = {
+    "pt": "O tempo está bom hoje e vamos ao parque.",
+    "fr": "Il fait beau et nous allons au parc avec des amis.",
+    "de": "Das Wetter ist heute schön und wir gehen in den Park.",
+    "acm": "An invented language.",
+}
+ANY = LanguagePair()
+
+
+class Speaker(EchoBackend):
+    """A model that writes the same sentence of the language that it is told; or of `always`."""
+
+    def __init__(self, always: str = "") -> None:
+        super().__init__()
+        self.always = always
+        self.asked: set[LanguagePair] = set()
+
+    def encode(self, texts: Sequence[str], languages: LanguagePair = ANY) -> list[Encoding]:
+        self.asked.add(languages)
+        return super().encode([SENTENCES[self.always or languages.target] for _ in texts], languages)
+
+
+@pytest.fixture(scope="module")
+def detector() -> LanguageDetector:
+    return LanguageDetector()
+
+
+def make_model(sources: Sequence[str], targets: Sequence[str], canary: str = ENGLISH) -> CatalogEntry:
+    languages = {"source_languages": tuple(sources), "target_languages": tuple(targets)}
+    return make_entry("model", "en", "en", canary=canary).model_copy(update=languages)
+
+
+def test_a_model_of_many_languages_is_tried_from_its_canarys_into_one_that_is_easily_told(
+    detector: LanguageDetector,
+) -> None:
+    speaker = Speaker()
+    try_model(make_model(["af", "en", "pt"], ["acm", "de", "fr", "pt"]), speaker, detector)
+    assert speaker.asked == {LanguagePair("en", "fr")}
+
+
+def test_a_model_that_writes_another_language_than_it_was_told_is_refused(detector: LanguageDetector) -> None:
+    with pytest.raises(ModelError, match="its canary came out in de, not in fr"):
+        try_model(make_model(["en"], ["de", "fr", "pt"]), Speaker(always="de"), detector)
+
+
+def test_variants_of_one_language_are_not_told_apart(detector: LanguageDetector) -> None:
+    try_model(make_model(["en"], ["pt-BR", "pt"]), Speaker(always="pt"), detector)
+
+
+def test_a_language_that_cannot_be_detected_is_taken_on_trust(detector: LanguageDetector) -> None:
+    try_model(make_model(["en"], ["acm"], canary="An old bridge is closed."), Speaker(), detector)
+
+
+def test_output_of_an_insane_length_is_refused(detector: LanguageDetector) -> None:
+    with pytest.raises(ModelError, match="its canary of 4 characters came out with 50"):
+        try_model(make_model(["en"], ["fr"], canary="Yes."), Speaker(always="fr"), detector)

@@ -1,0 +1,189 @@
+"""The catalogue that ships, and an operator's own on top of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from latimer_server.errors import ModelError, NotServed
+from latimer_server.models.catalog import Task, load_catalog
+from latimer_server.models.sources import source_kind
+
+
+def test_the_embedded_set_has_digests_and_canaries() -> None:
+    catalog = load_catalog()
+    assert catalog.embedded == ("extractive", "firefox-en-pt", "firefox-pt-en", "smollm2-135m-instruct")
+    assert catalog.preloaded == ("extractive", "firefox-en-pt", "firefox-pt-en")
+    for name in catalog.embedded:
+        assert all(file.sha256 for file in catalog.get(name).files.values())
+
+
+def test_every_model_has_a_licence_an_attribution_and_a_canary_and_most_a_size() -> None:
+    entries = load_catalog().entries
+    assert sum(source_kind(entry.source) == "hub" for entry in entries) >= 60
+    assert sum(source_kind(entry.source) == "mozilla" for entry in entries) >= 60
+    for entry in entries:
+        assert entry.license, entry.name
+        assert entry.attribution, entry.name
+        assert entry.canary, entry.name
+        assert entry.size_mb or not entry.source, entry.name
+
+
+def test_a_canary_is_never_translated_into_its_own_language() -> None:
+    for entry in load_catalog().entries:
+        if entry.task is Task.TRANSLATION:
+            assert entry.source_languages[0] != entry.target_languages[0], entry.name
+
+
+def test_models_of_many_languages_name_them_as_they_are_known_to_them() -> None:
+    for entry in load_catalog().entries:
+        known = set(entry.source_languages) | set(entry.target_languages)
+        assert set(entry.language_tokens) <= known, entry.name
+        if source_kind(entry.source) == "hub" and len(entry.target_languages) > 1:
+            assert entry.language_tokens, entry.name
+
+
+def test_no_model_of_ours_takes_a_pickle_and_those_that_have_nothing_else_say_so() -> None:
+    entries = load_catalog().entries
+    assert not any(entry.allow_pickle for entry in entries)
+    assert load_catalog().get("opus-mt-en-de").pickle_only
+
+
+def test_licences_that_forbid_commerce_are_marked() -> None:
+    marked = {entry.name for entry in load_catalog().entries if entry.noncommercial}
+    assert marked == {entry.name for entry in load_catalog().entries if "-NC" in entry.license}
+    assert "nllb-200-distilled-600m" in marked
+
+
+def test_an_operators_own_catalogue_adds_and_overrides(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        """
+        [models.mine]
+        task = "translation"
+        family = "marian-student"
+        backend = "marian_student"
+        source_languages = ["DE"]
+        target_languages = ["en"]
+        source = "dir:/models/mine"
+        files.model.path = "model.bin"
+
+        [models.extractive]
+        task = "summarization"
+        family = "extractive"
+        backend = "extractive"
+        license = "MIT"
+        """
+    )
+    catalog = load_catalog(own)
+    assert catalog.get("mine").source_languages == ("de",)
+    assert catalog.get("extractive").license == "MIT"
+    assert catalog.get("firefox-en-pt")
+
+
+BEGIN = "[models.a]\ntask='translation'\nfamily='f'\nbackend='b'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[models.a]\ntask = ?", "line 2"),
+        ("\n\nmodel.a.task = 3", "line 3: only tables .*, not model"),
+        ("[models.a]\ntask = 'singing'\nfamily='f'\nbackend='b'", "line 2: models.a.task: "),
+        (
+            BEGIN + "licence='MIT'",
+            r"line 5: models.a.licence: is no key \(license\?\)",
+        ),
+        ("[models.'A b']\ntask = 'translation'\nfamily='f'\nbackend='b'", "name"),
+        (BEGIN + "source_languages=['english']", "line 5: .*BCP-47"),
+        (
+            BEGIN + "source='ftp:x'",
+            "line 5: .*hub:, mozilla:, wheel:, dir:",
+        ),
+        (BEGIN + "source='hub:x'", "line 5: .*hub:owner/name"),
+        (BEGIN + "source='hub:a/b@'", "line 5: .*@revision"),
+        (BEGIN + "source='mozilla:de'", "line 5: .*mozilla:de-en"),
+        (BEGIN + "source='wheel:x'", "line 5: .*==version"),
+        (BEGIN + "source='wheel:x==1'", "line 1: .*wheel_tag"),
+        ("[models.a]\nfamily='f'\nbackend='b'", "line 1: models.a.task: Field required"),
+        ("[models.b]\n\n[models.a]\ntask='x'\nfamily='f'\nbackend='b'", "line 1: models.b.task"),
+        ("[defaults]\ntask='translation'\nfamly='f'\n[models.a]\nbackend='b'", r"line 3: .*is no key \(family\?\)"),
+        (BEGIN + "files.m.path='../../etc/passwd'", "inside"),
+        (
+            BEGIN + "files.m.path='x/f'\nfiles.n.path='y/f'",
+            "same name",
+        ),
+        ("[model.a]\n", "model"),
+        ("models = 3", "models"),
+        ("[models]\na = 3", "models.a"),
+    ],
+)
+def test_a_mistake_in_a_catalogue_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(text)
+    with pytest.raises(ModelError, match=complaint) as raised:
+        load_catalog(own)
+    assert "own.toml" in str(raised.value)
+
+
+def test_an_unknown_name_is_answered_with_those_near_it() -> None:
+    with pytest.raises(NotServed, match=r"'firefox-en-po'; near it are .*firefox-en-pt.* and \d+ more"):
+        load_catalog().get("firefox-en-po")
+    with pytest.raises(NotServed, match="there is no model 'xxx"):
+        load_catalog().get("x" * 100_000)
+
+
+def test_a_key_of_the_operators_changes_that_key_only(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[models.opus-mt-en-de]\nallow_pickle = true\n")
+    ours, theirs = load_catalog().get("opus-mt-en-de"), load_catalog(own).get("opus-mt-en-de")
+    assert theirs == ours.model_copy(update={"allow_pickle": True})
+
+
+def test_another_source_comes_without_what_described_the_old_one(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[models.firefox-en-pt]\nsource = 'dir:/my/en-pt'\nfiles.model.path = 'model.bin'\n")
+    entry = load_catalog(own).get("firefox-en-pt")
+    assert set(entry.files) == {"model"}
+    assert not entry.wheel_tag
+    assert not entry.revision
+    assert entry.license == "MPL-2.0"
+
+
+def test_a_fault_in_an_overridden_entry_is_on_the_operators_line(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("# mine\n[models.opus-mt-en-de]\n\nallow_pickel = true\n")
+    with pytest.raises(ModelError, match=r"own\.toml, line 4: .*is no key \(allow_pickle\?\)"):
+        load_catalog(own)
+
+
+def test_defaults_hold_for_every_model_of_their_file(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "[defaults]\ntask = 'translation'\nfamily = 'marian'\nbackend = 'auto'\nlicense = 'MIT'\n"
+        "[models.a]\nsource = 'dir:/a'\n[models.b]\nsource = 'dir:/b'\nlicense = 'GPL-3.0'\n"
+    )
+    catalog = load_catalog(own)
+    assert (catalog.get("a").license, catalog.get("b").license) == ("MIT", "GPL-3.0")
+    assert not catalog.get("a").canary  # ours are for our own
+
+
+def test_a_catalogue_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "none.toml", tmp_path / "own.toml"):
+        with pytest.raises(ModelError, match=path.name):
+            load_catalog(path)
+
+
+@pytest.mark.parametrize("page", ["docs/models.md", "README.md"])
+def test_the_examples_of_the_documentation_are_catalogues(tmp_path: Path, page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text("utf-8")
+    examples = [dedent(example) for example in re.findall(r"^ *```toml\n(.*?)```", text, re.DOTALL | re.MULTILINE)]
+    assert examples
+    for example in examples:
+        own = tmp_path / "own.toml"
+        own.write_text(example.replace('"..."', f'"{"0" * 64}"'))
+        assert load_catalog(own).get("firefox-de-en")

@@ -1,0 +1,193 @@
+"""What a generated sentence may leave out of its source, and what no sentence may do to it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latimer_server.text.compression import is_compression
+from latimer_server.text.context import depends_on_previous
+from latimer_server.text.support import find_support, is_grounded
+
+VOTE = (
+    "The housing minister, Helena Brandvold, survived a vote of no confidence on Tuesday night by 84 votes to 79, "
+    "although three members of her own party abstained."
+)
+BRIDGE = "The council voted on Tuesday to rebuild the old bridge, which was damaged by the flood of 2019."
+DELAY = "Oyelaran had asked for the report to be delayed by two weeks, not cancelled, because staff were ill."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "source"),
+    [
+        (
+            VOTE.partition(", although")[0] + ".",
+            VOTE,
+        ),
+        ("Helena Brandvold survived a vote of no confidence on Tuesday night by 84 votes to 79.", VOTE),
+        ("The council voted to rebuild the old bridge.", BRIDGE),
+        ("The council voted on Tuesday to rebuild the old bridge.", BRIDGE),
+        ("Oyelaran had asked for the report to be delayed by two weeks, not cancelled.", DELAY),
+        ("The mayor said the bridge was safe.", "The mayor said that the bridge was very safe."),
+        ("The firm (Alda Ltd) sold four ships.".replace(" (Alda Ltd)", ""), "The firm (Alda Ltd) sold four ships."),
+        ("Two goals by Leon Hartigan won the match.", "Two goals by the substitute Leon Hartigan won the match."),
+        ("The council voted to rebuild the bridge.", "After the flood, the council voted to rebuild the bridge."),
+    ],
+)
+def test_words_that_limit_nothing_can_go(sentence: str, source: str) -> None:
+    assert is_compression(sentence, source)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "source"),
+    [
+        # words of different clauses recombined
+        ("The 2049 bonds were repaid by residents.", "The 2049 bonds were sold, and the loan was repaid by residents."),
+        ("A praised the firm and left the town.", "A praised the firm, B left the town and C stayed."),
+        (
+            "Lind praised the firm and left the hall.",
+            "Lind praised the firm, the union criticised it, and left the hall.",
+        ),
+        # a negation, a condition, a doubt left out
+        ("The minister said she would resign soon.", "The minister said she would not resign soon."),
+        ("The bank will lend four million euros.", "The bank will lend four million euros if the state agrees."),
+        ("The bank will lend four million euros.", "The bank will lend up to four million euros."),
+        ("The bank will lend four million euros.", "The bank will probably lend four million euros."),
+        ("The bridge was safe for all traffic.", "The bridge was safe for all traffic, the mayor said."),
+        ("The bridge was closed to all buses.", "According to the mayor, the bridge was closed to all buses."),
+        ("The thief was arrested in the town.", "The alleged thief was arrested in the town."),
+        ("The president spoke to the crowd today.", "The former president spoke to the crowd today."),
+        # a place or a time that a negation or a superlative stands on
+        ("The firm did not sell a single ship.", "The firm did not sell a single ship in Norway."),
+        ("It is the highest tower of all built.", "It is the highest tower of all built in Denmark."),
+        # who and how many
+        ("One patients were treated in the ward.", "One in 10 patients were treated in the ward."),
+        ("The brother said the house was sold.", "The brother of the mayor said the house was sold."),
+        ("Prices rose 5 per cent in the spring.", "Prices rose 4 to 5 per cent in the spring."),
+        ("A few people came to the meeting.", "Few people came to the meeting."),
+        ("Few people came to the long meeting.", "A few people came to the long meeting."),
+        # words that the source does not have
+        ("The council voted on Tuesday to rebuild the new bridge.", BRIDGE),
+        ("The council voted on Tuesday to rebuild the old bridge at last.", BRIDGE),
+        ("The council voted on Monday to rebuild the old bridge.", BRIDGE),
+        # half a sentence, two sentences, the sentence itself, none
+        ("The council voted on Tuesday to rebuild", BRIDGE),
+        ("The council voted on Tuesday. To rebuild the old bridge.", BRIDGE),
+        (BRIDGE, BRIDGE),
+        ("", BRIDGE),
+    ],
+)
+def test_what_would_make_it_untrue_is_refused(sentence: str, source: str) -> None:
+    assert not is_compression(sentence, source)
+
+
+def test_in_a_language_without_word_lists_only_brackets_can_go() -> None:
+    source = "O conselho votou na terça-feira (por 5 votos a 4) pela nova ponte, que custará dois milhões."
+    kept = "O conselho votou na terça-feira pela nova ponte, que custará dois milhões."
+    assert is_compression(kept, source, "pt")
+    assert not is_compression("O conselho votou na terça-feira (por 5 votos a 4) pela nova ponte.", source, "pt")
+
+
+WORDS = [
+    "the",
+    "a",
+    "old",
+    "new",
+    "council",
+    "mayor",
+    "voted",
+    "sold",
+    "said",
+    "not",
+    "never",
+    "if",
+    "bridge",
+    "flood",
+    "2019",
+    "4.2",
+    ",",
+    ".",
+    "(",
+    ")",
+    "and",
+    "which",
+    "in",
+    "May",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=40), st.lists(st.sampled_from(WORDS), max_size=40))
+def test_whatever_is_accepted_has_only_words_of_its_source_in_their_order(mine: list[str], theirs: list[str]) -> None:
+    sentence, source = " ".join(mine) + ".", " ".join(theirs) + "."
+    if is_compression(sentence, source):
+        rest = iter(word for word in theirs if word[0].isalnum())
+        assert all(word in rest for word in mine if word[0].isalnum())
+        assert len(mine) < len(theirs)
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_any_text_is_answered(sentence: str, source: str) -> None:
+    assert is_compression(sentence, source) in (True, False)
+    assert is_grounded(sentence, source) in (True, False)
+    assert depends_on_previous(sentence) in (True, False)
+
+
+def test_a_very_long_sentence_takes_no_time_worth_speaking_of() -> None:
+    words = ["the", "bridge"] * 190
+    assert not is_compression(" ".join(["the"] * 300) + ".", " ".join(words) + ".")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "He said so.",
+        "This was disputed by Oyelaran.",
+        "However, the loan was repaid.",
+        "In a letter, he said that he had warned the minister.",
+        "The letter said that he had warned nobody.",
+        "Its budget rose to 4 million.",
+    ],
+)
+def test_a_sentence_that_points_back_is_told(sentence: str) -> None:
+    assert depends_on_previous(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Brandvold told the chamber that she had never ordered it.",
+        "The council voted to rebuild the bridge.",
+        "The Rovers manager, Carla Jessop, said that she would not look for another player.",
+    ],
+)
+def test_a_sentence_that_stands_by_itself_is_told(sentence: str) -> None:
+    assert not depends_on_previous(sentence)
+
+
+SOURCES = [BRIDGE, "The work will cost 4.2 million euros.", "Anna Lind did not vote on Tuesday."]
+
+
+def test_a_sentence_in_the_sources_own_words_is_grounded_in_it() -> None:
+    support = find_support("The council voted to rebuild the old bridge damaged by the flood.", SOURCES)
+    assert support.index == 0
+    assert support.supported
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "The work will cost 5.2 million euros.",  # a number
+        "The council voted on Friday to rebuild the old bridge.",  # a name
+        "Anna Lind voted on Tuesday.",  # a negation
+        "The flood voted to rebuild the council, damaged by the old bridge.",  # who did what
+        "The council will cost the old flood 4.2 million euros on Tuesday.",  # recombined
+    ],
+)
+def test_a_claim_that_no_sentence_makes_is_not_grounded(claim: str) -> None:
+    assert not find_support(claim, SOURCES).supported
+
+
+def test_the_nearest_sentence_is_named_even_where_it_does_not_support() -> None:
+    assert find_support("The work will cost 5.2 million euros.", SOURCES).index == 1
+    assert find_support("Nothing alike.", ["Ganz anders."]).index is None

@@ -1,0 +1,202 @@
+"""What is fetched, and what languages a model's own files say that it has, without a look at the disk each time."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latimer_server.errors import ModelFileError
+from latimer_server.models.catalog import Catalog, CatalogEntry, FileEntry, Task
+from latimer_server.models.inventory import Inventory
+from latimer_server.models.store import Store
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class CountingStore(Store):
+    """A store that counts how often it was looked into."""
+
+    looks = 0
+
+    def has(self, entry: CatalogEntry) -> bool:
+        self.looks += 1
+        return super().has(entry)
+
+
+def make_model(folder: Path, content: Mapping[str, object], **keys: Any) -> CatalogEntry:
+    """A Marian model whose folder holds these JSON files; long ago, as far as the file system knows."""
+    place = folder / "model"
+    place.mkdir(exist_ok=True)
+    for name, data in content.items():
+        (place / name).write_text(json.dumps(data))
+    age(place)
+    fields: dict[str, Any] = {
+        "name": "model",
+        "task": Task.TRANSLATION,
+        "family": "marian",
+        "backend": "transformers",
+        "source_languages": ("en",),
+        "source": f"dir:{place}",
+        "files": {name: FileEntry(path=name) for name in content},
+    }
+    return CatalogEntry(**fields | keys)
+
+
+def age(folder: Path) -> None:
+    """Makes a folder's last change an old one."""
+    stat = folder.stat()
+    os.utime(folder, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10_000_000_000))
+
+
+def open_inventory(entry: CatalogEntry, folder: Path) -> tuple[Inventory, CountingStore, Clock]:
+    store, clock = CountingStore(folder / "store"), Clock()
+    return Inventory(Catalog({entry.name: entry}), store, clock), store, clock
+
+
+VOCABULARY = {"</s>": 0, ">>por<<": 1, ">>pob<<": 2, ">>glg<<": 3}
+
+
+def test_the_targets_of_a_model_are_those_of_its_vocabulary(tmp_path: Path) -> None:
+    inventory, _, _ = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
+    holding = inventory.look("model")
+    assert holding.entry.target_languages == ("gl", "pt", "pt-BR")
+    assert holding.entry.source_languages == ("en",)
+    assert holding.tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
+
+
+def test_separate_vocabularies_are_both_read(tmp_path: Path) -> None:
+    files = {"vocab.json": {">>por<<": 1}, "target_vocab.json": {">>glg<<": 1}}
+    inventory, _, _ = open_inventory(make_model(tmp_path, files), tmp_path)
+    assert inventory.look("model").entry.target_languages == ("gl", "pt")
+
+
+def test_a_vocabulary_without_tokens_is_that_of_a_model_with_one_target(tmp_path: Path) -> None:
+    entry = make_model(tmp_path, {"vocab.json": {"</s>": 0}}, target_languages=("de",))
+    holding = open_inventory(entry, tmp_path)[0].look("model")
+    assert (holding.entry, holding.tokens, holding.error) == (entry, {}, "")
+
+
+def test_listed_languages_that_the_vocabulary_lacks_are_dropped_with_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, target_languages=("pt", "fr", "it"))
+    inventory, _, clock = open_inventory(entry, tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert inventory.look("model").entry.target_languages == ("pt",)
+        (tmp_path / "model" / "more").touch()
+        clock.now += 10
+        assert inventory.look("model").entry.target_languages == ("pt",)
+    assert [(r.__dict__["model"], r.__dict__["languages"]) for r in caplog.records] == [("model", "fr it")]
+
+
+def test_a_model_that_has_none_of_its_languages_is_named(tmp_path: Path) -> None:
+    entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, target_languages=("fr", "it"))
+    error = open_inventory(entry, tmp_path)[0].look("model").error
+    assert error == "the vocabulary of model has none of the languages that the catalogue lists: fr, it"
+
+
+def test_listed_tokens_are_taken_at_their_word_where_the_vocabulary_has_them(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"target_languages": ("pt", "fr"), "language_tokens": {"pt": "pob", "fr": "fra"}}
+    holding = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}, **keys), tmp_path)[0].look("model")
+    assert holding.entry.target_languages == ("pt",)
+    assert holding.tokens == {"pt": "pob"}
+
+
+def test_models_that_are_told_both_languages_have_both_checked(tmp_path: Path) -> None:
+    files: dict[str, object] = {"special_tokens_map.json": {"additional_special_tokens": ["por_Latn", "eng_Latn"]}}
+    entry = make_model(
+        tmp_path, files, family="nllb", source_languages=("en", "de"), target_languages=("pt", "en", "fr")
+    )
+    holding = open_inventory(entry, tmp_path)[0].look("model")
+    assert holding.entry.source_languages == ("en",)
+    assert holding.entry.target_languages == ("pt", "en")
+    assert holding.tokens == {"pt": "por_Latn", "en": "eng_Latn"}
+
+
+def test_the_large_file_is_read_only_where_the_small_ones_say_nothing(tmp_path: Path) -> None:
+    files: dict[str, object] = {"tokenizer_config.json": {}, "tokenizer.json": {"added_tokens": ["__pt__", "__en__"]}}
+    entry = make_model(tmp_path, files, family="m2m100", source_languages=())
+    assert open_inventory(entry, tmp_path)[0].look("model").entry.source_languages == ("en", "pt")
+
+
+def test_the_disk_is_looked_at_again_only_when_the_folder_changed(tmp_path: Path) -> None:
+    inventory, store, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
+    first = inventory.look("model")
+    for _ in range(100):
+        clock.now += 1
+        assert inventory.look("model") is first
+    assert store.looks == 1
+
+
+def test_what_comes_or_goes_is_seen_within_a_second(tmp_path: Path) -> None:
+    inventory, _, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
+    entry = inventory.look("model").entry
+    shutil.move(tmp_path / "model", tmp_path / "away")
+    clock.now += 1
+    assert not inventory.look("model").fetched
+    shutil.move(tmp_path / "away", tmp_path / "model")
+    clock.now += 1
+    assert inventory.look("model").fetched
+    assert inventory.look("model").entry == entry
+    (tmp_path / "model" / "vocab.json").write_text(json.dumps({">>fra<<": 1}))
+    (tmp_path / "model" / "touched").touch()
+    clock.now += 1
+    assert inventory.look("model").entry.target_languages == ("fr",)
+
+
+def test_a_folder_that_changed_a_moment_ago_is_not_trusted_by_its_time(tmp_path: Path) -> None:
+    inventory, _, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
+    place = tmp_path / "model"
+    place.touch()
+    before = place.stat()
+    assert inventory.look("model").fetched
+    (place / "vocab.json").unlink()
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))  # as within one tick of the clock
+    clock.now += 1
+    assert not inventory.look("model").fetched
+
+
+def test_other_families_are_what_the_catalogue_says(tmp_path: Path) -> None:
+    entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, family="marian-student", target_languages=("de",))
+    assert open_inventory(entry, tmp_path)[0].look("model").entry is entry
+
+
+def test_a_folder_inside_of_a_model_that_came_later_is_watched_too(tmp_path: Path) -> None:
+    entry = make_model(tmp_path, {}, files={"vocab.json": FileEntry(path="deep/vocab.json")})
+    inventory, _, clock = open_inventory(entry, tmp_path)
+    assert not inventory.look("model").fetched
+    deep = tmp_path / "model" / "deep"
+    deep.mkdir()
+    (deep / "vocab.json").write_text("{}")
+    for folder in (tmp_path / "model", deep):
+        age(folder)
+    clock.now += 1
+    assert inventory.look("model").fetched
+    (deep / "vocab.json").unlink()
+    clock.now += 1
+    assert not inventory.look("model").fetched
+
+
+def test_what_the_store_cannot_tell_of_a_model_is_the_models_error(tmp_path: Path) -> None:
+    class BrokenStore(Store):
+        def has(self, entry: CatalogEntry) -> bool:
+            raise ModelFileError("model/record.json", "is no record")
+
+    entry = make_model(tmp_path, {"vocab.json": VOCABULARY})
+    inventory = Inventory(Catalog({"model": entry}), BrokenStore(tmp_path / "store"))
+    assert inventory.look("model").error == "model/record.json: is no record"
