@@ -143,16 +143,16 @@ class BeamSearch:
             elif rank < self._beams:
                 ended.add(choice.parent)
                 ids = self._read_ids(choice.parent)
-                row.ended.append((self._weigh(choice.score, position + 1), Hypothesis(ids, choice.log_prob, False)))
+                row.ended.append(
+                    (self._weigh(choice.score, position + 1), Hypothesis(ids, choice.log_prob, truncated=False))
+                )
         row.ended.sort(key=lambda pair: -pair[0])
         del row.ended[self._beams :]
         if position == row.cap:
             self._cut(row, place, ended)
         elif len(row.ended) == self._beams or not going:
             # A hypothesis that goes on has at least one more token and </s> before it.
-            row.done = (
-                self._beams == 1 or not going or row.ended[-1][0] >= self._weigh(going[0].score, position + 2)
-            )
+            row.done = self._beams == 1 or not going or row.ended[-1][0] >= self._weigh(going[0].score, position + 2)
         return going
 
     def _cut(self, row: _Row, place: int, ended: frozenset[int] | set[int]) -> None:
@@ -164,7 +164,7 @@ class BeamSearch:
             parent = place * beams + beam
             if score > -math.inf and parent not in ended:
                 ids = self._read_ids(parent)
-                row.cut.append((self._weigh(score, max(len(ids), 1)), Hypothesis(ids, log_prob, True)))
+                row.cut.append((self._weigh(score, max(len(ids), 1)), Hypothesis(ids, log_prob, truncated=True)))
         row.cut.sort(key=lambda pair: -pair[0])
         row.done = True
 
@@ -207,12 +207,13 @@ class BeamSearch:
 
 
 def _repeating(columns: Sequence[int], size: int) -> list[int]:
-    """What would complete an n-gram of this size a second time."""
+    """What would complete an n-gram of this size a second time. Never </s>, which stands in places without a
+    hypothesis only."""
     start = tuple(columns[len(columns) - size + 1 :]) if size > 1 else ()
     if len(columns) < size:
         return []
     return [
         columns[index + size - 1]
         for index in range(len(columns) - size + 1)
-        if tuple(columns[index : index + size - 1]) == start
+        if tuple(columns[index : index + size - 1]) == start and columns[index + size - 1] != _END_COLUMN
     ]
