@@ -18,7 +18,7 @@ from rich.table import Table
 
 from latimer_server.backends import prepare_model
 from latimer_server.cli_options import CatalogOption, ConfigOption, StoreOption, fail, read_settings
-from latimer_server.errors import LatimerError, ModelFileError
+from latimer_server.errors import LatimerError, ModelError, ModelFileError
 from latimer_server.languages import match_code, normalize_code
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task, load_catalog
 from latimer_server.models.loading import describe_load
@@ -121,13 +121,20 @@ def bring_models(
             progress.update(bars[what], completed=done, total=total or None)
 
         fetched = files.fetch(entries, show, accept_licenses=accept_licenses)
+    faults = []
     for entry in entries:
         made = False
         if prepare is not None:
-            with console.status(f"{entry.name}: preparing ..."):
-                made = prepare(entry, files)
+            try:
+                with console.status(f"{entry.name}: preparing ..."):
+                    made = prepare(entry, files)
+            except ModelError as error:
+                faults.append(f"{entry.name}: fetched, but it cannot be prepared: {error}")
+                continue
         done = "fetched" if entry.name in fetched else "already there"
         typer.echo(f"{entry.name}: {done}{', converted' if made else ''}")
+    if faults:
+        raise ModelError("; ".join(faults))
 
 
 def _print_table(entries: Iterable[CatalogEntry], files: Store) -> None:

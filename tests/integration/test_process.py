@@ -28,6 +28,9 @@ PARAGRAPH = (
 )
 
 
+LAZY = ("smollm2-135m-instruct",)
+
+
 @contextmanager
 def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
     """A server on a free port, and a client of it; killed if it does not end by itself."""
@@ -50,14 +53,11 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
         process.communicate()
 
 
-PRELOADED = ("extractive", "firefox-en-pt", "firefox-pt-en")
-
-
 def wait_until_settled(client: Client) -> None:
-    """Until no model that is preloaded is loading any more: READY or FAILED."""
+    """Until no model is loading any more, READY or FAILED; those apart that load when first asked for."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if not {"AVAILABLE", "LOADING"} & {model.state for model in client.models() if model.name in PRELOADED}:
+        if not {"AVAILABLE", "LOADING"} & {model.state for model in client.models() if model.name not in LAZY}:
             return
         threading.Event().wait(0.02)
     raise AssertionError("the models did not settle")
@@ -147,7 +147,7 @@ def test_health_answers_within_50_ms_while_200_paragraphs_are_translated() -> No
 def damaged_store(tmp_path: Path) -> Path:
     """A copy of the store in which one byte of one model is flipped."""
     store = tmp_path / "models"
-    shutil.copytree(load_settings(None).store, store)
+    shutil.copytree(load_settings(None).store, store, ignore=shutil.ignore_patterns(".*", *LAZY))
     path = store / "firefox-en-pt" / "model.enpt.intgemm.alphas.bin"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -172,22 +172,6 @@ def test_one_flipped_byte_refuses_its_model_and_no_other(damaged_store: Path) ->
     assert verified.returncode == 1
     assert "firefox-en-pt" in verified.stderr
     assert "firefox-pt-en: intact" in verified.stdout
-
-
-def test_a_strict_server_ends_with_one_line_that_names_the_model(damaged_store: Path) -> None:
-    done = subprocess.run(
-        [SERVER, "serve", "--listen", "127.0.0.1:0", "--strict", "--store", str(damaged_store), "--log-format", "json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 1
-    assert done.stdout.startswith("listening on ")
-    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
-    assert line.startswith("latimer-server: --strict: model firefox-en-pt failed to load: ")
-    assert "model.enpt.intgemm.alphas.bin: has changed" in line
-    assert "Traceback" not in done.stderr
 
 
 def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
@@ -223,8 +207,6 @@ def test_the_log_has_ids_and_no_text() -> None:
         (["--log-level", "LOUD"], "log_level"),
         (["--catalog", "/nothing.toml"], "nothing.toml"),
         (["--config", "/nothing.toml"], "nothing.toml"),
-        (["--max-model-memory", "much"], "max_model_memory"),
-        (["--device", "tpu"], "device"),
     ],
 )
 def test_a_mistake_of_the_operators_is_one_line(arguments: list[str], complaint: str) -> None:

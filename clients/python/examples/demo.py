@@ -97,10 +97,8 @@ def main() -> None:
     console.print(Panel(short.text, title="Two sentences, each shortened by a model where that leaves it true"))
     words = len(article.split())
     facts = Table("what", "how", box=None, show_header=False)
-    facts.add_row(
-        "flags",
-        ", ".join(sorted({*there.flags, *back.flags, *english.flags, *portuguese.flags, *short.flags})) or "none",
-    )
+    flags = {*there.flags, *back.flags, *english.flags, *portuguese.flags, *short.flags}
+    facts.add_row("flags", ", ".join(sorted(flags)) or "none")
     facts.add_row("models", ", ".join([*there.models, *back.models, *short.models]))
     facts.add_row("scores (mean log-probability)", f"{there.score:.3f} there, {back.score:.3f} back")
     for name, value in seconds.items():

@@ -101,10 +101,14 @@ class Inventory:
     def _make_holding(self, entry: CatalogEntry, stamp: Stamp, last: Holding | None) -> Holding:
         if not self._store.has(entry):
             return Holding(entry, fetched=False, stamp=stamp)
-        if entry.task is not Task.TRANSLATION or not has_language_tokens(entry.family):
-            return Holding(entry, fetched=True, tokens=entry.language_tokens, stamp=stamp)
-        names = _read_names(entry.family, self._store.folder(entry), self._store.locate(entry))
-        made, lacking = _resolve(entry, names)
+        record = self._store.record(entry)
+        if record and record.revision and not entry.revision:
+            entry = entry.model_copy(update={"revision": record.revision})
+        lacking: list[str] = []
+        made = Holding(entry, fetched=True, tokens=entry.language_tokens)
+        if entry.task is Task.TRANSLATION and has_language_tokens(entry.family):
+            names = _read_names(entry.family, self._store.folder(entry), self._store.locate(entry))
+            made, lacking = _resolve(entry, names)
         if last and last.fetched and made.entry == last.entry and made.tokens == last.tokens:
             # The same object, by which those who keep what follows from it know that nothing changed.
             made = replace(made, entry=last.entry)
@@ -116,11 +120,9 @@ class Inventory:
 
 def _resolve(entry: CatalogEntry, names: set[str]) -> tuple[Holding, list[str]]:
     """The holding of an entry whose vocabulary has the tokens `names`, and the listed languages that it lacks."""
-    mapping = map_languages(entry.family, names)
-    if entry.language_tokens and names:
-        mapping = {code: token for code, token in entry.language_tokens.items() if token in names}
-    elif entry.language_tokens:
-        mapping = dict(entry.language_tokens)
+    # The catalogue names what does not follow from the token, and may name no more than that.
+    named = {code: token for code, token in entry.language_tokens.items() if not names or token in names}
+    mapping = map_languages(entry.family, names) | named
     if not mapping:  # one target language, which goes without saying
         lacking = list(entry.language_tokens)
         return Holding(entry, fetched=True, error=_explain_lack(entry, lacking) if lacking else ""), lacking

@@ -54,7 +54,7 @@ def run(hub: LoopbackHub, tmp_path: Path) -> Callable[..., subprocess.Popen[str]
     """Starts `latimer-server models` in a process of its own, with the hub in its environment only."""
     own = tmp_path / "own.toml"
     own.write_text(
-        "[models.good]\ntask = 'translation'\nfamily = 'marian'\nbackend = 'auto'\nsource = 'hub:owner/good'\n"
+        "[models.good]\ntask = 'translation'\nfamily = 'marian'\nbackend = 'transformers'\nsource = 'hub:owner/good'\n"
         "source_languages = ['en']\ntarget_languages = ['de']\n"
     )
 

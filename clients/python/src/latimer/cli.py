@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -34,6 +34,8 @@ app = typer.Typer(name="latimer", help="Translate and summarize with a Latimer s
 
 # One request's text: far below the contract's limit, so that progress shows.
 _PART_CHARACTERS = 100_000
+# More languages of a model than these are counted.
+_NAMED_LANGUAGES = 3
 
 FileArgument = Annotated[Path | None, typer.Argument(help="A UTF-8 text file; none, or -: standard input.")]
 AddressOption = Annotated[str, typer.Option(envvar="LATIMER_ADDRESS", help="HOST:PORT of the server.")]
@@ -179,9 +181,14 @@ def models(
         return
     table = Table("name", "state", "task", "languages", "licence", box=None, pad_edge=False)
     for model in found:
-        pair = f"{' '.join(model.source_languages) or 'any'} -> {' '.join(model.target_languages) or 'same'}"
+        pair = f"{_shorten(model.source_languages, 'any')} -> {_shorten(model.target_languages, 'same')}"
         table.add_row(model.name, model.state.lower(), model.task.lower(), pair, model.license)
     Console().print(table)
+
+
+def _shorten(codes: Sequence[str], none: str) -> str:
+    """A few languages by their codes, many by their number."""
+    return (" ".join(codes) or none) if len(codes) <= _NAMED_LANGUAGES else f"{len(codes)} languages"
 
 
 @app.command()
