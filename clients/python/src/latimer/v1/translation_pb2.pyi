@@ -177,8 +177,8 @@ class TranslateOptions(google.protobuf.message.Message):
     """Whether URLs, e-mail addresses and the like lose their protection. Optional; false by default."""
     alternative_count: builtins.int
     """How many other translations of each segment to return, as far as the model finds them: those that read alike
-    are left out. Above 0 it implies `include_segments`, and the beam is as wide as the translations are many, where
-    it is not wider. Optional; 0 to 8; 0 by default. At most 300,000 translations of segments in one response.
+    are left out. Above 0 it implies `include_segments`, and a beam of at least `alternative_count` + 1.
+    Optional; 0 to 8; 0 by default. At most 300,000 segments and alternatives in one response.
     """
     disable_pivot: builtins.bool
     """Whether to refuse a pair that only two models in a row can serve. Optional; false by default."""

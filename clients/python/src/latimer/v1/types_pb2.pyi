@@ -187,7 +187,9 @@ class DecodingOptions(google.protobuf.message.Message):
     length_penalty: builtins.float
     """Exponent of the length that a hypothesis' score is divided by; greedy search compares none. Optional; 0 to 4."""
     repetition_penalty: builtins.float
-    """Factor that the probability of tokens already given is divided by. Optional; 1 (none) to 4."""
+    """Makes tokens already given less likely: their logits are divided by it, or multiplied where they are below 0
+    (Keskar et al. 2019). Optional; 1 (none) to 4.
+    """
     no_repeat_ngram_size: builtins.int
     """Size of the n-grams that may occur once only. Optional; 0 (none) to 20."""
     def __init__(
