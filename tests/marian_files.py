@@ -49,10 +49,11 @@ def model_items(config: Mapping[str, object] | None = None) -> dict[str, Item]:
     config = {**CONFIG, **(config or {})}
     d, ffn, vocabulary = int(str(config["dim-emb"])), int(str(config["transformer-dim-ffn"])), config["dim-vocabs"]
     assert isinstance(vocabulary, list)
-    items: dict[str, Item] = {
-        "Wemb": matrix(vocabulary[0], d),
-        "decoder_ff_logit_out_b": floats(*[0.0] * vocabulary[0]),
-    }
+    items: dict[str, Item] = {"decoder_ff_logit_out_b": floats(*[0.0] * vocabulary[1])}
+    if config["tied-embeddings-all"]:
+        items["Wemb"] = matrix(vocabulary[0], d)
+    else:
+        items["encoder_Wemb"], items["decoder_Wemb"] = matrix(vocabulary[0], d), matrix(vocabulary[1], d, 3)
 
     def norm(name: str) -> None:
         items[f"{name}_scale"], items[f"{name}_bias"] = floats(*[1.0] * d), floats(*[0.0] * d)

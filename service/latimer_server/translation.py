@@ -61,6 +61,12 @@ class TranslateOptions:
     fallback: str = ""
     error_flags: frozenset[Flag] = frozenset()
     include_segments: bool = False
+    alternative_count: int = 0
+
+    @property
+    def returns_segments(self) -> bool:
+        """Whether segments are returned: alternatives are theirs."""
+        return self.include_segments or self.alternative_count > 0
 
 
 @dataclass(frozen=True)
@@ -158,9 +164,7 @@ class Translator:
         sources = await off_loop(work, lambda: self.find_sources(request))
         jobs = await off_loop(work, lambda: self._start_jobs(request, sources))
         usage.segments = sum(len(job.document.spans) for row in jobs for job in row if isinstance(job, _Job))
-        if request.options.include_segments and usage.segments > MAX_RETURNED_SEGMENTS:
-            rule = f"would return {usage.segments} segments; at most {MAX_RETURNED_SEGMENTS}"
-            raise InvalidRequest(Violation("options.include_segments", rule))
+        _check_size(request.options, usage.segments)
         # A target that is named twice is one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, _Job)}
         await self._run_jobs(request, list(unique.values()), usage)
@@ -267,7 +271,11 @@ class Translator:
         options = request.options
         across_lines = options.splitting is Splitting.SENTENCES_ACROSS_LINES
         pieces = PieceOptions(
-            options.decoding, options.reject_overlong, request.priority, request.deadline, caller=object()
+            replace(options.decoding, hypothesis_count=1 + options.alternative_count),
+            options.reject_overlong,
+            request.priority,
+            request.deadline,
+            caller=object(),
         )
         window = PieceWindow(_WINDOW_PIECES)
 
@@ -307,11 +315,16 @@ class Translator:
         """Takes texts through every model of a route; what fails at one goes no further."""
         pivoted = (Flag.PIVOTED,) if len(route.models) > 1 else ()
         results: list[Output | Exception] = [Output(text, flags=pivoted) for text in texts]
-        for name, languages in zip(route.models, route.hops, strict=True):
+        last = len(route.models) - 1
+        for hop, (name, languages) in enumerate(zip(route.models, route.hops, strict=True)):
             going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
             asked = [result.text for _, result in going]
             try:
-                outputs = await self._run_hop(name, asked, replace(pieces, languages=languages), window, usage)
+                # Alternatives are the last model's: what an earlier one might also have said is never read.
+                wanted = pieces.decoding.hypothesis_count if hop == last else 1
+                decoding = replace(pieces.decoding, hypothesis_count=wanted)
+                mine = replace(pieces, languages=languages, decoding=decoding)
+                outputs = await self._run_hop(name, asked, mine, window, usage)
             except NotServed as error:
                 return [error] * len(texts)
             for (index, result), output in zip(going, outputs, strict=True):
@@ -324,6 +337,18 @@ class Translator:
         """Takes texts through one model. Here, so that nothing refers to it while the next is waited for."""
         async with self._pool.hold_generator(name) as model:
             return await run_model(model, texts, pieces, window, usage)
+
+
+def _check_size(options: TranslateOptions, segments: int) -> None:
+    """Raises `InvalidRequest` where an answer would be too large."""
+    if options.alternative_count and segments * (1 + options.alternative_count) > MAX_RETURNED_SEGMENTS:
+        rule = f"would return {segments} segments and {options.alternative_count} alternatives of each"
+        raise InvalidRequest(
+            Violation("options.alternative_count", f"{rule}; at most {MAX_RETURNED_SEGMENTS} together")
+        )
+    if options.include_segments and segments > MAX_RETURNED_SEGMENTS:
+        rule = f"would return {segments} segments; at most {MAX_RETURNED_SEGMENTS}"
+        raise InvalidRequest(Violation("options.include_segments", rule))
 
 
 def _finish(job: _Job | Translation, flags: tuple[Flag, ...], options: TranslateOptions) -> Translation:
@@ -354,7 +379,7 @@ def _assemble(job: _Job, options: TranslateOptions) -> Translation:
         job.route.target,
         avg_log_prob=average_log_prob(done.values()),
         flags=merge_flags([passing, *(output.flags for output in done.values())]),
-        segments=_describe_segments(document, rebuilt, done) if options.include_segments else (),
+        segments=_describe_segments(document, rebuilt, done) if options.returns_segments else (),
         models=job.route.models,
     )
 
@@ -367,10 +392,22 @@ def _describe_segments(
         output = outputs.get(index) or Output(rebuilt.text[target.start : target.end], flags=(Flag.PASSTHROUGH,))
         segments.append(
             SegmentTranslation(
-                source, target, output.text, output.avg_log_prob, merge_flags([output.flags]), output.alternatives
+                source,
+                target,
+                output.text,
+                output.avg_log_prob,
+                merge_flags([output.flags]),
+                _tell_apart(output),
             )
         )
     return tuple(segments)
+
+
+def _tell_apart(output: Output) -> tuple[Alternative, ...]:
+    """The alternatives, those left out that read as the output or a better alternative does: token ids may differ
+    where the text does not."""
+    first = {other.text: other for other in reversed(output.alternatives)}
+    return tuple(other for other in output.alternatives if other.text != output.text and first[other.text] is other)
 
 
 def _name_error(error: Exception, route: Route) -> LatimerError:

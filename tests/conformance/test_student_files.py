@@ -5,15 +5,17 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_network import MarianNetwork, read_shape
+from latimer_server.backends.marian_network import MarianNetwork
+from latimer_server.backends.marian_shape import read_shape
 from latimer_server.backends.marian_student import load_backend
 from latimer_server.errors import ModelFileError
 from tests.conformance.conftest import locate
-from tests.marian_files import CONFIG, floats, matrix, model_items, write_model
+from tests.marian_files import CONFIG, FLOAT32, floats, matrix, model_items, write_model
 
 
 def network(config: dict[str, object] | None = None, **items: object) -> MarianNetwork:
@@ -30,6 +32,7 @@ def network(config: dict[str, object] | None = None, **items: object) -> MarianN
         {"dim-emb": 12, "transformer-heads": 3},
         {"transformer-dim-ffn": 40},
         {"dim-vocabs": [33, 33]},
+        {"dim-vocabs": [21, 34], "tied-embeddings-all": False, "tied-embeddings": True},
     ],
 )
 def test_sizes_and_depths_are_read_from_the_file(config: dict[str, object]) -> None:
@@ -41,7 +44,7 @@ def test_sizes_and_depths_are_read_from_the_file(config: dict[str, object]) -> N
             "dim-emb": shape.dimension,
             "transformer-heads": shape.heads,
             "transformer-dim-ffn": shape.ffn_dimension,
-            "dim-vocabs": [shape.vocabulary_size] * 2,
+            "dim-vocabs": [shape.source_vocabulary, shape.target_vocabulary],
         }
         assert fields.get(key, value) == value
 
@@ -53,9 +56,15 @@ def test_sizes_and_depths_are_read_from_the_file(config: dict[str, object]) -> N
         ("type", "s2s"),
         ("transformer-ffn-activation", "swish"),
         ("transformer-preprocess", "n"),
+        ("transformer-preprocess", None),
         ("transformer-postprocess", "da"),
+        ("transformer-postprocess-emb", "dn"),
+        ("transformer-rnn-projection", True),
+        ("transformer-decoder-dim-ffn", 8),
+        ("output-omit-bias", True),
         ("transformer-decoder-autoreg", "self-attention"),
         ("tied-embeddings-all", False),
+        ("tied-embeddings-all", "yes"),
         ("transformer-tied-layers", [1, 1]),
         ("dim-vocabs", [20, 30]),
         ("dim-vocabs", 20),
@@ -70,6 +79,12 @@ def test_sizes_and_depths_are_read_from_the_file(config: dict[str, object]) -> N
 def test_what_is_not_supported_is_refused_by_name(key: str, value: object) -> None:
     with pytest.raises(ModelFileError, match=key):
         read_shape({**CONFIG, key: value}, "model.bin")
+
+
+@pytest.mark.parametrize("others", [{}, {"tied-embeddings": True, "tied-embeddings-src": True}])
+def test_embeddings_that_are_tied_in_another_way_are_refused(others: dict[str, object]) -> None:
+    with pytest.raises(ModelFileError, match="tied-embeddings-src"):
+        read_shape({**CONFIG, "tied-embeddings-all": False, **others}, "model.bin")
 
 
 def test_a_dimension_that_its_heads_do_not_divide_is_refused() -> None:
@@ -126,6 +141,25 @@ def test_a_vocabulary_of_another_model_is_refused(files: dict[str, Path], tmp_pa
     small.write_bytes(write_model(model_items()))
     with pytest.raises(ModelFileError, match="do not belong together"):
         load_backend({"model": small, "vocabulary": files["vocabulary"]}, 1)
+
+
+def test_a_model_with_a_vocabulary_for_each_language_says_which_files_it_wants(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    small = tmp_path / "small.bin"
+    small.write_bytes(write_model(model_items({"tied-embeddings-all": False, "tied-embeddings": True})))
+    with pytest.raises(ModelFileError, match=r"small\.bin: .*`source_vocabulary` and `target_vocabulary`"):
+        load_backend({"model": small, "vocabulary": files["vocabulary"]}, 1)
+    with pytest.raises(ModelFileError, match=r"enpt.*must name `vocabulary`"):
+        load_backend({"model": files["model"], "source_vocabulary": files["vocabulary"]}, 1)
+
+
+def test_embeddings_in_float32_are_read_too() -> None:
+    items = model_items({"dim-vocabs": [6, 6], "dim-emb": 4})
+    items["Wemb"] = FLOAT32, (6, 4), np.arange(24, dtype="<f4").tobytes()
+    loaded = MarianNetwork(MarianFile(write_model(items), "model.bin"), "model.bin")
+    assert loaded.embeddings.tolist() == np.arange(24).reshape(6, 4).tolist()
+    assert loaded.source_embeddings is loaded.embeddings
 
 
 def test_a_model_without_a_shortlist_uses_its_whole_vocabulary(files: dict[str, Path]) -> None:

@@ -150,13 +150,8 @@ async def test_all_broken_rules_are_named_at_once(channel: grpc.aio.Channel) -> 
         (options(phrases=["a"]), "options.phrases"),
         (options(ignore_tags=["a"]), "options.ignore_tags"),
         (options(glossary_terms=[{"source_text": "a", "target_text": "b"}]), "options.glossary_terms"),
-        (options(alternative_count=2), "options.alternative_count"),
         (options(include_alignment=True), "options.include_alignment"),
         (options(error_flags=["FLAG_REPETITION"]), "FLAG_REPETITION"),
-        (decoding(beam_size=4), "options.decoding.beam_size"),
-        (decoding(length_penalty=1.0), "options.decoding.length_penalty"),
-        (decoding(repetition_penalty=1.2), "options.decoding.repetition_penalty"),
-        (decoding(no_repeat_ngram_size=3), "options.decoding.no_repeat_ngram_size"),
     ],
 )
 async def test_what_is_not_served_yet_is_unimplemented_by_name(

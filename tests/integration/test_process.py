@@ -88,6 +88,29 @@ def test_the_whole_path_on_real_models() -> None:
         assert "ponte" in summary.text
 
 
+def test_real_models_give_alternatives_and_search_as_they_are_told() -> None:
+    text = "The old red house near the river was sold yesterday."
+    with serving() as (_, client):
+        wait_until_settled(client)
+        plain = client.translate(text, source="en", target="pt")
+        for beam in (None, 2, 8):
+            found = client.translate(text, source="en", target="pt", alternative_count=4, beam_size=beam)
+            (segment,) = found.segments
+            texts = [segment.text, *(other.text for other in segment.alternatives)]
+            assert texts[0] == found.text
+            assert plain.text in texts
+            assert len(set(texts)) == len(texts) >= 3
+            scores = [segment.score, *(other.score for other in segment.alternatives)]
+            assert scores == sorted(scores, reverse=True)
+            assert all("casa" in each for each in texts)
+        assert not client.translate(text, source="en", target="pt", beam_size=4).segments
+        words = "no, no, no, no, no, no, no, no."
+        repeated = client.translate(words, source="en", target="pt").text
+        once = client.translate(words, source="en", target="pt", no_repeat_ngram_size=2).text
+        assert "não, não, não" in repeated
+        assert "não, não" not in once
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_the_calls_in_flight_finish(number: signal.Signals) -> None:
     with serving("--log-level", "DEBUG") as (process, client):

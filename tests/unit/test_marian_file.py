@@ -144,9 +144,25 @@ def test_a_whole_model_can_be_written_and_read() -> None:
 
 def test_candidates_are_the_first_ids_and_those_of_each_source_token() -> None:
     lists: list[list[int]] = [[], [7, 9], [8], [1, 7], *[[]] * 6]
-    shortlist = Shortlist(write_shortlist(lists, first=2), 10, "lex.bin")
+    shortlist = Shortlist(write_shortlist(lists, first=2), 10, 10, "lex.bin", shared=False)
     assert shortlist.candidates([1, 3, 3]).tolist() == [0, 1, 7, 9]
     assert shortlist.candidates([0]).tolist() == [0, 1]
+
+
+def test_where_the_vocabulary_is_shared_a_source_token_may_be_copied() -> None:
+    lists: list[list[int]] = [[], [7, 9], [8], [1, 7], *[[]] * 6]
+    shortlist = Shortlist(write_shortlist(lists, first=2), 10, 10, "lex.bin", shared=True)
+    assert shortlist.candidates([3, 5, 3]).tolist() == [0, 1, 3, 5, 7]
+
+
+def test_a_shortlist_maps_ids_of_one_vocabulary_to_ids_of_another() -> None:
+    lists: list[list[int]] = [[], [40, 49], [3]]
+    shortlist = Shortlist(write_shortlist(lists, first=2), 3, 50, "lex.bin", shared=False)
+    assert shortlist.candidates([1, 2]).tolist() == [0, 1, 3, 40, 49]
+    with pytest.raises(ModelFileError, match="past the vocabulary"):
+        Shortlist(write_shortlist(lists, first=2), 3, 49, "lex.bin", shared=False)
+    with pytest.raises(ModelFileError, match="vocabulary of 3 tokens, the model has 50"):
+        Shortlist(write_shortlist(lists, first=2), 50, 50, "lex.bin", shared=False)
 
 
 @pytest.mark.parametrize(
@@ -159,15 +175,16 @@ def test_candidates_are_the_first_ids_and_those_of_each_source_token() -> None:
         (write_shortlist([[1]] * 9), "vocabulary of 9"),
         (write_shortlist([[10]] * 10), "past the vocabulary"),
         (write_shortlist([[1]] * 10, first=1 << 40), "past the vocabulary"),
+        (write_shortlist([[1]] * 10, first=0), "never end"),
     ],
 )
 def test_a_shortlist_that_does_not_fit_is_refused_by_name(data: bytes, complaint: str) -> None:
     with pytest.raises(ModelFileError, match=rf"lex\.bin: .*{complaint}"):
-        Shortlist(data, 10, "lex.bin")
+        Shortlist(data, 10, 10, "lex.bin", shared=True)
 
 
 def test_a_shortlist_whose_offsets_go_back_is_refused() -> None:
     data = bytearray(write_shortlist([[1, 2]] * 10))
     struct.pack_into("<Q", data, 48 + 8 * 3, 1 << 50)
     with pytest.raises(ModelFileError, match="do not ascend"):
-        Shortlist(bytes(data), 10, "lex.bin")
+        Shortlist(bytes(data), 10, 10, "lex.bin", shared=True)

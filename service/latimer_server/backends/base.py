@@ -65,7 +65,8 @@ class DecodingOptions:
 
     `max_output_tokens`: end token not counted. `max_length_ratio`: output tokens per input token.
     `beam_size`: 1 is greedy. `length_penalty`: exponent of the length that a score is divided by.
-    `hypothesis_count`: at most the beam. `target`: the language to write, for models whose decoder is told it.
+    `hypothesis_count`: how many to give; the beam is widened to it. `target`: the language to write, for models
+    whose decoder is told it.
     """
 
     max_output_tokens: int | None = None

@@ -93,6 +93,12 @@ class MarianFile:
         shape = (columns, rows) if transposed else (rows, columns)
         return QuantizedMatrix(values.reshape(shape), multiplier)
 
+    def embeddings(self, name: str, rows: int, columns: int) -> npt.NDArray[np.float32]:
+        """A matrix of embeddings, which Marian's converter may leave in float32."""
+        if name in self._items and self._items[name].type == _FLOAT32 and self._items[name].shape == (rows, columns):
+            return self.float_vector(name, rows * columns).reshape(rows, columns).copy()
+        return self.matrix(name, rows, columns, transposed=False).dequantize()
+
     def _item(self, name: str, expected_type: int) -> _Item:
         item = self._items.get(name)
         if item is None:

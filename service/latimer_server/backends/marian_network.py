@@ -1,15 +1,14 @@
 """The Marian student network in torch: a transformer encoder and an SSRU decoder, float32.
 
 Sources: Vaswani et al. 2017 (encoder, post-norm), Kim et al. 2019 (D19-5632, the SSRU), marian-dev
-`src/models/transformer.h` (names and order of operations). Knows no vocabulary and no search.
+`src/models/transformer.h` (names and order of operations). Knows no vocabulary and no search, but that a decoder
+may try several hypotheses of one source at once.
 """
 
 from __future__ import annotations
 
 import math
-import reprlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,77 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from latimer_server.backends.marian_file import MarianFile
-from latimer_server.errors import ModelFileError
+from latimer_server.backends.marian_shape import Shape, read_shape
 
 # Not in the file; 1e-5 to 1e-9 give the same text (facts.md section 2). Marian's own default.
 _LAYER_NORM_EPSILON = 1e-6
-_MAX_DIMENSION = 8_192
-_MAX_DEPTH = 48
-_MAX_VOCABULARY = 1_000_000
-
-# What this network implements. A file that says otherwise is refused by name, never run wrongly.
-_SUPPORTED: dict[str, Any] = {
-    "type": "transformer",
-    "dec-cell": "ssru",
-    "transformer-decoder-autoreg": "rnn",
-    "transformer-ffn-activation": "relu",
-    "transformer-ffn-depth": 2,
-    "transformer-preprocess": "",
-    "transformer-postprocess": "dan",
-    "transformer-postprocess-top": "",
-    "transformer-train-position-embeddings": False,
-    "transformer-no-projection": False,
-    "transformer-pool": False,
-    "transformer-tied-layers": [],
-    "tied-embeddings-all": True,
-    "dec-cell-base-depth": 2,
-    "layer-normalization": False,
-    "lemma-dim-emb": 0,
-    "input-types": [],
-    "right-left": False,
-    "ulr": False,
-}
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes that a model file gives in its own configuration."""
-
-    dimension: int
-    heads: int
-    ffn_dimension: int
-    encoder_depth: int
-    decoder_depth: int
-    vocabulary_size: int
-
-
-def read_shape(config: dict[str, Any], file: str) -> Shape:
-    """The sizes in `special:model.yml`. Raises `ModelFileError` for a network we do not implement."""
-    for key, supported in _SUPPORTED.items():
-        found = config.get(key, supported)
-        if found != supported:
-            raise ModelFileError(file, f"{key} is {reprlib.repr(found)}; supported is {supported!r}")
-    vocabularies = config.get("dim-vocabs")
-    if not isinstance(vocabularies, list) or len(vocabularies) != 2 or vocabularies[0] != vocabularies[1]:
-        raise ModelFileError(file, f"dim-vocabs is {reprlib.repr(vocabularies)}; supported are two equal sizes")
-    shape = Shape(
-        dimension=_size(config, "dim-emb", _MAX_DIMENSION, file),
-        heads=_size(config, "transformer-heads", _MAX_DIMENSION, file),
-        ffn_dimension=_size(config, "transformer-dim-ffn", 4 * _MAX_DIMENSION, file),
-        encoder_depth=_size(config, "enc-depth", _MAX_DEPTH, file),
-        decoder_depth=_size(config, "dec-depth", _MAX_DEPTH, file),
-        vocabulary_size=_size({"dim-vocabs": vocabularies[0]}, "dim-vocabs", _MAX_VOCABULARY, file),
-    )
-    if shape.dimension % shape.heads or shape.dimension % 2 or shape.dimension < 4:
-        raise ModelFileError(file, f"dim-emb {shape.dimension} does not divide into {shape.heads} heads and sinusoids")
-    return shape
-
-
-def _size(config: dict[str, Any], key: str, most: int, file: str) -> int:
-    value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise ModelFileError(file, f"{key} is {reprlib.repr(value)}; supported is 1 to {most}")
-    return value
 
 
 @dataclass(frozen=True)
@@ -142,7 +74,8 @@ class _DecoderLayer:
 class DecoderState:
     """What a step needs of the steps before and of the source, per layer. Rows can be dropped.
 
-    `cells`: [rows, d] each. `keys`: [rows, heads, d/heads, source]. `values`: [rows, heads, source,
+    A row is a source; it has as many hypotheses as `cells` has times its rows, those of one row side by side.
+    `cells`: [rows * hypotheses, d] each. `keys`: [rows, heads, d/heads, source]. `values`: [rows, heads, source,
     d/heads]. `mask`: [rows, 1, 1, source], added to the scores.
     """
 
@@ -152,22 +85,36 @@ class DecoderState:
     mask: Tensor
 
     def select(self, rows: Tensor) -> None:
-        """Keeps only these rows, in this order."""
-        self.cells = [cell[rows] for cell in self.cells]
+        """Keeps only these rows, in this order, where each has one hypothesis."""
+        self.select_hypotheses(rows)
+        self.select_sources(rows)
+
+    def select_hypotheses(self, hypotheses: Tensor) -> None:
+        """Goes on from these hypotheses, in this order; one may be taken several times."""
+        self.cells = [cell[hypotheses] for cell in self.cells]
+
+    def select_sources(self, rows: Tensor) -> None:
+        """Keeps only these sources; `select_hypotheses` must keep theirs."""
         self.keys = [key[rows] for key in self.keys]
         self.values = [value[rows] for value in self.values]
         self.mask = self.mask[rows]
 
 
 class MarianNetwork:
-    """The weights and the two passes. Raises `ModelFileError` when `source` lacks a weight or has
-    another size than its configuration says."""
+    """The weights and the two passes. `embeddings` are the target's, and the output's too.
+
+    Raises `ModelFileError` when `source` lacks a weight or has another size than its configuration says.
+    """
 
     def __init__(self, source: MarianFile, file: str) -> None:
         self.shape = read_shape(source.config, file)
         load = _Loader(source, self.shape)
-        self.embeddings = load.embeddings()
-        self.output_bias = load.vector("decoder_ff_logit_out_b", self.shape.vocabulary_size)
+        if self.shape.shared:
+            self.embeddings = self.source_embeddings = load.embeddings("Wemb", self.shape.target_vocabulary)
+        else:
+            self.source_embeddings = load.embeddings("encoder_Wemb", self.shape.source_vocabulary)
+            self.embeddings = load.embeddings("decoder_Wemb", self.shape.target_vocabulary)
+        self.output_bias = load.vector("decoder_ff_logit_out_b", self.shape.target_vocabulary)
         self._encoder = [load.encoder_layer(i + 1) for i in range(self.shape.encoder_depth)]
         self._decoder = [load.decoder_layer(i + 1) for i in range(self.shape.decoder_depth)]
         self.memory_bytes = load.bytes_loaded
@@ -179,7 +126,7 @@ class MarianNetwork:
         heads, depth = self.shape.heads, self.shape.dimension // self.shape.heads
         blocked = torch.arange(width)[None, :] >= lengths[:, None]
         mask = torch.zeros(rows, width).masked_fill_(blocked, -torch.inf)[:, None, None, :]
-        x = self.embeddings[ids].mul_(self._scale).add_(_sinusoids(0, width, self.shape.dimension))
+        x = self.source_embeddings[ids].mul_(self._scale).add_(_sinusoids(0, width, self.shape.dimension))
         for layer in self._encoder:
             split = layer.query_key_value(x).view(rows, width, 3, heads, depth).permute(2, 0, 3, 1, 4)
             attended = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=mask)
@@ -194,11 +141,12 @@ class MarianNetwork:
         return DecoderState(cells, keys, values, mask)
 
     def step(self, previous: Tensor | None, position: int, state: DecoderState) -> Tensor:
-        """One decoder step over `previous` ids [rows] (None at the start): features [rows, d]."""
-        rows = state.mask.shape[0]
+        """One decoder step over the `previous` id of each hypothesis (None at the start): features
+        [rows * hypotheses, d]."""
+        rows, count = state.mask.shape[0], state.cells[0].shape[0]
         dimension, heads = self.shape.dimension, self.shape.heads
-        depth = dimension // heads
-        x = _sinusoids(position, 1, dimension).expand(rows, dimension)
+        depth, beams = dimension // heads, count // rows
+        x = _sinusoids(position, 1, dimension).expand(count, dimension)
         if previous is not None:
             x = self.embeddings[previous].mul_(self._scale).add_(x)
         for index, layer in enumerate(self._decoder):
@@ -208,9 +156,9 @@ class MarianNetwork:
             state.cells[index] = cell
             x = layer.cell_norm(x + torch.relu(cell))
             # Plain matmul and softmax: with one query row the fused attention is slower (facts.md section 1).
-            query = layer.query(x).view(rows, heads, 1, depth)
+            query = layer.query(x).view(rows, beams, heads, depth).transpose(1, 2)
             weights = torch.softmax(torch.matmul(query, state.keys[index]).add_(state.mask), dim=-1)
-            attended = torch.matmul(weights, state.values[index]).view(rows, dimension)
+            attended = torch.matmul(weights, state.values[index]).transpose(1, 2).reshape(count, dimension)
             x = layer.feed_forward(layer.context_norm(x + layer.output(attended)))
         return x
 
@@ -226,9 +174,8 @@ class _Loader:
     def vector(self, name: str, size: int) -> Tensor:
         return self._tensor(self._source.float_vector(name, size).copy())
 
-    def embeddings(self) -> Tensor:
-        matrix = self._source.matrix("Wemb", self._shape.vocabulary_size, self._shape.dimension, transposed=False)
-        return self._tensor(matrix.dequantize())
+    def embeddings(self, name: str, vocabulary: int) -> Tensor:
+        return self._tensor(self._source.embeddings(name, vocabulary, self._shape.dimension))
 
     def encoder_layer(self, number: int) -> _EncoderLayer:
         attention = f"encoder_l{number}_self"

@@ -19,12 +19,13 @@ _HEADER = struct.Struct("<6Q")
 
 
 class Shortlist:
-    """The candidates of a source sentence: the `first` most frequent ids and those of each of its tokens.
+    """The candidates of a source sentence: the `first` most frequent ids, those of each of its tokens, and where
+    source and target are `shared` the tokens themselves, so that a name can be copied.
 
-    Raises `ModelFileError` naming `file` when the file does not fit a vocabulary of `vocabulary_size`.
+    Raises `ModelFileError` naming `file` when the file does not fit vocabularies of these sizes.
     """
 
-    def __init__(self, data: bytes, vocabulary_size: int, file: str) -> None:
+    def __init__(self, data: bytes, source_size: int, target_size: int, file: str, *, shared: bool) -> None:
         if len(data) < _HEADER.size:
             raise ModelFileError(file, "is cut off in its header")
         magic, _checksum, first, _best, offset_count, id_count = _HEADER.unpack_from(data)
@@ -34,19 +35,25 @@ class Shortlist:
             raise ModelFileError(
                 file, f"claims {offset_count} offsets and {id_count} ids, which its {len(data)} bytes do not hold"
             )
-        if offset_count != vocabulary_size + 1:
+        if offset_count != source_size + 1:
             raise ModelFileError(
-                file, f"is for a source vocabulary of {offset_count - 1} tokens, the model has {vocabulary_size}"
+                file, f"is for a source vocabulary of {offset_count - 1} tokens, the model has {source_size}"
             )
         self._offsets: npt.NDArray[np.uint64] = np.frombuffer(data, "<u8", offset_count, _HEADER.size)
         self._ids: npt.NDArray[np.uint32] = np.frombuffer(data, "<u4", id_count, _HEADER.size + 8 * offset_count)
         if (self._offsets[1:] < self._offsets[:-1]).any() or int(self._offsets[-1]) > id_count:
             raise ModelFileError(file, "has offsets that do not ascend")
-        if (id_count and int(self._ids.max()) >= vocabulary_size) or first > vocabulary_size:
+        if (id_count and int(self._ids.max()) >= target_size) or first > target_size:
             raise ModelFileError(file, "names target ids past the vocabulary")
+        if first < 1:
+            raise ModelFileError(file, "has no most frequent ids: an output could never end")
         self._first = np.arange(first, dtype=np.uint32)
+        self._shared = shared
 
     def candidates(self, source_ids: Sequence[int]) -> npt.NDArray[np.int64]:
         """The target ids that may answer these source ids, ascending, each once."""
-        parts = [self._ids[int(self._offsets[i]) : int(self._offsets[i + 1])] for i in set(source_ids)]
+        own = set(source_ids)
+        parts = [self._ids[int(self._offsets[i]) : int(self._offsets[i + 1])] for i in own]
+        if self._shared:
+            parts.append(np.fromiter(own, np.uint32, len(own)))
         return np.unique(np.concatenate([self._first, *parts])).astype(np.int64)

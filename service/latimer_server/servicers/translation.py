@@ -16,7 +16,6 @@ from latimer_server.servicers.validation import (
     MAX_TARGETS,
     Rules,
     refuse,
-    refuse_decoding,
     refuse_markup,
 )
 from latimer_server.statuses import to_status
@@ -119,11 +118,8 @@ def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOption
     rules.require(
         options.overlong_policy in pb.OverlongPolicy.values(), "options.overlong_policy", "is no OverlongPolicy"
     )
-    rules.require(
-        0 <= options.alternative_count <= 8,
-        "options.alternative_count",
-        f"is {options.alternative_count}; 0 to 8",
-    )
+    alternatives = options.alternative_count
+    rules.require(0 <= alternatives <= 8, "options.alternative_count", f"is {alternatives}; 0 to 8")
     known = set(types_pb2.Flag.values()) - {types_pb2.FLAG_UNSPECIFIED}
     for index, flag in enumerate(options.error_flags):
         rules.require(flag in known, f"options.error_flags[{index}]", "is no Flag")
@@ -134,6 +130,7 @@ def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOption
         splitting=_SPLITTING.get(options.sentence_splitting, Splitting.SENTENCES),
         reject_overlong=options.overlong_policy == pb.OVERLONG_POLICY_REJECT,
         decoding=rules.decoding(options.decoding, "options.decoding"),
+        alternative_count=max(0, alternatives),
         disable_pivot=options.disable_pivot,
         candidates=rules.languages(
             options.candidate_language_codes, "options.candidate_language_codes", least=0, most=MAX_CANDIDATES
@@ -147,13 +144,12 @@ def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOption
 def _refuse_unserved(options: pb.TranslateOptions) -> None:
     """UNIMPLEMENTED by name for what the contract has and this version does not serve."""
     refuse_markup(options.text_format, "options.text_format")
-    for name in ("syntaxes", "patterns", "phrases", "ignore_tags", "glossary_terms", "alternative_count"):
+    for name in ("syntaxes", "patterns", "phrases", "ignore_tags", "glossary_terms"):
         refuse(getattr(options, name), f"options.{name}")
     refuse(options.include_alignment, "options.include_alignment")
     for flag in options.error_flags:
         name = types_pb2.Flag.Name(flag)
         refuse(Flag[name.removeprefix("FLAG_")] not in RAISED, f"options.error_flags {name}")
-    refuse_decoding(options.decoding, "options.decoding")
 
 
 def _to_result(result: ItemResult) -> pb.TranslationResult:
@@ -185,6 +181,10 @@ def _to_segment(segment: SegmentTranslation) -> pb.Segment:
         translated_text=segment.text,
         avg_log_prob=segment.avg_log_prob,
         flags=to_flags(segment.flags),
+        alternatives=[
+            pb.Alternative(translated_text=other.text, avg_log_prob=other.avg_log_prob)
+            for other in segment.alternatives
+        ],
     )
 
 

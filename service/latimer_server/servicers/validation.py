@@ -83,42 +83,39 @@ class Rules:
         return int(token) if digits else 0, size or DEFAULT_PAGE_SIZE
 
     def decoding(self, options: types_pb2.DecodingOptions, field: str) -> DecodingOptions:
-        """The decoding options of the models that are served today: greedy search."""
-        if options.HasField("beam_size"):
-            self.require(1 <= options.beam_size <= 8, f"{field}.beam_size", f"is {options.beam_size}; 1 to 8")
-        tokens = options.max_output_tokens if options.HasField("max_output_tokens") else None
-        self.require(
-            tokens is None or 1 <= tokens <= _MAX_OUTPUT_TOKENS,
-            f"{field}.max_output_tokens",
-            f"is {tokens}; 1 to {_MAX_OUTPUT_TOKENS}",
-        )
+        """The decoding options that are set; None where the model's own default holds."""
+        beam = self._int(options, field, "beam_size", 1, 8)
+        tokens = self._int(options, field, "max_output_tokens", 1, _MAX_OUTPUT_TOKENS)
         ratio = options.max_length_ratio if options.HasField("max_length_ratio") else None
         self.require(
             ratio is None or 0 < ratio <= _MAX_LENGTH_RATIO,
             f"{field}.max_length_ratio",
             f"is {ratio}; above 0, at most {_MAX_LENGTH_RATIO:g}",
         )
-        self._float(options, field, "length_penalty", 0, 4)
-        self._float(options, field, "repetition_penalty", 1, 4)
-        if options.HasField("no_repeat_ngram_size"):
-            size = options.no_repeat_ngram_size
-            self.require(0 <= size <= 20, f"{field}.no_repeat_ngram_size", f"is {size}; 0 to 20")
-        return DecodingOptions(tokens, ratio)
+        return DecodingOptions(
+            max_output_tokens=tokens,
+            max_length_ratio=ratio,
+            beam_size=beam,
+            length_penalty=self._float(options, field, "length_penalty", 0, 4),
+            repetition_penalty=self._float(options, field, "repetition_penalty", 1, 4),
+            no_repeat_ngram_size=self._int(options, field, "no_repeat_ngram_size", 0, 20),
+        )
 
-    def _float(self, options: types_pb2.DecodingOptions, field: str, name: str, low: float, high: float) -> None:
-        if options.HasField(name):  # type: ignore[arg-type]  # the stubs want a literal
-            value = getattr(options, name)
-            self.require(low <= value <= high, f"{field}.{name}", f"is {value:g}; {low:g} to {high:g}")
+    def _int(self, options: types_pb2.DecodingOptions, field: str, name: str, low: int, high: int) -> int | None:
+        if not options.HasField(name):  # type: ignore[arg-type]  # the stubs want a literal
+            return None
+        value: int = getattr(options, name)
+        self.require(low <= value <= high, f"{field}.{name}", f"is {value}; {low} to {high}")
+        return value
 
-
-def refuse_decoding(options: types_pb2.DecodingOptions, field: str) -> None:
-    """Raises `Unsupported` for what greedy search cannot do; values that change nothing are fine."""
-    refuse(options.HasField("beam_size") and options.beam_size > 1, f"{field}.beam_size above 1")
-    refuse(options.HasField("length_penalty"), f"{field}.length_penalty")
-    refuse(options.HasField("repetition_penalty") and options.repetition_penalty > 1, f"{field}.repetition_penalty")
-    refuse(
-        options.HasField("no_repeat_ngram_size") and options.no_repeat_ngram_size > 0, f"{field}.no_repeat_ngram_size"
-    )
+    def _float(
+        self, options: types_pb2.DecodingOptions, field: str, name: str, low: float, high: float
+    ) -> float | None:
+        if not options.HasField(name):  # type: ignore[arg-type]
+            return None
+        value: float = getattr(options, name)
+        self.require(low <= value <= high, f"{field}.{name}", f"is {value:g}; {low:g} to {high:g}")
+        return value
 
 
 def refuse(condition: object, what: str) -> None:

@@ -176,7 +176,10 @@ class TranslateOptions(google.protobuf.message.Message):
     disable_builtin_protection: builtins.bool
     """Whether URLs, e-mail addresses and the like lose their protection. Optional; false by default."""
     alternative_count: builtins.int
-    """How many other translations of each segment to return. Optional; 0 to 8; 0 by default."""
+    """How many other translations of each segment to return, as far as the model finds them: those that read alike
+    are left out. Above 0 it implies `include_segments`, and a beam of at least `alternative_count` + 1.
+    Optional; 0 to 8; 0 by default. At most 300,000 segments and alternatives in one response.
+    """
     disable_pivot: builtins.bool
     """Whether to refuse a pair that only two models in a row can serve. Optional; false by default."""
     fallback_language_code: builtins.str
@@ -369,7 +372,7 @@ class Translation(google.protobuf.message.Message):
 
     @property
     def segments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Segment]:
-        """The segments in order. Set only when asked for."""
+        """The segments in order. Set only when they, their alternatives or alignments are asked for."""
 
     @property
     def models(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -430,7 +433,7 @@ class Segment(google.protobuf.message.Message):
 
     @property
     def alternatives(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Alternative]:
-        """Other translations, the best first. Set only when asked for."""
+        """Other translations by the last model that was used, the best first, none twice. Set only when asked for."""
 
     def __init__(
         self,

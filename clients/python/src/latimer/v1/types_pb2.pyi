@@ -177,15 +177,19 @@ class DecodingOptions(google.protobuf.message.Message):
     REPETITION_PENALTY_FIELD_NUMBER: builtins.int
     NO_REPEAT_NGRAM_SIZE_FIELD_NUMBER: builtins.int
     beam_size: builtins.int
-    """Hypotheses kept at each step. Optional; 1 to 8; 1 is greedy."""
+    """Hypotheses kept at each step. Optional; 1 to 8; 1 is greedy. Where alternatives are asked for and it is smaller,
+    it is taken to be `alternative_count` + 1, which changes the best translation too.
+    """
     max_output_tokens: builtins.int
     """Most tokens that one piece of text may give. Optional; 1 to 4,096."""
     max_length_ratio: builtins.float
     """Most output tokens for each input token. Optional; above 0, at most 10."""
     length_penalty: builtins.float
-    """Exponent of the length that a hypothesis' score is divided by. Optional; 0 to 4."""
+    """Exponent of the length that a hypothesis' score is divided by; greedy search compares none. Optional; 0 to 4."""
     repetition_penalty: builtins.float
-    """Factor that the probability of tokens already given is divided by. Optional; 1 (none) to 4."""
+    """Makes tokens already given less likely: their logits are divided by it, or multiplied where they are below 0
+    (Keskar et al. 2019). Optional; 1 (none) to 4.
+    """
     no_repeat_ngram_size: builtins.int
     """Size of the n-grams that may occur once only. Optional; 0 (none) to 20."""
     def __init__(

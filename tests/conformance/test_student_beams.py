@@ -1,0 +1,245 @@
+"""Beams of a student: against every output that there is, against greedy search, and against the model's own scores."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+
+from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.marian_beam import BeamSearch
+from latimer_server.backends.marian_file import MarianFile
+from latimer_server.backends.marian_greedy import GreedySearch
+from latimer_server.backends.marian_network import MarianNetwork
+from latimer_server.backends.marian_output import END, UNKNOWN
+from latimer_server.backends.marian_student import MarianStudent
+from latimer_server.backends.shortlist import Shortlist
+from tests.conformance.conftest import read_sentences
+from tests.marian_files import floats, model_items, write_model, write_shortlist
+
+VOCABULARY = 20
+SOURCES: list[TokenIds] = [(5, 9, 3, END), (7, END), (12, 4, 4, 18, 2, END), (END,)]
+# Each source id has candidates of its own beside the first three.
+LISTS = [[3 + (5 * source + step) % (VOCABULARY - 3) for step in range(3)] for source in range(VOCABULARY)]
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(scope="module")
+def network() -> MarianNetwork:
+    """A tiny student whose outputs differ in what they say and in how long they are."""
+    items = model_items({"dec-depth": 2})
+    items["decoder_ff_logit_out_b"] = floats(1.0, *[0.1 * (i % 5) for i in range(1, VOCABULARY)])
+    return MarianNetwork(MarianFile(write_model(items), "model.bin"), "model.bin")
+
+
+@pytest.fixture(scope="module")
+def shortlist() -> Shortlist:
+    return Shortlist(write_shortlist(LISTS), VOCABULARY, VOCABULARY, "lex.bin", shared=True)
+
+
+def list_candidates(shortlist: Shortlist | None, source: TokenIds) -> list[int]:
+    ids = range(VOCABULARY) if shortlist is None else shortlist.candidates(source).tolist()
+    return [i for i in ids if i != UNKNOWN]
+
+
+def search(
+    network: MarianNetwork, shortlist: Shortlist | None, sources: Sequence[TokenIds], options: DecodingOptions
+) -> list[Hypothesis]:
+    with torch.inference_mode():
+        return BeamSearch(network, shortlist, sources, options).run(never)
+
+
+def score_step_by_step(
+    network: MarianNetwork, candidates: Sequence[int], source: TokenIds, output: Sequence[int]
+) -> float:
+    """The log-probability of an output, each of its tokens in turn, of nothing but the network."""
+    total, previous = 0.0, None
+    with torch.inference_mode():
+        state = network.encode(torch.tensor([source]), torch.tensor([len(source)]))
+        for position, token in enumerate(output):
+            features = network.step(previous, position, state)
+            logits = (features @ network.embeddings.t() + network.output_bias)[0, list(candidates)]
+            total += float(torch.log_softmax(logits, dim=0)[list(candidates).index(token)])
+            previous = torch.tensor([token])
+    return total
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("penalty", [None, 0.0, 0.6, 2.0])
+def test_a_beam_as_wide_as_all_outputs_is_exhaustive_search(
+    network: MarianNetwork, shortlist: Shortlist, penalty: float | None, *, listed: bool
+) -> None:
+    lists = shortlist if listed else None
+    wide, most = 500, 2
+    options = DecodingOptions(beam_size=wide, max_output_tokens=most, length_penalty=penalty, hypothesis_count=10)
+    found = search(network, lists, SOURCES, options)
+    lengths = set()
+    for source, hypothesis in zip(SOURCES, found, strict=True):
+        candidates = list_candidates(lists, source)
+        words = [i for i in candidates if i != END]
+        everything = []
+        for length in range(most + 1):
+            for ids in itertools.product(words, repeat=length):
+                log_prob = score_step_by_step(network, candidates, source, (*ids, END))
+                everything.append((log_prob / (length + 1) ** (1.0 if penalty is None else penalty), ids))
+        everything.sort(reverse=True)
+        ranked = [hypothesis, *hypothesis.alternatives]
+        assert [h.ids for h in ranked] == [ids for _, ids in everything[: len(ranked)]]
+        assert len(ranked) == min(10, len(everything))
+        lengths |= {len(h.ids) for h in ranked}
+    # So high a penalty favours the longest whatever they say.
+    assert len(lengths) > 1 or penalty == 2.0
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_beam_of_one_is_greedy_search(network: MarianNetwork, shortlist: Shortlist, *, listed: bool) -> None:
+    lists, options = shortlist if listed else None, DecodingOptions(beam_size=1, max_output_tokens=12)
+    with torch.inference_mode():
+        greedy = GreedySearch(network, lists, SOURCES, options).run(never)
+    for mine, plain in zip(search(network, lists, SOURCES, options), greedy, strict=True):
+        assert (mine.ids, mine.truncated) == (plain.ids, plain.truncated)
+        assert mine.log_prob == pytest.approx(plain.log_prob, abs=1e-4)
+
+
+def test_a_beam_of_one_is_greedy_search_for_real_models_too(students: Mapping[str, MarianStudent]) -> None:
+    student, options = students["en"], DecodingOptions(beam_size=1)
+    rows = [encoding.ids for encoding in student.encode(read_sentences("en")[::8])]
+    with torch.inference_mode():
+        mine = [BeamSearch(student._network, student._shortlist, [row], options).run(never)[0] for row in rows]
+    plain = [student.run([row], options, never)[0] for row in rows]
+    assert [h.ids for h in mine] == [h.ids for h in plain]
+
+
+@pytest.mark.parametrize("beam", [2, 4, 8])
+def test_scores_are_those_of_a_scoring_step_by_step(students: Mapping[str, MarianStudent], beam: int) -> None:
+    student = students["pt"]
+    assert student._shortlist
+    options = DecodingOptions(beam_size=beam, hypothesis_count=beam)
+    rows = [encoding.ids for encoding in student.encode(read_sentences("pt")[:160:16])]
+    for row, hypothesis in zip(rows, student.run(rows, options, never), strict=True):
+        candidates = [i for i in student._shortlist.candidates(row).tolist() if i != UNKNOWN]
+        ranked = [hypothesis, *hypothesis.alternatives]
+        assert len(ranked) == len({h.ids for h in ranked}) == beam
+        for each in ranked:
+            output = each.ids if each.truncated else (*each.ids, END)
+            again = score_step_by_step(student._network, candidates, row, output)
+            assert each.log_prob == pytest.approx(again, abs=1e-2)
+        ended = [h.log_prob / h.token_count for h in ranked if not h.truncated]
+        assert ended == sorted(ended, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        DecodingOptions(beam_size=4),
+        DecodingOptions(beam_size=4, hypothesis_count=3, length_penalty=0.6),
+        DecodingOptions(repetition_penalty=1.5),
+        DecodingOptions(beam_size=2, no_repeat_ngram_size=2, max_length_ratio=1.2),
+    ],
+)
+def test_a_row_does_not_depend_on_its_batch(students: Mapping[str, MarianStudent], options: DecodingOptions) -> None:
+    student, draw = students["en"], random.Random(3)
+    rows = [encoding.ids for encoding in student.encode(read_sentences("en")[::10])]
+    alone = [student.run([row], options, never)[0] for row in rows]
+    order = draw.sample(range(len(rows)), len(rows))
+    together = student.run([rows[index] for index in order], options, never)
+    for index, hypothesis in zip(order, together, strict=True):
+        assert (hypothesis.ids, hypothesis.truncated) == (alone[index].ids, alone[index].truncated)
+        assert [h.ids for h in hypothesis.alternatives] == [h.ids for h in alone[index].alternatives]
+        assert hypothesis.log_prob == pytest.approx(alone[index].log_prob, abs=1e-2)
+
+
+def test_the_beam_is_widened_to_the_hypotheses_that_are_wanted(students: Mapping[str, MarianStudent]) -> None:
+    student = students["en"]
+    (row,) = student.encode(["The old red house near the river was sold yesterday."])
+    narrow = student.run([row.ids], DecodingOptions(beam_size=2, hypothesis_count=5), never)
+    assert narrow == student.run([row.ids], DecodingOptions(beam_size=5, hypothesis_count=5), never)
+    assert len(narrow[0].alternatives) == 4
+
+
+def test_a_wider_beam_finds_what_is_likelier(students: Mapping[str, MarianStudent]) -> None:
+    student = students["en"]
+    rows = [encoding.ids for encoding in student.encode(read_sentences("en")[::8])]
+    means = [
+        sum(h.log_prob / h.token_count for h in student.run(rows[at : at + 20], DecodingOptions(beam_size=beam), never))
+        for beam in (1, 4)
+        for at in (0, 20)
+    ]
+    assert means[2] > means[0]
+    assert means[3] > means[1]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_no_ngram_occurs_twice(network: MarianNetwork, beam: int) -> None:
+    options = DecodingOptions(beam_size=beam, max_output_tokens=20, hypothesis_count=beam, length_penalty=4.0)
+    for size in (1, 2, 3):
+        free = search(network, None, SOURCES, options)
+        assert any(_has_twice(each.ids, size) for h in free for each in (h, *h.alternatives))
+        for hypothesis in search(network, None, SOURCES, replace(options, no_repeat_ngram_size=size)):
+            for each in (hypothesis, *hypothesis.alternatives):
+                assert not _has_twice(each.ids, size)
+
+
+def test_a_repetition_penalty_divides_what_was_said(network: MarianNetwork) -> None:
+    """Against a search of three lines: Keskar et al. 2019, as Hugging Face does it."""
+    penalty, most = 1.7, 12
+    options = DecodingOptions(repetition_penalty=penalty, max_output_tokens=most)
+    changed = 0
+    for source, hypothesis in zip(SOURCES, search(network, None, SOURCES, options), strict=True):
+        said: list[int] = []
+        with torch.inference_mode():
+            state = network.encode(torch.tensor([source]), torch.tensor([len(source)]))
+            for position in range(most):
+                previous = torch.tensor(said[-1:]) if said else None
+                logits = (network.step(previous, position, state) @ network.embeddings.t() + network.output_bias)[0]
+                logits[UNKNOWN] = -torch.inf
+                for token in set(said):
+                    logits[token] = logits[token] / penalty if logits[token] > 0 else logits[token] * penalty
+                best = int(logits.argmax())
+                if best == END:
+                    break
+                said.append(best)
+        assert hypothesis.ids == tuple(said)
+        candidates = list_candidates(None, source)
+        output = hypothesis.ids if hypothesis.truncated else (*hypothesis.ids, END)
+        assert hypothesis.log_prob == pytest.approx(score_step_by_step(network, candidates, source, output), abs=1e-3)
+        plain = search(network, None, [source], replace(options, repetition_penalty=None))[0]
+        changed += plain.ids != hypothesis.ids
+    assert changed
+
+
+def test_a_batch_that_nobody_waits_for_stops(students: Mapping[str, MarianStudent]) -> None:
+    student = students["en"]
+    (row,) = student.encode(["The old red house near the river was sold yesterday."])
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= 2
+
+    (stopped,) = student.run([row.ids], DecodingOptions(beam_size=4, hypothesis_count=4), cancelled)
+    assert asked == 2
+    assert stopped.truncated
+    assert [len(h.ids) for h in (stopped, *stopped.alternatives)] == [2] * 4
+
+
+def test_the_output_cap_is_kept_by_every_hypothesis(students: Mapping[str, MarianStudent]) -> None:
+    student = students["en"]
+    (row,) = student.encode(["The old red house near the river was sold yesterday."])
+    (cut,) = student.run([row.ids], DecodingOptions(beam_size=4, hypothesis_count=4, max_output_tokens=3), never)
+    for each in (cut, *cut.alternatives):
+        assert each.truncated
+        assert len(each.ids) == 3
+
+
+def _has_twice(ids: TokenIds, size: int) -> bool:
+    ngrams = [ids[at : at + size] for at in range(len(ids) - size + 1)]
+    return len(set(ngrams)) < len(ngrams)

@@ -1,0 +1,192 @@
+"""Students of every shape that Mozilla publishes, written here, against an independent engine that reads the files.
+
+That engine rounds activations to int8 and this one does not, so only inputs count whose translation stands when
+all weights are a little off, and when activations are rounded here too: a defect on either side spoils those as well.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import fxtranslate
+import numpy as np
+import numpy.typing as npt
+import pytest
+from torch import Tensor
+
+from latimer_server.backends import marian_network
+from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.marian_student import MarianStudent, load_backend
+from latimer_server.errors import ModelFileError
+from tests.conformance.conftest import read_sentences
+from tests.marian_students import ACTIVATIONS, BASE, BASE_MEMORY, TINY, StudentFiles, StudentShape, make_student
+
+# Longer outputs say little more, and the oracle has a cap of its own.
+OPTIONS = DecodingOptions(max_length_ratio=10, max_output_tokens=24)
+INPUTS, TWINS = 400, 3
+Defect = Callable[[MarianStudent, pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A student, the inputs that count, and what the oracle makes of them."""
+
+    student: MarianStudent
+    rows: tuple[TokenIds, ...]
+    expected: tuple[str, ...]
+
+    def agreement(self) -> float:
+        """The share of inputs whose text is the oracle's, letter for letter."""
+        outputs = self.student.decode([hypothesis.ids for hypothesis in run(self.student, self.rows)])
+        return sum(a == b for a, b in zip(outputs, self.expected, strict=True)) / len(outputs)
+
+
+def run(student: MarianStudent, rows: Sequence[TokenIds]) -> list[Hypothesis]:
+    return [h for at in range(0, len(rows), 32) for h in student.run(rows[at : at + 32], OPTIONS, lambda: False)]
+
+
+def load(files: StudentFiles, folder: Path) -> MarianStudent:
+    folder.mkdir()
+    return load_backend(files.write(folder), 1)
+
+
+def make_case(shape: StudentShape, folder: Path, *, split: bool, shortlist: bool) -> Case:
+    files = make_student(shape, split=split, shortlist=shortlist)
+    student = load(files, folder / "student")
+    draw = random.Random(1)
+    words = sorted({word for sentence in read_sentences("en") for word in sentence.split()})
+    texts = [" ".join(draw.choices(words, k=draw.randint(1, 4))) for _ in range(INPUTS)]
+    rows = [encoding.ids for encoding in student.encode(texts)]
+    outputs = {
+        text: (row, hypothesis.ids)
+        for text, row, hypothesis in zip(texts, rows, run(student, rows), strict=True)
+        if not hypothesis.truncated and len(hypothesis.ids) <= 2 * len(row)
+    }
+
+    def keep_those_that_stand(other: MarianStudent) -> None:
+        again = run(other, [row for row, _ in outputs.values()])
+        for (text, (_, ids)), hypothesis in zip(list(outputs.items()), again, strict=True):
+            if hypothesis.ids != ids:
+                del outputs[text]
+
+    for number in range(1, TWINS + 1):
+        twin = make_student(shape, split=split, shortlist=shortlist, shaken=number)
+        keep_those_that_stand(load(twin, folder / f"twin{number}"))
+    with pytest.MonkeyPatch.context() as patch:
+        round_activations(patch)
+        keep_those_that_stand(student)
+    oracle = fxtranslate.Translator(files.model, files.source_vocabulary, files.target_vocabulary, files.shortlist)
+    expected = tuple(oracle.translate(text) for text in outputs)
+    return Case(student, tuple(row for row, _ in outputs.values()), expected)
+
+
+def round_activations(patch: pytest.MonkeyPatch) -> None:
+    """What enters a matrix is rounded as the oracle rounds it."""
+    multiply = marian_network._Linear.__call__
+
+    def multiply_rounded(linear: marian_network._Linear, x: Tensor) -> Tensor:
+        return multiply(linear, (x * ACTIVATIONS).round_().clamp_(-127, 127).div_(ACTIVATIONS))
+
+    patch.setattr(marian_network._Linear, "__call__", multiply_rounded)
+
+
+@pytest.mark.parametrize(
+    ("shape", "split", "shortlist"),
+    [
+        pytest.param(TINY, False, True, id="tiny-shared-shortlist"),
+        pytest.param(TINY, True, False, id="tiny-split"),
+        pytest.param(BASE_MEMORY, False, False, id="base-memory-shared"),
+        pytest.param(BASE_MEMORY, True, True, id="base-memory-split-shortlist"),
+        pytest.param(BASE, False, True, id="base-shared-shortlist"),
+        pytest.param(BASE, True, False, id="base-split"),
+    ],
+)
+def test_every_published_shape_agrees_with_an_independent_engine(
+    tmp_path: Path, shape: StudentShape, *, split: bool, shortlist: bool
+) -> None:
+    case = make_case(shape, tmp_path, split=split, shortlist=shortlist)
+    agreement = case.agreement()
+    lengths = [len(hypothesis.ids) for hypothesis in run(case.student, case.rows)]
+    print(f"{agreement:.3f} of {len(case.rows)}, {np.mean(lengths):.1f} tokens, {len(set(case.expected))} texts")
+    assert agreement >= 0.95
+    assert len(case.rows) >= 50
+    assert len(set(case.expected)) >= 0.85 * len(case.rows)
+    assert np.mean(lengths) >= 2
+
+
+@pytest.fixture(scope="module")
+def split_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return make_case(BASE_MEMORY, tmp_path_factory.mktemp("case"), split=True, shortlist=True)
+
+
+def four_heads(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(student._network, "shape", replace(student._network.shape, heads=4))
+
+
+def shifted_positions(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
+    sinusoids = marian_network._sinusoids
+
+    def shifted(start: int, count: int, dimension: int) -> Tensor:
+        return sinusoids(start + (count > 1), count, dimension)
+
+    patch.setattr(marian_network, "_sinusoids", shifted)
+
+
+def decoder_layers_in_another_order(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(student._network, "_decoder", student._network._decoder[::-1])
+
+
+def an_encoder_layer_less(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(student._network, "_encoder", student._network._encoder[:-1])
+
+
+def embeddings_of_the_other_language(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(student._network, "source_embeddings", student._network.embeddings)
+
+
+def candidates_of_the_next_id(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
+    assert student._shortlist
+    candidates, size = student._shortlist.candidates, student._network.shape.source_vocabulary
+
+    def of_the_next(ids: Sequence[int]) -> npt.NDArray[np.int64]:
+        return candidates([(i + 1) % size for i in ids])
+
+    patch.setattr(student._shortlist, "candidates", of_the_next)
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        four_heads,
+        shifted_positions,
+        decoder_layers_in_another_order,
+        an_encoder_layer_less,
+        embeddings_of_the_other_language,
+        candidates_of_the_next_id,
+    ],
+)
+def test_a_defect_would_show(split_case: Case, monkeypatch: pytest.MonkeyPatch, defect: Defect) -> None:
+    sound = split_case.agreement()
+    defect(split_case.student, monkeypatch)
+    spoilt = split_case.agreement()
+    print(f"{sound:.3f} becomes {spoilt:.3f}")
+    assert sound >= 0.95
+    assert spoilt <= 0.75
+
+
+def test_vocabularies_that_are_swapped_are_refused(tmp_path: Path) -> None:
+    files = make_student(TINY, split=True, shortlist=True).write(tmp_path)
+    files["source_vocabulary"], files["target_vocabulary"] = files["target_vocabulary"], files["source_vocabulary"]
+    with pytest.raises(ModelFileError, match="do not belong together"):
+        load_backend(files, 1)
+
+
+def test_each_side_has_a_vocabulary_of_its_own(tmp_path: Path) -> None:
+    student = load_backend(make_student(TINY, split=True, shortlist=True).write(tmp_path), 1)
+    (encoding,) = student.encode(["The house is red."])
+    assert max(encoding.ids) < 720
+    assert student.decode([(799,)]) != [""]
+    assert student.token_starts("The house") == sorted(student.token_starts("The house"))

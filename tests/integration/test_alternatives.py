@@ -1,0 +1,134 @@
+"""Alternatives and decoding options over a real channel: what is asked reaches the model, what it says comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from latimer import AsyncClient, InvalidArgumentError
+from latimer_server import translation
+from latimer_server.backends.base import Backend, DecodingOptions
+from tests.fakes import EchoBackend, WriterBackend, make_catalog, make_entry, make_writer, serve_fakes
+
+
+def vary(text: str) -> list[str]:
+    """The text, itself again, two others, one of these again."""
+    return [text, text, f"{text} A", f"{text} B", f"{text} A", f"{text} C"]
+
+
+@asynccontextmanager
+async def serve(**backends: Backend) -> AsyncIterator[AsyncClient]:
+    models = {name.replace("_", "-"): backend for name, backend in backends.items()}
+    catalog = make_catalog(*(make_entry(name, *name.split("-")) for name in models))
+    async with serve_fakes(models, catalog=catalog) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        yield client
+
+
+async def test_each_segment_has_its_alternatives_the_best_first_and_none_twice() -> None:
+    async with serve(en_pt=WriterBackend(vary)) as client:
+        found = await client.translate("One thing.\nAnother thing.", source="en", target="pt", alternative_count=4)
+    assert found.text == "One thing.\nAnother thing."
+    assert [[other.text for other in segment.alternatives] for segment in found.segments] == [
+        ["One thing. A", "One thing. B"],
+        ["Another thing. A", "Another thing. B"],
+    ]
+    scores = [other.score for other in found.segments[0].alternatives]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] < found.segments[0].score == 0
+
+
+async def test_fewer_than_were_asked_for_is_no_error() -> None:
+    async with serve(en_pt=EchoBackend()) as client:
+        found = await client.translate("One thing.", source="en", target="pt", alternative_count=8)
+    assert [segment.alternatives for segment in found.segments] == [()]
+
+
+@pytest.mark.parametrize(
+    ("asked", "returned"), [({}, 0), ({"include_segments": True}, 1), ({"alternative_count": 1}, 1)]
+)
+async def test_segments_are_returned_for_themselves_or_for_their_alternatives(
+    asked: dict[str, object], returned: int
+) -> None:
+    async with serve(en_pt=WriterBackend(lambda text: [text, text[::-1]])) as client:
+        found = await client.translate("One thing.", source="en", target="pt", **asked)
+    assert len(found.segments) == returned
+    assert sum(len(segment.alternatives) for segment in found.segments) == ("alternative_count" in asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ({}, DecodingOptions()),
+        ({"alternative_count": 3}, DecodingOptions(hypothesis_count=4)),
+        ({"alternative_count": 3, "beam_size": 2}, DecodingOptions(beam_size=2, hypothesis_count=4)),
+        (
+            {
+                "beam_size": 8,
+                "length_penalty": 0.5,
+                "repetition_penalty": 1.25,
+                "no_repeat_ngram_size": 3,
+                "max_output_tokens": 40,
+                "max_length_ratio": 2.5,
+            },
+            DecodingOptions(40, 2.5, 8, 0.5, 1.25, 3),
+        ),
+        # What is set is passed on, also where it is what a model might do by itself.
+        (
+            {"beam_size": 1, "length_penalty": 0.0, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0},
+            DecodingOptions(beam_size=1, length_penalty=0.0, repetition_penalty=1.0, no_repeat_ngram_size=0),
+        ),
+    ],
+)
+async def test_every_decoding_option_reaches_the_model(asked: dict[str, object], given: DecodingOptions) -> None:
+    writer = WriterBackend(lambda text: [text])
+    async with serve(en_pt=writer) as client:
+        await client.translate("One thing.", source="en", target="pt", **asked)
+    (options,) = writer.options
+    assert DecodingOptions(**{**vars(options), "target": ""}) == given
+
+
+async def test_of_two_models_in_a_row_only_the_last_gives_alternatives() -> None:
+    first, last = WriterBackend(vary), WriterBackend(vary)
+    async with serve(es_en=first, en_pt=last) as client:
+        found = await client.translate("Una cosa.", source="es", target="pt", alternative_count=2, beam_size=4)
+    assert [(options.beam_size, options.hypothesis_count) for options in first.options] == [(4, 1)]
+    assert [(options.beam_size, options.hypothesis_count) for options in last.options] == [(4, 3)]
+    assert [other.text for segment in found.segments for other in segment.alternatives] == ["Una cosa. A"]
+
+
+async def test_what_needs_no_model_has_no_alternatives() -> None:
+    async with serve(en_pt=WriterBackend(vary)) as client:
+        found = await client.translate("One thing.\n42", source="en", target="pt", alternative_count=2)
+    assert [len(segment.alternatives) for segment in found.segments] == [1, 0]
+
+
+async def test_an_answer_of_too_many_alternatives_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translation, "MAX_RETURNED_SEGMENTS", 10)
+    writer = WriterBackend(vary)
+    text = "\n".join(f"Thing {number}." for number in range(4))
+    async with serve(en_pt=writer) as client:
+        with pytest.raises(InvalidArgumentError, match=r"alternative_count.*4 segments and 2 alternatives.*at most 10"):
+            await client.translate(text, source="en", target="pt", alternative_count=2)
+        assert not writer.options
+        assert len((await client.translate(text, source="en", target="pt", alternative_count=1)).segments) == 4
+
+
+async def test_what_is_no_option_of_greedy_search_reaches_a_model_that_summarizes() -> None:
+    read: list[str] = []
+
+    def write(text: str) -> Sequence[str]:
+        read.append(text)
+        return [text]
+
+    writer = WriterBackend(write)
+    catalog = make_catalog(make_writer())
+    async with (
+        serve_fakes({"writer": writer}, catalog=catalog) as server,
+        AsyncClient(f"127.0.0.1:{server.port}") as client,
+    ):
+        text = "The council of Halden voted on Tuesday to rebuild the old bridge after the flood of 2019."
+        await client.summarize(text, language_code="en", mode="abstractive", beam_size=3, no_repeat_ngram_size=4)
+    assert read
+    assert {(options.beam_size, options.no_repeat_ngram_size) for options in writer.options} == {(3, 4)}
