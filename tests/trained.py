@@ -534,7 +534,7 @@ def _train_llama(folder: Path) -> None:
         before = tokenizer.encode(chat.format(meaning.write("en")), add_special_tokens=False).ids
         after = tokenizer.encode(meaning.compress(), add_special_tokens=False).ids
         rows.append((before, [*after, 1]))
-    _fit(model, rows, 2, causal=True, steps=600)
+    _fit(model, rows, 2, causal=True, steps=700, rate=2e-3)
     _save(model, folder, max_length=256, bos_token_id=0, eos_token_id=1, pad_token_id=2)
 
 
@@ -548,11 +548,12 @@ def _fit(
     after_step: Callable[[], None] = lambda: None,
     *,
     steps: int = 500,
+    rate: float = 4e-3,
     causal: bool = False,
 ) -> None:
     draw = random.Random(3)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     model.train()
     with torch.no_grad():
         after_step()

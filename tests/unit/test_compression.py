@@ -58,6 +58,10 @@ def test_words_that_limit_nothing_can_go(sentence: str, source: str) -> None:
         ("The bridge was closed to all buses.", "According to the mayor, the bridge was closed to all buses."),
         ("The thief was arrested in the town.", "The alleged thief was arrested in the town."),
         ("The president spoke to the crowd today.", "The former president spoke to the crowd today."),
+        (
+            "The Tenant may assign the premises with the Landlord's consent.",
+            "The Tenant may assign the premises with the Landlord's consent, which shall not be withheld.",
+        ),
         # a place or a time that a negation or a superlative stands on
         ("The firm did not sell a single ship.", "The firm did not sell a single ship in Norway."),
         ("It is the highest tower of all built.", "It is the highest tower of all built in Denmark."),
@@ -147,6 +151,17 @@ def test_a_very_long_sentence_takes_no_time_worth_speaking_of() -> None:
         "In a letter, he said that he had warned the minister.",
         "The letter said that he had warned nobody.",
         "Its budget rose to 4 million.",
+        "On that date the rent may be increased.",
+        "A master who does so is liable to a fine.",
+        "The latter was not repaired.",
+        "Administrators can list the affected accounts with a command.",
+        "My grandfather wore a watch and consulted neither.",
+        "A notice shall be of no effect if rent is then unpaid.",
+        "The primary had been given that mark by another team.",
+        "Some four minutes later Ms Drummond came round the bend.",
+        "First, the server does not listen any more.",
+        "The tortoise replied that the water was not the crow's.",
+        "Few of these were kept.",
     ],
 )
 def test_a_sentence_that_points_back_is_told(sentence: str) -> None:

@@ -146,8 +146,8 @@ def _is_last_clause(gap: _Gap) -> bool:
     """`, although three members abstained.` What it is about stands whole before it."""
     if gap.kept & {"either", "neither", "both", "whether", "only"}:
         return False
-    if gap.opener == "but" and gap.lowered & english.NEGATIONS:
-        return False  # `He was to resign, but did not.`
+    if gap.lowered & (english.NEGATIONS | english.DUTIES):
+        return False  # `He was to resign, but did not.` `With consent, which shall not be withheld.`
     if gap.opener in english.CLAUSE_OPENERS:
         return True
     return gap.opener.endswith("ing") and len(gap.opener) > 5 and not gap.lowered & english.ATTRIBUTIONS

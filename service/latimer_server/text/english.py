@@ -31,6 +31,8 @@ ATTRIBUTIONS = _words(
     "thought thinks suggested suggests accused expects predicted predicts warned warns promised promises wrote "
     "writes added asked asks reported reports stated states announced announces felt called estimates"
 )
+# What a clause with these says, the rest may need: rules are made of them.
+DUTIES = _words("shall must may only")
 # With these in what is kept, leaving out a place or a time widens the claim.
 SENSITIVE = NEGATIONS | _words(
     "only first last all every each any both either best worst most least highest lowest largest smallest biggest "
@@ -60,5 +62,14 @@ DEPENDENT_STARTS = PRONOUNS | _words(
 PERSONAL = _words("he she they him her them his hers their theirs")
 # End in -ly and are no manner that can go.
 NO_ADVERBS = HEDGES | _words("family supply reply monthly weekly daily yearly assembly italy anomaly")
+# Point to what was said before, wherever they stand.
+POINTERS = _words("however then therefore thus hence otherwise instead moreover furthermore meanwhile likewise")
+# What somebody says only after another one has spoken.
+ANSWERS = _words("replied answered retorted agreed disagreed objected countered")
+ORDINALS = _words("first second third fourth firstly secondly thirdly finally next lastly last")
+# `the affected accounts`: which ones was said before.
+POINTING_ADJECTIVES = _words(
+    "affected same latter resulting said above remaining rest other others former first second"
+)
 # A title holds none of these.
 NO_TITLE = PREPOSITIONS | _words("and or that as was is were had has have")

@@ -100,7 +100,9 @@ class SummarizeTextRequest(google.protobuf.message.Message):
     output_language_code: builtins.str
     """The language of the summaries (BCP-47). Optional; "" is the source's."""
     mode: Global___SummaryMode.ValueType
-    """How to summarize. Optional; unset is the best that this server is configured to serve."""
+    """How to summarize. Optional; unset is the best that this server is configured to serve: EXTRACTIVE, and
+    ABSTRACTIVE where `model` names one that writes.
+    """
     length: Global___SummaryLength.ValueType
     """A rough size."""
     sentence_count: builtins.int
