@@ -39,14 +39,14 @@ def _points_by_word(words: Sequence[str]) -> bool:
     told = words[:_NEAR]
     return (
         not english.POINTERS.isdisjoint(words)
-        or not english.ANSWERS.isdisjoint(words[: _NEAR + 2])
+        or not english.ANSWERS.isdisjoint(words)
         or any(word in ("later", "earlier", "afterwards") for word in words[: _NEAR + 2])
         or (words[0] in english.ORDINALS)
         or ("neither" in words and "nor" not in words)
         or ("both" in words and "and" not in words)
         or any(first == "the" and second in english.POINTING_ADJECTIVES for first, second in pairs)
         or any(first in english.PREPOSITIONS | _OPENINGS and second in _DEMONSTRATIVES for first, second in pairs)
-        or any(first in _DOING and second == "so" for first, second in pairs)
+        or any(first in _DOING and second in ("so", "it") for first, second in pairs)
         or any(word in _DEMONSTRATIVES - {"that"} for word in told)
     )
 
