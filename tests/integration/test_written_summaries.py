@@ -15,7 +15,7 @@ from tests.fakes import EchoBackend, UpperBackend, WriterBackend, make_catalog, 
 
 BRIDGE = "The council of Halden voted on Tuesday to rebuild the old bridge, which was damaged by the flood of 2019."
 COST = "The work on the bridge will cost 4.2 million euros, although the state pays for half of it in 2027."
-MAYOR = "She said that the bridge would carry buses again, and that nobody had asked for a toll of any kind."
+MAYOR = "She said that the bridge would carry buses again, and that the whole town had asked for new lights on it."
 TEXT = f"{BRIDGE} {COST} {MAYOR}"
 LIE = "The state voted to damage the old bridge for 4.2 million euros."
 

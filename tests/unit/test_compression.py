@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latimer_server.text.compression import is_compression
-from latimer_server.text.context import depends_on_previous
+from latimer_server.text.context import depends_on_previous, list_introductions
 from latimer_server.text.support import find_support, is_grounded
 
 VOTE = (
@@ -160,6 +160,7 @@ def test_a_very_long_sentence_takes_no_time_worth_speaking_of() -> None:
         "The primary had been given that mark by another team.",
         "Some four minutes later Ms Drummond came round the bend.",
         "First, the server does not listen any more.",
+        "Alena Brychtova claims them under a will.",
         "The tortoise replied that the water was not the crow's.",
         "Few of these were kept.",
     ],
@@ -178,6 +179,17 @@ def test_a_sentence_that_points_back_is_told(sentence: str) -> None:
 )
 def test_a_sentence_that_stands_by_itself_is_told(sentence: str) -> None:
     assert not depends_on_previous(sentence)
+
+
+def test_a_name_is_introduced_where_it_stands_first() -> None:
+    sentences = [
+        "The minister, Helena Brandvold, survived a vote on Tuesday.",
+        "The motion came from the Civic Left.",
+        "Brandvold's deputy resigned on Tuesday.",
+        "It rained.",
+    ]
+    assert list_introductions(sentences) == [frozenset(), frozenset(), frozenset({0}), frozenset()]
+    assert list_introductions(sentences, "de") == [frozenset()] * 4
 
 
 SOURCES = [BRIDGE, "The work will cost 4.2 million euros.", "Anna Lind did not vote on Tuesday."]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from latimer_server.models.pool import Pool
 from latimer_server.scheduling import off_loop
 from latimer_server.summaries.composition import Chosen, LengthLimit, Reading, choose_candidates, take_within
-from latimer_server.text.context import depends_on_previous
+from latimer_server.text.context import depends_on_previous, list_introductions
 
 
 @dataclass(frozen=True)
@@ -45,24 +45,27 @@ def extract(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
 
 
 def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
-    """The best sentences that stand by themselves, or beside the sentence that they point back to."""
+    """The best sentences that can be understood where they will stand: those that point back to nothing, first
+    such as name nobody who was introduced in a sentence that is left out; only where these are too few, those
+    that point back, beside the sentence that they point to."""
+    introductions = list_introductions(reading.texts, reading.language)
     pointing = {index for index in ranked.order if depends_on_previous(reading.sentences[index].text, reading.language)}
 
-    def stands(index: int, taken: set[int]) -> bool:
-        return index not in pointing or index - 1 in taken
-
-    # A sentence that points back may come before the one it points to: asked again, it finds it taken.
-    order = (*ranked.order, *(index for index in ranked.order if index in pointing))
-    asked: set[int] = set()
+    passes = iter(
+        (
+            *((index, index not in pointing, True) for index in ranked.order),
+            *((index, index not in pointing, False) for index in ranked.order),
+            *((index, True, False) for index in ranked.order),
+        )
+    )
 
     def fits(index: int, taken: set[int]) -> bool:
-        if index in taken or not stands(index, taken):
-            return False
-        asked.add(index)
-        return True
+        _, wanted, introduced = next(passes)
+        stands = index not in pointing or index - 1 in taken
+        return wanted and index not in taken and stands and (not introduced or introductions[index] <= taken)
 
-    chosen = take_within(order, reading.words, sum(reading.words), limit, fits)
-    return sorted(set(chosen)) or extract(reading, ranked, limit)
+    chosen = take_within(ranked.order * 3, reading.words, sum(reading.words), limit, fits)
+    return sorted(chosen) or extract(reading, ranked, limit)
 
 
 def take_over(reading: Reading, ranked: Ranked, indices: Sequence[int]) -> list[Chosen]:

@@ -15,6 +15,7 @@ _OPENINGS = english.LEADING | english.BARE_OPENERS | {"when", "before", "for", "
 _THINGS = frozenset({"the", "a", "an", "no", "every", "each", "some"})
 _NEAR = 4
 _DEMONSTRATIVES = frozenset({"this", "that", "these", "those"})
+_SEVERAL = frozenset({"and", "people", "children", "men", "women", "police", "who", "everybody", "nobody", "those"})
 _DOING = frozenset({"do", "does", "did", "done", "doing"})
 
 
@@ -26,11 +27,44 @@ def depends_on_previous(sentence: str, language: str = "en") -> bool:
         return False
     if words[0].lower in english.DEPENDENT_STARTS or _points_by_word([token.lower for token in words]):
         return True
+    if _lacks_plural([token.lower for token in words]):
+        return True
     personal = next((index for index, token in enumerate(words) if token.lower in english.PERSONAL), None)
     if personal is None:
         return False
     named = any(token.is_name for token in words[1:personal])
     return words[0].lower in _OPENINGS or not (named or _begins_with_name(words))
+
+
+def _lacks_plural(words: Sequence[str]) -> bool:
+    """`Anna Lind claims them`: nothing before it that they could be."""
+    plural = next((index for index, word in enumerate(words) if word in ("they", "them", "their", "theirs")), None)
+    if plural is None:
+        return False
+    before = words[: max(0, plural - 1)]
+    return not any(word in _SEVERAL or (word.endswith("s") and not word.endswith(("ss", "'s"))) for word in before)
+
+
+def list_introductions(sentences: Sequence[str], language: str = "en") -> list[frozenset[int]]:
+    """For each sentence the earlier ones that first name whom it names: without them a reader may take `Garside`
+    for another Garside. English, where capitals tell names."""
+    if language.split("-")[0] != "en":
+        return [frozenset()] * len(sentences)
+    told = [[token for token in split_tokens(sentence) if token.is_word] for sentence in sentences]
+    names = {_strip(token.text) for words in told for token in words if token.is_name} - {"I"}
+    names = {name for name in names if name.lower() not in english.TIMES}
+    first: dict[str, int] = {}
+    introductions = []
+    for index, words in enumerate(told):
+        mine = {name for token in words if (name := _strip(token.text)) in names}
+        for name in mine:
+            first.setdefault(name, index)
+        introductions.append(frozenset(first[name] for name in mine) - {index})
+    return introductions
+
+
+def _strip(word: str) -> str:
+    return word.removesuffix("'s").removesuffix("’s")
 
 
 def _points_by_word(words: Sequence[str]) -> bool:
