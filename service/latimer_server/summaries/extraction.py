@@ -51,21 +51,21 @@ def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> li
     introductions = list_introductions(reading.texts, reading.language)
     pointing = {index for index in ranked.order if depends_on_previous(reading.sentences[index].text, reading.language)}
 
-    passes = iter(
-        (
-            *((index, index not in pointing, True) for index in ranked.order),
-            *((index, index not in pointing, False) for index in ranked.order),
-            *((index, True, False) for index in ranked.order),
-        )
-    )
+    count = len(reading.sentences)
 
-    def fits(index: int, taken: set[int]) -> bool:
-        _, wanted, introduced = next(passes)
-        stands = index not in pointing or index - 1 in taken
-        return wanted and index not in taken and stands and (not introduced or introductions[index] <= taken)
+    def fits(place: int, taken: set[int]) -> bool:
+        round_number, index = divmod(place, count)
+        before = {other % count for other in taken}
+        if index in before:
+            return False
+        if index in pointing:
+            return round_number == 2 and index - 1 in before
+        return round_number > 0 or introductions[index] <= before
 
-    chosen = take_within(ranked.order * 3, reading.words, sum(reading.words), limit, fits)
-    return sorted(chosen) or extract(reading, ranked, limit)
+    # Each sentence is asked three times, each time with less to ask for.
+    order = [index + count * round_number for round_number in range(3) for index in ranked.order]
+    chosen = take_within(order, reading.words * 3, sum(reading.words), limit, fits)
+    return sorted(place % count for place in chosen) or extract(reading, ranked, limit)
 
 
 def take_over(reading: Reading, ranked: Ranked, indices: Sequence[int]) -> list[Chosen]:

@@ -15,6 +15,7 @@ _OPENINGS = english.LEADING | english.BARE_OPENERS | {"when", "before", "for", "
 _THINGS = frozenset({"the", "a", "an", "no", "every", "each", "some"})
 _NEAR = 4
 _DEMONSTRATIVES = frozenset({"this", "that", "these", "those"})
+_QUOTES = "\"'“‘«"
 _SEVERAL = frozenset({"and", "people", "children", "men", "women", "police", "who", "everybody", "nobody", "those"})
 _DOING = frozenset({"do", "does", "did", "done", "doing"})
 
@@ -27,6 +28,8 @@ def depends_on_previous(sentence: str, language: str = "en") -> bool:
         return False
     if words[0].lower in english.DEPENDENT_STARTS or _points_by_word([token.lower for token in words]):
         return True
+    if sentence.lstrip()[0] in _QUOTES or "it" in [token.lower for token in words[:_NEAR]]:
+        return True  # who speaks, and of what, was said before
     if _lacks_plural([token.lower for token in words]):
         return True
     personal = next((index for index, token in enumerate(words) if token.lower in english.PERSONAL), None)
@@ -46,8 +49,8 @@ def _lacks_plural(words: Sequence[str]) -> bool:
 
 
 def list_introductions(sentences: Sequence[str], language: str = "en") -> list[frozenset[int]]:
-    """For each sentence the earlier ones that first name whom it names: without them a reader may take `Garside`
-    for another Garside. English, where capitals tell names."""
+    """For each sentence the earlier ones that first name whom it names, and that it begins with: without them a
+    reader may take `Garside` or `The fee` for another one. English, where capitals tell names."""
     if language.split("-")[0] != "en":
         return [frozenset()] * len(sentences)
     told = [[token for token in split_tokens(sentence) if token.is_word] for sentence in sentences]
@@ -57,10 +60,19 @@ def list_introductions(sentences: Sequence[str], language: str = "en") -> list[f
     introductions = []
     for index, words in enumerate(told):
         mine = {name for token in words if (name := _strip(token.text)) in names}
+        mine |= _find_subject(words)
+        for word in {token.text for token in words if token.text.islower()} - mine:
+            first.setdefault(word, index)
         for name in mine:
             first.setdefault(name, index)
         introductions.append(frozenset(first[name] for name in mine) - {index})
     return introductions
+
+
+def _find_subject(words: Sequence[Token]) -> set[str]:
+    """The thing that a sentence begins with as if it were known: `The fee is ...`."""
+    known = len(words) > 1 and words[0].lower == "the" and words[1].text.islower()
+    return {words[1].text} if known else set()
 
 
 def _strip(word: str) -> str:
