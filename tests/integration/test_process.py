@@ -174,6 +174,22 @@ def test_one_flipped_byte_refuses_its_model_and_no_other(damaged_store: Path) ->
     assert "firefox-pt-en: intact" in verified.stdout
 
 
+def test_a_strict_server_ends_with_one_line_that_names_the_model(damaged_store: Path) -> None:
+    done = subprocess.run(
+        [SERVER, "serve", "--listen", "127.0.0.1:0", "--strict", "--store", str(damaged_store), "--log-format", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith("listening on ")
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert line.startswith("latimer-server: --strict: model firefox-en-pt failed to load: ")
+    assert "model.enpt.intgemm.alphas.bin: has changed" in line
+    assert "Traceback" not in done.stderr
+
+
 def test_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
     with serving("--store", str(tmp_path / "nothing")) as (_, client):
         with pytest.raises(NotServedError, match="served: none"):
@@ -207,6 +223,8 @@ def test_the_log_has_ids_and_no_text() -> None:
         (["--log-level", "LOUD"], "log_level"),
         (["--catalog", "/nothing.toml"], "nothing.toml"),
         (["--config", "/nothing.toml"], "nothing.toml"),
+        (["--max-model-memory", "much"], "max_model_memory"),
+        (["--device", "tpu"], "device"),
     ],
 )
 def test_a_mistake_of_the_operators_is_one_line(arguments: list[str], complaint: str) -> None:
