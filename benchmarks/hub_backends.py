@@ -82,7 +82,6 @@ def load(folder: Path, backend: str) -> GeneratorBackend:
         LoadRequest(
             name="opus-mt-size",
             backend=backend,
-            family="marian",
             task="translation",
             folder=folder,
             cache=folder / "made",

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class Asked:
     headers: Mapping[str, str]
 
 
-class Loopback:
+class Loopback(ABC):
     """A server on a free port; `answer` is what a subclass knows."""
 
     def __init__(self) -> None:
@@ -79,8 +80,9 @@ class Loopback:
             self._server.server_close()
             thread.join()
 
+    @abstractmethod
     def answer(self, request: BaseHTTPRequestHandler, path: str) -> None:
-        raise NotImplementedError
+        """Answers a request; what it asks for, only a subclass knows."""
 
     def paths(self, method: str = "GET") -> list[str]:
         """The last steps of the paths that were asked for, in order."""

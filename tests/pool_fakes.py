@@ -63,7 +63,7 @@ class Maker:
         self.requests[request.name] = request
         if request.name in self.failing:
             raise ModelError("its weights are no weights")
-        if request.family == "extractive":
+        if request.backend == "extractive":
             return ExtractiveRanker()
         backend = SizedBackend(self.sizes.get(request.name, 10))
         self.live[sum(self.made.values())] = backend

@@ -12,8 +12,8 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from latimer_server import errors
+from latimer_server.assembly import FlaggedAsError
 from latimer_server.pieces import OverlongSegment
-from latimer_server.translation import FlaggedAsError
 
 _DOMAIN = "latimer"
 # A status travels as metadata, of which gRPC takes 8 KiB without complaint, the message twice.

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from latimer_server.assembly import ItemResult, TranslateOptions, Translation
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.errors import DeadlineExceeded, InvalidRequest, LatimerError, NotServed, Violation
 from latimer_server.languages import UNDETERMINED, Candidate, LanguageDetector, match_code
@@ -32,7 +33,7 @@ from latimer_server.summaries.extraction import Ranked, extract, rank_sentences,
 from latimer_server.summaries.generation import Generated, shorten, write
 from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.segmentation import Splitting, join_lines, needs_translation, segment_text
-from latimer_server.translation import ItemResult, TranslateOptions, TranslateRequest, Translation, Translator
+from latimer_server.translation import TranslateRequest, Translator
 
 _log = logging.getLogger(__name__)
 

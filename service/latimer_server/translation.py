@@ -7,34 +7,22 @@ result; only what is wrong with the request as a whole is raised.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any
 
-from latimer_server.backends.base import DecodingOptions
-from latimer_server.errors import InvalidRequest, LatimerError, NotServed, Violation
+from latimer_server.assembly import ItemResult, Job, TranslateOptions, Translation, finish
+from latimer_server.errors import InvalidRequest, NotServed, Violation
 from latimer_server.languages import UNDETERMINED, Candidate, Detection, LanguageDetector, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, RouteMap
-from latimer_server.pieces import Alternative, Output, PieceOptions, Usage, average_log_prob, run_model
+from latimer_server.pieces import Output, PieceOptions, Usage, run_model
 from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
-from latimer_server.text.checks import Flag, merge_flags
-from latimer_server.text.segmentation import (
-    Document,
-    Rebuilt,
-    Splitting,
-    TextSpan,
-    join_lines,
-    needs_translation,
-    rebuild_text,
-    segment_text,
-)
-
-_log = logging.getLogger(__name__)
+from latimer_server.text.checks import Flag
+from latimer_server.text.segmentation import Splitting, join_lines, needs_translation, segment_text
 
 # Segments, of whatever texts, encoded and queued together: enough to fill batches of like lengths.
 _CHUNK_SEGMENTS = 256
@@ -47,26 +35,6 @@ _CLEARLY = 5.0
 MAX_RETURNED_SEGMENTS = 300_000
 # Pieces that one request may have in the queues.
 _WINDOW_PIECES = 1_024
-
-
-@dataclass(frozen=True)
-class TranslateOptions:
-    """How to translate; the contract's TranslateOptions says what each means and defaults to."""
-
-    splitting: Splitting = Splitting.SENTENCES
-    reject_overlong: bool = False
-    decoding: DecodingOptions = DecodingOptions()
-    disable_pivot: bool = False
-    candidates: tuple[str, ...] = ()
-    fallback: str = ""
-    error_flags: frozenset[Flag] = frozenset()
-    include_segments: bool = False
-    alternative_count: int = 0
-
-    @property
-    def returns_segments(self) -> bool:
-        """Whether segments are returned: alternatives are theirs."""
-        return self.include_segments or self.alternative_count > 0
 
 
 @dataclass(frozen=True)
@@ -83,61 +51,12 @@ class TranslateRequest:
 
 
 @dataclass(frozen=True)
-class SegmentTranslation:
-    """A segment: where it stands in the content and in the translation, and what came out."""
-
-    source_span: TextSpan
-    target_span: TextSpan
-    text: str
-    avg_log_prob: float
-    flags: tuple[Flag, ...]
-    alternatives: tuple[Alternative, ...] = ()
-
-
-@dataclass(frozen=True)
-class Translation:
-    """One content in one target language, or the error that it met."""
-
-    text: str
-    target: str
-    avg_log_prob: float = 0.0
-    flags: tuple[Flag, ...] = ()
-    segments: tuple[SegmentTranslation, ...] = ()
-    models: tuple[str, ...] = ()
-    error: LatimerError | None = None
-
-
-@dataclass(frozen=True)
-class ItemResult:
-    """What became of one content. `detected` is None when the request gave the language."""
-
-    translations: tuple[Translation, ...]
-    detected: Candidate | None = None
-
-
-@dataclass(frozen=True)
 class Source:
     """The language of a content; "" where it has nothing to translate."""
 
     code: str
     detected: Candidate | None = None
     flags: tuple[Flag, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A content on its way into one target language. `outputs`: of its segments that need a model."""
-
-    document: Document
-    route: Route
-    wanted: tuple[int, ...]
-    outputs: dict[int, Output | Exception]
-
-
-class FlaggedAsError(LatimerError):
-    """A flag was raised that the caller turned into an error."""
-
-    reason = "FLAGGED"
 
 
 class Translator:
@@ -163,15 +82,15 @@ class Translator:
         work = weigh_texts(request.contents) * len(request.targets)
         sources = await off_loop(work, lambda: self.find_sources(request))
         jobs = await off_loop(work, lambda: self._start_jobs(request, sources))
-        usage.segments = sum(len(job.document.spans) for row in jobs for job in row if isinstance(job, _Job))
+        usage.segments = sum(len(job.document.spans) for row in jobs for job in row if isinstance(job, Job))
         _check_size(request.options, usage.segments)
         # A target that is named twice is one job.
-        unique = {id(job): job for row in jobs for job in row if isinstance(job, _Job)}
+        unique = {id(job): job for row in jobs for job in row if isinstance(job, Job)}
         await self._run_jobs(request, list(unique.values()), usage)
         return await off_loop(
             work,
             lambda: [
-                ItemResult(tuple(_finish(job, source.flags, request.options) for job in row), source.detected)
+                ItemResult(tuple(finish(job, source.flags, request.options) for job in row), source.detected)
                 for row, source in zip(jobs, sources, strict=True)
             ],
         ), usage
@@ -236,15 +155,15 @@ class Translator:
             raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {routes.describe()}")
         return route
 
-    def _start_jobs(self, request: TranslateRequest, sources: Sequence[Source]) -> list[list[_Job | Translation]]:
+    def _start_jobs(self, request: TranslateRequest, sources: Sequence[Source]) -> list[list[Job | Translation]]:
         """For each content and target a job, or the translation where there is nothing to do or nothing that
         can do it."""
         routes: dict[tuple[str, str], Route | NotServed] = {}
-        rows: list[list[_Job | Translation]] = []
+        rows: list[list[Job | Translation]] = []
         for content, source in zip(request.contents, sources, strict=True):
             document = segment_text(content, request.options.splitting, source.code)
             wanted = tuple(i for i, segment in enumerate(document.segments) if needs_translation(segment))
-            started: dict[str, _Job | Translation] = {}
+            started: dict[str, Job | Translation] = {}
             for target in dict.fromkeys(request.targets):
                 if not source.code or match_code(source.code, [target]):
                     started[target] = Translation(content, target, flags=(Flag.PASSTHROUGH,))
@@ -256,7 +175,7 @@ class Translator:
                 if isinstance(route, NotServed):
                     started[target] = Translation("", target, error=route)
                 else:
-                    started[target] = _Job(document, route, wanted, {})
+                    started[target] = Job(document, route, wanted, {})
             rows.append([started[target] for target in request.targets])
         return rows
 
@@ -266,7 +185,7 @@ class Translator:
         except NotServed as error:
             return error
 
-    async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[_Job], usage: Usage) -> None:
+    async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[Job], usage: Usage) -> None:
         """Takes the segments of all jobs through their models, those of one route together."""
         options = request.options
         across_lines = options.splitting is Splitting.SENTENCES_ACROSS_LINES
@@ -279,7 +198,7 @@ class Translator:
         )
         window = PieceWindow(_WINDOW_PIECES)
 
-        async def run_chunk(route: Route, chunk: Sequence[tuple[_Job, int]]) -> None:
+        async def run_chunk(route: Route, chunk: Sequence[tuple[Job, int]]) -> None:
             spans = [(job, job.document.spans[index]) for job, index in chunk]
             texts = [job.document.text[span.start : span.end] for job, span in spans]
             if across_lines:
@@ -288,7 +207,7 @@ class Translator:
             for (job, index), output in zip(chunk, outputs, strict=True):
                 job.outputs[index] = output
 
-        by_route: dict[Route, list[_Job]] = {}
+        by_route: dict[Route, list[Job]] = {}
         for job in jobs:
             by_route.setdefault(job.route, []).append(job)
         await gather_or_cancel(
@@ -298,8 +217,8 @@ class Translator:
 
     @staticmethod
     async def _run_chunks(
-        segments: Iterator[tuple[_Job, int]],
-        run_chunk: Callable[[Sequence[tuple[_Job, int]]], Coroutine[Any, Any, None]],
+        segments: Iterator[tuple[Job, int]],
+        run_chunk: Callable[[Sequence[tuple[Job, int]]], Coroutine[Any, Any, None]],
     ) -> None:
         """Runs segments chunk by chunk, a few chunks at once, so that a request of any size is fed through."""
 
@@ -349,70 +268,3 @@ def _check_size(options: TranslateOptions, segments: int) -> None:
     if options.include_segments and segments > MAX_RETURNED_SEGMENTS:
         rule = f"would return {segments} segments; at most {MAX_RETURNED_SEGMENTS}"
         raise InvalidRequest(Violation("options.include_segments", rule))
-
-
-def _finish(job: _Job | Translation, flags: tuple[Flag, ...], options: TranslateOptions) -> Translation:
-    """The translation that a job came to, with the flags of its source, or the error that it met."""
-    translation = job if isinstance(job, Translation) else _assemble(job, options)
-    if translation.error:
-        return translation
-    merged = merge_flags([translation.flags, flags])
-    raised = [flag.name for flag in merged if flag in options.error_flags]
-    if raised:
-        error = FlaggedAsError(f"raised {', '.join(raised)}, which error_flags makes an error")
-        return Translation("", translation.target, error=error)
-    return replace(translation, flags=merged)
-
-
-def _assemble(job: _Job, options: TranslateOptions) -> Translation:
-    """The translated document, with its segments where they are wanted and what is said about the whole."""
-    failed = [output for output in job.outputs.values() if isinstance(output, Exception)]
-    if failed:
-        return Translation("", job.route.target, error=_name_error(failed[0], job.route))
-    done = {index: output for index, output in job.outputs.items() if isinstance(output, Output)}
-    document = job.document
-    texts = [done[i].text if i in done else segment for i, segment in enumerate(document.segments)]
-    rebuilt = rebuild_text(document, texts, join=options.splitting is Splitting.SENTENCES_ACROSS_LINES)
-    passing = (Flag.PASSTHROUGH,) if len(done) < len(texts) or not texts else ()
-    return Translation(
-        rebuilt.text,
-        job.route.target,
-        avg_log_prob=average_log_prob(done.values()),
-        flags=merge_flags([passing, *(output.flags for output in done.values())]),
-        segments=_describe_segments(document, rebuilt, done) if options.returns_segments else (),
-        models=job.route.models,
-    )
-
-
-def _describe_segments(
-    document: Document, rebuilt: Rebuilt, outputs: Mapping[int, Output]
-) -> tuple[SegmentTranslation, ...]:
-    segments = []
-    for index, (source, target) in enumerate(zip(document.spans, rebuilt.spans, strict=True)):
-        output = outputs.get(index) or Output(rebuilt.text[target.start : target.end], flags=(Flag.PASSTHROUGH,))
-        segments.append(
-            SegmentTranslation(
-                source,
-                target,
-                output.text,
-                output.avg_log_prob,
-                merge_flags([output.flags]),
-                _tell_apart(output),
-            )
-        )
-    return tuple(segments)
-
-
-def _tell_apart(output: Output) -> tuple[Alternative, ...]:
-    """The alternatives, those left out that read as the output or a better alternative does: token ids may differ
-    where the text does not."""
-    first = {other.text: other for other in reversed(output.alternatives)}
-    return tuple(other for other in output.alternatives if other.text != output.text and first[other.text] is other)
-
-
-def _name_error(error: Exception, route: Route) -> LatimerError:
-    """An item's error as its caller may see it; a defect of ours goes to the log."""
-    if isinstance(error, LatimerError):
-        return error
-    _log.error("item failed", exc_info=error, extra={"models": "+".join(route.models)})
-    return LatimerError("internal error")

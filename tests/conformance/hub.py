@@ -16,7 +16,7 @@ from latimer_server.backends.base import (
     LanguagePair,
     LoadRequest,
 )
-from tests import trained
+from tests import little_languages, trained
 
 _UNIGRAM = {
     "m2m100": {"en": "en", "pt": "pt", "fi": "fi"},
@@ -30,22 +30,21 @@ class Checkpoint:
     """A trained checkpoint, what it is told, and what it should make of meanings."""
 
     name: str
-    family: str
     task: str
     languages: dict[str, str]
     pairs: tuple[LanguagePair, ...]
     prompt: str = ""
 
-    def source(self, meaning: trained.Meaning, pair: LanguagePair) -> str:
+    def source(self, meaning: little_languages.Meaning, pair: LanguagePair) -> str:
         return meaning.write(pair.source or "en")
 
-    def reference(self, meaning: trained.Meaning, pair: LanguagePair) -> str:
+    def reference(self, meaning: little_languages.Meaning, pair: LanguagePair) -> str:
         return meaning.write(pair.target) if self.task == "translation" else meaning.compress()
 
 
 def _multilingual(name: str) -> Checkpoint:
     pairs = (LanguagePair("en", "pt"), LanguagePair("en", "fi"), LanguagePair("pt", "en"))
-    return Checkpoint(name, name, "translation", _UNIGRAM[name], pairs)
+    return Checkpoint(name, "translation", _UNIGRAM[name], pairs)
 
 
 _TWO = (LanguagePair("en", "pt"), LanguagePair("en", "fi"))
@@ -53,18 +52,18 @@ _ANY = (LanguagePair(),)
 CHECKPOINTS = {
     checkpoint.name: checkpoint
     for checkpoint in (
-        Checkpoint("marian", "marian", "translation", {}, (LanguagePair("en", "pt"),)),
-        Checkpoint("marian-multi", "marian", "translation", {"pt": "por", "fi": "fin"}, _TWO),
-        Checkpoint("marian-separate", "marian", "translation", {"pt": "pob", "fi": "fin"}, _TWO),
+        Checkpoint("marian", "translation", {}, (LanguagePair("en", "pt"),)),
+        Checkpoint("marian-multi", "translation", {"pt": "por", "fi": "fin"}, _TWO),
+        Checkpoint("marian-separate", "translation", {"pt": "pob", "fi": "fin"}, _TWO),
         _multilingual("m2m100"),
         _multilingual("nllb"),
         _multilingual("mbart50"),
-        Checkpoint("bart", "bart", "summarization", {}, _ANY),
-        Checkpoint("pegasus", "pegasus", "summarization", {}, _ANY),
-        Checkpoint("t5", "t5", "summarization", {}, _ANY, "summarize: "),
-        Checkpoint("flan-t5", "t5", "summarization", {}, _ANY, "summarize: "),
-        Checkpoint("mt5", "mt5", "summarization", {}, _ANY),
-        Checkpoint("llama", "causal", "summarization", {}, _ANY, "Shorten this."),
+        Checkpoint("bart", "summarization", {}, _ANY),
+        Checkpoint("pegasus", "summarization", {}, _ANY),
+        Checkpoint("t5", "summarization", {}, _ANY, "summarize: "),
+        Checkpoint("flan-t5", "summarization", {}, _ANY, "summarize: "),
+        Checkpoint("mt5", "summarization", {}, _ANY),
+        Checkpoint("llama", "summarization", {}, _ANY, "Shorten this."),
     )
 }
 # CTranslate2's converter takes one vocabulary for both sides.
@@ -79,7 +78,6 @@ def request(name: str, backend: str, cache_folder: Path | None = None, **keys: A
         **{
             "name": name,
             "backend": backend,
-            "family": checkpoint.family,
             "task": checkpoint.task,
             "folder": folder,
             "cache": cache_folder or folder.parent / f"{folder.name}.made",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from latimer_server.backends.base import DecodingOptions, LanguagePair
-from tests import trained
+from tests import little_languages
 from tests.conformance.hub import CHECKPOINTS, CONVERTIBLE, load, run, write
 
-MEANINGS = trained.draw_meanings(120, seed=99)
+MEANINGS = little_languages.draw_meanings(120, seed=99)
 BACKENDS = [(name, "transformers") for name in CHECKPOINTS] + [(name, "ctranslate2") for name in CONVERTIBLE]
 BEAM = DecodingOptions(beam_size=4)
 
@@ -112,7 +112,7 @@ def test_work_that_nobody_waits_for_stops(name: str, backend: str) -> None:
 @pytest.mark.parametrize(("name", "backend"), BACKENDS)
 def test_tokens_of_a_text_start_in_ascending_places(name: str, backend: str) -> None:
     loaded = load(name, backend)
-    text = trained.draw_meanings(1, seed=4)[0].write("en")
+    text = little_languages.draw_meanings(1, seed=4)[0].write("en")
     starts = loaded.token_starts(text)
     assert starts == sorted(starts)
     assert 0 <= starts[0] <= starts[-1] < len(text)

@@ -17,11 +17,11 @@ from latimer_server.backends import load_backend, prepare_model
 from latimer_server.backends.base import DecodingOptions, GeneratorBackend, LanguagePair, LoadRequest
 from latimer_server.backends.transformers import choose_device, choose_type
 from latimer_server.errors import ModelError, ModelFileError
-from tests import trained
+from tests import little_languages, trained
 from tests.conformance.hub import request, run, write
 
 PAIR = LanguagePair("en", "pt")
-MEANING = trained.draw_meanings(1, seed=77)[0]
+MEANING = little_languages.draw_meanings(1, seed=77)[0]
 
 
 def ask(folder: Path, backend: str, **keys: Any) -> LoadRequest:
@@ -91,6 +91,17 @@ def test_a_language_that_the_vocabulary_lacks_is_refused(tmp_path: Path) -> None
         asked = request("marian-multi", backend, tmp_path, languages={"pt": "por", "de": "deu"})
         with pytest.raises(ModelFileError, match=r"vocab\.json: has no token >>deu<<"):
             load_backend(asked)
+
+
+def test_a_prompt_may_go_on_behind_the_text() -> None:
+    rows = []
+    for prompt in ("summarize: ", "summarize: {text} the bachi ."):
+        loaded: Any = load_backend(request("t5", "ctranslate2", compute_type="float32", prompt=prompt))
+        rows.append(loaded.encode(["the bachi ."], LanguagePair())[0].ids)
+    before, around = rows
+    assert around[: len(before) - 1] == before[:-1]
+    assert around[-1] == before[-1]
+    assert len(around) > len(before)
 
 
 def pickle_weights(folder: Path, value: object = None) -> None:
@@ -167,7 +178,7 @@ def test_a_server_that_runs_converted_models_imports_neither_torch_nor_transform
     asked = request("marian", "auto", compute_type="float32")
     prepare_model(asked)
     keys = {
-        "name": "m", "backend": "auto", "family": "marian", "task": "translation",
+        "name": "m", "backend": "auto", "task": "translation",
         "compute_type": "float32", "folder": str(asked.folder), "cache": str(asked.cache),
     }  # fmt: skip
     code = (

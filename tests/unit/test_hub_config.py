@@ -28,7 +28,7 @@ def write(folder: Path, **files: Any) -> Path:
 
 
 def ask(folder: Path, **keys: Any) -> LoadRequest:
-    values = {"name": "m", "backend": "auto", "family": "f", "task": "translation", "folder": folder, **keys}
+    values = {"name": "m", "backend": "auto", "task": "translation", "folder": folder, **keys}
     return LoadRequest(**values)
 
 

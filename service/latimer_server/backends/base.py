@@ -25,7 +25,6 @@ class LoadRequest:
 
     name: str
     backend: str
-    family: str
     task: str
     folder: Path
     files: Mapping[str, Path] = field(default_factory=dict)

@@ -16,15 +16,13 @@ import ctranslate2
 from latimer_server.backends.base import (
     Cancelled,
     DecodingOptions,
-    Encoding,
     Hypothesis,
-    LanguagePair,
-    Limits,
     LoadRequest,
     TokenIds,
 )
 from latimer_server.backends.conversion import Converted, convert, is_converted, lacks_tokenizer
 from latimer_server.backends.hub_config import HubConfig, read_hub_config
+from latimer_server.backends.hub_generator import HubGenerator
 from latimer_server.backends.pace import Pace
 from latimer_server.backends.tokenization import Tokenization, load_tokenization
 from latimer_server.errors import ModelError
@@ -82,7 +80,7 @@ def _count_bytes(converted: Converted) -> int:
     return sum(path.stat().st_size for path in converted.weights.glob("model*.bin"))
 
 
-class CTranslate2Generator:
+class CTranslate2Generator(HubGenerator):
     """A loaded model; a `GeneratorBackend`."""
 
     def __init__(
@@ -93,28 +91,14 @@ class CTranslate2Generator:
         request: LoadRequest,
         memory_bytes: int,
     ) -> None:
+        super().__init__(
+            tokenization, config, request, max_batch_rows=_MAX_BATCH_ROWS, max_batch_tokens=_MAX_BATCH_TOKENS
+        )
         self._engine = engine
-        self._tokenization = tokenization
-        self._config = config
-        self._task = request.task
         self._pace = Pace(time.monotonic)
         self._ends = [tokenization.tokens([i])[0] for i in sorted(config.end_ids)]
         self.memory_bytes = memory_bytes
         self.compute_type: str = engine.compute_type
-        longest = config.limit_input(request.max_input_tokens, request.task)
-        self.limits = Limits(longest, max(_MAX_BATCH_TOKENS, longest), _MAX_BATCH_ROWS, tokenization.added_tokens)
-
-    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
-        """See `GeneratorBackend.encode`."""
-        return self._tokenization.encode(texts, languages)
-
-    def token_starts(self, text: str) -> list[int]:
-        """See `GeneratorBackend.token_starts`."""
-        return self._tokenization.token_starts(text)
-
-    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
-        """See `GeneratorBackend.decode`."""
-        return self._tokenization.decode(ids)
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         """See `GeneratorBackend.run`. Rows of other lengths than theirs change no row: the library masks them."""
@@ -123,20 +107,14 @@ class CTranslate2Generator:
         for part in self._pace.divide(batch, lambda row: len(row) * (chosen.beam_size or 1)):
             if cancelled():
                 break
-            hypotheses += self._run_part(part, chosen, cancelled)
+            hypotheses += self._run_by_cap(part, chosen, lambda rows, cap: self._search(rows, cap, chosen, cancelled))
         return hypotheses + [Hypothesis((), 0.0, truncated=True)] * (len(batch) - len(hypotheses))
 
-    def _run_part(self, part: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        # A part shares one cap, and its rows have their own: those of one cap go together.
-        by_cap: dict[int, list[int]] = {}
-        for index, row in enumerate(part):
-            by_cap.setdefault(self._config.cap_output(len(row), options, self._task), []).append(index)
-        done: dict[int, Hypothesis] = {}
-        for cap, indices in by_cap.items():
-            results = self._generate([self._tokenization.tokens(part[i]) for i in indices], cap, options, cancelled)
-            for index, result in zip(indices, results, strict=True):
-                done[index] = self._read(result, cap, options)
-        return [done[index] for index in range(len(part))]
+    def _search(
+        self, rows: Sequence[TokenIds], cap: int, options: DecodingOptions, cancelled: Cancelled
+    ) -> list[Hypothesis]:
+        results = self._generate([self._tokenization.tokens(row) for row in rows], cap, options, cancelled)
+        return [self._read(result, cap, options) for result in results]
 
     def _generate(self, rows: list[list[str]], cap: int, options: DecodingOptions, cancelled: Cancelled) -> list[Any]:
         beam = options.beam_size or 1

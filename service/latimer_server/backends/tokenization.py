@@ -238,7 +238,7 @@ def _load_fast(request: LoadRequest, config: HubConfig, folder: Path) -> FastTok
     if request.languages:
         vocabulary = template.get_vocab()
         found = _find_languages(request.languages, vocabulary, "tokenizer.json")
-        end = vocabulary["</s>"]
+        end = _find_languages({"": "</s>"}, vocabulary, "tokenizer.json")[""]
         if config.tokenizer_class.startswith("MBartTokenizer"):
             raise ModelFileError("config.json", "is an mBART-25, whose language tokens stand elsewhere; not supported")
         marks = {code: (token,) for code, token in found.items()}
@@ -247,16 +247,18 @@ def _load_fast(request: LoadRequest, config: HubConfig, folder: Path) -> FastTok
     if config.causal:
         ids = [tuple(template.encode(text, add_special_tokens=False).ids) for text in (before, after)]
         return FastTokens(tokenizer, {"": ids[0]}, ids[1], {})
-    return _surround(tokenizer, template, before)
+    return _surround(tokenizer, template, before, after)
 
 
-def _surround(tokenizer: Tokenizer, template: Tokenizer, prompt: str) -> FastTokens:
-    """What the tokenizer's own template puts around a text, and the prompt before the text."""
+def _surround(tokenizer: Tokenizer, template: Tokenizer, before: str, after: str) -> FastTokens:
+    """What the tokenizer's own template puts around a text, and the prompt before and behind the text."""
     bare = template.encode(_SAMPLE, add_special_tokens=False).ids
     whole = template.encode(_SAMPLE).ids
-    start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
-    prompt_ids = template.encode(prompt, add_special_tokens=False).ids if prompt else []
-    return FastTokens(tokenizer, {"": (*whole[:start], *prompt_ids)}, tuple(whole[start + len(bare) :]), {})
+    start = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), None)
+    if start is None:
+        raise ModelFileError("tokenizer.json", "reads a text otherwise where it puts its special tokens around it")
+    told = [template.encode(text, add_special_tokens=False).ids if text else [] for text in (before, after)]
+    return FastTokens(tokenizer, {"": (*whole[:start], *told[0])}, (*told[1], *whole[start + len(bare) :]), {})
 
 
 def _find_languages(named: Mapping[str, str], vocabulary: Mapping[str, int], file: str) -> dict[str, int]:

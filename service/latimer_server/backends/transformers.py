@@ -20,19 +20,18 @@ from transformers import (
     StoppingCriteria,
     StoppingCriteriaList,
 )
+from transformers.utils import logging as transformers_logging
 
 from latimer_server.backends.base import (
     Cancelled,
     DecodingOptions,
-    Encoding,
     Hypothesis,
-    LanguagePair,
-    Limits,
     LoadRequest,
     TokenIds,
 )
 from latimer_server.backends.conversion import prepare_checkpoint
 from latimer_server.backends.hub_config import HubConfig, read_hub_config
+from latimer_server.backends.hub_generator import HubGenerator
 from latimer_server.backends.tokenization import Tokenization, load_tokenization
 from latimer_server.errors import ModelError, ModelFileError
 
@@ -48,6 +47,9 @@ def load_backend(request: LoadRequest) -> TransformersGenerator:
     """Loads the checkpoint. Raises `ModelFileError` naming the file at fault, `ModelError` for what transformers
     cannot load."""
     torch.set_num_threads(request.threads)
+    # A bar for each load and advice to developers have no place in a server's log.
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     folder = prepare_checkpoint(request)
     config = read_hub_config(folder, request.task)
     tokenization = load_tokenization(request, config, folder)
@@ -103,7 +105,7 @@ def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: Lo
     return model
 
 
-class TransformersGenerator:
+class TransformersGenerator(HubGenerator):
     """A loaded model; a `GeneratorBackend`."""
 
     def __init__(
@@ -113,26 +115,12 @@ class TransformersGenerator:
         config: HubConfig,
         request: LoadRequest,
     ) -> None:
+        super().__init__(
+            tokenization, config, request, max_batch_rows=_MAX_BATCH_ROWS, max_batch_tokens=_MAX_BATCH_TOKENS
+        )
         self._model = model
-        self._tokenization = tokenization
-        self._config = config
-        self._task = request.task
         self.memory_bytes = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(model))
         self.compute_type = str(model.dtype).removeprefix("torch.")
-        longest = config.limit_input(request.max_input_tokens, request.task)
-        self.limits = Limits(longest, max(_MAX_BATCH_TOKENS, longest), _MAX_BATCH_ROWS, tokenization.added_tokens)
-
-    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
-        """See `GeneratorBackend.encode`."""
-        return self._tokenization.encode(texts, languages)
-
-    def token_starts(self, text: str) -> list[int]:
-        """See `GeneratorBackend.token_starts`."""
-        return self._tokenization.token_starts(text)
-
-    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
-        """See `GeneratorBackend.decode`."""
-        return self._tokenization.decode(ids)
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         """See `GeneratorBackend.run`."""
@@ -140,15 +128,7 @@ class TransformersGenerator:
             return []
         chosen = self._config.choose(options)
         with torch.inference_mode():
-            # A batch shares one cap, and rows have their own: those of one cap go together.
-            by_cap: dict[int, list[int]] = {}
-            for index, row in enumerate(batch):
-                by_cap.setdefault(self._config.cap_output(len(row), chosen, self._task), []).append(index)
-            done: dict[int, Hypothesis] = {}
-            for cap, indices in by_cap.items():
-                results = self._generate([batch[i] for i in indices], cap, chosen, cancelled)
-                done |= zip(indices, results, strict=True)
-        return [done[index] for index in range(len(batch))]
+            return self._run_by_cap(batch, chosen, lambda rows, cap: self._generate(rows, cap, chosen, cancelled))
 
     def _generate(
         self, rows: Sequence[TokenIds], cap: int, options: DecodingOptions, cancelled: Cancelled

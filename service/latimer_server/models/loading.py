@@ -104,7 +104,6 @@ def describe_load(
     return LoadRequest(
         name=entry.name,
         backend=entry.backend,
-        family=entry.family,
         task=entry.task.value,
         folder=store.folder(entry),
         files=store.locate(entry),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc, types_pb2
+from latimer_server.assembly import ItemResult, SegmentTranslation, TranslateOptions, Translation
 from latimer_server.errors import Unsupported
 from latimer_server.languages import Detection
 from latimer_server.logs import request_id
@@ -21,14 +22,7 @@ from latimer_server.servicers.validation import (
 from latimer_server.statuses import to_status
 from latimer_server.text.checks import RAISED, Flag
 from latimer_server.text.segmentation import Splitting
-from latimer_server.translation import (
-    ItemResult,
-    SegmentTranslation,
-    TranslateOptions,
-    TranslateRequest,
-    Translation,
-    Translator,
-)
+from latimer_server.translation import TranslateRequest, Translator
 
 _SPLITTING = {
     pb.SENTENCE_SPLITTING_UNSPECIFIED: Splitting.SENTENCES,

@@ -6,7 +6,7 @@ Pure; knows no models.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -118,21 +118,34 @@ def is_whole(text: str) -> bool:
     return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
 
 
-def take_within(
-    order: Sequence[int], words: Sequence[int], total: int, limit: LengthLimit, fits: Callable[[int, set[int]], bool]
-) -> list[int]:
-    """As many indices, in this order, as the limit allows, of those that `fits` the ones taken before."""
-    budget = limit.count_words(total)
-    chosen: list[int] = []
-    taken: set[int] = set()
+class Selection:
+    """The sentences taken so far, as many as a limit allows of a text of `total` words."""
+
+    def __init__(self, words: Sequence[int], total: int, limit: LengthLimit) -> None:
+        self._words = words
+        self._most = limit.sentence_count
+        self._budget = limit.count_words(total)
+        self.taken: set[int] = set()
+
+    def offer(self, index: int) -> None:
+        """Takes a sentence if there is room for it, and it was not taken yet."""
+        if index in self.taken or len(self.taken) == self._most:
+            return
+        if self._budget is not None:
+            if self._words[index] > self._budget:
+                return
+            self._budget -= self._words[index]
+        self.taken.add(index)
+
+
+def take_within(order: Sequence[int], words: Sequence[int], total: int, limit: LengthLimit) -> list[int]:
+    """As many indices as the limit allows, offered in this order, given ascending; of a ratio at least one."""
+    selection = Selection(words, total, limit)
     for index in order:
-        if len(chosen) == limit.sentence_count:
-            break
-        if fits(index, taken) and (budget is None or words[index] <= budget):
-            chosen.append(index)
-            taken.add(index)
-            budget = None if budget is None else budget - words[index]
-    return chosen or (list(order[:1]) if limit.ratio is not None else [])
+        selection.offer(index)
+    if not selection.taken and limit.ratio is not None:
+        return list(order[:1])
+    return sorted(selection.taken)
 
 
 def count_words(text: str, language: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from latimer_server.models.pool import Pool
 from latimer_server.scheduling import off_loop
-from latimer_server.summaries.composition import Chosen, LengthLimit, Reading, choose_candidates, take_within
+from latimer_server.summaries.composition import Chosen, LengthLimit, Reading, Selection, choose_candidates, take_within
 from latimer_server.text.context import depends_on_previous, list_introductions
 
 
@@ -41,7 +41,7 @@ async def rank_sentences(pool: Pool, model: str, reading: Reading) -> Ranked:
 
 def extract(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
     """The best sentences, in the order of the text."""
-    return sorted(take_within(ranked.order, reading.words, sum(reading.words), limit, lambda *_: True))
+    return take_within(ranked.order, reading.words, sum(reading.words), limit)
 
 
 def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
@@ -50,22 +50,17 @@ def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> li
     that point back, beside the sentence that they point to."""
     introductions = list_introductions(reading.texts, reading.language)
     pointing = {index for index in ranked.order if depends_on_previous(reading.sentences[index].text, reading.language)}
-
-    count = len(reading.sentences)
-
-    def fits(place: int, taken: set[int]) -> bool:
-        round_number, index = divmod(place, count)
-        before = {other % count for other in taken}
-        if index in before:
-            return False
-        if index in pointing:
-            return round_number == 2 and index - 1 in before
-        return round_number > 0 or introductions[index] <= before
-
-    # Each sentence is asked three times, each time with less to ask for.
-    order = [index + count * round_number for round_number in range(3) for index in ranked.order]
-    chosen = take_within(order, reading.words * 3, sum(reading.words), limit, fits)
-    return sorted(place % count for place in chosen) or extract(reading, ranked, limit)
+    standing = [index for index in ranked.order if index not in pointing]
+    selection = Selection(reading.words, sum(reading.words), limit)
+    for index in standing:
+        if introductions[index] <= selection.taken:
+            selection.offer(index)
+    for index in standing:
+        selection.offer(index)
+    for index in ranked.order:
+        if index in pointing and index - 1 in selection.taken:
+            selection.offer(index)
+    return sorted(selection.taken) or extract(reading, ranked, limit)
 
 
 def take_over(reading: Reading, ranked: Ranked, indices: Sequence[int]) -> list[Chosen]:

@@ -93,7 +93,7 @@ async def write(
     sentences = [sentence for text in written for sentence in _whole_sentences(text, reading.language)]
     coverage = sum(reading.words[:read]) / max(1, sum(reading.words))
     words = [count_words(sentence, reading.language) for sentence in sentences]
-    kept = take_within(range(len(sentences)), words, sum(reading.words), limit, lambda *_: True)
+    kept = take_within(range(len(sentences)), words, sum(reading.words), limit)
     if not kept or sum(words[index] for index in kept) > sum(reading.words):
         # Nothing whole came out, or more than went in.
         return Generated(tuple(take_over(reading, ranked, extract(reading, ranked, limit))), coverage)

@@ -1,0 +1,67 @@
+"""What the two backends for checkpoints of the hub have in common: text to ids and back, limits, batches by cap.
+
+Knows tokenization and the checkpoint's configuration; nothing of what computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from latimer_server.backends.base import (
+    DecodingOptions,
+    Encoding,
+    Hypothesis,
+    LanguagePair,
+    Limits,
+    LoadRequest,
+    TokenIds,
+)
+from latimer_server.backends.hub_config import HubConfig
+from latimer_server.backends.tokenization import Tokenization
+
+
+class HubGenerator:
+    """The part of a `GeneratorBackend` that does not depend on the library that runs the model."""
+
+    def __init__(
+        self,
+        tokenization: Tokenization,
+        config: HubConfig,
+        request: LoadRequest,
+        *,
+        max_batch_rows: int,
+        max_batch_tokens: int,
+    ) -> None:
+        self._tokenization = tokenization
+        self._config = config
+        self._task = request.task
+        longest = config.limit_input(request.max_input_tokens, request.task)
+        self.limits = Limits(longest, max(max_batch_tokens, longest), max_batch_rows, tokenization.added_tokens)
+
+    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
+        """See `GeneratorBackend.encode`."""
+        return self._tokenization.encode(texts, languages)
+
+    def token_starts(self, text: str) -> list[int]:
+        """See `GeneratorBackend.token_starts`."""
+        return self._tokenization.token_starts(text)
+
+    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+        """See `GeneratorBackend.decode`."""
+        return self._tokenization.decode(ids)
+
+    def _run_by_cap(
+        self,
+        batch: Sequence[TokenIds],
+        options: DecodingOptions,
+        run: Callable[[Sequence[TokenIds], int], Sequence[Hypothesis]],
+    ) -> list[Hypothesis]:
+        """Both libraries take one output cap for a whole batch, and rows have their own: those of one cap go
+        together."""
+        by_cap: dict[int, list[int]] = {}
+        for index, row in enumerate(batch):
+            by_cap.setdefault(self._config.cap_output(len(row), options, self._task), []).append(index)
+        done: dict[int, Hypothesis] = {}
+        for cap, indices in by_cap.items():
+            done |= zip(indices, run([batch[index] for index in indices], cap), strict=True)
+        return [done[index] for index in range(len(batch))]
