@@ -127,15 +127,17 @@ class Selection:
         self._budget = limit.count_words(total)
         self.taken: set[int] = set()
 
-    def offer(self, index: int) -> None:
-        """Takes a sentence if there is room for it, and it was not taken yet."""
-        if index in self.taken or len(self.taken) == self._most:
+    def offer(self, *indices: int) -> None:
+        """Takes those of these sentences that were not taken yet, if there is room for all of them."""
+        wanted = set(indices) - self.taken
+        if self._most and len(self.taken) + len(wanted) > self._most:
             return
         if self._budget is not None:
-            if self._words[index] > self._budget:
+            size = sum(self._words[index] for index in wanted)
+            if size > self._budget:
                 return
-            self._budget -= self._words[index]
-        self.taken.add(index)
+            self._budget -= size
+        self.taken |= wanted
 
 
 def take_within(order: Sequence[int], words: Sequence[int], total: int, limit: LengthLimit) -> list[int]:

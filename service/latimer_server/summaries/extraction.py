@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from latimer_server.models.pool import Pool
 from latimer_server.scheduling import off_loop
 from latimer_server.summaries.composition import Chosen, LengthLimit, Reading, Selection, choose_candidates, take_within
-from latimer_server.text.context import depends_on_previous, list_introductions
+from latimer_server.text.context import find_pointing, list_introductions
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,31 @@ def extract(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
 
 
 def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
-    """The best sentences that can be understood where they will stand: those that point back to nothing, first
-    such as name nobody who was introduced in a sentence that is left out; only where these are too few, those
-    that point back, beside the sentence that they point to."""
+    """The best sentences that can be understood where they will stand: those that point back to nothing, each with
+    the sentences that introduce whom or what it speaks of; only where there are none, those that point back, beside
+    the sentence that they point to."""
     introductions = list_introductions(reading.texts, reading.language)
-    pointing = {index for index in ranked.order if depends_on_previous(reading.sentences[index].text, reading.language)}
+    pointing = find_pointing(reading.texts, reading.language)
     standing = [index for index in ranked.order if index not in pointing]
     selection = Selection(reading.words, sum(reading.words), limit)
     for index in standing:
-        if introductions[index] <= selection.taken:
-            selection.offer(index)
-    for index in standing:
-        selection.offer(index)
+        company = _gather_introductions(index, introductions)
+        if pointing.isdisjoint(company) and company <= set(ranked.order):
+            selection.offer(*company)
     for index in ranked.order:
         if index in pointing and index - 1 in selection.taken:
             selection.offer(index)
     return sorted(selection.taken) or extract(reading, ranked, limit)
+
+
+def _gather_introductions(index: int, introductions: Sequence[frozenset[int]]) -> frozenset[int]:
+    """A sentence, those that introduce whom it names, those that introduce whom these name, and so on."""
+    company, waiting = {index}, [index]
+    while waiting:
+        new = introductions[waiting.pop()] - company
+        company |= new
+        waiting += new
+    return frozenset(company)
 
 
 def take_over(reading: Reading, ranked: Ranked, indices: Sequence[int]) -> list[Chosen]:

@@ -16,8 +16,8 @@ from latimer_server.scheduling import PieceWindow, off_loop
 from latimer_server.summaries.composition import Chosen, LengthLimit, Reading, count_words, is_whole, take_within
 from latimer_server.summaries.extraction import Ranked, extract, extract_standing, take_over
 from latimer_server.text.checks import Flag
-from latimer_server.text.compression import is_compression
-from latimer_server.text.context import depends_on_previous
+from latimer_server.text.compression import find_compression
+from latimer_server.text.context import find_pointing, list_mentions
 from latimer_server.text.segmentation import Splitting, segment_text
 from latimer_server.text.support import find_support
 
@@ -46,12 +46,14 @@ async def shorten(
     """HYBRID: the best sentences that stand by themselves, each shortened where that leaves it true."""
     indices = extract_standing(reading, ranked, limit)
     chosen = take_over(reading, ranked, indices)
+    pointing = find_pointing(reading.texts, reading.language)
     # What the next sentence points back to must not be shortened away.
     wanted = [
         place
         for place, index in enumerate(indices)
-        if reading.words[index] >= _MIN_SHORTENED_WORDS and not _is_pointed_to(reading, indices, index)
+        if reading.words[index] >= _MIN_SHORTENED_WORDS and not (index + 1 in indices and index + 1 in pointing)
     ]
+    mentions = list_mentions(reading.texts, reading.language)
     if not wanted:
         return Generated(tuple(chosen))
     asked = pieces.decoding
@@ -71,7 +73,12 @@ async def shorten(
             usage,
         )
     for place, output in zip(wanted, outputs, strict=True):
-        if isinstance(output, Output) and (shorter := _find_shorter(chosen[place].text, output, reading.language)):
+        if not isinstance(output, Output):
+            continue
+        # What the sentences behind this one mention must still be introduced.
+        kept = frozenset[str]().union(*(mentions[index] for index in indices[place + 1 :]))
+        written = [output.text, *(alternative.text for alternative in output.alternatives)]
+        if shorter := find_compression(written, chosen[place].text, kept, reading.language):
             chosen[place] = replace(chosen[place], text=shorter, original="")
     return Generated(tuple(chosen))
 
@@ -100,18 +107,6 @@ async def write(
     size = len(sentences) * sum(map(len, reading.texts))
     found = await off_loop(size, lambda: [_support(sentences[index], reading, ranked) for index in kept])
     return Generated(tuple(found), coverage)
-
-
-def _is_pointed_to(reading: Reading, indices: Sequence[int], index: int) -> bool:
-    following = index + 1
-    return following in indices and depends_on_previous(reading.sentences[following].text, reading.language)
-
-
-def _find_shorter(source: str, output: Output, language: str) -> str:
-    """The shortest output that the sentence supports, word by word; "" where there is none."""
-    candidates = [output.text, *(alternative.text for alternative in output.alternatives)]
-    supported = [text for text in candidates if is_compression(text, source, language)]
-    return min(supported, key=lambda text: len(text.split()), default="")
 
 
 async def _write_each(loaded: LoadedGenerator, texts: Sequence[str], pieces: PieceOptions, usage: Usage) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from latimer_server.text import english
-from latimer_server.text.words import Token, split_tokens
+from latimer_server.text.words import Token, list_words, split_tokens
 
 _MIN_WORDS = 5
 _MAX_TOKENS = 400
@@ -22,14 +22,24 @@ _YEAR = re.compile(r"(1[5-9]|20)\d\d")
 _COMMAS = frozenset(",;–—")
 
 
+def find_compression(
+    written: Sequence[str], source: str, kept: frozenset[str] = frozenset(), language: str = "en"
+) -> str:
+    """The shortest of several sentences that is a compression of `source` and still has of its words those that must
+    be `kept`; "" where there is none."""
+    wanted = kept & list_words(source)
+    found = [text for text in written if wanted <= list_words(text) and is_compression(text, source, language)]
+    return min(found, key=lambda text: len(text.split()), default="")
+
+
 def is_compression(sentence: str, source: str, language: str = "en") -> bool:
     """Whether `sentence` is `source` with words left out that can be left out.
 
     In languages without word lists only what stands in brackets can. A sentence is no compression of itself.
     """
-    mine = [token for token in split_tokens(sentence) if token.is_word]
-    theirs = split_tokens(source)
-    if not _MIN_WORDS <= len(mine) < sum(token.is_word for token in theirs) or len(theirs) > _MAX_TOKENS:
+    mine, theirs = split_tokens(sentence), split_tokens(source)
+    size = sum(token.is_word for token in mine)
+    if not _MIN_WORDS <= size < sum(token.is_word for token in theirs) or len(theirs) > _MAX_TOKENS:
         return False
     if not sentence.rstrip("\"'”’»)").endswith((".", "!", "?", "。", "…")) or _holds_several(sentence):
         return False
@@ -45,27 +55,43 @@ class _Alignment:
 
     def __init__(self, theirs: Sequence[Token], mine: Sequence[Token], *, in_english: bool) -> None:
         self._theirs = theirs
-        self._mine = mine
-        self._kept = frozenset(token.lower for token in mine)
+        self._mine = [token for token in mine if token.is_word]
+        self._marks = _list_marks(mine)
+        self._kept = frozenset(token.lower for token in self._mine)
         self._in_english = in_english
 
     def exists(self) -> bool:
         """Whether there is one."""
         reachable = {-1}  # the places in the source where the words so far can end
-        for word in self._mine:
+        for word, marks in zip(self._mine, self._marks, strict=False):
             places = [index for index, token in enumerate(self._theirs) if _is_same(word, token)]
             reachable = {
-                place for place in places if any(end < place and self._may_skip(end, place) for end in reachable)
+                place for place in places if any(end < place and self._may_skip(end, place, marks) for end in reachable)
             }
             if not reachable:
                 return False
-        return any(self._may_skip(end, len(self._theirs)) for end in reachable)
+        return any(self._may_skip(end, len(self._theirs), self._marks[-1]) for end in reachable)
 
-    def _may_skip(self, before: int, after: int) -> bool:
+    def _may_skip(self, before: int, after: int, marks: Sequence[str]) -> bool:
+        """Whether what stands between two places can go, and the marks that came in its stead stand there too."""
         gap = _Gap(self._theirs, before, after, self._kept)
-        if not gap.words or gap.is_bracketed:
-            return True
-        return self._in_english and _may_leave_out(gap)
+        if not gap.words:
+            # A comma can go with the one that belonged to it: `The minister, Lind, said` is `Lind said`.
+            return marks == gap.marks or (gap.marks == [","] and not marks)
+        if not set(marks) <= set(gap.marks):
+            return False
+        return gap.is_bracketed or (self._in_english and _may_leave_out(gap))
+
+
+def _list_marks(tokens: Sequence[Token]) -> list[list[str]]:
+    """The marks before each word, and those behind the last."""
+    marks: list[list[str]] = [[]]
+    for token in tokens:
+        if token.is_word:
+            marks.append([])
+        else:
+            marks[-1].append(token.text)
+    return marks
 
 
 def _is_same(mine: Token, other: Token) -> bool:
@@ -93,6 +119,10 @@ class _Gap:
         return [token for token in self.tokens if token.is_word]
 
     @cached_property
+    def marks(self) -> list[str]:
+        return [token.text for token in self.tokens if not token.is_word]
+
+    @cached_property
     def lowered(self) -> frozenset[str]:
         return frozenset(token.lower for token in self.words)
 
@@ -114,8 +144,8 @@ class _Gap:
 
     @property
     def is_bracketed(self) -> bool:
-        marks = [token.text for token in self.tokens if token.text in "()"]
-        return marks == ["(", ")"] and self.tokens[0].text == "(" and self.tokens[-1].text == ")"
+        brackets = [mark for mark in self.marks if mark in "()"]
+        return brackets == ["(", ")"] and self.tokens[0].text == "(" and self.tokens[-1].text == ")"
 
     @property
     def narrows(self) -> bool:

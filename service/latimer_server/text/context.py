@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from latimer_server.text import english
-from latimer_server.text.words import Token, split_tokens
+from latimer_server.text.words import Token, list_words, split_words
 
 _OPENINGS = english.LEADING | english.BARE_OPENERS | {"when", "before", "for", "if", "under", "asked", "given"}
 _THINGS = frozenset({"the", "a", "an", "no", "every", "each", "some"})
 _NEAR = 4
+# `I wanted to be helpful`: what is shorter leans on its neighbours.
+_LEAST_WORDS = 8
 _DEMONSTRATIVES = frozenset({"this", "that", "these", "those"})
 _QUOTES = "\"'“‘«"
 _SEVERAL = frozenset({"and", "people", "children", "men", "women", "police", "who", "everybody", "nobody", "those"})
@@ -23,7 +25,7 @@ _DOING = frozenset({"do", "does", "did", "done", "doing"})
 def depends_on_previous(sentence: str, language: str = "en") -> bool:
     """Whether a sentence points back: by its first word (`This ...`), or by the pronoun of a person whom it has
     not named as its subject (`In a letter, he said ...`)."""
-    words = [token for token in split_tokens(sentence) if token.is_word]
+    words = split_words(sentence)
     if not words or language.split("-")[0] != "en":
         return False
     if words[0].lower in english.DEPENDENT_STARTS or _points_by_word([token.lower for token in words]):
@@ -32,9 +34,13 @@ def depends_on_previous(sentence: str, language: str = "en") -> bool:
         return True  # who speaks, and of what, was said before
     if _lacks_plural([token.lower for token in words]):
         return True
+    if len(words) < _LEAST_WORDS:
+        return True
     personal = next((index for index, token in enumerate(words) if token.lower in english.PERSONAL), None)
     if personal is None:
         return False
+    if 0 < personal < _NEAR and words[personal].lower in ("him", "them") and _begins_with_name(words):
+        return True  # `Haak dismissed him`
     named = any(token.is_name for token in words[1:personal])
     return words[0].lower in _OPENINGS or not (named or _begins_with_name(words))
 
@@ -48,35 +54,46 @@ def _lacks_plural(words: Sequence[str]) -> bool:
     return not any(word in _SEVERAL or (word.endswith("s") and not word.endswith(("ss", "'s"))) for word in before)
 
 
-def list_introductions(sentences: Sequence[str], language: str = "en") -> list[frozenset[int]]:
-    """For each sentence the earlier ones that first name whom it names, and that it begins with: without them a
-    reader may take `Garside` or `The fee` for another one. English, where capitals tell names."""
+def list_mentions(sentences: Sequence[str], language: str = "en") -> list[frozenset[str]]:
+    """For each sentence whom it names, and the thing that it begins with as if it were known (`The fee is ...`).
+    English, where capitals tell names."""
     if language.split("-")[0] != "en":
         return [frozenset()] * len(sentences)
-    told = [[token for token in split_tokens(sentence) if token.is_word] for sentence in sentences]
-    names = {_strip(token.text) for words in told for token in words if token.is_name} - {"I"}
+    told = [split_words(sentence) for sentence in sentences]
+    names = {token.owner for words in told for token in words if token.is_name} - {"I"}
     names = {name for name in names if name.lower() not in english.TIMES}
+    return [frozenset({token.owner for token in words} & names | _find_subject(words)) for words in told]
+
+
+def list_introductions(sentences: Sequence[str], language: str = "en") -> list[frozenset[int]]:
+    """For each sentence the earlier ones that first name what it mentions: without them a reader may take `Garside`
+    or `The fee` for another one."""
     first: dict[str, int] = {}
     introductions = []
-    for index, words in enumerate(told):
-        mine = {name for token in words if (name := _strip(token.text)) in names}
-        mine |= _find_subject(words)
-        for word in {token.text for token in words if token.text.islower()} - mine:
+    for index, (sentence, mine) in enumerate(zip(sentences, list_mentions(sentences, language), strict=True)):
+        for word in list_words(sentence) | mine:
             first.setdefault(word, index)
-        for name in mine:
-            first.setdefault(name, index)
-        introductions.append(frozenset(first[name] for name in mine) - {index})
+        introductions.append(frozenset(first[word] for word in mine) - {index})
     return introductions
 
 
+def find_pointing(sentences: Sequence[str], language: str = "en") -> frozenset[int]:
+    """The sentences of a document that point back, to a word or to a thing that none before them has named: `The
+    fee is ...`. The first has nothing to point to."""
+    if language.split("-")[0] != "en":
+        return frozenset()
+    seen: set[str] = set()
+    pointing = set()
+    for index, sentence in enumerate(sentences):
+        if index and (depends_on_previous(sentence, language) or not _find_subject(split_words(sentence)) <= seen):
+            pointing.add(index)
+        seen |= list_words(sentence)
+    return frozenset(pointing)
+
+
 def _find_subject(words: Sequence[Token]) -> set[str]:
-    """The thing that a sentence begins with as if it were known: `The fee is ...`."""
     known = len(words) > 1 and words[0].lower == "the" and words[1].text.islower()
     return {words[1].text} if known else set()
-
-
-def _strip(word: str) -> str:
-    return word.removesuffix("'s").removesuffix("’s")
 
 
 def _points_by_word(words: Sequence[str]) -> bool:
@@ -90,7 +107,8 @@ def _points_by_word(words: Sequence[str]) -> bool:
         or (words[0] in english.ORDINALS)
         or ("neither" in words and "nor" not in words)
         or ("both" in words and "and" not in words)
-        or any(first == "the" and second in english.POINTING_ADJECTIVES for first, second in pairs)
+        or any(first == "both" and second.endswith("s") for first, second in pairs)
+        or any(first == "the" and second in english.POINTING_AFTER_THE for first, second in pairs)
         or any(first in english.PREPOSITIONS | _OPENINGS and second in _DEMONSTRATIVES for first, second in pairs)
         or any(first in _DOING and second in ("so", "it") for first, second in pairs)
         or any(word in _DEMONSTRATIVES - {"that"} for word in told)

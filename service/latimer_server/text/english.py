@@ -64,12 +64,15 @@ PERSONAL = _words("he she they him her them his hers their theirs")
 NO_ADVERBS = HEDGES | _words("family supply reply monthly weekly daily yearly assembly italy anomaly")
 # Point to what was said before, wherever they stand.
 POINTERS = _words("however then therefore thus hence otherwise instead moreover furthermore meanwhile likewise")
-# What somebody says only after another one has spoken.
-ANSWERS = _words("replied answered retorted agreed disagreed objected countered")
+# What somebody says only after another one has spoken, or of a matter that was spoken of.
+ANSWERS = _words(
+    "replied answered retorted agreed disagreed objected countered asked wondered reply answer response replies answers"
+)
 ORDINALS = _words("first second third fourth firstly secondly thirdly finally next lastly last")
-# `the affected accounts`: which ones was said before.
-POINTING_ADJECTIVES = _words(
-    "affected same latter resulting said above remaining rest other others former first second"
+# `the affected accounts`, `the question`: which ones was said before.
+POINTING_AFTER_THE = _words(
+    "affected same latter resulting said above remaining rest other others former first second question matter issue "
+    "reason reasons dispute"
 )
 # A title holds none of these.
 NO_TITLE = PREPOSITIONS | _words("and or that as was is were had has have")

@@ -33,6 +33,11 @@ class Token:
         """Whether it is written like a name: with a capital, and not only because it comes first."""
         return self.is_word and self.text[0].isupper() and not self.first
 
+    @property
+    def owner(self) -> str:
+        """The word without the mark of the possessive: `Brandvold's` is Brandvold."""
+        return self.text.removesuffix("'s").removesuffix("’s")
+
 
 @lru_cache(maxsize=4_096)
 def split_tokens(text: str) -> tuple[Token, ...]:
@@ -43,3 +48,13 @@ def split_tokens(text: str) -> tuple[Token, ...]:
         is_word = word[0].isalnum() or len(word) > 1
         tokens.append(Token(word, word.lower().replace("’", "'"), is_word, not any(t.is_word for t in tokens)))
     return tuple(tokens)
+
+
+def split_words(text: str) -> list[Token]:
+    """The words of a sentence, without its marks."""
+    return [token for token in split_tokens(text) if token.is_word]
+
+
+def list_words(text: str) -> frozenset[str]:
+    """The different words of a sentence, as they are written but for the possessive."""
+    return frozenset(token.owner for token in split_words(text))

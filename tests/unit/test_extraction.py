@@ -1,0 +1,40 @@
+"""Which sentences of a document HYBRID builds on: those that are understood where they will stand."""
+
+from __future__ import annotations
+
+from latimer_server.summaries.composition import LengthLimit, Reading, Sentence, count_words
+from latimer_server.summaries.extraction import Ranked, extract_standing
+from latimer_server.text.segmentation import TextSpan
+
+SENTENCES = (
+    "This licence is for powered vessels on the rivers and canals of the Board.",
+    "Helena Brandvold, who owns a boat on the Tarn, lodged an appeal on Tuesday.",
+    "The fee is £210 for a vessel up to 7 metres and £385 for a longer one.",
+    "She said that it had been £120 in the year in which she bought the boat.",
+    "Brandvold also claims a refund of £90 for the months of June and July.",
+)
+
+
+def take(order: tuple[int, ...], count: int, language: str = "en") -> list[int]:
+    sentences = tuple(Sentence(text, TextSpan(0, 1), text) for text in SENTENCES)
+    words = tuple(count_words(text, language) for text in SENTENCES)
+    ranked = Ranked(order, (0.0,) * len(SENTENCES))
+    return extract_standing(Reading(sentences, language, words), ranked, LengthLimit(sentence_count=count))
+
+
+def test_whom_a_sentence_names_is_introduced_before_it_or_the_sentence_is_left_out() -> None:
+    assert take((4, 0, 1, 2, 3), 2) == [1, 4]
+    assert take((4, 0, 1, 2, 3), 1) == [0]
+
+
+def test_a_sentence_that_points_back_comes_only_behind_the_one_it_points_to() -> None:
+    assert take((2, 3, 0), 2) == [0]
+    assert take((2, 3, 1, 0), 4) == [0, 1, 2, 3]
+
+
+def test_where_no_sentence_stands_by_itself_the_best_is_taken() -> None:
+    assert take((3, 2), 1) == [3]
+
+
+def test_a_language_without_lists_takes_the_best() -> None:
+    assert take((3, 2, 1, 0, 4), 2, "de") == [2, 3]
