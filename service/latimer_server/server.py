@@ -178,8 +178,7 @@ async def build_server(
     # Generated summaries take seconds each, and run outside torch: beside translations, not before them.
     executors = [ThreadPoolExecutor(_PERMITS, thread_name_prefix=name) for name in ("batch", "generation")]
     permits, generation_permits = (CorePermits(_PERMITS, executor) for executor in executors)
-    embedded = [entry.name for entry in catalog.entries if entry.embedded and entry.preload]
-    preload = embedded if settings.models is None else settings.models
+    preload = catalog.preloaded if settings.models is None else settings.models
     pool = Pool(
         catalog,
         Store(settings.store),

@@ -53,7 +53,9 @@ def test_parameters_of_the_task_come_first(tmp_path: Path) -> None:
 
 def test_an_output_is_capped_by_what_was_asked_the_source_and_the_positions(tmp_path: Path) -> None:
     config = read_hub_config(write(tmp_path, config=MARIAN), "translation")
-    assert config.cap_output(10, DecodingOptions(), "translation") == 30
+    caps = {config.cap_output(tokens, DecodingOptions(), "translation") for tokens in range(1, 100)}
+    assert caps == {16, 24, 32, 48, 64, 96, 128, 192, 256, 384}  # few, so that rows of one batch share theirs
+    assert config.cap_output(10, DecodingOptions(), "translation") == 32
     assert config.cap_output(2, DecodingOptions(), "translation") == 16
     assert config.cap_output(10, DecodingOptions(max_output_tokens=5), "translation") == 5
     assert config.cap_output(10, DecodingOptions(max_length_ratio=0.5), "translation") == 5

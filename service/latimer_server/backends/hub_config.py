@@ -24,7 +24,8 @@ _DEFAULT_POSITIONS = 512
 _TRANSLATION_TOKENS = 256
 # A generating model reads at most this, unless the catalogue says more: longer prompts cost memory and minutes.
 _SUMMARY_TOKENS = 1_024
-# No real translation needs more; what says more repeats itself.
+# No real translation needs more; what says more repeats itself. In steps, since the rows of a batch that have one
+# cap run together (16, 24, 32, 48, 64, 96 ...).
 _MAX_LENGTH_RATIO = 3.0
 _MIN_OUTPUT_CAP = 16
 _SUMMARY_OUTPUT_TOKENS = 128
@@ -74,7 +75,7 @@ class HubConfig:
         if options.max_length_ratio:
             cap = math.ceil(options.max_length_ratio * input_tokens)
         elif task == "translation":
-            cap = max(_MIN_OUTPUT_CAP, math.ceil(_MAX_LENGTH_RATIO * input_tokens))
+            cap = _step_up(_MAX_LENGTH_RATIO * input_tokens)
         else:
             cap = self.defaults.max_output_tokens or _SUMMARY_OUTPUT_TOKENS
         cap = min(cap, options.max_output_tokens) if options.max_output_tokens else cap
@@ -85,6 +86,15 @@ class HubConfig:
         model has positions for."""
         most = self.max_positions if not self.causal else self.max_positions - _SUMMARY_OUTPUT_TOKENS
         return max(8, min(wanted or (_TRANSLATION_TOKENS if task == "translation" else _SUMMARY_TOKENS), most))
+
+
+def _step_up(tokens: float) -> int:
+    step = _MIN_OUTPUT_CAP
+    while step < tokens:
+        step += step // 2
+        if step < tokens:
+            step += step // 3
+    return step
 
 
 def read_hub_config(folder: Path, task: str) -> HubConfig:

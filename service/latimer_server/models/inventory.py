@@ -23,6 +23,8 @@ from latimer_server.models.language_tokens import (
     map_languages,
     scan_tokens,
 )
+from latimer_server.models.layout import is_weights
+from latimer_server.models.record import Record
 from latimer_server.models.store import Store
 
 _log = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ class Holding:
     """A model as its files have it. `entry`: the catalogue's, with the languages that are really served.
 
     `tokens`: the model's own names of its languages, by the entry's codes. `error`: why it serves nothing though
-    its files are there. `stamp` changes when files come or go.
+    its files are there. `stamp` changes when files come or go. `weights_sha256`: "" where there are no weights, the
+    digest is not known, or there are several files of them.
     """
 
     entry: CatalogEntry
@@ -52,6 +55,7 @@ class Holding:
     tokens: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
     stamp: Stamp = ()
+    weights_sha256: str = ""
 
 
 @dataclass
@@ -100,7 +104,7 @@ class Inventory:
 
     def _make_holding(self, entry: CatalogEntry, stamp: Stamp, last: Holding | None) -> Holding:
         if not self._store.has(entry):
-            return Holding(entry, fetched=False, stamp=stamp)
+            return Holding(entry, fetched=False, stamp=stamp, weights_sha256=entry.sha256)
         record = self._store.record(entry)
         if record and record.revision and not entry.revision:
             entry = entry.model_copy(update={"revision": record.revision})
@@ -115,7 +119,16 @@ class Inventory:
         elif lacking:
             extra = {"model": entry.name, "languages": " ".join(lacking)}
             _log.warning("its vocabulary lacks languages that the catalogue lists", extra=extra)
-        return replace(made, stamp=stamp)
+        return replace(made, stamp=stamp, weights_sha256=_find_digest(entry, record))
+
+
+def _find_digest(entry: CatalogEntry, record: Record | None) -> str:
+    """The digest of the weights: the catalogue's, or what was recorded when they were fetched."""
+    files = record.files if record else {}
+    if entry.sha256 or "model" in files:
+        return entry.sha256 or files["model"].sha256
+    digests = [file.sha256 for file in files.values() if is_weights(file.path)]
+    return digests[0] if len(digests) == 1 else ""
 
 
 def _resolve(entry: CatalogEntry, names: set[str]) -> tuple[Holding, list[str]]:

@@ -45,6 +45,11 @@ _BPE = frozenset(("vocab.json", "merges.txt"))
 _PICKLE_NAMES = re.compile(r"(pytorch|adapter)_model.*\.bin|.*\.(pt|pth|pkl|ckpt)")
 
 
+def is_weights(name: str) -> bool:
+    """Whether a file of this name holds weights."""
+    return name.endswith(_WEIGHTS)
+
+
 def is_pickle(name: str) -> bool:
     """Whether a file of this name is loaded with pickle, which can run any code."""
     return _PICKLE_NAMES.fullmatch(name) is not None

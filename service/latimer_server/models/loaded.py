@@ -54,3 +54,4 @@ class ModelStatus:
     compute_type: str = ""
     max_input_tokens: int = 0
     memory_bytes: int = 0
+    weights_sha256: str = ""

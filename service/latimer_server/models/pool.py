@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from latimer_server.errors import ModelError, NotServed, Unavailable
@@ -142,7 +142,7 @@ class Pool:
         while self._slots.get(name) is slot:
             await slot.tenant.wait()
         holding = self._inventory.inspect(name)
-        return ModelStatus(holding.entry, ModelState.AVAILABLE if holding.fetched else ModelState.NOT_FETCHED)
+        return _describe(holding, ModelState.AVAILABLE if holding.fetched else ModelState.NOT_FETCHED)
 
     def describe(self, name: str) -> ModelStatus:
         """The status of a model. Raises `NotServed` when there is none of this name."""
@@ -150,12 +150,13 @@ class Pool:
         if slot is None:
             holding = self._inventory.look(name)
             failure = self._failures.get(name)
-            return ModelStatus(holding.entry, self._rest(holding), failure.cause if failure else holding.error)
+            return _describe(holding, self._rest(holding), failure.cause if failure else holding.error)
+        status = _describe(slot.holding, slot.state)
         if slot.loaded is None:
-            return ModelStatus(slot.holding.entry, slot.state)
+            return status
         backend = slot.loaded.backend
         limit = slot.loaded.backend.limits.max_input_tokens if isinstance(slot.loaded, LoadedGenerator) else 0
-        return ModelStatus(slot.holding.entry, slot.state, "", backend.compute_type, limit, slot.tenant.size)
+        return replace(status, compute_type=backend.compute_type, max_input_tokens=limit, memory_bytes=slot.tenant.size)
 
     def usable(self, task: Task) -> tuple[CatalogEntry, ...]:
         """The entries for this task that can be asked: fetched, and not FAILED, with the languages that they
@@ -323,3 +324,7 @@ class Pool:
     def _announce(self, name: str) -> None:
         for on_change in self._on_change:
             on_change(name)
+
+
+def _describe(holding: Holding, state: ModelState, error: str = "") -> ModelStatus:
+    return ModelStatus(holding.entry, state, error, weights_sha256=holding.weights_sha256)

@@ -85,7 +85,7 @@ def _to_model(status: ModelStatus) -> pb.Model:
         max_input_tokens=status.max_input_tokens,
         memory_bytes=status.memory_bytes,
         revision=entry.revision,
-        sha256=entry.sha256,
+        sha256=status.weights_sha256,
         license=entry.license,
         attribution=entry.attribution,
         error_message=status.error,

@@ -10,7 +10,9 @@ import threading
 import pytest
 
 from latimer_server.errors import ModelError, ModelFileError
+from latimer_server.models.catalog import Catalog
 from latimer_server.models.entry import FileEntry
+from latimer_server.models.inventory import Inventory
 from latimer_server.models.store import Store
 from tests.loopback import LoopbackHub, Repository
 from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
@@ -30,6 +32,9 @@ def test_a_model_is_fetched_whole_with_its_commit_and_digests_recorded(hub: Loop
     assert record.revision == hub.repositories["owner/good"].commit
     assert record.source == "hub:owner/good"
     assert record.files["model.safetensors"].sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    assert (
+        Inventory(Catalog({"good": entry()}), store).look("good").weights_sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    )
     assert set(store.locate(entry())) == set(MARIAN)
     total = sum(map(len, MARIAN.values()))
     assert told[-1] == ("good", total, total)
