@@ -47,6 +47,14 @@ def test_words_that_limit_nothing_can_go(sentence: str, source: str) -> None:
         ("The council voted to rebuild the old bridge?", BRIDGE),
         ("The manager (Anna) Lind sold four ships.", "The manager Anna Lind sold four ships on Tuesday."),
         ("Lind said that the ships were sold.", "Lind said that “the ships” were sold on Tuesday."),
+        # what goes on behind the clause that was left out belongs to it
+        (
+            "The charity has recovered £410,000 from an account, not to Delacourt personally.",
+            "The charity has recovered £410,000 from an account, which belonged to a firm, not to Delacourt personally.",
+        ),
+        ("Lind sold four ships and two lorries.", "Lind sold four ships, which were old, and two lorries."),
+        # a manner that a denial is about
+        ("The money was not paid to Delacourt.", "The money was not paid to Delacourt personally."),
         # words of different clauses recombined
         ("The 2049 bonds were repaid by residents.", "The 2049 bonds were sold, and the loan was repaid by residents."),
         ("A praised the firm and left the town.", "A praised the firm, B left the town and C stayed."),

@@ -161,13 +161,16 @@ def _may_leave_out(gap: _Gap) -> bool:
     if gap.leads and not gap.trails:
         return _is_opening(gap)
     if gap.tokens[0].text in _COMMAS and gap.tokens[-1].text in _COMMAS:
-        return gap.opener in english.RELATIVE and gap.commas == 2
+        following = "" if gap.trails else gap.source[gap.after].lower
+        return gap.opener in english.RELATIVE and gap.commas == 2 and following not in english.CONTINUATIONS
     if gap.lowered & (english.NEGATIONS | english.HEDGES | english.ATTRIBUTIONS):
         return False
     if gap.trails and gap.opener in english.BARE_OPENERS and not gap.commas:
         return not gap.narrows
     if all(_is_filler(token) for token in gap.words):
         following = "" if gap.trails else gap.source[gap.after].lower
+        if gap.narrows and not gap.lowered <= english.FILLERS:
+            return False  # `not paid to him personally`
         return following not in ("few", "little", "lot", "number", "only") and not (gap.trails and gap.commas)
     return (_is_place_or_time(gap) and not gap.narrows) or (not gap.trails and _is_title(gap))
 

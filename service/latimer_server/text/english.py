@@ -54,6 +54,8 @@ TIMES = _words(
     "winter weekend yesterday today tonight noon midnight"
 )
 PREPOSITIONS = _words("by to with from for against of in on at into over under between among through")
+# What begins with these behind a clause goes on with it: `which belonged to a firm, not to him`.
+CONTINUATIONS = NEGATIONS | PREPOSITIONS | CLAUSE_OPENERS | CONNECTIVES | _words("or nor as than")
 PRONOUNS = _words("he she they him her them his hers their theirs it its")
 DEPENDENT_STARTS = PRONOUNS | _words(
     "this that these those such here but however instead so then yet nor both neither either another others"
