@@ -49,8 +49,8 @@ def test_words_that_limit_nothing_can_go(sentence: str, source: str) -> None:
         ("Lind said that the ships were sold.", "Lind said that “the ships” were sold on Tuesday."),
         # what goes on behind the clause that was left out belongs to it
         (
-            "The charity has recovered £410,000 from an account, not to Delacourt personally.",
-            "The charity has recovered £410,000 from an account, which belonged to a firm, not to Delacourt personally.",
+            "The charity has recovered £410,000 from an account, not to Lind personally.",
+            "The charity has recovered £410,000 from an account, which belonged to a firm, not to Lind personally.",
         ),
         ("Lind sold four ships and two lorries.", "Lind sold four ships, which were old, and two lorries."),
         # a manner that a denial is about
