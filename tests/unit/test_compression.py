@@ -53,6 +53,11 @@ def test_words_that_limit_nothing_can_go(sentence: str, source: str) -> None:
             "The charity has recovered £410,000 from an account, which belonged to a firm, not to Lind personally.",
         ),
         ("Lind sold four ships and two lorries.", "Lind sold four ships, which were old, and two lorries."),
+        # a date: what somebody held in 1894 is not what is known now
+        (
+            "Thorne concluded that there had been one eruption.",
+            "Thorne, who mapped the plateau in 1894, concluded that there had been one eruption.",
+        ),
         # a manner that a denial is about
         ("The money was not paid to Delacourt.", "The money was not paid to Delacourt personally."),
         # words of different clauses recombined

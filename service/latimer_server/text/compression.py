@@ -161,6 +161,8 @@ def _may_leave_out(gap: _Gap) -> bool:
     if gap.leads and not gap.trails:
         return _is_opening(gap)
     if gap.tokens[0].text in _COMMAS and gap.tokens[-1].text in _COMMAS:
+        if any(_YEAR.fullmatch(token.text) for token in gap.words):
+            return False  # `Thorne, who mapped it in 1894, concluded`: what he held then
         following = "" if gap.trails else gap.source[gap.after].lower
         return gap.opener in english.RELATIVE and gap.commas == 2 and following not in english.CONTINUATIONS
     if gap.lowered & (english.NEGATIONS | english.HEDGES | english.ATTRIBUTIONS):
