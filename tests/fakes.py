@@ -32,6 +32,7 @@ class EchoBackend:
     """A model whose translation of a text is the text: one token a code point."""
 
     memory_bytes = 1_000
+    name = "fake"
     compute_type = "identity"
 
     def __init__(self, max_input_tokens: int = 4_096) -> None:
@@ -137,10 +138,14 @@ async def serve_fakes(
 
 
 class WriterBackend(EchoBackend):
-    """A model that writes of each text what `write` says, the best first; it reads `max_input_tokens` characters."""
+    """A model that writes of each text what `write` says, the best first; it reads `max_input_tokens` characters.
+    `cut`: as if its outputs had reached their cap."""
 
-    def __init__(self, write: Callable[[str], Sequence[str]], max_input_tokens: int = 4_096) -> None:
+    def __init__(
+        self, write: Callable[[str], Sequence[str]], max_input_tokens: int = 4_096, *, cut: bool = False
+    ) -> None:
         super().__init__(max_input_tokens)
+        self._cut = cut
         self.read: list[str] = []
         self.options: list[DecodingOptions] = []
         self._write = write
@@ -151,7 +156,7 @@ class WriterBackend(EchoBackend):
         for text in self.decode([row[:-1] for row in batch]):
             self.read.append(text)
             ranked = [
-                Hypothesis(tuple(ord(c) + _OFFSET for c in output), -float(rank), truncated=False)
+                Hypothesis(tuple(ord(c) + _OFFSET for c in output), -float(rank), truncated=self._cut)
                 for rank, output in enumerate(self._write(text)[: options.hypothesis_count])
             ]
             best, *others = ranked

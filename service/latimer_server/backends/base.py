@@ -112,6 +112,11 @@ class GeneratorBackend(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """What runs it, as the contract's `Model.backend` says it: `marian_student`."""
+        ...
+
+    @property
     def memory_bytes(self) -> int:
         """Bytes of weights held."""
         ...
@@ -151,6 +156,11 @@ class Ranking:
 
 class RankerBackend(Protocol):
     """A loaded extractive summarizer."""
+
+    @property
+    def name(self) -> str:
+        """What runs it, as the contract's `Model.backend` says it: `marian_student`."""
+        ...
 
     @property
     def memory_bytes(self) -> int:

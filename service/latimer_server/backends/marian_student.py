@@ -98,6 +98,7 @@ def _read(path: Path) -> bytes:
 class MarianStudent:
     """A loaded student; a `GeneratorBackend`."""
 
+    name = "marian_student"
     compute_type = "float32"
     limits = Limits(_MAX_INPUT_TOKENS, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS)
 

@@ -55,3 +55,4 @@ class ModelStatus:
     max_input_tokens: int = 0
     memory_bytes: int = 0
     weights_sha256: str = ""
+    backend: str = ""

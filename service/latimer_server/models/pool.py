@@ -156,7 +156,13 @@ class Pool:
             return status
         backend = slot.loaded.backend
         limit = slot.loaded.backend.limits.max_input_tokens if isinstance(slot.loaded, LoadedGenerator) else 0
-        return replace(status, compute_type=backend.compute_type, max_input_tokens=limit, memory_bytes=slot.tenant.size)
+        return replace(
+            status,
+            backend=backend.name,
+            compute_type=backend.compute_type,
+            max_input_tokens=limit,
+            memory_bytes=slot.tenant.size,
+        )
 
     def usable(self, task: Task) -> tuple[CatalogEntry, ...]:
         """The entries for this task that can be asked: fetched, and not FAILED, with the languages that they
