@@ -13,6 +13,7 @@ from latimer_server.backends.base import LanguagePair
 from latimer_server.models.loaded import LoadedGenerator
 from latimer_server.pieces import Alternative, Output, PieceOptions, Usage, run_model
 from latimer_server.scheduling import PieceWindow, off_loop, weigh_texts
+from latimer_server.text.checks import Flag
 from latimer_server.text.normalization import normalize_text
 from latimer_server.text.protection.shields import (
     SYMBOLS,
@@ -32,18 +33,21 @@ from latimer_server.text.segmentation import (
     segment_text,
 )
 
+_REPLACEMENT = "\ufffd"
 # Among more symbols a model loses its way.
 _MOST_SYMBOLS = 12
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A segment on its way through the model: as it came, and what of it the model shall read."""
+    """A segment on its way through the model: what of it the model shall read, what stands before and behind that,
+    and what is said of it already."""
 
     index: int
     before: str
     core: Guarded
     after: str
+    flags: tuple[Flag, ...] = ()
 
     def finish(self, output: Output, restored: Guarded, alternatives: tuple[Alternative, ...]) -> Output:
         """The output with what was taken off at the edges."""
@@ -51,6 +55,7 @@ class _Task:
         return replace(
             output,
             text=self.before + restored.text + self.after,
+            flags=self.flags + output.flags,
             protected=moved,
             alternatives=tuple(
                 Alternative(self.before + other.text + self.after, other.avg_log_prob) for other in alternatives
@@ -97,7 +102,9 @@ def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segmen
     if not characters.knows_all(segment.text, languages):
         known = normalize_text(segment, lambda character: characters.knows(character, languages))
     place, core = peel(known)
-    return _Task(index, known.text[: place.start], core, known.text[place.end :])
+    # What was lost before it came to us comes out as it is, and is said.
+    flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT in segment.text else ()
+    return _Task(index, known.text[: place.start], core, known.text[place.end :], flags)
 
 
 def _restore(task: _Task, hidden: Shielded, output: Output | Exception) -> Output | Exception | None:

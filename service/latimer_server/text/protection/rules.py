@@ -70,7 +70,17 @@ def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> A
     options.max_mem = _MAX_PHRASE_MEMORY
     options.longest_match = True
     options.case_sensitive = case_sensitive
-    return re2.compile("|".join(map(re2.escape, wanted)), options)
+    return re2.compile("|".join(map(_bound, wanted)), options)
+
+
+def _bound(phrase: str) -> str:
+    """A phrase as a pattern that matches no part of a longer word, as far as RE2 knows words: it knows ASCII's."""
+    before = r"\b" if _is_ascii_word(phrase[0]) else ""
+    return before + str(re2.escape(phrase)) + (r"\b" if _is_ascii_word(phrase[-1]) else "")
+
+
+def _is_ascii_word(character: str) -> bool:
+    return character.isascii() and (character.isalnum() or character == "_")
 
 
 def find_words(pattern: Any, text: str) -> Iterator[TextSpan]:  # noqa: ANN401
