@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -156,9 +157,7 @@ def test_beams_answer_as_greedy_search_where_they_say_the_same(
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_who_does_not_ask_is_told_nothing_and_given_the_same(
-    students: Mapping[str, MarianStudent], beam: int
-) -> None:
+def test_who_does_not_ask_is_told_nothing_and_given_the_same(students: Mapping[str, MarianStudent], beam: int) -> None:
     student, options = students["en"], DecodingOptions(beam_size=beam, hypothesis_count=beam)
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[:24])]
     silent, told = student.run(rows, options, never), student.run(rows, replace(options, alignment=True), never)
@@ -199,16 +198,14 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_the_weights_are_those_of_the_last_layers_first_head(
-    made: tuple[MarianStudent, MarianFile], beam: int
-) -> None:
-    student, file = made
+def test_the_weights_are_those_of_the_last_layers_first_head(made: tuple[MarianStudent, MarianFile], beam: int) -> None:
+    student, recomputed = made[0], Recomputed(made[1], SMALL)
     options = replace(ALIGNED, beam_size=beam, hypothesis_count=beam)
     rows = [encoding.ids for encoding in student.encode(["the", *read_sentences("en")[:9]])]
     seen: set[int] = set()
     for row, outcome in zip(rows, student.run(rows, options, never), strict=True):
         for hypothesis in (outcome, *outcome.alternatives):
-            expected = attend(file, SMALL, row, hypothesis.ids)
+            expected = recomputed.attend(row, hypothesis.ids)
             assert len(expected) == len(hypothesis.alignment)
             for (index, weight), own in zip(hypothesis.alignment, expected, strict=True):
                 assert weight == pytest.approx(own.max(), abs=1e-3)
@@ -219,65 +216,75 @@ def test_the_weights_are_those_of_the_last_layers_first_head(
     assert len(seen) > 5
 
 
-def attend(file: MarianFile, shape: StudentShape, source: TokenIds, output: TokenIds) -> Matrix:
-    """That head's weights, [output, source], of nothing but the file: one source, one output, step by step.
+class Recomputed:
+    """The network in numpy, one source and one output, step by step: by what facts.md section 2 says, not by how the
+    product does it, of nothing but the file."""
 
-    Source: facts.md section 2. In numpy, by what the paper says, not by how the product does it.
-    """
-    d, heads = shape.dimension, shape.heads
+    def __init__(self, file: MarianFile, shape: StudentShape) -> None:
+        self._file, self._shape, self._d = file, shape, shape.dimension
+        shared = bool(file.config["tied-embeddings-all"])
+        sizes = np.array(file.config["dim-vocabs"]).tolist()
+        names = ("Wemb", "Wemb") if shared else ("encoder_Wemb", "decoder_Wemb")
+        self._inputs, self._outputs = (
+            file.embeddings(name, size, self._d).astype(float) for name, size in zip(names, sizes, strict=True)
+        )
 
-    def weigh(name: str, rows: int = d, columns: int = d) -> Matrix:
-        """[out, in], of an item whose header says [in, out]."""
-        return file.matrix(name, rows, columns, transposed=True).dequantize().astype(float)
+    def attend(self, source: TokenIds, output: TokenIds) -> list[Matrix]:
+        """For each token of the output the weights [source] of the last layer's first head."""
+        read = np.stack([self._embed(self._inputs[token], at) for at, token in enumerate(source)])
+        for layer in range(1, self._shape.encoder_depth + 1):
+            read, _ = self._look(read, read, f"encoder_l{layer}_self")
+            read = self._feed(read, f"encoder_l{layer}_ffn")
+        cells = [np.zeros(self._d) for _ in range(self._shape.decoder_depth)]
+        found = []
+        for at in range(len(output)):
+            x = self._embed(self._outputs[output[at - 1]] if at else np.zeros(self._d), at)[None]
+            for layer in range(1, self._shape.decoder_depth + 1):
+                name = f"decoder_l{layer}_rnn"
+                forget = 1 / (1 + np.exp(-(x[0] @ self._weights(f"{name}_Wf").T + self._vector(f"{name}_bf"))))
+                cells[layer - 1] = forget * cells[layer - 1] + (1 - forget) * (x[0] @ self._weights(f"{name}_W").T)
+                x = self._normalize(x + np.maximum(cells[layer - 1], 0), f"{name}_ffn_ln")
+                x, weights = self._look(x, read, f"decoder_l{layer}_context")
+                x = self._feed(x, f"decoder_l{layer}_ffn")
+            found.append(weights[0, 0])
+        return found
 
-    def bias(name: str, size: int = d) -> Matrix:
-        return file.float_vector(name, size).astype(float)
+    def _embed(self, x: Matrix, position: int) -> Matrix:
+        angles = position * np.exp(np.arange(self._d // 2) * -np.log(10_000) / (self._d // 2 - 1))
+        return np.asarray(x * np.sqrt(self._d) + np.concatenate([np.sin(angles), np.cos(angles)]))
 
-    def normalize(x: Matrix, name: str) -> Matrix:
-        x = x - x.mean(-1, keepdims=True)
-        return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * bias(f"{name}_scale") + bias(f"{name}_bias")
+    def _look(self, x: Matrix, read: Matrix, name: str) -> tuple[Matrix, Matrix]:
+        heads = self._shape.heads
 
-    def place(position: int) -> Matrix:
-        angles = position * np.exp(np.arange(d // 2) * -np.log(10_000) / (d // 2 - 1))
-        return np.concatenate([np.sin(angles), np.cos(angles)])
+        def project(values: Matrix, which: str) -> Matrix:
+            projected = values @ self._weights(f"{name}_W{which}").T + self._vector(f"{name}_b{which}")
+            return np.asarray(projected.reshape(len(values), heads, -1))
 
-    def project(x: Matrix, name: str, which: str) -> Matrix:
-        return (x @ weigh(f"{name}_W{which}").T + bias(f"{name}_b{which}")).reshape(len(x), heads, d // heads)
-
-    def look(x: Matrix, read: Matrix, name: str) -> tuple[Matrix, Matrix]:
-        scores = np.einsum("qhd,khd->hqk", project(x, name, "q"), project(read, name, "k")) / np.sqrt(d // heads)
+        scores = np.einsum("qhd,khd->hqk", project(x, "q"), project(read, "k")) / np.sqrt(self._d // heads)
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         weights /= weights.sum(-1, keepdims=True)
-        seen = np.einsum("hqk,khd->qhd", weights, project(read, name, "v")).reshape(len(x), d)
-        return normalize(x + seen @ weigh(f"{name}_Wo").T + bias(f"{name}_bo"), f"{name}_Wo_ln"), weights
+        seen = np.einsum("hqk,khd->qhd", weights, project(read, "v")).reshape(len(x), self._d)
+        output = seen @ self._weights(f"{name}_Wo").T + self._vector(f"{name}_bo")
+        return self._normalize(x + output, f"{name}_Wo_ln"), weights
 
-    def feed(x: Matrix, name: str) -> Matrix:
-        wide = shape.ffn_dimension
-        inner = np.maximum(x @ weigh(f"{name}_W1", d, wide).T + bias(f"{name}_b1", wide), 0)
-        outer = inner @ weigh(f"{name}_W2", wide, d).T + bias(f"{name}_b2")
-        return normalize(x + outer, f"{name}_ffn_ln")
+    def _feed(self, x: Matrix, name: str) -> Matrix:
+        wide = self._shape.ffn_dimension
+        inner = np.maximum(x @ self._weights(f"{name}_W1", self._d, wide).T + self._vector(f"{name}_b1", wide), 0)
+        outer = inner @ self._weights(f"{name}_W2", wide, self._d).T + self._vector(f"{name}_b2")
+        return self._normalize(x + outer, f"{name}_ffn_ln")
 
-    sizes = [int(str(size)) for size in file.config["dim-vocabs"]]
-    shared = bool(file.config["tied-embeddings-all"])
-    inputs = file.embeddings("Wemb" if shared else "encoder_Wemb", sizes[0], d).astype(float)
-    outputs = file.embeddings("Wemb" if shared else "decoder_Wemb", sizes[1], d).astype(float)
-    read = np.stack([inputs[token] * np.sqrt(d) + place(at) for at, token in enumerate(source)])
-    for layer in range(1, shape.encoder_depth + 1):
-        read, _ = look(read, read, f"encoder_l{layer}_self")
-        read = feed(read, f"encoder_l{layer}_ffn")
-    cells = [np.zeros(d) for _ in range(shape.decoder_depth)]
-    found = []
-    for at in range(len(output)):
-        x = (place(at) + (outputs[output[at - 1]] * np.sqrt(d) if at else 0))[None]
-        for layer in range(1, shape.decoder_depth + 1):
-            cell = f"decoder_l{layer}_rnn"
-            forget = 1 / (1 + np.exp(-(x[0] @ weigh(f"{cell}_Wf").T + bias(f"{cell}_bf"))))
-            cells[layer - 1] = forget * cells[layer - 1] + (1 - forget) * (x[0] @ weigh(f"{cell}_W").T)
-            x = normalize(x + np.maximum(cells[layer - 1], 0), f"{cell}_ffn_ln")
-            x, weights = look(x, read, f"decoder_l{layer}_context")
-            x = feed(x, f"decoder_l{layer}_ffn")
-        found.append(weights[0, 0])
-    return np.array(found).reshape(len(output), len(source))
+    def _normalize(self, x: Matrix, name: str) -> Matrix:
+        x = x - x.mean(-1, keepdims=True)
+        x = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
+        return np.asarray(x * self._vector(f"{name}_scale") + self._vector(f"{name}_bias"))
+
+    def _weights(self, name: str, rows: int = 0, columns: int = 0) -> Matrix:
+        """[out, in], of an item whose header says [in, out]."""
+        matrix = self._file.matrix(name, rows or self._d, columns or self._d, transposed=True)
+        return matrix.dequantize().astype(float)
+
+    def _vector(self, name: str, size: int = 0) -> Matrix:
+        return self._file.float_vector(name, size or self._d).astype(float)
 
 
 @pytest.mark.parametrize("missing", ["世界", "😀", "→", "{", "}", "<", "~", "@", "#", "^"])
@@ -306,7 +313,7 @@ def test_spans_are_exact_whatever_the_text(students: Mapping[str, MarianStudent]
     student = students["en"]
     spans, ids = student.token_spans(text), student.encode([text])[0].ids
     assert len(spans) == len(ids) - 1 == len(student.token_starts(text))
-    assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(spans))
     inside = {at for span in spans for at in range(*span)}
     kept = {at for at, character in enumerate(text) if student._source.Normalize(character)}
     assert kept <= inside <= set(range(len(text)))

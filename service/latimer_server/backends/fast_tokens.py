@@ -63,7 +63,8 @@ class FastTokens:
     def find_unknown(self, text: str) -> list[Span]:
         """See `Tokenization.find_unknown`."""
         unknown = [(start, end) for index, start, end in self._take_apart(text) if index == self._unknown_id]
-        return merge_spans(trim_span(text, *span) for span in unknown)
+        # Other white space may be unknown too; the space before a word never is by itself.
+        return merge_spans(trim_span(text, *span, white_space=" ") for span in unknown)
 
     def _take_apart(self, text: str) -> list[tuple[int, int, int]]:
         """The ids of a text and where each starts and ends. A vocabulary may hold </s> as a piece like any other,

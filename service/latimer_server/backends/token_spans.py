@@ -34,13 +34,10 @@ class _Piece:
 
 def locate_pieces(processor: sentencepiece.SentencePieceProcessor, text: str) -> list[Span]:
     """Where each piece of `text` stands in it, as many as `encode` gives."""
-    spans: list[Span] = []
-    last = 0
-    for piece in _read_pieces(processor, text):
-        start = piece.characters[0][0] if piece.characters else max(last, piece.next)
-        last = piece.characters[-1][1] if piece.characters else start
-        spans.append((start, last))
-    return spans
+    return [
+        (piece.characters[0][0], piece.characters[-1][1]) if piece.characters else (piece.next, piece.next)
+        for piece in _read_pieces(processor, text)
+    ]
 
 
 def find_unknown_pieces(
@@ -97,13 +94,12 @@ def _count_common(one: str, other: str) -> int:
     return next((at for at in range(length) if one[at] != other[at]), length)
 
 
-def trim_span(text: str, start: int, end: int) -> Span:
-    """The span without the white space at its edges; what is nothing else is empty, at its end."""
-    while start < end and text[start].isspace():
-        start += 1
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    return start, end
+def trim_span(text: str, start: int, end: int, white_space: str | None = None) -> Span:
+    """The span without the white space at its edges (all that Python knows, or these characters); what is nothing
+    else is empty, at its end."""
+    part = text[start:end]
+    start = end - len(part.lstrip(white_space))
+    return start, max(start, end - len(part) + len(part.rstrip(white_space)))
 
 
 def merge_spans(spans: Iterable[Span]) -> list[Span]:
