@@ -20,7 +20,7 @@ from latimer_server.languages import CodeIndex, LanguageDetector, match_code, no
 DATA = Path(__file__).parent.parent / "data"
 SIX = ["en", "pt", "es", "fr", "de", "it"]
 # The Portuguese handbook has passages that nobody has translated.
-ENGLISH = re.compile(r"\b(the|of|and|that|this|with|is|are|to|for)\b", re.IGNORECASE)
+ENGLISH = re.compile(r"\b(the|of|and|that|this|those|with|is|are|to|for)\b", re.IGNORECASE)
 UNICODE = st.text(st.characters(codec=None))  # lone surrogates too
 
 
@@ -93,14 +93,19 @@ def test_text_without_letters_has_no_language(detector: LanguageDetector, text: 
     assert found.best.code == "und"
 
 
-def test_a_word_is_not_enough_to_rely_on(detector: LanguageDetector) -> None:
-    assert not detector.detect("ok").reliable
+@pytest.mark.parametrize("text", ["ok", "Bom dia"])
+def test_a_word_or_two_are_not_enough_to_rely_on(detector: LanguageDetector, text: str) -> None:
+    assert not detector.detect(text).reliable
 
 
 def test_candidates_are_all_there_is_to_choose_from(detector: LanguageDetector) -> None:
     found = detector.detect("Bom dia", ["en", "pt-BR"])
     assert [candidate.code for candidate in found.candidates] == ["pt-BR", "en"]
     assert sum(candidate.confidence for candidate in found.candidates) == pytest.approx(1.0)
+
+
+def test_of_two_candidates_for_one_language_the_first_answers(detector: LanguageDetector) -> None:
+    assert [candidate.code for candidate in detector.detect("Bom dia", ["pt-PT", "pt-BR"]).candidates] == ["pt-PT"]
 
 
 def test_a_candidate_that_the_detector_does_not_know_is_never_found(detector: LanguageDetector) -> None:
@@ -210,6 +215,7 @@ def test_addresses_and_placeholders_tell_nothing(detector: LanguageDetector) -> 
     alone = detector.detect("https://example.com/with/all/of/the/best")
     assert alone.candidates
     assert not alone.reliable
+    assert not detector.detect("https://example.com/with/all/of/the/best", ["en", "pt"]).reliable
 
 
 @pytest.mark.parametrize(
@@ -260,7 +266,7 @@ def test_any_text_has_confidences_that_sum_to_one_at_most(text: str, among: list
 SHARED = LanguageDetector()
 
 
-@pytest.mark.parametrize("text", ["\x00" * 50, "The bridge\x00is closed until Monday", "\ud800 bom dia \udfff a todos"])
+@pytest.mark.parametrize("text", ["\x00" * 50, "ã\x00 The bridge is closed until Monday", "\ud800 bom dia \udfff a todos"])
 def test_texts_that_c_could_stumble_over_are_read(detector: LanguageDetector, text: str) -> None:
     found = detector.detect(text, ["en", "pt"])
     assert found.best.code == ("und" if not text.strip("\x00") else "en" if "bridge" in text else "pt")
@@ -296,6 +302,7 @@ def test_outputs_left_in_the_other_language_are_caught(detector: LanguageDetecto
         ("https://a.example/1 https://b.example/2 {c} {d} {e} {f}", "en", None),
         ("A ponte está fechada até segunda-feira.", "tlh", None),
         ("A ponte está fechada até segunda-feira.", "gl", None),
+        ("Komite akan bertemu lagi pada hari Selasa untuk membahas hasilnya.", "ms", None),
         ("委员会将于星期二再次开会讨论结果。", "en", False),
         ("委员会将于星期二再次开会讨论结果。", "zh", True),
     ],
