@@ -266,7 +266,7 @@ def test_any_text_has_confidences_that_sum_to_one_at_most(text: str, among: list
 SHARED = LanguageDetector()
 
 
-@pytest.mark.parametrize("text", ["\x00" * 50, "ã\x00 The bridge is closed", "\ud800 bom dia \udfff a todos"])
+@pytest.mark.parametrize("text", ["\x00" * 50, "não\x00 The bridge is closed", "\ud800 bom dia \udfff a todos"])
 def test_texts_that_c_could_stumble_over_are_read(detector: LanguageDetector, text: str) -> None:
     found = detector.detect(text, ["en", "pt"])
     assert found.best.code == ("und" if not text.strip("\x00") else "en" if "bridge" in text else "pt")
