@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends report-summaries clean
+.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-detection report-summaries clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -44,6 +44,11 @@ stress: install
 bench-summaries: install
 	$(PIP) install --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.summaries
+
+# Language detection: libraries side by side, and how honest ours is.
+bench-detection: install
+	$(PIP) install --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.detection
 
 # CTranslate2 beside transformers, on a model of OPUS-MT's size.
 bench-backends: install

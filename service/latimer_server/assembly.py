@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from latimer_server.backends.base import DecodingOptions
+from latimer_server.detection import Candidate
 from latimer_server.errors import LatimerError
-from latimer_server.languages import Candidate
 from latimer_server.models.routing import Route
 from latimer_server.pieces import Alternative, Output, average_log_prob
 from latimer_server.text.checks import Flag, merge_flags

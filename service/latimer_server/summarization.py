@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from latimer_server.assembly import ItemResult, TranslateOptions, Translation
 from latimer_server.backends.base import DecodingOptions
+from latimer_server.detection import Candidate, LanguageDetector
 from latimer_server.errors import DeadlineExceeded, InvalidRequest, LatimerError, NotServed, Violation
-from latimer_server.languages import UNDETERMINED, Candidate, LanguageDetector, match_code
+from latimer_server.languages import UNDETERMINED, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.pieces import PieceOptions, Usage

@@ -14,9 +14,10 @@ from itertools import islice
 from typing import Any
 
 from latimer_server.assembly import ItemResult, Job, TranslateOptions, Translation, finish
+from latimer_server.detection import Candidate, Detection, LanguageDetector
 from latimer_server.errors import InvalidRequest, NotServed, Violation
 from latimer_server.hops import run_guarded
-from latimer_server.languages import UNDETERMINED, Candidate, Detection, LanguageDetector, match_code
+from latimer_server.languages import UNDETERMINED, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, RouteMap

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 from latimer_server.backends.base import Backend, GeneratorBackend, LoadRequest, RankerBackend
-from latimer_server.languages import LanguageDetector
+from latimer_server.detection import LanguageDetector
 from latimer_server.models.canary import try_model
 from latimer_server.models.catalog import CatalogEntry
 from latimer_server.models.characters import KnownCharacters

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from latimer_server.detection import LanguageDetector
 from latimer_server.errors import ModelError, NotServed, Unavailable
-from latimer_server.languages import LanguageDetector
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task
 from latimer_server.models.inventory import Holding, Inventory, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker, ModelState, ModelStatus

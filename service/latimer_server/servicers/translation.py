@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc
 from latimer_server.assembly import ItemResult, SegmentTranslation, Translation
+from latimer_server.detection import Detection
 from latimer_server.errors import Unsupported
-from latimer_server.languages import Detection
 from latimer_server.logs import request_id
 from latimer_server.scheduling import Admission, off_loop, weigh_texts
 from latimer_server.servicers.options import read_options, refuse_unserved

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from latimer_server.detection import Candidate
 from latimer_server.errors import LatimerError
-from latimer_server.languages import UNDETERMINED, Candidate
+from latimer_server.languages import UNDETERMINED
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import TextSpan, needs_translation
 
