@@ -118,7 +118,10 @@ def describe(directions: Sequence[Direction]) -> tuple[list[str], bool]:
     for one in directions:
         figures = (one.whole, one.unprotected, one.bare, one.whole - one.bare)
         lines.append(f"| {'-'.join(one.languages)} | {' | '.join(f'{figure:.2f}' for figure in figures)} |")
-    lines += ["", "chrF against fxtranslate (`translate_long`), of the sentences above."]
+    lines += [
+        "",
+        "chrF against fxtranslate (`translate_long`). The sentences are those of three Debian manuals (`prose.py`).",
+    ]
     for flag in sorted({flag for *_, flags in alarmed for flag in flags}):
         mine = [(sentence, answer) for sentence, answer, flags in alarmed if flag in flags]
         lines += ["", f"## {flag}: {len(mine)}", ""]

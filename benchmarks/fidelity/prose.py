@@ -42,11 +42,12 @@ def choose_sentences(language: str, count: int) -> list[str]:
     known = {line for path in _TEST_DATA.glob("*.txt") for line in path.read_text("utf-8").splitlines()}
     paragraphs = _read_pages(language) + read_paragraphs(_HANDBOOK[language])
     sentences = {sentence.strip() for text in paragraphs for sentence in sentencex.segment(language, text)}
-    plain = [sentence for sentence in sentences - known if _is_prose(sentence, language)]
+    plain = [sentence for sentence in sentences - known if is_prose(sentence, language)]
     return sorted(plain, key=lambda sentence: hashlib.sha256(sentence.encode()).digest())[:count]
 
 
-def _is_prose(sentence: str, language: str) -> bool:
+def is_prose(sentence: str, language: str) -> bool:
+    """Whether a sentence is plain prose of this language ("en" or "pt"), of an ordinary length."""
     words = sentence.lower().split()
     other = "en" if language == "pt" else "pt"
     common = sum(word in _COMMON[language] for word in words)
