@@ -13,6 +13,7 @@ from latimer_server.backends.base import LanguagePair
 from latimer_server.models.loaded import LoadedGenerator
 from latimer_server.pieces import Alternative, Output, PieceOptions, Usage, run_model
 from latimer_server.scheduling import PieceWindow, off_loop, weigh_texts
+from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
 from latimer_server.text.checks import Flag
 from latimer_server.text.normalization import normalize_text
 from latimer_server.text.protection.shields import (
@@ -47,19 +48,20 @@ class _Task:
     before: str
     core: Guarded
     after: str
+    casing: Casing
+    target: str
     flags: tuple[Flag, ...] = ()
 
     def finish(self, output: Output, restored: Guarded, alternatives: tuple[Alternative, ...]) -> Output:
-        """The output with what was taken off at the edges."""
+        """The output in the casing of its source, with what was taken off at the edges."""
+        restored = style_text(restored, self.casing, self.target)
         moved = tuple(TextSpan(s.start + len(self.before), s.end + len(self.before)) for s in restored.spans)
         return replace(
             output,
             text=self.before + restored.text + self.after,
             flags=self.flags + output.flags,
             protected=moved,
-            alternatives=tuple(
-                Alternative(self.before + other.text + self.after, other.avg_log_prob) for other in alternatives
-            ),
+            alternatives=tuple(replace(other, text=self.before + other.text + self.after) for other in alternatives),
         )
 
 
@@ -104,7 +106,9 @@ def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segmen
     place, core = peel(known)
     # What was lost before it came to us comes out as it is, and is said.
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT in segment.text else ()
-    return _Task(index, known.text[: place.start], core, known.text[place.end :], flags)
+    casing = find_casing(core)
+    lowered = lower_text(core, casing)
+    return _Task(index, known.text[: place.start], lowered, known.text[place.end :], casing, languages.target, flags)
 
 
 def _restore(task: _Task, hidden: Shielded, output: Output | Exception) -> Output | Exception | None:
@@ -115,7 +119,8 @@ def _restore(task: _Task, hidden: Shielded, output: Output | Exception) -> Outpu
     if restored is None:
         return None
     others = [(unshield(other.text, hidden), other.avg_log_prob) for other in output.alternatives]
-    return task.finish(output, restored, tuple(Alternative(other.text, score) for other, score in others if other))
+    styled = [(style_text(other, task.casing, task.target), score) for other, score in others if other]
+    return task.finish(output, restored, tuple(Alternative(other.text, score) for other, score in styled))
 
 
 async def _run_divided(
