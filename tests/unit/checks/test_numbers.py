@@ -72,6 +72,7 @@ SAME = [
     ("en", "de", "25 people", "fünfundzwanzig Leute"),
     ("en", "it", "28 people", "ventotto persone"),
     ("en", "fr", "97 people", "quatre-vingt-dix-sept personnes"),
+    ("en", "fr", "97 people", "quatre vingt dix-sept personnes"),
     ("en", "pt", "Twenty-five people died.", "25 pessoas morreram."),
     ("en", "pt", "2,000 people", "duas mil pessoas"),
     ("en", "pt", "1 year ago", "há um ano"),
