@@ -137,6 +137,7 @@ class Arrangement:
             if node.first == node.last:
                 for child in node.children:
                     child.start = child.end = node.start
+                    self.repaired = self.repaired or child.has_words
             elif node.children:
                 self._arrange_children(node)
             pending += [child for child in node.children if child.children]
@@ -207,9 +208,13 @@ class Arrangement:
         elif own.stop == around.stop:
             position = node.end
         elif before is not None and (after is None or self._nesting.tokens[own.start - 1].end == child.begin):
-            position = self._tokens[before].end
+            end = self._tokens[before].end
+            gap = child.begin - self._nesting.tokens[own.start - 1].end
+            position = self._step_on(end, min(node.end, end + gap))
         elif after is not None:
-            position = self._tokens[after].start
+            start = self._tokens[after].start
+            gap = self._nesting.tokens[own.stop].start - child.finish
+            position = self._step_back(start, max(node.start, start - gap))
         else:
             self.repaired = True
             near_end = child.begin - node.begin > node.finish - child.finish
@@ -276,13 +281,20 @@ class Arrangement:
         """From tokens to places; white space at the edges goes in where the source has it inside."""
         start, end = self._tokens[child.first].start, self._tokens[child.last - 1].end
         text = self._source[child.begin : child.finish]
-        if text[:1].isspace():
-            while start > low and self._translation[start - 1].isspace():
-                start -= 1
-        if text[-1:].isspace():
-            while end < high and self._translation[end].isspace():
-                end += 1
+        start = self._step_back(start, max(low, start - len(text) + len(text.lstrip())))
+        end = self._step_on(end, min(high, end + len(text) - len(text.rstrip())))
         child.start, child.end = start, end
+
+    def _step_back(self, place: int, low: int) -> int:
+        """Back over white space, down to `low` at most."""
+        while place > low and self._translation[place - 1].isspace():
+            place -= 1
+        return place
+
+    def _step_on(self, place: int, high: int) -> int:
+        while place < high and self._translation[place].isspace():
+            place += 1
+        return place
 
     def _range(self, node: Node) -> range:
         """The tokens of the source that a node wraps."""
@@ -295,7 +307,7 @@ class Arrangement:
     def _find_owner(self, indices: Sequence[int], span: TextSpan) -> Node:
         """The innermost node round at least half of what a link is about."""
         owners = self._nesting.owners
-        if all(owners[index] is owners[indices[0]] for index in indices):
+        if len(indices) == 1 or all(owners[index] is owners[indices[0]] for index in indices):
             return owners[indices[0]]
         shares: dict[Node, int] = {}
         total = 0

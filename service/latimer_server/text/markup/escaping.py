@@ -19,7 +19,7 @@ _ENTITY = "&(?=#[0-9]|#[xX][0-9a-fA-F]|[A-Za-z][A-Za-z0-9]*+;)"
 # inside a word either. No translation has a line break where its source had none.
 _INLINE = re.compile(
     rf"(?P<backslash>\\(?=[!-/:-@\[-`{{-~]|\ufffc|\Z))|(?P<plain>[`\[\]]|<(?=[A-Za-z/!?])|{_ENTITY})"
-    r"|(?P<delimiter>(?<!\s)(?<!\A)[*~]|[*~](?!\s|\Z)|(?<![\s\w])(?<!\A)_|_(?![\s\w])(?!\Z)|(?<![\w])_(?!\s|\Z))"
+    r"|(?P<delimiter>(?<!\s)(?<!\A)[*~]|[*~](?!\s|\Z)|(?<![^\W_])_++(?!\s|\Z)|(?<!\s)(?<!\A)_++(?![^\W_]))"
     r"|(?P<breaks>[ \t]*+[\r\n]++[ \t]*+)"
 )
 # What begins a block at the start of a line: it, or its last character, is escaped.
@@ -52,7 +52,7 @@ def _escape_markdown(
 ) -> None:
     for match in _INLINE.finditer(translation):
         breaks = match["breaks"] is not None
-        found[match.start()] = (match.end(), " " if breaks else "\\" + match[0])
+        found[match.start()] = (match.end(), " " if breaks else "".join("\\" + sign for sign in match[0]))
     for start in line_starts:
         line = _LINE_START.match(translation, start)
         if line is None or block.in_table:

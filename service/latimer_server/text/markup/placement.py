@@ -40,6 +40,9 @@ def place_marks(
         start = block.span.start
         pieces = (Piece(p.start, p.end, p.other_start - start, p.other_end - start) for p in block.pieces)
         return Placed(block.source, repaired=False, pieces=tuple(pieces))
+    placed = list(zip(atoms, marks, strict=True))
+    if len(marks) == len(block.marks):
+        return _write(block, translation, placed, [], repaired=False)
     nesting = read_nesting(block)
     tokens = _split_translation(translation, atoms)
     arrangement = Arrangement(block, nesting, translation, tokens)
@@ -50,7 +53,7 @@ def place_marks(
         arrangement.follow_links(links)
     arrangement.arrange()
     insertions = _list_insertions(nesting, len(translation))
-    return _write(block, translation, list(zip(atoms, marks, strict=True)), insertions, repaired=arrangement.repaired)
+    return _write(block, translation, placed, insertions, repaired=arrangement.repaired)
 
 
 def _are_in_order(block: Block, atoms: Sequence[TextSpan]) -> bool:
