@@ -84,6 +84,11 @@ def test_a_reference_goes_on_naming_its_target(source: str, written: str) -> Non
     assert translate(source + ending, TextFormat.MARKDOWN, "ver texto x", pairs) == written + ending
 
 
+def test_a_reference_that_is_a_whole_block_goes_on_naming_its_target() -> None:
+    source = "- [one text][]\n- [two][]\n\n[one text]: a\n[two]: b\n"
+    assert translate(source, TextFormat.MARKDOWN, "um texto", []).startswith("- [um texto][one text]\n- [two][]\n")
+
+
 def test_an_exclamation_mark_makes_no_image_of_a_link() -> None:
     assert translate("say [x](u)", TextFormat.MARKDOWN, "olá!x", [(0, 0), (1, 2)]) == "olá\\![x](u)"
 

@@ -34,6 +34,8 @@ _HTML = TextFormat.HTML
         ("one<a name=x></a> two", "um dois", [(0, 0), (1, 1)], "um<a name=x></a> dois"),
         ("one <a name=x></a>two", "um dois", [(0, 0), (1, 1)], "um <a name=x></a>dois"),
         ("红<b>房</b>子", "红房子", [(0, 0), (1, 1), (2, 2)], "红<b>房</b>子"),
+        ("<a>pip</a>'s <b>H</b>TML", "HTML do pip", [(0, 2), (3, 0)], "<b>H</b>TML do <a>pip</a>"),
+        ("<i>“<b>x</b>”</i>”", "“y””", [(1, 1)], "<i>“<b>y</b>”</i>”"),
         ("a <b>c</b></i> d", "x y z", [(0, 0), (1, 1), (2, 2)], "x <b>y</b></i> z"),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ apart from its neighbours' ranges. Pure; linear but for sorting, at most MAX_DEP
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -79,7 +79,7 @@ class Arrangement:
     def follow_links(self, links: Sequence[Link]) -> None:
         """Gives each token of the translation to the pair round the words that it answers."""
         votes: dict[int, dict[Node, float]] = {}
-        for link in links:
+        for link in self._cut_links(links):
             sources = _find_tokens(self._nesting.tokens, self._source_starts, link.source)
             targets = _find_tokens(self._tokens, self._starts, link.target)
             said = [index for index in sources if self._nesting.tokens[index].kind is not TokenKind.SIGN]
@@ -101,6 +101,20 @@ class Arrangement:
                             self._answers[index] = (score, number)
         for number, of_token in votes.items():
             self._owners[number] = max(of_token, key=lambda node: of_token[node])
+
+    def _cut_links(self, links: Sequence[Link]) -> Iterator[Link]:
+        """Links, in parts where both words are the same and cut by marks."""
+        for link in links:
+            source, target = link.source, link.target
+            sources = _find_tokens(self._nesting.tokens, self._source_starts, source)
+            written = self._source[source.start : source.end]
+            if not 1 < len(sources) <= _MOST_LINKED or written != self._translation[target.start : target.end]:
+                yield link
+                continue
+            for index in sources:
+                token, step = self._nesting.tokens[index], target.start - source.start
+                start, end = max(token.start, source.start), min(token.end, source.end)
+                yield Link(TextSpan(start, end), TextSpan(start + step, end + step), link.score)
 
     def share_out(self) -> None:
         """Gives each word to a pair without knowing what it answers: all to the only pair, or in turn to several."""
@@ -261,6 +275,13 @@ class Arrangement:
                 if token.kind is not TokenKind.SIGN:
                     break
                 signs.append(_normalize_sign(self._source[token.start]))
+            inside = range(child.first, child.last) if step < 0 else range(child.last - 1, child.first - 1, -1)
+            for number in inside:
+                if self._tokens[number].kind is not TokenKind.SIGN:
+                    break
+                sign = _normalize_sign(self._translation[self._starts[number]])
+                if sign in signs:
+                    signs.remove(sign)
             while signs:
                 number = child.first - 1 if step < 0 else child.last
                 if not low <= number < high or self._tokens[number].kind is not TokenKind.SIGN:

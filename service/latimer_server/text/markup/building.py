@@ -189,7 +189,7 @@ def _trim_items(items: list[_Item], first: int, last: int) -> tuple[int, int]:
             first += 1 if items[first].is_blank else 2
         elif items[last].is_blank or (last > first and _is_empty_pair(items, last - 1)):
             last -= 1 if items[last].is_blank else 2
-        elif items[first].kind is MarkKind.OPEN and items[first].partner == last:
+        elif items[first].kind is MarkKind.OPEN and items[first].partner == last and items[last].written is None:
             first, last = first + 1, last - 1
         else:
             break

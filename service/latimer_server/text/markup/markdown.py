@@ -149,8 +149,9 @@ class _Reader:
             written = None
             if link_type in ("Collapsed", "Shortcut"):
                 # The text was the name of the target as well; translated, it must go on naming it.
-                label = self._source[start + 1 : end].removesuffix("[]").removesuffix("]")
-                written = f"][{label}]"
+                written = f"][{self._source[start + 1 : end - 1]}]"
+                if link_type == "Collapsed" and self._source.startswith("[]", end):
+                    end += 2  # which the parser leaves out
             self._builder.close_barrier(number, self._end, end, written)
             self._end = end
         else:

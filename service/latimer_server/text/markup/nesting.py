@@ -18,8 +18,8 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3130-\u318f\u31a0-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _TOKEN = re.compile(
-    rf"(?P<atom>{OBJECT})|(?P<word>[{_UNSPACED}\u3040-\u30ff]|(?:[^\W{_UNSPACED}]|[\u0300-\u036f])++"
-    rf"(?:['’.,\-‑][^\W{_UNSPACED}]++)*+)|(?P<sign>[^\s\w])"
+    rf"(?P<atom>{OBJECT})|(?P<word>[0-9]++(?:[.,:][0-9]++)*+|[{_UNSPACED}\u3040-\u30ff]"
+    rf"|(?:[^\W{_UNSPACED}]|[\u0300-\u036f])++)|(?P<sign>[^\s\w])"
 )
 
 
@@ -81,28 +81,27 @@ class Nesting:
     owners: list[Node]
 
 
-def _split_at_marks(block: Block) -> list[TextToken]:
-    """The tokens of the block's text; a word with a mark in it is two."""
-    cuts = sorted({mark.offset for mark in block.marks})
-    tokens: list[TextToken] = []
+def cut_tokens(tokens: list[TextToken], cuts: list[int]) -> list[TextToken]:
+    """The tokens with those cut in two that hold a place of `cuts`, which ascend."""
+    found: list[TextToken] = []
     place = 0
-    for token in split_text(block.text):
+    for token in tokens:
         start = token.start
         while place < len(cuts) and cuts[place] <= start:
             place += 1
         while place < len(cuts) and cuts[place] < token.end:
-            tokens.append(TextToken(start, cuts[place], token.kind))
+            found.append(TextToken(start, cuts[place], token.kind))
             start = cuts[place]
             place += 1
-        tokens.append(TextToken(start, token.end, token.kind))
-    return tokens
+        found.append(TextToken(start, token.end, token.kind))
+    return found
 
 
 def read_nesting(block: Block) -> Nesting:
     """The tree of a block."""
     root = Node(-1, len(block.marks), 0, len(block.text))
     root.path = (root,)
-    tokens = _split_at_marks(block)
+    tokens = cut_tokens(split_text(block.text), sorted({mark.offset for mark in block.marks}))
     owners: list[Node] = []
     current, depth = root, 0  # how many pairs are open that got no place in the tree
     for number, mark in enumerate(block.marks):

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 
 from latimer_server.text.alignment import Link
 from latimer_server.text.markup.arrangement import Arrangement
 from latimer_server.text.markup.document import Block, MarkKind, Piece, Placed, TextFormat
 from latimer_server.text.markup.escaping import find_escapes
-from latimer_server.text.markup.nesting import Nesting, Node, TextToken, TokenKind, read_nesting, split_text
+from latimer_server.text.markup.nesting import Nesting, Node, TextToken, TokenKind, cut_tokens, read_nesting, split_text
 from latimer_server.text.segmentation import TextSpan
+
+# With marks inside of it; what is longer is no word that a translation could share.
+_LONGEST_WORD = 64
 
 
 def place_marks(
@@ -44,7 +48,7 @@ def place_marks(
     if len(marks) == len(block.marks):
         return _write(block, translation, placed, [], repaired=False)
     nesting = read_nesting(block)
-    tokens = _split_translation(translation, atoms)
+    tokens = _split_translation(nesting, block, translation, atoms)
     arrangement = Arrangement(block, nesting, translation, tokens)
     arrangement.claim_atoms(list(atoms))
     if links is None:
@@ -60,7 +64,7 @@ def _are_in_order(block: Block, atoms: Sequence[TextSpan]) -> bool:
     return all(span == TextSpan(mark.offset, mark.offset + 1) for mark, span in zip(block.atoms, atoms, strict=True))
 
 
-def _split_translation(translation: str, atoms: Sequence[TextSpan]) -> list[TextToken]:
+def _split_translation(nesting: Nesting, block: Block, translation: str, atoms: Sequence[TextSpan]) -> list[TextToken]:
     """The tokens of a translation, with the atoms where it is said that they stand; other U+FFFC are signs."""
     tokens: list[TextToken] = []
     position = 0
@@ -71,7 +75,25 @@ def _split_translation(translation: str, atoms: Sequence[TextSpan]) -> list[Text
         if span.start < span.end:
             tokens.append(TextToken(span.start, span.end, TokenKind.ATOM))
         position = span.end
-    return tokens
+    return cut_tokens(tokens, _list_cuts(nesting, block, translation, tokens))
+
+
+def _list_cuts(nesting: Nesting, block: Block, translation: str, tokens: list[TextToken]) -> list[int]:
+    """Where words that the source has too, with a mark in the middle, are cut like there."""
+    words: dict[str, set[int]] = {}
+    cuts: list[int] = []  # in the word that goes on
+    start = 0
+    for before, after in pairwise([*nesting.tokens, TextToken(-1, -1, TokenKind.SIGN)]):
+        if before.end == after.start and before.kind is after.kind is TokenKind.WORD:
+            cuts.append(after.start - start)
+            continue
+        if cuts and before.end - start <= _LONGEST_WORD:
+            words.setdefault(block.text[start : before.end], set()).update(cuts)
+        cuts, start = [], after.start
+    if not words:
+        return []
+    found = ((token.start, words.get(translation[token.start : token.end], ())) for token in tokens)
+    return [start + cut for start, cuts in found for cut in sorted(cuts)]
 
 
 def _list_insertions(nesting: Nesting, length: int) -> list[tuple[int, int]]:
