@@ -25,6 +25,7 @@ from tests.unit.markup.texts import list_marks, list_texts, translate
         ("<p>a <span translate=no>b <b>c</b></span> d", [f"a {OBJECT} d"]),
         ("<p>a <i class='x notranslate'>b</i> d", [f"a {OBJECT} d"]),
         ("a <script>if (x < 1) '</p>'</script> b", [f"a {OBJECT} b"]),
+        ("a <code/> b <p>c", [f"a {OBJECT} b", "c"]),
         ("1 < 2 and 3<4 and <", ["1 < 2 and 3<4 and <"]),
         ("a <b", ["a <b"]),
         ("a literal \ufffc", [f"a literal {OBJECT}"]),

@@ -46,6 +46,19 @@ def test_a_line_break_keeps_what_the_next_line_begins_with() -> None:
     assert translate(source, TextFormat.MARKDOWN, f"um{OBJECT}dois", [(2, 2)]) == "> um  \n> *dois*\n"
 
 
+def test_text_on_the_next_line_stays_in_its_quotation() -> None:
+    source = "> one  \n> two\n"
+    assert translate(source, TextFormat.MARKDOWN, f"um{OBJECT}dois", []) == "> um  \n> dois\n"
+
+
+def test_a_tag_does_not_pair_across_a_delimiter() -> None:
+    (block,) = parse_markup("x *a <b>c* d</b> <i>e</i>", TextFormat.MARKDOWN).blocks
+    assert list_marks(block) == ["*", "<b>", "*", "</b>", "<i>", "</i>"]
+    assert [mark.partner for mark in block.marks] == [2, None, 0, None, 5, 4]
+    (block,) = parse_markup("x <b>a *c</b> d* e", TextFormat.MARKDOWN).blocks
+    assert [mark.partner for mark in block.marks] == [None, 3, None, 1]
+
+
 @pytest.mark.parametrize(
     ("translation", "written"),
     [
