@@ -23,7 +23,7 @@ import sentencex
 from benchmarks.corpus import CACHE, read_paragraphs
 from latimer_server.backends.base import DecodingOptions, LanguagePair
 from latimer_server.backends.marian_student import load_backend
-from latimer_server.languages import LanguageDetector
+from latimer_server.detection import LanguageDetector
 from latimer_server.models.catalog import load_catalog
 from latimer_server.models.store import Store
 from latimer_server.settings import Settings

@@ -41,20 +41,22 @@ _MOST_SYMBOLS = 12
 
 @dataclass(frozen=True)
 class _Task:
-    """A segment on its way through the model: what of it the model shall read, what stands before and behind that,
-    and what is said of it already."""
+    """A segment on its way through the model: what of it the model shall read, how that was written, what stands before
+    and behind it, and what is said of it already."""
 
     index: int
     before: str
     core: Guarded
     after: str
+    written: Guarded
     casing: Casing
     target: str
     flags: tuple[Flag, ...] = ()
 
     def finish(self, output: Output, restored: Guarded, alternatives: tuple[Alternative, ...]) -> Output:
         """The output in the casing of its source, with what was taken off at the edges."""
-        restored = style_text(restored, self.casing, self.target)
+        unchanged = restored.text == self.core.text and restored.spans == self.core.spans
+        restored = self.written if unchanged else style_text(restored, self.casing, self.target)
         moved = tuple(TextSpan(s.start + len(self.before), s.end + len(self.before)) for s in restored.spans)
         return replace(
             output,
@@ -108,7 +110,9 @@ def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segmen
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT in segment.text else ()
     casing = find_casing(core)
     lowered = lower_text(core, casing)
-    return _Task(index, known.text[: place.start], lowered, known.text[place.end :], casing, languages.target, flags)
+    return _Task(
+        index, known.text[: place.start], lowered, known.text[place.end :], core, casing, languages.target, flags
+    )
 
 
 def _restore(task: _Task, hidden: Shielded, output: Output | Exception) -> Output | Exception | None:

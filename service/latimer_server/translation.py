@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from latimer_server.assembly import ItemResult, Job, TranslateOptions, Translation, finish
+from latimer_server.backends.base import DecodingOptions
 from latimer_server.detection import Candidate, Detection, LanguageDetector
 from latimer_server.errors import InvalidRequest, NotServed, Violation
 from latimer_server.hops import run_guarded
@@ -22,6 +23,7 @@ from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, RouteMap
 from latimer_server.pieces import Output, PieceOptions, Usage
+from latimer_server.proofreading import Proofreader
 from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag
 from latimer_server.text.protection.glossary import guard_text
@@ -203,7 +205,7 @@ class Translator:
 
         async def run_chunk(route: Route, chunk: Sequence[tuple[Job, int]]) -> None:
             segments = [job.segments[index] for job, index in chunk]
-            outputs = await self._run_route(route, segments, pieces, window, usage)
+            outputs = await self._translate_segments(route, segments, pieces, window, usage)
             for (job, index), output in zip(chunk, outputs, strict=True):
                 job.outputs[index] = output
 
@@ -227,6 +229,18 @@ class Translator:
                 await run_chunk(chunk)
 
         await gather_or_cancel(feed() for _ in range(_CHUNKS_AT_ONCE))
+
+    async def _translate_segments(
+        self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
+    ) -> list[Output | Exception]:
+        """Takes segments through a route, and what comes out through a proofreader."""
+
+        async def redo(some: Sequence[Guarded], decoding: DecodingOptions) -> list[Output | Exception]:
+            return await self._run_route(route, some, replace(pieces, decoding=decoding), window, usage)
+
+        outputs = await redo(segments, pieces.decoding)
+        reader = Proofreader(route.source, route.target, pieces.decoding, redo, self._detector.is_written_in)
+        return await reader.proofread(segments, outputs)
 
     async def _run_route(
         self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage

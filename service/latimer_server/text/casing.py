@@ -11,7 +11,7 @@ from enum import Enum
 
 from latimer_server.text.protection.shields import Guarded, divide_at_spans
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]++(?:['’][^\W\d_]++)*+(?!\w)")
 # Words that titles leave small, in the languages whose titles have capitals.
 _SMALL = {
     "en": "a an and as at but by for from in into nor of on or per the to via vs with",

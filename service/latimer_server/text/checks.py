@@ -36,23 +36,15 @@ class Flag(Enum):
     LOW_LANGUAGE_CONFIDENCE = 29
     UNSUPPORTED_CLAIM = 30
 
+    @property
+    def is_warning(self) -> bool:
+        """Whether it says what may be wrong; the others say what was done."""
+        return self.value >= Flag.OUTPUT_TRUNCATED.value
 
-# Those that this version can raise; a caller may not ask for an error on the others, which it would never see.
-RAISED = frozenset(
-    {
-        Flag.PASSTHROUGH,
-        Flag.PIVOTED,
-        Flag.SEGMENT_SPLIT,
-        Flag.OUTPUT_TRUNCATED,
-        Flag.UNKNOWN_TOKENS,
-        Flag.LOW_LANGUAGE_CONFIDENCE,
-    }
-)
 
-# Below these nobody can tell a language with confidence.
-_MIN_TOLD_WORDS = 6
-_MIN_TOLD_LETTERS = 40
-_SURE = 0.95
+# Those that a translation can raise in this version; a caller may not ask for an error on the others, which it would
+# never see.
+RAISED = frozenset(Flag) - {Flag.MARKUP_REPAIRED, Flag.CACHED, Flag.UNSUPPORTED_CLAIM}
 
 
 def merge_flags(groups: Iterable[Iterable[Flag]]) -> tuple[Flag, ...]:
@@ -83,12 +75,8 @@ def check_output(
     return tuple(flags)
 
 
-def check_language(output: str, target_language: str, detect: Callable[[str], tuple[str, float]]) -> tuple[Flag, ...]:
-    """WRONG_OUTPUT_LANGUAGE where `detect` (a text's likeliest language and its probability, 0..1) is nearly sure that
-    `output` is in another language than `target_language`. Short texts are not asked about: names prove nothing."""
-    words = [word for word in split_words(output) if word.isalpha()]
-    if len(words) < _MIN_TOLD_WORDS and sum(map(len, words)) < _MIN_TOLD_LETTERS:
-        return ()
-    code, probability = detect(output)
-    same = code.split("-", 1)[0].lower() == target_language.split("-", 1)[0].lower()
-    return () if same or probability < _SURE else (Flag.WRONG_OUTPUT_LANGUAGE,)
+def check_language(
+    output: str, target_language: str, is_written_in: Callable[[str, str], bool | None]
+) -> tuple[Flag, ...]:
+    """WRONG_OUTPUT_LANGUAGE where `is_written_in` (whether a text is in a language; None: who can tell) says no."""
+    return (Flag.WRONG_OUTPUT_LANGUAGE,) if is_written_in(output, target_language) is False else ()

@@ -1,0 +1,32 @@
+"""Figures as protected spans that come out as the target language writes them: for a sentence whose numbers a model
+got wrong. Pure; knows no model.
+"""
+
+from __future__ import annotations
+
+import re
+
+from latimer_server.text.numerals import find_decimal_mark
+from latimer_server.text.protection.shields import Guarded, divide_at_spans
+from latimer_server.text.segmentation import TextSpan
+
+# With the signs that models change along with them; a hyphen or dash between two of them is a range.
+_FIGURE = re.compile(
+    "(?<![\\w.,])(?:(?:R|US|A|C|NZ|HK|MX)?\\$[ \u00a0]?|[€£¥₹₩₽][ \u00a0]?)?"
+    "\\d+(?:[.,:'’ \u00a0\u202f/]\\d+|[-–]\\d+)*+(?:[ \u00a0]?(?:%|[€£¥₹₩₽]|°[CF]?))?(?![\\w.,]*\\w)"
+)
+_SWAPPED = str.maketrans(".,", ",.")
+
+
+def guard_figures(guarded: Guarded, source_language: str, target_language: str) -> Guarded:
+    """The same with every figure outside the spans protected, to come out in the writing of the target language."""
+    swaps = {find_decimal_mark(source_language), find_decimal_mark(target_language)} == {".", ","}
+    found: list[tuple[TextSpan, str | None]] = list(
+        zip(guarded.spans, guarded.replacements or (None,) * len(guarded.spans), strict=True)
+    )
+    for part in divide_at_spans(guarded):
+        for match in _FIGURE.finditer(guarded.text, part.start, part.end):
+            figure = match.group()
+            found.append((TextSpan(*match.span()), figure.translate(_SWAPPED) if swaps else figure))
+    found.sort(key=lambda one: one[0].start)
+    return Guarded(guarded.text, tuple(span for span, _ in found), tuple(text for _, text in found))
