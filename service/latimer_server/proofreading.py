@@ -84,7 +84,8 @@ class Proofreader:
     def _read(self, segment: Guarded, output: Output | Exception) -> Output | Exception:
         if isinstance(output, Exception):
             return output
-        kept = [output.text[span.start : span.end] for span in output.protected]
+        replaced = segment.replacements or (None,) * len(segment.spans)
+        kept = [text for text, new in zip(segment.wanted, replaced, strict=True) if new is None]
         flags = check_output(
             segment.text, output.text, source_language=self.source, target_language=self.target, protected=kept
         )

@@ -26,12 +26,15 @@ class KnownCharacters:
             return True
         if character in self._unknown:
             return False
-        (encoding,) = self._backend.encode([character], languages)
-        found = self._unknown if encoding.unknown_tokens else self._known
+        encoding, blank, nothing = self._backend.encode([character, " ", ""], languages)
+        # Tokenizers read some characters as a space, or as nothing at all.
+        swallowed = not character.isspace() and encoding.ids in (blank.ids, nothing.ids)
+        known = not encoding.unknown_tokens and not swallowed
+        found = self._known if known else self._unknown
         if len(found) >= _MOST_REMEMBERED:
             found.clear()
         found.add(character)
-        return not encoding.unknown_tokens
+        return known
 
     def knows_all(self, text: str, languages: LanguagePair) -> bool:
         """Whether the model reads every character of a text as something."""

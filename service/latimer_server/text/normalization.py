@@ -10,8 +10,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 
-from latimer_server.text.protection.rules import merge_spans
 from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.protection.spans import merge_spans, widen_span
 from latimer_server.text.segmentation import TextSpan
 
 IsKnown = Callable[[str], bool]
@@ -24,12 +24,16 @@ _WRITTEN: dict[str, str] = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4\u2035\u2039\u203a\u0060", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u2036\u301d\u301e", '"'),
     "\u2026": "...",
-    **dict.fromkeys(
-        "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c"
-        "\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufe0e\ufe0f",
-        "",
-    ),
 }
+
+
+# Nobody sees them, and tokenizers read some as spaces. Joiners say something in scripts that need them: those stay
+# where the vocabulary has them.
+_UNSEEN = frozenset(
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u200b\u200e\u200f\u202a\u202b\u202c"
+    "\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufe0e\ufe0f"
+)
+_WRITTEN |= dict.fromkeys("\u200c\u200d", "")
 
 
 def normalize_text(guarded: Guarded, is_known: IsKnown) -> Guarded:
@@ -65,6 +69,8 @@ def normalize_text(guarded: Guarded, is_known: IsKnown) -> Guarded:
 
 def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
     """How a character, with the marks on it, is written for a model; None where it knows none of the ways."""
+    if cluster in _UNSEEN:
+        return ""
     composed = unicodedata.normalize("NFC", cluster)
     if all(map(is_known, composed)):
         return cluster
@@ -75,10 +81,11 @@ def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
 
 
 def protect_more(guarded: Guarded, spans: list[TextSpan]) -> Guarded:
-    """The same with these spans protected too, each with the word that it stands in."""
+    """The same with these spans protected too, letters with the word that they stand in."""
     if not spans:
         return guarded
-    merged = merge_spans([*guarded.spans, *spans], guarded.text)
+    wide = [widen_span(guarded.text, span) if guarded.text[span.start].isalnum() else span for span in spans]
+    merged = merge_spans([*guarded.spans, *wide])
     if not any(guarded.replacements):
         return Guarded(guarded.text, merged)
     # A span that is to be replaced stays what it is; what would run into it ends before it.

@@ -16,6 +16,7 @@ import sentencex
 
 # Line breaks as str.splitlines knows them, CR LF as one.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
+_COLUMN_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\t]")
 _BLANK_LINES = re.compile("(?:(?>\r\n|[\n\r])[^\\S\n\r]*+){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
 _WHITE_SPACE = re.compile("\\s+")
 # What sentencex is given: inside a block no line break ends a sentence, and it panics in Rust on a full
@@ -168,7 +169,8 @@ def _blocks(text: str, splitting: Splitting) -> Iterator[TextSpan]:
     if splitting is Splitting.NONE:
         yield TextSpan(0, len(text))
         return
-    breaks = _BLANK_LINES if splitting is Splitting.SENTENCES_ACROSS_LINES else _LINE_BREAK
+    # Tabs part the columns of a table; in text that is wrapped by hand they indent.
+    breaks = _BLANK_LINES if splitting is Splitting.SENTENCES_ACROSS_LINES else _COLUMN_BREAK
     position = 0
     for match in breaks.finditer(text):
         yield TextSpan(position, match.start())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from latimer_server.text.protection.spans import widen_span
 from latimer_server.text.segmentation import TextSpan
 
 _WORD = re.compile(r"\S++")
@@ -125,6 +126,8 @@ _FORM = re.compile(
             r"(?=[^_]*+_)\w++",  # snake_case
             r"\w++(?:::\w++)++(?:\(\))?|[A-Za-z_][\w.]*+=[\w./:\"'-]++",
             r"[a-z]++[A-Z]\w*+",  # camelCase
+            r"(?=\S*\d)(?=\S*[A-Z])[A-Z0-9]++(?:[-/][A-Za-z0-9]++)++",  # part numbers
+            r":[a-z0-9_+-]{2,32}:|[:;=][-^'o]?[)(\]\[DPpO/\\|*3]",  # :tada:, :-)
         )
     )
 )
@@ -149,6 +152,10 @@ _EMOJI = re.compile(
     "(?:\u200d[\U0001f300-\U0001faff\u2600-\u27bf][\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?)*+"
 )
 _CODE = re.compile(r"[A-Z]{3}")
+# Rows of one sign; and letters and figures of other shapes, which tokenizers flatten, with their word.
+_ROW = re.compile(r"([-_=*~.!?·#+])\1{3,}+")
+_SHAPES = re.compile("[²³¹⁰-₟½¼¾⅐-⅞™℠®©①-⓿№℃℉µ]++")
+_HOUR = re.compile(r"(?<!\w)\d{1,2}h\d{2}(?!\w)")
 
 
 def find_builtin(text: str) -> Iterator[TextSpan]:
@@ -161,9 +168,21 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
         for match in _URL.finditer(text):
             yield _without_tail(text, match.start(), match.end())
     yield from (TextSpan(*match.span()) for match in _EMOJI.finditer("" if text.isascii() else text))
+    yield from _find_shapes("" if text.isascii() else text)
     yield from (TextSpan(*match.span()) for match in _CURRENCY.finditer(text if _CODE.search(text) else ""))
+    yield from (TextSpan(*match.span()) for match in _ROW.finditer(text))
+    yield from (TextSpan(*match.span()) for match in _HOUR.finditer(text if "h" in text else ""))
     if _SPECIAL.search(text):
         yield from _find_words(text)
+
+
+def _find_shapes(text: str) -> Iterator[TextSpan]:
+    end = 0
+    for match in _SHAPES.finditer(text):
+        if match.start() >= end:
+            span = widen_span(text, TextSpan(*match.span()))
+            end = span.end
+            yield span
 
 
 def _find_words(text: str) -> Iterator[TextSpan]:

@@ -35,11 +35,11 @@ class Glossary:
         found: list[tuple[TextSpan, str]] = []
         if self.exact is not None:
             spans = find_words(self.exact, text)
-            found += [(span, self.exact_targets[text[span.start : span.end]]) for span in spans]
+            found += [(span, self.exact_targets[_fold(text[span.start : span.end])]) for span in spans]
         if self.folded is not None:
             for span in find_words(self.folded, text):
                 source = text[span.start : span.end]
-                target = self.folded_targets.get(source.casefold())
+                target = self.folded_targets.get(_fold(source).casefold())
                 if target is not None:
                     found.append((span, _follow_case(source, target)))
         found.sort(key=lambda one: (one[0].start, -one[0].end))
@@ -54,8 +54,8 @@ def compile_glossary(terms: Sequence[Term]) -> Glossary | None:
     """The glossary of these terms; of two for one source text the last counts. None without any."""
     if not terms:
         return None
-    exact = {term.source: term.target for term in terms if term.case_sensitive}
-    folded = {term.source.casefold(): term.target for term in terms if not term.case_sensitive}
+    exact = {_fold(term.source): term.target for term in terms if term.case_sensitive}
+    folded = {_fold(term.source).casefold(): term.target for term in terms if not term.case_sensitive}
     sources = [term.source for term in terms if not term.case_sensitive]
     return Glossary(compile_phrases(exact), compile_phrases(sources, case_sensitive=False), exact, folded)
 
@@ -73,6 +73,10 @@ def guard_text(text: str, rules: ProtectionRules, glossary: Glossary | None = No
         return Guarded(text, spans)
     every.sort(key=lambda one: one[0].start)
     return Guarded(text, tuple(span for span, _ in every), tuple(target for _, target in every))
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.split()) or text
 
 
 def _follow_case(source: str, target: str) -> str:

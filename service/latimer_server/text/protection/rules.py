@@ -13,6 +13,7 @@ from typing import Any
 import re2
 
 from latimer_server.text.protection.builtin import find_builtin
+from latimer_server.text.protection.spans import is_glue, merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 from latimer_server.text.segmentation import TextSpan
 
@@ -36,7 +37,7 @@ class ProtectionRules:
 
     def find(self, text: str) -> tuple[TextSpan, ...]:
         """The protected spans of `text`, ascending, none overlapping: of overlapping ones the union."""
-        return merge_spans(self._find_all(text), text)
+        return merge_spans(self._find_all(text))
 
     def _find_all(self, text: str) -> Iterator[TextSpan]:
         for syntax in self.syntaxes:
@@ -74,9 +75,11 @@ def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> A
 
 
 def _bound(phrase: str) -> str:
-    """A phrase as a pattern that matches no part of a longer word, as far as RE2 knows words: it knows ASCII's."""
+    """A phrase as a pattern that matches no part of a longer word, as far as RE2 knows words (it knows ASCII's), and
+    whose spaces are any white space."""
     before = r"\b" if _is_ascii_word(phrase[0]) else ""
-    return before + str(re2.escape(phrase)) + (r"\b" if _is_ascii_word(phrase[-1]) else "")
+    inner = r"\s+".join(str(re2.escape(word)) for word in phrase.split()) or str(re2.escape(phrase))
+    return before + inner + (r"\b" if _is_ascii_word(phrase[-1]) else "")
 
 
 def _is_ascii_word(character: str) -> bool:
@@ -91,35 +94,9 @@ def find_words(pattern: Any, text: str) -> Iterator[TextSpan]:  # noqa: ANN401
             yield TextSpan(start, end)
 
 
-def merge_spans(spans: Iterable[TextSpan], text: str) -> tuple[TextSpan, ...]:
-    """Spans ascending, each widened over the letters and digits that it is glued to (`{n}px`, `foo{0}`), those that
-    overlap or touch as one; empty ones left out."""
-    merged: list[TextSpan] = []
-    for span in sorted((span for span in spans if span.start < span.end), key=lambda span: span.start):
-        start, end = _widen(text, span.start, span.end)
-        if merged and start <= merged[-1].end:
-            merged[-1] = TextSpan(min(merged[-1].start, start), max(merged[-1].end, end))
-        else:
-            merged.append(TextSpan(start, end))
-    return tuple(merged)
-
-
-def _widen(text: str, start: int, end: int) -> tuple[int, int]:
-    while start > 0 and _glues(text[start - 1]):
-        start -= 1
-    while end < len(text) and _glues(text[end]):
-        end += 1
-    return start, end
-
-
-def _glues(character: str) -> bool:
-    """Whether a character makes one word with what it touches: letters and digits of scripts that have spaces."""
-    return character.isalnum() and not "\u0e00" <= character <= "\u0eff" and character < "\u2e80"
-
-
 def _is_whole(text: str, start: int, end: int) -> bool:
-    before = start == 0 or not (_glues(text[start - 1]) and _glues(text[start]))
-    return before and (end == len(text) or not (_glues(text[end]) and _glues(text[end - 1])))
+    before = start == 0 or not (is_glue(text[start - 1]) and is_glue(text[start]))
+    return before and (end == len(text) or not (is_glue(text[end]) and is_glue(text[end - 1])))
 
 
 def _describe(error: Exception) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from latimer_server.text.protection.spans import is_glue
 from latimer_server.text.segmentation import TextSpan, join_lines, needs_translation
 
 # Forms of symbols, `#` for a number, the most reliable first.
@@ -42,12 +43,14 @@ class Guarded:
 
 @dataclass(frozen=True)
 class Shielded:
-    """A guarded text with a symbol for each span. `symbols`: one for each, in order. `spans`: where they stand."""
+    """A guarded text with a symbol for each span. `symbols`: one for each, in order. `spans`: where they stand.
+    `glued`: whether a span stood close to a letter before it, and behind it, where its symbol has a space."""
 
     source: Guarded
     text: str
     symbols: tuple[str, ...]
     spans: tuple[TextSpan, ...]
+    glued: tuple[tuple[bool, bool], ...]
 
 
 def shield(guarded: Guarded, form: str) -> Shielded:
@@ -58,18 +61,21 @@ def shield(guarded: Guarded, form: str) -> Shielded:
     parts: list[str] = []
     symbols: list[str] = []
     spans: list[TextSpan] = []
+    glued: list[tuple[bool, bool]] = []
     position = length = 0
     for offset, span in enumerate(guarded.spans):
         symbol = _make_symbol(form, first + offset)
-        before = guarded.text[position : span.start]
-        parts += (before, symbol)
+        close = _is_glued(guarded.text, span)
+        before = guarded.text[position : span.start] + " " * close[0]
+        parts += (before, symbol, " " * close[1])
         start = length + len(before)
-        length = start + len(symbol)
+        length = start + len(symbol) + close[1]
         symbols.append(symbol)
-        spans.append(TextSpan(start, length))
+        spans.append(TextSpan(start, start + len(symbol)))
+        glued.append(close)
         position = span.end
     parts.append(guarded.text[position:])
-    return Shielded(guarded, "".join(parts), tuple(symbols), tuple(spans))
+    return Shielded(guarded, "".join(parts), tuple(symbols), tuple(spans), tuple(glued))
 
 
 def unshield(output: str, shielded: Shielded) -> Guarded | None:
@@ -90,16 +96,19 @@ def unshield(output: str, shielded: Shielded) -> Guarded | None:
     if len(found) < len(wanted):
         return None
     texts = dict(zip(shielded.symbols, shielded.source.wanted, strict=True))
+    glued = dict(zip(shielded.symbols, shielded.glued, strict=True))
     parts: list[str] = []
     placed: dict[str, TextSpan] = {}
     position = length = 0
     for symbol, match in sorted(found.items(), key=lambda pair: pair[1].start()):
+        close = glued[symbol]
         before = output[position : match.start()]
+        before = before[:-1] if close[0] and before.endswith(" ") else before
         parts += (before, texts[symbol])
         start = length + len(before)
         length = start + len(texts[symbol])
         placed[symbol] = TextSpan(start, length)
-        position = match.end()
+        position = match.end() + (close[1] and output.startswith(" ", match.end()))
     parts.append(output[position:])
     return Guarded("".join(parts), tuple(placed[symbol] for symbol in shielded.symbols))
 
@@ -147,6 +156,11 @@ def peel(guarded: Guarded) -> tuple[TextSpan, Guarded]:
     return TextSpan(start, end), Guarded(
         guarded.text[start:end], moved, guarded.replacements[first : first + len(spans)] if spans else ()
     )
+
+
+def _is_glued(text: str, span: TextSpan) -> tuple[bool, bool]:
+    before = span.start > 0 and is_glue(text[span.start - 1])
+    return before, span.end < len(text) and is_glue(text[span.end])
 
 
 def _is_sign(text: str, span: TextSpan) -> bool:
