@@ -34,7 +34,7 @@ def load_backend(request: LoadRequest) -> Backend:
         except ModelFileError:
             raise
         except ModelError as error:
-            if request.backend != "auto":
+            if request.backend != "auto" or request.cancelled():
                 raise
             keys = {"model": request.name, "backend": "transformers", "reason": str(error)}
             _log.warning("backend chosen after another failed", extra=keys)
@@ -54,6 +54,14 @@ def prepare_model(request: LoadRequest) -> bool:
     from latimer_server.backends import ctranslate2
 
     return ctranslate2.prepare_model(request)
+
+
+def verify_prepared(request: LoadRequest) -> None:
+    """Recomputes the digests of what was made of a model's files. Raises `ModelFileError` naming the first file
+    that is missing or changed."""
+    from latimer_server.backends.conversion import verify_made
+
+    verify_made(request)
 
 
 def _choose(request: LoadRequest) -> str:

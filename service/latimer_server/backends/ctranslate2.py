@@ -20,7 +20,8 @@ from latimer_server.backends.base import (
     LoadRequest,
     TokenIds,
 )
-from latimer_server.backends.conversion import Converted, convert, is_converted, lacks_tokenizer
+from latimer_server.backends.conversion import Converted, convert, is_converted
+from latimer_server.backends.converter import lacks_tokenizer
 from latimer_server.backends.hub_config import HubConfig, read_hub_config
 from latimer_server.backends.hub_generator import HubGenerator
 from latimer_server.backends.pace import Pace

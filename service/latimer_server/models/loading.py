@@ -6,11 +6,12 @@ Knows the store and how to make a backend; not who asked, nor whether there is r
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
-from latimer_server.backends.base import Backend, GeneratorBackend, LoadRequest, RankerBackend
+from latimer_server.backends.base import Backend, Cancelled, GeneratorBackend, LoadRequest, RankerBackend
 from latimer_server.languages import LanguageDetector
 from latimer_server.models.canary import try_model
 from latimer_server.models.catalog import CatalogEntry
@@ -57,7 +58,12 @@ class Loader:
 
     async def make(self, holding: Holding) -> Backend:
         """The backend of a model whose files were verified. Raises `ModelError`, or whatever a library raises."""
-        backend = await _run_in_own_thread(lambda: self._make(holding))
+        given_up = threading.Event()
+        try:
+            backend = await _run_in_own_thread(lambda: self._make(holding, given_up.is_set))
+        except asyncio.CancelledError:
+            given_up.set()  # a thread cannot be stopped; a conversion in it can
+            raise
         self._measured[holding.entry.name] = (holding.stamp, backend.memory_bytes)
         return backend
 
@@ -82,13 +88,20 @@ class Loader:
     def _choose_permits(self, entry: CatalogEntry) -> CorePermits:
         return self._generation_permits if entry.writes_summaries else self._permits
 
-    def _make(self, holding: Holding) -> Backend:
+    def _make(self, holding: Holding, cancelled: Cancelled) -> Backend:
         """Verifies and loads a model; runs in a thread."""
         entry = holding.entry
         self._store.verify(entry)
         threads = max(1, self._threads // 2) if entry.writes_summaries else self._threads
         return self._make_backend(
-            describe_load(entry, self._store, languages=holding.tokens, threads=threads, device=self._device)
+            describe_load(
+                entry,
+                self._store,
+                languages=holding.tokens,
+                threads=threads,
+                device=self._device,
+                cancelled=cancelled,
+            )
         )
 
 
@@ -99,6 +112,7 @@ def describe_load(
     languages: Mapping[str, str] | None = None,
     threads: int = 1,
     device: str = "cpu",
+    cancelled: Cancelled = lambda: False,
 ) -> LoadRequest:
     """What a backend is told of a model that is in the store."""
     return LoadRequest(
@@ -115,6 +129,7 @@ def describe_load(
         allow_pickle=entry.allow_pickle,
         threads=threads,
         device=device,
+        cancelled=cancelled,
     )
 
 
