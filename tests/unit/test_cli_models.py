@@ -7,14 +7,18 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from latimer_server.backends.base import LoadRequest
+from latimer_server.backends.made import seal
 from latimer_server.cli import app
 from latimer_server.cli_models import bring_models
 from latimer_server.models.entry import CatalogEntry, Task
@@ -104,6 +108,67 @@ def test_models_are_fetched_and_verified_by_name(tmp_path: Path, own: Path) -> N
     assert result.exit_code == 1
     assert "mine: mine/model.bin: has changed" in result.stderr
     assert "extractive: intact" in result.stdout
+
+
+def lose_the_weights(folder: Path) -> str:
+    (folder / "model.deen.intgemm.alphas.bin").unlink()
+    return "model.deen.intgemm.alphas.bin: is missing"
+
+
+def break_the_record(folder: Path) -> str:
+    (folder / "latimer.json").write_text("{")
+    return "latimer.json: is no record of ours"
+
+
+def name_another_source(folder: Path) -> str:
+    record = folder / "latimer.json"
+    record.write_text(record.read_text().replace("mozilla:de-en", "mozilla:de-fr"))
+    return "the store has mozilla:de-fr, the catalogue says mozilla:de-en"
+
+
+def lose_the_record(folder: Path) -> str:
+    (folder / "latimer.json").unlink()
+    return "latimer.json: is missing"
+
+
+@pytest.mark.parametrize("harm", [lose_the_weights, break_the_record, name_another_source, lose_the_record])
+def test_verify_without_names_takes_what_is_broken_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], str]
+) -> None:
+    registry = LoopbackRegistry()
+    registry.add("de-en", "run_A", {"model": b"m", "lexicalShortlist": b"l", "vocab": b"v"})
+    monkeypatch.setenv("LATIMER_MOZILLA_REGISTRY", registry.registry_url)
+    with registry.running():
+        run("fetch", "firefox-de-en", store=tmp_path)
+    assert run("verify", store=tmp_path).exit_code == 0
+    problem = harm(tmp_path / "firefox-de-en")
+    result = run("verify", store=tmp_path)
+    assert result.exit_code == 1
+    assert problem in result.stderr
+    assert "extractive: intact" in result.stdout
+
+
+def test_verify_without_names_takes_folders_of_the_operators_that_are_gone(tmp_path: Path, own: Path) -> None:
+    shutil.rmtree(tmp_path / "files")
+    result = run("verify", store=tmp_path, catalog=own)
+    assert result.exit_code == 1
+    assert "mine: mine/model.bin: is missing" in result.stderr
+
+
+def test_what_was_made_of_a_model_is_verified_too(tmp_path: Path, own: Path) -> None:
+    from latimer_server.backends.conversion import _fingerprint
+
+    files = tmp_path / "files"
+    request = LoadRequest("mine", "b", "translation", files, {"model": files / "model.bin"})
+    made = tmp_path / ".made" / "mine" / f"{_fingerprint(request)}-int8"
+    made.mkdir(parents=True)
+    (made / "model.bin").write_bytes(b"made")
+    seal(made)
+    assert run("verify", "mine", store=tmp_path, catalog=own).exit_code == 0
+    (made / "model.bin").write_bytes(b"mude")
+    result = run("verify", "mine", store=tmp_path, catalog=own)
+    assert result.exit_code == 1
+    assert f"mine: .made/mine/{made.name}/model.bin: has changed since it was made" in result.stderr
 
 
 def test_a_licence_that_forbids_commerce_is_named_and_nothing_fetched(tmp_path: Path, own: Path) -> None:

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 # A model that failed is tried again, if somebody asks for it, after this long; sooner if its files change.
 RETRY_SECONDS = 30.0
+# What ends a load without being the model's failure.
+_NOT_THE_MODELS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 _UNUSABLE = (ModelState.NOT_FETCHED, ModelState.FAILED)
 
 
@@ -258,7 +260,9 @@ class Pool:
                 if slot.tenant.holders == 0:
                     self._vacate(slot)
                     return
-        except Exception as error:  # noqa: BLE001 (whatever a library raises is the model's failure)
+        except _NOT_THE_MODELS:
+            raise
+        except BaseException as error:  # noqa: BLE001 (whatever a library raises; a panic in Rust is no Exception)
             expected = isinstance(error, ModelError)
             cause = str(error) if expected else f"{type(error).__name__} while it was loaded; the log has the cause"
             extra = {"model": name, "cause": cause}

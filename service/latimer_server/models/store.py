@@ -71,6 +71,11 @@ class Store:
         # Only a model without a source has no files at all.
         return bool(paths or not entry.source) and all(os.path.isfile(path) for path in paths.values())  # noqa: PTH113
 
+    def holds_any(self, entry: CatalogEntry) -> bool:
+        """Whether there is anything of the model that could be broken: a folder in the store, however little is in
+        it, or one that the operator names; or nothing that could be missing."""
+        return source_kind(entry.source) in ("dir", "") or self.folder(entry).exists()
+
     def verify(self, entry: CatalogEntry) -> None:
         """Recomputes every digest and compares it with the record and the catalogue.
 
