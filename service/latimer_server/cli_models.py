@@ -131,8 +131,9 @@ def bring_models(
             try:
                 with console.status(f"{entry.name}: preparing ..."):
                     made = prepare(entry, files)
-            except ModelError as error:
-                faults.append(f"{entry.name}: fetched, but it cannot be prepared: {error}")
+            except Exception as error:  # noqa: BLE001 (one model's fault is not the others')
+                told = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+                faults.append(f"{entry.name}: fetched, but it cannot be prepared: {told}")
                 continue
         done = "fetched" if entry.name in fetched else "already there"
         typer.echo(f"{entry.name}: {done}{', converted' if made else ''}")

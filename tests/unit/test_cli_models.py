@@ -21,6 +21,7 @@ from latimer_server.backends.base import LoadRequest
 from latimer_server.backends.made import seal
 from latimer_server.cli import app
 from latimer_server.cli_models import bring_models
+from latimer_server.errors import ModelError
 from latimer_server.models.entry import CatalogEntry, Task
 from latimer_server.models.store import Store
 from tests.loopback import LoopbackRegistry
@@ -219,6 +220,21 @@ def test_each_model_is_prepared_after_it_was_fetched(tmp_path: Path, capsys: pyt
     bring_models([entry], store, prepare=prepare)
     assert prepared == ["toy"]
     assert capsys.readouterr().out == "toy: already there, converted\n"
+
+
+def test_what_a_model_chokes_on_is_told_and_the_others_are_prepared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [CatalogEntry(name=name, task=Task.SUMMARIZATION, family="f", backend="b") for name in ("odd", "good")]
+
+    def prepare(entry: CatalogEntry, files: Store) -> bool:
+        if entry.name == "odd":
+            raise KeyError("</s>")
+        return False
+
+    with pytest.raises(ModelError, match=r"odd: fetched, but it cannot be prepared: KeyError: '</s>'"):
+        bring_models(entries, Store(tmp_path), prepare=prepare)
+    assert capsys.readouterr().out == "good: already there\n"
 
 
 def test_a_server_needs_no_downloader(tmp_path: Path) -> None:

