@@ -22,6 +22,7 @@ from latimer_server.backends.base import (
 )
 from latimer_server.backends.conversion import Converted, convert, is_converted
 from latimer_server.backends.converter import lacks_tokenizer
+from latimer_server.backends.faults import blamed_on
 from latimer_server.backends.hub_config import HubConfig, read_hub_config
 from latimer_server.backends.hub_generator import HubGenerator
 from latimer_server.backends.pace import Pace
@@ -49,7 +50,8 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
         engine = kind(str(converted.weights), **keys)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"CTranslate2 cannot load it: {error}") from error
-    return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
+    with blamed_on("generation_config.json"):  # its end tokens may be none of the vocabulary's
+        return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
 
 
 def prepare_model(request: LoadRequest) -> bool:
@@ -138,9 +140,7 @@ class CTranslate2Generator(HubGenerator):
                 rows, max_length=cap + 1, min_length=least, include_prompt_in_result=False, **keys
             )
             return results
-        prefix = self._tokenization.tokens(
-            (*self._config.first_ids, *self._tokenization.decoder_prefix(options.target))
-        )
+        prefix = self._tokenization.tokens(self._begin_output(options.target))
         translated: list[Any] = self._engine.translate_batch(
             rows,
             target_prefix=[prefix] * len(rows) if prefix else None,
@@ -158,7 +158,7 @@ class CTranslate2Generator(HubGenerator):
 
     def _read(self, result: Any, cap: int, options: DecodingOptions) -> Hypothesis:  # noqa: ANN401
         rows = result.sequences if self._config.causal else result.hypotheses
-        prefix = len(self._config.first_ids) + len(self._tokenization.decoder_prefix(options.target))
+        prefix = len(self._begin_output(options.target))
         ranked = []
         for tokens, score in zip(rows, result.scores, strict=True):
             finished = bool(tokens) and tokens[-1] in self._ends
