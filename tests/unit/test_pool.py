@@ -94,12 +94,20 @@ async def test_a_load_that_began_goes_on_when_its_caller_leaves(tmp_path: Path) 
 
 
 async def test_a_model_larger_than_the_bound_is_failed_by_name_and_no_route_goes_through_it(tmp_path: Path) -> None:
-    catalog = make_catalog(make_model(tmp_path, "big", size=3 << 10), make_model(tmp_path, "small"))
+    catalog = make_catalog(make_model(tmp_path, "big", size=6 << 10), make_model(tmp_path, "small"))
     async with open_pool(catalog, tmp_path, Maker(), max_memory=2 << 10) as pool:
         with pytest.raises(NotServed, match=r"big needs 3\.0 KiB; max_model_memory is 2\.0 KiB"):
             await pool.load("big")
         assert "3.0 KiB" in pool.describe("big").error
         assert [entry.name for entry in pool.usable(Task.TRANSLATION)] == ["small"]
+
+
+async def test_a_model_that_is_smaller_than_its_files_is_not_refused_by_their_size(tmp_path: Path) -> None:
+    catalog = make_catalog(make_model(tmp_path, "shared", size=3 << 10), make_model(tmp_path, "small"))
+    maker = Maker({"shared": 2 << 10})
+    async with open_pool(catalog, tmp_path, maker, max_memory=2 << 10) as pool:
+        await pool.load("shared")
+        assert states(pool) == {"shared": "READY", "small": "AVAILABLE"}
 
 
 async def test_a_model_that_turns_out_too_large_is_failed_too(tmp_path: Path) -> None:

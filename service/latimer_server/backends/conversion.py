@@ -70,6 +70,15 @@ def prepare_checkpoint(request: LoadRequest) -> Path:
     return _make(request, "", only_unpack=True) / "checkpoint"
 
 
+def find_made(cache: Path | None, quantization: str) -> Path | None:
+    """What was made last for a type (`unpacked`: for transformers), of whichever files; None where nothing was."""
+    made = [folder for folder in cache.glob(f"*-{quantization}") if folder.name[0] != "."] if cache else []
+    try:
+        return max(made, key=lambda folder: folder.stat().st_mtime_ns, default=None)
+    except OSError:  # it has just made way for a newer one
+        return None
+
+
 def verify_made(request: LoadRequest) -> None:
     """Recomputes the digests of everything that was made of the checkpoint as it is now. Raises `ModelFileError`
     naming the first file that is missing or changed."""

@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 from latimer_server.backends.base import Backend, Cancelled, GeneratorBackend, LoadRequest, RankerBackend
+from latimer_server.backends.footprint import foresee_bytes
 from latimer_server.languages import LanguageDetector
 from latimer_server.models.canary import try_model
 from latimer_server.models.catalog import CatalogEntry
 from latimer_server.models.inventory import Holding, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker
-from latimer_server.models.memory import estimate_bytes, release_memory
+from latimer_server.models.memory import release_memory
 from latimer_server.models.store import Store
 from latimer_server.scheduling import BatchQueue, CorePermits
 
@@ -47,14 +48,15 @@ class Loader:
         self._device = device
         self._measured: dict[str, tuple[Stamp, int]] = {}
 
-    def foresee_size(self, holding: Holding) -> int:
-        """The bytes that a model will take: as measured, if its files are still those, else by their size."""
+    def foresee_size(self, holding: Holding) -> tuple[int, int]:
+        """The bytes that a model will take, and how many at the least: as measured, if its files are still those,
+        else by their size. Files may hold twice what is loaded of them, such as embeddings that are shared."""
         entry = holding.entry
         stamp, size = self._measured.get(entry.name, (None, 0))
         if stamp == holding.stamp:
-            return size
-        store = self._store
-        return estimate_bytes(entry.backend, store.locate(entry).values(), store.folder(entry), store.cache(entry))
+            return size, size
+        size = foresee_bytes(describe_load(entry, self._store, device=self._device))
+        return size, size // 2
 
     async def make(self, holding: Holding) -> Backend:
         """The backend of a model whose files were verified. Raises `ModelError`, or whatever a library raises."""

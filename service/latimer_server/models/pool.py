@@ -243,7 +243,8 @@ class Pool:
                 raise NotServed(f"model {name} failed to load: {self.describe(name).error}")
             case _:
                 self._failures.pop(name, None)
-        slot = _Slot(holding, Tenant(name, self._loader.foresee_size(holding), kept=entry.name in self._kept))
+        size, least = self._loader.foresee_size(holding)
+        slot = _Slot(holding, Tenant(name, size, least=least, kept=entry.name in self._kept))
         slot.task = asyncio.get_running_loop().create_task(self._load(slot))
         slot.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it was logged
         self._slots[name] = slot
@@ -289,7 +290,7 @@ class Pool:
             if self._room.settle(tenant, backend.memory_bytes):
                 slot.loaded = await self._loader.finish(slot.holding.entry, backend)
                 return True
-            tenant.size = backend.memory_bytes
+            tenant.size = tenant.least = backend.memory_bytes
             del backend
             await self._loader.release(slot.holding.entry)
             return False
