@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from latimer_server.backends import load_backend
 from latimer_server.backends.base import DecodingOptions, LoadRequest
 from latimer_server.backends.hub_config import read_hub_config
 from latimer_server.backends.pace import Pace
 from latimer_server.backends.prompt import render_prompt
 from latimer_server.backends.selection import choose_backend
-from latimer_server.errors import ModelFileError
+from latimer_server.errors import ModelError, ModelFileError
 
 MARIAN = {"model_type": "marian", "vocab_size": 100, "max_position_embeddings": 512, "num_beams": 6, "eos_token_id": 0}
 LLAMA = {"model_type": "llama", "vocab_size": 100, "max_position_embeddings": 2048, "eos_token_id": 2}
@@ -193,6 +194,14 @@ def test_auto_takes_ctranslate2_where_it_can_and_says_why_where_not(tmp_path: Pa
     write(tmp_path, config={**LLAMA, "model_type": "gpt_neox"})
     assert choose_backend(ask(tmp_path)).backend == "transformers"
     assert choose_backend(ask(tmp_path, files={"model": tmp_path / "m.gguf"})).backend == "ctranslate2"
+
+
+def test_a_compute_type_that_a_backend_has_not_is_refused_by_name(tmp_path: Path) -> None:
+    write(tmp_path, config=MARIAN)
+    with pytest.raises(ModelError, match=r"compute_type 'int4' is none of CTranslate2's on this cpu; .*int8"):
+        load_backend(ask(tmp_path, backend="ctranslate2", compute_type="int4"))
+    with pytest.raises(ModelError, match="compute_type 'int8' is none of extractive's"):
+        load_backend(ask(tmp_path, backend="extractive", compute_type="int8"))
 
 
 def test_a_batch_is_divided_into_parts_of_about_two_seconds() -> None:

@@ -20,10 +20,12 @@ def load_backend(request: LoadRequest) -> Backend:
     if request.backend == "marian_student":
         from latimer_server.backends import marian_student
 
-        return marian_student.load_backend(request.files, request.threads)
+        _check_type(request, marian_student.MarianStudent.compute_type)
+        return marian_student.load_backend(request.files, request.threads, request.max_input_tokens)
     if request.backend == "extractive":
         from latimer_server.backends.extractive import ExtractiveRanker
 
+        _check_type(request, ExtractiveRanker.compute_type)
         return ExtractiveRanker()
     name = _choose(request)
     if name == "ctranslate2":
@@ -62,6 +64,12 @@ def verify_prepared(request: LoadRequest) -> None:
     from latimer_server.backends.conversion import verify_made
 
     verify_made(request)
+
+
+def _check_type(request: LoadRequest, only: str) -> None:
+    """Raises `ModelError` where the request wants another compute type than the one that there is."""
+    if request.compute_type not in ("", only):
+        raise ModelError(f"compute_type {request.compute_type!r} is none of {request.backend}'s; it computes in {only}")
 
 
 def _choose(request: LoadRequest) -> str:

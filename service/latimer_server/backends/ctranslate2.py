@@ -40,7 +40,7 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
     Raises `ModelError` for what cannot be converted or loaded, `ModelFileError` naming a file at fault.
     """
     device = choose_device(request.device)
-    compute_type = request.compute_type or _DEVICE_TYPES[device]
+    compute_type = _choose_type(request, device)
     converted = _convert(request, compute_type)
     config = read_hub_config(converted.checkpoint, request.task)
     tokenization = load_tokenization(request, config, converted.checkpoint)
@@ -56,7 +56,7 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
 
 def prepare_model(request: LoadRequest) -> bool:
     """Converts the checkpoint where that was not done yet; whether it was."""
-    compute_type = request.compute_type or _DEVICE_TYPES[choose_device(request.device)]
+    compute_type = _choose_type(request, choose_device(request.device))
     if is_converted(request, compute_type):
         return False
     _convert(request, compute_type)
@@ -77,6 +77,15 @@ def choose_device(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def _choose_type(request: LoadRequest, device: str) -> str:
+    known = sorted(ctranslate2.get_supported_compute_types(device))
+    if request.compute_type and request.compute_type not in known:
+        raise ModelError(
+            f"compute_type {request.compute_type!r} is none of CTranslate2's on this {device}; {', '.join(known)} are"
+        )
+    return request.compute_type or _DEVICE_TYPES[device]
 
 
 def _count_bytes(converted: Converted) -> int:
