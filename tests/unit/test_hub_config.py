@@ -112,6 +112,11 @@ def test_token_ids_that_are_none_are_refused(tmp_path: Path, generation: object,
         read_hub_config(tmp_path, "translation")
 
 
+def test_padding_that_has_no_weights_is_another_token(tmp_path: Path) -> None:
+    assert read_hub_config(write(tmp_path, config={**LLAMA, "pad_token_id": 100}), "summarization").pad_id == 0
+    assert read_hub_config(write(tmp_path, config={**LLAMA, "pad_token_id": 99}), "summarization").pad_id == 99
+
+
 def test_what_nobody_can_mean_is_bounded_or_left_out(tmp_path: Path) -> None:
     odd = {"num_beams": 1_000_000, "max_length": 10**12, "length_penalty": float("inf"), "repetition_penalty": 0}
     config = read_hub_config(write(tmp_path, config=MARIAN, generation_config=odd), "translation")

@@ -121,6 +121,7 @@ def read_hub_config(folder: Path, task: str) -> HubConfig:
     separate = model_type == "marian" and config.get("share_encoder_decoder_embeddings") is False
     written = _whole(config, "decoder_vocab_size", 1, 4_000_000) if separate else size
     ids = _Ids(file, decoding, written)
+    pad = _optional(decoding, "pad_token_id", 0) or 0
     return HubConfig(
         model_type=str(model_type),
         vocabulary_size=size,
@@ -138,7 +139,7 @@ def read_hub_config(folder: Path, task: str) -> HubConfig:
         ),
         min_output_tokens=_optional(decoding, "min_length", 0, _MOST_OUTPUT_TOKENS) or 0,
         start_id=next(iter(ids.read("decoder_start_token_id")), None),
-        pad_id=_optional(decoding, "pad_token_id", 0) or 0,
+        pad_id=pad if pad < size else 0,  # it is masked; one that was added later has no weights
         end_ids=frozenset(ids.read("eos_token_id")),
         first_ids=ids.read("forced_bos_token_id"),
         banned=ids.read_rows("bad_words_ids"),
