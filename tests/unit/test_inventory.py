@@ -193,6 +193,12 @@ def test_what_the_model_says_it_is_counts_and_not_the_catalogues_word(
     assert open_inventory(entry, tmp_path)[0].look("model").tokens == tokens
 
 
+@pytest.mark.parametrize("config", [{}, {"model_type": None}, {"model_type": 5}, []])
+def test_a_config_that_does_not_say_leaves_it_to_the_catalogue(tmp_path: Path, config: object) -> None:
+    entry = make_model(tmp_path, {"vocab.json": VOCABULARY, "config.json": config})
+    assert open_inventory(entry, tmp_path)[0].look("model").tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
+
+
 @pytest.mark.parametrize("family", ["marian", "MarianMT", "opus-mt", "OPUS MT"])
 def test_a_family_may_be_spelt_in_several_ways(tmp_path: Path, family: str) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, family=family)

@@ -40,8 +40,10 @@ def _refuse(message: str) -> NoReturn:
 
 def _main() -> int:
     job = json.load(sys.stdin)
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    for kind, most in ((resource.RLIMIT_CPU, _CPU_SECONDS), (resource.RLIMIT_AS, _MEMORY_BYTES)):
+        _, hard = resource.getrlimit(kind)
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (bound, bound))
     try:
         answer = {"rendered": _render(job)}
     except Exception as error:  # noqa: BLE001 (whatever a program can raise)

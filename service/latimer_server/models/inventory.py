@@ -179,7 +179,8 @@ def _read_model_type(folder: Path, located: Mapping[str, Path]) -> str:
     for data in _read_all([places.get("config.json", folder / "config.json")]):
         with suppress(ValueError, RecursionError):
             config = json.loads(data)
-            return str(config.get("model_type", "")) if isinstance(config, dict) else ""
+            model_type = config.get("model_type") if isinstance(config, dict) else None
+            return model_type if isinstance(model_type, str) else ""
     return ""
 
 
