@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends report-summaries clean
+.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-detection report-summaries report-fidelity clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -45,6 +45,11 @@ bench-summaries: install
 	$(PIP) install --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.summaries
 
+# Language detection: libraries side by side, and how honest ours is.
+bench-detection: install
+	$(PIP) install --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.detection
+
 # CTranslate2 beside transformers, on a model of OPUS-MT's size.
 bench-backends: install
 	$(BIN)/python -m benchmarks.hub_backends
@@ -52,6 +57,12 @@ bench-backends: install
 # HYBRID summaries of thirty texts, with what readers said of them; writes benchmarks/faithfulness/report.md.
 report-summaries: install
 	$(BIN)/python -m benchmarks.faithfulness
+
+# What survives the service: nasty inputs, an invariant on each, then ordinary text; writes benchmarks/fidelity/*.md.
+report-fidelity: install
+	$(BIN)/python -m benchmarks.fidelity
+	$(BIN)/python -m benchmarks.fidelity.ordinary
+	$(BIN)/python -m benchmarks.fidelity.cost
 
 check: $(TOOLS)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ class EchoBackend:
     """A model whose translation of a text is the text: one token a code point."""
 
     memory_bytes = 1_000
+    name = "fake"
     compute_type = "identity"
 
     def __init__(self, max_input_tokens: int = 4_096) -> None:
@@ -44,13 +46,34 @@ class EchoBackend:
     def token_starts(self, text: str) -> list[int]:
         return list(range(len(text)))
 
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        return [(at + character.isspace(), at + 1) for at, character in enumerate(text)]
+
+    def find_unknown(self, text: str) -> list[tuple[int, int]]:
+        return [match.span() for match in re.finditer("\ufffd+", text)]
+
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         return ["".join(chr(i - _OFFSET) for i in row) for row in ids]
+
+    def decode_spans(self, ids: TokenIds) -> tuple[str, list[tuple[int, int]]]:
+        spans, text = [], ""
+        for token in self.decode([(i,) for i in ids]):
+            spans.append((len(text), len(text) + len(token)))
+            text += token
+        return text, [(end if text[start:end].isspace() else start, end) for start, end in spans]
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         self.batches.append(list(batch))
         most = options.max_output_tokens
-        return [Hypothesis(row[:-1][:most], -0.5 * len(row), most is not None and len(row) > most) for row in batch]
+        return [
+            Hypothesis(
+                ids := row[:-1][:most],
+                -0.5 * len(row),
+                most is not None and len(row) > most,
+                alignment=tuple((at, 1.0) for at in range(len(ids))) if options.alignment else (),
+            )
+            for row in batch
+        ]
 
 
 class UpperBackend(EchoBackend):
@@ -137,10 +160,14 @@ async def serve_fakes(
 
 
 class WriterBackend(EchoBackend):
-    """A model that writes of each text what `write` says, the best first; it reads `max_input_tokens` characters."""
+    """A model that writes of each text what `write` says, the best first; it reads `max_input_tokens` characters.
+    `cut`: as if its outputs had reached their cap."""
 
-    def __init__(self, write: Callable[[str], Sequence[str]], max_input_tokens: int = 4_096) -> None:
+    def __init__(
+        self, write: Callable[[str], Sequence[str]], max_input_tokens: int = 4_096, *, cut: bool = False
+    ) -> None:
         super().__init__(max_input_tokens)
+        self._cut = cut
         self.read: list[str] = []
         self.options: list[DecodingOptions] = []
         self._write = write
@@ -151,7 +178,7 @@ class WriterBackend(EchoBackend):
         for text in self.decode([row[:-1] for row in batch]):
             self.read.append(text)
             ranked = [
-                Hypothesis(tuple(ord(c) + _OFFSET for c in output), -float(rank), truncated=False)
+                Hypothesis(tuple(ord(c) + _OFFSET for c in output), -float(rank), truncated=self._cut)
                 for rank, output in enumerate(self._write(text)[: options.hypothesis_count])
             ]
             best, *others = ranked

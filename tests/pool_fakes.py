@@ -14,8 +14,8 @@ from typing import Any
 
 from latimer_server.backends.base import Backend, Cancelled, DecodingOptions, Hypothesis, LoadRequest, TokenIds
 from latimer_server.backends.extractive import ExtractiveRanker
+from latimer_server.detection import LanguageDetector
 from latimer_server.errors import ModelError
-from latimer_server.languages import LanguageDetector
 from latimer_server.models.catalog import Catalog, CatalogEntry, FileEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.store import Store

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from latimer_server.backends.base import DecodingOptions
+from latimer_server.detection import Candidate
 from latimer_server.errors import LatimerError
-from latimer_server.languages import Candidate
 from latimer_server.models.routing import Route
 from latimer_server.pieces import Alternative, Output, average_log_prob
 from latimer_server.text.checks import Flag, merge_flags
+from latimer_server.text.protection.glossary import Glossary
+from latimer_server.text.protection.rules import ProtectionRules
+from latimer_server.text.protection.shields import Guarded
 from latimer_server.text.segmentation import Document, Rebuilt, Splitting, TextSpan, rebuild_text
 
 _log = logging.getLogger(__name__)
@@ -33,6 +36,8 @@ class TranslateOptions:
     error_flags: frozenset[Flag] = frozenset()
     include_segments: bool = False
     alternative_count: int = 0
+    protection: ProtectionRules = ProtectionRules()
+    glossary: Glossary | None = None
 
     @property
     def returns_segments(self) -> bool:
@@ -75,9 +80,11 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class Job:
-    """A content on its way into one target language. `outputs`: of its segments that need a model."""
+    """A content on its way into one target language. `segments`: its segments with what is protected in them.
+    `outputs`: of those that need a model."""
 
     document: Document
+    segments: tuple[Guarded, ...]
     route: Route
     wanted: tuple[int, ...]
     outputs: dict[int, Output | Exception]

@@ -64,13 +64,15 @@ class Alternative:
 @dataclass(frozen=True)
 class Output:
     """A segment's output, the log-probability of its tokens over all models so far, and its flags.
-    `alternatives`: the last model's, the best first."""
+    `alternatives`: the last model's, the best first. `protected`: where the source's protected spans stand now, in
+    the source's order."""
 
     text: str
     log_prob: float = 0.0
     token_count: int = 0
     flags: tuple[Flag, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    protected: tuple[TextSpan, ...] = ()
 
     @property
     def avg_log_prob(self) -> float:
@@ -85,6 +87,7 @@ class Output:
             self.token_count + later.token_count,
             self.flags + later.flags,
             later.alternatives,
+            later.protected,
         )
 
 

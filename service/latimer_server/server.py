@@ -26,9 +26,9 @@ from latimer.v1 import (
     translation_pb2_grpc,
 )
 from latimer_server.backends import load_backend
+from latimer_server.detection import LanguageDetector
 from latimer_server.errors import LatimerError, NotServed
 from latimer_server.interceptors import CallInterceptor
-from latimer_server.languages import LanguageDetector
 from latimer_server.models.catalog import Catalog, Task, load_catalog
 from latimer_server.models.loaded import ModelState
 from latimer_server.models.loading import MakeBackend

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from latimer_server.assembly import ItemResult, TranslateOptions, Translation
 from latimer_server.backends.base import DecodingOptions
+from latimer_server.detection import Candidate, LanguageDetector
 from latimer_server.errors import DeadlineExceeded, InvalidRequest, LatimerError, NotServed, Violation
-from latimer_server.languages import UNDETERMINED, Candidate, LanguageDetector, match_code
+from latimer_server.languages import UNDETERMINED, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.pieces import PieceOptions, Usage
@@ -28,6 +29,7 @@ from latimer_server.summaries.composition import (
     SummaryMode,
     compose,
     count_words,
+    take_within,
 )
 from latimer_server.summaries.extraction import Ranked, extract, rank_sentences, take_over
 from latimer_server.summaries.generation import Generated, shorten, write
@@ -61,11 +63,22 @@ class SummarizeRequest:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How the items of a request are summarized: by a ranker, and by a model that writes where the mode has one."""
+    """How the items of a request are summarized: by a ranker, and by one of the models that write, the best first,
+    where the mode has one."""
 
     mode: SummaryMode
     ranker: CatalogEntry
-    writer: CatalogEntry | None
+    writers: tuple[CatalogEntry, ...] = ()
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What the models that write can read."""
+        return tuple(dict.fromkeys(code for writer in self.writers for code in writer.source_languages))
+
+    def choose_writer(self, language: str) -> CatalogEntry | None:
+        """The best of those that read a language; where none does, the best for its translation."""
+        reads = [writer for writer in self.writers if match_code(language, writer.source_languages)]
+        return next(iter(reads or self.writers), None)
 
 
 class Summarizer:
@@ -117,14 +130,13 @@ class Summarizer:
         if mode is SummaryMode.EXTRACTIVE:
             if request.decoding != DecodingOptions():
                 raise InvalidRequest(Violation("decoding", "says how a model writes; extractive summaries have none"))
-            return _Plan(mode, rankers[0], None)
+            return _Plan(mode, rankers[0])
         free = [entry for entry in writers if entry is named or not entry.noncommercial]
         if not free:
             raise NotServed(
                 f"no model for {mode.value} summaries is fetched: latimer-server models list shows those there are"
             )
-        reads = [entry for entry in free if request.language and match_code(request.language, entry.source_languages)]
-        return _Plan(mode, rankers[0], min(reads or free, key=lambda entry: (not entry.embedded, entry.name)))
+        return _Plan(mode, rankers[0], tuple(sorted(free, key=lambda entry: (not entry.embedded, entry.name))))
 
     async def _summarize_item(self, request: SummarizeRequest, content: str, plan: _Plan, usage: Usage) -> Summary:
         usage.characters += len(content)
@@ -133,18 +145,23 @@ class Summarizer:
         flags: tuple[Flag, ...] = ()
         try:
             if not language:
-                language, detected, flags = await self._detect(request, content)
-            reading = await self._read(request, content, language, plan, usage)
+                language, detected, flags = await self._detect(request, content, plan)
+            writer = plan.choose_writer(language)
+            reading = await self._read(request, content, language, writer, usage)
             usage.segments += len(reading.sentences)
             ranked = await rank_sentences(self._pool, plan.ranker.name, reading)
-            generated = await self._make(request, plan, reading, ranked, usage)
+            generated = await self._make(request, plan.mode, writer, reading, ranked, usage)
             summary = await self._write_out(request, reading, generated.chosen, language, usage)
-            models = (*reading.models, plan.ranker.name, *([plan.writer.name] if plan.writer else []), *summary.models)
+            if summary.language == language and _is_longer(summary, reading, language):
+                # What was written in another language grew on its way back.
+                extracted = take_over(reading, ranked, extract(reading, ranked, request.limit))
+                summary = await self._write_out(request, reading, extracted, language, usage)
+            models = (*reading.models, plan.ranker.name, *([writer.name] if writer else []), *summary.models)
             return replace(
                 summary,
                 detected=detected,
                 mode=plan.mode,
-                flags=merge_flags([flags, reading.flags, summary.flags, *(one.flags for one in generated.chosen)]),
+                flags=merge_flags([flags, reading.flags, generated.flags, summary.flags]),
                 models=tuple(dict.fromkeys(models)),
                 input_coverage=generated.coverage,
             )
@@ -153,12 +170,14 @@ class Summarizer:
         except LatimerError as error:
             return Summary("", request.output_language or language, detected, flags=flags, error=error)
         except Exception as error:  # noqa: BLE001 (one item's failure is its own)
-            _log.exception("item failed", extra={"models": (plan.writer or plan.ranker).name})
+            _log.exception("item failed", extra={"models": "+".join(e.name for e in (plan.ranker, *plan.writers[:1]))})
             internal = LatimerError("internal error")
             internal.__cause__ = error
             return Summary("", request.output_language or language, detected, error=internal)
 
-    async def _detect(self, request: SummarizeRequest, content: str) -> tuple[str, Candidate, tuple[Flag, ...]]:
+    async def _detect(
+        self, request: SummarizeRequest, content: str, plan: _Plan
+    ) -> tuple[str, Candidate, tuple[Flag, ...]]:
         if request.output_language:
             # The summary will be translated, so the translator says what it would read the text as.
             options = TranslateOptions(fallback=request.fallback)
@@ -169,15 +188,24 @@ class Summarizer:
         found = (await self._translator.detect([content], ()))[0]
         if found.reliable or not needs_translation(content):
             return found.best.code, found.best, ()
-        return request.fallback or found.best.code, found.best, (Flag.LOW_LANGUAGE_CONFIDENCE,)
+        doubt = (Flag.LOW_LANGUAGE_CONFIDENCE,)
+        if request.fallback:
+            return request.fallback, found.best, doubt
+        if plan.languages:
+            # A doubtful text is taken to be in a language that can be read, as it is for a translation.
+            readable = sorted({*plan.languages, *self._translator.routes.sources})
+            found = (await self._translator.detect([content], readable))[0]
+        return found.best.code, found.best, doubt
 
-    async def _read(self, request: SummarizeRequest, content: str, language: str, plan: _Plan, usage: Usage) -> Reading:
+    async def _read(
+        self, request: SummarizeRequest, content: str, language: str, writer: CatalogEntry | None, usage: Usage
+    ) -> Reading:
         """The content's sentences; translated, each by itself, where the model reads another language."""
         document = await off_loop(
             len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language)
         )
         originals = await off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
-        reads = plan.writer.source_languages if plan.writer else ()
+        reads = writer.source_languages if writer and needs_translation(content) else ()
         texts, read_in = originals, language
         models: tuple[str, ...] = ()
         flags: tuple[Flag, ...] = ()
@@ -191,9 +219,15 @@ class Summarizer:
         return Reading(sentences, read_in, words, models, tuple(flag for flag in flags if flag is not Flag.PASSTHROUGH))
 
     async def _make(
-        self, request: SummarizeRequest, plan: _Plan, reading: Reading, ranked: Ranked, usage: Usage
+        self,
+        request: SummarizeRequest,
+        mode: SummaryMode,
+        writer: CatalogEntry | None,
+        reading: Reading,
+        ranked: Ranked,
+        usage: Usage,
     ) -> Generated:
-        if plan.writer is None or not ranked.order:
+        if writer is None or not ranked.order:
             return Generated(tuple(take_over(reading, ranked, extract(reading, ranked, request.limit))))
         pieces = PieceOptions(
             request.decoding,
@@ -202,19 +236,19 @@ class Summarizer:
             deadline=request.deadline,
             caller=object(),
         )
-        make = shorten if plan.mode is SummaryMode.HYBRID else write
-        return await make(self._pool, plan.writer.name, reading, ranked, request.limit, pieces, usage)
+        make = shorten if mode is SummaryMode.HYBRID else write
+        return await make(self._pool, writer.name, reading, ranked, request.limit, pieces, usage)
 
     async def _write_out(
         self, request: SummarizeRequest, reading: Reading, chosen: Sequence[Chosen], language: str, usage: Usage
     ) -> Summary:
         """The summary in the language that was asked for. What was taken over from the content comes from there;
-        only what was generated in another language is translated back."""
+        only what was generated in another language is translated back, unless that makes it the longer one."""
         target = request.output_language or language
         wanted: dict[int, tuple[str, str]] = {}
         finished = list(chosen)
         for index, one in enumerate(chosen):
-            text, said_in = (one.original, language) if one.original else (one.text, reading.language)
+            text, said_in = (one.text, reading.language) if one.generated else (one.original, language)
             finished[index] = replace(one, text=text)
             if not match_code(said_in, [target]):
                 wanted[index] = (text, said_in)
@@ -224,9 +258,16 @@ class Summarizer:
             mine = [index for index, (_, source) in wanted.items() if source == said_in]
             translations = await self._translate_all(request, [wanted[i][0] for i in mine], said_in, target, usage)
             for index, translation in zip(mine, translations, strict=True):
-                finished[index] = replace(finished[index], text=translation.text)
+                one = finished[index]
                 models, target = models + translation.models, translation.target
+                if match_code(target, [language]) and one.original and _grew(one.original, translation.text, language):
+                    finished[index] = replace(one, text=one.original)
+                    continue
+                finished[index] = replace(one, text=translation.text)
                 flags.append(translation.flags)
+        if wanted:
+            finished = _keep_within(finished, request.limit, reading, language, target)
+        flags += [one.flags for one in finished]
         return replace(compose(finished, target), models=models, flags=merge_flags(flags))
 
     async def _translate_all(
@@ -251,3 +292,24 @@ class Summarizer:
         if failed:
             raise failed
         return translations
+
+
+def _count_content(reading: Reading, language: str) -> int:
+    return sum(count_words(sentence.original, language) for sentence in reading.sentences)
+
+
+def _is_longer(summary: Summary, reading: Reading, language: str) -> bool:
+    return count_words(summary.text, language) > _count_content(reading, language)
+
+
+def _grew(before: str, after: str, language: str) -> bool:
+    return count_words(after, language) > count_words(before, language)
+
+
+def _keep_within(
+    chosen: Sequence[Chosen], limit: LengthLimit, reading: Reading, language: str, target: str
+) -> list[Chosen]:
+    """As many of the translated sentences as the limit allows, which counts the words that the caller will read."""
+    words = [count_words(one.text, target) for one in chosen]
+    order = sorted(range(len(chosen)), key=lambda index: -chosen[index].score)
+    return [chosen[index] for index in take_within(order, words, _count_content(reading, language), limit)]

@@ -14,15 +14,19 @@ from itertools import islice
 from typing import Any
 
 from latimer_server.assembly import ItemResult, Job, TranslateOptions, Translation, finish
+from latimer_server.detection import Candidate, Detection, LanguageDetector
 from latimer_server.errors import InvalidRequest, NotServed, Violation
-from latimer_server.languages import UNDETERMINED, Candidate, Detection, LanguageDetector, match_code
+from latimer_server.hops import run_guarded
+from latimer_server.languages import UNDETERMINED, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, RouteMap
-from latimer_server.pieces import Output, PieceOptions, Usage, run_model
+from latimer_server.pieces import Output, PieceOptions, Usage
 from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag
-from latimer_server.text.segmentation import Splitting, join_lines, needs_translation, segment_text
+from latimer_server.text.protection.glossary import guard_text
+from latimer_server.text.protection.shields import Guarded, cut_out
+from latimer_server.text.segmentation import Document, Splitting, needs_translation, segment_text
 
 # Segments, of whatever texts, encoded and queued together: enough to fill batches of like lengths.
 _CHUNK_SEGMENTS = 256
@@ -161,8 +165,8 @@ class Translator:
         routes: dict[tuple[str, str], Route | NotServed] = {}
         rows: list[list[Job | Translation]] = []
         for content, source in zip(request.contents, sources, strict=True):
-            document = segment_text(content, request.options.splitting, source.code)
-            wanted = tuple(i for i, segment in enumerate(document.segments) if needs_translation(segment))
+            document, segments = _divide(content, source.code, request.options)
+            wanted = tuple(i for i, segment in enumerate(segments) if segment.replacements or segment.needs_model())
             started: dict[str, Job | Translation] = {}
             for target in dict.fromkeys(request.targets):
                 if not source.code or match_code(source.code, [target]):
@@ -175,7 +179,7 @@ class Translator:
                 if isinstance(route, NotServed):
                     started[target] = Translation("", target, error=route)
                 else:
-                    started[target] = Job(document, route, wanted, {})
+                    started[target] = Job(document, segments, route, wanted, {})
             rows.append([started[target] for target in request.targets])
         return rows
 
@@ -188,7 +192,6 @@ class Translator:
     async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[Job], usage: Usage) -> None:
         """Takes the segments of all jobs through their models, those of one route together."""
         options = request.options
-        across_lines = options.splitting is Splitting.SENTENCES_ACROSS_LINES
         pieces = PieceOptions(
             replace(options.decoding, hypothesis_count=1 + options.alternative_count),
             options.reject_overlong,
@@ -199,11 +202,8 @@ class Translator:
         window = PieceWindow(_WINDOW_PIECES)
 
         async def run_chunk(route: Route, chunk: Sequence[tuple[Job, int]]) -> None:
-            spans = [(job, job.document.spans[index]) for job, index in chunk]
-            texts = [job.document.text[span.start : span.end] for job, span in spans]
-            if across_lines:
-                texts = [join_lines(text) for text in texts]
-            outputs = await self._run_route(route, texts, pieces, window, usage)
+            segments = [job.segments[index] for job, index in chunk]
+            outputs = await self._run_route(route, segments, pieces, window, usage)
             for (job, index), output in zip(chunk, outputs, strict=True):
                 job.outputs[index] = output
 
@@ -229,15 +229,16 @@ class Translator:
         await gather_or_cancel(feed() for _ in range(_CHUNKS_AT_ONCE))
 
     async def _run_route(
-        self, route: Route, texts: Sequence[str], pieces: PieceOptions, window: PieceWindow, usage: Usage
+        self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
     ) -> list[Output | Exception]:
-        """Takes texts through every model of a route; what fails at one goes no further."""
+        """Takes segments through every model of a route; what fails at one goes no further."""
         pivoted = (Flag.PIVOTED,) if len(route.models) > 1 else ()
-        results: list[Output | Exception] = [Output(text, flags=pivoted) for text in texts]
+        results: list[Output | Exception] = [Output(segment.text, flags=pivoted) for segment in segments]
+        guarded = list(segments)
         last = len(route.models) - 1
         for hop, (name, languages) in enumerate(zip(route.models, route.hops, strict=True)):
             going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
-            asked = [result.text for _, result in going]
+            asked = [guarded[index] for index, _ in going]
             try:
                 # Alternatives are the last model's: what an earlier one might also have said is never read.
                 wanted = pieces.decoding.hypothesis_count if hop == last else 1
@@ -245,17 +246,28 @@ class Translator:
                 mine = replace(pieces, languages=languages, decoding=decoding)
                 outputs = await self._run_hop(name, asked, mine, window, usage)
             except NotServed as error:
-                return [error] * len(texts)
+                return [error] * len(segments)
             for (index, result), output in zip(going, outputs, strict=True):
                 results[index] = result.followed_by(output) if isinstance(output, Output) else output
+                if isinstance(output, Output):
+                    spans = tuple(sorted(output.protected, key=lambda span: span.start))
+                    guarded[index] = Guarded(output.text, spans)
         return results
 
     async def _run_hop(
-        self, name: str, texts: Sequence[str], pieces: PieceOptions, window: PieceWindow, usage: Usage
+        self, name: str, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
     ) -> list[Output | Exception]:
-        """Takes texts through one model. Here, so that nothing refers to it while the next is waited for."""
+        """Takes segments through one model. Here, so that nothing refers to it while the next is waited for."""
         async with self._pool.hold_generator(name) as model:
-            return await run_model(model, texts, pieces, window, usage)
+            return await run_guarded(model, segments, pieces, window, usage)
+
+
+def _divide(content: str, language: str, options: TranslateOptions) -> tuple[Document, tuple[Guarded, ...]]:
+    """The segments of a content, and what must come out of each unchanged."""
+    guarded = guard_text(content, options.protection, options.glossary)
+    document = segment_text(content, options.splitting, language, guarded.spans)
+    join = options.splitting is Splitting.SENTENCES_ACROSS_LINES
+    return document, tuple(cut_out(guarded, document.spans, join=join))
 
 
 def _check_size(options: TranslateOptions, segments: int) -> None:

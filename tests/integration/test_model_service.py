@@ -51,6 +51,7 @@ async def test_a_model_is_loaded_and_unloaded_on_order() -> None:
     async with serve_fakes(models=("pt-en",), admin=True) as server, connect(server) as (client, stub):
         loaded = await stub.LoadModel(models_pb2.LoadModelRequest(name="en-pt"))
         assert loaded.model.state == READY
+        assert loaded.model.backend == "fake"  # what runs it, whatever its entry asked for
         assert loaded.model.memory_bytes == 1_000
         assert await client.health("model:en-pt") == "SERVING"
         unloaded = await stub.UnloadModel(models_pb2.UnloadModelRequest(name="en-pt"))

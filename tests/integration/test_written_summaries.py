@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from latimer import AsyncClient, InvalidArgumentError, NotServedError
-from latimer_server.backends.base import Backend
+from latimer import AsyncClient, InvalidArgumentError, NotServedError, ServerError
+from latimer_server.backends.base import Backend, TokenIds
 from latimer_server.models.catalog import CatalogEntry
 from tests.fakes import EchoBackend, UpperBackend, WriterBackend, make_catalog, make_entry, make_writer, serve_fakes
 
 BRIDGE = "The council of Halden voted on Tuesday to rebuild the old bridge, which was damaged by the flood of 2019."
-COST = "The work on the bridge will cost 4.2 million euros, although the state pays for half of it in 2027."
+COST = "Work on the bridge will cost 4.2 million euros, although the state pays for half of it in 2027."
 MAYOR = "She said that the bridge would carry buses again, and that the whole town had asked for new lights on it."
 TEXT = f"{BRIDGE} {COST} {MAYOR}"
 LIE = "The state voted to damage the old bridge for 4.2 million euros."
@@ -42,7 +42,7 @@ async def test_a_sentence_is_shortened_where_that_leaves_it_true() -> None:
     assert summary.models == ("extractive", "writer")
     assert [sentence.text for sentence in summary.sentences] == [
         "The council of Halden voted on Tuesday to rebuild the old bridge.",
-        "The work on the bridge will cost 4.2 million euros.",
+        "Work on the bridge will cost 4.2 million euros.",
     ]
     for sentence, source in zip(summary.sentences, (BRIDGE, COST), strict=True):
         (span,) = sentence.source_spans
@@ -146,7 +146,7 @@ async def test_a_document_in_another_language_is_read_in_translation_and_summari
     entries = (make_writer(), make_entry("en-pt", "en", "pt"), make_entry("pt-en", "pt", "en"))
     translators: dict[str, Backend] = {"en-pt": UpperBackend(), "pt-en": EchoBackend()}
     async with serve(writer, *entries, backends=translators) as client:
-        short = "A obra terminou em maio."
+        short = "A obra terminou em maio, com um custo de quatro milhões."
         summary = await client.summarize(f"{BRIDGE} {short}", mode="hybrid", source="pt", sentences=2)
     assert summary.language == "pt"
     assert set(summary.models) == {"pt-en", "extractive", "writer", "en-pt"}
@@ -195,3 +195,92 @@ async def test_a_model_whose_licence_forbids_commerce_is_taken_only_when_named()
         with pytest.raises(NotServedError, match="no model for hybrid"):
             await client.summarize(TEXT, mode="hybrid")
         assert (await client.summarize(TEXT, mode="hybrid", model="writer")).mode == "HYBRID"
+
+
+@pytest.mark.parametrize("mode", ["extractive", "hybrid", "abstractive"])
+@pytest.mark.parametrize(
+    "text", ["", "2024: 42%.", "Sales rose.", "Agenda item 4: parking.", "Norvik AB bought Lind Oy."]
+)
+async def test_a_short_text_is_summarized_though_its_language_is_doubtful(text: str, mode: str) -> None:
+    async with serve(WriterBackend(lambda text: [text])) as client:
+        summary = await client.summarize(text, mode=mode)
+    assert summary.error is None
+    assert summary.text in (text, "")
+
+
+async def test_each_text_of_a_call_is_read_by_a_model_of_its_language() -> None:
+    german = WriterBackend(lambda _: ["Der Rat stimmte am Dienstag für die neue Brücke."])
+    entries = (make_writer(), make_writer("german", source_languages=("de",), embedded=False))
+    text = "Der Rat stimmte am Dienstag für die neue Brücke. Sie wird im Mai eröffnet und kostet viel Geld."
+    async with serve(WriterBackend(shorten_well), *entries, backends={"german": german}) as client:
+        english, other = await client.summarize([TEXT, text], mode="abstractive", sentences=2)
+    assert english.models == ("extractive", "writer")
+    assert other.models == ("extractive", "german")
+
+
+async def test_of_an_output_that_was_cut_off_the_last_sentence_is_left_out_and_said() -> None:
+    writer = WriterBackend(lambda _: ["The council voted to rebuild the old bridge. Prices rose to 3."], cut=True)
+    async with serve(writer) as client:
+        summary = await client.summarize(TEXT, mode="abstractive", sentences=5)
+    assert summary.text == "The council voted to rebuild the old bridge."
+    assert "OUTPUT_TRUNCATED" in summary.flags
+
+
+async def test_what_nothing_supports_points_at_nothing() -> None:
+    async with serve(WriterBackend(lambda _: [LIE])) as client:
+        summary = await client.summarize(TEXT, mode="abstractive")
+    assert [sentence.source_spans for sentence in summary.sentences] == [()]
+    assert [sentence.rank_score for sentence in summary.sentences] == [0.0]
+
+
+async def test_a_model_that_fails_at_every_sentence_fails_the_item_and_no_other() -> None:
+    def fail(text: str) -> list[str]:
+        raise RuntimeError("out of memory")
+
+    async with serve(WriterBackend(fail)) as client:
+        with pytest.raises(ServerError, match="internal error"):
+            await client.summarize(TEXT, mode="hybrid")
+        failed, empty = await client.summarize([TEXT, "2024"], mode="hybrid")
+    assert failed.error is not None
+    assert failed.text == ""
+    assert empty.error is None
+
+
+async def test_a_model_that_fails_at_one_sentence_leaves_it_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    def write(text: str) -> list[str]:
+        if text == COST:
+            raise RuntimeError("out of memory")
+        return shorten_well(text)
+
+    async with serve(WriterBackend(write)) as client:
+        summary = await client.summarize(TEXT, mode="hybrid", sentences=2)
+    assert [sentence.text for sentence in summary.sentences] == [BRIDGE.partition(",")[0] + ".", COST]
+    assert "sentence not shortened" in caplog.text
+    assert "Work on the bridge" not in caplog.text
+
+
+async def test_a_summary_that_grows_on_its_way_back_gives_way_to_sentences_of_the_text() -> None:
+    class Wordy(EchoBackend):
+        def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+            return [f"{text} {'muito ' * 40}bem." for text in super().decode(ids)]
+
+    text = "O conselho votou na terça-feira pela nova ponte. A obra terminou em maio, com um custo de quatro milhões."
+    entries = (make_writer(), make_entry("en-pt", "en", "pt"), make_entry("pt-en", "pt", "en"))
+    translators: dict[str, Backend] = {"en-pt": Wordy(), "pt-en": EchoBackend()}
+    for mode in ("hybrid", "abstractive"):
+        writer = WriterBackend(lambda text: [text.partition(",")[0] + "."])
+        async with serve(writer, *entries, backends=translators) as client:
+            summary = await client.summarize(text, mode=mode, source="pt", sentences=2)
+        assert len(summary.text.split()) <= len(text.split())
+        assert all(sentence.text in text for sentence in summary.sentences)
+
+
+async def test_max_words_counts_the_words_of_the_language_that_was_asked_for() -> None:
+    class Doubling(EchoBackend):
+        def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+            return [" ".join(f"{word} {word}" for word in text.split()) for text in super().decode(ids)]
+
+    entries = (make_writer(), make_entry("en-pt", "en", "pt"))
+    async with serve(WriterBackend(shorten_well), *entries, backends={"en-pt": Doubling()}) as client:
+        summary = await client.summarize(TEXT, source="en", target="pt", max_words=50)
+    assert 0 < len(summary.text.split()) <= 50

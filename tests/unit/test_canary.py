@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from latimer_server.backends.base import Encoding, LanguagePair
+from latimer_server.detection import LanguageDetector
 from latimer_server.errors import ModelError
-from latimer_server.languages import LanguageDetector
 from latimer_server.models.canary import try_model
 from latimer_server.models.catalog import CatalogEntry
 from tests.fakes import EchoBackend, make_entry

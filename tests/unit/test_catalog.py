@@ -52,6 +52,21 @@ def test_no_model_of_ours_takes_a_pickle_and_those_that_have_nothing_else_say_so
     assert load_catalog().get("opus-mt-en-de").pickle_only
 
 
+def test_students_of_mozilla_are_guided_and_no_others(tmp_path: Path) -> None:
+    for entry in load_catalog().entries:
+        assert entry.guided_alignment == (entry.family == "marian-student"), entry.name
+    own = tmp_path / "own.toml"
+    keys = "task = 'translation'\nfamily = 'f'\nbackend = 'marian_student'\nsource_languages = ['de']\n"
+    own.write_text(
+        f"[models.a]\n{keys}source = 'mozilla:de-en'\n[models.b]\n{keys}source = 'mozilla:de-en'\n"
+        f"guided_alignment = false\n[models.c]\n{keys}source = 'dir:/c'\n[models.firefox-de-en]\nsource = 'dir:/d'\n"
+    )
+    catalog = load_catalog(own)
+    guided = {name: catalog.get(name).guided_alignment for name in ("a", "b", "c", "firefox-de-en")}
+    # A student of Firefox in a folder of the operator's is one still.
+    assert guided == {"a": True, "b": False, "c": False, "firefox-de-en": True}
+
+
 def test_licences_that_forbid_commerce_are_marked() -> None:
     marked = {entry.name for entry in load_catalog().entries if entry.noncommercial}
     assert marked == {entry.name for entry in load_catalog().entries if "-NC" in entry.license}

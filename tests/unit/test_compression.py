@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latimer_server.text.compression import find_compression, is_compression
 from latimer_server.text.context import depends_on_previous, find_pointing, list_introductions
-from latimer_server.text.support import find_support, is_grounded
+from latimer_server.text.support import index_sources, is_grounded
 
 VOTE = (
     "The housing minister, Helena Brandvold, survived a vote of no confidence on Tuesday night by 84 votes to 79, "
@@ -31,6 +31,7 @@ DELAY = "Oyelaran had asked for the report to be delayed by two weeks, not cance
         ("Oyelaran had asked for the report to be delayed by two weeks, not cancelled.", DELAY),
         ("The mayor said the bridge was safe.", "The mayor said that the bridge was very safe."),
         ("The firm (Alda Ltd) sold four ships.".replace(" (Alda Ltd)", ""), "The firm (Alda Ltd) sold four ships."),
+        ("Police arrested Omar, Berg and Eva Lind.", "On Monday, police arrested Omar, Berg and Eva Lind."),
         ("Two goals by Leon Hartigan won the match.", "Two goals by the substitute Leon Hartigan won the match."),
         ("The council voted to rebuild the bridge.", "After the flood, the council voted to rebuild the bridge."),
     ],
@@ -58,6 +59,21 @@ def test_words_that_limit_nothing_can_go(sentence: str, source: str) -> None:
             "Thorne concluded that there had been one eruption.",
             "Thorne, who mapped the plateau in 1894, concluded that there had been one eruption.",
         ),
+        # what stands in brackets may limit too
+        ("Anna Lind stole the money from the club.", "Anna Lind (allegedly) stole the money from the club."),
+        ("The bridge will close in March.", "The bridge will (if the council agrees) close in March."),
+        # a last clause may take back what stands before it
+        ("He took bribes from three builders.", "He took bribes from three builders, as his rivals alleged."),
+        ("He took bribes from three builders.", "He took bribes from three builders, but a court acquitted him."),
+        # not every adverb is a manner
+        ("The factory exposed 300 workers to dust.", "The factory potentially exposed 300 workers to dust."),
+        ("The old bridge was destroyed on Tuesday.", "The old bridge was partially destroyed on Tuesday."),
+        ("The town was occupied by rebels.", "The town was provisionally occupied by rebels."),
+        # not every opening is a place or a time
+        ("The reactor produces 30 megawatts.", "In theory, the reactor produces 30 megawatts."),
+        ("The king murdered his own brother.", "In the novel, the king murdered his own brother."),
+        # a comma between names
+        ("Police arrested Omar Berg and Eva Lind.", "On Monday, police arrested Omar, Berg and Eva Lind."),
         # a manner that a denial is about
         ("The money was not paid to Delacourt.", "The money was not paid to Delacourt personally."),
         # words of different clauses recombined
@@ -104,11 +120,12 @@ def test_what_would_make_it_untrue_is_refused(sentence: str, source: str) -> Non
     assert not is_compression(sentence, source)
 
 
-def test_in_a_language_without_word_lists_only_brackets_can_go() -> None:
-    source = "O conselho votou na terça-feira (por 5 votos a 4) pela nova ponte, que custará dois milhões."
+def test_in_a_language_without_word_lists_only_numbers_and_acronyms_in_brackets_can_go() -> None:
+    source = "O conselho (CVS) votou na terça-feira (5–4) pela nova ponte, que custará dois milhões."
     kept = "O conselho votou na terça-feira pela nova ponte, que custará dois milhões."
     assert is_compression(kept, source, "pt")
-    assert not is_compression("O conselho votou na terça-feira (por 5 votos a 4) pela nova ponte.", source, "pt")
+    assert not is_compression("O conselho votou na terça-feira pela nova ponte.", kept, "pt")
+    assert not is_compression(kept, source.replace("(5–4)", "(se houver verba)"), "pt")
 
 
 WORDS = [
@@ -152,7 +169,7 @@ def test_whatever_is_accepted_has_only_words_of_its_source_in_their_order(mine: 
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_is_answered(sentence: str, source: str) -> None:
     assert is_compression(sentence, source) in (True, False)
-    assert is_grounded(sentence, source) in (True, False)
+    assert is_grounded(sentence, source.split()) in (True, False)
     assert depends_on_previous(sentence) in (True, False)
 
 
@@ -243,26 +260,40 @@ def test_a_thing_that_no_sentence_before_has_named_points_back_and_the_first_sen
 SOURCES = [BRIDGE, "The work will cost 4.2 million euros.", "Anna Lind did not vote on Tuesday."]
 
 
-def test_a_sentence_in_the_sources_own_words_is_grounded_in_it() -> None:
-    support = find_support("The council voted to rebuild the old bridge damaged by the flood.", SOURCES)
-    assert support.index == 0
-    assert support.supported
+def test_a_sentence_in_the_sources_own_words_is_supported_by_it() -> None:
+    sources = index_sources(SOURCES)
+    assert sources.find_support("The council voted on Tuesday to rebuild the old bridge damaged by the flood.") == 0
+    assert sources.find_support("Work will cost 4.2 million euros.") == 1
 
 
 @pytest.mark.parametrize(
-    "claim",
+    ("claim", "source"),
     [
-        "The work will cost 5.2 million euros.",  # a number
-        "The council voted on Friday to rebuild the old bridge.",  # a name
-        "Anna Lind voted on Tuesday.",  # a negation
-        "The flood voted to rebuild the council, damaged by the old bridge.",  # who did what
-        "The council will cost the old flood 4.2 million euros on Tuesday.",  # recombined
+        ("The work will cost 5.2 million euros.", SOURCES[1]),  # a number
+        ("The team scored 12 goals in 3 games.", "The team scored 3 goals in 12 games."),
+        ("The council voted on Friday to rebuild the old bridge.", BRIDGE),  # a name
+        ("Johnson told the council to wait.", "Garside told the council to wait."),
+        ("Kim paid Lee.", "Lee paid Kim."),  # who did what
+        ("The flood voted to rebuild the council.", BRIDGE),
+        ("Anna Lind voted on Tuesday.", SOURCES[2]),  # a denial
+        ("The council rejected the plan.", "The council approved the plan."),  # what was done
+        ("The bridge will close in March.", "If the council agrees, the bridge will close in March."),  # a condition
+        ("The mayor stole money.", "The court rejected the claim that the mayor stole money."),
+        ("The plan was good.", "The plan was good, Lind said."),  # who says so
+        ("The council will cost the old flood 4.2 million euros on Tuesday.", SOURCES[1]),  # recombined
+        ("", "It rained."),
     ],
 )
-def test_a_claim_that_no_sentence_makes_is_not_grounded(claim: str) -> None:
-    assert not find_support(claim, SOURCES).supported
+def test_a_claim_that_the_sentence_does_not_make_is_not_grounded(claim: str, source: str) -> None:
+    assert index_sources([*SOURCES, source]).find_support(claim) is None
 
 
-def test_the_nearest_sentence_is_named_even_where_it_does_not_support() -> None:
-    assert find_support("The work will cost 5.2 million euros.", SOURCES).index == 1
-    assert find_support("Nothing alike.", ["Ganz anders."]).index is None
+def test_in_a_language_without_lists_only_a_literal_part_is_grounded() -> None:
+    sources = index_sources(["Der Rat genehmigte den Plan für die Brücke nicht, sagte Lind."], "de")
+    assert sources.find_support("Der Rat genehmigte den Plan nicht.") is None
+    assert sources.find_support("Der Rat genehmigte den Plan für die Brücke nicht.") == 0
+
+
+def test_what_supports_a_claim_is_found_in_a_long_text_at_once() -> None:
+    sources = index_sources([f"The council of town {number} voted for its bridge." for number in range(20_000)])
+    assert sources.find_support("The council of town 17093 voted for its bridge.") == 17_093

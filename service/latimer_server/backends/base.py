@@ -71,7 +71,7 @@ class DecodingOptions:
     `max_output_tokens`: end token not counted. `max_length_ratio`: output tokens per input token.
     `beam_size`: 1 is greedy. `length_penalty`: exponent of the length that a score is divided by.
     `hypothesis_count`: how many to give; the beam is widened to it. `target`: the language to write, for models
-    whose decoder is told it.
+    whose decoder is told it. `alignment`: whether to say what each token answers, where the model can.
     """
 
     max_output_tokens: int | None = None
@@ -82,6 +82,7 @@ class DecodingOptions:
     no_repeat_ngram_size: int | None = None
     hypothesis_count: int = 1
     target: str = ""
+    alignment: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,18 @@ class Encoding:
 @dataclass(frozen=True)
 class Hypothesis:
     """One output: ids without the end token, its natural log-probability (the end token's included, when it
-    was reached), whether the output cap cut it off, and the next best ones where they were asked for."""
+    was reached), whether the output cap cut it off, and the next best ones where they were asked for.
+
+    `alignment`: for each of `ids` the index of the input token that it answers, in the row that was given to `run`
+    (with what `encode` put around the text: an end token at its last index answers nothing), and how sure that is
+    (0..1). Empty where it was not asked for, or the backend has none.
+    """
 
     ids: TokenIds
     log_prob: float
     truncated: bool
     alternatives: tuple[Hypothesis, ...] = ()
+    alignment: tuple[tuple[int, float], ...] = ()
 
     @property
     def token_count(self) -> int:
@@ -115,6 +122,11 @@ class GeneratorBackend(Protocol):
     @property
     def limits(self) -> Limits:
         """Sizes that the caller must respect."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What runs it, as the contract's `Model.backend` says it: `marian_student`."""
         ...
 
     @property
@@ -136,8 +148,24 @@ class GeneratorBackend(Protocol):
         """Where each token of `text` starts, in code points, ascending, what is put around it left out."""
         ...
 
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of `text` stands in it, in code points, half-open, what is put around it left out:
+        as many as `token_starts`, ascending. White space is in none of them; a token that stands for no character
+        of the text has an empty one, and all those of one character have its range."""
+        ...
+
+    def find_unknown(self, text: str) -> list[tuple[int, int]]:
+        """The ranges of `text`, in code points, ascending and as long as they can be, that the vocabulary lacks.
+        Costs an encoding: worth asking where `Encoding.unknown_tokens` is not 0."""
+        ...
+
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         """The text of each hypothesis."""
+        ...
+
+    def decode_spans(self, ids: TokenIds) -> tuple[str, list[tuple[int, int]]]:
+        """The text of one hypothesis, exactly that of `decode`, and where each of its ids stands in it, by the rules
+        of `token_spans`."""
         ...
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
@@ -157,6 +185,11 @@ class Ranking:
 
 class RankerBackend(Protocol):
     """A loaded extractive summarizer."""
+
+    @property
+    def name(self) -> str:
+        """What runs it, as the contract's `Model.backend` says it: `marian_student`."""
+        ...
 
     @property
     def memory_bytes(self) -> int:

@@ -95,6 +95,8 @@ def _count_bytes(converted: Converted) -> int:
 class CTranslate2Generator(HubGenerator):
     """A loaded model; a `GeneratorBackend`."""
 
+    name = "ctranslate2"
+
     def __init__(
         self,
         engine: Any,  # noqa: ANN401 (the library has no types)

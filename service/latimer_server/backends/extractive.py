@@ -42,6 +42,7 @@ class ExtractiveRanker:
     """The ranker; a `RankerBackend` without weights."""
 
     memory_bytes = 0
+    name = "extractive"
     compute_type = "float64"
 
     def rank(self, sentences: Sequence[str], cancelled: Cancelled) -> Ranking:

@@ -50,6 +50,18 @@ class HubGenerator:
         """See `GeneratorBackend.decode`."""
         return self._tokenization.decode(ids)
 
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """See `GeneratorBackend.token_spans`."""
+        return self._tokenization.token_spans(text)
+
+    def find_unknown(self, text: str) -> list[tuple[int, int]]:
+        """See `GeneratorBackend.find_unknown`."""
+        return self._tokenization.find_unknown(text)
+
+    def decode_spans(self, ids: TokenIds) -> tuple[str, list[tuple[int, int]]]:
+        """See `GeneratorBackend.decode_spans`."""
+        return self._tokenization.decode_spans(ids)
+
     def _begin_output(self, target: str) -> TokenIds:
         """What every output begins with: the language to write, else what the checkpoint forces to be first. One
         fine-tuned for a single language is saved with that language's token there, which would stand twice."""

@@ -20,6 +20,8 @@ from latimer_server.backends.marian_network import MarianNetwork
 from latimer_server.backends.marian_output import COMPACT_SHARE, output_cap, output_layer, read_batch
 from latimer_server.backends.shortlist import Shortlist
 
+Alignment = tuple[tuple[int, float], ...]
+
 _DEFAULT_LENGTH_PENALTY = 1.0
 # The column of </s>: it is the first of the candidates.
 _END_COLUMN = 0
@@ -74,6 +76,8 @@ class BeamSearch:
         self._scores = torch.zeros(len(batch), 1)
         self._log_probs = torch.zeros(len(batch), 1)
         self._history = torch.empty(len(batch), 0, dtype=torch.long)  # the columns of each hypothesis so far
+        # What each hypothesis so far answers, token by token; None where it was not asked for.
+        self._links: list[Alignment] | None = [()] * len(batch) if options.alignment else None
 
     def run(self, cancelled: Cancelled) -> list[Hypothesis]:
         """The best hypothesis of each row with its alternatives, in the batch's order."""
@@ -142,10 +146,8 @@ class BeamSearch:
                 going.append(choice)
             elif rank < self._beams:
                 ended.add(choice.parent)
-                ids = self._read_ids(choice.parent)
-                row.ended.append(
-                    (self._weigh(choice.score, position + 1), Hypothesis(ids, choice.log_prob, truncated=False))
-                )
+                hypothesis = self._read(choice.parent, choice.log_prob, truncated=False)
+                row.ended.append((self._weigh(choice.score, position + 1), hypothesis))
         row.ended.sort(key=lambda pair: -pair[0])
         del row.ended[self._beams :]
         if position == row.cap:
@@ -163,8 +165,8 @@ class BeamSearch:
         ):
             parent = place * beams + beam
             if score > -math.inf and parent not in ended:
-                ids = self._read_ids(parent)
-                row.cut.append((self._weigh(score, max(len(ids), 1)), Hypothesis(ids, log_prob, truncated=True)))
+                hypothesis = self._read(parent, log_prob, truncated=True)
+                row.cut.append((self._weigh(score, max(len(hypothesis.ids), 1)), hypothesis))
         row.cut.sort(key=lambda pair: -pair[0])
         row.done = True
 
@@ -187,6 +189,10 @@ class BeamSearch:
         self._log_probs = torch.tensor([choice.log_prob for choice in flat]).view(len(kept), self._beams)
         self._state.select_hypotheses(parents)
         self._history = torch.cat([self._history[parents], columns[:, None]], dim=1)
+        if self._links is not None:
+            # The step is the one that these tokens came of, when their parents were still in their places.
+            looked = list(zip(*self._state.align(), strict=True))
+            self._links = [(*self._links[choice.parent], looked[choice.parent]) for choice in flat]
         return self._layer.candidates[columns]
 
     def _fill(self, choices: Sequence[_Choice], parent: int) -> list[_Choice]:
@@ -194,8 +200,10 @@ class BeamSearch:
         empty = _Choice(parent, _END_COLUMN, -math.inf, -math.inf)
         return [*choices, *[empty] * (self._beams - len(choices))]
 
-    def _read_ids(self, parent: int) -> TokenIds:
-        return tuple(self._layer.candidates[self._history[parent]].tolist())
+    def _read(self, parent: int, log_prob: float, *, truncated: bool) -> Hypothesis:
+        """The hypothesis in this place of the tensors as it stands."""
+        ids = tuple(self._layer.candidates[self._history[parent]].tolist())
+        return Hypothesis(ids, log_prob, truncated, alignment=self._links[parent] if self._links is not None else ())
 
     def _weigh(self, score: float, length: int) -> float:
         return score / float(length**self._length_penalty)

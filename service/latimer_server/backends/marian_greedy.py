@@ -33,6 +33,7 @@ class GreedySearch:
         self._finished = [False] * len(batch)  # said </s> by itself
         self._stopped = [False] * len(batch)  # that, or reached its cap
         self._rows = list(range(len(batch)))  # the batch row behind each row of the tensors
+        self._links: list[list[tuple[int, float]]] | None = [[] for _ in batch] if options.alignment else None
         self._state = network.encode(*read_batch(batch))
         layer = output_layer(network, shortlist, batch)
         self._candidates, self._weights, self._bias = layer.candidates, layer.weights, layer.bias
@@ -46,15 +47,24 @@ class GreedySearch:
             best, columns = logits.max(dim=1)
             log_probs = (best - torch.logsumexp(logits, dim=1)).tolist()
             previous = self._candidates[columns]
+            if self._links is not None:
+                self._align(self._links)
             keep = self._record(previous.tolist(), log_probs)
             if not any(keep) or cancelled():
                 break
             if len(keep) - sum(keep) >= COMPACT_SHARE * len(keep):
                 previous = self._drop(keep, previous)
+        links = self._links or [[] for _ in self._ids]
         return [
-            Hypothesis(tuple(ids), log_prob, truncated=not finished)
-            for ids, log_prob, finished in zip(self._ids, self._log_probs, self._finished, strict=True)
+            # A row that has stopped looks on: what belongs to no id of its is no link.
+            Hypothesis(tuple(ids), log_prob, truncated=not finished, alignment=tuple(own[: len(ids)]))
+            for ids, log_prob, finished, own in zip(self._ids, self._log_probs, self._finished, links, strict=True)
         ]
+
+    def _align(self, links: list[list[tuple[int, float]]]) -> None:
+        """Appends what each tensor row looked at in this step."""
+        for row, link in zip(self._rows, zip(*self._state.align(), strict=True), strict=True):
+            links[row].append(link)
 
     def _record(self, ids: list[int], log_probs: list[float]) -> list[bool]:
         """Appends a step's tokens; says which tensor rows go on. A row that has stopped may stay in the

@@ -76,13 +76,24 @@ class DecoderState:
 
     A row is a source; it has as many hypotheses as `cells` has times its rows, those of one row side by side.
     `cells`: [rows * hypotheses, d] each. `keys`: [rows, heads, d/heads, source]. `values`: [rows, heads, source,
-    d/heads]. `mask`: [rows, 1, 1, source], added to the scores.
+    d/heads]. `mask`: [rows, 1, 1, source], added to the scores. `attention`: [rows, heads, hypotheses, source], how
+    much the last layer looked at each source position in the last step.
     """
 
     cells: list[Tensor]
     keys: list[Tensor]
     values: list[Tensor]
     mask: Tensor
+    attention: Tensor
+
+    def align(self) -> tuple[list[int], list[float]]:
+        """The source position that each hypothesis looked at most in the last step, and the weight of it (0..1).
+
+        That of the last layer's first head, which these models were taught to be the word alignment (marian-dev's
+        `--guided-alignment`, facts.md section 2). Padding has no weight.
+        """
+        weights, places = self.attention[:, 0].flatten(0, 1).max(dim=1)
+        return places.tolist(), weights.tolist()
 
     def select(self, rows: Tensor) -> None:
         """Keeps only these rows, in this order, where each has one hypothesis."""
@@ -138,7 +149,7 @@ class MarianNetwork:
             keys.append(split[:, :, 0].permute(0, 2, 3, 1).contiguous())
             values.append(split[:, :, 1].transpose(1, 2).contiguous())
         cells = [torch.zeros(rows, self.shape.dimension) for _ in self._decoder]
-        return DecoderState(cells, keys, values, mask)
+        return DecoderState(cells, keys, values, mask, torch.zeros_like(mask))
 
     def step(self, previous: Tensor | None, position: int, state: DecoderState) -> Tensor:
         """One decoder step over the `previous` id of each hypothesis (None at the start): features
@@ -160,6 +171,7 @@ class MarianNetwork:
             weights = torch.softmax(torch.matmul(query, state.keys[index]).add_(state.mask), dim=-1)
             attended = torch.matmul(weights, state.values[index]).transpose(1, 2).reshape(count, dimension)
             x = layer.feed_forward(layer.context_norm(x + layer.output(attended)))
+        state.attention = weights  # kept as it is: only who asks for the alignment pays for it
         return x
 
 

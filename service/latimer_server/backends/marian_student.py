@@ -27,6 +27,7 @@ from latimer_server.backends.marian_greedy import GreedySearch
 from latimer_server.backends.marian_network import MarianNetwork
 from latimer_server.backends.marian_output import END, UNKNOWN
 from latimer_server.backends.shortlist import Shortlist
+from latimer_server.backends.token_spans import find_unknown_pieces, locate_pieces, place_pieces
 from latimer_server.errors import ModelFileError
 
 _ANY = LanguagePair()
@@ -99,6 +100,7 @@ def _read(path: Path) -> bytes:
 class MarianStudent:
     """A loaded student; a `GeneratorBackend`."""
 
+    name = "marian_student"
     compute_type = "float32"
 
     def __init__(
@@ -131,6 +133,18 @@ class MarianStudent:
         """See `GeneratorBackend.decode`."""
         texts: list[str] = self._target.decode([list(row) for row in ids])
         return texts
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """See `GeneratorBackend.token_spans`."""
+        return locate_pieces(self._source, text)
+
+    def find_unknown(self, text: str) -> list[tuple[int, int]]:
+        """See `GeneratorBackend.find_unknown`."""
+        return find_unknown_pieces(self._source, text, lambda _, index: index == UNKNOWN)
+
+    def decode_spans(self, ids: TokenIds) -> tuple[str, list[tuple[int, int]]]:
+        """See `GeneratorBackend.decode_spans`."""
+        return place_pieces(self._target, ids)
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         """See `GeneratorBackend.run`. A row's candidates are its own shortlist, whatever its batch."""

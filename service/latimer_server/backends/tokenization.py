@@ -15,9 +15,11 @@ import sentencepiece
 from tokenizers import Tokenizer
 
 from latimer_server.backends.base import Encoding, LanguagePair, LoadRequest, TokenIds
+from latimer_server.backends.fast_tokens import FastTokens
 from latimer_server.backends.faults import blamed_on
 from latimer_server.backends.hub_config import HubConfig, read_json
 from latimer_server.backends.prompt import render_prompt
+from latimer_server.backends.token_spans import Span, find_unknown_pieces, locate_pieces, place_pieces
 from latimer_server.errors import ModelFileError
 
 _MARKS = {"marian": ">>{}<<", "m2m_100": "__{}__"}
@@ -45,6 +47,18 @@ class Tokenization(Protocol):
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         """The text of each row; special tokens say nothing."""
+        ...
+
+    def token_spans(self, text: str) -> list[Span]:
+        """See `GeneratorBackend.token_spans`."""
+        ...
+
+    def find_unknown(self, text: str) -> list[Span]:
+        """See `GeneratorBackend.find_unknown`."""
+        ...
+
+    def decode_spans(self, ids: TokenIds) -> tuple[str, list[Span]]:
+        """See `GeneratorBackend.decode_spans`."""
         ...
 
     def decoder_prefix(self, target: str) -> TokenIds:
@@ -108,6 +122,33 @@ class SentencePieceTokens:
         """See `Tokenization.decode`."""
         return [self._target.decode_pieces([self._pieces[i] for i in row if self._says(i)]) for row in ids]
 
+    def token_spans(self, text: str) -> list[Span]:
+        """See `Tokenization.token_spans`."""
+        return locate_pieces(self._source, text)
+
+    def find_unknown(self, text: str) -> list[Span]:
+        """See `Tokenization.find_unknown`."""
+        known = self._source_vocabulary
+        return find_unknown_pieces(
+            self._source, text, lambda name, _: known.get(name, self._unknown_id) == self._unknown_id
+        )
+
+    def decode_spans(self, ids: TokenIds) -> tuple[str, list[Span]]:
+        """See `Tokenization.decode_spans`."""
+        text, said = place_pieces(self._target, [self._pieces[i] for i in ids if self._says(i)])
+        spans: list[Span] = []
+        at = 0
+        for i in ids:
+            if self._says(i):
+                spans.append(said[at])
+                at += 1
+            elif 0 < at < len(said) and said[at][0] < said[at - 1][1]:
+                spans.append(said[at - 1])  # among the bytes of a character
+            else:
+                end = said[at - 1][1] if at else 0
+                spans.append((end, end))
+        return text, spans
+
     def decoder_prefix(self, target: str) -> TokenIds:
         """See `Tokenization.decoder_prefix`."""
         return () if self._target_goes_first or not self._target_ids else (self._target_ids[target],)
@@ -123,71 +164,6 @@ class SentencePieceTokens:
     def _says(self, index: int) -> bool:
         piece = self._pieces.get(index, "")
         return piece not in ("", "</s>", "<pad>", "<s>", "<unk>") and not re.fullmatch(r">>.+<<|__\w+__", piece)
-
-
-class FastTokens:
-    """Those of all other families: a `tokenizer.json`. Special tokens in a text are read as text."""
-
-    def __init__(
-        self, tokenizer: Tokenizer, before: Mapping[str, TokenIds], after: TokenIds, targets: Mapping[str, TokenIds]
-    ) -> None:
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        tokenizer.encode_special_tokens = True
-        self._tokenizer = tokenizer
-        self._before = before
-        self._after = after
-        self._targets = targets
-        unknown = getattr(tokenizer.model, "unk_token", None) or "<unk>"
-        self._unknown_id = tokenizer.token_to_id(unknown)
-        added = tokenizer.get_added_tokens_decoder()
-        self._special = {index for index, token in added.items() if token.special} - {self._unknown_id}
-        self.added_tokens = max(map(len, before.values()), default=0) + len(after)
-
-    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
-        """See `Tokenization.encode`."""
-        before = self._before[languages.source if len(self._before) > 1 else next(iter(self._before))]
-        encodings = []
-        for text, row in zip(texts, self._tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True):
-            ids = row.ids if self._special.isdisjoint(row.ids) else [i for i, _ in self._take_apart(text)]
-            unknown = ids.count(self._unknown_id) if self._unknown_id is not None else 0
-            encodings.append(Encoding((*before, *ids, *self._after), unknown))
-        return encodings
-
-    def token_starts(self, text: str) -> list[int]:
-        """See `Tokenization.token_starts`."""
-        return [start for _, start in self._take_apart(text)]
-
-    def _take_apart(self, text: str) -> list[tuple[int, int]]:
-        """The ids of a text and where each starts. A vocabulary may hold </s> as a piece like any other, and so
-        finds it in a text: there it is read as its characters."""
-        encoded = self._tokenizer.encode(text, add_special_tokens=False)
-        tokens = []
-        for index, (start, end) in zip(encoded.ids, encoded.offsets, strict=True):
-            if index in self._special and end - start > 1:
-                middle = start + 1
-                tokens += [(i, at + start) for i, at in self._take_apart(text[start:middle])]
-                tokens += [(i, at + middle) for i, at in self._take_apart(text[middle:end])]
-            else:
-                tokens.append((index, start))
-        return tokens
-
-    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
-        """See `Tokenization.decode`."""
-        return [text.strip() for text in self._tokenizer.decode_batch([list(row) for row in ids])]
-
-    def decoder_prefix(self, target: str) -> TokenIds:
-        """See `Tokenization.decoder_prefix`."""
-        return self._targets[target] if self._targets else ()
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        """See `Tokenization.tokens`."""
-        return [str(self._tokenizer.id_to_token(i)) for i in ids]
-
-    def ids(self, tokens: Sequence[str]) -> TokenIds:
-        """See `Tokenization.ids`."""
-        found = [self._tokenizer.token_to_id(token) for token in tokens]
-        return tuple(-1 if index is None else index for index in found)
 
 
 def load_tokenization(request: LoadRequest, config: HubConfig, folder: Path) -> Tokenization:

@@ -108,6 +108,8 @@ def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: Lo
 class TransformersGenerator(HubGenerator):
     """A loaded model; a `GeneratorBackend`."""
 
+    name = "transformers"
+
     def __init__(
         self,
         model: Any,  # noqa: ANN401 (one of many classes)

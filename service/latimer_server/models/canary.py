@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import cast
 
 from latimer_server.backends.base import Backend, DecodingOptions, GeneratorBackend, LanguagePair, RankerBackend
+from latimer_server.detection import LanguageDetector
 from latimer_server.errors import ModelError
-from latimer_server.languages import LanguageDetector, match_code
+from latimer_server.languages import match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.text.segmentation import Splitting, segment_text
 

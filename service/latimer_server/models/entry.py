@@ -73,6 +73,8 @@ class CatalogEntry(BaseModel):
     allow_pickle: bool = False
     # When this entry was written its repository had no other weights than a pickle.
     pickle_only: bool = False
+    # Its attention was taught to be the word alignment; so are the students in Mozilla's registry, unless said.
+    guided_alignment: bool = False
     # May be one of two models through a pivot language.
     pivot: bool = True
     # What a generating model is told before the text.
@@ -82,6 +84,13 @@ class CatalogEntry(BaseModel):
     # What a fetch brings, roughly.
     size_mb: int = Field(default=0, ge=0)
     files: Mapping[str, FileEntry] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_guided_from_mozilla(cls, keys: object) -> object:
+        if isinstance(keys, dict) and str(keys.get("source", "")).startswith("mozilla:"):
+            return {"guided_alignment": True, **keys}
+        return keys
 
     @field_validator("name")
     @classmethod

@@ -10,6 +10,7 @@ from enum import Enum
 
 from latimer_server.backends.base import GeneratorBackend, RankerBackend
 from latimer_server.models.catalog import CatalogEntry
+from latimer_server.models.characters import KnownCharacters
 from latimer_server.scheduling import BatchQueue
 
 
@@ -26,11 +27,12 @@ class ModelState(Enum):
 
 @dataclass(frozen=True)
 class LoadedGenerator:
-    """A loaded model that writes text, translations or summaries, and the queue before it."""
+    """A loaded model that writes text, translations or summaries, the queue before it and the characters it knows."""
 
     entry: CatalogEntry
     backend: GeneratorBackend
     queue: BatchQueue
+    characters: KnownCharacters
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,4 @@ class ModelStatus:
     max_input_tokens: int = 0
     memory_bytes: int = 0
     weights_sha256: str = ""
+    backend: str = ""

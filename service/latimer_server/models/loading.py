@@ -13,9 +13,10 @@ from typing import TypeVar, cast
 
 from latimer_server.backends.base import Backend, Cancelled, GeneratorBackend, LoadRequest, RankerBackend
 from latimer_server.backends.footprint import foresee_bytes
-from latimer_server.languages import LanguageDetector
+from latimer_server.detection import LanguageDetector
 from latimer_server.models.canary import try_model
 from latimer_server.models.catalog import CatalogEntry
+from latimer_server.models.characters import KnownCharacters
 from latimer_server.models.inventory import Holding, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker
 from latimer_server.models.memory import release_memory
@@ -78,7 +79,8 @@ class Loader:
         if entry.ranks:
             return LoadedRanker(entry, cast(RankerBackend, backend))
         generator = cast(GeneratorBackend, backend)
-        return LoadedGenerator(entry, generator, BatchQueue(generator.run, generator.limits, permits))
+        queue = BatchQueue(generator.run, generator.limits, permits)
+        return LoadedGenerator(entry, generator, queue, KnownCharacters(generator))
 
     async def release(self, entry: CatalogEntry, *, settled: bool = False) -> None:
         """Gives a model's memory back to the system; the caller refers to it no more."""

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from latimer_server.detection import LanguageDetector
 from latimer_server.errors import ModelError, NotServed, Unavailable
-from latimer_server.languages import LanguageDetector
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task
 from latimer_server.models.inventory import Holding, Inventory, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker, ModelState, ModelStatus
@@ -158,7 +158,13 @@ class Pool:
             return status
         backend = slot.loaded.backend
         limit = slot.loaded.backend.limits.max_input_tokens if isinstance(slot.loaded, LoadedGenerator) else 0
-        return replace(status, compute_type=backend.compute_type, max_input_tokens=limit, memory_bytes=slot.tenant.size)
+        return replace(
+            status,
+            backend=backend.name,
+            compute_type=backend.compute_type,
+            max_input_tokens=limit,
+            memory_bytes=slot.tenant.size,
+        )
 
     def usable(self, task: Task) -> tuple[CatalogEntry, ...]:
         """The entries for this task that can be asked: fetched, and not FAILED, with the languages that they

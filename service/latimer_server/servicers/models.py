@@ -78,7 +78,7 @@ def _to_model(status: ModelStatus) -> pb.Model:
         state=pb.ModelState.Value(f"MODEL_STATE_{status.state.name}"),
         task=pb.ModelTask.Value(f"MODEL_TASK_{entry.task.name}"),
         family=entry.family,
-        backend=entry.backend,
+        backend=status.backend or entry.backend,
         compute_type=status.compute_type,
         source_language_codes=entry.source_languages,
         target_language_codes=entry.target_languages,

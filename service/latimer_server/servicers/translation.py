@@ -5,32 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from latimer.v1 import translation_pb2 as pb
-from latimer.v1 import translation_pb2_grpc, types_pb2
-from latimer_server.assembly import ItemResult, SegmentTranslation, TranslateOptions, Translation
+from latimer.v1 import translation_pb2_grpc
+from latimer_server.assembly import ItemResult, SegmentTranslation, Translation
+from latimer_server.detection import Detection
 from latimer_server.errors import Unsupported
-from latimer_server.languages import Detection
 from latimer_server.logs import request_id
 from latimer_server.scheduling import Admission, off_loop, weigh_texts
+from latimer_server.servicers.options import read_options, refuse_unserved
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
 from latimer_server.servicers.validation import (
     MAX_CANDIDATES,
     MAX_TARGETS,
     Rules,
-    refuse,
-    refuse_markup,
 )
 from latimer_server.statuses import to_status
-from latimer_server.text.checks import RAISED, Flag
-from latimer_server.text.segmentation import Splitting
 from latimer_server.translation import TranslateRequest, Translator
-
-_SPLITTING = {
-    pb.SENTENCE_SPLITTING_UNSPECIFIED: Splitting.SENTENCES,
-    pb.SENTENCE_SPLITTING_ON: Splitting.SENTENCES,
-    pb.SENTENCE_SPLITTING_OFF: Splitting.NONE,
-    pb.SENTENCE_SPLITTING_NO_NEWLINES: Splitting.SENTENCES_ACROSS_LINES,
-    pb.SENTENCE_SPLITTING_ONE_PER_LINE: Splitting.LINES,
-}
 
 
 class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
@@ -100,50 +89,10 @@ def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> T
     rules.model_name(request.model)
     source = rules.language(request.source_language_code, "source_language_code", optional=True)
     targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)
-    options = _read_options(request.options, rules)
+    options = read_options(request.options, rules)
     rules.enforce()
-    _refuse_unserved(request.options)
+    refuse_unserved(request.options)
     return TranslateRequest(tuple(request.contents), source, targets, request.model, options, deadline=deadline)
-
-
-def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
-    rules.require(options.text_format in types_pb2.TextFormat.values(), "options.text_format", "is no TextFormat")
-    rules.require(options.sentence_splitting in _SPLITTING, "options.sentence_splitting", "is no SentenceSplitting")
-    rules.require(
-        options.overlong_policy in pb.OverlongPolicy.values(), "options.overlong_policy", "is no OverlongPolicy"
-    )
-    alternatives = options.alternative_count
-    rules.require(0 <= alternatives <= 8, "options.alternative_count", f"is {alternatives}; 0 to 8")
-    known = set(types_pb2.Flag.values()) - {types_pb2.FLAG_UNSPECIFIED}
-    for index, flag in enumerate(options.error_flags):
-        rules.require(flag in known, f"options.error_flags[{index}]", "is no Flag")
-    error_flags = [
-        Flag[types_pb2.Flag.Name(flag).removeprefix("FLAG_")] for flag in options.error_flags if flag in known
-    ]
-    return TranslateOptions(
-        splitting=_SPLITTING.get(options.sentence_splitting, Splitting.SENTENCES),
-        reject_overlong=options.overlong_policy == pb.OVERLONG_POLICY_REJECT,
-        decoding=rules.decoding(options.decoding, "options.decoding"),
-        alternative_count=max(0, alternatives),
-        disable_pivot=options.disable_pivot,
-        candidates=rules.languages(
-            options.candidate_language_codes, "options.candidate_language_codes", least=0, most=MAX_CANDIDATES
-        ),
-        fallback=rules.language(options.fallback_language_code, "options.fallback_language_code", optional=True),
-        error_flags=frozenset(error_flags),
-        include_segments=options.include_segments,
-    )
-
-
-def _refuse_unserved(options: pb.TranslateOptions) -> None:
-    """UNIMPLEMENTED by name for what the contract has and this version does not serve."""
-    refuse_markup(options.text_format, "options.text_format")
-    for name in ("syntaxes", "patterns", "phrases", "ignore_tags", "glossary_terms"):
-        refuse(getattr(options, name), f"options.{name}")
-    refuse(options.include_alignment, "options.include_alignment")
-    for flag in options.error_flags:
-        name = types_pb2.Flag.Name(flag)
-        refuse(Flag[name.removeprefix("FLAG_")] not in RAISED, f"options.error_flags {name}")
 
 
 def _to_result(result: ItemResult) -> pb.TranslationResult:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from latimer_server.detection import Candidate
 from latimer_server.errors import LatimerError
-from latimer_server.languages import UNDETERMINED, Candidate
+from latimer_server.languages import UNDETERMINED
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import TextSpan, needs_translation
 
@@ -71,14 +72,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A sentence for a summary. `original`: what stands in the content, where it was taken over as it is;
-    "" where it was generated."""
+    """A sentence for a summary, in the language of the reading. `original`: what stands in the content where `text`
+    stands for one sentence of it, else "". `generated`: it is no sentence of the content as it is."""
 
     text: str
     original: str
     spans: tuple[TextSpan, ...]
     score: float
     flags: tuple[Flag, ...] = ()
+    generated: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,11 @@ class Selection:
         self._most = limit.sentence_count
         self._budget = limit.count_words(total)
         self.taken: set[int] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is room for no sentence more."""
+        return len(self.taken) == self._most or (self._budget is not None and self._budget <= 0)
 
     def offer(self, *indices: int) -> None:
         """Takes those of these sentences that were not taken yet, if there is room for all of them."""

@@ -47,14 +47,18 @@ def extract(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
 def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
     """The best sentences that can be understood where they will stand: those that point back to nothing, each with
     the sentences that introduce whom or what it speaks of; only where there are none, those that point back, beside
-    the sentence that they point to."""
+    the sentence that they point to. Takes seconds of a long document: not for the event loop."""
     introductions = list_introductions(reading.texts, reading.language)
     pointing = find_pointing(reading.texts, reading.language)
-    standing = [index for index in ranked.order if index not in pointing]
+    candidates = frozenset(ranked.order)
     selection = Selection(reading.words, sum(reading.words), limit)
-    for index in standing:
+    for index in ranked.order:
+        if selection.is_full:
+            break
+        if index in pointing:
+            continue
         company = _gather_introductions(index, introductions)
-        if pointing.isdisjoint(company) and company <= set(ranked.order):
+        if pointing.isdisjoint(company) and company <= candidates:
             selection.offer(*company)
     for index in ranked.order:
         if index in pointing and index - 1 in selection.taken:

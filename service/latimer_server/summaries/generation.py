@@ -6,6 +6,8 @@ words left out that can be left out; else the sentence stays as it is. Knows the
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,11 +17,13 @@ from latimer_server.pieces import Output, PieceOptions, Usage, run_model
 from latimer_server.scheduling import PieceWindow, off_loop
 from latimer_server.summaries.composition import Chosen, LengthLimit, Reading, count_words, is_whole, take_within
 from latimer_server.summaries.extraction import Ranked, extract, extract_standing, take_over
-from latimer_server.text.checks import Flag
+from latimer_server.text.checks import Flag, merge_flags
 from latimer_server.text.compression import find_compression
 from latimer_server.text.context import find_pointing, list_mentions
 from latimer_server.text.segmentation import Splitting, segment_text
-from latimer_server.text.support import find_support
+from latimer_server.text.support import index_sources
+
+_log = logging.getLogger(__name__)
 
 # Shorter sentences are short enough.
 _MIN_SHORTENED_WORDS = 12
@@ -34,27 +38,33 @@ _WINDOW_PIECES = 64
 
 @dataclass(frozen=True)
 class Generated:
-    """Sentences of a summary, and the share of the content's words that was read."""
+    """Sentences of a summary, the share of the content's words that was read, and what is said of the whole."""
 
     chosen: tuple[Chosen, ...]
     coverage: float = 1.0
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A sentence to be shortened: its place in the summary, and the words that those behind it rely upon."""
+
+    place: int
+    kept: frozenset[str]
 
 
 async def shorten(
     pool: Pool, model: str, reading: Reading, ranked: Ranked, limit: LengthLimit, pieces: PieceOptions, usage: Usage
 ) -> Generated:
-    """HYBRID: the best sentences that stand by themselves, each shortened where that leaves it true."""
-    indices = extract_standing(reading, ranked, limit)
+    """HYBRID: the best sentences that stand by themselves, each shortened where that leaves it true.
+
+    Raises what the model failed with where it failed at every sentence.
+    """
+    size = sum(map(len, reading.texts))
+    indices = await off_loop(size, lambda: extract_standing(reading, ranked, limit))
     chosen = take_over(reading, ranked, indices)
-    pointing = find_pointing(reading.texts, reading.language)
-    # What the next sentence points back to must not be shortened away.
-    wanted = [
-        place
-        for place, index in enumerate(indices)
-        if reading.words[index] >= _MIN_SHORTENED_WORDS and not (index + 1 in indices and index + 1 in pointing)
-    ]
-    mentions = list_mentions(reading.texts, reading.language)
-    if not wanted:
+    wishes = await off_loop(size, lambda: _list_wishes(reading, indices))
+    if not wishes:
         return Generated(tuple(chosen))
     asked = pieces.decoding
     beam = max(_BEAM, asked.beam_size or 1)
@@ -67,19 +77,23 @@ async def shorten(
     async with pool.hold_generator(model) as loaded:
         outputs = await run_model(
             loaded,
-            [chosen[place].text for place in wanted],
+            [chosen[wish.place].text for wish in wishes],
             replace(pieces, decoding=decoding),
             PieceWindow(_WINDOW_PIECES),
             usage,
         )
-    for place, output in zip(wanted, outputs, strict=True):
-        if not isinstance(output, Output):
-            continue
-        # What the sentences behind this one mention must still be introduced.
-        kept = frozenset[str]().union(*(mentions[index] for index in indices[place + 1 :]))
-        written = [output.text, *(alternative.text for alternative in output.alternatives)]
-        if shorter := find_compression(written, chosen[place].text, kept, reading.language):
-            chosen[place] = replace(chosen[place], text=shorter, original="")
+    failed = [output for output in outputs if isinstance(output, Exception)]
+    if len(failed) == len(outputs):
+        raise failed[0]
+    for error in failed:
+        _log.error("sentence not shortened", exc_info=error, extra={"models": model})
+    done = [(wish, output) for wish, output in zip(wishes, outputs, strict=True) if isinstance(output, Output)]
+    shorter = await asyncio.to_thread(
+        lambda: {wish.place: _find_shorter(chosen[wish.place].text, wish, out, reading.language) for wish, out in done}
+    )
+    for place, text in shorter.items():
+        if text:
+            chosen[place] = replace(chosen[place], text=text, generated=True)
     return Generated(tuple(chosen))
 
 
@@ -90,39 +104,57 @@ async def write(
     async with pool.hold_generator(model) as loaded:
         texts, read = await off_loop(sum(map(len, reading.texts)), lambda: _pack(loaded, reading.texts))
         for _ in range(_MAX_ROUNDS):
-            written = await _write_each(loaded, texts, pieces, usage)
-            if len(written) <= 1 or _fits(written, reading, limit):
+            outputs = await _write_each(loaded, texts, pieces, usage)
+            sentences = [sentence for output in outputs for sentence in _whole_sentences(output, reading.language)]
+            if len(outputs) <= 1 or _fits(sentences, reading, limit):
                 break
-            joined = [sentence for text in written for sentence in _whole_sentences(text, reading.language)]
-            texts, _ = _pack(loaded, joined)
-            if len(texts) >= len(written):
+            texts, _ = _pack(loaded, sentences)
+            if len(texts) >= len(outputs):
                 break
-    sentences = [sentence for text in written for sentence in _whole_sentences(text, reading.language)]
+    flags = merge_flags(output.flags for output in outputs)
     coverage = sum(reading.words[:read]) / max(1, sum(reading.words))
     words = [count_words(sentence, reading.language) for sentence in sentences]
     kept = take_within(range(len(sentences)), words, sum(reading.words), limit)
     if not kept or sum(words[index] for index in kept) > sum(reading.words):
         # Nothing whole came out, or more than went in.
-        return Generated(tuple(take_over(reading, ranked, extract(reading, ranked, limit))), coverage)
-    size = len(sentences) * sum(map(len, reading.texts))
-    found = await off_loop(size, lambda: [_support(sentences[index], reading, ranked) for index in kept])
-    return Generated(tuple(found), coverage)
+        return Generated(tuple(take_over(reading, ranked, extract(reading, ranked, limit))), coverage, flags)
+    found = await asyncio.to_thread(lambda: _support([sentences[index] for index in kept], reading, ranked))
+    return Generated(tuple(found), coverage, flags)
 
 
-async def _write_each(loaded: LoadedGenerator, texts: Sequence[str], pieces: PieceOptions, usage: Usage) -> list[str]:
+def _list_wishes(reading: Reading, indices: Sequence[int]) -> list[_Wish]:
+    """What is worth shortening. What the next sentence points back to must not be shortened away, nor what a later
+    one mentions."""
+    pointing = find_pointing(reading.texts, reading.language)
+    mentions = list_mentions(reading.texts, reading.language)
+    return [
+        _Wish(place, frozenset[str]().union(*(mentions[later] for later in indices[place + 1 :])))
+        for place, index in enumerate(indices)
+        if reading.words[index] >= _MIN_SHORTENED_WORDS and not (index + 1 in indices and index + 1 in pointing)
+    ]
+
+
+def _find_shorter(sentence: str, wish: _Wish, output: Output, language: str) -> str:
+    written = [output.text, *(alternative.text for alternative in output.alternatives)]
+    return find_compression(written, sentence, wish.kept, language)
+
+
+async def _write_each(
+    loaded: LoadedGenerator, texts: Sequence[str], pieces: PieceOptions, usage: Usage
+) -> list[Output]:
     outputs = await run_model(loaded, texts, pieces, PieceWindow(_WINDOW_PIECES), usage)
     failed = next((output for output in outputs if isinstance(output, Exception)), None)
     if failed:
         raise failed
-    return [output.text for output in outputs if isinstance(output, Output)]
+    return [output for output in outputs if isinstance(output, Output)]
 
 
-def _fits(written: Sequence[str], reading: Reading, limit: LengthLimit) -> bool:
+def _fits(sentences: Sequence[str], reading: Reading, limit: LengthLimit) -> bool:
     """Whether what was written of the parts is already as short as it may be."""
     budget = limit.count_words(sum(reading.words))
     if budget is not None:
-        return sum(count_words(text, reading.language) for text in written) <= budget
-    return len(written) <= (limit.sentence_count or 1)
+        return sum(count_words(sentence, reading.language) for sentence in sentences) <= budget
+    return len(sentences) <= (limit.sentence_count or 1)
 
 
 def _pack(loaded: LoadedGenerator, texts: Sequence[str]) -> tuple[list[str], int]:
@@ -142,15 +174,21 @@ def _pack(loaded: LoadedGenerator, texts: Sequence[str]) -> tuple[list[str], int
     return [" ".join(part) for part in parts], len(texts)
 
 
-def _whole_sentences(text: str, language: str) -> list[str]:
-    """The sentences of a generated text that are whole: a model that reached its cap leaves half a one."""
-    segments = segment_text(text, Splitting.SENTENCES_ACROSS_LINES, language).segments
+def _whole_sentences(output: Output, language: str) -> list[str]:
+    """The sentences of an output that are whole. Of one that was cut off the last is not, whatever it ends with:
+    `Prices rose to 3.`"""
+    segments = segment_text(output.text, Splitting.SENTENCES_ACROSS_LINES, language).segments
+    if Flag.OUTPUT_TRUNCATED in output.flags:
+        segments = segments[:-1]
     return [" ".join(segment.split()) for segment in segments if is_whole(segment)]
 
 
-def _support(sentence: str, reading: Reading, ranked: Ranked) -> Chosen:
-    found = find_support(sentence, reading.texts)
-    spans = () if found.index is None else (reading.sentences[found.index].span,)
-    score = 0.0 if found.index is None else ranked.scores[found.index]
-    flags = () if found.supported else (Flag.UNSUPPORTED_CLAIM,)
-    return Chosen(sentence, "", spans, score, flags)
+def _support(sentences: Sequence[str], reading: Reading, ranked: Ranked) -> list[Chosen]:
+    sources = index_sources(reading.texts, reading.language)
+    return [_name_support(sentence, sources.find_support(sentence), reading, ranked) for sentence in sentences]
+
+
+def _name_support(sentence: str, index: int | None, reading: Reading, ranked: Ranked) -> Chosen:
+    if index is None:
+        return Chosen(sentence, "", (), 0.0, (Flag.UNSUPPORTED_CLAIM,), generated=True)
+    return Chosen(sentence, "", (reading.sentences[index].span,), ranked.scores[index], generated=True)

@@ -1,12 +1,18 @@
-"""Flags: what is said about a segment, and how the flags of segments become those of a text.
+"""Flags: what is said about a segment, how a translation is checked for damage, and how the flags of segments become
+those of a text.
 
-Pure; the names are those of the contract's Flag enum.
+Pure; the names are those of the contract's Flag enum. Knows no models: whoever detects languages is passed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+
+from latimer_server.text.copies import is_copy
+from latimer_server.text.lengths import has_odd_length
+from latimer_server.text.numbers import has_number_mismatch
+from latimer_server.text.repetition import has_loop, split_words
 
 
 class Flag(Enum):
@@ -43,7 +49,46 @@ RAISED = frozenset(
     }
 )
 
+# Below these nobody can tell a language with confidence.
+_MIN_TOLD_WORDS = 6
+_MIN_TOLD_LETTERS = 40
+_SURE = 0.95
+
 
 def merge_flags(groups: Iterable[Iterable[Flag]]) -> tuple[Flag, ...]:
     """Every flag of the groups once, in the order of the contract."""
     return tuple(sorted({flag for group in groups for flag in group}, key=lambda flag: flag.value))
+
+
+def check_output(
+    source: str, output: str, *, source_language: str, target_language: str, protected: Sequence[str] = ()
+) -> tuple[Flag, ...]:
+    """What may be wrong with `output` as the translation of `source`, in the order of the contract: REPETITION,
+    COPIED_SOURCE, LENGTH_RATIO, NUMBER_MISMATCH. Never raises; linear in the length of the texts.
+
+    Languages are BCP-47 codes. `protected` are the texts of the spans that must come out unchanged: their numbers and
+    words are not looked at.
+    """
+    languages = source_language, target_language
+    words, others = split_words(source), split_words(output)
+    flags = []
+    if has_loop(source, output, target_language, words, others):
+        flags.append(Flag.REPETITION)
+    if is_copy(source, output, *languages, protected, words, others):
+        flags.append(Flag.COPIED_SOURCE)
+    if has_odd_length(source, output, *languages):
+        flags.append(Flag.LENGTH_RATIO)
+    if has_number_mismatch(source, output, *languages, protected, words, others):
+        flags.append(Flag.NUMBER_MISMATCH)
+    return tuple(flags)
+
+
+def check_language(output: str, target_language: str, detect: Callable[[str], tuple[str, float]]) -> tuple[Flag, ...]:
+    """WRONG_OUTPUT_LANGUAGE where `detect` (a text's likeliest language and its probability, 0..1) is nearly sure that
+    `output` is in another language than `target_language`. Short texts are not asked about: names prove nothing."""
+    words = [word for word in split_words(output) if word.isalpha()]
+    if len(words) < _MIN_TOLD_WORDS and sum(map(len, words)) < _MIN_TOLD_LETTERS:
+        return ()
+    code, probability = detect(output)
+    same = code.split("-", 1)[0].lower() == target_language.split("-", 1)[0].lower()
+    return () if same or probability < _SURE else (Flag.WRONG_OUTPUT_LANGUAGE,)

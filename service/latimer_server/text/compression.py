@@ -62,25 +62,29 @@ class _Alignment:
 
     def exists(self) -> bool:
         """Whether there is one."""
-        reachable = {-1}  # the places in the source where the words so far can end
+        # The places in the source where the words so far can end, and whether a title went whose second comma may.
+        reachable = {(-1, False)}
         for word, marks in zip(self._mine, self._marks, strict=False):
             places = [index for index, token in enumerate(self._theirs) if _is_same(word, token)]
-            reachable = {
-                place for place in places if any(end < place and self._may_skip(end, place, marks) for end in reachable)
-            }
+            steps = (self._skip(*end, place, marks) for place in places for end in reachable if end[0] < place)
+            reachable = {step for step in steps if step}
             if not reachable:
                 return False
-        return any(self._may_skip(end, len(self._theirs), self._marks[-1]) for end in reachable)
+        return any(self._skip(*end, len(self._theirs), self._marks[-1]) for end in reachable)
 
-    def _may_skip(self, before: int, after: int, marks: Sequence[str]) -> bool:
-        """Whether what stands between two places can go, and the marks that came in its stead stand there too."""
+    def _skip(self, before: int, titled: bool, after: int, marks: Sequence[str]) -> tuple[int, bool] | None:  # noqa: FBT001
+        """Where the words so far end if what stands between two places goes; None if it can't, or if marks came in
+        its stead that do not stand there."""
         gap = _Gap(self._theirs, before, after, self._kept)
         if not gap.words:
-            # A comma can go with the one that belonged to it: `The minister, Lind, said` is `Lind said`.
-            return marks == gap.marks or (gap.marks == [","] and not marks)
+            if marks == gap.marks:
+                return after, titled
+            # `[The minister,] Lind[,] said`
+            return (after, False) if titled and gap.marks == [","] and not marks else None
         if not set(marks) <= set(gap.marks):
-            return False
-        return gap.is_bracketed or (self._in_english and _may_leave_out(gap))
+            return None
+        allowed = _may_leave_out(gap) if self._in_english else _is_aside(gap)
+        return (after, gap.commas == 1 and not marks and _is_title(gap)) if allowed else None
 
 
 def _list_marks(tokens: Sequence[Token]) -> list[list[str]]:
@@ -153,7 +157,14 @@ class _Gap:
         return bool(self.kept & english.SENSITIVE) or any(word.endswith(("est", "n't")) for word in self.kept)
 
 
+def _is_aside(gap: _Gap) -> bool:
+    """A number, a year, an acronym in brackets: all that can be told without knowing the language."""
+    return gap.is_bracketed and all(token.is_number or token.text.isupper() for token in gap.words)
+
+
 def _may_leave_out(gap: _Gap) -> bool:
+    if gap.is_bracketed:
+        return not gap.lowered & (english.CONDITIONS | english.NEGATIONS | english.HEDGES | english.ATTRIBUTIONS)
     if gap.lowered & english.CONDITIONS or any(token.text in '"“”' for token in gap.tokens):
         return False
     if gap.trails and gap.tokens[0].text in _COMMAS:
@@ -161,12 +172,20 @@ def _may_leave_out(gap: _Gap) -> bool:
     if gap.leads and not gap.trails:
         return _is_opening(gap)
     if gap.tokens[0].text in _COMMAS and gap.tokens[-1].text in _COMMAS:
-        if any(_YEAR.fullmatch(token.text) for token in gap.words):
-            return False  # `Thorne, who mapped it in 1894, concluded`: what he held then
-        following = "" if gap.trails else gap.source[gap.after].lower
-        return gap.opener in english.RELATIVE and gap.commas == 2 and following not in english.CONTINUATIONS
-    if gap.lowered & (english.NEGATIONS | english.HEDGES | english.ATTRIBUTIONS):
-        return False
+        return _is_middle_clause(gap)
+    return not gap.lowered & (english.NEGATIONS | english.HEDGES | english.ATTRIBUTIONS) and _is_phrase(gap)
+
+
+def _is_middle_clause(gap: _Gap) -> bool:
+    """`, who scored twice,` before what its sentence says."""
+    if any(_YEAR.fullmatch(token.text) for token in gap.words):
+        return False  # `Thorne, who mapped it in 1894, concluded`: what he held then
+    following = "" if gap.trails else gap.source[gap.after].lower
+    return gap.opener in english.RELATIVE and gap.commas == 2 and following not in english.CONTINUATIONS
+
+
+def _is_phrase(gap: _Gap) -> bool:
+    """`because staff were ill`, `quickly`, `on Saturday`, `the substitute` before a name."""
     if gap.trails and gap.opener in english.BARE_OPENERS and not gap.commas:
         return not gap.narrows
     if all(_is_filler(token) for token in gap.words):
@@ -183,9 +202,9 @@ def _is_last_clause(gap: _Gap) -> bool:
         return False
     if gap.lowered & (english.NEGATIONS | english.DUTIES):
         return False  # `He was to resign, but did not.` `With consent, which shall not be withheld.`
-    if gap.opener in english.CLAUSE_OPENERS:
-        return True
-    return gap.opener.endswith("ing") and len(gap.opener) > 5 and not gap.lowered & english.ATTRIBUTIONS
+    if gap.lowered & (english.ATTRIBUTIONS | english.HEDGES) and (gap.opener == "as" or gap.opener.endswith("ing")):
+        return False  # `He took bribes, as his rivals alleged.`
+    return gap.opener in english.CLAUSE_OPENERS or (gap.opener.endswith("ing") and len(gap.opener) > 5)
 
 
 def _is_opening(gap: _Gap) -> bool:
@@ -196,14 +215,16 @@ def _is_opening(gap: _Gap) -> bool:
         return True
     if gap.lowered & (english.NEGATIONS | english.HEDGES):
         return False
-    if gap.tokens[-1].text == "," and gap.opener in english.LEADING and gap.commas == 1:
-        return not gap.narrows
+    if gap.tokens[-1].text == "," and gap.commas == 1:
+        if gap.opener in english.EVENTS:
+            return not gap.narrows
+        if _is_place_or_time(gap):
+            return not gap.narrows
     return _is_title(gap)
 
 
 def _is_filler(token: Token) -> bool:
-    adverb = token.lower.endswith("ly") and len(token.lower) > 5
-    return token.lower in english.FILLERS or (adverb and token.lower not in english.NO_ADVERBS)
+    return token.lower in english.FILLERS or token.lower in english.MANNERS
 
 
 def _is_place_or_time(gap: _Gap) -> bool:

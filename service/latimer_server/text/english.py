@@ -24,7 +24,8 @@ HEDGES = _words(
     "some many several would could might may should must likely possibly perhaps probably alleged allegedly "
     "reportedly apparently seemingly supposedly seems seemed appears appeared expected planned plans proposed "
     "intended intends hoped hopes wanted wants tried agreed decided former acting would-be mainly mostly largely "
-    "early estimated quarter third two-thirds"
+    "early estimated quarter third two-thirds theory potential potentially partial partially claim claims allegation "
+    "allegations rumour rumours rumor rumors alleges allege"
 )
 ATTRIBUTIONS = _words(
     "said says say saying told tells according argued argues claimed claims insisted insists believed believes "
@@ -39,11 +40,13 @@ SENSITIVE = NEGATIONS | _words(
     "record sole always more less than fewer other next same until total full never average"
 )
 CLAUSE_OPENERS = _words(
-    "although though while whereas which who whose whom where but and because as after with including so despite "
-    "not such since following"
+    "although though while whereas which who whose whom where and because as after with including so despite "
+    "such since following"
 )
 BARE_OPENERS = _words("because after although though while despite during since where following")
 LEADING = _words("after in on at during since while as with following despite although though by")
+# What stands behind these happened: `After the flood, ...`. `In theory` and `with luck` are other things.
+EVENTS = _words("after during since following despite although though")
 CONNECTIVES = _words("but and however meanwhile then also so moreover furthermore still yet")
 RELATIVE = _words("which who whose whom where including such")
 FILLERS = _words("that the a an also then afterwards very just later again")
@@ -62,8 +65,12 @@ DEPENDENT_STARTS = PRONOUNS | _words(
     " meanwhile moreover furthermore therefore thus hence otherwise also still one"
 )
 PERSONAL = _words("he she they him her them his hers their theirs")
-# End in -ly and are no manner that can go.
-NO_ADVERBS = HEDGES | _words("family supply reply monthly weekly daily yearly assembly italy anomaly")
+# Manners and degrees without which a thing is still done. Not `partially`, `officially`, `previously`.
+MANNERS = _words(
+    "quickly slowly quietly loudly suddenly immediately promptly carefully finally eventually easily happily sadly "
+    "angrily rapidly sharply steadily heavily firmly gently softly repeatedly comfortably badly severely strongly "
+    "warmly closely deeply highly calmly bitterly briefly unkindly successfully brightly"
+)
 # Point to what was said before, wherever they stand.
 POINTERS = _words("however then therefore thus hence otherwise instead moreover furthermore meanwhile likewise")
 # What somebody says only after another one has spoken, or of a matter that was spoken of.
@@ -78,3 +85,5 @@ POINTING_AFTER_THE = _words(
 )
 # A title holds none of these.
 NO_TITLE = PREPOSITIONS | _words("and or that as was is were had has have")
+# Words that a sentence can have more or fewer of and say the same.
+FUNCTION_WORDS = _words("the a an that which who is are was were be been being has have had will do does did")

@@ -7,7 +7,7 @@ segments of a document, in turn, are the text.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -74,8 +74,9 @@ class Rebuilt:
     spans: tuple[TextSpan, ...]
 
 
-def segment_text(text: str, splitting: Splitting, language: str) -> Document:
-    """Divides `text` by the rules of `language` (BCP-47; unknown ones follow English's)."""
+def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[TextSpan] = ()) -> Document:
+    """Divides `text` by the rules of `language` (BCP-47; unknown ones follow English's), and nowhere inside one of the
+    spans that are `kept` (ascending, disjoint)."""
     spans: list[TextSpan] = []
     spaced = text.translate(_AS_SPACES)
     for block in _blocks(text, splitting):
@@ -84,7 +85,27 @@ def segment_text(text: str, splitting: Splitting, language: str) -> Document:
                 _append_trimmed(spans, text, span)
         else:
             _append_trimmed(spans, text, block)
-    return Document(text, tuple(spans))
+    return Document(text, tuple(_join_across(spans, kept) if kept else spans))
+
+
+def _join_across(spans: Sequence[TextSpan], kept: Sequence[TextSpan]) -> Iterator[TextSpan]:
+    """Segments between which there is a kept span, or a part of one, are one; one begins and ends with what it cuts."""
+    ends = [span.end for span in kept]
+    joined: TextSpan | None = None
+    for span in spans:
+        index = bisect_right(ends, span.start)
+        start = min(span.start, kept[index].start) if index < len(kept) else span.start
+        index = bisect_left(ends, span.end)
+        cut = index < len(kept) and kept[index].start < span.end
+        end = max(span.end, kept[index].end) if cut else span.end
+        if joined and start < joined.end:
+            joined = TextSpan(joined.start, max(joined.end, end))
+            continue
+        if joined:
+            yield joined
+        joined = TextSpan(start, end)
+    if joined:
+        yield joined
 
 
 def rebuild_text(document: Document, segments: Sequence[str], *, join: bool = False) -> Rebuilt:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 # Numbers with their marks are one word: 1,234.5 and 3–2 and £410 and 12% and 14:30.
 _TOKEN = re.compile(r"[£$€¥]?\d+(?:[.,:/–-]\d+)*(?:%|[a-z]{1,2}\b)?|[^\W\d_]+(?:['’.&-][^\W\d_]+)*|[^\w\s]|[\w]+")
@@ -39,7 +38,6 @@ class Token:
         return self.text.removesuffix("'s").removesuffix("’s")
 
 
-@lru_cache(maxsize=4_096)
 def split_tokens(text: str) -> tuple[Token, ...]:
     """The words and marks of a sentence, in order."""
     tokens: list[Token] = []

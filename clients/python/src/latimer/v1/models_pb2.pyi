@@ -113,7 +113,7 @@ class Model(google.protobuf.message.Message):
     family: builtins.str
     """Its architecture, such as "marian-student"."""
     backend: builtins.str
-    """What runs it, such as "marian_student"."""
+    """What runs it, such as "marian_student"; until it is loaded what its entry asks for, such as "auto"."""
     compute_type: builtins.str
     """The type that it computes in, such as "float32"; "" until it is loaded."""
     max_input_tokens: builtins.int

@@ -1,0 +1,124 @@
+"""Texts in capitals and titles: written in lower case for a model, which reads them better so, and styled again.
+
+On a student chrF against the translation of the same words in normal case is 31 for a sentence in capitals as it is,
+75 for one In Title Case, and 95 for either once it is in lower case (`make report-fidelity` has such cases). Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from latimer_server.text.protection.shields import Guarded, divide_at_spans
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+# Words that titles leave small, in the languages whose titles have capitals.
+_SMALL = {
+    "en": "a an and as at but by for from in into nor of on or per the to via vs with",
+    "pt": "a à ao aos as às com da das de do dos e em na nas no nos o os ou para pela pelas pelo pelos por sem um uma",
+    "es": "a al con de del e el en la las lo los o para por sin u un una y",
+    "fr": "à au aux avec d de des du en et l la le les ou par pour sans sur un une",
+    "it": "a ad al alla con d da dal dalla de dei del della delle di e ed i il in l la le lo nel nella o per su un una",
+    "nl": "aan de een en het in met of op te van voor",
+    "de": "am an auf aus bei das der die ein eine für im in mit oder und vom von zu zum zur",
+}
+_SMALL_WORDS = {code: frozenset(words.split()) for code, words in _SMALL.items()}
+_ANY_SMALL = frozenset().union(*_SMALL_WORDS.values())
+# A word of capitals by itself may be an acronym: those are shorter.
+_MIN_SINGLE_WORD = 4
+_DOTTED = frozenset({"tr", "az"})
+
+
+class Casing(Enum):
+    """How a text is written. `NORMAL`: as sentences are."""
+
+    NORMAL = "normal"
+    UPPER = "upper"
+    TITLE = "title"
+
+
+def find_casing(guarded: Guarded) -> Casing:
+    """How the words outside the protected spans are written."""
+    words = _list_words(guarded)
+    letters = "".join(words).replace("ß", "")  # which has no capital in common use
+    if not letters or not letters[0].isupper():
+        return Casing.NORMAL
+    if letters.isupper():
+        return Casing.UPPER if len(words) > 1 or len(letters) >= _MIN_SINGLE_WORD else Casing.NORMAL
+    if len(words) < 2 or guarded.text.rstrip().endswith((".", "!", "?", "…", ";", ",")):
+        return Casing.NORMAL
+    large = [word for word in words if word.lower() not in _ANY_SMALL]
+    titled = [word for word in large if word[0].isupper() and (word[1:].islower() or len(word) == 1)]
+    capital = sum(word[0].isupper() for word in large)
+    if len(large) > 1 and capital == len(large) and len(titled) > 1:
+        return Casing.TITLE
+    return Casing.NORMAL
+
+
+def lower_text(guarded: Guarded, casing: Casing) -> Guarded:
+    """The text in normal case, as far as that can be told: the first letter large, acronyms and names with capitals
+    inside as they are where the rest is a title. Letters whose small form has another length stay."""
+    if casing is Casing.NORMAL:
+        return guarded
+    keeps = casing is Casing.TITLE
+
+    def lower(match: re.Match[str]) -> str:
+        word = match.group()
+        if keeps and len(word) > 1 and not word[1:].islower():
+            return word
+        return "I" if word == "I" else _keep_length(word, word.lower())
+
+    text = list(guarded.text)
+    for part in divide_at_spans(guarded):
+        text[part.start : part.end] = _WORD.sub(lower, guarded.text[part.start : part.end])
+    first = next((index for index, character in enumerate(text) if character.isalpha()), None)
+    if first is not None and not any(span.start <= first < span.end for span in guarded.spans):
+        text[first] = _keep_length(text[first], text[first].upper())
+    return Guarded("".join(text), guarded.spans, guarded.replacements)
+
+
+def style_text(guarded: Guarded, casing: Casing, language: str) -> Guarded:
+    """An output in the casing of its source; protected spans stay. `language`: the output's."""
+    if casing is Casing.NORMAL:
+        return guarded
+    code = language.split("-")[0]
+    parts: list[str] = []
+    edges = sorted(guarded.spans, key=lambda span: span.start)
+    moved = {}
+    position = length = 0
+    first = True
+    for span in edges:
+        before = _style(guarded.text[position : span.start], casing, code, first=first)
+        kept = guarded.text[span.start : span.end]
+        first = first and not any(map(str.isalpha, before + kept))
+        parts += (before, kept)
+        moved[span] = type(span)(length + len(before), length + len(before) + len(kept))
+        length, position = moved[span].end, span.end
+    parts.append(_style(guarded.text[position:], casing, code, first=first))
+    return Guarded("".join(parts), tuple(moved[span] for span in guarded.spans), guarded.replacements)
+
+
+def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
+    if casing is Casing.UPPER:
+        return (text.replace("i", "İ") if code in _DOTTED else text).upper()
+    small = _SMALL_WORDS.get(code, frozenset())
+    words = 0
+
+    def style(match: re.Match[str]) -> str:
+        nonlocal words
+        words += 1
+        word = match.group()
+        if word.lower() in small and not (first and words == 1):
+            return word if len(word) > 1 and word.isupper() else word.lower()
+        return word[0].upper() + word[1:]
+
+    return _WORD.sub(style, text)
+
+
+def _list_words(guarded: Guarded) -> list[str]:
+    parts = (guarded.text[part.start : part.end] for part in divide_at_spans(guarded))
+    return [word for part in parts for word in _WORD.findall(part)]
+
+
+def _keep_length(before: str, after: str) -> str:
+    return after if len(after) == len(before) else before

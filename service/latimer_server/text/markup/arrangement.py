@@ -1,0 +1,354 @@
+"""Decides which part of a translation each pair of marks wraps.
+
+Works on tokens: who owns each follows from the links, and every pair takes a range of the tokens of the pair around it,
+apart from its neighbours' ranges. Pure; linear but for sorting, at most MAX_DEPTH times over.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from latimer_server.text.alignment import Link
+from latimer_server.text.markup.document import Block
+from latimer_server.text.markup.nesting import MAX_DEPTH, Nesting, Node, TextToken, TokenKind
+from latimer_server.text.segmentation import TextSpan
+
+# A link between more tokens than these says nothing about a single one's place.
+_MOST_LINKED = 4
+# So far away a neighbour's answer still tells where a pair goes whose own words have none.
+_NEIGHBOURS = 5
+_ATOM_WEIGHT = 4.0
+# A pair bridges so many words of others at least: `ne mange pas` answers `not`.
+_LEAST_BRIDGE = 2
+_EQUAL_SIGNS = {
+    "。": ".",
+    "、": ",",
+    "،": ",",
+    "؟": "?",
+    "؛": ";",
+    "？": "?",
+    "！": "!",
+    "：": ":",
+    "；": ";",
+    "，": ",",
+}
+_QUOTES = "\"'“”‘’«»„‚‹›「」『』"
+
+
+@dataclass(slots=True)
+class _Run:
+    """Tokens of one pair with none of another pair's in between."""
+
+    first: int
+    last: int
+    weight: float
+    count: int
+    foreign: int  # how many tokens of the text around the pairs stood before its last token
+
+
+class Arrangement:
+    """A translation's tokens and their owners; `arrange` gives every node of the nesting its place."""
+
+    def __init__(self, block: Block, nesting: Nesting, translation: str, tokens: list[TextToken]) -> None:
+        self.repaired = False
+        self._source = block.text
+        self._nesting = nesting
+        self._translation = translation
+        self._tokens = tokens
+        self._starts = [token.start for token in tokens]
+        self._source_starts = [token.start for token in nesting.tokens]
+        self._owners: list[Node | None] = [None] * len(tokens)
+        self._weights = [1.0] * len(tokens)
+        self._answers: dict[int, tuple[float, int]] = {}  # of tokens of the source: score and token of the translation
+
+    def claim_atoms(self, atoms: Sequence[TextSpan]) -> None:
+        """Each atom belongs where the source has it; `atoms` in the source's order."""
+        numbers = {token.start: number for number, token in enumerate(self._tokens) if token.kind is TokenKind.ATOM}
+        order = iter(atoms)
+        for index, token in enumerate(self._nesting.tokens):
+            if token.kind is TokenKind.ATOM:
+                number = numbers.get(next(order).start)
+                if number is not None:
+                    self._owners[number] = self._nesting.owners[index]
+                    self._weights[number] = _ATOM_WEIGHT
+                    self._answers[index] = (_ATOM_WEIGHT, number)
+
+    def follow_links(self, links: Sequence[Link]) -> None:
+        """Gives each token of the translation to the pair round the words that it answers."""
+        votes: dict[int, dict[Node, float]] = {}
+        for link in self._cut_links(links):
+            sources = _find_tokens(self._nesting.tokens, self._source_starts, link.source)
+            targets = _find_tokens(self._tokens, self._starts, link.target)
+            said = [index for index in sources if self._nesting.tokens[index].kind is not TokenKind.SIGN]
+            owner = self._find_owner(said, link.source) if said else None
+            for number in targets:
+                token = self._tokens[number]
+                voted = owner
+                if token.kind is TokenKind.SIGN:
+                    voted = self._find_owner(sources, link.source) if self._is_answered(token, sources) else None
+                if token.kind is TokenKind.ATOM or voted is None:
+                    continue
+                overlap = min(token.end, link.target.end) - max(token.start, link.target.start)
+                score = (link.score + 0.01) * overlap
+                of_token = votes.setdefault(number, {})
+                of_token[voted] = of_token.get(voted, 0.0) + score
+                if len(sources) <= _MOST_LINKED and len(targets) <= _MOST_LINKED:
+                    for index in sources:
+                        if score > self._answers.get(index, (0.0, 0))[0]:
+                            self._answers[index] = (score, number)
+        for number, of_token in votes.items():
+            self._owners[number] = max(of_token, key=lambda node: of_token[node])
+
+    def _cut_links(self, links: Sequence[Link]) -> Iterator[Link]:
+        """Links, in parts where both words are the same and cut by marks."""
+        for link in links:
+            source, target = link.source, link.target
+            sources = _find_tokens(self._nesting.tokens, self._source_starts, source)
+            written = self._source[source.start : source.end]
+            if not 1 < len(sources) <= _MOST_LINKED or written != self._translation[target.start : target.end]:
+                yield link
+                continue
+            for index in sources:
+                token, step = self._nesting.tokens[index], target.start - source.start
+                start, end = max(token.start, source.start), min(token.end, source.end)
+                yield Link(TextSpan(start, end), TextSpan(start + step, end + step), link.score)
+
+    def share_out(self) -> None:
+        """Gives each word to a pair without knowing what it answers: all to the only pair, or in turn to several."""
+        content = [0, *accumulate(token.kind is not TokenKind.SIGN for token in self._nesting.tokens)]
+        pending = [(self._nesting.root, 0, len(self._tokens))]
+        while pending:
+            node, first, last = pending.pop()
+            children = [child for child in node.children if child.has_words]
+            if not children:
+                for number in range(first, last):
+                    if self._tokens[number].kind is TokenKind.WORD:
+                        self._owners[number] = node
+                continue
+            inside, outside = (self._range(n) for n in (children[0], node))
+            exact = len(children) == 1 and content[inside.stop] - content[inside.start] == (
+                content[outside.stop] - content[outside.start]
+            )
+            self.repaired = self.repaired or not exact
+            start = first
+            for child, following in zip(children, [*children[1:], None], strict=True):
+                middle = (child.finish + following.begin) / 2 if following else node.finish
+                share = (middle - node.begin) / max(1, node.finish - node.begin)
+                stop = first + round(share * (last - first))
+                pending.append((child, start, stop))
+                start = stop
+
+    def arrange(self) -> None:
+        """Sets `start` and `end` of all nodes, each inside of the one around it and apart from its siblings."""
+        root = self._nesting.root
+        root.last, root.end = len(self._tokens), len(self._translation)
+        pending = [root]
+        while pending:
+            node = pending.pop()
+            if node.first == node.last:
+                for child in node.children:
+                    child.start = child.end = node.start
+                    self.repaired = self.repaired or child.has_words
+            elif node.children:
+                self._arrange_children(node)
+            pending += [child for child in node.children if child.children]
+
+    def _arrange_children(self, node: Node) -> None:
+        runs = self._find_runs(node)
+        for child, run in runs.items():
+            child.first, child.last = run.first, run.last
+        taken = sorted((run.first, run.last) for run in runs.values())
+        placed = list(runs)
+        loose = (child for child in node.children if child not in runs)
+        placed.extend(child for child in loose if self._place_loose(node, child, taken))
+        placed.sort(key=lambda child: child.first)
+        end, stop = node.start, node.first
+        for index, child in enumerate(placed):
+            following = placed[index + 1].first if index + 1 < len(placed) else node.last
+            self._take_signs(child, stop, following)
+            limit = self._tokens[following].start if following < node.last else node.end
+            self._take_places(child, end, limit)
+            end, stop = child.end, child.last
+        if len(node.path) > MAX_DEPTH:
+            position = node.start
+            for child in node.children:
+                position = child.start = child.end = max(position, child.start)
+
+    def _find_runs(self, node: Node) -> dict[Node, _Run]:
+        """For each child with tokens its heaviest run of them."""
+        depth = len(node.path)
+        best: dict[Node, _Run] = {}
+        open_runs: dict[Node, _Run] = {}
+        latest: Node | None = None
+        foreign = 0
+        for number in range(node.first, node.last):
+            owner = self._owners[number]
+            if owner is None:
+                continue
+            if len(owner.path) <= depth or owner.path[depth - 1] is not node:
+                foreign += 1
+                continue
+            child, weight = owner.path[depth], self._weights[number]
+            run = open_runs.get(child)
+            if run and latest is child and foreign - run.foreign <= max(_LEAST_BRIDGE, run.count):
+                run.last, run.foreign = number + 1, foreign
+                run.weight, run.count = run.weight + weight, run.count + 1
+            else:
+                run = open_runs[child] = _Run(number, number + 1, weight, 1, foreign)
+            if child not in best or run.weight > best[child].weight:
+                best[child] = run
+            latest = child
+        return best
+
+    def _place_loose(self, node: Node, child: Node, taken: list[tuple[int, int]]) -> bool:
+        """Places a child that owns nothing by its neighbours; tells whether it got tokens to wrap."""
+        around, own = self._range(node), self._range(child)
+        before = self._find_answer(range(own.start - 1, max(around.start, own.start - _NEIGHBOURS) - 1, -1), node)
+        after = self._find_answer(range(own.stop, min(around.stop, own.stop + _NEIGHBOURS)), node)
+        low = node.first if own.start == around.start else None if before is None else before + 1
+        high = node.last if own.stop == around.stop else after
+        if child.is_pair and child.has_words:
+            self.repaired = True
+            found = self._find_unclaimed(low, high, node, taken)
+            if found is not None:
+                child.first, child.last = found
+                insort(taken, found)
+                return True
+        if own.start == around.start:
+            position = node.start
+        elif own.stop == around.stop:
+            position = node.end
+        elif before is not None and (after is None or self._nesting.tokens[own.start - 1].end == child.begin):
+            end = self._tokens[before].end
+            gap = child.begin - self._nesting.tokens[own.start - 1].end
+            position = self._step_on(end, min(node.end, end + gap))
+        elif after is not None:
+            start = self._tokens[after].start
+            gap = self._nesting.tokens[own.stop].start - child.finish
+            position = self._step_back(start, max(node.start, start - gap))
+        else:
+            self.repaired = True
+            near_end = child.begin - node.begin > node.finish - child.finish
+            position = node.end if near_end else node.start
+        child.start = child.end = position
+        return False
+
+    def _find_answer(self, indices: range, node: Node) -> int | None:
+        """The token that answers the first of these tokens of the source that has an answer inside `node`."""
+        for index in indices:
+            number = self._answers.get(index, (0.0, -1))[1]
+            if node.first <= number < node.last:
+                return number
+        return None
+
+    def _find_unclaimed(
+        self, low: int | None, high: int | None, node: Node, taken: list[tuple[int, int]]
+    ) -> tuple[int, int] | None:
+        """What answers nothing between two tokens, else the nearest word that no sibling has."""
+        if low is not None and high is not None and low < high <= low + _NEIGHBOURS:
+            words = [number for number in range(low, high) if self._is_free(number, taken)]
+            whole = bool(words) and all(self._is_free(number, taken) for number in range(words[0], words[-1] + 1))
+            if whole and all(self._owners[number] is None for number in words):
+                return words[0], words[-1] + 1
+        near = high if high is not None else low
+        if near is None:
+            return None
+        for number in (near, near - 1):
+            if node.first <= number < node.last and self._is_free(number, taken):
+                return number, number + 1
+        return None
+
+    def _is_free(self, number: int, taken: list[tuple[int, int]]) -> bool:
+        place = bisect_right(taken, (number, len(self._tokens) + 1)) - 1
+        is_taken = place >= 0 and taken[place][1] > number
+        return self._tokens[number].kind is TokenKind.WORD and not is_taken
+
+    def _take_signs(self, child: Node, low: int, high: int) -> None:
+        """Widens a pair over the signs beside its words that it wraps in the source too."""
+        own = [self._nesting.tokens[index] for index in self._range(child)]
+        for step, tokens in ((-1, own), (1, own[::-1])):
+            signs = []
+            for token in tokens:
+                if token.kind is not TokenKind.SIGN:
+                    break
+                signs.append(_normalize_sign(self._source[token.start]))
+            inside = range(child.first, child.last) if step < 0 else range(child.last - 1, child.first - 1, -1)
+            for number in inside:
+                if self._tokens[number].kind is not TokenKind.SIGN:
+                    break
+                sign = _normalize_sign(self._translation[self._starts[number]])
+                if sign in signs:
+                    signs.remove(sign)
+            while signs:
+                number = child.first - 1 if step < 0 else child.last
+                if not low <= number < high or self._tokens[number].kind is not TokenKind.SIGN:
+                    break
+                token = self._tokens[number]
+                beside = (
+                    token.end == self._starts[child.first]
+                    if step < 0
+                    else (token.start == self._tokens[child.last - 1].end)
+                )
+                sign = _normalize_sign(self._translation[token.start])
+                if not beside or sign not in signs:
+                    break
+                signs.remove(sign)
+                child.first, child.last = (number, child.last) if step < 0 else (child.first, number + 1)
+
+    def _take_places(self, child: Node, low: int, high: int) -> None:
+        """From tokens to places; white space at the edges goes in where the source has it inside."""
+        start, end = self._tokens[child.first].start, self._tokens[child.last - 1].end
+        text = self._source[child.begin : child.finish]
+        start = self._step_back(start, max(low, start - len(text) + len(text.lstrip())))
+        end = self._step_on(end, min(high, end + len(text) - len(text.rstrip())))
+        child.start, child.end = start, end
+
+    def _step_back(self, place: int, low: int) -> int:
+        """Back over white space, down to `low` at most."""
+        while place > low and self._translation[place - 1].isspace():
+            place -= 1
+        return place
+
+    def _step_on(self, place: int, high: int) -> int:
+        while place < high and self._translation[place].isspace():
+            place += 1
+        return place
+
+    def _range(self, node: Node) -> range:
+        """The tokens of the source that a node wraps."""
+        return range(bisect_left(self._source_starts, node.begin), bisect_left(self._source_starts, node.finish))
+
+    def _is_answered(self, token: TextToken, sources: range) -> bool:
+        sign = _normalize_sign(self._translation[token.start])
+        return any(sign == _normalize_sign(self._source[self._source_starts[index]]) for index in sources)
+
+    def _find_owner(self, indices: Sequence[int], span: TextSpan) -> Node:
+        """The innermost node round at least half of what a link is about."""
+        owners = self._nesting.owners
+        if len(indices) == 1 or all(owners[index] is owners[indices[0]] for index in indices):
+            return owners[indices[0]]
+        shares: dict[Node, int] = {}
+        total = 0
+        for index in indices:
+            token = self._nesting.tokens[index]
+            size = min(token.end, span.end) - max(token.start, span.start)
+            total += size
+            for node in owners[index].path:
+                shares[node] = shares.get(node, 0) + size
+        half = [node for node, share in shares.items() if 2 * share >= total]
+        return max(half, key=lambda node: len(node.path))
+
+
+def _find_tokens(tokens: list[TextToken], starts: list[int], span: TextSpan) -> range:
+    """The tokens that a range touches."""
+    first = bisect_right(starts, span.start) - 1
+    if first < 0 or tokens[first].end <= span.start:
+        first += 1
+    return range(first, max(first, bisect_left(starts, span.end)))
+
+
+def _normalize_sign(sign: str) -> str:
+    return '"' if sign in _QUOTES else _EQUAL_SIGNS.get(sign, sign)

@@ -1,0 +1,47 @@
+"""What is known of elements by their names and attributes: which ones end a block, and which ones stay as they are.
+
+The names are HTML's; in XML, where names may mean anything, they are the default that `ignore_tags` adds to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from latimer_server.text.markup.tags import Tag, read_attributes
+
+# Shown as a block of their own, or as good as one: what stands before and after is another text.
+_BLOCK_NAMES = """
+    address article aside base blockquote body button caption center col colgroup datalist dd details dialog dir div
+    dl dt fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html label
+    legend li link listing main menu meta nav noframes noscript ol optgroup option p param plaintext pre search section
+    select slot source summary table tbody td template tfoot th thead title tr track ul video audio xmp
+"""
+BLOCKS = frozenset(_BLOCK_NAMES.split())
+# Have no content and no end tag.
+_VOID_NAMES = "area base br col embed frame hr img input link meta param source track wbr"
+VOIDS = frozenset(_VOID_NAMES.split())
+# Code, formulas and drawings: their content is no language.
+_UNTOUCHED_NAMES = (
+    "code kbd samp var tt math svg pre listing plaintext script style textarea xmp iframe noembed noframes"
+)
+_UNTOUCHED = frozenset(_UNTOUCHED_NAMES.split())
+
+
+def stays(source: str, tag: Tag, ignored: Collection[str]) -> bool:
+    """Whether an element, of which this is the start tag, comes out as it is: by its name, or because it says so
+    (`translate="no"`, `its:translate="no"`, `translatable="false"`, a class `notranslate`)."""
+    if tag.name in ignored or local_name(tag.name) in _UNTOUCHED:
+        return True
+    written = source[tag.start : tag.end].lower()
+    if "translat" not in written:
+        return False
+    attributes = read_attributes(source, tag)
+    if "notranslate" in attributes.get("class", "").lower().split():
+        return True
+    says_no = attributes.get("translate", attributes.get("its:translate", "yes")).strip().lower() == "no"
+    return says_no or attributes.get("translatable", "true").strip().lower() == "false"
+
+
+def local_name(name: str) -> str:
+    """The name without the prefix of its namespace."""
+    return name.rpartition(":")[2]

@@ -1,0 +1,92 @@
+"""The blocks of an HTML document or fragment.
+
+As browsers read it, but for what asks for a tree: a block ends at every tag of an element that is shown as one, and
+inside it tags pair by name. What people read in attributes (alt, title, placeholder, aria-label) stays as it is in
+this version, and so does `translate="yes"` inside of `translate="no"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from latimer_server.text.markup.building import BlockBuilder
+from latimer_server.text.markup.document import Block, TextFormat
+from latimer_server.text.markup.elements import BLOCKS, VOIDS, stays
+from latimer_server.text.markup.tags import Tag, TokenKind, read_tags, split_entities
+
+
+def find_html_blocks(source: str, start: int, end: int, ignored: Collection[str]) -> list[Block]:
+    """The blocks of a range of `source`; `ignored` are names of elements, in lower case, that stay as they are."""
+    builder = BlockBuilder(source, TextFormat.HTML)
+    tags = list(read_tags(source, start, end))
+    closers = _pair_tags(tags)
+    number = 0
+    while number < len(tags):
+        tag = tags[number]
+        if tag.kind is TokenKind.OPEN and tag.name not in VOIDS and stays(source, tag, ignored):
+            number = _keep_element(builder, tags, number, closers)
+        else:
+            _add_tag(builder, source, tag)
+            number += 1
+    builder.finish_block()
+    return builder.blocks
+
+
+def _pair_tags(tags: Sequence[Tag]) -> dict[int, int]:
+    """The number of the end tag for each start tag that has one, name by name."""
+    opened: dict[str, list[int]] = {}
+    closers: dict[int, int] = {}
+    for number, tag in enumerate(tags):
+        if tag.kind is TokenKind.OPEN:
+            opened.setdefault(tag.name, []).append(number)
+        elif tag.kind is TokenKind.CLOSE and opened.get(tag.name):
+            closers[opened[tag.name].pop()] = number
+    return closers
+
+
+def _keep_element(builder: BlockBuilder, tags: Sequence[Tag], number: int, closers: dict[int, int]) -> int:
+    """Leaves an element as it is; gives the number of the tag behind it.
+
+    One that never ends reaches up to where the next block begins or its own ends.
+    """
+    tag = tags[number]
+    last = closers.get(number)
+    if last is None and tag.is_void:
+        last = number
+    if last is None:
+        last = number + 1
+        while last < len(tags) and not _ends_block(tags[last]):
+            last += 1
+        last -= 1
+    if tag.name in BLOCKS:
+        builder.finish_block()
+    else:
+        silent = tag.name in ("script", "style", "svg", "iframe", "textarea")
+        builder.add_atom(tag.start, tags[last].end, silent=silent)
+    return last + 1
+
+
+def _ends_block(tag: Tag) -> bool:
+    return tag.kind in (TokenKind.OPEN, TokenKind.CLOSE) and tag.name in BLOCKS
+
+
+def _add_tag(builder: BlockBuilder, source: str, tag: Tag) -> None:
+    if tag.kind is TokenKind.TEXT or tag.kind is TokenKind.RAW:  # of raw elements, only a title is not kept whole
+        for start, end, text in split_entities(source, tag.start, tag.end):
+            builder.add_text(start, end, text)
+    elif tag.kind is TokenKind.OTHER:
+        builder.add_atom(tag.start, tag.end, silent=True)
+    elif tag.name in BLOCKS:
+        builder.finish_block()
+    else:
+        add_inline_tag(builder, tag)
+
+
+def add_inline_tag(builder: BlockBuilder, tag: Tag, *, opaque: bool = False) -> None:
+    """A tag inside a block; with `opaque` its element becomes one atom when it closes."""
+    if tag.name in VOIDS or (tag.kind is TokenKind.OPEN and tag.is_void):
+        builder.add_atom(tag.start, tag.end, silent=True, breaks_line=tag.name == "br")
+    elif tag.kind is TokenKind.OPEN:
+        builder.open_mark(tag.start, tag.end, tag.name, opaque=opaque)
+    else:
+        builder.close_mark(tag.start, tag.end, tag.name)

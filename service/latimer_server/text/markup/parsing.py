@@ -1,0 +1,23 @@
+"""Finds the text to translate in a document with markup. Which format is read where is all that this knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from latimer_server.text.markup.document import MarkupDocument, TextFormat
+from latimer_server.text.markup.html import find_html_blocks
+from latimer_server.text.markup.markdown import find_markdown_blocks
+from latimer_server.text.markup.xml import find_xml_blocks
+
+
+def parse_markup(source: str, text_format: TextFormat, ignore_tags: Collection[str] = ()) -> MarkupDocument:
+    """The blocks of any text, in linear time; never raises.
+
+    `ignore_tags` are names of elements whose content stays as it is; their case matters in XML only.
+    """
+    if text_format is TextFormat.XML:
+        return MarkupDocument(source, tuple(find_xml_blocks(source, frozenset(ignore_tags))))
+    ignored = frozenset(name.lower() for name in ignore_tags)
+    if text_format is TextFormat.HTML:
+        return MarkupDocument(source, tuple(find_html_blocks(source, 0, len(source), ignored)))
+    return MarkupDocument(source, tuple(find_markdown_blocks(source, ignored)))

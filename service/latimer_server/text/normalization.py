@@ -1,0 +1,90 @@
+"""What is written instead of characters that a model's vocabulary lacks, before it would read them as unknown.
+
+The rule: spaces of any width become a space, hyphens and dashes `-`, quotation marks and apostrophes of any shape `"`
+and `'`, an ellipsis three full stops; what nobody sees goes; anything else becomes its compatibility form (Unicode
+Annex 15, NFKC) where the model knows that. What is left is protected. Pure; what a model knows is told to it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+
+from latimer_server.text.protection.rules import merge_spans
+from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.segmentation import TextSpan
+
+IsKnown = Callable[[str], bool]
+
+_WRITTEN: dict[str, str] = {
+    **dict.fromkeys(
+        "\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
+    ),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4\u2035\u2039\u203a\u0060", "'"),
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u2036\u301d\u301e", '"'),
+    "\u2026": "...",
+    **dict.fromkeys(
+        "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c"
+        "\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufe0e\ufe0f",
+        "",
+    ),
+}
+
+
+def normalize_text(guarded: Guarded, is_known: IsKnown) -> Guarded:
+    """The text as a model can read it: outside the protected spans no character that it does not know, what cannot be
+    written otherwise being protected, with the word that it stands in."""
+    text = guarded.text
+    protected = [False] * len(text)
+    for span in guarded.spans:
+        protected[span.start : span.end] = [True] * (span.end - span.start)
+    written: list[str] = []
+    lengths: list[int] = []
+    unknown: list[TextSpan] = []
+    position = index = 0
+    while index < len(text):
+        end = index + 1
+        while end < len(text) and unicodedata.combining(text[end]) and not protected[end]:
+            end += 1
+        cluster = text[index:end]
+        new = cluster if protected[index] else write_cluster(cluster, is_known)
+        if new is None:
+            new = cluster
+            unknown.append(TextSpan(position, position + len(new)))
+        written.append(new)
+        lengths += [len(new), *[0] * (end - index - 1)]
+        position += len(new)
+        index = end
+    starts = [0]
+    for length in lengths:
+        starts.append(starts[-1] + length)
+    moved = [TextSpan(starts[span.start], starts[span.end]) for span in guarded.spans]
+    return protect_more(Guarded("".join(written), tuple(moved), guarded.replacements), unknown)
+
+
+def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
+    """How a character, with the marks on it, is written for a model; None where it knows none of the ways."""
+    composed = unicodedata.normalize("NFC", cluster)
+    if all(map(is_known, composed)):
+        return cluster
+    for candidate in (_WRITTEN.get(cluster), unicodedata.normalize("NFKC", cluster), _WRITTEN.get(composed)):
+        if candidate is not None and all(map(is_known, candidate)):
+            return candidate
+    return None
+
+
+def protect_more(guarded: Guarded, spans: list[TextSpan]) -> Guarded:
+    """The same with these spans protected too, each with the word that it stands in."""
+    if not spans:
+        return guarded
+    merged = merge_spans([*guarded.spans, *spans], guarded.text)
+    if not any(guarded.replacements):
+        return Guarded(guarded.text, merged)
+    # A span that is to be replaced stays what it is; what would run into it ends before it.
+    fixed = {span: new for span, new in zip(guarded.spans, guarded.replacements, strict=True) if new is not None}
+    kept = [span for span in merged if not any(span.start < one.end and one.start < span.end for one in fixed)]
+    plain = [span for span in guarded.spans if span not in fixed]
+    every = sorted({*kept, *plain, *fixed}, key=lambda span: span.start)
+    disjoint = [span for index, span in enumerate(every) if index == 0 or span.start >= every[index - 1].end]
+    return Guarded(guarded.text, tuple(disjoint), tuple(fixed.get(span) for span in disjoint))

@@ -1,0 +1,205 @@
+"""Spans that are protected unless a request says otherwise: addresses, identifiers, code, emoji.
+
+Most are words between spaces, told by their form once brackets and punctuation are taken off; what may hold spaces
+begins with a sign of its own. Every pattern takes time linear in the text. Pure; knows no model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from latimer_server.text.segmentation import TextSpan
+
+_WORD = re.compile(r"\S++")
+# A text without any of this, and a word, is prose.
+_SPECIAL = re.compile(
+    r"[@#/\\_:=]|[.(]\w|(?<=[a-z])[A-Z]|(?<=[a-f])\d|(?<=\d)[a-f]|\d-\d|[vV]\d|(?<![\w-])--?[A-Za-z]|\(\)"
+)
+_OPENING = "\"'“”‘’«»([{<¿¡*,;:!?…"
+_CLOSING = "\"'“”‘’«»)]}>.,;:!?…*"
+_PARTNERS = {")": "(", "]": "[", "}": "{"}
+_URL = re.compile(
+    r"(?:\b[a-z][a-z0-9+.-]{1,31}://|\b(?:mailto|tel|sms|urn|doi|magnet|data|javascript):(?=[\w+/?])|\bwww\.(?=\w))"
+    r"[^\s<>\"“”«»。，、；：？！（）【】`]++",
+    re.IGNORECASE,
+)
+_TOP_LEVEL = (
+    "com|org|net|edu|gov|int|io|dev|app|info|eu|br|pt|uk|de|fr|es|it|nl|pl|ch|at|be|se|no|us|ca|au|jp|cn|ru|co|ai|me"
+)
+_EXTENSIONS = frozenset(
+    [
+        "txt",
+        "md",
+        "rst",
+        "pdf",
+        "doc",
+        "docx",
+        "xls",
+        "xlsx",
+        "ppt",
+        "pptx",
+        "odt",
+        "ods",
+        "csv",
+        "tsv",
+        "json",
+        "yaml",
+        "yml",
+        "toml",
+        "xml",
+        "htm",
+        "html",
+        "css",
+        "js",
+        "jsx",
+        "ts",
+        "tsx",
+        "py",
+        "rb",
+        "go",
+        "rs",
+        "java",
+        "kt",
+        "c",
+        "h",
+        "cpp",
+        "cc",
+        "hpp",
+        "sh",
+        "bat",
+        "ps1",
+        "sql",
+        "ini",
+        "cfg",
+        "conf",
+        "log",
+        "lock",
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "mp3",
+        "mp4",
+        "wav",
+        "zip",
+        "tar",
+        "gz",
+        "bz2",
+        "xz",
+        "7z",
+        "deb",
+        "rpm",
+        "exe",
+        "dll",
+        "so",
+        "iso",
+        "bin",
+        "proto",
+        "ipynb",
+    ]
+)
+# What a word is as a whole. No two quantifiers of one alternative can take the same character.
+_FORM = re.compile(
+    "|".join(
+        (
+            r"[\w.+-]++@(?:\[[0-9a-fA-F.:]+\]|[\w-]++(?:\.[\w-]++)+)",  # e-mail
+            r"@\w[\w.-]*+|#\w++",  # people and topics
+            rf"(?=(?:[\w-]++\.)++(?<=\.)(?:{_TOP_LEVEL})(?![\w-]))(?:[\w-]++\.)++\w++(?::\d++)?(?:[/?#]\S*+)?",  # hosts
+            r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}",  # hardware addresses
+            r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",  # UUID
+            r"(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}(?:/\d+)?|(?=\S{0,39}::)[0-9a-fA-F:]{2,39}(?:/\d+)?",  # IPv6
+            r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5}|/\d{1,2})?",  # IPv4
+            r"(?=[a-f]*+\d)(?=\d*+[a-f])[0-9a-f]{7,128}",  # digests
+            r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?",  # ISO 8601
+            r"[vV]\d++(?:\.\d++)*+(?:[-+][0-9A-Za-z.+-]++)?|\d++(?:\.\d++){2,}(?:[-+][0-9A-Za-z.+-]++)?",  # versions
+            r"\+\d[\d().-]{5,20}|\d{3,4}-\d{3,4}-\d{4}",  # telephone numbers
+            r"(?:~|\.{1,2})?/[^/\s](?:[^\s]*+)|~\w*+/\S*+",  # paths
+            r"[A-Za-z]:\\\S*+|\\\\[\w.-]++\\\S++",
+            r"[\w.+-]++/[\w.+-]++/[\w.+/-]++",
+            r"\.[a-z][\w-]*+(?:\.\w++)*+",  # .gitignore
+            r"[A-Za-z_][\w.:>-]*+\([\w\"', =.-]*+\)(?:\.\w++(?:\(\))?)*+",  # calls
+            r"--?[A-Za-z][\w-]*+(?:=\S++)?",  # options
+            r"(?=[^_]*+_)\w++",  # snake_case
+            r"\w++(?:::\w++)++(?:\(\))?|[A-Za-z_][\w.]*+=[\w./:\"'-]++",
+            r"[a-z]++[A-Z]\w*+",  # camelCase
+        )
+    )
+)
+_CODES = (
+    "EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|PEN|UYU|SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|ZAR|KRW|RUB|UAH|"
+    "ILS|SGD|HKD|NZD|BTC|ETH|USDT"
+)
+# What may hold spaces, or stands within a word; with the signs without which a text has none of them.
+_SIGNED = (
+    ("<", re.compile(r">>[\w-]{1,32}<<|</?[A-Za-z][^\s<>]*+(?:\s[^<>]*+)?>|<!--[^<>]*+-->")),
+    ("`", re.compile(r"```[^`]*+```|`[^`\n]++`")),
+    ("&", re.compile(r"&(?:[A-Za-z]\w{1,30}|#\d{1,7}|#x[0-9a-fA-F]{1,6});")),
+    (":", re.compile(r"\b\d{4}-\d{2}-\d{2} \d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z| ?[+-]\d{2}:?\d{2})?(?![\w-])")),
+    ("+", re.compile(r"\+(?<!\w\+)\d{1,3}(?:[ .-]?\(\d{1,5}\))?(?:[ .-]?\d{2,5}){2,5}(?!\w)")),
+    ("(", re.compile(r"\((?<!\w\()\d{2,4}\) ?\d{3,5}[ -]\d{3,4}(?!\w)")),
+)
+_CURRENCY = re.compile(rf"\b(?:{_CODES})\b(?=[ \u00a0]?[\d-])|(?<=\d)(?:{_CODES})\b|(?<=\d[ \u00a0])(?:{_CODES})\b")
+_EMOJI = re.compile(
+    "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3|"  # flags, keycaps
+    "(?:[\U0001f300-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2190-\u21ff\u2300-\u23ff]|"
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139]\ufe0f)[\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?[\U000e0020-\U000e007f]*+"
+    "(?:\u200d[\U0001f300-\U0001faff\u2600-\u27bf][\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?)*+"
+)
+_CODE = re.compile(r"[A-Z]{3}")
+
+
+def find_builtin(text: str) -> Iterator[TextSpan]:
+    """The spans of `text` that are protected by themselves; they may overlap, in no order."""
+    for sign, pattern in _SIGNED:
+        if sign in text:
+            for match in pattern.finditer(text):
+                yield TextSpan(*match.span())
+    if ":" in text or "www." in text.lower():
+        for match in _URL.finditer(text):
+            yield _without_tail(text, match.start(), match.end())
+    yield from (TextSpan(*match.span()) for match in _EMOJI.finditer("" if text.isascii() else text))
+    yield from (TextSpan(*match.span()) for match in _CURRENCY.finditer(text if _CODE.search(text) else ""))
+    if _SPECIAL.search(text):
+        yield from _find_words(text)
+
+
+def _find_words(text: str) -> Iterator[TextSpan]:
+    for match in _WORD.finditer(text):
+        word = match.group()
+        if _SPECIAL.search(word):
+            core = _strip(text, *match.span())
+            form = text[core.start : core.end]
+            if form and (_FORM.fullmatch(form) or _is_file(form)):
+                yield core
+
+
+def _strip(text: str, start: int, end: int) -> TextSpan:
+    """A word without the quotes, brackets and punctuation of the sentence around it."""
+    while start < end and text[start] in _OPENING:
+        start += 1
+    return _without_tail(text, start, end)
+
+
+def _is_file(word: str) -> bool:
+    stem, _, extension = word.rpartition(".")
+    if not stem or extension.lower() not in _EXTENSIONS:
+        return False
+    return all(character.isalnum() or character in "_.+-/" for character in stem)
+
+
+def _without_tail(text: str, start: int, end: int) -> TextSpan:
+    """A word without the punctuation behind it; a bracket stays if it was opened inside."""
+    unopened = {
+        closing: text.count(closing, start, end) - text.count(opening, start, end)
+        for closing, opening in _PARTNERS.items()
+    }
+    while end > start and (last := text[end - 1]) in _CLOSING:
+        if last in unopened:
+            if unopened[last] <= 0:
+                break
+            unopened[last] -= 1
+        end -= 1
+    return TextSpan(start, end)

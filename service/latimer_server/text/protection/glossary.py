@@ -1,0 +1,84 @@
+"""A caller's terms and their translations, found in any text. Pure; knows no model."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from latimer_server.text.protection.rules import ProtectionRules, compile_phrases, find_words
+from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.segmentation import TextSpan
+
+
+@dataclass(frozen=True)
+class Term:
+    """What stands in the source, and what shall stand in the translation."""
+
+    source: str
+    target: str
+    case_sensitive: bool = False
+
+
+@dataclass(frozen=True)
+class Glossary:
+    """Terms, ready to be found. Make it with `compile_glossary`; where two begin at one place the longer one counts."""
+
+    exact: Any = None
+    folded: Any = None
+    exact_targets: Mapping[str, str] = field(default_factory=dict)
+    folded_targets: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, text: str) -> list[tuple[TextSpan, str]]:
+        """The terms in `text`, ascending, disjoint, each with what shall stand in its place."""
+        found: list[tuple[TextSpan, str]] = []
+        if self.exact is not None:
+            spans = find_words(self.exact, text)
+            found += [(span, self.exact_targets[text[span.start : span.end]]) for span in spans]
+        if self.folded is not None:
+            for span in find_words(self.folded, text):
+                source = text[span.start : span.end]
+                target = self.folded_targets.get(source.casefold())
+                if target is not None:
+                    found.append((span, _follow_case(source, target)))
+        found.sort(key=lambda one: (one[0].start, -one[0].end))
+        disjoint: list[tuple[TextSpan, str]] = []
+        for span, target in found:
+            if not disjoint or span.start >= disjoint[-1][0].end:
+                disjoint.append((span, target))
+        return disjoint
+
+
+def compile_glossary(terms: Sequence[Term]) -> Glossary | None:
+    """The glossary of these terms; of two for one source text the last counts. None without any."""
+    if not terms:
+        return None
+    exact = {term.source: term.target for term in terms if term.case_sensitive}
+    folded = {term.source.casefold(): term.target for term in terms if not term.case_sensitive}
+    sources = [term.source for term in terms if not term.case_sensitive]
+    return Glossary(compile_phrases(exact), compile_phrases(sources, case_sensitive=False), exact, folded)
+
+
+def guard_text(text: str, rules: ProtectionRules, glossary: Glossary | None = None) -> Guarded:
+    """A text with what must come out of it unchanged, or as a term's translation; what is protected is no term."""
+    spans = rules.find(text)
+    ends = [span.end for span in spans]
+    every: list[tuple[TextSpan, str | None]] = [(span, None) for span in spans]
+    for term, target in glossary.find(text) if glossary else ():
+        after = bisect_right(ends, term.start)
+        if after == len(spans) or term.end <= spans[after].start:
+            every.append((term, target))
+    if len(every) == len(spans):
+        return Guarded(text, spans)
+    every.sort(key=lambda one: one[0].start)
+    return Guarded(text, tuple(span for span, _ in every), tuple(target for _, target in every))
+
+
+def _follow_case(source: str, target: str) -> str:
+    """A term at the start of a sentence, or in capitals, as its translation is written there."""
+    if source.isupper() and not target.isupper() and len(source) > 1:
+        return target.upper()
+    if source[:1].isupper() and source[1:].islower() and target[:1].islower():
+        return target[:1].upper() + target[1:]
+    return target

@@ -1,0 +1,181 @@
+"""Hides protected spans from a model behind symbols that it copies, and puts them back where the symbols came out.
+
+Which symbols a model copies is measured (`make bench-symbols`). Pure; knows no model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from latimer_server.text.segmentation import TextSpan, join_lines, needs_translation
+
+# Forms of symbols, `#` for a number, the most reliable first.
+SYMBOLS = ("T-#", "[#]", "_#_", "XYZ#")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A text and the spans of it that a model must not touch: ascending, disjoint, none empty.
+
+    `replacements`: what comes out in their place, None for a span that comes out as it is; () where all do.
+    """
+
+    text: str
+    spans: tuple[TextSpan, ...] = ()
+    replacements: tuple[str | None, ...] = ()
+
+    @property
+    def wanted(self) -> list[str]:
+        """What must come out for each span."""
+        texts = [self.text[span.start : span.end] for span in self.spans]
+        if not self.replacements:
+            return texts
+        return [text if new is None else new for text, new in zip(texts, self.replacements, strict=True)]
+
+    def needs_model(self) -> bool:
+        """Whether anything outside the spans can be translated."""
+        return any(needs_translation(self.text[part.start : part.end]) for part in divide_at_spans(self))
+
+
+@dataclass(frozen=True)
+class Shielded:
+    """A guarded text with a symbol for each span. `symbols`: one for each, in order. `spans`: where they stand."""
+
+    source: Guarded
+    text: str
+    symbols: tuple[str, ...]
+    spans: tuple[TextSpan, ...]
+
+
+def shield(guarded: Guarded, form: str) -> Shielded:
+    """Puts a symbol in the place of every span, numbered from 1, or from where the text has no such symbol."""
+    first = 1
+    while any(_make_symbol(form, first + offset) in guarded.text for offset in range(len(guarded.spans))):
+        first += len(guarded.spans) + 7
+    parts: list[str] = []
+    symbols: list[str] = []
+    spans: list[TextSpan] = []
+    position = length = 0
+    for offset, span in enumerate(guarded.spans):
+        symbol = _make_symbol(form, first + offset)
+        before = guarded.text[position : span.start]
+        parts += (before, symbol)
+        start = length + len(before)
+        length = start + len(symbol)
+        symbols.append(symbol)
+        spans.append(TextSpan(start, length))
+        position = span.end
+    parts.append(guarded.text[position:])
+    return Shielded(guarded, "".join(parts), tuple(symbols), tuple(spans))
+
+
+def unshield(output: str, shielded: Shielded) -> Guarded | None:
+    """The output with the spans in the place of their symbols; None unless each came out exactly once.
+
+    The spans of the result are in the order of the source's, wherever they stand.
+    """
+    if not shielded.symbols:
+        return Guarded(output)
+    found: dict[str, re.Match[str]] = {}
+    wanted = frozenset(shielded.symbols)
+    for match in _find_any(shielded.symbols[0]).finditer(output):
+        if match.group() not in wanted:
+            continue
+        if match.group() in found:
+            return None
+        found[match.group()] = match
+    if len(found) < len(wanted):
+        return None
+    texts = dict(zip(shielded.symbols, shielded.source.wanted, strict=True))
+    parts: list[str] = []
+    placed: dict[str, TextSpan] = {}
+    position = length = 0
+    for symbol, match in sorted(found.items(), key=lambda pair: pair[1].start()):
+        before = output[position : match.start()]
+        parts += (before, texts[symbol])
+        start = length + len(before)
+        length = start + len(texts[symbol])
+        placed[symbol] = TextSpan(start, length)
+        position = match.end()
+    parts.append(output[position:])
+    return Guarded("".join(parts), tuple(placed[symbol] for symbol in shielded.symbols))
+
+
+def cut_out(guarded: Guarded, places: Sequence[TextSpan], *, join: bool = False) -> Iterator[Guarded]:
+    """Parts of a guarded text, ascending, none of which cuts a span. With `join`, line breaks outside the spans become
+    spaces."""
+    first = 0
+    for place in places:
+        while first < len(guarded.spans) and guarded.spans[first].start < place.start:
+            first += 1
+        last = first
+        while last < len(guarded.spans) and guarded.spans[last].start < place.end:
+            last += 1
+        spans = [TextSpan(span.start - place.start, span.end - place.start) for span in guarded.spans[first:last]]
+        part = Guarded(guarded.text[place.start : place.end], tuple(spans), guarded.replacements[first:last])
+        yield _join_lines(part) if join else part
+        first = last
+
+
+def _join_lines(guarded: Guarded) -> Guarded:
+    parts: list[str] = []
+    moved: list[TextSpan] = []
+    position = length = 0
+    for span in guarded.spans:
+        before, kept = join_lines(guarded.text[position : span.start]), guarded.text[span.start : span.end]
+        parts += (before, kept)
+        moved.append(TextSpan(length + len(before), length + len(before) + len(kept)))
+        length, position = moved[-1].end, span.end
+    parts.append(join_lines(guarded.text[position:]))
+    return Guarded("".join(parts), tuple(moved), guarded.replacements)
+
+
+def peel(guarded: Guarded) -> tuple[TextSpan, Guarded]:
+    """The text without the spans at its edges that are signs only (an emoji, a bullet), and where it stood: to a model
+    they say nothing."""
+    start, end = 0, len(guarded.text)
+    spans = list(guarded.spans)
+    while spans and not guarded.text[start : spans[0].start].strip() and _is_sign(guarded.text, spans[0]):
+        start = _skip_spaces(guarded.text, spans.pop(0).end)
+    while spans and not guarded.text[spans[-1].end : end].strip() and _is_sign(guarded.text, spans[-1]):
+        end = start + len(guarded.text[start : spans.pop().start].rstrip())
+    first = next((index for index, span in enumerate(guarded.spans) if spans and span == spans[0]), 0)
+    moved = tuple(TextSpan(span.start - start, span.end - start) for span in spans)
+    return TextSpan(start, end), Guarded(
+        guarded.text[start:end], moved, guarded.replacements[first : first + len(spans)] if spans else ()
+    )
+
+
+def _is_sign(text: str, span: TextSpan) -> bool:
+    return not any(character.isalnum() for character in text[span.start : span.end])
+
+
+def _skip_spaces(text: str, position: int) -> int:
+    while position < len(text) and text[position].isspace():
+        position += 1
+    return position
+
+
+def divide_at_spans(guarded: Guarded) -> list[TextSpan]:
+    """What lies between the spans, empty ones left out."""
+    edges = [0, *(edge for span in guarded.spans for edge in (span.start, span.end)), len(guarded.text)]
+    return [TextSpan(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
+
+
+def _make_symbol(form: str, number: int) -> str:
+    return form.replace("#", str(number))
+
+
+@lru_cache(maxsize=32)
+def _compile_form(form: str) -> re.Pattern[str]:
+    before = r"(?<![\w-])" if form[0].isalnum() or form[0] == "_" else ""
+    after = r"(?![\w-]*\w)" if form[-1] == "#" else (r"(?!\w)" if form[-1] == "_" else "")
+    return re.compile(before + re.escape(form).replace(r"\#", r"\d+") + after)
+
+
+def _find_any(symbol: str) -> re.Pattern[str]:
+    """The pattern of all symbols of this one's form."""
+    return _compile_form(re.sub(r"\d+", "#", symbol))

@@ -1,0 +1,73 @@
+"""Placeholders of the syntaxes that a request can name: printf, ICU, mustache, shell, XLIFF, i18next.
+
+Sources: C99 7.19.6.1 and Python's `%` (printf), ICU MessageFormat's pattern syntax, mustache(5), POSIX 2.6 (shell
+parameters), XLIFF 1.2 and 2.1 inline elements, i18next's interpolation and nesting. Pure; knows no request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+
+from latimer_server.text.segmentation import TextSpan
+
+_BRACE = re.compile(r"[{}']")
+# Deeper nesting is no message anybody wrote.
+_MAX_DEPTH = 64
+
+
+class Syntax(Enum):
+    """A syntax of placeholders; see PlaceholderSyntax in the contract."""
+
+    PRINTF = "printf"
+    ICU = "icu"
+    MUSTACHE = "mustache"
+    SHELL = "shell"
+    XLIFF = "xliff"
+    I18NEXT = "i18next"
+
+
+_MUSTACHE = r"\{\{\{[^{}]*+\}\}\}|\{\{[^{}]*+\}\}"
+_PATTERNS = {
+    Syntax.PRINTF: re.compile(
+        r"%(?:\(\w++\)|\d++\$)?[-+#0']*+(?:\d++|\*)?(?:\.(?:\d++|\*)?)?(?:hh|h|ll|l|L|q|j|z|t|I64|I32)?[diouxXeEfFgGaAcsCSpnr@](?![^\W\d_])|%%"
+    ),
+    Syntax.MUSTACHE: re.compile(_MUSTACHE),
+    Syntax.SHELL: re.compile(r"\$\{[^{}\n]*+\}|\$\([^()\n]*+\)|\$(?:[A-Za-z_]\w*+|[0-9@*#?$!-](?!\w))"),
+    Syntax.XLIFF: re.compile(
+        r"</?(?:x|g|bx|ex|ph|it|mrk|bpt|ept|sub|pc|sc|ec|cp|sm|em)(?:\s[^<>]*+)?/?>", re.IGNORECASE
+    ),
+    Syntax.I18NEXT: re.compile(_MUSTACHE + r"|\$t\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)"),
+}
+
+
+def find_syntax(text: str, syntax: Syntax) -> Iterator[TextSpan]:
+    """The placeholders of one syntax in `text`, ascending."""
+    if syntax is Syntax.ICU:
+        yield from _find_icu(text)
+        return
+    for match in _PATTERNS[syntax].finditer(text):
+        yield TextSpan(*match.span())
+
+
+def _find_icu(text: str) -> Iterator[TextSpan]:
+    """Arguments in balanced braces, whole messages of plurals and choices among them. An apostrophe before a brace
+    quotes up to the next one; a brace that is never closed is text."""
+    opened: list[int] = []
+    position = 0
+    while match := _BRACE.search(text, position):
+        position = match.end()
+        sign = match.group()
+        if sign == "'":
+            if text[position : position + 1] in ("{", "}"):
+                closing = text.find("'", position)
+                position = closing + 1 if closing >= 0 else position + 1
+        elif sign == "{":
+            opened.append(match.start())
+            if len(opened) > _MAX_DEPTH:
+                del opened[0]
+        elif opened:
+            start = opened.pop()
+            if not opened:
+                yield TextSpan(start, match.end())

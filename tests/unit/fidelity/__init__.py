@@ -1,0 +1,1 @@
+"""Tests of the fidelity suite's own invariants."""

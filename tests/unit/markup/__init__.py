@@ -1,0 +1,1 @@
+"""Markup comes out as it went in, and around the right words."""

@@ -1,0 +1,225 @@
+"""What holds for any text, however broken its markup."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import time
+from types import FrameType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latimer_server.text.alignment import Link
+from latimer_server.text.markup import (
+    OBJECT,
+    Block,
+    MarkKind,
+    Placed,
+    TextFormat,
+    parse_markup,
+    place_marks,
+    render,
+)
+from latimer_server.text.segmentation import TextSpan
+from tests.unit.markup.texts import SOUP, find_atoms, list_words
+
+_FORMATS = st.sampled_from(TextFormat)
+
+
+@given(SOUP, _FORMATS)
+def test_blocks_put_back_as_they_were_are_the_source(source: str, text_format: TextFormat) -> None:
+    document = parse_markup(source, text_format)
+    texts = [place_marks(block, block.text, find_atoms(block.text), None).text for block in document.blocks]
+    rebuilt = render(document, texts)
+    assert rebuilt.text == source
+    assert rebuilt.spans == tuple(block.span for block in document.blocks)
+
+
+@given(SOUP, _FORMATS)
+def test_blocks_are_apart_and_in_order(source: str, text_format: TextFormat) -> None:
+    blocks = parse_markup(source, text_format).blocks
+    edges = [edge for block in blocks for edge in (block.span.start, block.span.end)]
+    assert edges == sorted(edges)
+    for block in blocks:
+        assert block.text.strip()
+        assert source[block.span.start : block.span.end] == block.source
+        assert [block.text[mark.offset] for mark in block.atoms] == [OBJECT] * block.text.count(OBJECT)
+        assert all(block.locate(TextSpan(mark.offset, mark.offset + 1)) == mark.source for mark in block.atoms)
+        for number, mark in enumerate(block.marks):
+            assert mark.partner is None or block.marks[mark.partner].partner == number
+
+
+@given(SOUP, _FORMATS, st.randoms(use_true_random=False), st.booleans())
+def test_every_mark_comes_out_exactly_once(
+    source: str, text_format: TextFormat, chance: random.Random, linked: bool
+) -> None:
+    for block in parse_markup(source, text_format).blocks:
+        translation, atoms, links = _shuffle(block, chance)
+        placed = place_marks(block, translation, atoms, links if linked else None, copy=False)
+        # What is no text of the translation is marks, and in a translation without special characters nothing else.
+        _check_marks(block, placed, translation, atoms)
+
+
+def _shuffle(block: Block, chance: random.Random) -> tuple[str, list[TextSpan], list[Link]]:
+    """The words of a block in another order, without what a format would escape, some linked to any others."""
+    words = [re.sub(r"[^\w\s\ufffc.,]|_", "", word) for word in block.text.split(" ")]
+    chance.shuffle(words)
+    translation = " ".join(words).replace("\r", "").replace("\n", "")
+    atoms = find_atoms(translation)
+    chance.shuffle(atoms)
+    theirs = list_words(translation)
+    links = [Link(word, chance.choice(theirs), chance.random()) for word in list_words(block.text) if theirs]
+    return translation, atoms, [link for link in links if chance.random() < 0.8]
+
+
+def _check_marks(block: Block, placed: Placed, translation: str, atoms: list[TextSpan]) -> None:
+    for mark, atom in zip(block.atoms, atoms, strict=True):
+        span = placed.locate(atom)
+        assert placed.text[span.start : span.end] == mark.written
+    # Between the pieces stand the other marks, in an order in which they nest.
+    position = 0
+    between = ""
+    for piece in placed.pieces:
+        between += placed.text[position : piece.other_start]
+        position = piece.other_end
+    between += placed.text[position:]
+    tags = [mark for mark in block.marks if mark.kind is not MarkKind.ATOM]
+    assert sorted(between) == sorted("".join(mark.written for mark in tags))
+    assert _nests(block, between)
+    assert sum(piece.end - piece.start for piece in placed.pieces) == len(translation)
+
+
+def _nests(block: Block, written: str) -> bool:
+    """Whether `written` are the marks of a block that are no atoms, each once and each pair nested in the others."""
+    left = [number for number, mark in enumerate(block.marks) if mark.kind is not MarkKind.ATOM]
+    opened: list[int] = []
+    while left:
+        # Of marks that are written alike, one that may stand here.
+        fitting = [number for number in left if written.startswith(block.marks[number].written)]
+        closing = [
+            n for n in fitting if block.marks[n].kind is MarkKind.CLOSE and block.marks[n].partner in opened[-1:]
+        ]
+        others = [n for n in fitting if block.marks[n].kind is MarkKind.OPEN or block.marks[n].partner is None]
+        chosen = max(closing + others, key=lambda n: len(block.marks[n].written), default=None)
+        if chosen is None:
+            return False
+        mark = block.marks[chosen]
+        if mark.partner is not None and mark.kind is MarkKind.OPEN:
+            opened.append(chosen)
+        elif mark.partner is not None:
+            opened.pop()
+        left.remove(chosen)
+        written = written[len(mark.written) :]
+    return not opened and not written
+
+
+@given(st.lists(st.sampled_from(["red", "house", "not", "<b>", "</b>", "<i>", "</i>", "<br>", "."]), max_size=25))
+def test_words_that_answer_themselves_keep_their_tags(parts: list[str]) -> None:
+    for block in parse_markup(" ".join(parts), TextFormat.HTML).blocks:
+        links = [Link(span, span, 1.0) for span in list_words(block.text)]
+        placed = place_marks(block, block.text, find_atoms(block.text), links, copy=False)
+        assert _words_in_pairs(placed.text) == _words_in_pairs(block.source)
+
+
+def _words_in_pairs(html: str) -> list[tuple[str, int, int]]:
+    """Each word with how many tags opened and closed before it; those of pairs without a word in them left out."""
+    while (shorter := re.sub(r"<(b|i)>[\s.]*</\1>|<(?:b|i)>[\s.]*\Z|\A[\s.]*</(?:b|i)>", " ", html)) != html:
+        html = shorter
+    found: list[tuple[str, int, int]] = []
+    opened = closed = 0
+    for part in re.findall(r"</?\w+>|\w+", html):
+        if part in ("<b>", "<i>"):
+            opened += 1
+        elif part in ("</b>", "</i>"):
+            closed += 1
+        elif part != "<br>":
+            found.append((part, opened, closed))
+    return found
+
+
+_HARD = {
+    "nested": "<b>",
+    "nested with words": "<b>a ",
+    "pairs": "<b>a</b> ",
+    "ends": "</b>a ",
+    "crossed": "<i>a<b>b</i>c</b>",
+    "one word": "a",
+    "less": "<",
+    "ampersands": "&",
+    "attributes": "<a x ",
+    "quotes": '<a b="',
+    "quoted ends": '<a x=">" ',
+    "comments": "<!--",
+    "sections": "<![CDATA[",
+    "types": "<!DOCTYPE [",
+    "declarations": "<?",
+    "code": "<code>a",
+    "untouched": '<span translate="no">a',
+    "scripts": "<script>",
+    "paragraphs": "<p>a",
+    "breaks": "a<br>",
+    "stars": "*a ",
+    "strong": "**a** ",
+    "crossed emphasis": "_a __b ",
+    "brackets": "[",
+    "links": "[a](b) ",
+    "open links": "[a](",
+    "quotations": "> ",
+    "lists": "- ",
+    "ticks": "`a",
+    "digits": "&#1111111111",
+    "objects": OBJECT,
+}
+
+
+@pytest.mark.parametrize("text_format", TextFormat)
+@pytest.mark.parametrize("kind", _HARD)
+def test_hard_texts_of_200_kb_are_read_at_once(kind: str, text_format: TextFormat) -> None:
+    """A quadratic parser takes minutes of CPU here (docs/decisions.md); this one tenths of a second."""
+    source = (_HARD[kind] * 200_000)[:200_000]
+    start = time.process_time()
+    document = parse_markup(source, text_format)
+    assert render(document, [block.source for block in document.blocks]).text == source
+    assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("text_format", TextFormat)
+@pytest.mark.parametrize("kind", _HARD)
+def test_work_grows_with_the_text_and_not_with_its_square(kind: str, text_format: TextFormat) -> None:
+    small, large = (_count_calls((_HARD[kind] * size)[:size], text_format) for size in (1_000, 4_000))
+    assert large < 6 * small + 2_000
+
+
+def _count_calls(source: str, text_format: TextFormat) -> int:
+    """How many functions are called while all blocks of a text are found, placed and put back."""
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        document = parse_markup(source, text_format)
+        for block in document.blocks:
+            atoms = find_atoms(block.text)
+            words = list_words(block.text)
+            links = [Link(word, word, 1.0) for word in words[::2]]
+            place_marks(block, block.text, atoms, links, copy=False)
+            place_marks(block, block.text, atoms, None, copy=False)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_pairs_a_thousand_deep_are_exact() -> None:
+    source = "<p>" + "<b>a <i>" * 1_000 + "deep" + "</i></b> z" * 1_000
+    (block,) = parse_markup(source, TextFormat.HTML).blocks
+    words = list_words(block.text)
+    links = [Link(word, word, 1.0) for word in words]
+    placed = place_marks(block, block.text, [], links, copy=False)
+    marks = re.findall("<[^>]*>", placed.text)
+    assert marks == re.findall("<[^>]*>", block.source)

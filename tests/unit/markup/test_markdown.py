@@ -1,0 +1,117 @@
+"""Markdown: which text is found, and how a translation is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from latimer_server.text.markup import OBJECT, TextFormat, parse_markup
+from latimer_server.text.markup import markdown as markdown_module
+from tests.unit.markup.texts import list_marks, list_texts, translate
+
+
+@pytest.mark.parametrize(
+    ("source", "texts"),
+    [
+        ("# Title #\n\nSome *text*\nin two lines.", ["Title", "Some text in two lines."]),
+        ("---\ntitle: x\n---\ntext", ["text"]),
+        ("+++\ntitle = 'x'\n+++\ntext", ["text"]),
+        ("a\n\n---\n\nb\n\n---\n", ["a", "b"]),
+        ("- one\n- two\n  - three\n", ["one", "two", "three"]),
+        ("| a | b |\n|---|---|\n| c \\| d | `x` |\n", ["a", "b", "c | d"]),
+        ("> quote\n> goes on\n", ["quote goes on"]),
+        ("    code\n\n```py\ncode\n```\n", []),
+        ("use `x` or ``y ` z``", [f"use {OBJECT} or {OBJECT}"]),
+        ("see <http://a.b> and ![alt *text*](u) there", [f"see {OBJECT} and {OBJECT} there"]),
+        ("see [the *text*](u \"title\")", ["see the text"]),
+        ("[ref]\n\n[ref]: http://a.b \"title\"\n", ["ref"]),
+        ("a  \nb\\\nc", [f"a{OBJECT}b{OBJECT}c"]),
+        ("1 \\* 2 &amp; 3", ["1 * 2 & 3"]),
+        ("a <kbd>Ctrl</kbd> <b>bold</b> <!-- c --> d", [f"a {OBJECT} bold {OBJECT} d"]),
+        ("<div>\n<p>html <i>x</i></p>\n</div>\n", ["html x"]),
+        ("- [ ] task\n", ["task"]),
+        ("x[^1]\n\n[^1]: note\n", [f"x{OBJECT}", "note"]),
+        ("# Title {#anchor}\n", ["Title"]),
+        ("\ufeff# Ação\n\nvocê *não* vê", ["Ação", "você não vê"]),
+    ],
+)  # fmt: skip
+def test_finds_text_block_by_block(source: str, texts: list[str]) -> None:
+    assert list_texts(source, TextFormat.MARKDOWN) == texts
+
+
+def test_a_line_break_keeps_what_the_next_line_begins_with() -> None:
+    source = "> one  \n> *two*\n"
+    (block,) = parse_markup(source, TextFormat.MARKDOWN).blocks
+    assert list_marks(block) == ["  \n> ", "*", "*"]
+    assert block.marks[0].breaks_line
+    assert translate(source, TextFormat.MARKDOWN, f"um{OBJECT}dois", [(2, 2)]) == "> um  \n> *dois*\n"
+
+
+def test_text_on_the_next_line_stays_in_its_quotation() -> None:
+    source = "> one  \n> two\n"
+    assert translate(source, TextFormat.MARKDOWN, f"um{OBJECT}dois", []) == "> um  \n> dois\n"
+
+
+def test_a_tag_does_not_pair_across_a_delimiter() -> None:
+    (block,) = parse_markup("x *a <b>c* d</b> <i>e</i>", TextFormat.MARKDOWN).blocks
+    assert list_marks(block) == ["*", "<b>", "*", "</b>", "<i>", "</i>"]
+    assert [mark.partner for mark in block.marks] == [2, None, 0, None, 5, 4]
+    (block,) = parse_markup("x <b>a *c</b> d* e", TextFormat.MARKDOWN).blocks
+    assert [mark.partner for mark in block.marks] == [None, 3, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("translation", "written"),
+    [
+        ("a * b_c 2 < 3 & d", "a * b_c 2 < 3 & d"),
+        ("*a* _b_ `c` [d](e) ~~f~~", "\\*a\\* \\_b\\_ \\`c\\` \\[d\\](e) \\~\\~f\\~\\~"),
+        ("<b> &amp; \\*", "\\<b> \\&amp; \\\\\\*"),
+        ("# a", "\\# a"),
+        ("1. a", "1\\. a"),
+        ("- a", "\\- a"),
+        ("-5", "-5"),
+        ("> a", "\\> a"),
+        ("---", "\\---"),
+        ("a\nb\r\n\r\nc", "a b c"),
+        ("C:\\dir", "C:\\dir"),
+    ],
+)
+def test_what_comes_out_is_text_and_no_markup(translation: str, written: str) -> None:
+    assert translate("source", TextFormat.MARKDOWN, translation, []) == written
+
+
+def test_a_line_of_its_own_begins_behind_a_line_break() -> None:
+    assert translate("a\\\nb", TextFormat.MARKDOWN, f"x{OBJECT}- y", []) == "x\\\n\\- y"
+
+
+def test_a_cell_holds_no_bar() -> None:
+    source = "| a |\n|---|\n| b |\n"
+    assert translate(source, TextFormat.MARKDOWN, "x|y", []) == "| x\\|y |\n|---|\n| b |\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "written"), [("see [text] x", "ver [texto][text] x"), ("see [text][] x", "ver [texto][text] x")]
+)
+def test_a_reference_goes_on_naming_its_target(source: str, written: str) -> None:
+    ending = "\n\n[text]: http://a.b\n"
+    pairs = [(0, 0), (1, 1), (2, 2)]
+    assert translate(source + ending, TextFormat.MARKDOWN, "ver texto x", pairs) == written + ending
+
+
+def test_a_reference_that_is_a_whole_block_goes_on_naming_its_target() -> None:
+    source = "- [one text][]\n- [two][]\n\n[one text]: a\n[two]: b\n"
+    assert translate(source, TextFormat.MARKDOWN, "um texto", []).startswith("- [um texto][one text]\n- [two][]\n")
+
+
+def test_an_exclamation_mark_makes_no_image_of_a_link() -> None:
+    assert translate("say [x](u)", TextFormat.MARKDOWN, "olá!x", [(0, 0), (1, 2)]) == "olá\\![x](u)"
+
+
+def test_a_parser_that_fails_leaves_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Panic(BaseException):
+        pass
+
+    def fail(*_: object) -> None:
+        raise Panic
+
+    monkeypatch.setattr(markdown_module, "_read_events", fail)
+    assert list_texts("one\ntwo\n\nthree", TextFormat.MARKDOWN) == ["one\ntwo", "three"]

@@ -1,0 +1,116 @@
+"""Tags go round the words that answer those they wrapped."""
+
+from __future__ import annotations
+
+import pytest
+
+from latimer_server.text.alignment import Link
+from latimer_server.text.markup import OBJECT, TextFormat, parse_markup, place_marks
+from latimer_server.text.segmentation import TextSpan
+from tests.unit.markup.texts import find_atoms, link_words, translate
+
+_HTML = TextFormat.HTML
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "pairs", "written"),
+    [
+        ("<b>red</b> house", "casa vermelha", [(0, 1), (1, 0)], "casa <b>vermelha</b>"),
+        ("I do <b>not</b> eat", "Je ne mange pas", [(0, 0), (2, 1), (3, 2), (2, 3)], "Je <b>ne mange pas</b>"),
+        (
+            "a <b>big</b> <i>red</i> house", "uma casa vermelha grande", [(0, 0), (1, 3), (2, 2), (3, 1)],
+            "uma casa <i>vermelha</i> <b>grande</b>",
+        ),
+        (
+            "a <b>big <i>red</i></b> house.", "uma casa vermelha grande.", [(0, 0), (1, 3), (2, 2), (3, 1), (4, 4)],
+            "uma casa <b><i>vermelha</i> grande</b>.",
+        ),
+        ("see <a>here</a>, now", "veja aqui, agora", [(0, 0), (1, 1), (3, 3)], "veja <a>aqui</a>, agora"),
+        ("<b>Note:</b> do", "Nota: faça", [(0, 0), (2, 2)], "<b>Nota:</b> faça"),
+        ("(<b>one</b>) “<i>two</i>”", "(um) «dois»", [(1, 1), (4, 4)], "(<b>um</b>) «<i>dois</i>»"),
+        ("<i>“two”</i> it is", "é «dois»", [(1, 2), (3, 0), (4, 0)], "é <i>«dois»</i>"),
+        ("one<b> two</b>", "um dois", [(0, 0), (1, 1)], "um<b> dois</b>"),
+        ("word <a><img></a> end", f"{OBJECT} fim", [], "<a><img></a> fim"),
+        ("one<a name=x></a> two", "um dois", [(0, 0), (1, 1)], "um<a name=x></a> dois"),
+        ("one <a name=x></a>two", "um dois", [(0, 0), (1, 1)], "um <a name=x></a>dois"),
+        ("红<b>房</b>子", "红房子", [(0, 0), (1, 1), (2, 2)], "红<b>房</b>子"),
+        ("<a>pip</a>'s <b>H</b>TML", "HTML do pip", [(0, 2), (3, 0)], "<b>H</b>TML do <a>pip</a>"),
+        ("<i>“<b>x</b>”</i>”", "“y””", [(0, 0), (1, 1), (2, 2), (3, 3)], "<i>“<b>y</b>”</i>”"),
+        ("a <b>c</b></i> d", "x y z", [(0, 0), (1, 1), (2, 2)], "x <b>y</b></i> z"),
+    ],
+)  # fmt: skip
+def test_pairs_follow_the_links(source: str, translation: str, pairs: list[tuple[int, int]], written: str) -> None:
+    assert translate(source, _HTML, translation, pairs) == written
+
+
+def test_a_pair_is_not_torn_by_an_outlier_nor_by_another_pair() -> None:
+    far = [(0, 0), (1, 1), (1, 2), (2, 3), (2, 4), (2, 5), (2, 6), (1, 7)]
+    assert translate("a <b>c</b> d", _HTML, "a c c d d d d c", far) == "a <b>c c</b> d d d d c"
+    crossed = [(0, 0), (1, 1), (0, 2), (0, 3)]
+    assert translate("<b>x</b> <i>y</i>", _HTML, "x y x x", crossed) == "x <i>y</i> <b>x x</b>"
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "pairs", "written"),
+    [
+        ("see <b>the</b> cat", "veja o gato", [(0, 0), (2, 2)], "veja <b>o</b> gato"),
+        ("see <b>the</b> cat", "veja gato", [(0, 0), (2, 1)], "veja <b>gato</b>"),
+        ("<b>one</b> two", "", [], "<b></b>"),
+    ],
+)
+def test_a_pair_without_answers_stays_between_its_neighbours(
+    source: str, translation: str, pairs: list[tuple[int, int]], written: str
+) -> None:
+    (block,) = parse_markup(source, _HTML).blocks
+    placed = place_marks(block, translation, [], link_words(block.text, translation, pairs))
+    assert placed.text == written
+    assert placed.repaired
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "written", "repaired"),
+    [
+        ("<b>Hello</b>.", "Olá.", "<b>Olá</b>.", False),
+        ("<a>Click</a>", "Clique aqui", "Clique aqui", False),
+        ("Click <a>here</a> now", "Clique aqui agora", "<a>Clique aqui agora</a>", True),
+        ("<a>Click</a> or <b>go</b>!", "Clique ou vá!", "<a>Clique ou</a> <b>vá</b>!", True),
+        ("a <br> b", f"x {OBJECT} y", "x <br> y", False),
+        ("a <b><code>c</code></b> d", f"{OBJECT} x y", "<b><code>c</code></b> x y", False),
+    ],
+)
+def test_without_links_tags_stay_at_the_block(source: str, translation: str, written: str, repaired: bool) -> None:
+    document = parse_markup(f"<p>{source}</p>", _HTML)
+    (block,) = document.blocks
+    placed = place_marks(block, translation, find_atoms(translation), None)
+    assert (document.source[3 : block.span.start] + placed.text).removesuffix("</p>") in (written, "<a>" + written)
+    assert placed.repaired is repaired
+
+
+def test_a_link_of_whole_sentences_keeps_pairs_of_whole_sentences() -> None:
+    (block,) = parse_markup("<b>One two.</b> Three four.", _HTML).blocks
+    links = [Link(TextSpan(0, 8), TextSpan(0, 8), 1.0), Link(TextSpan(9, 20), TextSpan(9, 21), 1.0)]
+    assert place_marks(block, "Um dois. Três quatro.", [], links).text == "<b>Um dois.</b> Três quatro."
+
+
+def test_parts_of_the_translation_are_found_again() -> None:
+    (block,) = parse_markup("<p>x & <b>red</b> <code>c</code>", _HTML).blocks
+    translation = f"<é> {OBJECT} vermelha"
+    placed = place_marks(block, translation, [TextSpan(4, 5)], link_words(block.text, translation, [(2, 4)]))
+    assert placed.text == "&lt;é> <code>c</code> <b>vermelha</b>"
+    spans = [placed.locate(TextSpan(*span)) for span in ((0, 1), (0, 3), (4, 5), (6, 14), (3, 8))]
+    assert [placed.text[span.start : span.end] for span in spans] == [
+        "&lt;", "&lt;é>", "<code>c</code>", "vermelha", " <code>c</code> <b>ve",
+    ]  # fmt: skip
+
+
+def test_atoms_may_change_places() -> None:
+    (block,) = parse_markup("a <code>1</code> b <code>2</code> c", _HTML).blocks
+    translation = f"{OBJECT} x {OBJECT}"
+    placed = place_marks(block, translation, find_atoms(translation)[::-1], [])
+    assert placed.text == "<code>2</code> x <code>1</code>"
+
+
+def test_each_atom_must_have_a_place() -> None:
+    (block,) = parse_markup("a <br> b", _HTML).blocks
+    with pytest.raises(ValueError, match="0 atoms for 1"):
+        place_marks(block, "x", [], None)

@@ -1,0 +1,66 @@
+"""Texts with markup in them, good and bad, and a translation loop for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hypothesis import strategies as st
+
+from latimer_server.text.alignment import Link
+from latimer_server.text.markup import OBJECT, Block, TextFormat, parse_markup, place_marks, render
+from latimer_server.text.markup.nesting import split_text
+from latimer_server.text.segmentation import TextSpan
+
+PARTS = [
+    "<b>", "</b>", '<i class="x">', "</i>", '<a href="u>v">', "</a>", "<br>", "<br/>", "<code>", "</code>", "<p>",
+    "</p>", "<div>", "</div>", "<!-- c -->", "<!--", "-->", "<?pi?>", "<![CDATA[x]]>", "<!DOCTYPE x [", "<script>",
+    "</script>", "<title>", "<pre>", "</pre>", '<span translate="no">', "</span>", "<img src=x>", "&amp;", "&lt;",
+    "&nbsp;", "&eacute", "&#65;", "&#xfffc;", "&#99999999999;", "&foo;", "<", ">", "&", "*", "**", "_", "__", "`",
+    "``", "[", "](u)", "[x]", "[a]: b\n", "![", "!", "\\", "\n", "\n\n", "  \n", "> ", "- ", "1. ", "# ", "|",
+    "|-|-|\n", "~~", "~", "---\n", "+++\n", "```\n", "    ", "\t", "word", "red", "house", "e.g. ", "ção", "中文",
+    OBJECT, "\u200b", "👍", "é", " ", ".", ",", '"', "'", "=", "/", "x=", "\r\n", "\0", "{#id}", "[^1]", "</",
+    "<http://a.b>", '<x:y its:translate="no">', "</x:y>", "<li>", "<ul>\n", "\ufeff", "\u2028", "\ud800", "[ ] ",
+]  # fmt: skip
+SOUP = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PARTS), max_size=40).map("".join))
+
+
+def list_words(text: str) -> list[TextSpan]:
+    """The words, signs and atoms of a text."""
+    return [TextSpan(token.start, token.end) for token in split_text(text)]
+
+
+def find_atoms(translation: str) -> list[TextSpan]:
+    """Where the atoms stand in a translation that keeps their order."""
+    return [TextSpan(place, place + 1) for place, character in enumerate(translation) if character == OBJECT]
+
+
+def link_words(source: str, translation: str, pairs: Iterable[tuple[int, int]]) -> list[Link]:
+    """Links between words by their numbers."""
+    ours, theirs = list_words(source), list_words(translation)
+    return [Link(ours[one], theirs[other], 0.9) for one, other in pairs]
+
+
+def translate(
+    source: str,
+    text_format: TextFormat,
+    translation: str,
+    pairs: Iterable[tuple[int, int]] | None,
+    *,
+    ignore_tags: tuple[str, ...] = (),
+) -> str:
+    """A document with its first block translated, words linked by number; the others as they are."""
+    document = parse_markup(source, text_format, ignore_tags)
+    block = document.blocks[0]
+    links = None if pairs is None else link_words(block.text, translation, pairs)
+    placed = place_marks(block, translation, find_atoms(translation), links)
+    return render(document, [placed.text, *(other.source for other in document.blocks[1:])]).text
+
+
+def list_texts(source: str, text_format: TextFormat, ignore_tags: tuple[str, ...] = ()) -> list[str]:
+    """The texts of the blocks of a document."""
+    return [block.text for block in parse_markup(source, text_format, ignore_tags).blocks]
+
+
+def list_marks(block: Block) -> list[str]:
+    """What the marks of a block are written as."""
+    return [mark.written for mark in block.marks]

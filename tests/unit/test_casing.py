@@ -1,0 +1,90 @@
+"""Capitals and titles are written in lower case for a model, and its output as they were."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
+from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.segmentation import TextSpan
+
+
+@pytest.mark.parametrize(
+    ("text", "casing"),
+    [
+        ("THE BRIDGE IS CLOSED!", Casing.UPPER),
+        ("SOPA DE ERVILHA", Casing.UPPER),
+        ("CHEESE", Casing.UPPER),
+        ("USB", Casing.NORMAL),
+        ("A", Casing.NORMAL),
+        ("Pea Soup with Bread", Casing.TITLE),
+        ("Save Changes", Casing.TITLE),
+        ("How to Use USB Drives", Casing.TITLE),
+        ("Sopa de Ervilha e Pão", Casing.TITLE),
+        ("The bridge is closed.", Casing.NORMAL),
+        ("Anna Lind met Bo Berg in Turku.", Casing.NORMAL),
+        ("Internet", Casing.NORMAL),
+        ("iPhone Charger", Casing.NORMAL),
+        ("USB PORT", Casing.UPPER),
+        ("中文", Casing.NORMAL),
+        ("123", Casing.NORMAL),
+        ("", Casing.NORMAL),
+    ],
+)
+def test_how_a_text_is_written_is_told(text: str, casing: Casing) -> None:
+    assert find_casing(Guarded(text)) is casing
+
+
+@pytest.mark.parametrize(
+    ("text", "lowered"),
+    [
+        ("THE BRIDGE IS CLOSED!", "The bridge is closed!"),
+        ("I SAW IT. I DID.", "I saw it. I did."),
+        ("How to Use USB Drives", "How to use USB drives"),
+        ("STRAßE UND WEG", "Straße und weg"),
+        ("İZMİR VE ANKARA", "İZMİR ve ankara"),
+    ],
+)
+def test_it_is_written_as_sentences_are(text: str, lowered: str) -> None:
+    guarded = Guarded(text)
+    assert lower_text(guarded, find_casing(guarded)).text == lowered
+
+
+@pytest.mark.parametrize(
+    ("output", "casing", "language", "styled"),
+    [
+        ("A ponte está fechada!", Casing.UPPER, "pt", "A PONTE ESTÁ FECHADA!"),
+        ("straße", Casing.UPPER, "de", "STRASSE"),
+        ("izmir", Casing.UPPER, "tr", "İZMİR"),
+        ("sopa de ervilha com pão", Casing.TITLE, "pt-BR", "Sopa de Ervilha com Pão"),
+        ("a casa", Casing.TITLE, "pt", "A Casa"),
+        ("como usar unidades USB", Casing.TITLE, "pt", "Como Usar Unidades USB"),
+        ("Olá.", Casing.NORMAL, "pt", "Olá."),
+    ],
+)
+def test_an_output_is_written_as_its_source_was(output: str, casing: Casing, language: str, styled: str) -> None:
+    assert style_text(Guarded(output), casing, language).text == styled
+
+
+def test_protected_spans_stay_as_they_are_and_say_nothing() -> None:
+    guarded = Guarded("OPEN http://a.b NOW", (TextSpan(5, 15),))
+    assert find_casing(guarded) is Casing.UPPER
+    assert lower_text(guarded, Casing.UPPER).text == "Open http://a.b now"
+    styled = style_text(Guarded("abra http://a.b já", (TextSpan(5, 15),)), Casing.UPPER, "pt")
+    assert styled == Guarded("ABRA http://a.b JÁ", (TextSpan(5, 15),))
+    grown = style_text(Guarded("straße x_y", (TextSpan(7, 10),)), Casing.UPPER, "de")
+    assert grown.text[grown.spans[0].start : grown.spans[0].end] == "x_y"
+
+
+@given(st.text(max_size=60), st.sampled_from(list(Casing)))
+def test_any_text_keeps_its_length_in_lower_case(text: str, casing: Casing) -> None:
+    assert len(lower_text(Guarded(text), casing).text) == len(text)
+
+
+@given(st.lists(st.sampled_from(["THE", "CAT'S", "ÉCOLE", "2", "-", "OK!"]), min_size=2, max_size=8).map(" ".join))
+def test_capitals_come_back_from_a_model_that_changes_nothing(text: str) -> None:
+    guarded = Guarded(text)
+    casing = find_casing(guarded)
+    assert style_text(lower_text(guarded, casing), casing, "en").text == text
