@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from latimer_server.backends import prepare_model
+from latimer_server.backends import prepare_model, verify_prepared
 from latimer_server.cli_options import CatalogOption, ConfigOption, StoreOption, fail, read_settings
 from latimer_server.errors import LatimerError, ModelError, ModelFileError
 from latimer_server.languages import match_code, normalize_code
@@ -83,21 +83,24 @@ def fetch_models(
 
 @models_app.command("verify")
 def verify_models(
-    names: Annotated[list[str] | None, typer.Argument(help="Models; none: all that are fetched.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models; none: all with a folder, whatever is in it.")
+    ] = None,
     config: ConfigOption = None,
     store: StoreOption = None,
     catalog: CatalogOption = None,
 ) -> None:
-    """Recompute every digest; exit 1 if any file is missing or changed."""
+    """Recompute every digest, of what was fetched and what was made of it; exit 1 if a file is missing or changed."""
     known, files = _open(config, store, catalog)
     faults = 0
     try:
-        entries = [known.get(name) for name in names or ()] or [entry for entry in known.entries if files.has(entry)]
+        entries = [known.get(name) for name in names or ()] or [e for e in known.entries if files.holds_any(e)]
     except LatimerError as error:
         fail(error)
     for entry in entries:
         try:
             files.verify(entry)
+            verify_prepared(describe_load(entry, files))
             typer.echo(f"{entry.name}: intact")
         except LatimerError as error:
             faults += 1
@@ -128,8 +131,9 @@ def bring_models(
             try:
                 with console.status(f"{entry.name}: preparing ..."):
                     made = prepare(entry, files)
-            except ModelError as error:
-                faults.append(f"{entry.name}: fetched, but it cannot be prepared: {error}")
+            except Exception as error:  # noqa: BLE001 (one model's fault is not the others')
+                told = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+                faults.append(f"{entry.name}: fetched, but it cannot be prepared: {told}")
                 continue
         done = "fetched" if entry.name in fetched else "already there"
         typer.echo(f"{entry.name}: {done}{', converted' if made else ''}")

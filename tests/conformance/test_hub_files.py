@@ -18,7 +18,7 @@ from latimer_server.backends.base import DecodingOptions, GeneratorBackend, Lang
 from latimer_server.backends.transformers import choose_device, choose_type
 from latimer_server.errors import ModelError, ModelFileError
 from tests import little_languages, trained
-from tests.conformance.hub import request, run, write
+from tests.conformance.hub import load, request, run, write
 
 PAIR = LanguagePair("en", "pt")
 MEANING = little_languages.draw_meanings(1, seed=77)[0]
@@ -102,6 +102,21 @@ def test_a_prompt_may_go_on_behind_the_text() -> None:
     assert around[: len(before) - 1] == before[:-1]
     assert around[-1] == before[-1]
     assert len(around) > len(before)
+
+
+@pytest.mark.parametrize("backend", ["ctranslate2", "transformers"])
+def test_a_language_that_the_checkpoint_forces_too_is_written_once(tmp_path: Path, backend: str) -> None:
+    """Fine-tuned for one language, these are saved with its token as the one that comes first."""
+    (expected,) = run(load("mbart50", "transformers"), [MEANING.write("en")], PAIR)
+    folder = Path(shutil.copytree(trained.locate("mbart50"), tmp_path / "model"))
+    path = folder / "generation_config.json"
+    names = {t["content"]: t["id"] for t in json.loads((folder / "tokenizer.json").read_text("utf-8"))["added_tokens"]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"forced_bos_token_id": names["pt_XX"]}))
+    asked = request("mbart50", backend, tmp_path / "made", folder=folder, compute_type="float32")
+    loaded: Any = load_backend(asked)
+    (found,) = run(loaded, [MEANING.write("en")], PAIR)
+    assert found.ids == expected.ids
+    assert found.log_prob == pytest.approx(expected.log_prob, abs=1e-4)  # a second token moves that at least
 
 
 def pickle_weights(folder: Path, value: object = None) -> None:

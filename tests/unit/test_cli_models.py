@@ -7,16 +7,21 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from latimer_server.backends.base import LoadRequest
+from latimer_server.backends.made import seal
 from latimer_server.cli import app
 from latimer_server.cli_models import bring_models
+from latimer_server.errors import ModelError
 from latimer_server.models.entry import CatalogEntry, Task
 from latimer_server.models.store import Store
 from tests.loopback import LoopbackRegistry
@@ -106,6 +111,67 @@ def test_models_are_fetched_and_verified_by_name(tmp_path: Path, own: Path) -> N
     assert "extractive: intact" in result.stdout
 
 
+def lose_the_weights(folder: Path) -> str:
+    (folder / "model.deen.intgemm.alphas.bin").unlink()
+    return "model.deen.intgemm.alphas.bin: is missing"
+
+
+def break_the_record(folder: Path) -> str:
+    (folder / "latimer.json").write_text("{")
+    return "latimer.json: is no record of ours"
+
+
+def name_another_source(folder: Path) -> str:
+    record = folder / "latimer.json"
+    record.write_text(record.read_text().replace("mozilla:de-en", "mozilla:de-fr"))
+    return "the store has mozilla:de-fr, the catalogue says mozilla:de-en"
+
+
+def lose_the_record(folder: Path) -> str:
+    (folder / "latimer.json").unlink()
+    return "latimer.json: is missing"
+
+
+@pytest.mark.parametrize("harm", [lose_the_weights, break_the_record, name_another_source, lose_the_record])
+def test_verify_without_names_takes_what_is_broken_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], str]
+) -> None:
+    registry = LoopbackRegistry()
+    registry.add("de-en", "run_A", {"model": b"m", "lexicalShortlist": b"l", "vocab": b"v"})
+    monkeypatch.setenv("LATIMER_MOZILLA_REGISTRY", registry.registry_url)
+    with registry.running():
+        run("fetch", "firefox-de-en", store=tmp_path)
+    assert run("verify", store=tmp_path).exit_code == 0
+    problem = harm(tmp_path / "firefox-de-en")
+    result = run("verify", store=tmp_path)
+    assert result.exit_code == 1
+    assert problem in result.stderr
+    assert "extractive: intact" in result.stdout
+
+
+def test_verify_without_names_takes_folders_of_the_operators_that_are_gone(tmp_path: Path, own: Path) -> None:
+    shutil.rmtree(tmp_path / "files")
+    result = run("verify", store=tmp_path, catalog=own)
+    assert result.exit_code == 1
+    assert "mine: mine/model.bin: is missing" in result.stderr
+
+
+def test_what_was_made_of_a_model_is_verified_too(tmp_path: Path, own: Path) -> None:
+    from latimer_server.backends.conversion import _fingerprint
+
+    files = tmp_path / "files"
+    request = LoadRequest("mine", "b", "translation", files, {"model": files / "model.bin"})
+    made = tmp_path / ".made" / "mine" / f"{_fingerprint(request)}-int8"
+    made.mkdir(parents=True)
+    (made / "model.bin").write_bytes(b"made")
+    seal(made)
+    assert run("verify", "mine", store=tmp_path, catalog=own).exit_code == 0
+    (made / "model.bin").write_bytes(b"mude")
+    result = run("verify", "mine", store=tmp_path, catalog=own)
+    assert result.exit_code == 1
+    assert f"mine: .made/mine/{made.name}/model.bin: has changed since it was made" in result.stderr
+
+
 def test_a_licence_that_forbids_commerce_is_named_and_nothing_fetched(tmp_path: Path, own: Path) -> None:
     result = run("fetch", "mine", "strict", store=tmp_path / "store", catalog=own)
     assert result.exit_code == 1
@@ -154,6 +220,21 @@ def test_each_model_is_prepared_after_it_was_fetched(tmp_path: Path, capsys: pyt
     bring_models([entry], store, prepare=prepare)
     assert prepared == ["toy"]
     assert capsys.readouterr().out == "toy: already there, converted\n"
+
+
+def test_what_a_model_chokes_on_is_told_and_the_others_are_prepared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [CatalogEntry(name=name, task=Task.SUMMARIZATION, family="f", backend="b") for name in ("odd", "good")]
+
+    def prepare(entry: CatalogEntry, files: Store) -> bool:
+        if entry.name == "odd":
+            raise KeyError("</s>")
+        return False
+
+    with pytest.raises(ModelError, match=r"odd: fetched, but it cannot be prepared: KeyError: '</s>'"):
+        bring_models(entries, Store(tmp_path), prepare=prepare)
+    assert capsys.readouterr().out == "good: already there\n"
 
 
 def test_a_server_needs_no_downloader(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from latimer_server.backends import load_backend
 from latimer_server.backends.base import DecodingOptions, LoadRequest
 from latimer_server.backends.hub_config import read_hub_config
 from latimer_server.backends.pace import Pace
 from latimer_server.backends.prompt import render_prompt
 from latimer_server.backends.selection import choose_backend
-from latimer_server.errors import ModelFileError
+from latimer_server.errors import ModelError, ModelFileError
 
 MARIAN = {"model_type": "marian", "vocab_size": 100, "max_position_embeddings": 512, "num_beams": 6, "eos_token_id": 0}
 LLAMA = {"model_type": "llama", "vocab_size": 100, "max_position_embeddings": 2048, "eos_token_id": 2}
@@ -92,6 +93,49 @@ def test_a_configuration_that_cannot_be_used_is_refused_by_what_is_wrong(
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("generation", "problem"),
+    [
+        ({"bad_words_ids": 5}, r"bad_words_ids is no list"),
+        ({"bad_words_ids": [5]}, r"bad_words_ids: 5 are no token ids"),
+        ({"bad_words_ids": [[100]]}, r"bad_words_ids is 100; the vocabulary has 100 tokens"),
+        ({"eos_token_id": [0, 100]}, r"eos_token_id is 100"),
+        ({"eos_token_id": "</s>"}, r"eos_token_id: \['</s>'\] are no token ids"),
+        ({"forced_bos_token_id": -1}, r"forced_bos_token_id is -1"),
+        ({"forced_bos_token_id": {"pt": 1}}, r"forced_bos_token_id: .* are no token ids"),
+        ({"decoder_start_token_id": 1_000}, r"decoder_start_token_id is 1000"),
+    ],
+)
+def test_token_ids_that_are_none_are_refused(tmp_path: Path, generation: object, problem: str) -> None:
+    write(tmp_path, config=MARIAN, generation_config=generation)
+    with pytest.raises(ModelFileError, match=rf"generation_config\.json: {problem}"):
+        read_hub_config(tmp_path, "translation")
+
+
+def test_padding_that_has_no_weights_is_another_token(tmp_path: Path) -> None:
+    assert read_hub_config(write(tmp_path, config={**LLAMA, "pad_token_id": 100}), "summarization").pad_id == 0
+    assert read_hub_config(write(tmp_path, config={**LLAMA, "pad_token_id": 99}), "summarization").pad_id == 99
+
+
+def test_what_nobody_can_mean_is_bounded_or_left_out(tmp_path: Path) -> None:
+    odd = {"num_beams": 1_000_000, "max_length": 10**12, "length_penalty": float("inf"), "repetition_penalty": 0}
+    config = read_hub_config(write(tmp_path, config=MARIAN, generation_config=odd), "translation")
+    assert config.defaults == DecodingOptions(beam_size=8, max_output_tokens=4_096)
+
+
+@pytest.mark.parametrize("specific", [None, {}, {"summarization": None}, {"summarization": {"prefix": None}}, []])
+def test_a_task_without_parameters_has_none(tmp_path: Path, specific: object) -> None:
+    write(tmp_path, config={"model_type": "t5", "vocab_size": 10, "task_specific_params": specific})
+    assert read_hub_config(tmp_path, "summarization").prompt == ""
+
+
+def test_parameters_of_a_task_that_are_none_are_refused(tmp_path: Path) -> None:
+    specific = {"summarization": ["summarize: "]}
+    write(tmp_path, config={"model_type": "t5", "vocab_size": 10, "task_specific_params": specific})
+    with pytest.raises(ModelFileError, match=r"config\.json: task_specific_params\.summarization is no object"):
+        read_hub_config(tmp_path, "summarization")
+
+
 def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"config\.json: is missing"):
         read_hub_config(tmp_path, "translation")
@@ -116,6 +160,15 @@ def test_a_prompt_stands_inside_the_chat_template(tmp_path: Path) -> None:
         ({"chat_template": "{{ messages[0].content }}{{ messages[0].content }}"}, "once"),
         ({"chat_template": "{{ ''.__class__.__mro__ }}"}, "cannot be rendered"),
         ({"chat_template": "x" * 200_000}, "is longer than"),
+        ({"chat_template": "{{ 1 // 0 }}"}, "cannot be rendered: integer division"),
+        ({"chat_template": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"}, "cannot be rendered: maximum recursion"),
+        ({"chat_template": "{{ 'a' * 10**10 }}"}, "cannot be rendered: MemoryError"),
+        ({"chat_template": "{{ 'a'.ljust(10**10) }}"}, "cannot be rendered: MemoryError"),
+        ({"chat_template": "{{ 'a' * 10**6 }}"}, "cannot be rendered: it becomes longer than"),
+        (
+            {"chat_template": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"},
+            "too much",
+        ),
     ],
 )
 def test_a_chat_model_whose_template_cannot_be_used_is_refused(
@@ -125,6 +178,13 @@ def test_a_chat_model_whose_template_cannot_be_used_is_refused(
     config = read_hub_config(tmp_path, "summarization")
     with pytest.raises(ModelFileError, match=problem):
         render_prompt(ask(tmp_path, prompt="Shorten."), config, tmp_path)
+
+
+def test_a_template_that_is_no_text_is_named(tmp_path: Path) -> None:
+    write(tmp_path, config=LLAMA)
+    (tmp_path / "chat_template.jinja").write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelFileError, match=r"chat_template\.jinja: cannot be used: UnicodeDecodeError"):
+        render_prompt(ask(tmp_path), read_hub_config(tmp_path, "summarization"), tmp_path)
 
 
 def test_auto_takes_ctranslate2_where_it_can_and_says_why_where_not(tmp_path: Path) -> None:
@@ -139,6 +199,14 @@ def test_auto_takes_ctranslate2_where_it_can_and_says_why_where_not(tmp_path: Pa
     write(tmp_path, config={**LLAMA, "model_type": "gpt_neox"})
     assert choose_backend(ask(tmp_path)).backend == "transformers"
     assert choose_backend(ask(tmp_path, files={"model": tmp_path / "m.gguf"})).backend == "ctranslate2"
+
+
+def test_a_compute_type_that_a_backend_has_not_is_refused_by_name(tmp_path: Path) -> None:
+    write(tmp_path, config=MARIAN)
+    with pytest.raises(ModelError, match=r"compute_type 'int4' is none of CTranslate2's on this cpu; .*int8"):
+        load_backend(ask(tmp_path, backend="ctranslate2", compute_type="int4"))
+    with pytest.raises(ModelError, match="compute_type 'int8' is none of extractive's"):
+        load_backend(ask(tmp_path, backend="extractive", compute_type="int8"))
 
 
 def test_a_batch_is_divided_into_parts_of_about_two_seconds() -> None:

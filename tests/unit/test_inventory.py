@@ -171,6 +171,64 @@ def test_a_folder_that_changed_a_moment_ago_is_not_trusted_by_its_time(tmp_path:
     assert not inventory.look("model").fetched
 
 
+M2M100 = {"additional_special_tokens": ["__en__", "__pt__"]}
+NLLB = {"additional_special_tokens": ["eng_Latn", "por_Latn"]}
+
+
+@pytest.mark.parametrize(
+    ("model_type", "files", "tokens"),
+    [
+        ("marian", {"vocab.json": VOCABULARY}, {"gl": "glg", "pt": "por", "pt-BR": "pob"}),
+        ("m2m_100", {"special_tokens_map.json": M2M100}, {"en": "en", "pt": "pt"}),
+        ("m2m_100", {"special_tokens_map.json": NLLB}, {"en": "eng_Latn", "pt": "por_Latn"}),
+        ("mbart", {"special_tokens_map.json": {"x": ["pt_XX", "en_XX"]}}, {"en": "en_XX", "pt": "pt_XX"}),
+        ("t5", {"vocab.json": VOCABULARY}, {}),
+    ],
+)
+@pytest.mark.parametrize("family", ["opus-mt", "whatever I call it", "nllb", "marian"])
+def test_what_the_model_says_it_is_counts_and_not_the_catalogues_word(
+    tmp_path: Path, model_type: str, files: dict[str, object], tokens: dict[str, str], family: str
+) -> None:
+    entry = make_model(tmp_path, files | {"config.json": {"model_type": model_type}}, family=family)
+    assert open_inventory(entry, tmp_path)[0].look("model").tokens == tokens
+
+
+@pytest.mark.parametrize("config", [{}, {"model_type": None}, {"model_type": 5}, []])
+def test_a_config_that_does_not_say_leaves_it_to_the_catalogue(tmp_path: Path, config: object) -> None:
+    entry = make_model(tmp_path, {"vocab.json": VOCABULARY, "config.json": config})
+    assert open_inventory(entry, tmp_path)[0].look("model").tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
+
+
+@pytest.mark.parametrize("family", ["marian", "MarianMT", "opus-mt", "OPUS MT"])
+def test_a_family_may_be_spelt_in_several_ways(tmp_path: Path, family: str) -> None:
+    entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, family=family)
+    assert open_inventory(entry, tmp_path)[0].look("model").tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "refused"),
+    [
+        (("de", "fr"), True),
+        (("sr-Latn", "sr-Cyrl"), True),
+        (("de",), False),
+        (("pt", "pt-BR"), False),
+        (("zh", "zh-Hans"), False),
+        ((), False),
+    ],
+)
+@pytest.mark.parametrize("family", ["marian", "t5", "marian-student"])
+def test_several_targets_are_refused_where_nothing_tells_the_model_which(
+    tmp_path: Path, targets: tuple[str, ...], refused: bool, family: str
+) -> None:
+    entry = make_model(tmp_path, {"vocab.json": {"</s>": 0}}, target_languages=targets, family=family)
+    error = open_inventory(entry, tmp_path)[0].look("model").error
+    expected = (
+        f"the catalogue lists several target languages ({', '.join(targets)}), and nothing tells model which: "
+        "its vocabulary has no language tokens"
+    )
+    assert error == (expected if refused else "")
+
+
 def test_other_families_are_what_the_catalogue_says(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, family="marian-student", target_languages=("de",))
     assert open_inventory(entry, tmp_path)[0].look("model").entry is entry

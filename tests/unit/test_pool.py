@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
+import time
 import weakref
 from pathlib import Path
 
 import pytest
 
-from latimer_server.backends.base import DecodingOptions
-from latimer_server.errors import NotServed, Unavailable
+from latimer_server.backends.base import Backend, DecodingOptions, LoadRequest
+from latimer_server.errors import ModelError, NotServed, Unavailable
 from latimer_server.models.catalog import Task
 from latimer_server.models.loaded import ModelState
 from tests.fakes import make_catalog
@@ -92,12 +94,20 @@ async def test_a_load_that_began_goes_on_when_its_caller_leaves(tmp_path: Path) 
 
 
 async def test_a_model_larger_than_the_bound_is_failed_by_name_and_no_route_goes_through_it(tmp_path: Path) -> None:
-    catalog = make_catalog(make_model(tmp_path, "big", size=3 << 10), make_model(tmp_path, "small"))
+    catalog = make_catalog(make_model(tmp_path, "big", size=6 << 10), make_model(tmp_path, "small"))
     async with open_pool(catalog, tmp_path, Maker(), max_memory=2 << 10) as pool:
         with pytest.raises(NotServed, match=r"big needs 3\.0 KiB; max_model_memory is 2\.0 KiB"):
             await pool.load("big")
         assert "3.0 KiB" in pool.describe("big").error
         assert [entry.name for entry in pool.usable(Task.TRANSLATION)] == ["small"]
+
+
+async def test_a_model_that_is_smaller_than_its_files_is_not_refused_by_their_size(tmp_path: Path) -> None:
+    catalog = make_catalog(make_model(tmp_path, "shared", size=3 << 10), make_model(tmp_path, "small"))
+    maker = Maker({"shared": 2 << 10})
+    async with open_pool(catalog, tmp_path, maker, max_memory=2 << 10) as pool:
+        await pool.load("shared")
+        assert states(pool) == {"shared": "READY", "small": "AVAILABLE"}
 
 
 async def test_a_model_that_turns_out_too_large_is_failed_too(tmp_path: Path) -> None:
@@ -178,6 +188,45 @@ async def test_a_failed_model_says_why_is_not_tried_again_at_once_but_is_when_to
         await pool.load("a", again=True)
         assert states(pool) == {"a": "READY"}
         assert pool.describe("a").error == ""
+
+
+class Panic(BaseException):
+    """As pyo3 raises where Rust panics."""
+
+
+async def test_a_library_that_panics_fails_the_model_and_keeps_no_room(tmp_path: Path) -> None:
+    maker = Maker()
+
+    def panic(request: LoadRequest) -> Backend:
+        if request.name == "bad":
+            raise Panic("called `Option::unwrap()` on a `None` value")
+        return maker(request)
+
+    async with open_pool(make_models(tmp_path, "bad good"), tmp_path, panic, max_memory=10) as pool:
+        with pytest.raises(NotServed, match="bad failed to load: Panic while it was loaded"):
+            await asyncio.wait_for(pool.load("bad"), 10)
+        assert states(pool) == {"bad": "FAILED", "good": "AVAILABLE"}
+        await asyncio.wait_for(pool.load("good"), 10)
+        await asyncio.wait_for(pool.unload("bad"), 10)
+
+
+async def test_a_load_is_told_when_the_pool_closes(tmp_path: Path) -> None:
+    begun, told = threading.Event(), threading.Event()
+
+    def make(request: LoadRequest) -> Backend:
+        begun.set()
+        while not request.cancelled():
+            time.sleep(0.01)
+        told.set()
+        raise ModelError("nobody waits")
+
+    async with open_pool(make_models(tmp_path, "a"), tmp_path, make) as pool:
+        asking = asyncio.create_task(pool.load("a"))
+        await until(begun.is_set)
+        await pool.close()
+        with pytest.raises(Unavailable):
+            await asking
+    assert await asyncio.to_thread(told.wait, 10)
 
 
 async def test_a_failed_model_whose_files_change_is_tried_again(tmp_path: Path) -> None:

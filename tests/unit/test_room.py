@@ -127,6 +127,21 @@ async def test_what_can_never_fit_is_refused_by_name_with_both_figures() -> None
         await house.enter("other", 3 << 29)
 
 
+async def test_an_estimate_refuses_nobody_by_more_than_the_least_that_it_means() -> None:
+    house = House(10)
+    hot = await house.enter("hot", 6)
+    guessed = Tenant("guessed", 16, least=8)
+    await house.room.enter(guessed)
+    assert guessed.size == 10
+    assert hot not in house.inside
+    house.inside.append(guessed)
+    assert house.room.settle(guessed, 7)
+    with pytest.raises(ModelError, match="model larger needs 11 B"):
+        await house.room.enter(Tenant("larger", 22, least=11))
+    with pytest.raises(ModelError, match="model measured needs 12 B"):
+        await house.room.enter(Tenant("measured", 12, least=12))
+
+
 async def test_preloaded_models_stay_and_may_pass_the_bound_alone() -> None:
     house = House(10)
     await house.enter("passing", 5)
@@ -207,7 +222,8 @@ async def _live(steps: list[tuple[str, int, int]], with_kept: bool) -> None:  # 
 
     for what, number, size in steps:
         if what == "ask":
-            tenant = Tenant(f"model-{number}", size, kept=with_kept and number == 0 and size < 6)
+            kept = with_kept and number == 0 and size < 6
+            tenant = Tenant(f"model-{number}", size, least=size // 2 if number % 2 else None, kept=kept)
             asking[tenant] = asyncio.create_task(house.room.enter(tenant))
         elif what == "hold" and (open_ := pick([t for t in house.inside if not t.is_closed], number)):
             house.room.hold(open_)

@@ -20,10 +20,12 @@ def load_backend(request: LoadRequest) -> Backend:
     if request.backend == "marian_student":
         from latimer_server.backends import marian_student
 
-        return marian_student.load_backend(request.files, request.threads)
+        _check_type(request, marian_student.MarianStudent.compute_type)
+        return marian_student.load_backend(request.files, request.threads, request.max_input_tokens)
     if request.backend == "extractive":
         from latimer_server.backends.extractive import ExtractiveRanker
 
+        _check_type(request, ExtractiveRanker.compute_type)
         return ExtractiveRanker()
     name = _choose(request)
     if name == "ctranslate2":
@@ -34,7 +36,7 @@ def load_backend(request: LoadRequest) -> Backend:
         except ModelFileError:
             raise
         except ModelError as error:
-            if request.backend != "auto":
+            if request.backend != "auto" or request.cancelled():
                 raise
             keys = {"model": request.name, "backend": "transformers", "reason": str(error)}
             _log.warning("backend chosen after another failed", extra=keys)
@@ -54,6 +56,20 @@ def prepare_model(request: LoadRequest) -> bool:
     from latimer_server.backends import ctranslate2
 
     return ctranslate2.prepare_model(request)
+
+
+def verify_prepared(request: LoadRequest) -> None:
+    """Recomputes the digests of what was made of a model's files. Raises `ModelFileError` naming the first file
+    that is missing or changed."""
+    from latimer_server.backends.conversion import verify_made
+
+    verify_made(request)
+
+
+def _check_type(request: LoadRequest, only: str) -> None:
+    """Raises `ModelError` where the request wants another compute type than the one that there is."""
+    if request.compute_type not in ("", only):
+        raise ModelError(f"compute_type {request.compute_type!r} is none of {request.backend}'s; it computes in {only}")
 
 
 def _choose(request: LoadRequest) -> str:

@@ -14,13 +14,18 @@ TokenIds = tuple[int, ...]
 Cancelled = Callable[[], bool]
 
 
+def _is_awaited() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class LoadRequest:
     """What a backend is told when it loads a model.
 
     `folder` holds the files; `files` are those that the catalogue gives a name (`model`, `vocabulary`, ...),
     which may lie elsewhere. `cache`: where files made from these may be kept. `languages`: BCP-47 codes to the
-    model's own names of them. `threads`: cores that one batch may use.
+    model's own names of them. `threads`: cores that one batch may use. `cancelled`: whether nobody waits for the
+    model any more; what takes long asks it.
     """
 
     name: str
@@ -36,6 +41,7 @@ class LoadRequest:
     allow_pickle: bool = False
     threads: int = 1
     device: str = "cpu"
+    cancelled: Cancelled = field(default=_is_awaited, compare=False)
 
 
 @dataclass(frozen=True)

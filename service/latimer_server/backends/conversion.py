@@ -1,52 +1,41 @@
-"""Converts checkpoints to CTranslate2's format, once, into a folder that appears as a whole.
+"""Converts checkpoints to CTranslate2's format, once, into a folder that appears as a whole and is verified after.
 
-The conversion runs in a process of its own (`python -m latimer_server.backends.conversion`): it needs several
-times the model's memory and a second team of torch's threads, which would slow every later batch. Reads no
-network and runs no code of a checkpoint's own.
+The conversion runs in a process of its own (`converter`): it needs several times the model's memory and a second
+team of torch's threads, which would slow every later batch. It ends with whoever waits for it, and at a limit.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from latimer_server.backends.base import LoadRequest
-from latimer_server.errors import ModelError
+from filelock import FileLock, Timeout
+
+from latimer_server.backends.base import Cancelled, LoadRequest
+from latimer_server.backends.converter import KEPT, WEIGHTS, Job, lacks_tokenizer
+from latimer_server.backends.made import check_seal, is_whole, seal
+from latimer_server.errors import ModelError, ModelFileError
 
 _log = logging.getLogger(__name__)
 
-_LAYOUT = 3
+_LAYOUT = 4
 _SAMPLE_BYTES = 1 << 20
-_WEIGHTS = (".safetensors", ".bin", ".gguf")
-# What published configurations carry and those that transformers 5 writes do not; the converter asks for it.
-_UNWRITTEN: Mapping[str, Mapping[str, bool]] = {
-    "bart": {"normalize_before": False},
-    "mbart": {"normalize_before": True},
-    "pegasus": {"normalize_before": True, "normalize_embedding": False},
-}
-# Small files that go with a checkpoint; the converted folder has its own copies, so that it stands alone.
-_KEPT = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-    "vocab.json",
-    "source.spm",
-    "target.spm",
-    "sentencepiece.bpe.model",
-    "tokenizer.json",
-)
+# A model of 3 GB takes some three minutes on two cores.
+_LIMIT_SECONDS = 1_800.0
+_POLL_SECONDS = 0.1
+_SCRATCH = ".new-"
 
 
 @dataclass(frozen=True)
@@ -57,25 +46,16 @@ class Converted:
     checkpoint: Path
 
 
-@dataclass(frozen=True)
-class _Job:
-    folder: str
-    gguf: str
-    quantization: str
-    output: str
-    allow_pickle: bool
-    only_unpack: bool
-
-
 def is_converted(request: LoadRequest, quantization: str) -> bool:
     """Whether `convert` has nothing to do."""
-    return request.cache is not None and _place(request, request.cache, quantization).is_dir()
+    return request.cache is not None and is_whole(_place(request, request.cache, quantization))
 
 
 def convert(request: LoadRequest, quantization: str) -> Converted:
-    """The model in CTranslate2's format; converts it first if that was not done yet.
+    """The model in CTranslate2's format; converts it first if that was not done yet, or what was made is damaged.
 
-    Raises `ModelError` saying what the conversion choked on, or that there is no room or right to write.
+    Raises `ModelError` saying what the conversion choked on, that it took too long or nobody waits for it any
+    more, or that there is no room or right to write.
     """
     folder = _make(request, quantization, only_unpack=False)
     return Converted(folder / "weights", folder / "checkpoint")
@@ -90,40 +70,58 @@ def prepare_checkpoint(request: LoadRequest) -> Path:
     return _make(request, "", only_unpack=True) / "checkpoint"
 
 
-def lacks_tokenizer(folder: Path) -> bool:
-    """Whether a checkpoint has a vocabulary that transformers makes a `tokenizer.json` of, and not the result.
-    Marian and M2M-100 have none and need none."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if "tokenizer.json" in names or {"vocab.json", "sentencepiece.bpe.model"} <= names:
-        return False
-    return bool(names & {"spiece.model", "sentencepiece.bpe.model", "merges.txt", "tokenizer.model"})
+def find_made(cache: Path | None, quantization: str) -> Path | None:
+    """What was made last for a type (`unpacked`: for transformers), of whichever files; None where nothing was."""
+    made = [folder for folder in cache.glob(f"*-{quantization}") if folder.name[0] != "."] if cache else []
+    try:
+        return max(made, key=lambda folder: folder.stat().st_mtime_ns, default=None)
+    except OSError:  # it has just made way for a newer one
+        return None
+
+
+def verify_made(request: LoadRequest) -> None:
+    """Recomputes the digests of everything that was made of the checkpoint as it is now. Raises `ModelFileError`
+    naming the first file that is missing or changed."""
+    if request.cache is None or not request.cache.is_dir():
+        return
+    for folder in sorted(request.cache.glob(f"{_fingerprint(request)}-*")):
+        try:
+            check_seal(folder)
+        except ModelFileError as error:
+            place = f"{request.cache.parent.name}/{request.cache.name}/{error.file}"
+            raise ModelFileError(place, f"{error.problem}; the next load makes it anew") from error
 
 
 def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path:
     if request.cache is None:
         raise ModelError("has no folder for the converted model")
     target = _place(request, request.cache, quantization)
-    if target.is_dir():
+    if is_whole(target):
         return target
     try:
         request.cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=request.cache) as scratch:
-            output = Path(scratch) / "made"
-            output.mkdir()
-            _log.info("converting", extra={"model": request.name, "quantization": quantization})
-            gguf = next((str(path) for path in request.files.values() if path.suffix == ".gguf"), "")
-            _run(
-                _Job(str(request.folder), gguf, quantization, str(output), request.allow_pickle, only_unpack),
-                Path(scratch),
-            )
-            try:
+        with _locked(request.cache, request.cancelled):
+            if is_whole(target):  # another process was faster, with the same result
+                return target
+            if target.exists():
+                _log.warning("what was made of a model is damaged", extra={"model": request.name, "path": str(target)})
+            for left in request.cache.glob(f"{_SCRATCH}*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=request.cache) as scratch:
+                output = Path(scratch) / "made"
+                output.mkdir()
+                _log.info("converting", extra={"model": request.name, "quantization": quantization})
+                gguf = next((str(path) for path in request.files.values() if path.suffix == ".gguf"), "")
+                job = Job(str(request.folder), gguf, quantization, str(output), request.allow_pickle, only_unpack)
+                _run(job, Path(scratch), request.cancelled)
+                if only_unpack and not gguf:
+                    _link_weights(request.folder, output / "checkpoint", target / "checkpoint")
+                seal(output)
+                shutil.rmtree(target, ignore_errors=True)
                 output.rename(target)
-            except OSError:
-                if not target.is_dir():  # else another process was faster, with the same result
-                    raise
+            _forget_old(request.cache, target)
     except OSError as error:
-        raise ModelError(f"{request.cache}: cannot be written: {error.strerror or error}") from error
-    _forget_old(request.cache, target)
+        raise ModelError(f"{error.filename or request.cache}: cannot be written: {error.strerror or error}") from error
     return target
 
 
@@ -131,19 +129,62 @@ def _place(request: LoadRequest, cache: Path, quantization: str) -> Path:
     return cache / f"{_fingerprint(request)}-{quantization or 'unpacked'}"
 
 
-def _run(job: _Job, scratch: Path) -> None:
+@contextmanager
+def _locked(cache: Path, cancelled: Cancelled) -> Iterator[None]:
+    """One conversion at a time for a model, whichever process makes it."""
+    lock = FileLock(cache.with_name(f".{cache.name}.lock"))
+    try:
+        lock.acquire(timeout=_LIMIT_SECONDS, poll_interval=_POLL_SECONDS, cancel_check=cancelled)
+    except Timeout as error:
+        raise ModelError("another process converts it, and has not finished") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run(job: Job, scratch: Path, cancelled: Cancelled) -> None:
+    """Runs the conversion, and ends it when nobody waits for it any more or its time is over."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TMPDIR": str(scratch)}
-    done = subprocess.run(
-        [sys.executable, "-m", "latimer_server.backends.conversion", json.dumps(asdict(job))],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        env=environment,
-    )
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ModelError(f"could not be converted: {lines[-1][:500] if lines else f'exit {done.returncode}'}")
+    said = scratch / "said"
+    with said.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "latimer_server.backends.converter", job.describe()],
+            stdin=subprocess.DEVNULL,  # a library that asks whether to run a checkpoint's code gets no answer
+            stdout=subprocess.DEVNULL,
+            stderr=sink,
+            env=environment,
+            start_new_session=True,  # so that all of it can be ended
+        )
+        try:
+            _wait_for(process, cancelled)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):  # it has ended
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        lines = [line.strip() for line in said.read_text("utf-8", "replace").splitlines() if line.strip()]
+        raise ModelError(f"could not be converted: {lines[-1][:500] if lines else f'exit {process.returncode}'}")
+
+
+def _wait_for(process: subprocess.Popen[bytes], cancelled: Cancelled) -> None:
+    end = time.monotonic() + _LIMIT_SECONDS
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+            return
+        if cancelled():
+            raise ModelError("its conversion was stopped: nobody waits for it any more")
+        if time.monotonic() > end:
+            raise ModelError(f"could not be converted in {_LIMIT_SECONDS:g} s")
+
+
+def _link_weights(source: Path, output: Path, final: Path) -> None:
+    """Links to the weights, of which no copy is made, as they lead from where the links will be: relative, so
+    that they hold in a copy of a store."""
+    for path in source.iterdir():
+        if path.suffix in WEIGHTS or path.name.endswith(".index.json"):
+            (output / path.name).symlink_to(os.path.relpath(path.resolve(), final.resolve()))
 
 
 def _fingerprint(request: LoadRequest) -> str:
@@ -151,18 +192,21 @@ def _fingerprint(request: LoadRequest) -> str:
     sizes, and the ends of large files, not times."""
     digest = hashlib.sha256(f"{_LAYOUT} {version('ctranslate2')}".encode())
     for path in sorted(_list_files(request)):
-        size = path.stat().st_size
-        digest.update(f"{path.name} {size} ".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_SAMPLE_BYTES))
-            file.seek(max(0, size - _SAMPLE_BYTES))
-            digest.update(file.read(_SAMPLE_BYTES))
+        try:
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size} ".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_SAMPLE_BYTES))
+                file.seek(max(0, size - _SAMPLE_BYTES))
+                digest.update(file.read(_SAMPLE_BYTES))
+        except OSError as error:
+            raise ModelFileError(path.name, f"cannot be read: {error.strerror}") from error
     return digest.hexdigest()[:16]
 
 
 def _list_files(request: LoadRequest) -> Iterable[Path]:
     named = set(request.files.values())
-    wanted = (path for path in request.folder.iterdir() if path.name in _KEPT or path.suffix in _WEIGHTS)
+    wanted = (path for path in request.folder.iterdir() if path.name in KEPT or path.suffix in WEIGHTS)
     return named | {path for path in wanted if path.is_file()} if request.folder.is_dir() else named
 
 
@@ -172,94 +216,3 @@ def _forget_old(cache: Path, current: Path) -> None:
     for folder in cache.glob(f"*-{kind}"):
         if folder != current:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-# --- in the process of its own ---------------------------------------------------------------------------------
-
-
-def _convert(job: _Job) -> None:
-    output = Path(job.output)
-    source = Path(job.folder)
-    if job.gguf:
-        source = _unpack(Path(job.gguf), output / "checkpoint")
-    if job.only_unpack:
-        if not job.gguf:
-            _write_tokenizer(source, output / "checkpoint")
-            for path in source.iterdir():
-                if path.suffix in _WEIGHTS or path.name.endswith(".index.json"):
-                    (output / "checkpoint" / path.name).symlink_to(path.resolve())
-    else:
-        _write_tokenizer(source, output / "checkpoint")
-        _write_weights(source, output / "weights", job)
-        for path in (output / "checkpoint").iterdir():
-            if path.suffix in _WEIGHTS:
-                path.unlink()
-    for path in sorted(output.rglob("*")):
-        if path.is_file():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-
-
-def _unpack(gguf: Path, target: Path) -> Path:
-    """A checkpoint with float32 safetensors from a GGUF file. 4-bit weights need no more than they say."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    names = {"gguf_file": gguf.name, "local_files_only": True}
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **names)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, quantization_config=GgufConfig(dequantize=True), **names)
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    return target
-
-
-def _write_tokenizer(source: Path, target: Path) -> None:
-    """The small files, and a `tokenizer.json` where the checkpoint has only SentencePiece's."""
-    target.mkdir(exist_ok=True)
-    for name in _KEPT:
-        if (source / name).is_file() and source != target:
-            shutil.copyfile(source / name, target / name)
-    if not lacks_tokenizer(source):
-        return
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
-    tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"))
-
-
-def _write_weights(source: Path, target: Path, job: _Job) -> None:
-    from ctranslate2.converters import TransformersConverter
-
-    class _Converter(TransformersConverter):  # type: ignore[misc]  # the library has no types
-        def load_model(self, model_class: type, name: str, **keys: object) -> object:
-            keys |= {"local_files_only": True, "use_safetensors": None if job.allow_pickle else True}
-            model, report = model_class.from_pretrained(name, output_loading_info=True, **keys)  # type: ignore[attr-defined]
-            wrong = sorted(map(str, {*(report.get("missing_keys") or ()), *(report.get("mismatched_keys") or ())}))
-            if wrong:  # transformers makes up what is missing
-                raise ValueError(f"the weights do not fit config.json: {wrong[0]} and {len(wrong) - 1} more")
-            config = model.config
-            for key, value in _UNWRITTEN.get(config.model_type, {}).items():
-                if not hasattr(config, key):
-                    setattr(config, key, value)
-            if config.model_type in ("t5", "mt5"):
-                # The converter scales the logits where embeddings are tied. transformers 5 calls them tied in
-                # every T5 (that only the first version scales, it keeps elsewhere): FLAN-T5's and mT5's beams
-                # would go astray, their greedy search would not show it.
-                config.tie_word_embeddings = getattr(config, "scale_decoder_outputs", False)
-            return model
-
-    converter = _Converter(str(source), low_cpu_mem_usage=True)
-    converter.convert(str(target), quantization=None if job.quantization == "float32" else job.quantization)
-
-
-def _main(arguments: list[str]) -> int:
-    keys: Mapping[str, object] = json.loads(arguments[0])
-    try:
-        _convert(_Job(**keys))  # type: ignore[arg-type]
-    except Exception as error:  # noqa: BLE001 (the parent reads the last line)
-        print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))

@@ -20,7 +20,9 @@ from latimer_server.backends.base import (
     LoadRequest,
     TokenIds,
 )
-from latimer_server.backends.conversion import Converted, convert, is_converted, lacks_tokenizer
+from latimer_server.backends.conversion import Converted, convert, is_converted
+from latimer_server.backends.converter import lacks_tokenizer
+from latimer_server.backends.faults import blamed_on
 from latimer_server.backends.hub_config import HubConfig, read_hub_config
 from latimer_server.backends.hub_generator import HubGenerator
 from latimer_server.backends.pace import Pace
@@ -38,7 +40,7 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
     Raises `ModelError` for what cannot be converted or loaded, `ModelFileError` naming a file at fault.
     """
     device = choose_device(request.device)
-    compute_type = request.compute_type or _DEVICE_TYPES[device]
+    compute_type = _choose_type(request, device)
     converted = _convert(request, compute_type)
     config = read_hub_config(converted.checkpoint, request.task)
     tokenization = load_tokenization(request, config, converted.checkpoint)
@@ -48,12 +50,13 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
         engine = kind(str(converted.weights), **keys)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"CTranslate2 cannot load it: {error}") from error
-    return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
+    with blamed_on("generation_config.json"):  # its end tokens may be none of the vocabulary's
+        return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
 
 
 def prepare_model(request: LoadRequest) -> bool:
     """Converts the checkpoint where that was not done yet; whether it was."""
-    compute_type = request.compute_type or _DEVICE_TYPES[choose_device(request.device)]
+    compute_type = _choose_type(request, choose_device(request.device))
     if is_converted(request, compute_type):
         return False
     _convert(request, compute_type)
@@ -74,6 +77,15 @@ def choose_device(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def _choose_type(request: LoadRequest, device: str) -> str:
+    known = sorted(ctranslate2.get_supported_compute_types(device))
+    if request.compute_type and request.compute_type not in known:
+        raise ModelError(
+            f"compute_type {request.compute_type!r} is none of CTranslate2's on this {device}; {', '.join(known)} are"
+        )
+    return request.compute_type or _DEVICE_TYPES[device]
 
 
 def _count_bytes(converted: Converted) -> int:
@@ -139,9 +151,7 @@ class CTranslate2Generator(HubGenerator):
                 rows, max_length=cap + 1, min_length=least, include_prompt_in_result=False, **keys
             )
             return results
-        prefix = self._tokenization.tokens(
-            (*self._config.first_ids, *self._tokenization.decoder_prefix(options.target))
-        )
+        prefix = self._tokenization.tokens(self._begin_output(options.target))
         translated: list[Any] = self._engine.translate_batch(
             rows,
             target_prefix=[prefix] * len(rows) if prefix else None,
@@ -159,7 +169,7 @@ class CTranslate2Generator(HubGenerator):
 
     def _read(self, result: Any, cap: int, options: DecodingOptions) -> Hypothesis:  # noqa: ANN401
         rows = result.sequences if self._config.causal else result.hypotheses
-        prefix = len(self._config.first_ids) + len(self._tokenization.decoder_prefix(options.target))
+        prefix = len(self._begin_output(options.target))
         ranked = []
         for tokens, score in zip(rows, result.scores, strict=True):
             finished = bool(tokens) and tokens[-1] in self._ends

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ _SUMMARY_TOKENS = 1_024
 _MAX_LENGTH_RATIO = 3.0
 _MIN_OUTPUT_CAP = 16
 _SUMMARY_OUTPUT_TOKENS = 128
+# What a checkpoint may have as its own default, whatever its files say: as many beams as a caller may ask for.
+_MOST_BEAMS = 8
+_MOST_OUTPUT_TOKENS = 4_096
 
 
 @dataclass(frozen=True)
@@ -107,35 +110,70 @@ def read_hub_config(folder: Path, task: str) -> HubConfig:
     if "auto_map" in config and not config.get("architectures"):
         raise ModelFileError("config.json", "wants code of its own (auto_map), which is never run")
     specific = config.get("task_specific_params")
-    special = specific.get("summarization", {}) if task == "summarization" and isinstance(specific, dict) else {}
-    decoding = config | special
+    special = specific.get("summarization") if task == "summarization" and isinstance(specific, dict) else None
+    if not isinstance(special or {}, dict):
+        raise ModelFileError("config.json", "task_specific_params.summarization is no object")
+    special = special or {}
+    file, decoding = "config.json", config | special
     if (folder / "generation_config.json").is_file():
-        decoding |= read_json(folder / "generation_config.json") | special
+        file, decoding = "generation_config.json", decoding | read_json(folder / "generation_config.json") | special
     size = _whole(config, "vocab_size", 1, 4_000_000)
     separate = model_type == "marian" and config.get("share_encoder_decoder_embeddings") is False
-    ends = decoding.get("eos_token_id")
+    written = _whole(config, "decoder_vocab_size", 1, 4_000_000) if separate else size
+    ids = _Ids(file, decoding, written)
+    pad = _optional(decoding, "pad_token_id", 0) or 0
     return HubConfig(
         model_type=str(model_type),
         vocabulary_size=size,
-        target_vocabulary_size=_whole(config, "decoder_vocab_size", 1, 4_000_000) if separate else size,
+        target_vocabulary_size=written,
         separate_vocabularies=separate,
         max_positions=_positions(config, str(model_type)),
         tokenizer_class=str(_tokenizer_class(folder, config)),
         defaults=DecodingOptions(
-            max_output_tokens=_optional(decoding, "max_new_tokens", 1) or _optional(decoding, "max_length", 2),
-            beam_size=_optional(decoding, "num_beams", 1),
-            length_penalty=_number(decoding, "length_penalty"),
-            repetition_penalty=_number(decoding, "repetition_penalty"),
-            no_repeat_ngram_size=_optional(decoding, "no_repeat_ngram_size", 0),
+            max_output_tokens=_optional(decoding, "max_new_tokens", 1, _MOST_OUTPUT_TOKENS)
+            or _optional(decoding, "max_length", 2, _MOST_OUTPUT_TOKENS),
+            beam_size=_optional(decoding, "num_beams", 1, _MOST_BEAMS),
+            length_penalty=_number(decoding, "length_penalty", -10.0, 10.0),
+            repetition_penalty=_number(decoding, "repetition_penalty", 0.01, 10.0),
+            no_repeat_ngram_size=_optional(decoding, "no_repeat_ngram_size", 0, _MOST_OUTPUT_TOKENS),
         ),
-        min_output_tokens=_optional(decoding, "min_length", 0) or 0,
-        start_id=_optional(decoding, "decoder_start_token_id", 0),
-        pad_id=_optional(decoding, "pad_token_id", 0) or 0,
-        end_ids=frozenset(int(i) for i in (ends if isinstance(ends, list) else [ends]) if isinstance(i, int)),
-        first_ids=_ids([decoding["forced_bos_token_id"]]) if decoding.get("forced_bos_token_id") is not None else (),
-        banned=tuple(_ids(row) for row in decoding.get("bad_words_ids") or ()),
-        prompt=str(special.get("prefix", "")),
+        min_output_tokens=_optional(decoding, "min_length", 0, _MOST_OUTPUT_TOKENS) or 0,
+        start_id=next(iter(ids.read("decoder_start_token_id")), None),
+        pad_id=pad if pad < size else 0,  # it is masked; one that was added later has no weights
+        end_ids=frozenset(ids.read("eos_token_id")),
+        first_ids=ids.read("forced_bos_token_id"),
+        banned=ids.read_rows("bad_words_ids"),
+        prompt=_text(special, "prefix"),
     )
+
+
+@dataclass(frozen=True)
+class _Ids:
+    """The token ids in a file, checked: one that the vocabulary lacks would be a fault at the first output."""
+
+    file: str
+    values: Mapping[str, Any]
+    size: int
+
+    def read(self, key: str) -> TokenIds:
+        """One id, several or none."""
+        value = self.values.get(key)
+        return self._check(key, value if isinstance(value, list) else [] if value is None else [value])
+
+    def read_rows(self, key: str) -> tuple[TokenIds, ...]:
+        """Sequences of ids."""
+        rows = self.values.get(key) or []
+        if not isinstance(rows, list):
+            raise ModelFileError(self.file, f"{key} is no list")
+        return tuple(self._check(key, row) for row in rows)
+
+    def _check(self, key: str, row: object) -> TokenIds:
+        if not isinstance(row, list) or not all(isinstance(i, int) and not isinstance(i, bool) for i in row):
+            raise ModelFileError(self.file, f"{key}: {str(row)[:40]} are no token ids")
+        outside = [i for i in row if not 0 <= i < self.size]
+        if outside:
+            raise ModelFileError(self.file, f"{key} is {outside[0]}; the vocabulary has {self.size} tokens")
+        return tuple(row)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -172,20 +210,25 @@ def _whole(config: Mapping[str, Any], key: str, least: int, most: int) -> int:
     return value
 
 
-def _optional(config: Mapping[str, Any], key: str, least: int) -> int | None:
+def _optional(config: Mapping[str, Any], key: str, least: int, most: int | None = None) -> int | None:
+    """A whole number, no larger than `most`; None for what is none, or too small to mean anything."""
     value = config.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        return None
+    return value if most is None else min(value, most)
 
 
-def _number(config: Mapping[str, Any], key: str) -> float | None:
+def _number(config: Mapping[str, Any], key: str, least: float, most: float) -> float | None:
+    """A number; None for what is none, or none that anybody means (JSON as Python reads it has infinities)."""
     value = config.get(key)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not least <= value <= most:
+        return None
+    return float(value)
 
 
-def _ids(row: Sequence[object]) -> TokenIds:
-    if not isinstance(row, list) or not all(isinstance(i, int) for i in row):
-        raise ModelFileError("generation_config.json", f"{str(row)[:40]} are no token ids")
-    return tuple(int(str(i)) for i in row)
+def _text(config: Mapping[str, Any], key: str) -> str:
+    value = config.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _first(*values: Any) -> Any:  # noqa: ANN401 (whatever type the values have)

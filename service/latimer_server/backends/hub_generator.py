@@ -62,6 +62,13 @@ class HubGenerator:
         """See `GeneratorBackend.decode_spans`."""
         return self._tokenization.decode_spans(ids)
 
+    def _begin_output(self, target: str) -> TokenIds:
+        """What every output begins with: the language to write, else what the checkpoint forces to be first. One
+        fine-tuned for a single language is saved with that language's token there, which would stand twice."""
+        if self._config.causal:
+            return ()
+        return self._tokenization.decoder_prefix(target) or self._config.first_ids
+
     def _run_by_cap(
         self,
         batch: Sequence[TokenIds],

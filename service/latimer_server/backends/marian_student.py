@@ -31,16 +31,17 @@ from latimer_server.backends.token_spans import find_unknown_pieces, locate_piec
 from latimer_server.errors import ModelFileError
 
 _ANY = LanguagePair()
-# Firefox wraps sentences at 128 tokens, and so were these models trained.
+# Firefox wraps sentences at 128 tokens, and so were these models trained: the catalogue may name fewer.
 _MAX_INPUT_TOKENS = 128
+_MIN_INPUT_TOKENS = 8
 # Larger batches gain nothing: the union of the rows' candidates outgrows what a row saves.
 _MAX_BATCH_ROWS = 32
 _MAX_BATCH_TOKENS = 1_536
 
 
-def load_backend(files: Mapping[str, Path], threads: int) -> MarianStudent:
+def load_backend(files: Mapping[str, Path], threads: int, max_input_tokens: int = 0) -> MarianStudent:
     """Reads `model`, `vocabulary` (or `source_vocabulary` and `target_vocabulary`) and, where there is one,
-    `shortlist`; `threads` cores run one batch.
+    `shortlist`; `threads` cores run one batch. `max_input_tokens`: 0 is the most that there can be.
 
     Raises `ModelFileError` naming the file at fault.
     """
@@ -56,7 +57,7 @@ def load_backend(files: Mapping[str, Path], threads: int) -> MarianStudent:
         path = files["shortlist"]
         sizes = shape.source_vocabulary, shape.target_vocabulary
         shortlist = Shortlist(_read(path), *sizes, path.name, shared=shape.shared)
-    return MarianStudent(network, source, target, shortlist)
+    return MarianStudent(network, source, target, shortlist, max_input_tokens)
 
 
 def _vocabulary_paths(files: Mapping[str, Path], *, shared: bool) -> tuple[Path, Path]:
@@ -101,7 +102,6 @@ class MarianStudent:
 
     name = "marian_student"
     compute_type = "float32"
-    limits = Limits(_MAX_INPUT_TOKENS, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS)
 
     def __init__(
         self,
@@ -109,7 +109,10 @@ class MarianStudent:
         source: sentencepiece.SentencePieceProcessor,
         target: sentencepiece.SentencePieceProcessor,
         shortlist: Shortlist | None,
+        max_input_tokens: int = 0,
     ) -> None:
+        longest = max(_MIN_INPUT_TOKENS, min(max_input_tokens or _MAX_INPUT_TOKENS, _MAX_INPUT_TOKENS))
+        self.limits = Limits(longest, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS)
         self._network = network
         self._source = source
         self._target = target

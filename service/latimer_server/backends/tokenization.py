@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from latimer_server.backends.base import Encoding, LanguagePair, LoadRequest, TokenIds
 from latimer_server.backends.fast_tokens import FastTokens
+from latimer_server.backends.faults import blamed_on
 from latimer_server.backends.hub_config import HubConfig, read_json
 from latimer_server.backends.prompt import render_prompt
 from latimer_server.backends.token_spans import Span, find_unknown_pieces, locate_pieces, place_pieces
@@ -23,6 +24,12 @@ from latimer_server.errors import ModelFileError
 
 _MARKS = {"marian": ">>{}<<", "m2m_100": "__{}__"}
 _SAMPLE = "a"
+# Where M2M-100 lists its language tokens: as published, and as transformers 5 and 4 save it.
+_LISTED = (
+    ("special_tokens_map.json", "additional_special_tokens"),
+    ("tokenizer_config.json", "extra_special_tokens"),
+    ("tokenizer_config.json", "additional_special_tokens"),
+)
 
 
 class Tokenization(Protocol):
@@ -162,10 +169,13 @@ class SentencePieceTokens:
 def load_tokenization(request: LoadRequest, config: HubConfig, folder: Path) -> Tokenization:
     """The tokenization of the checkpoint in `folder`. Raises `ModelFileError` naming the file at fault."""
     if config.model_type == "marian":
-        return _load_marian(request, config, folder)
+        with blamed_on("vocab.json"):
+            return _load_marian(request, config, folder)
     if (folder / "vocab.json").is_file() and (folder / "sentencepiece.bpe.model").is_file():
-        return _load_m2m100(request, folder)
-    return _load_fast(request, config, folder)
+        with blamed_on("vocab.json"):
+            return _load_m2m100(request, folder)
+    with blamed_on("tokenizer.json"):
+        return _load_fast(request, config, folder)
 
 
 def _load_marian(request: LoadRequest, config: HubConfig, folder: Path) -> SentencePieceTokens:
@@ -190,15 +200,30 @@ def _load_marian(request: LoadRequest, config: HubConfig, folder: Path) -> Sente
 
 def _load_m2m100(request: LoadRequest, folder: Path) -> SentencePieceTokens:
     vocabulary = _read_vocabulary(folder / "vocab.json", None)
-    listed = read_json(folder / "special_tokens_map.json").get("additional_special_tokens") or []
+    for name in ("</s>", "<unk>"):
+        if name not in vocabulary:
+            raise ModelFileError("vocab.json", f"has no {name}")
+    file, listed = _list_language_tokens(folder)
     # Its language tokens stand behind the vocabulary, in this order; transformers keeps the list in its code.
-    ids = dict(vocabulary) | {str(token): len(vocabulary) + index for index, token in enumerate(listed)}
+    ids = dict(vocabulary) | {token: len(vocabulary) + index for index, token in enumerate(listed)}
     named = {code: _MARKS["m2m_100"].format(token) for code, token in request.languages.items()}
-    found = _find_languages(named, ids, "special_tokens_map.json")
+    found = _find_languages(named, ids, file)
     processor = _read_pieces(folder / "sentencepiece.bpe.model")
     return SentencePieceTokens(
         (processor, processor), (ids, ids), ids["<unk>"], ids["</s>"], found, found, target_goes_first=False
     )
+
+
+def _list_language_tokens(folder: Path) -> tuple[str, list[str]]:
+    """The file that lists an M2M-100's language tokens, and these: transformers 5 writes no map of special tokens."""
+    for name, key in _LISTED:
+        listed = read_json(folder / name).get(key) if (folder / name).is_file() else None
+        if not listed:
+            continue
+        if not isinstance(listed, list) or not all(isinstance(token, str) for token in listed):
+            raise ModelFileError(name, f"{key} is no list of tokens")
+        return name, listed
+    raise ModelFileError("special_tokens_map.json", "is missing, and tokenizer_config.json lists no language tokens")
 
 
 def _load_fast(request: LoadRequest, config: HubConfig, folder: Path) -> FastTokens:

@@ -136,7 +136,7 @@ class TransformersGenerator(HubGenerator):
         self, rows: Sequence[TokenIds], cap: int, options: DecodingOptions, cancelled: Cancelled
     ) -> list[Hypothesis]:
         inputs, mask = self._pad(rows, left=self._config.causal)
-        prefix = (*self._config.first_ids, *self._tokenization.decoder_prefix(options.target))
+        prefix = self._begin_output(options.target)
         keys: dict[str, Any] = {}
         skipped = inputs.shape[1]
         if not self._config.causal:

@@ -62,17 +62,19 @@ def accept_file(path: Path, entry: CatalogEntry, source_path: str, published: st
 
 
 @contextmanager
-def told_as_model_error(what: str, folder: Path) -> Iterator[None]:
-    """Turns a fault of the file system into a `ModelError` that names `what` and the folder."""
+def told_as_model_error(what: str, place: Path) -> Iterator[None]:
+    """Turns a fault of the file system into a `ModelError` that names `what`, and the file: the system's word for
+    it where it gives one (a write to a full disk gives none), else `place`."""
     try:
         yield
     except OSError as error:
+        named = error.filename or place
         if error.errno in _FULL:
             raise ModelError(
-                f"{what}: the disk is full ({error.strerror}: {folder}); free some space and fetch again: "
+                f"{what}: the disk is full ({error.strerror}: {named}); free some space and fetch again: "
                 "it goes on where it stopped"
             ) from error
-        raise ModelError(f"{what}: {error.filename or folder}: {error.strerror or error}") from error
+        raise ModelError(f"{what}: {named}: {error.strerror or error}") from error
 
 
 def key_of(entry: CatalogEntry, source_path: str) -> str:

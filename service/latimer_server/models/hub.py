@@ -68,7 +68,10 @@ def fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress
         meter = Meter(entry.name, sum(file.size or 0 for file in files), progress)
         recorded = {}
         for file in files:
-            with told_plainly(entry, f"{entry.source} ({commit[:12]})", file.path):
+            with (
+                told_as_model_error(entry.name, staging / Path(file.path).name),
+                told_plainly(entry, f"{entry.source} ({commit[:12]})", file.path),
+            ):
                 recorded[key_of(entry, file.path)] = _fetch_file(entry, repo, commit, file, staging, meter)
     check_shards(staging, paths, entry)
     return Fetched(commit, recorded)

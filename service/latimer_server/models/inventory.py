@@ -6,18 +6,21 @@ loaded.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from latimer_server.errors import ModelError
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task
 from latimer_server.models.language_tokens import (
+    are_several,
     choose_served,
-    has_language_tokens,
+    find_styles,
     is_told_its_source,
     list_token_files,
     map_languages,
@@ -110,9 +113,8 @@ class Inventory:
             entry = entry.model_copy(update={"revision": record.revision})
         lacking: list[str] = []
         made = Holding(entry, fetched=True, tokens=entry.language_tokens)
-        if entry.task is Task.TRANSLATION and has_language_tokens(entry.family):
-            names = _read_names(entry.family, self._store.folder(entry), self._store.locate(entry))
-            made, lacking = _resolve(entry, names)
+        if entry.task is Task.TRANSLATION:
+            made, lacking = self._find_languages(entry)
         if last and last.fetched and made.entry == last.entry and made.tokens == last.tokens:
             # The same object, by which those who keep what follows from it know that nothing changed.
             made = replace(made, entry=last.entry)
@@ -120,6 +122,21 @@ class Inventory:
             extra = {"model": entry.name, "languages": " ".join(lacking)}
             _log.warning("its vocabulary lacks languages that the catalogue lists", extra=extra)
         return replace(made, stamp=stamp, weights_sha256=_find_digest(entry, record))
+
+    def _find_languages(self, entry: CatalogEntry) -> tuple[Holding, list[str]]:
+        """The holding of a translation model, and the listed languages that its vocabulary lacks."""
+        folder, located = self._store.folder(entry), self._store.locate(entry)
+        styles = find_styles(_read_model_type(folder, located), entry.family)
+        found = {style: _read_names(style, folder, located) for style in styles}
+        style = next((style for style in styles if found[style]), next(iter(styles), None))
+        made, lacking = Holding(entry, fetched=True, tokens=entry.language_tokens), list[str]()
+        if style:
+            made, lacking = _resolve(entry, style, found[style])
+        if entry.source and not made.tokens and not made.error and are_several(entry.target_languages):
+            listed = ", ".join(entry.target_languages)
+            problem = f"the catalogue lists several target languages ({listed}), and nothing tells {entry.name} which"
+            made = replace(made, error=f"{problem}: its vocabulary has no language tokens")
+        return made, lacking
 
 
 def _find_digest(entry: CatalogEntry, record: Record | None) -> str:
@@ -131,18 +148,18 @@ def _find_digest(entry: CatalogEntry, record: Record | None) -> str:
     return digests[0] if len(digests) == 1 else ""
 
 
-def _resolve(entry: CatalogEntry, names: set[str]) -> tuple[Holding, list[str]]:
+def _resolve(entry: CatalogEntry, style: str, names: set[str]) -> tuple[Holding, list[str]]:
     """The holding of an entry whose vocabulary has the tokens `names`, and the listed languages that it lacks."""
     # The catalogue names what does not follow from the token, and may name no more than that.
     named = {code: token for code, token in entry.language_tokens.items() if not names or token in names}
-    mapping = map_languages(entry.family, names) | named
+    mapping = map_languages(style, names) | named
     if not mapping:  # one target language, which goes without saying
         lacking = list(entry.language_tokens)
         return Holding(entry, fetched=True, error=_explain_lack(entry, lacking) if lacking else ""), lacking
     targets, lacking = choose_served(entry.target_languages, mapping)
     tokens = dict(targets)
     keys: dict[str, object] = {"target_languages": tuple(targets)}
-    if is_told_its_source(entry.family):
+    if is_told_its_source(style):
         sources, missing = choose_served(entry.source_languages, mapping)
         tokens |= sources
         lacking += [code for code in missing if code not in lacking]
@@ -156,11 +173,22 @@ def _explain_lack(entry: CatalogEntry, lacking: list[str]) -> str:
     return f"the vocabulary of {entry.name} has none of the languages that the catalogue lists: {', '.join(lacking)}"
 
 
-def _read_names(family: str, folder: Path, located: Mapping[str, Path]) -> set[str]:
+def _read_model_type(folder: Path, located: Mapping[str, Path]) -> str:
+    """What config.json calls the model; "" without one, and for what is none."""
     places = {path.name: path for path in located.values()}
-    for group in list_token_files(family):
+    for data in _read_all([places.get("config.json", folder / "config.json")]):
+        with suppress(ValueError, RecursionError):
+            config = json.loads(data)
+            model_type = config.get("model_type") if isinstance(config, dict) else None
+            return model_type if isinstance(model_type, str) else ""
+    return ""
+
+
+def _read_names(style: str, folder: Path, located: Mapping[str, Path]) -> set[str]:
+    places = {path.name: path for path in located.values()}
+    for group in list_token_files(style):
         paths = [places.get(name, folder / name) for name in group]
-        names = {name for data in _read_all(paths) for name in scan_tokens(family, data)}
+        names = {name for data in _read_all(paths) for name in scan_tokens(style, data)}
         if names:
             return names
     return set()

@@ -14,12 +14,25 @@ from langcodes.data_dicts import LIKELY_SUBTAGS
 
 from latimer_server.languages import match_code, simplify_code
 
-# How each family writes a language as a token of its own, in the JSON of its files.
+# How each style writes a language as a token of its own, in the JSON of its files.
 _STYLES: Mapping[str, re.Pattern[bytes]] = {
     "marian": re.compile(rb'">>([A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,9}){0,3})<<"'),
     "m2m100": re.compile(rb'"__([a-z]{2,3})__"'),
     "nllb": re.compile(rb'"([a-z]{3}_[A-Z][a-z]{3})"'),
     "mbart": re.compile(rb'"([a-z]{2}_[A-Z]{2})"'),
+}
+# The styles that a model may be of by what its config.json calls it: NLLB is an M2M-100 with tokens of its own.
+_BY_MODEL_TYPE = {"marian": ("marian",), "m2m_100": ("m2m100", "nllb"), "mbart": ("mbart",)}
+# And by the catalogue's word for it, in letters and digits, where there is no config.json.
+_BY_FAMILY = {
+    "marian": "marian",
+    "marianmt": "marian",
+    "opusmt": "marian",
+    "m2m100": "m2m100",
+    "nllb": "nllb",
+    "nllb200": "nllb",
+    "mbart": "mbart",
+    "mbart50": "mbart",
 }
 # Marian marks the target only; the others are told both languages.
 _TOLD_BOTH = ("m2m100", "nllb", "mbart")
@@ -58,47 +71,61 @@ zls zlw znd
 _NO_LANGUAGES = frozenset(_FAMILIES.split())
 # Serbo-Croatian in its codes of old, where Serbian has one of its own.
 _OLD_NAMES = ("sh", "hbs")
+_SCRIPT_LETTERS = 4
 _CHINESE = {"CN": "Hans", "SG": "Hans", "TW": "Hant", "HK": "Hant", "MO": "Hant"}
 
 
-def has_language_tokens(family: str) -> bool:
-    """Whether models of this family may name languages in their vocabulary."""
-    return family in _STYLES
+def find_styles(model_type: str, family: str) -> tuple[str, ...]:
+    """The styles in which a model may name languages in its vocabulary; the model's own word for what it is comes
+    before the catalogue's, which is anybody's spelling."""
+    if model_type:
+        return _BY_MODEL_TYPE.get(model_type, ())
+    style = _BY_FAMILY.get(re.sub(r"[^a-z0-9]", "", family.casefold()))
+    return (style,) if style else ()
 
 
-def is_told_its_source(family: str) -> bool:
-    """Whether models of this family are told what language they read."""
-    return family in _TOLD_BOTH
+def is_told_its_source(style: str) -> bool:
+    """Whether models of this style are told what language they read."""
+    return style in _TOLD_BOTH
 
 
-def list_token_files(family: str) -> tuple[tuple[str, ...], ...]:
+def list_token_files(style: str) -> tuple[tuple[str, ...], ...]:
     """The names of the files to look for tokens in; a later group only where an earlier one has none."""
-    return _FILES.get(family, ())
+    return _FILES.get(style, ())
 
 
-def scan_tokens(family: str, data: bytes) -> set[str]:
-    """The language tokens in a JSON file of this family, without their marks.
+def scan_tokens(style: str, data: bytes) -> set[str]:
+    """The language tokens in a JSON file of this style, without their marks.
 
     Reads bytes, not JSON: a vocabulary of 3 MB takes 3 ms instead of 40.
     """
     if b"\\u003" in data:  # some writers escape what means something in HTML
         data = data.replace(b"\\u003e", b">").replace(b"\\u003c", b"<")
         data = data.replace(b"\\u003E", b">").replace(b"\\u003C", b"<")
-    return {name.decode() for name in _STYLES[family].findall(data)}
+    return {name.decode() for name in _STYLES[style].findall(data)}
 
 
-def map_languages(family: str, names: Iterable[str]) -> dict[str, str]:
+def map_languages(style: str, names: Iterable[str]) -> dict[str, str]:
     """BCP-47 codes to the tokens' names, sorted; of two names for one code the plainer. What is no language is
     left out."""
     found: dict[str, list[tuple[int, str]]] = {}
     for name in names:
-        code = _read_name(family, name)
+        code = _read_name(style, name)
         if code:
             found.setdefault(code, []).append((len(name), name))
     return {
         _drop_script(code, found): min(candidates, key=lambda pair: (_is_wider(code, pair[1]), pair))[1]
         for code, candidates in sorted(found.items())
     }
+
+
+def are_several(codes: Sequence[str]) -> bool:
+    """Whether these are several languages, or one in several scripts: a model must be told which to write. Of
+    regions one stands for the others."""
+    languages = {code.split("-")[0] for code in codes}
+    subtags = {part for code in codes for part in code.split("-")[1:]}
+    scripts = {part for part in subtags if len(part) == _SCRIPT_LETTERS and part.isalpha()}
+    return len(languages) > 1 or len(scripts) > 1
 
 
 def choose_served(listed: Sequence[str], mapping: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -110,12 +137,12 @@ def choose_served(listed: Sequence[str], mapping: Mapping[str, str]) -> tuple[di
     return served, [code for code, near in matched.items() if not near]
 
 
-def _read_name(family: str, name: str) -> str | None:
+def _read_name(style: str, name: str) -> str | None:
     if name in _NO_LANGUAGES:
         return None
     language, *rest = re.split("[_-]", name)
     whole, first = _ALIASES.get(name.lower().replace("-", "_")), _ALIASES.get(language.lower(), language)
-    if family == "mbart":  # its regions say where the data was from, or nothing (XX)
+    if style == "mbart":  # its regions say where the data was from, or nothing (XX)
         rest = [_CHINESE[part] for part in rest if language == "zh" and part in _CHINESE]
     elif language in ("zh", "zho", "cmn"):
         rest = [_CHINESE.get(part.upper(), part) for part in rest]

@@ -6,18 +6,20 @@ Knows the store and how to make a backend; not who asked, nor whether there is r
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
-from latimer_server.backends.base import Backend, GeneratorBackend, LoadRequest, RankerBackend
+from latimer_server.backends.base import Backend, Cancelled, GeneratorBackend, LoadRequest, RankerBackend
+from latimer_server.backends.footprint import foresee_bytes
 from latimer_server.detection import LanguageDetector
 from latimer_server.models.canary import try_model
 from latimer_server.models.catalog import CatalogEntry
 from latimer_server.models.characters import KnownCharacters
 from latimer_server.models.inventory import Holding, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker
-from latimer_server.models.memory import estimate_bytes, release_memory
+from latimer_server.models.memory import release_memory
 from latimer_server.models.store import Store
 from latimer_server.scheduling import BatchQueue, CorePermits
 
@@ -47,18 +49,24 @@ class Loader:
         self._device = device
         self._measured: dict[str, tuple[Stamp, int]] = {}
 
-    def foresee_size(self, holding: Holding) -> int:
-        """The bytes that a model will take: as measured, if its files are still those, else by their size."""
+    def foresee_size(self, holding: Holding) -> tuple[int, int]:
+        """The bytes that a model will take, and how many at the least: as measured, if its files are still those,
+        else by their size. Files may hold twice what is loaded of them, such as embeddings that are shared."""
         entry = holding.entry
         stamp, size = self._measured.get(entry.name, (None, 0))
         if stamp == holding.stamp:
-            return size
-        store = self._store
-        return estimate_bytes(entry.backend, store.locate(entry).values(), store.folder(entry), store.cache(entry))
+            return size, size
+        size = foresee_bytes(describe_load(entry, self._store, device=self._device))
+        return size, size // 2
 
     async def make(self, holding: Holding) -> Backend:
         """The backend of a model whose files were verified. Raises `ModelError`, or whatever a library raises."""
-        backend = await _run_in_own_thread(lambda: self._make(holding))
+        given_up = threading.Event()
+        try:
+            backend = await _run_in_own_thread(lambda: self._make(holding, given_up.is_set))
+        except asyncio.CancelledError:
+            given_up.set()  # a thread cannot be stopped; a conversion in it can
+            raise
         self._measured[holding.entry.name] = (holding.stamp, backend.memory_bytes)
         return backend
 
@@ -84,13 +92,20 @@ class Loader:
     def _choose_permits(self, entry: CatalogEntry) -> CorePermits:
         return self._generation_permits if entry.writes_summaries else self._permits
 
-    def _make(self, holding: Holding) -> Backend:
+    def _make(self, holding: Holding, cancelled: Cancelled) -> Backend:
         """Verifies and loads a model; runs in a thread."""
         entry = holding.entry
         self._store.verify(entry)
         threads = max(1, self._threads // 2) if entry.writes_summaries else self._threads
         return self._make_backend(
-            describe_load(entry, self._store, languages=holding.tokens, threads=threads, device=self._device)
+            describe_load(
+                entry,
+                self._store,
+                languages=holding.tokens,
+                threads=threads,
+                device=self._device,
+                cancelled=cancelled,
+            )
         )
 
 
@@ -101,6 +116,7 @@ def describe_load(
     languages: Mapping[str, str] | None = None,
     threads: int = 1,
     device: str = "cpu",
+    cancelled: Cancelled = lambda: False,
 ) -> LoadRequest:
     """What a backend is told of a model that is in the store."""
     return LoadRequest(
@@ -117,6 +133,7 @@ def describe_load(
         allow_pickle=entry.allow_pickle,
         threads=threads,
         device=device,
+        cancelled=cancelled,
     )
 
 

