@@ -26,6 +26,7 @@ from latimer_server.pieces import Output, PieceOptions, Usage
 from latimer_server.proofreading import Proofreader
 from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag
+from latimer_server.text.protection.figures import guard_figures
 from latimer_server.text.protection.glossary import guard_text
 from latimer_server.text.protection.shields import Guarded, cut_out
 from latimer_server.text.segmentation import Document, Splitting, needs_translation, segment_text
@@ -238,7 +239,8 @@ class Translator:
         async def redo(some: Sequence[Guarded], decoding: DecodingOptions) -> list[Output | Exception]:
             return await self._run_route(route, some, replace(pieces, decoding=decoding), window, usage)
 
-        outputs = await redo(segments, pieces.decoding)
+        grouped = [guard_figures(segment, route.source, route.target, only_grouped=True) for segment in segments]
+        outputs = await redo(grouped, pieces.decoding)
         reader = Proofreader(route.source, route.target, pieces.decoding, redo, self._detector.is_written_in)
         return await reader.proofread(segments, outputs)
 

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from latimer import AsyncClient, InvalidArgumentError
-from latimer_server.backends.base import Backend, Encoding, LanguagePair, TokenIds
+from latimer_server.backends.base import (
+    Backend,
+    Cancelled,
+    DecodingOptions,
+    Encoding,
+    Hypothesis,
+    LanguagePair,
+    TokenIds,
+)
 from tests.fakes import EchoBackend, UpperBackend, serve_fakes
 
 _ANY = LanguagePair()
@@ -90,7 +98,7 @@ async def test_punctuation_and_brackets_of_the_sentence_are_no_part_of_it() -> N
 
 
 async def test_prose_is_not_protected() -> None:
-    text = "well-known and/or e.g. U.S. self-driving 3.14 and 1,000.50 at 10:30 on 3/5, O'Neil said: no!"
+    text = "well-known and/or e.g. U.S. self-driving 3.14 and 15 at 10:30 on 3/5, O'Neil said: no!"
     assert (await translate(text, sentence_splitting="off")).text == text.upper()
 
 
@@ -118,8 +126,40 @@ async def test_placeholders_of_a_syntax_are_kept_when_it_is_named(syntax: str, k
         assert result.text.count("TWO") == len(kept)
 
 
-async def test_what_is_glued_to_a_placeholder_stays_with_it() -> None:
-    assert (await translate("set {n}px now", syntaxes=["icu"])).text == "SET {n}px NOW"
+async def test_what_is_close_to_a_placeholder_stays_close() -> None:
+    result = await translate('set {n}px and <g id="1">the window</g>, now', syntaxes=["icu", "xliff"])
+    assert result.text == 'SET {n}PX AND <g id="1">THE WINDOW</g>, NOW'
+
+
+async def test_groups_of_thousands_come_out_as_the_target_language_writes_them() -> None:
+    result = await translate("it sold 1,234 of 98,765.43 for $1,234,567.50 in 2019 (3.5 each).")
+    assert result.text == "IT SOLD 1.234 OF 98.765,43 FOR $1.234.567,50 IN 2019 (3.5 EACH)."
+
+
+async def test_numbers_that_a_model_gets_wrong_are_put_right() -> None:
+    class Confused(UpperBackend):
+        def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+            return [text.replace("15", "51").replace("3.5", "35") for text in super().decode(ids)]
+
+    result = await translate("the 15 boats are 3.5 m long and the crew was glad of it.", Confused())
+    assert result.text == "THE 15 BOATS ARE 3,5 M LONG AND THE CREW WAS GLAD OF IT."
+    assert "NUMBER_MISMATCH" not in result.flags
+
+
+async def test_a_loop_is_decoded_again_with_what_forbids_it() -> None:
+    class Looping(UpperBackend):
+        def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+            done = super().run(batch, options, cancelled)
+            if options.no_repeat_ngram_size:
+                return done
+            return [Hypothesis(one.ids + (34, *one.ids[-6:]) * 8, one.log_prob, truncated=False) for one in done]
+
+    result = await translate("the boats went out at dawn and came back late.", Looping())
+    assert result.text == "THE BOATS WENT OUT AT DAWN AND CAME BACK LATE."
+    assert "REPETITION_REPAIRED" in result.flags
+    assert "REPETITION" not in result.flags
+    forever = await translate("the boats went out at dawn and came back late.", Doubling(), no_repeat_ngram_size=2)
+    assert forever.text
 
 
 async def test_patterns_and_phrases_of_the_caller_are_kept() -> None:

@@ -155,6 +155,7 @@ _CODE = re.compile(r"[A-Z]{3}")
 # Rows of one sign; and letters and figures of other shapes, which tokenizers flatten, with their word.
 _ROW = re.compile(r"([-_=*~.!?·#+])\1{3,}+")
 _SHAPES = re.compile("[²³¹⁰-₟½¼¾⅐-⅞™℠®©①-⓿№℃℉µ]++")
+_BULLET = re.compile(r"^[ \t]*+([-–—*•·●○◦▪■▸►‣+>]|\[[ xX]\])(?=[ \t])", re.MULTILINE)
 _HOUR = re.compile(r"(?<!\w)\d{1,2}h\d{2}(?!\w)")
 
 
@@ -171,6 +172,7 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
     yield from _find_shapes("" if text.isascii() else text)
     yield from (TextSpan(*match.span()) for match in _CURRENCY.finditer(text if _CODE.search(text) else ""))
     yield from (TextSpan(*match.span()) for match in _ROW.finditer(text))
+    yield from (TextSpan(*match.span(1)) for match in _BULLET.finditer(text))
     yield from (TextSpan(*match.span()) for match in _HOUR.finditer(text if "h" in text else ""))
     if _SPECIAL.search(text):
         yield from _find_words(text)
