@@ -6,6 +6,7 @@ Knows a loaded model and text; nothing of documents, routes or languages' names.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,12 +14,14 @@ from latimer_server.backends.base import LanguagePair
 from latimer_server.models.loaded import LoadedGenerator
 from latimer_server.pieces import Alternative, Output, PieceOptions, Usage, run_model
 from latimer_server.scheduling import PieceWindow, off_loop, weigh_texts
+from latimer_server.text.alignment import Link, Move, follow
 from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
 from latimer_server.text.checks import Flag
-from latimer_server.text.normalization import normalize_text
+from latimer_server.text.normalization import Normalized, normalize_text
 from latimer_server.text.protection.shields import (
     SYMBOLS,
     Guarded,
+    Restored,
     Shielded,
     divide_at_spans,
     peel,
@@ -41,29 +44,74 @@ _MOST_SYMBOLS = 12
 
 @dataclass(frozen=True)
 class _Task:
-    """A segment on its way through the model: what of it the model shall read, how that was written, what stands before
-    and behind it, and what is said of it already."""
+    """A segment on its way through the model. `known`: as the model can read it; `place`: what of that it shall read;
+    `written`: that part as it is written, and `core` in the casing that models read best."""
 
     index: int
-    before: str
-    core: Guarded
-    after: str
+    known: Normalized
+    place: TextSpan
     written: Guarded
+    core: Guarded
     casing: Casing
     target: str
     flags: tuple[Flag, ...] = ()
 
-    def finish(self, output: Output, restored: Guarded, alternatives: tuple[Alternative, ...]) -> Output:
-        """The output in the casing of its source, with what was taken off at the edges."""
-        unchanged = restored.text == self.core.text and restored.spans == self.core.spans
-        restored = self.written if unchanged else style_text(restored, self.casing, self.target)
-        moved = tuple(TextSpan(s.start + len(self.before), s.end + len(self.before)) for s in restored.spans)
+    def finish(
+        self,
+        output: Output,
+        restored: Restored,
+        sources: Sequence[Move],
+        alternatives: Sequence[tuple[Restored, float]] = (),
+    ) -> Output:
+        """The output in the casing of its source, with what was taken off at the edges. `sources`: the moves from what
+        the model read to the core; `restored` has those from what it wrote."""
+        styled = self._style(restored.guarded)
+        links = output.links
+        if links is not None:
+            kept = len(styled.text) == len(restored.guarded.text)
+            links = tuple(self._return(link, sources, restored.moves) for link in links) if kept else None
         return replace(
             output,
-            text=self.before + restored.text + self.after,
+            text=self._surround(styled.text),
             flags=self.flags + output.flags,
-            protected=moved,
-            alternatives=tuple(replace(other, text=self.before + other.text + self.after) for other in alternatives),
+            protected=tuple(self._locate(span, styled) for span in self.known.spans),
+            alternatives=tuple(
+                Alternative(self._surround(self._style(other.guarded).text), score) for other, score in alternatives
+            ),
+            links=links,
+        )
+
+    def _style(self, restored: Guarded) -> Guarded:
+        if restored.text == self.core.text and restored.spans == self.core.spans:
+            return self.written  # the model changed nothing, and neither do we
+        return style_text(restored, self.casing, self.target)
+
+    def _surround(self, text: str) -> str:
+        whole = self.known.guarded.text
+        return whole[: self.place.start] + text + whole[self.place.end :]
+
+    def _locate(self, span: TextSpan, styled: Guarded) -> TextSpan:
+        """Where a protected span of the segment stands in the output."""
+        if span.end <= self.place.start:
+            return span
+        if span.start >= self.place.end:
+            shift = len(styled.text) - (self.place.end - self.place.start)
+            return TextSpan(span.start + shift, span.end + shift)
+        inner = TextSpan(span.start - self.place.start, span.end - self.place.start)
+        number = bisect_right(self.core.spans, inner.start, key=lambda one: one.start) - 1
+        old, new = self.core.spans[number], styled.spans[number]
+        if self.core.replacements and self.core.replacements[number] is not None:
+            inner = TextSpan(0, new.end - new.start)
+        else:
+            inner = TextSpan(inner.start - old.start, inner.end - old.start)
+        start = self.place.start + new.start
+        return TextSpan(start + inner.start, start + inner.end)
+
+    def _return(self, link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> Link:
+        """A link between what the model read and wrote, as one between the segment and its output."""
+        source = _shift(follow(sources, link.source), self.place.start)
+        return Link(
+            follow(self.known.moves, source), _shift(follow(targets, link.target), self.place.start), link.score
         )
 
 
@@ -81,13 +129,11 @@ async def run_guarded(
         fits = [task for task in waiting if len(task.core.spans) <= _MOST_SYMBOLS]
         if not fits:
             break
-        shielded = await off_loop(work, lambda form=form, fits=fits: [shield(task.core, form) for task in fits])  # type: ignore[misc]
+        shielded = [shield(task.core, form) for task in fits]
         outputs = await run_model(model, [one.text for one in shielded], options, window, usage)
-        for task, hidden, output in zip(fits, shielded, outputs, strict=True):
-            restored = _restore(task, hidden, output)
-            if restored is not None:
-                results[task.index] = restored
-                waiting.remove(task)
+        restored = await off_loop(work, lambda all_of=(fits, shielded, outputs): _restore_all(*all_of))  # type: ignore[misc]
+        results = [restored.get(index) or result for index, result in enumerate(results)]
+        waiting = [task for task in waiting if task.index not in restored]
     divided = await _run_divided(model, waiting, options, window, usage)
     for task, result in zip(waiting, divided, strict=True):
         results[task.index] = result
@@ -102,29 +148,30 @@ def _keep(segment: Guarded) -> Output:
 
 def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segment: Guarded) -> _Task:
     characters = model.characters
-    known = segment
+    known = Normalized(segment, (), segment.spans)
     if not characters.knows_all(segment.text, languages):
         known = normalize_text(segment, lambda character: characters.knows(character, languages))
-    place, core = peel(known)
+    place, written = peel(known.guarded)
+    casing = find_casing(written)
     # What was lost before it came to us comes out as it is, and is said.
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT in segment.text else ()
-    casing = find_casing(core)
-    lowered = lower_text(core, casing)
-    return _Task(
-        index, known.text[: place.start], lowered, known.text[place.end :], core, casing, languages.target, flags
-    )
+    return _Task(index, known, place, written, lower_text(written, casing), casing, languages.target, flags)
 
 
-def _restore(task: _Task, hidden: Shielded, output: Output | Exception) -> Output | Exception | None:
-    """The output with its spans in their places; None where one did not come out exactly once."""
-    if isinstance(output, Exception):
-        return output
-    restored = unshield(output.text, hidden)
-    if restored is None:
-        return None
-    others = [(unshield(other.text, hidden), other.avg_log_prob) for other in output.alternatives]
-    styled = [(style_text(other, task.casing, task.target), score) for other, score in others if other]
-    return task.finish(output, restored, tuple(Alternative(other.text, score) for other, score in styled))
+def _restore_all(
+    tasks: Sequence[_Task], shielded: Sequence[Shielded], outputs: Sequence[Output | Exception]
+) -> dict[int, Output | Exception]:
+    """The outputs with their spans in their places, by the segment; those left out where one did not come out
+    exactly once."""
+    found: dict[int, Output | Exception] = {}
+    for task, hidden, output in zip(tasks, shielded, outputs, strict=True):
+        if isinstance(output, Exception):
+            found[task.index] = output
+        elif (restored := unshield(output.text, hidden)) is not None:
+            others = [(unshield(other.text, hidden), other.avg_log_prob) for other in output.alternatives]
+            whole = [(other, score) for other, score in others if other is not None]
+            found[task.index] = task.finish(output, restored, hidden.moves, whole)
+    return found
 
 
 async def _run_divided(
@@ -134,7 +181,7 @@ async def _run_divided(
     if not tasks:
         return []
     documents = [_divide(task.core) for task in tasks]
-    decoding = replace(options.decoding, hypothesis_count=1)
+    decoding = replace(options.decoding, hypothesis_count=1, alignment=False)
     texts = [text for document in documents for text in document.segments]
     outputs = iter(await run_model(model, texts, replace(options, decoding=decoding), window, usage))
     results: list[Output | Exception] = []
@@ -151,34 +198,28 @@ def _divide(guarded: Guarded) -> Document:
     for part in divide_at_spans(guarded):
         text = guarded.text[part.start : part.end]
         if needs_translation(text):
-            inner = segment_text(text, Splitting.NONE, "").spans
-            wanted += [TextSpan(part.start + span.start, part.start + span.end) for span in inner]
+            wanted += [_shift(span, part.start) for span in segment_text(text, Splitting.NONE, "").spans]
     return Document(guarded.text, tuple(wanted))
 
 
 def _join(task: _Task, document: Document, outputs: Sequence[Output]) -> Output:
     rebuilt = rebuild_text(document, [output.text for output in outputs])
-    moved = tuple(_follow(document, rebuilt.spans, span) for span in task.core.spans)
+    moves = list(zip(document.spans, rebuilt.spans, strict=True))
+    moved = tuple(follow(moves, span) for span in task.core.spans)
     whole = Output(
         "",
         sum(output.log_prob for output in outputs),
         sum(output.token_count for output in outputs),
         tuple(flag for output in outputs for flag in output.flags),
     )
-    restored = _replace_spans(Guarded(rebuilt.text, moved, task.core.replacements))
-    return task.finish(whole, restored, ())
-
-
-def _follow(document: Document, moved: Sequence[TextSpan], span: TextSpan) -> TextSpan:
-    """Where a span between the parts stands once these were translated."""
-    shift = 0
-    for before, after in zip(document.spans, moved, strict=True):
-        if before.end <= span.start:
-            shift = after.end - before.end
-    return TextSpan(span.start + shift, span.end + shift)
+    return task.finish(whole, Restored(_replace_spans(Guarded(rebuilt.text, moved, task.core.replacements))), ())
 
 
 def _replace_spans(guarded: Guarded) -> Guarded:
     """The text with what is to come out in the place of its spans."""
     rebuilt = rebuild_text(Document(guarded.text, guarded.spans), guarded.wanted)
     return Guarded(rebuilt.text, rebuilt.spans)
+
+
+def _shift(span: TextSpan, offset: int) -> TextSpan:
+    return TextSpan(span.start + offset, span.end + offset)

@@ -19,6 +19,7 @@ from latimer_server.backends.base import (
 from latimer_server.errors import DeadlineExceeded, LatimerError, Unavailable
 from latimer_server.models.loaded import LoadedGenerator
 from latimer_server.scheduling import Outcome, PieceWindow, Priority, gather_or_cancel, off_loop
+from latimer_server.text.alignment import Link, shift_link
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (
     Document,
@@ -65,7 +66,7 @@ class Alternative:
 class Output:
     """A segment's output, the log-probability of its tokens over all models so far, and its flags.
     `alternatives`: the last model's, the best first. `protected`: where the source's protected spans stand now, in
-    the source's order."""
+    the source's order. `links`: which words answer which, where that was asked for and the model knows."""
 
     text: str
     log_prob: float = 0.0
@@ -73,6 +74,7 @@ class Output:
     flags: tuple[Flag, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     protected: tuple[TextSpan, ...] = ()
+    links: tuple[Link, ...] | None = None
 
     @property
     def avg_log_prob(self) -> float:
@@ -88,6 +90,7 @@ class Output:
             self.flags + later.flags,
             later.alternatives,
             later.protected,
+            later.links,
         )
 
 
@@ -164,7 +167,8 @@ async def run_model(
     slices = [pieces[start : start + _SLICE_PIECES] for start in range(0, len(pieces), _SLICE_PIECES)]
     parts = await gather_or_cancel(_run_slice(model, part, options, window, usage) for part in slices)
     results = [result for part in parts for result in part]
-    return await off_loop(size, lambda: _decode_all(model.backend, plans, results))
+    aligns = options.decoding.alignment and model.entry.guided_alignment
+    return await off_loop(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
 
 
 async def _run_slice(
@@ -230,7 +234,11 @@ def _divide(backend: GeneratorBackend, lines: Document, flags: tuple[Flag, ...],
 
 
 def _decode_all(
-    backend: GeneratorBackend, plans: Sequence[_Plan | OverlongSegment], results: Sequence[Outcome | Exception]
+    backend: GeneratorBackend,
+    plans: Sequence[_Plan | OverlongSegment],
+    results: Sequence[Outcome | Exception],
+    *,
+    aligns: bool,
 ) -> list[Output | Exception]:
     done = [result.hypothesis for result in results if isinstance(result, Outcome)]
     ranked = [(hypothesis, *hypothesis.alternatives) for hypothesis in done]
@@ -246,7 +254,11 @@ def _decode_all(
         position += len(plan.pieces)
         pieces = [next(decoded) for result in mine if isinstance(result, Outcome)]
         failed = [result for result in mine if isinstance(result, Exception)]
-        outputs.append(failed[0] if failed else _join(plan, pieces))
+        if failed:
+            outputs.append(failed[0])
+            continue
+        links = _link(backend, plan, [row[0][1] for row in pieces]) if aligns else None
+        outputs.append(replace(_join(plan, pieces), links=links))
     return outputs
 
 
@@ -258,6 +270,22 @@ def _join(plan: _Plan, pieces: Sequence[Sequence[tuple[str, Hypothesis]]]) -> Ou
     truncated = (Flag.OUTPUT_TRUNCATED,) if any(hypothesis.truncated for (_, hypothesis), *_ in pieces) else ()
     alternatives = tuple(Alternative(other.text, other.avg_log_prob) for other in others)
     return replace(best, flags=plan.flags + truncated, alternatives=alternatives)
+
+
+def _link(backend: GeneratorBackend, plan: _Plan, hypotheses: Sequence[Hypothesis]) -> tuple[Link, ...]:
+    """Which range of a segment each token of its output answers."""
+    decoded = [backend.decode_spans(hypothesis.ids) for hypothesis in hypotheses]
+    rebuilt = rebuild_text(plan.document, [text for text, _ in decoded])
+    links: list[Link] = []
+    for hypothesis, place, target, (_, written) in zip(
+        hypotheses, plan.document.spans, rebuilt.spans, decoded, strict=True
+    ):
+        read = backend.token_spans(plan.document.text[place.start : place.end])
+        for (position, weight), (start, end) in zip(hypothesis.alignment, written, strict=True):
+            if position < len(read) and start < end and read[position][0] < read[position][1]:
+                link = Link(TextSpan(*read[position]), TextSpan(start, end), weight)
+                links.append(shift_link(link, place.start, target.start))
+    return tuple(links)
 
 
 def _choose(plan: _Plan, pieces: Sequence[Sequence[tuple[str, Hypothesis]]], rank: int) -> Output:

@@ -37,6 +37,16 @@ class Doubling(UpperBackend):
         return [f"{text} {text}" for text in super().decode(ids)]
 
 
+VOWELS = str.maketrans("aeiou", "oauei")
+
+
+class Foreign(EchoBackend):
+    """A model that writes other vowels."""
+
+    def decode(self, ids: Sequence[TokenIds]) -> list[str]:
+        return [text.translate(VOWELS) for text in super().decode(ids)]
+
+
 class Latin(UpperBackend):
     """A model that knows ASCII only, and writes `?` for the rest."""
 
@@ -137,29 +147,29 @@ async def test_groups_of_thousands_come_out_as_the_target_language_writes_them()
 
 
 async def test_numbers_that_a_model_gets_wrong_are_put_right() -> None:
-    class Confused(UpperBackend):
+    class Confused(Foreign):
         def decode(self, ids: Sequence[TokenIds]) -> list[str]:
             return [text.replace("15", "51").replace("3.5", "35") for text in super().decode(ids)]
 
-    result = await translate("the 15 boats are 3.5 m long and the crew was glad of it.", Confused())
-    assert result.text == "THE 15 BOATS ARE 3,5 M LONG AND THE CREW WAS GLAD OF IT."
+    text = "the 15 boats are 3.5 m long and the crew was glad of it."
+    result = await translate(text, Confused())
+    assert result.text == text.translate(VOWELS).replace("3.5", "3,5")
     assert "NUMBER_MISMATCH" not in result.flags
 
 
 async def test_a_loop_is_decoded_again_with_what_forbids_it() -> None:
-    class Looping(UpperBackend):
+    class Looping(Foreign):
         def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
             done = super().run(batch, options, cancelled)
             if options.no_repeat_ngram_size:
                 return done
             return [Hypothesis(one.ids + (34, *one.ids[-6:]) * 8, one.log_prob, truncated=False) for one in done]
 
-    result = await translate("the boats went out at dawn and came back late.", Looping())
-    assert result.text == "THE BOATS WENT OUT AT DAWN AND CAME BACK LATE."
+    text = "the boats went out at dawn and came back late."
+    result = await translate(text, Looping())
+    assert result.text == text.translate(VOWELS)
     assert "REPETITION_REPAIRED" in result.flags
     assert "REPETITION" not in result.flags
-    forever = await translate("the boats went out at dawn and came back late.", Doubling(), no_repeat_ngram_size=2)
-    assert forever.text
 
 
 async def test_patterns_and_phrases_of_the_caller_are_kept() -> None:

@@ -5,6 +5,8 @@ Where they come from (a model's attention) and what they are used for (markup, p
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latimer_server.text.segmentation import TextSpan
@@ -30,3 +32,30 @@ def shift_link(link: Link, source: int, target: int) -> Link:
         TextSpan(link.target.start + target, link.target.end + target),
         link.score,
     )
+
+
+# A range of a text, and the range of another text that took its place.
+Move = tuple[TextSpan, TextSpan]
+
+
+def follow(moves: Sequence[Move], span: TextSpan) -> TextSpan:
+    """Where a range stands in the other text. `moves`: what was replaced, ascending, disjoint; a range that touches
+    what was replaced takes all of that."""
+    starts = [old.start for old, _ in moves]
+    return TextSpan(_follow_start(moves, starts, span.start), _follow_end(moves, starts, span))
+
+
+def _follow_start(moves: Sequence[Move], starts: Sequence[int], position: int) -> int:
+    index = bisect_right(starts, position) - 1
+    if index < 0:
+        return position
+    old, new = moves[index]
+    return new.start if position < old.end else new.end + position - old.end
+
+
+def _follow_end(moves: Sequence[Move], starts: Sequence[int], span: TextSpan) -> int:
+    index = bisect_right(starts, max(span.end - 1, span.start)) - 1
+    if index < 0:
+        return span.end
+    old, new = moves[index]
+    return new.end if span.end <= old.end else new.end + span.end - old.end

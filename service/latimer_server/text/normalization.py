@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from latimer_server.text.alignment import Move, follow
 from latimer_server.text.protection.shields import Guarded
 from latimer_server.text.protection.spans import merge_spans, widen_span
 from latimer_server.text.segmentation import TextSpan
@@ -36,15 +38,25 @@ _UNSEEN = frozenset(
 _WRITTEN |= dict.fromkeys("\u200c\u200d", "")
 
 
-def normalize_text(guarded: Guarded, is_known: IsKnown) -> Guarded:
-    """The text as a model can read it: outside the protected spans no character that it does not know, what cannot be
-    written otherwise being protected, with the word that it stands in."""
+@dataclass(frozen=True)
+class Normalized:
+    """A text as a model can read it. `moves`: what is written otherwise than in the source, and where that stands
+    there. `spans`: where the source's protected spans stand now, each by itself."""
+
+    guarded: Guarded
+    moves: tuple[Move, ...]
+    spans: tuple[TextSpan, ...]
+
+
+def normalize_text(guarded: Guarded, is_known: IsKnown) -> Normalized:
+    """The text with no character outside the protected spans that the model does not know, what cannot be written
+    otherwise being protected, with the word that it stands in."""
     text = guarded.text
     protected = [False] * len(text)
     for span in guarded.spans:
         protected[span.start : span.end] = [True] * (span.end - span.start)
     written: list[str] = []
-    lengths: list[int] = []
+    moves: list[Move] = []
     unknown: list[TextSpan] = []
     position = index = 0
     while index < len(text):
@@ -57,14 +69,14 @@ def normalize_text(guarded: Guarded, is_known: IsKnown) -> Guarded:
             new = cluster
             unknown.append(TextSpan(position, position + len(new)))
         written.append(new)
-        lengths += [len(new), *[0] * (end - index - 1)]
+        if new != cluster:
+            moves.append((TextSpan(position, position + len(new)), TextSpan(index, end)))
         position += len(new)
         index = end
-    starts = [0]
-    for length in lengths:
-        starts.append(starts[-1] + length)
-    moved = [TextSpan(starts[span.start], starts[span.end]) for span in guarded.spans]
-    return protect_more(Guarded("".join(written), tuple(moved), guarded.replacements), unknown)
+    back = [(old, new) for new, old in moves]
+    moved = tuple(follow(back, span) for span in guarded.spans)
+    known = protect_more(Guarded("".join(written), moved, guarded.replacements), unknown)
+    return Normalized(known, tuple(moves), moved)
 
 
 def write_cluster(cluster: str, is_known: IsKnown) -> str | None:

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from latimer_server.text.alignment import Move, follow
 from latimer_server.text.protection.spans import is_glue
 from latimer_server.text.segmentation import TextSpan, join_lines, needs_translation
 
+_WHITE_SPACE = re.compile(r"\s+")
 # Forms of symbols, `#` for a number, the most reliable first.
 SYMBOLS = ("T-#", "[#]", "_#_", "XYZ#")
 
@@ -21,12 +23,14 @@ SYMBOLS = ("T-#", "[#]", "_#_", "XYZ#")
 class Guarded:
     """A text and the spans of it that a model must not touch: ascending, disjoint, none empty.
 
-    `replacements`: what comes out in their place, None for a span that comes out as it is; () where all do.
+    `replacements`: what comes out in their place, None for a span that comes out as it is; () where all do. `moves`:
+    what of the text stood otherwise where it was taken from.
     """
 
     text: str
     spans: tuple[TextSpan, ...] = ()
     replacements: tuple[str | None, ...] = ()
+    moves: tuple[Move, ...] = ()
 
     @property
     def wanted(self) -> list[str]:
@@ -51,6 +55,22 @@ class Shielded:
     symbols: tuple[str, ...]
     spans: tuple[TextSpan, ...]
     glued: tuple[tuple[bool, bool], ...]
+
+    @property
+    def moves(self) -> list[Move]:
+        """The symbols, with the spaces that were put at them, and the spans that they stand for."""
+        return [
+            (TextSpan(symbol.start - close[0], symbol.end + close[1]), span)
+            for symbol, close, span in zip(self.spans, self.glued, self.source.spans, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An output with its spans back, in the order of the source's; `moves`: where their symbols stood."""
+
+    guarded: Guarded
+    moves: tuple[Move, ...] = ()
 
 
 def shield(guarded: Guarded, form: str) -> Shielded:
@@ -78,13 +98,13 @@ def shield(guarded: Guarded, form: str) -> Shielded:
     return Shielded(guarded, "".join(parts), tuple(symbols), tuple(spans), tuple(glued))
 
 
-def unshield(output: str, shielded: Shielded) -> Guarded | None:
+def unshield(output: str, shielded: Shielded) -> Restored | None:
     """The output with the spans in the place of their symbols; None unless each came out exactly once.
 
     The spans of the result are in the order of the source's, wherever they stand.
     """
     if not shielded.symbols:
-        return Guarded(output)
+        return Restored(Guarded(output))
     found: dict[str, re.Match[str]] = {}
     wanted = frozenset(shielded.symbols)
     for match in _find_any(shielded.symbols[0]).finditer(output):
@@ -99,6 +119,7 @@ def unshield(output: str, shielded: Shielded) -> Guarded | None:
     glued = dict(zip(shielded.symbols, shielded.glued, strict=True))
     parts: list[str] = []
     placed: dict[str, TextSpan] = {}
+    moves: list[Move] = []
     position = length = 0
     for symbol, match in sorted(found.items(), key=lambda pair: pair[1].start()):
         close = glued[symbol]
@@ -108,9 +129,12 @@ def unshield(output: str, shielded: Shielded) -> Guarded | None:
         start = length + len(before)
         length = start + len(texts[symbol])
         placed[symbol] = TextSpan(start, length)
+        moved = position + len(before)
         position = match.end() + (close[1] and output.startswith(" ", match.end()))
+        moves.append((TextSpan(moved, position), placed[symbol]))
     parts.append(output[position:])
-    return Guarded("".join(parts), tuple(placed[symbol] for symbol in shielded.symbols))
+    guarded = Guarded("".join(parts), tuple(placed[symbol] for symbol in shielded.symbols))
+    return Restored(guarded, tuple(moves))
 
 
 def cut_out(guarded: Guarded, places: Sequence[TextSpan], *, join: bool = False) -> Iterator[Guarded]:
@@ -130,16 +154,21 @@ def cut_out(guarded: Guarded, places: Sequence[TextSpan], *, join: bool = False)
 
 
 def _join_lines(guarded: Guarded) -> Guarded:
+    """The text with each line break outside the spans, and the white space around it, as one space."""
     parts: list[str] = []
-    moved: list[TextSpan] = []
+    moves: list[Move] = []
     position = length = 0
-    for span in guarded.spans:
-        before, kept = join_lines(guarded.text[position : span.start]), guarded.text[span.start : span.end]
-        parts += (before, kept)
-        moved.append(TextSpan(length + len(before), length + len(before) + len(kept)))
-        length, position = moved[-1].end, span.end
-    parts.append(join_lines(guarded.text[position:]))
-    return Guarded("".join(parts), tuple(moved), guarded.replacements)
+    for part in divide_at_spans(guarded):
+        for run in _WHITE_SPACE.finditer(guarded.text, part.start, part.end):
+            if (joined := join_lines(run.group())) != run.group():
+                parts += (guarded.text[position : run.start()], joined)
+                length += run.start() - position
+                moves.append((TextSpan(length, length + len(joined)), TextSpan(*run.span())))
+                length, position = length + len(joined), run.end()
+    parts.append(guarded.text[position:])
+    back = [(old, new) for new, old in moves]
+    moved = tuple(follow(back, span) for span in guarded.spans)
+    return Guarded("".join(parts), moved, guarded.replacements, tuple(moves))
 
 
 def peel(guarded: Guarded) -> tuple[TextSpan, Guarded]:
