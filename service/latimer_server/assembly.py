@@ -6,19 +6,22 @@ Knows nothing of how outputs are got.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.detection import Candidate
+from latimer_server.division import Part, Reading
 from latimer_server.errors import LatimerError
 from latimer_server.models.routing import Route
 from latimer_server.pieces import Alternative, Output, average_log_prob
+from latimer_server.text.alignment import Link, follow, shift_link
 from latimer_server.text.checks import Flag, merge_flags
+from latimer_server.text.markup import OBJECT, Placed, TextFormat, place_marks, render
 from latimer_server.text.protection.glossary import Glossary
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.protection.shields import Guarded
-from latimer_server.text.segmentation import Document, Rebuilt, Splitting, TextSpan, rebuild_text
+from latimer_server.text.segmentation import Rebuilt, Splitting, TextSpan, rebuild_text
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +41,19 @@ class TranslateOptions:
     alternative_count: int = 0
     protection: ProtectionRules = ProtectionRules()
     glossary: Glossary | None = None
+    text_format: TextFormat | None = None
+    ignore_tags: tuple[str, ...] = ()
+    include_alignment: bool = False
 
     @property
     def returns_segments(self) -> bool:
-        """Whether segments are returned: alternatives are theirs."""
-        return self.include_segments or self.alternative_count > 0
+        """Whether segments are returned: alternatives and alignments are theirs."""
+        return self.include_segments or self.include_alignment or self.alternative_count > 0
+
+    @property
+    def needs_alignment(self) -> bool:
+        """Whether a model must say which words answer which: tags follow their words."""
+        return self.include_alignment or self.text_format is not None
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ class SegmentTranslation:
     avg_log_prob: float
     flags: tuple[Flag, ...]
     alternatives: tuple[Alternative, ...] = ()
+    alignment: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,11 +92,11 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class Job:
-    """A content on its way into one target language. `segments`: its segments with what is protected in them.
-    `outputs`: of those that need a model."""
+    """A content on its way into one target language. `wanted`: which of the segments of all parts need a model;
+    `outputs`: what became of those."""
 
-    document: Document
-    segments: tuple[Guarded, ...]
+    reading: Reading
+    parts: tuple[Part, ...]
     route: Route
     wanted: tuple[int, ...]
     outputs: dict[int, Output | Exception]
@@ -110,42 +122,143 @@ def finish(job: Job | Translation, flags: tuple[Flag, ...], options: TranslateOp
 
 
 def _assemble(job: Job, options: TranslateOptions) -> Translation:
-    """The translated document, with its segments where they are wanted and what is said about the whole."""
+    """The translated content, with its segments where they are wanted and what is said about the whole."""
     failed = [output for output in job.outputs.values() if isinstance(output, Exception)]
     if failed:
         return Translation("", job.route.target, error=_name_error(failed[0], job.route))
     done = {index: output for index, output in job.outputs.items() if isinstance(output, Output)}
-    document = job.document
-    texts = [done[i].text if i in done else segment for i, segment in enumerate(document.segments)]
-    rebuilt = rebuild_text(document, texts, join=options.splitting is Splitting.SENTENCES_ACROSS_LINES)
-    passing = (Flag.PASSTHROUGH,) if len(done) < len(texts) or not texts else ()
+    first, built = 0, []
+    for part in job.parts:
+        outputs = [done.get(index) for index in range(first, first + len(part.segments))]
+        built.append(_build(part, outputs, options))
+        first += len(part.segments)
+    passing = (Flag.PASSTHROUGH,) if len(done) < first or not first else ()
+    repaired = (Flag.MARKUP_REPAIRED,) if any(one.placed and one.placed.repaired for one in built) else ()
+    if job.reading.markup is None:
+        text, starts = built[0].rebuilt.text, [0]
+    else:
+        rendered = render(job.reading.markup, [one.placed.text for one in built if one.placed])
+        text, starts = rendered.text, [span.start for span in rendered.spans]
+    segments = (
+        tuple(segment for one, start in zip(built, starts, strict=True) for segment in one.describe(start, options))
+        if options.returns_segments
+        else ()
+    )
     return Translation(
-        rebuilt.text,
+        text,
         job.route.target,
         avg_log_prob=average_log_prob(done.values()),
-        flags=merge_flags([passing, *(output.flags for output in done.values())]),
-        segments=_describe_segments(document, rebuilt, done) if options.returns_segments else (),
+        flags=merge_flags([passing, repaired, *(output.flags for output in done.values())]),
+        segments=segments,
         models=job.route.models,
     )
 
 
-def _describe_segments(
-    document: Document, rebuilt: Rebuilt, outputs: Mapping[int, Output]
-) -> tuple[SegmentTranslation, ...]:
-    segments = []
-    for index, (source, target) in enumerate(zip(document.spans, rebuilt.spans, strict=True)):
-        output = outputs.get(index) or Output(rebuilt.text[target.start : target.end], flags=(Flag.PASSTHROUGH,))
-        segments.append(
-            SegmentTranslation(
-                source,
-                target,
-                output.text,
-                output.avg_log_prob,
-                merge_flags([output.flags]),
-                _tell_apart(output),
+@dataclass(frozen=True)
+class _Built:
+    """A part with the outputs of its segments in their places. `placed`: with its markup, where it has any."""
+
+    part: Part
+    outputs: tuple[Output, ...]
+    rebuilt: Rebuilt
+    placed: Placed | None
+
+    def describe(self, start: int, options: TranslateOptions) -> list[SegmentTranslation]:
+        """The segments of the part, which stands at `start` in the translation."""
+        segments = []
+        places = zip(self.part.document.spans, self.rebuilt.spans, self.outputs, self.part.segments, strict=True)
+        for source, target, output, segment in places:
+            links = _place_links(segment, output, source, target) or () if options.include_alignment else ()
+            segments.append(
+                SegmentTranslation(
+                    self._locate_source(source),
+                    self._locate_target(target, start),
+                    output.text,
+                    output.avg_log_prob,
+                    merge_flags([output.flags]),
+                    _tell_apart(output),
+                    tuple(
+                        Link(self._locate_source(link.source), self._locate_target(link.target, start), link.score)
+                        for link in links
+                    ),
+                )
             )
-        )
-    return tuple(segments)
+        return segments
+
+    def _locate_source(self, span: TextSpan) -> TextSpan:
+        return self.part.block.locate(span) if self.part.block else span
+
+    def _locate_target(self, span: TextSpan, start: int) -> TextSpan:
+        inner = self.placed.locate(span) if self.placed else span
+        return TextSpan(start + inner.start, start + inner.end)
+
+
+def _build(part: Part, outputs: Sequence[Output | None], options: TranslateOptions) -> _Built:
+    texts = part.document.segments
+    finished = tuple(
+        _keep_lines(output, segment, text) if output else Output(text, flags=(Flag.PASSTHROUGH,))
+        for output, segment, text in zip(outputs, part.segments, texts, strict=True)
+    )
+    join = options.splitting is Splitting.SENTENCES_ACROSS_LINES and part.block is None
+    rebuilt = rebuild_text(part.document, [output.text for output in finished], join=join)
+    if part.block is None:
+        return _Built(part, finished, rebuilt, None)
+    atoms = list(_find_atoms(part, outputs, finished, rebuilt))
+    placed = place_marks(part.block, rebuilt.text, atoms, _link_block(part, outputs, finished, rebuilt))
+    return _Built(part, finished, rebuilt, placed)
+
+
+def _keep_lines(output: Output, segment: Guarded, text: str) -> Output:
+    """Of a model that changed nothing the segment as it stood, line breaks and all."""
+    if not segment.moves or output.text != segment.text or segment.replacements:
+        return output
+    return replace(output, text=text, protected=tuple(follow(segment.moves, span) for span in output.protected))
+
+
+def _find_atoms(
+    part: Part, outputs: Sequence[Output | None], finished: Sequence[Output], rebuilt: Rebuilt
+) -> Iterator[TextSpan]:
+    """Where the objects of a block stand in its translation, in the order of the block."""
+    before = after = 0
+    document = part.document
+    for index, (source, target) in enumerate(zip(document.spans, rebuilt.spans, strict=True)):
+        yield from _find_objects(document.text, before, source.start, after - before)
+        segment, output = part.segments[index], finished[index]
+        if outputs[index] is None:
+            yield from _find_objects(document.text, source.start, source.end, target.start - source.start)
+        else:
+            for old, new in zip(segment.spans, output.protected, strict=True):
+                yield from _find_objects(segment.text, old.start, old.end, target.start + new.start - old.start)
+        before, after = source.end, target.end
+    yield from _find_objects(document.text, before, len(document.text), after - before)
+
+
+def _find_objects(text: str, start: int, end: int, shift: int) -> Iterator[TextSpan]:
+    position = text.find(OBJECT, start, end)
+    while position >= 0:
+        yield TextSpan(position + shift, position + shift + 1)
+        position = text.find(OBJECT, position + 1, end)
+
+
+def _link_block(
+    part: Part, outputs: Sequence[Output | None], finished: Sequence[Output], rebuilt: Rebuilt
+) -> list[Link] | None:
+    """The links of a block's segments; None where no model has any. A segment without is linked as a whole."""
+    if not any(output and output.links is not None for output in outputs) and any(outputs):
+        return None
+    links: list[Link] = []
+    for index, (source, target) in enumerate(zip(part.document.spans, rebuilt.spans, strict=True)):
+        mine = _place_links(part.segments[index], finished[index], source, target) if outputs[index] else None
+        links += [Link(source, target, 1.0)] if mine is None else mine
+    return links
+
+
+def _place_links(segment: Guarded, output: Output, source: TextSpan, target: TextSpan) -> list[Link] | None:
+    """The links of a segment as those between the texts that it and its output stand in."""
+    if output.links is None:
+        return None
+    linked = [replace(link, source=follow(segment.moves, link.source)) for link in output.links]
+    return [shift_link(link, source.start, target.start) for link in linked]
 
 
 def _tell_apart(output: Output) -> tuple[Alternative, ...]:

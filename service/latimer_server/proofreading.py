@@ -64,8 +64,10 @@ class Proofreader:
         wrong = [i for i, output in enumerate(outputs) if isinstance(output, Output) and flag in output.flags]
         if not wrong:
             return results
-        again = await self.redo([prepare(segments[index]) for index in wrong], decoding)
-        read = await self._read_all([segments[index] for index in wrong], again)
+        asked = [prepare(segments[index]) for index in wrong]
+        mine = [segments[index] for index in wrong]
+        again = await self.redo(asked, decoding)
+        read = await self._read_all(mine, list(map(keep_spans, again, asked, mine)))
         for index, new in zip(wrong, read, strict=True):
             old = outputs[index]
             if isinstance(new, Output) and isinstance(old, Output) and _is_better(new, old, flag):
@@ -99,6 +101,15 @@ class Proofreader:
             no_repeat_ngram_size=asked.no_repeat_ngram_size or _NO_REPEAT_NGRAM,
             repetition_penalty=asked.repetition_penalty or _REPETITION_PENALTY,
         )
+
+
+def keep_spans(output: Output | Exception, asked: Guarded, wanted: Guarded) -> Output | Exception:
+    """An output for which more was protected than is `wanted`, with the places of what is wanted only."""
+    if isinstance(output, Exception) or asked is wanted:
+        return output
+    own = frozenset(wanted.spans)
+    places = zip(asked.spans, output.protected, strict=True)
+    return replace(output, protected=tuple(place for span, place in places if span in own))
 
 
 def _is_better(new: Output, old: Output, flag: Flag) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from latimer_server.assembly import ItemResult, Job, TranslateOptions, Translation, finish
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.detection import Candidate, Detection, LanguageDetector
+from latimer_server.division import Reading, divide_reading, read_content
 from latimer_server.errors import InvalidRequest, NotServed, Violation
 from latimer_server.hops import run_guarded
 from latimer_server.languages import UNDETERMINED, match_code
@@ -23,13 +24,12 @@ from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, RouteMap
 from latimer_server.pieces import Output, PieceOptions, Usage
-from latimer_server.proofreading import Proofreader
+from latimer_server.proofreading import Proofreader, keep_spans
 from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag
 from latimer_server.text.protection.figures import guard_figures
-from latimer_server.text.protection.glossary import guard_text
-from latimer_server.text.protection.shields import Guarded, cut_out
-from latimer_server.text.segmentation import Document, Splitting, needs_translation, segment_text
+from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.segmentation import needs_translation
 
 # Segments, of whatever texts, encoded and queued together: enough to fill batches of like lengths.
 _CHUNK_SEGMENTS = 256
@@ -66,6 +66,10 @@ class Source:
     flags: tuple[Flag, ...] = ()
 
 
+# A segment that needs a model: its job, its place among the job's, and what it is.
+_Wanted = tuple[Job, int, Guarded]
+
+
 class Translator:
     """Translates requests with the models of a pool."""
 
@@ -87,9 +91,12 @@ class Translator:
             self.require_route(request.source, target, request)
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = weigh_texts(request.contents) * len(request.targets)
-        sources = await off_loop(work, lambda: self.find_sources(request))
-        jobs = await off_loop(work, lambda: self._start_jobs(request, sources))
-        usage.segments = sum(len(job.document.spans) for row in jobs for job in row if isinstance(job, Job))
+        readings = await off_loop(work, lambda: _read_all(request))
+        sources = await off_loop(work, lambda: self.find_sources(request, [reading.text for reading in readings]))
+        jobs = await off_loop(work, lambda: self._start_jobs(request, readings, sources))
+        usage.segments = sum(
+            len(part.segments) for row in jobs for job in row if isinstance(job, Job) for part in job.parts
+        )
         _check_size(request.options, usage.segments)
         # A target that is named twice is one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, Job)}
@@ -121,8 +128,8 @@ class Translator:
         if not match_code(source, [target]):
             self._find_route(request or TranslateRequest((), source, (target,)), source, target)
 
-    def find_sources(self, request: TranslateRequest) -> list[Source]:
-        """The language of each content: as given, or as detected.
+    def find_sources(self, request: TranslateRequest, texts: Sequence[str] = ()) -> list[Source]:
+        """The language of each content: as given, or as detected in `texts`, where those are not the contents.
 
         A detection that is not reliable takes the fallback, else the likeliest language that can be
         translated: short texts are often of a served language.
@@ -131,7 +138,7 @@ class Translator:
             return [Source(request.source)] * len(request.contents)
         asks = not request.options.fallback and not request.options.candidates
         likely = sorted({*self.routes.sources, *request.targets}) if asks else []
-        return [self._find_source(request, content, likely) for content in request.contents]
+        return [self._find_source(request, text, likely) for text in texts or request.contents]
 
     def _find_source(self, request: TranslateRequest, content: str, likely: Sequence[str]) -> Source:
         if not needs_translation(content):
@@ -162,18 +169,22 @@ class Translator:
             raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {routes.describe()}")
         return route
 
-    def _start_jobs(self, request: TranslateRequest, sources: Sequence[Source]) -> list[list[Job | Translation]]:
+    def _start_jobs(
+        self, request: TranslateRequest, readings: Sequence[Reading], sources: Sequence[Source]
+    ) -> list[list[Job | Translation]]:
         """For each content and target a job, or the translation where there is nothing to do or nothing that
         can do it."""
         routes: dict[tuple[str, str], Route | NotServed] = {}
         rows: list[list[Job | Translation]] = []
-        for content, source in zip(request.contents, sources, strict=True):
-            document, segments = _divide(content, source.code, request.options)
+        options = request.options
+        for reading, source in zip(readings, sources, strict=True):
+            parts = divide_reading(reading, source.code, options.splitting, options.protection, options.glossary)
+            segments = [segment for part in parts for segment in part.segments]
             wanted = tuple(i for i, segment in enumerate(segments) if segment.replacements or segment.needs_model())
             started: dict[str, Job | Translation] = {}
             for target in dict.fromkeys(request.targets):
                 if not source.code or match_code(source.code, [target]):
-                    started[target] = Translation(content, target, flags=(Flag.PASSTHROUGH,))
+                    started[target] = Translation(reading.content, target, flags=(Flag.PASSTHROUGH,))
                     continue
                 pair = (source.code, target)
                 if pair not in routes:
@@ -182,7 +193,7 @@ class Translator:
                 if isinstance(route, NotServed):
                     started[target] = Translation("", target, error=route)
                 else:
-                    started[target] = Job(document, segments, route, wanted, {})
+                    started[target] = Job(reading, parts, route, wanted, {})
             rows.append([started[target] for target in request.targets])
         return rows
 
@@ -196,7 +207,11 @@ class Translator:
         """Takes the segments of all jobs through their models, those of one route together."""
         options = request.options
         pieces = PieceOptions(
-            replace(options.decoding, hypothesis_count=1 + options.alternative_count),
+            replace(
+                options.decoding,
+                hypothesis_count=1 + options.alternative_count,
+                alignment=options.needs_alignment,
+            ),
             options.reject_overlong,
             request.priority,
             request.deadline,
@@ -204,24 +219,24 @@ class Translator:
         )
         window = PieceWindow(_WINDOW_PIECES)
 
-        async def run_chunk(route: Route, chunk: Sequence[tuple[Job, int]]) -> None:
-            segments = [job.segments[index] for job, index in chunk]
+        async def run_chunk(route: Route, chunk: Sequence[_Wanted]) -> None:
+            segments = [segment for _, _, segment in chunk]
             outputs = await self._translate_segments(route, segments, pieces, window, usage)
-            for (job, index), output in zip(chunk, outputs, strict=True):
+            for (job, index, _), output in zip(chunk, outputs, strict=True):
                 job.outputs[index] = output
 
         by_route: dict[Route, list[Job]] = {}
         for job in jobs:
             by_route.setdefault(job.route, []).append(job)
         await gather_or_cancel(
-            self._run_chunks(((job, index) for job in mine for index in job.wanted), partial(run_chunk, route))
+            self._run_chunks((wanted for job in mine for wanted in _list_wanted(job)), partial(run_chunk, route))
             for route, mine in by_route.items()
         )
 
     @staticmethod
     async def _run_chunks(
-        segments: Iterator[tuple[Job, int]],
-        run_chunk: Callable[[Sequence[tuple[Job, int]]], Coroutine[Any, Any, None]],
+        segments: Iterator[_Wanted],
+        run_chunk: Callable[[Sequence[_Wanted]], Coroutine[Any, Any, None]],
     ) -> None:
         """Runs segments chunk by chunk, a few chunks at once, so that a request of any size is fed through."""
 
@@ -240,7 +255,7 @@ class Translator:
             return await self._run_route(route, some, replace(pieces, decoding=decoding), window, usage)
 
         grouped = [guard_figures(segment, route.source, route.target, only_grouped=True) for segment in segments]
-        outputs = await redo(grouped, pieces.decoding)
+        outputs = list(map(keep_spans, await redo(grouped, pieces.decoding), grouped, segments))
         reader = Proofreader(route.source, route.target, pieces.decoding, redo, self._detector.is_written_in)
         return await reader.proofread(segments, outputs)
 
@@ -251,6 +266,7 @@ class Translator:
         pivoted = (Flag.PIVOTED,) if len(route.models) > 1 else ()
         results: list[Output | Exception] = [Output(segment.text, flags=pivoted) for segment in segments]
         guarded = list(segments)
+        orders = [tuple(range(len(segment.spans))) for segment in segments]
         last = len(route.models) - 1
         for hop, (name, languages) in enumerate(zip(route.models, route.hops, strict=True)):
             going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
@@ -265,9 +281,13 @@ class Translator:
                 return [error] * len(segments)
             for (index, result), output in zip(going, outputs, strict=True):
                 results[index] = result.followed_by(output) if isinstance(output, Output) else output
-                if isinstance(output, Output):
-                    spans = tuple(sorted(output.protected, key=lambda span: span.start))
-                    guarded[index] = Guarded(output.text, spans)
+                if isinstance(output, Output) and hop < last:
+                    guarded[index], orders[index] = _order_spans(output, orders[index])
+                elif isinstance(output, Output) and last:
+                    # In the order of the source again; which word answers which is known of one model only.
+                    spans = dict(zip(orders[index], output.protected, strict=True))
+                    ordered = tuple(spans[place] for place in sorted(spans))
+                    results[index] = replace(results[index], protected=ordered, links=None)  # type: ignore[type-var]
         return results
 
     async def _run_hop(
@@ -278,12 +298,20 @@ class Translator:
             return await run_guarded(model, segments, pieces, window, usage)
 
 
-def _divide(content: str, language: str, options: TranslateOptions) -> tuple[Document, tuple[Guarded, ...]]:
-    """The segments of a content, and what must come out of each unchanged."""
-    guarded = guard_text(content, options.protection, options.glossary)
-    document = segment_text(content, options.splitting, language, guarded.spans)
-    join = options.splitting is Splitting.SENTENCES_ACROSS_LINES
-    return document, tuple(cut_out(guarded, document.spans, join=join))
+def _order_spans(output: Output, order: Sequence[int]) -> tuple[Guarded, tuple[int, ...]]:
+    """An output as what the next model is given: its protected spans ascending, and which of the source's each is."""
+    ranked = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
+    return Guarded(output.text, tuple(span for span, _ in ranked)), tuple(place for _, place in ranked)
+
+
+def _read_all(request: TranslateRequest) -> list[Reading]:
+    options = request.options
+    return [read_content(content, options.text_format, options.ignore_tags) for content in request.contents]
+
+
+def _list_wanted(job: Job) -> Iterator[_Wanted]:
+    segments = [segment for part in job.parts for segment in part.segments]
+    return ((job, index, segments[index]) for index in job.wanted)
 
 
 def _check_size(options: TranslateOptions, segments: int) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import types_pb2
 from latimer_server.assembly import TranslateOptions
-from latimer_server.servicers.validation import MAX_CANDIDATES, Rules, refuse, refuse_markup
+from latimer_server.servicers.validation import MAX_CANDIDATES, Rules, refuse
 from latimer_server.text.checks import RAISED, Flag
+from latimer_server.text.markup import TextFormat
 from latimer_server.text.protection.glossary import Glossary, Term, compile_glossary
 from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
 from latimer_server.text.protection.syntaxes import Syntax
@@ -32,6 +33,12 @@ _SYNTAXES = {
     pb.PLACEHOLDER_SYNTAX_XLIFF: Syntax.XLIFF,
     pb.PLACEHOLDER_SYNTAX_I18NEXT: Syntax.I18NEXT,
 }
+_FORMATS = {
+    types_pb2.TEXT_FORMAT_HTML: TextFormat.HTML,
+    types_pb2.TEXT_FORMAT_MARKDOWN: TextFormat.MARKDOWN,
+    types_pb2.TEXT_FORMAT_XML: TextFormat.XML,
+}
+_MAX_TAGS = 100
 _MAX_PATTERNS = 32
 _MAX_PHRASES = 1_000
 _MAX_TERMS = 1_000
@@ -66,14 +73,14 @@ def read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions
         include_segments=options.include_segments,
         protection=_read_protection(options, rules),
         glossary=_read_glossary(options, rules),
+        text_format=_FORMATS.get(options.text_format),
+        ignore_tags=tuple(_read_texts(options.ignore_tags, "options.ignore_tags", _MAX_TAGS, rules)),
+        include_alignment=options.include_alignment,
     )
 
 
 def refuse_unserved(options: pb.TranslateOptions) -> None:
     """UNIMPLEMENTED by name for what the contract has and this version does not serve."""
-    refuse_markup(options.text_format, "options.text_format")
-    refuse(options.ignore_tags, "options.ignore_tags")
-    refuse(options.include_alignment, "options.include_alignment")
     for flag in options.error_flags:
         name = types_pb2.Flag.Name(flag)
         refuse(Flag[name.removeprefix("FLAG_")] not in RAISED, f"options.error_flags {name}")

@@ -128,6 +128,12 @@ def _to_segment(segment: SegmentTranslation) -> pb.Segment:
             pb.Alternative(translated_text=other.text, avg_log_prob=other.avg_log_prob)
             for other in segment.alternatives
         ],
+        alignment=[
+            pb.AlignmentLink(
+                source_span=to_span(link.source), target_span=to_span(link.target), score=min(1.0, link.score)
+            )
+            for link in segment.alignment
+        ],
     )
 
 

@@ -44,7 +44,7 @@ class Flag(Enum):
 
 # Those that a translation can raise in this version; a caller may not ask for an error on the others, which it would
 # never see.
-RAISED = frozenset(Flag) - {Flag.MARKUP_REPAIRED, Flag.CACHED, Flag.UNSUPPORTED_CLAIM}
+RAISED = frozenset(Flag) - {Flag.CACHED, Flag.UNSUPPORTED_CLAIM}
 
 
 def merge_flags(groups: Iterable[Iterable[Flag]]) -> tuple[Flag, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from latimer_server.text.protection.rules import ProtectionRules, compile_phrases, find_words
 from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.segmentation import TextSpan
 
 
@@ -60,9 +61,14 @@ def compile_glossary(terms: Sequence[Term]) -> Glossary | None:
     return Glossary(compile_phrases(exact), compile_phrases(sources, case_sensitive=False), exact, folded)
 
 
-def guard_text(text: str, rules: ProtectionRules, glossary: Glossary | None = None) -> Guarded:
-    """A text with what must come out of it unchanged, or as a term's translation; what is protected is no term."""
+def guard_text(
+    text: str, rules: ProtectionRules, glossary: Glossary | None = None, more: Sequence[TextSpan] = ()
+) -> Guarded:
+    """A text with what must come out of it unchanged (`more` too), or as a term's translation; what is protected is no
+    term."""
     spans = rules.find(text)
+    if more:
+        spans = merge_spans([*spans, *more])
     ends = [span.end for span in spans]
     every: list[tuple[TextSpan, str | None]] = [(span, None) for span in spans]
     for term, target in glossary.find(text) if glossary else ():
