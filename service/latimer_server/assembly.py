@@ -173,10 +173,10 @@ class _Built:
                 SegmentTranslation(
                     self._locate_source(source),
                     self._locate_target(target, start),
-                    output.text,
+                    self._write(target, output),
                     output.avg_log_prob,
                     merge_flags([output.flags]),
-                    _tell_apart(output),
+                    _tell_apart(output, plain=self.placed is None),
                     tuple(
                         Link(self._locate_source(link.source), self._locate_target(link.target, start), link.score)
                         for link in links
@@ -184,6 +184,13 @@ class _Built:
                 )
             )
         return segments
+
+    def _write(self, target: TextSpan, output: Output) -> str:
+        """A segment as it stands in the translation, tags and all."""
+        if self.placed is None:
+            return output.text
+        inner = self.placed.locate(target)
+        return self.placed.text[inner.start : inner.end]
 
     def _locate_source(self, span: TextSpan) -> TextSpan:
         return self.part.block.locate(span) if self.part.block else span
@@ -261,11 +268,12 @@ def _place_links(segment: Guarded, output: Output, source: TextSpan, target: Tex
     return [shift_link(link, source.start, target.start) for link in linked]
 
 
-def _tell_apart(output: Output) -> tuple[Alternative, ...]:
+def _tell_apart(output: Output, *, plain: bool) -> tuple[Alternative, ...]:
     """The alternatives, those left out that read as the output or a better alternative does: token ids may differ
-    where the text does not."""
-    first = {other.text: other for other in reversed(output.alternatives)}
-    return tuple(other for other in output.alternatives if other.text != output.text and first[other.text] is other)
+    where the text does not. Where there is markup they are its words only, those with marks within left out."""
+    others = [other for other in output.alternatives if plain or OBJECT not in other.text]
+    first = {other.text: other for other in reversed(others)}
+    return tuple(other for other in others if other.text != output.text and first[other.text] is other)
 
 
 def _name_error(error: Exception, route: Route) -> LatimerError:

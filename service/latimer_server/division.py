@@ -6,13 +6,16 @@ Knows text only: a plain content is one part, one with markup has a part for eac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latimer_server.text.markup import OBJECT, Block, MarkupDocument, TextFormat, parse_markup
 from latimer_server.text.protection.glossary import Glossary, guard_text
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.protection.shields import Guarded, cut_out
 from latimer_server.text.segmentation import Document, Splitting, TextSpan, segment_text
+
+# One character that no sentence goes across.
+_PARAGRAPH = "\v"
 
 
 @dataclass(frozen=True)
@@ -61,17 +64,19 @@ def _divide_block(
     block: Block, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
 ) -> Part:
     """In a block a line break is a space, and only marks that break lines end a sentence."""
-    objects = [TextSpan(position, position + 1) for position in _find_objects(block.text)]
-    guarded = guard_text(block.text, rules, glossary, objects)
+    breaks: set[int] = set()
     if splitting is not Splitting.NONE:
         splitting = Splitting.SENTENCES_ACROSS_LINES
+        breaks = {mark.offset for mark in block.atoms if mark.breaks_line}
     broken = list(block.text)
-    breaks = {mark.offset for mark in block.atoms if mark.breaks_line}
     for offset in breaks:
-        broken[offset] = "\v"
-    kept = [span for span in guarded.spans if not breaks.intersection(range(span.start, span.end))]
-    document = segment_text("".join(broken), splitting, language, kept)
-    return Part(Document(block.text, document.spans), tuple(cut_out(guarded, document.spans, join=True)), block)
+        broken[offset] = _PARAGRAPH
+    text = "".join(broken)
+    objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
+    guarded = guard_text(text, rules, glossary, objects)
+    document = segment_text(text, splitting, language, guarded.spans)
+    segments = cut_out(replace(guarded, text=block.text), document.spans, join=True)
+    return Part(Document(block.text, document.spans), tuple(segments), block)
 
 
 def _find_objects(text: str) -> Iterator[int]:

@@ -44,13 +44,13 @@ _MOST_SYMBOLS = 12
 
 @dataclass(frozen=True)
 class _Task:
-    """A segment on its way through the model. `known`: as the model can read it; `place`: what of that it shall read;
-    `written`: that part as it is written, and `core` in the casing that models read best."""
+    """A segment on its way through the model. `written`: as it came; `known`: as the model can read it, in the casing
+    that it reads best; `place`: what of that it shall read, which is `core`."""
 
     index: int
+    written: str
     known: Normalized
     place: TextSpan
-    written: Guarded
     core: Guarded
     casing: Casing
     target: str
@@ -82,8 +82,9 @@ class _Task:
         )
 
     def _style(self, restored: Guarded) -> Guarded:
-        if restored.text == self.core.text and restored.spans == self.core.spans:
-            return self.written  # the model changed nothing, and neither do we
+        if restored.text == self.core.text and not self.known.moves:
+            # The model changed nothing, and neither do we.
+            return Guarded(self.written[self.place.start : self.place.end], restored.spans)
         return style_text(restored, self.casing, self.target)
 
     def _surround(self, text: str) -> str:
@@ -148,14 +149,16 @@ def _keep(segment: Guarded) -> Output:
 
 def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segment: Guarded) -> _Task:
     characters = model.characters
-    known = Normalized(segment, (), segment.spans)
-    if not characters.knows_all(segment.text, languages):
-        known = normalize_text(segment, lambda character: characters.knows(character, languages))
-    place, written = peel(known.guarded)
-    casing = find_casing(written)
+    casing = find_casing(segment)
+    # First: vocabularies have more small letters than capitals.
+    lowered = lower_text(segment, casing)
+    known = Normalized(lowered, (), segment.spans)
+    if not characters.knows_all(lowered.text, languages):
+        known = normalize_text(lowered, lambda character: characters.knows(character, languages))
+    place, core = peel(known.guarded)
     # What was lost before it came to us comes out as it is, and is said.
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT in segment.text else ()
-    return _Task(index, known, place, written, lower_text(written, casing), casing, languages.target, flags)
+    return _Task(index, segment.text, known, place, core, casing, languages.target, flags)
 
 
 def _restore_all(

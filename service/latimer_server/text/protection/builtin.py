@@ -127,7 +127,7 @@ _FORM = re.compile(
             r"\w++(?:::\w++)++(?:\(\))?|[A-Za-z_][\w.]*+=[\w./:\"'-]++",
             r"[a-z]++[A-Z]\w*+",  # camelCase
             r"(?=\S*\d)(?=\S*[A-Z])[A-Z0-9]++(?:[-/][A-Za-z0-9]++)++",  # part numbers
-            r":[a-z0-9_+-]{2,32}:|[:;=][-^'o]?[)(\]\[DPpO/\\|*3]",  # :tada:, :-)
+            r"\d++(?:[.,]\d++)?[eE][-+]?\d++",  # 4.2e17
         )
     )
 )
@@ -138,6 +138,7 @@ _CODES = (
 # What may hold spaces, or stands within a word; with the signs without which a text has none of them.
 _SIGNED = (
     ("<", re.compile(r">>[\w-]{1,32}<<|</?[A-Za-z][^\s<>]*+(?:\s[^<>]*+)?>|<!--[^<>]*+-->")),
+    (":\\", re.compile(r"\b[A-Za-z]:\\(?:[\w .()+@~-]{1,64}\\)*+[\w.()+@~-]*+(?<!\.)")),
     ("`", re.compile(r"```[^`]*+```|`[^`\n]++`")),
     ("&", re.compile(r"&(?:[A-Za-z]\w{1,30}|#\d{1,7}|#x[0-9a-fA-F]{1,6});")),
     (":", re.compile(r"\b\d{4}-\d{2}-\d{2} \d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z| ?[+-]\d{2}:?\d{2})?(?![\w-])")),
@@ -155,6 +156,10 @@ _CODE = re.compile(r"[A-Z]{3}")
 # Rows of one sign; and letters and figures of other shapes, which tokenizers flatten, with their word.
 _ROW = re.compile(r"([-_=*~.!?·#+])\1{3,}+")
 _SHAPES = re.compile("[²³¹⁰-₟½¼¾⅐-⅞™℠®©①-⓿№℃℉µ]++")
+_FACE = re.compile(
+    r"(?<![\w:;]):[a-z0-9_+-]{2,32}:(?![\w:])|"
+    r"(?<!\S)(?:[:;=8][-^'o]?[)(\]\[DPpO/\\|*3]|<3|\^_\^|[xX]D)(?=\s|[.!?]|$)"
+)
 _BULLET = re.compile(r"^[ \t]*+([-–—*•·●○◦▪■▸►‣+>]|\[[ xX]\])(?=[ \t])", re.MULTILINE)
 _HOUR = re.compile(r"(?<!\w)\d{1,2}h\d{2}(?!\w)")
 
@@ -172,6 +177,7 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
     yield from _find_shapes("" if text.isascii() else text)
     yield from (TextSpan(*match.span()) for match in _CURRENCY.finditer(text if _CODE.search(text) else ""))
     yield from (TextSpan(*match.span()) for match in _ROW.finditer(text))
+    yield from (TextSpan(*match.span()) for match in _FACE.finditer(text))
     yield from (TextSpan(*match.span(1)) for match in _BULLET.finditer(text))
     yield from (TextSpan(*match.span()) for match in _HOUR.finditer(text if "h" in text else ""))
     if _SPECIAL.search(text):

@@ -12,6 +12,9 @@ from latimer_server.text.protection.shields import Guarded
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.segmentation import TextSpan
 
+# What has no more letters and is in capitals may be so because it always is.
+_ACRONYM_LETTERS = 3
+
 
 @dataclass(frozen=True)
 class Term:
@@ -87,7 +90,7 @@ def _fold(text: str) -> str:
 
 def _follow_case(source: str, target: str) -> str:
     """A term at the start of a sentence, or in capitals, as its translation is written there."""
-    if source.isupper() and not target.isupper() and len(source) > 1:
+    if source.isupper() and sum(map(str.isalpha, source)) > _ACRONYM_LETTERS:
         return target.upper()
     if source[:1].isupper() and source[1:].islower() and target[:1].islower():
         return target[:1].upper() + target[1:]

@@ -36,7 +36,9 @@ _PATTERNS = {
     Syntax.MUSTACHE: re.compile(_MUSTACHE),
     Syntax.SHELL: re.compile(r"\$\{[^{}\n]*+\}|\$\([^()\n]*+\)|\$(?:[A-Za-z_]\w*+|[0-9@*#?$!-](?!\w))"),
     Syntax.XLIFF: re.compile(
-        r"</?(?:x|g|bx|ex|ph|it|mrk|bpt|ept|sub|pc|sc|ec|cp|sm|em)(?:\s[^<>]*+)?/?>", re.IGNORECASE
+        r"<(bpt|ept|ph|it)(?:\s[^<>]*+)?(?<!/)>[^<>]*+</\1>|"
+        r"</?(?:x|g|bx|ex|ph|it|mrk|bpt|ept|sub|pc|sc|ec|cp|sm|em)(?:\s[^<>]*+)?/?>",
+        re.IGNORECASE,
     ),
     Syntax.I18NEXT: re.compile(_MUSTACHE + r"|\$t\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)"),
 }
@@ -52,22 +54,26 @@ def find_syntax(text: str, syntax: Syntax) -> Iterator[TextSpan]:
 
 
 def _find_icu(text: str) -> Iterator[TextSpan]:
-    """Arguments in balanced braces, whole messages of plurals and choices among them. An apostrophe before a brace
-    quotes up to the next one; a brace that is never closed is text."""
+    """Arguments in balanced braces, whole messages of plurals and choices among them, and what an apostrophe before a
+    brace quotes. A brace that is never closed is text, and what stands behind it is read on its own."""
     opened: list[int] = []
+    found: list[TextSpan] = []
     position = 0
     while match := _BRACE.search(text, position):
         position = match.end()
         sign = match.group()
         if sign == "'":
-            if text[position : position + 1] in ("{", "}"):
-                closing = text.find("'", position)
-                position = closing + 1 if closing >= 0 else position + 1
+            closing = text.find("'", position) if text[position : position + 1] in ("{", "}") else -1
+            if closing >= 0:
+                found.append(TextSpan(match.start(), closing + 1))
+            position = closing + 1 if closing >= 0 else position
         elif sign == "{":
             opened.append(match.start())
             if len(opened) > _MAX_DEPTH:
                 del opened[0]
         elif opened:
-            start = opened.pop()
-            if not opened:
-                yield TextSpan(start, match.end())
+            span = TextSpan(opened.pop(), match.end())
+            while found and found[-1].start > span.start:
+                found.pop()
+            found.append(span)
+    yield from found
