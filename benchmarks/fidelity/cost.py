@@ -10,11 +10,22 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import cast
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.fidelity.ordinary import translate_bare
 from benchmarks.fidelity.prose import choose_sentences
+from latimer_server.backends.base import Encoding, GeneratorBackend, LanguagePair
+from latimer_server.detection import LanguageDetector
+from latimer_server.models.characters import KnownCharacters
+from latimer_server.text.casing import find_casing, lower_text, style_text
+from latimer_server.text.checks import check_output
+from latimer_server.text.protection.figures import guard_figures
+from latimer_server.text.protection.glossary import guard_text
+from latimer_server.text.protection.rules import ProtectionRules
+from latimer_server.text.protection.shields import SYMBOLS, Guarded, peel, shield, unshield
 from latimer_server.text.segmentation import Splitting, needs_translation, rebuild_text, segment_text
 
 WORDS = 25
@@ -24,15 +35,52 @@ _ROUNDS = 5
 Step = Callable[[str], object]
 
 
+class _Blank:
+    """A backend that knows every character."""
+
+    def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:  # noqa: ARG002
+        return [Encoding(tuple(map(ord, text)), 0) for text in texts]
+
+
+_RULES = ProtectionRules()
+_KNOWN = KnownCharacters(cast(GeneratorBackend, _Blank()))
+_ENGLISH = LanguagePair("en", "pt")
+_DETECTOR = LanguageDetector()
+
+
 def _segment(text: str) -> object:
     document = segment_text(text, Splitting.SENTENCES, "en")
     return rebuild_text(document, document.segments)
 
 
+def _hide(text: str) -> object:
+    guarded = guard_text(text, _RULES)
+    guarded = guard_figures(guarded, "en", "pt", only_grouped=True)
+    _, core = peel(guarded)
+    hidden = shield(core, SYMBOLS[0])
+    return unshield(hidden.text, hidden)
+
+
+def _style(text: str) -> object:
+    guarded = Guarded(text)
+    casing = find_casing(guarded)
+    return style_text(lower_text(guarded, casing), casing, "pt")
+
+
+def _check(text: str) -> object:
+    return check_output(text, _TRANSLATIONS.get(text, text), source_language="en", target_language="pt")
+
+
+_TRANSLATIONS: dict[str, str] = {}
 # What the text path does to a segment, by name; each is timed alone.
 STEPS: Mapping[str, Step] = {
     "segmentation and rebuilding": _segment,
     "is there anything to translate": needs_translation,
+    "protection: found, hidden, put back": _hide,
+    "characters that the model knows": lambda text: _KNOWN.knows_all(text, _ENGLISH),
+    "casing": _style,
+    "checks of the output": _check,
+    "language of the output": lambda text: _DETECTOR.is_written_in(_TRANSLATIONS.get(text, text), "pt"),
 }
 
 
@@ -66,7 +114,9 @@ def measure_cost(steps: Mapping[str, Step], segments: Sequence[str], rounds: int
 
 def main() -> None:
     """Prints the table."""
-    costs = measure_cost(STEPS, make_segments())
+    segments = make_segments()
+    _TRANSLATIONS.update(zip(segments, translate_bare(segments, ("en", "pt"))[0], strict=True))
+    costs = measure_cost(STEPS, segments)
     table = Table("step", "microseconds a segment", box=None, pad_edge=False)
     for name, cost in costs.items():
         table.add_row(name, f"{cost:.1f}")
