@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.fidelity.answers import Answer
 from benchmarks.fidelity.cost import measure_cost
-from benchmarks.fidelity.ordinary import Direction, describe, list_alarms
+from benchmarks.fidelity.ordinary import Direction, Scores, describe, list_alarms
 from benchmarks.fidelity.prose import is_prose
 from latimer_server.text.checks import Flag
 
@@ -50,7 +50,8 @@ def test_the_report_says_whether_the_bounds_are_kept() -> None:
 
     def report(alarms: int, bare: float) -> bool:
         answers = [loud] * alarms + [quiet] * (100 - alarms)
-        return describe([Direction(("en", "pt"), ["x"] * 100, answers, 97.0, 97.0, bare)])[1]
+        garbled = Scores(90.0, 90.0, 99.0)  # of typographic marks: told, and no bound
+        return describe([Direction(("en", "pt"), ["x"] * 100, answers, garbled, Scores(97.0, 97.0, bare))])[1]
 
     assert report(2, 97.5)
     assert not report(3, 97.5)

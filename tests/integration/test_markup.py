@@ -1,0 +1,99 @@
+"""Markup over a real channel: only text is translated, tags follow their words, everything else is as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from latimer import AsyncClient, InvalidArgumentError
+from latimer_server.backends.base import Backend
+from tests.fakes import UpperBackend, make_catalog, make_entry, serve_fakes
+
+
+async def translate(text: str, text_format: str, backend: Backend | None = None, **options: Any) -> Any:
+    guided = options.pop("guided", True)
+    catalog = make_catalog(make_entry("en-pt", "en", "pt", guided_alignment=guided))
+    backends = {"en-pt": backend or UpperBackend()}
+    async with serve_fakes(backends, catalog=catalog) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        return await client.translate(text, target="pt", source="en", text_format=text_format, **options)
+
+
+@pytest.mark.parametrize(
+    ("text_format", "text", "expected"),
+    [
+        ("html", "<p>the <b>red</b> house</p>", "<p>THE <b>RED</b> HOUSE</p>"),
+        ("html", "<a href='?a&b=2' title='me'>go</a> &amp; stay", "<a href='?a&b=2' title='me'>GO</a> &amp; STAY"),
+        ("html", "<p>run <code>rm -rf</code> now<br>and wait</p>", "<p>RUN <code>rm -rf</code> NOW<br>AND WAIT</p>"),
+        ("html", "<p translate='no'>keep</p><p>go</p>", "<p translate='no'>keep</p><p>GO</p>"),
+        ("html", "<script>a = 'b';</script><!-- no -->yes", "<script>a = 'b';</script><!-- no -->YES"),
+        ("html", "<p>see http://a.b/c and {x}", "<p>SEE http://a.b/c AND {x}"),
+        ("xml", "<?xml version='1.0'?><d><t>one</t><u>two</u></d>", "<?xml version='1.0'?><d><t>ONE</t><u>TWO</u></d>"),
+        ("markdown", "# title\n\n- *one*\n- `two`\n", "# TITLE\n\n- *ONE*\n- `two`\n"),
+        ("markdown", "| a b | c |\n|---|---|\n| **d** | 5 |\n", "| A B | C |\n|---|---|\n| **D** | 5 |\n"),
+        ("markdown", "---\ntitle: x\n---\n\nsee [the page](http://a.b).\n", "---\ntitle: x\n---\n\nSEE [THE PAGE](http://a.b).\n"),
+    ],
+)  # fmt: skip
+async def test_only_text_is_translated(text_format: str, text: str, expected: str) -> None:
+    result = await translate(text, text_format, syntaxes=["icu"])
+    assert result.text == expected
+
+
+async def test_without_alignment_a_tag_stays_at_its_block_and_it_is_said() -> None:
+    result = await translate("<p>the <b>red</b> house is old</p>", "html", guided=False)
+    assert "MARKUP_REPAIRED" in result.flags
+    assert result.text.count("<b>") == result.text.count("</b>") == 1
+    assert result.text.startswith("<p>")
+    assert result.text.endswith("</p>")
+
+
+async def test_elements_that_the_caller_names_stay_as_they_are() -> None:
+    result = await translate("<p>the <x>red</x> house</p>", "html", ignore_tags=["x"])
+    assert result.text == "<p>THE <x>red</x> HOUSE</p>"
+
+
+async def test_segments_stand_where_they_say_with_their_tags() -> None:
+    text = "<p>The <b>red</b> house. It is old.</p><p>Go &amp; see.</p>"
+    result = await translate(text, "html", include_alignment=True)
+    assert [text[s.source_span.start : s.source_span.end] for s in result.segments] == [
+        "The <b>red</b> house.",
+        "It is old.",
+        "Go &amp; see.",
+    ]
+    for segment in result.segments:
+        assert result.text[segment.target_span.start : segment.target_span.end] == segment.text
+        for link in segment.alignment:
+            source = text[link.source_span.start : link.source_span.end]
+            assert result.text[link.target_span.start : link.target_span.end].lower() == source.lower()
+
+
+async def test_the_language_is_told_by_the_text_not_by_the_tags() -> None:
+    text = "<div class='the house of the king'><span>O gato dorme na casa da minha avó todos os dias.</span></div>"
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        result = await client.translate(text, target="en", text_format="html")
+    assert result.source_language == "pt"
+
+
+@pytest.mark.parametrize("text_format", ["html", "xml", "markdown"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<b>" * 1_000 + "deep" + "</b>" * 1_000,
+        "</b></i>text<b><i>",
+        "<" * 5_000,
+        "a<b c=d",
+        "> " * 500 + "deep",
+        "",
+        " ",
+        "\ufffc<br>\ufffc",
+    ],
+)
+async def test_whatever_comes_is_answered(text: str, text_format: str) -> None:
+    result = await translate(text, text_format)
+    assert result.error is None
+    assert result.text.lower().replace("\\", "").count("deep") == text.count("deep")
+
+
+async def test_a_name_of_an_element_has_a_limit() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"options\.ignore_tags.*101 items; at most 100"):
+        await translate("x", "html", ignore_tags=["x"] * 101)

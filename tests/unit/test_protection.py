@@ -1,0 +1,157 @@
+"""What is protected by itself, by a syntax, a pattern, a phrase or a term; what is prose; what a vocabulary lacks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latimer_server.text.normalization import normalize_text
+from latimer_server.text.protection.builtin import find_builtin
+from latimer_server.text.protection.figures import guard_figures
+from latimer_server.text.protection.glossary import Term, compile_glossary, guard_text
+from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
+from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.protection.spans import merge_spans
+from latimer_server.text.protection.syntaxes import Syntax, find_syntax
+from latimer_server.text.segmentation import TextSpan
+
+
+def protected(text: str, **rules: object) -> list[str]:
+    spans = ProtectionRules(**rules).find(text)  # type: ignore[arg-type]
+    return [text[span.start : span.end] for span in spans]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("See https://a.org/x_(y)?q=1&r=2#z. Then", ["https://a.org/x_(y)?q=1&r=2#z"]),
+        ("(at http://a.b/c), www.d.org; e.org!", ["http://a.b/c", "www.d.org", "e.org"]),
+        ("<mailto:x@y.org> or Jane.Doe+z@mail.example.com.", ["<mailto:x@y.org>", "Jane.Doe+z@mail.example.com"]),
+        ("call +55 (11) 91234-5678 or 800-555-0199", ["+55 (11) 91234-5678", "800-555-0199"]),
+        ("2024-05-03T10:00:00Z or 2024-05-03 10:00", ["2024-05-03T10:00:00Z", "2024-05-03 10:00"]),
+        ("v1.2 and 10.4.1-rc.2, not 3.5", ["v1.2", "10.4.1-rc.2"]),
+        ("10.0.0.1:80, fe80::1 and 2001:db8::7334/64", ["10.0.0.1:80", "fe80::1", "2001:db8::7334/64"]),
+        ("cat /etc/x.d/y, ~/z, ./run.sh and src/main.py", ["/etc/x.d/y", "~/z", "./run.sh", "src/main.py"]),
+        ("C:\\Program Files\\a b\\c.txt and D:\\x", ["C:\\Program Files\\a b\\c.txt", "D:\\x"]),
+        ("`a b` snake_case camelCase f(x) --flag=1 -v", ["`a b`", "snake_case", "camelCase", "f(x)", "--flag=1", "-v"]),
+        ("@ana #tag >>por<< <br/>", ["@ana", "#tag", ">>por<<", "<br/>"]),
+        ("&amp; AX-47/b 3f2a9bc", ["&amp;", "AX-47/b", "3f2a9bc"]),
+        ("pay EUR 50, 20 USD, 30GBP", ["EUR", "USD", "GBP"]),
+        ("ok 🎉👩‍👩‍👧 🇧🇷 ❤️ :tada: :-) 4.2e17", ["🎉👩‍👩‍👧", "🇧🇷", "❤️", ":tada:", ":-)", "4.2e17"]),
+        ("10 cm², ½ cup, Lego®, 5 µm and ①", ["cm²", "½", "Lego®", "µm", "①"]),
+        ("name: ---------- and ....... 7", ["----------", "......."]),
+        ("- one\n* two\n• three", ["-", "*", "•"]),
+        ("às 7h50 da manhã", ["7h50"]),
+    ],
+)  # fmt: skip
+def test_what_is_no_prose_is_found(text: str, found: list[str]) -> None:
+    assert protected(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "well-known and/or e.g. U.S. self-driving, 3.14 and 1,000.50 at 10:30 on 3/5, O'Neil said: no!",
+        "The cat (a big one) sat... Really?! 24/7 - yes; 50% of it. Mr. Dr. etc. I/O",
+        "Ela disse: não! R$ 1.234,56 às 10h.",
+        "He was here.Then he left.",
+        "#",
+        "@ # < > { } & % $ ` ~ ^ | \\",
+        "",
+    ],
+)
+def test_prose_is_left_to_the_model(text: str) -> None:
+    assert protected(text) == []
+
+
+@given(st.text(alphabet="aA1.-_/\\@#:<>`&()[]{}+*=!?~ \n🎉é中½", max_size=80))
+def test_any_text_is_read_and_spans_are_ascending(text: str) -> None:
+    spans = ProtectionRules(syntaxes=tuple(Syntax)).find(text)
+    assert all(0 <= span.start < span.end <= len(text) for span in spans)
+    assert all(a.end < b.start or a.end <= b.start for a, b in pairwise(spans))
+
+
+_UNITS = "a a- a. a/ 1. a@ ( _ :: +1 http:// \\\\a ) x) (x A1: &a <a ` ²a -- :a:"
+
+
+@pytest.mark.parametrize("unit", _UNITS.split(" "))
+def test_a_hostile_text_is_read_in_as_many_matches_as_it_has_characters(unit: str) -> None:
+    text = unit * (200_000 // len(unit))  # quadratic work would take minutes
+    assert sum(1 for _ in find_builtin(text)) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "text", "found"),
+    [
+        (Syntax.PRINTF, "100% sure %s %1$d %(name)s 50%% %-5.2f %dpx", ["%s", "%1$d", "%(name)s", "%%", "%-5.2f"]),
+        (Syntax.ICU, "a {b} {n, plural, other {# y}} } { {c}", ["{b}", "{n, plural, other {# y}}", "{c}"]),
+        (Syntax.ICU, "it's '{a}' and {b}", ["'{a}'", "{b}"]),
+        (Syntax.MUSTACHE, "{{a}} {{{b}}} {{#c}} {d}", ["{{a}}", "{{{b}}}", "{{#c}}"]),
+        (Syntax.SHELL, "$HOME ${A:-b} $(pwd) $1 $5.00 US$ 5", ["$HOME", "${A:-b}", "$(pwd)", "$1", "$5"]),
+        (Syntax.XLIFF, "<x id='1'/> <bpt id='1'>&lt;</bpt> <b>", ["<x id='1'/>", "<bpt id='1'>&lt;</bpt>"]),
+        (Syntax.I18NEXT, "{{a}} $t(b.c, {d}) {e}", ["{{a}}", "$t(b.c, {d})"]),
+    ],
+)  # fmt: skip
+def test_the_placeholders_of_each_syntax(syntax: Syntax, text: str, found: list[str]) -> None:
+    assert [text[span.start : span.end] for span in find_syntax(text, syntax)] == found
+
+
+def test_patterns_are_re2s_and_phrases_whole_words() -> None:
+    assert protected("ab-12 x", builtin=False, patterns=(compile_pattern(r"[a-z]+-\d+"),)) == ["ab-12"]
+    phrases = compile_phrases(["Blue", "Blue Sky", "C++", "São Paulo"])
+    text = "Blue Sky, Blue Skyline, C++, São  Paulo, Bluebird, éBlue"
+    assert protected(text, builtin=False, phrases=phrases) == ["Blue Sky", "Blue", "C++", "São  Paulo"]
+    for pattern in ("(a", "(?=x)", "((a{100}){100}){100}"):
+        with pytest.raises(PatternError):
+            compile_pattern(pattern)
+
+
+def test_terms_overlap_the_longer_one_counts_and_what_is_protected_is_none() -> None:
+    glossary = compile_glossary([Term("network", "rede"), Term("network card", "placa"), Term("IT", "TI", True)])
+    guarded = guard_text("The Network card of it and IT at network.org", ProtectionRules(), glossary)
+    found = [guarded.text[span.start : span.end] for span in guarded.spans]
+    assert list(zip(found, guarded.wanted, strict=True)) == [
+        ("Network card", "Placa"),
+        ("IT", "TI"),
+        ("network.org", "network.org"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "languages", "written"),
+    [
+        ("it cost $1,234.50 in 2019", ("en", "pt"), ["$1.234,50", "2019"]),
+        ("custou R$ 1.234,50 em 2019", ("pt", "en"), ["R$ 1,234.50", "2019"]),
+        ("1,234.5 or 5-7%", ("en", "ja"), ["1,234.5", "5-7%"]),
+        ("COVID-19 and H2O", ("en", "pt"), []),
+    ],
+)
+def test_figures_come_out_as_the_target_language_writes_them(
+    text: str, languages: tuple[str, str], written: list[str]
+) -> None:
+    assert guard_figures(Guarded(text), *languages).wanted == written
+
+
+def test_only_groups_of_thousands_are_guarded_beforehand() -> None:
+    guarded = guard_figures(Guarded("1,234 of 3.5 and 12"), "en", "pt", only_grouped=True)
+    assert guarded.wanted == ["1.234"]
+    plain = Guarded("3.5 and 12")
+    assert guard_figures(plain, "en", "pt", only_grouped=True) is plain
+
+
+def test_what_a_vocabulary_lacks_is_written_otherwise_or_protected_with_its_word() -> None:
+    normalized = normalize_text(Guarded("“a”\u00a0b\u200bc – naïve 中文 →"), lambda character: character.isascii())
+    guarded = normalized.guarded
+    assert guarded.text == '"a" bc - naïve 中文 →'
+    assert guarded.wanted == ["naïve", "中文", "→"]
+
+
+@given(st.text(max_size=40), st.sets(st.integers(0, 40), max_size=6))
+def test_protected_spans_are_never_rewritten(text: str, edges: set[int]) -> None:
+    places = sorted(edge for edge in edges if edge <= len(text))
+    spans = merge_spans(TextSpan(*pair) for pair in zip(places[::2], places[1::2], strict=False))
+    normalized = normalize_text(Guarded(text, spans), lambda character: character.isascii())
+    assert [normalized.guarded.text[s.start : s.end] for s in normalized.spans] == Guarded(text, spans).wanted
