@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-detection report-summaries report-fidelity clean
+.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-detection bench-symbols report-summaries report-fidelity clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -53,6 +53,10 @@ bench-detection: install
 # CTranslate2 beside transformers, on a model of OPUS-MT's size.
 bench-backends: install
 	$(BIN)/python -m benchmarks.hub_backends
+
+# Which symbols the embedded models copy: behind them protected spans are hidden.
+bench-symbols: install
+	$(BIN)/python -m benchmarks.symbols
 
 # HYBRID summaries of thirty texts, with what readers said of them; writes benchmarks/faithfulness/report.md.
 report-summaries: install

@@ -17,7 +17,7 @@ from latimer_server.models.routing import Route
 from latimer_server.pieces import Alternative, Output, average_log_prob
 from latimer_server.text.alignment import Link, follow, shift_link
 from latimer_server.text.checks import Flag, merge_flags
-from latimer_server.text.markup import OBJECT, Placed, TextFormat, place_marks, render
+from latimer_server.text.markup import OBJECT, Block, Placed, TextFormat, place_marks, render
 from latimer_server.text.protection.glossary import Glossary
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.protection.shields import Guarded
@@ -203,7 +203,7 @@ class _Built:
 def _build(part: Part, outputs: Sequence[Output | None], options: TranslateOptions) -> _Built:
     texts = part.document.segments
     finished = tuple(
-        _keep_lines(output, segment, text) if output else Output(text, flags=(Flag.PASSTHROUGH,))
+        _keep_lines(output, segment, text, part.block) if output else Output(text, flags=(Flag.PASSTHROUGH,))
         for output, segment, text in zip(outputs, part.segments, texts, strict=True)
     )
     join = options.splitting is Splitting.SENTENCES_ACROSS_LINES and part.block is None
@@ -215,9 +215,9 @@ def _build(part: Part, outputs: Sequence[Output | None], options: TranslateOptio
     return _Built(part, finished, rebuilt, placed)
 
 
-def _keep_lines(output: Output, segment: Guarded, text: str) -> Output:
-    """Of a model that changed nothing the segment as it stood, line breaks and all."""
-    if not segment.moves or output.text != segment.text or segment.replacements:
+def _keep_lines(output: Output, segment: Guarded, text: str, block: Block | None) -> Output:
+    """In markup, where line breaks say nothing, a segment that a model did not change as it stood."""
+    if block is None or not segment.moves or output.text != segment.text or segment.replacements:
         return output
     return replace(output, text=text, protected=tuple(follow(segment.moves, span) for span in output.protected))
 

@@ -265,6 +265,8 @@ async def test_the_command_line(server: LatimerServer, run_cli: Callable[..., An
     at = ("--address", address)
     assert (await run("translate", str(file), "-t", "pt", "-s", "en", *at)).stdout == text
     assert (await run("translate", "-t", "pt", "-s", "en", *at, stdin=text)).stdout == text
+    page = b"<p>The <b>bridge</b> is closed.</p>"
+    assert (await run("translate", "-t", "pt", "-s", "en", "-f", "html", *at, stdin=page)).stdout == page
     long_text = text * 12_000
     assert (await run("translate", "-", "-t", "pt", "-s", "en", *at, stdin=long_text)).stdout == long_text
     assert b'"models": [' in (await run("translate", str(file), "-t", "pt", "--json", *at)).stdout

@@ -144,14 +144,8 @@ async def test_all_broken_rules_are_named_at_once(channel: grpc.aio.Channel) -> 
 @pytest.mark.parametrize(
     ("message", "name"),
     [
-        (options(text_format="TEXT_FORMAT_HTML"), "TEXT_FORMAT_HTML"),
-        (options(syntaxes=["PLACEHOLDER_SYNTAX_PRINTF"]), "options.syntaxes"),
-        (options(patterns=["a+"]), "options.patterns"),
-        (options(phrases=["a"]), "options.phrases"),
-        (options(ignore_tags=["a"]), "options.ignore_tags"),
-        (options(glossary_terms=[{"source_text": "a", "target_text": "b"}]), "options.glossary_terms"),
-        (options(include_alignment=True), "options.include_alignment"),
-        (options(error_flags=["FLAG_REPETITION"]), "FLAG_REPETITION"),
+        (options(error_flags=["FLAG_CACHED"]), "FLAG_CACHED"),
+        (options(error_flags=["FLAG_UNSUPPORTED_CLAIM"]), "FLAG_UNSUPPORTED_CLAIM"),
     ],
 )
 async def test_what_is_not_served_yet_is_unimplemented_by_name(

@@ -57,6 +57,7 @@ def translate(
     file: FileArgument = None,
     target: Annotated[list[str] | None, typer.Option("--target", "-t", help="Language code; may be repeated.")] = None,
     source: Annotated[str | None, typer.Option("--source", "-s", help="Language code; none: detected.")] = None,
+    text_format: Annotated[str, typer.Option("--format", "-f", help="plain, html, markdown or xml.")] = "plain",
     address: AddressOption = DEFAULT_ADDRESS,
     token: TokenOption = None,
     tls: TlsOption = False,
@@ -68,14 +69,15 @@ def translate(
     if not target:
         _fail("give at least one --target")
     text = _read(file)
-    parts = list(_split(text))
+    # A part of a document with markup would be none.
+    parts = list(_split(text)) if text_format == "plain" else [text]
     with _client(address, token, tls, ca, timeout) as client:
         if source is None and len(parts) > 1:
             # One language for the whole text, so that a part of few words is not taken for another.
             found = client.detect(text[:_PART_CHARACTERS])
             source = found.language if found.reliable else None
         shown = track(parts, "translating", console=Console(stderr=True), disable=len(parts) == 1)
-        rows = [client.translate(part, target=target, source=source) for part in shown]
+        rows = [client.translate(part, target=target, source=source, text_format=text_format) for part in shown]
     columns = [[row[index] for row in rows] for index in range(len(target))]
     if as_json:
         documents = [_describe(column, code) for column, code in zip(columns, target, strict=True)]
