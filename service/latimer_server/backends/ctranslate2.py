@@ -7,6 +7,7 @@ nothing of requests.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +45,9 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
     converted = _convert(request, compute_type)
     config = read_hub_config(converted.checkpoint, request.task)
     tokenization = load_tokenization(request, config, converted.checkpoint)
-    keys = {"device": device, "compute_type": compute_type, "intra_threads": request.threads, "inter_threads": 1}
+    keys: dict[str, Any] = {"device": device, "compute_type": compute_type}
+    # Workers of a thread each: threads that share a small matrix mostly wait for each other (docs/decisions.md).
+    keys |= {"inter_threads": _count_workers(request, device), "intra_threads": 1}
     kind = ctranslate2.Generator if config.causal else ctranslate2.Translator
     try:
         engine = kind(str(converted.weights), **keys)
@@ -52,6 +55,10 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
         raise ModelError(f"CTranslate2 cannot load it: {error}") from error
     with blamed_on("generation_config.json"):  # its end tokens may be none of the vocabulary's
         return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
+
+
+def _count_workers(request: LoadRequest, device: str) -> int:
+    return request.threads if device == "cpu" else 1
 
 
 def prepare_model(request: LoadRequest) -> bool:
@@ -109,6 +116,7 @@ class CTranslate2Generator(HubGenerator):
             tokenization, config, request, max_batch_rows=_MAX_BATCH_ROWS, max_batch_tokens=_MAX_BATCH_TOKENS
         )
         self._engine = engine
+        self._workers = _count_workers(request, engine.device)
         self._pace = Pace(time.monotonic)
         self._ends = [tokenization.tokens([i])[0] for i in sorted(config.end_ids)]
         self.memory_bytes = memory_bytes
@@ -143,6 +151,9 @@ class CTranslate2Generator(HubGenerator):
             "suppress_sequences": self._list_banned() or None,
             "end_token": self._ends or None,
         }
+        if self._workers > 1:
+            # Two shares for each worker, so that one that ends early has another.
+            keys["max_batch_size"] = math.ceil(len(rows) / (2 * self._workers))
         if beam == 1:
             keys["callback"] = lambda _: cancelled()
         least = min(self._config.min_output_tokens, cap)
