@@ -156,9 +156,10 @@ _CODE = re.compile(r"[A-Z]{3}")
 # Rows of one sign; and letters and figures of other shapes, which tokenizers flatten, with their word.
 _ROW = re.compile(r"([-_=*~.!?·#+])\1{3,}+")
 _SHAPES = re.compile("[²³¹⁰-₟½¼¾⅐-⅞™℠®©①-⓿№℃℉µ]++")
+_FACE_SIGN = re.compile("[:;=^<]")
 _FACE = re.compile(
     r"(?<![\w:;]):[a-z0-9_+-]{2,32}:(?![\w:])|"
-    r"(?<!\S)(?:[:;=8][-^'o]?[)(\]\[DPpO/\\|*3]|<3|\^_\^|[xX]D)(?=\s|[.!?]|$)"
+    r"(?<!\S)(?:[:;=][-^'o]?[)(\]\[DPpO/\\|*3]|<3|\^_\^)(?=\s|[.!?]|$)"
 )
 _BULLET = re.compile(r"^[ \t]*+([-–—*•·●○◦▪■▸►‣+>]|\[[ xX]\])(?=[ \t])", re.MULTILINE)
 _HOUR = re.compile(r"(?<!\w)\d{1,2}h\d{2}(?!\w)")
@@ -177,11 +178,10 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
     yield from _find_shapes("" if text.isascii() else text)
     yield from (TextSpan(*match.span()) for match in _CURRENCY.finditer(text if _CODE.search(text) else ""))
     yield from (TextSpan(*match.span()) for match in _ROW.finditer(text))
-    yield from (TextSpan(*match.span()) for match in _FACE.finditer(text))
+    yield from (TextSpan(*match.span()) for match in _FACE.finditer(text if _FACE_SIGN.search(text) else ""))
     yield from (TextSpan(*match.span(1)) for match in _BULLET.finditer(text))
     yield from (TextSpan(*match.span()) for match in _HOUR.finditer(text if "h" in text else ""))
-    if _SPECIAL.search(text):
-        yield from _find_words(text)
+    yield from _find_words(text)
 
 
 def _find_shapes(text: str) -> Iterator[TextSpan]:
@@ -194,13 +194,20 @@ def _find_shapes(text: str) -> Iterator[TextSpan]:
 
 
 def _find_words(text: str) -> Iterator[TextSpan]:
-    for match in _WORD.finditer(text):
-        word = match.group()
-        if _SPECIAL.search(word):
-            core = _strip(text, *match.span())
-            form = text[core.start : core.end]
-            if form and (_FORM.fullmatch(form) or _is_file(form)):
-                yield core
+    """The words that are no prose: only those that something special stands in are looked at."""
+    end = 0
+    for match in _SPECIAL.finditer(text):
+        if match.start() < end:
+            continue
+        start = match.start()
+        while start > end and not text[start - 1].isspace():
+            start -= 1
+        word = _WORD.match(text, start)
+        end = word.end() if word else match.end()
+        core = _strip(text, start, end)
+        form = text[core.start : core.end]
+        if form and (_FORM.fullmatch(form) or _is_file(form)):
+            yield core
 
 
 def _strip(text: str, start: int, end: int) -> TextSpan:
