@@ -64,8 +64,8 @@ class Proofreader:
         wrong = [i for i, output in enumerate(outputs) if isinstance(output, Output) and flag in output.flags]
         if not wrong:
             return results
-        asked = [prepare(segments[index]) for index in wrong]
         mine = [segments[index] for index in wrong]
+        asked = await off_loop(weigh_texts([one.text for one in mine]), lambda: [prepare(one) for one in mine])
         again = await self.redo(asked, decoding)
         read = await self._read_all(mine, list(map(keep_spans, again, asked, mine)))
         for index, new in zip(wrong, read, strict=True):

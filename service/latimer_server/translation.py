@@ -28,6 +28,7 @@ from latimer_server.proofreading import Proofreader, keep_spans
 from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
 from latimer_server.text.checks import Flag
 from latimer_server.text.protection.figures import guard_figures
+from latimer_server.text.protection.rules import PatternError
 from latimer_server.text.protection.shields import Guarded
 from latimer_server.text.segmentation import needs_translation
 
@@ -178,7 +179,12 @@ class Translator:
         rows: list[list[Job | Translation]] = []
         options = request.options
         for reading, source in zip(readings, sources, strict=True):
-            parts = divide_reading(reading, source.code, options.splitting, options.protection, options.glossary)
+            try:
+                parts = divide_reading(reading, source.code, options.splitting, options.protection, options.glossary)
+            except PatternError as error:
+                refusal = InvalidRequest(Violation("options.patterns", str(error)))
+                rows.append([Translation("", target, error=refusal) for target in request.targets])
+                continue
             segments = [segment for part in parts for segment in part.segments]
             wanted = tuple(i for i, segment in enumerate(segments) if segment.replacements or segment.needs_model())
             started: dict[str, Job | Translation] = {}
@@ -254,7 +260,10 @@ class Translator:
         async def redo(some: Sequence[Guarded], decoding: DecodingOptions) -> list[Output | Exception]:
             return await self._run_route(route, some, replace(pieces, decoding=decoding), window, usage)
 
-        grouped = [guard_figures(segment, route.source, route.target, only_grouped=True) for segment in segments]
+        work = weigh_texts([segment.text for segment in segments])
+        grouped = await off_loop(
+            work, lambda: [guard_figures(one, route.source, route.target, only_grouped=True) for one in segments]
+        )
         outputs = list(map(keep_spans, await redo(grouped, pieces.decoding), grouped, segments))
         reader = Proofreader(route.source, route.target, pieces.decoding, redo, self._detector.is_written_in)
         return await reader.proofread(segments, outputs)

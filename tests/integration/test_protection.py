@@ -255,3 +255,17 @@ async def test_a_hostile_pattern_and_a_thousand_terms_cost_little() -> None:
     text = ("a" * 5_000 + " ") * 20 + "term 999 of many"
     result = await translate(text, EchoBackend(10_000), patterns=["(a+)+b", "(.*)*c"], glossary_terms=terms)
     assert result.text.endswith("t999")
+
+
+async def test_a_term_of_signs_at_the_edge_comes_out_as_its_translation() -> None:
+    result = await translate("it grew by fifty %", glossary_terms=[{"source_text": "%", "target_text": "por cento"}])
+    assert result.text == "IT GREW BY FIFTY por cento"
+    assert "GLOSSARY_MISS" not in result.flags
+
+
+async def test_a_pattern_that_takes_too_long_fails_its_item_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("latimer_server.text.protection.rules._MAX_SECONDS", 0.2)
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        slow, quick = await client.translate(["a" * 60_000, "see b"], target="pt", source="en", patterns=["a[^b]*b|a"])
+    assert "options.patterns" in str(slow.error)
+    assert quick.text == "see b"

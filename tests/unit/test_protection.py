@@ -9,18 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latimer_server.text.normalization import normalize_text
+from latimer_server.text.protection import rules
 from latimer_server.text.protection.builtin import find_builtin
 from latimer_server.text.protection.figures import guard_figures
 from latimer_server.text.protection.glossary import Term, compile_glossary, guard_text
 from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
-from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.protection.shields import Guarded, peel
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 from latimer_server.text.segmentation import TextSpan
 
 
-def protected(text: str, **rules: object) -> list[str]:
-    spans = ProtectionRules(**rules).find(text)  # type: ignore[arg-type]
+def protected(text: str, **asked: object) -> list[str]:
+    spans = ProtectionRules(**asked).find(text)  # type: ignore[arg-type]
     return [text[span.start : span.end] for span in spans]
 
 
@@ -45,6 +46,7 @@ def protected(text: str, **rules: object) -> list[str]:
         ("name: ---------- and ....... 7", ["----------", "......."]),
         ("- one\n* two\n• three", ["-", "*", "•"]),
         ("às 7h50 da manhã", ["7h50"]),
+        ("see <!-- a note --> now", ["<!-- a note -->"]),
     ],
 )  # fmt: skip
 def test_what_is_no_prose_is_found(text: str, found: list[str]) -> None:
@@ -57,6 +59,7 @@ def test_what_is_no_prose_is_found(text: str, found: list[str]) -> None:
         "well-known and/or e.g. U.S. self-driving, 3.14 and 1,000.50 at 10:30 on 3/5, O'Neil said: no!",
         "The cat (a big one) sat... Really?! 24/7 - yes; 50% of it. Mr. Dr. etc. I/O",
         "Ela disse: não! R$ 1.234,56 às 10h.",
+        "O valor foi 1.234.567 reais.",
         "He was here.Then he left.",
         "#",
         "@ # < > { } & % $ ` ~ ^ | \\",
@@ -155,3 +158,58 @@ def test_protected_spans_are_never_rewritten(text: str, edges: set[int]) -> None
     spans = merge_spans(TextSpan(*pair) for pair in zip(places[::2], places[1::2], strict=False))
     normalized = normalize_text(Guarded(text, spans), lambda character: character.isascii())
     assert [normalized.guarded.text[s.start : s.end] for s in normalized.spans] == Guarded(text, spans).wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "core"),
+    [
+        ("go 🙂{🚀} has 1,234 dogs", ["🙂{🚀}", "1.234"]),
+        ("🙂[http://x.yz/a] has 1,234 dogs", ["🙂[http://x.yz/a]", "1.234"]),
+        ("put {1,234} in", ["{", "1.234", "}"]),
+    ],
+)
+def test_unknown_signs_beside_what_is_replaced_are_protected_too(text: str, core: list[str]) -> None:
+    guarded = guard_figures(guard_text(text, ProtectionRules()), "en", "pt", only_grouped=True)
+    normalized = normalize_text(guarded, lambda character: character.isascii() and character not in "{}[]")
+    assert normalized.guarded.wanted == core
+
+
+_WORDS = ["a", "1,234", "🙂", "{", "}", "[", "http://x.yz", "é", " ", "%", "\u2011", "中"]
+
+
+@given(st.lists(st.sampled_from(_WORDS), max_size=14), st.booleans())
+def test_what_a_model_is_given_has_ascending_spans_that_hold_every_protected_one(words: list[str], terms: bool) -> None:
+    glossary = compile_glossary([Term("%", "por cento"), Term("a", "b")]) if terms else None
+    guarded = guard_text("".join(words), ProtectionRules(), glossary)
+    guarded = guard_figures(guarded, "en", "pt", only_grouped=True)
+    normalized = normalize_text(guarded, lambda character: character.isascii() and character not in "{}[]%")
+    spans = normalized.guarded.spans
+    assert all(a.end <= b.start for a, b in pairwise(spans))
+    assert len(normalized.spans) == len(guarded.spans)
+    for span in normalized.spans:
+        assert sum(one.start <= span.start and span.end <= one.end for one in spans) == 1
+    place, core = peel(normalized.guarded)
+    kept = zip(core.spans, core.replacements or (None,) * len(core.spans), strict=True)
+    assert sum(new is not None for _, new in kept) == sum(new is not None for new in normalized.guarded.replacements)
+    assert core.text == normalized.guarded.text[place.start : place.end]
+
+
+def test_a_long_word_that_a_vocabulary_lacks_is_looked_at_once() -> None:
+    text = "ж" * 100_000  # quadratic work would take a quarter of an hour
+    assert normalize_text(Guarded(text), str.isascii).guarded.spans == (TextSpan(0, len(text)),)
+    assert guard_figures(Guarded("1,234 and " + "1" * 200_000 + "a"), "en", "pt", only_grouped=True).wanted == ["1.234"]
+    assert peel(Guarded("🙂 " * 50_000, tuple(TextSpan(2 * i, 2 * i + 1) for i in range(50_000))))[1].text == ""
+
+
+def test_spaces_of_phrases_are_of_any_kind() -> None:
+    phrases = compile_phrases(["Acme\u00a0Corp"])
+    assert protected("the Acme\u00a0Corp and Acme Corp", builtin=False, phrases=phrases) == [
+        "Acme\u00a0Corp",
+        "Acme Corp",
+    ]
+
+
+def test_a_pattern_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "_MAX_SECONDS", -1.0)
+    with pytest.raises(PatternError, match="pattern 0 takes more than"):
+        ProtectionRules(patterns=(compile_pattern("a[^b]*b|a"),)).find("aaaaaaaa")

@@ -41,20 +41,24 @@ Move = tuple[TextSpan, TextSpan]
 def follow(moves: Sequence[Move], span: TextSpan) -> TextSpan:
     """Where a range stands in the other text. `moves`: what was replaced, ascending, disjoint; a range that touches
     what was replaced takes all of that."""
-    starts = [old.start for old, _ in moves]
-    return TextSpan(_follow_start(moves, starts, span.start), _follow_end(moves, starts, span))
+    return TextSpan(_follow_start(moves, span.start), _follow_end(moves, span))
 
 
-def _follow_start(moves: Sequence[Move], starts: Sequence[int], position: int) -> int:
-    index = bisect_right(starts, position) - 1
+def _find(moves: Sequence[Move], position: int) -> int:
+    """The last move that begins at or before a position; -1 where there is none."""
+    return bisect_right(moves, position, key=lambda move: move[0].start) - 1
+
+
+def _follow_start(moves: Sequence[Move], position: int) -> int:
+    index = _find(moves, position)
     if index < 0:
         return position
     old, new = moves[index]
     return new.start if position < old.end else new.end + position - old.end
 
 
-def _follow_end(moves: Sequence[Move], starts: Sequence[int], span: TextSpan) -> int:
-    index = bisect_right(starts, max(span.end - 1, span.start)) - 1
+def _follow_end(moves: Sequence[Move], span: TextSpan) -> int:
+    index = _find(moves, max(span.end - 1, span.start))
     if index < 0:
         return span.end
     old, new = moves[index]

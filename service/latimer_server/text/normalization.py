@@ -8,7 +8,7 @@ Annex 15, NFKC) where the model knows that. What is left is protected. Pure; wha
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from latimer_server.text.alignment import Move, follow
@@ -92,18 +92,47 @@ def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
     return None
 
 
-def protect_more(guarded: Guarded, spans: list[TextSpan]) -> Guarded:
-    """The same with these spans protected too, letters with the word that they stand in."""
+def protect_more(guarded: Guarded, spans: Sequence[TextSpan]) -> Guarded:
+    """The same with these spans (ascending) protected too, letters with the word that they stand in. A span that is to
+    be replaced stays what it is."""
     if not spans:
         return guarded
-    wide = [widen_span(guarded.text, span) if guarded.text[span.start].isalnum() else span for span in spans]
-    merged = merge_spans([*guarded.spans, *wide])
-    if not any(guarded.replacements):
+    replaced = guarded.replacements or (None,) * len(guarded.spans)
+    fixed = [(span, new) for span, new in zip(guarded.spans, replaced, strict=True) if new is not None]
+    plain = [span for span, new in zip(guarded.spans, replaced, strict=True) if new is None]
+    more = _subtract(list(_widen_all(guarded.text, spans)), [span for span, _ in fixed])
+    merged = merge_spans([*plain, *more])
+    if not fixed:
         return Guarded(guarded.text, merged)
-    # A span that is to be replaced stays what it is; what would run into it ends before it.
-    fixed = {span: new for span, new in zip(guarded.spans, guarded.replacements, strict=True) if new is not None}
-    kept = [span for span in merged if not any(span.start < one.end and one.start < span.end for one in fixed)]
-    plain = [span for span in guarded.spans if span not in fixed]
-    every = sorted({*kept, *plain, *fixed}, key=lambda span: span.start)
-    disjoint = [span for index, span in enumerate(every) if index == 0 or span.start >= every[index - 1].end]
-    return Guarded(guarded.text, tuple(disjoint), tuple(fixed.get(span) for span in disjoint))
+    every: list[tuple[TextSpan, str | None]] = [*((span, None) for span in merged), *fixed]
+    every.sort(key=lambda one: one[0].start)
+    return Guarded(guarded.text, tuple(span for span, _ in every), tuple(new for _, new in every))
+
+
+def _widen_all(text: str, spans: Sequence[TextSpan]) -> Iterator[TextSpan]:
+    """Each span with its word, once for a word."""
+    end = 0
+    for span in spans:
+        if span.start >= end:
+            wide = widen_span(text, span) if text[span.start].isalnum() else span
+            end = wide.end
+            yield wide
+
+
+def _subtract(spans: Sequence[TextSpan], others: Sequence[TextSpan]) -> list[TextSpan]:
+    """What of the spans is in none of the others; both ascending and disjoint."""
+    left: list[TextSpan] = []
+    index = 0
+    for span in spans:
+        start = span.start
+        while index < len(others) and others[index].end <= start:
+            index += 1
+        place = index
+        while place < len(others) and others[place].start < span.end:
+            if start < others[place].start:
+                left.append(TextSpan(start, others[place].start))
+            start = max(start, others[place].end)
+            place += 1
+        if start < span.end:
+            left.append(TextSpan(start, span.end))
+    return left

@@ -102,6 +102,7 @@ _EXTENSIONS = frozenset(
         "ipynb",
     ]
 )
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 # What a word is as a whole. No two quantifiers of one alternative can take the same character.
 _FORM = re.compile(
     "|".join(
@@ -112,10 +113,11 @@ _FORM = re.compile(
             r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}",  # hardware addresses
             r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",  # UUID
             r"(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}(?:/\d+)?|(?=\S{0,39}::)[0-9a-fA-F:]{2,39}(?:/\d+)?",  # IPv6
-            r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5}|/\d{1,2})?",  # IPv4
+            rf"{_OCTET}(?:\.{_OCTET}){{3}}(?::\d{{1,5}}|/\d{{1,2}})?",  # IPv4
             r"(?=[a-f]*+\d)(?=\d*+[a-f])[0-9a-f]{7,128}",  # digests
             r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?",  # ISO 8601
-            r"[vV]\d++(?:\.\d++)*+(?:[-+][0-9A-Za-z.+-]++)?|\d++(?:\.\d++){2,}(?:[-+][0-9A-Za-z.+-]++)?",  # versions
+            r"[vV]\d++(?:\.\d++)*+(?:[-+][0-9A-Za-z.+-]++)?",  # versions, but no groups of thousands
+            r"(?!\d{1,3}(?:\.\d{3}){2,}$)\d++(?:\.\d++){2,}(?:[-+][0-9A-Za-z.+-]++)?",
             r"\+\d[\d().-]{5,20}|\d{3,4}-\d{3,4}-\d{4}",  # telephone numbers
             r"(?:~|\.{1,2})?/[^/\s](?:[^\s]*+)|~\w*+/\S*+",  # paths
             r"[A-Za-z]:\\\S*+|\\\\[\w.-]++\\\S++",
@@ -137,7 +139,7 @@ _CODES = (
 )
 # What may hold spaces, or stands within a word; with the signs without which a text has none of them.
 _SIGNED = (
-    ("<", re.compile(r">>[\w-]{1,32}<<|</?[A-Za-z][^\s<>]*+(?:\s[^<>]*+)?>|<!--[^<>]*+-->")),
+    ("<", re.compile(r">>[\w-]{1,32}<<|</?[A-Za-z][^\s<>]*+(?:\s[^<>]*+)?>|<!--(?:[^-<>]|-(?!->))*+-->")),
     (":\\", re.compile(r"\b[A-Za-z]:\\(?:[\w .()+@~-]{1,64}\\)*+[\w.()+@~-]*+(?<!\.)")),
     ("`", re.compile(r"```[^`]*+```|`[^`\n]++`")),
     ("&", re.compile(r"&(?:[A-Za-z]\w{1,30}|#\d{1,7}|#x[0-9a-fA-F]{1,6});")),

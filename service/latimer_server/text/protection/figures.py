@@ -13,7 +13,7 @@ from latimer_server.text.segmentation import TextSpan
 # With the signs that models change along with them; a hyphen or dash between two of them is a range.
 _FIGURE = re.compile(
     "(?<![\\w.,-])(?:(?:R|US|A|C|NZ|HK|MX)?\\$[ \u00a0]?|[€£¥₹₩₽][ \u00a0]?)?"
-    "\\d+(?:[.,:'’ \u00a0\u202f/]\\d+|[-–]\\d+)*+(?:[ \u00a0]?(?:%|[€£¥₹₩₽]|°[CF]?))?(?![\\w.,]*\\w)"
+    "\\d++(?:[.,:'’ \u00a0\u202f/]\\d++|[-–]\\d++)*+(?:[ \u00a0]?(?:%|[€£¥₹₩₽]|°[CF]?))?(?![\\w.,]*\\w)"
 )
 # Groups of thousands, which models seldom write as the other language does: 1,234 and 1.234.567,8.
 _GROUPED = {

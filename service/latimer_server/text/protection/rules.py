@@ -6,6 +6,7 @@ Patterns of callers run on RE2 (google-re2), whose time is linear in the text wh
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,12 @@ _MAX_MEMORY = 1 << 20
 _MAX_PHRASE_MEMORY = 64 << 20
 
 
+# Each search is linear in the text, but there can be as many as it has characters.
+_MAX_SECONDS = 2.0
+
+
 class PatternError(ValueError):
-    """A pattern that RE2 does not take; its text says why."""
+    """A pattern that RE2 does not take, or that takes too long on a text; it says why."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,21 @@ class ProtectionRules:
     phrases: Any = None
 
     def find(self, text: str) -> tuple[TextSpan, ...]:
-        """The protected spans of `text`, ascending, none overlapping: of overlapping ones the union."""
+        """The protected spans of `text`, ascending, none overlapping: of overlapping ones the union.
+
+        Raises `PatternError` where the callers' patterns take longer than two seconds.
+        """
         return merge_spans(self._find_all(text))
 
     def _find_all(self, text: str) -> Iterator[TextSpan]:
         for syntax in self.syntaxes:
             yield from find_syntax(text, syntax)
-        for pattern in self.patterns:
-            yield from (TextSpan(*match.span()) for match in pattern.finditer(text))
+        started = time.monotonic()
+        for number, pattern in enumerate(self.patterns):
+            for match in pattern.finditer(text):
+                if time.monotonic() - started > _MAX_SECONDS:
+                    raise PatternError(f"pattern {number} takes more than {_MAX_SECONDS:g} seconds on this text")
+                yield TextSpan(*match.span())
         if self.phrases is not None:
             yield from find_words(self.phrases, text)
         if self.builtin:
@@ -78,7 +90,7 @@ def _bound(phrase: str) -> str:
     """A phrase as a pattern that matches no part of a longer word, as far as RE2 knows words (it knows ASCII's), and
     whose spaces are any white space."""
     before = r"\b" if _is_ascii_word(phrase[0]) else ""
-    inner = r"\s+".join(str(re2.escape(word)) for word in phrase.split()) or str(re2.escape(phrase))
+    inner = r"[\s\pZ]+".join(str(re2.escape(word)) for word in phrase.split()) or str(re2.escape(phrase))
     return before + inner + (r"\b" if _is_ascii_word(phrase[-1]) else "")
 
 

@@ -173,18 +173,16 @@ def _join_lines(guarded: Guarded) -> Guarded:
 
 def peel(guarded: Guarded) -> tuple[TextSpan, Guarded]:
     """The text without the spans at its edges that are signs only (an emoji, a bullet), and where it stood: to a model
-    they say nothing."""
-    start, end = 0, len(guarded.text)
-    spans = list(guarded.spans)
-    while spans and not guarded.text[start : spans[0].start].strip() and _is_sign(guarded.text, spans[0]):
-        start = _skip_spaces(guarded.text, spans.pop(0).end)
-    while spans and not guarded.text[spans[-1].end : end].strip() and _is_sign(guarded.text, spans[-1]):
-        end = start + len(guarded.text[start : spans.pop().start].rstrip())
-    first = next((index for index, span in enumerate(guarded.spans) if spans and span == spans[0]), 0)
-    moved = tuple(TextSpan(span.start - start, span.end - start) for span in spans)
-    return TextSpan(start, end), Guarded(
-        guarded.text[start:end], moved, guarded.replacements[first : first + len(spans)] if spans else ()
-    )
+    they say nothing. What is to be replaced stays."""
+    text, spans = guarded.text, guarded.spans
+    start, end, first, last = 0, len(text), 0, len(spans)
+    while first < last and _is_blank(text, start, spans[first].start) and _is_sign(guarded, first):
+        start, first = _skip_spaces(text, spans[first].end), first + 1
+    while first < last and _is_blank(text, spans[last - 1].end, end) and _is_sign(guarded, last - 1):
+        last -= 1
+        end = _skip_spaces_back(text, start, spans[last].start)
+    moved = tuple(TextSpan(span.start - start, span.end - start) for span in spans[first:last])
+    return TextSpan(start, end), Guarded(text[start:end], moved, guarded.replacements[first:last])
 
 
 def _is_glued(text: str, span: TextSpan) -> tuple[bool, bool]:
@@ -192,13 +190,25 @@ def _is_glued(text: str, span: TextSpan) -> tuple[bool, bool]:
     return before, span.end < len(text) and is_glue(text[span.end])
 
 
-def _is_sign(text: str, span: TextSpan) -> bool:
-    return not any(character.isalnum() for character in text[span.start : span.end])
+def _is_sign(guarded: Guarded, number: int) -> bool:
+    span = guarded.spans[number]
+    replaced = bool(guarded.replacements) and guarded.replacements[number] is not None
+    return not replaced and not any(character.isalnum() for character in guarded.text[span.start : span.end])
+
+
+def _is_blank(text: str, start: int, end: int) -> bool:
+    return _skip_spaces(text, start) >= end
 
 
 def _skip_spaces(text: str, position: int) -> int:
     while position < len(text) and text[position].isspace():
         position += 1
+    return position
+
+
+def _skip_spaces_back(text: str, start: int, position: int) -> int:
+    while position > start and text[position - 1].isspace():
+        position -= 1
     return position
 
 
