@@ -201,6 +201,13 @@ def test_a_long_word_that_a_vocabulary_lacks_is_looked_at_once() -> None:
     assert peel(Guarded("🙂 " * 50_000, tuple(TextSpan(2 * i, 2 * i + 1) for i in range(50_000))))[1].text == ""
 
 
+def test_words_of_letters_with_marks_are_protected_whole() -> None:
+    text = "the word नमस्ते दुनिया means hello"
+    guarded = normalize_text(Guarded(text), str.isascii).guarded
+    assert guarded.text == text
+    assert guarded.wanted == ["नमस्ते", "दुनिया"]
+
+
 def test_spaces_of_phrases_are_of_any_kind() -> None:
     phrases = compile_phrases(["Acme\u00a0Corp"])
     assert protected("the Acme\u00a0Corp and Acme Corp", builtin=False, phrases=phrases) == [

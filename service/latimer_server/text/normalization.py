@@ -113,10 +113,10 @@ def _widen_all(text: str, spans: Sequence[TextSpan]) -> Iterator[TextSpan]:
     """Each span with its word, once for a word."""
     end = 0
     for span in spans:
-        if span.start >= end:
-            wide = widen_span(text, span) if text[span.start].isalnum() else span
-            end = wide.end
+        if span.end > end:
+            wide = widen_span(text, span) if span.start >= end and text[span.start].isalnum() else span
             yield wide
+            end = max(wide.end, span.end)
 
 
 def _subtract(spans: Sequence[TextSpan], others: Sequence[TextSpan]) -> list[TextSpan]:

@@ -16,7 +16,7 @@ from latimer_server.text.segmentation import TextSpan, join_lines, needs_transla
 
 _WHITE_SPACE = re.compile(r"\s+")
 # Forms of symbols, `#` for a number, the most reliable first.
-SYMBOLS = ("T-#", "[#]", "_#_", "XYZ#")
+SYMBOLS = ("T-#", "_#_", "XYZ#", "[#]")
 
 
 @dataclass(frozen=True)
