@@ -101,6 +101,11 @@ class Job:
     wanted: tuple[int, ...]
     outputs: dict[int, Output | Exception]
 
+    @property
+    def segments(self) -> list[Guarded]:
+        """Those of all parts, in order."""
+        return [segment for part in self.parts for segment in part.segments]
+
 
 class FlaggedAsError(LatimerError):
     """A flag was raised that the caller turned into an error."""

@@ -14,7 +14,7 @@ from latimer_server.backends.base import LanguagePair
 from latimer_server.models.loaded import LoadedGenerator
 from latimer_server.pieces import Alternative, Output, PieceOptions, Usage, run_model
 from latimer_server.scheduling import PieceWindow, off_loop, weigh_texts
-from latimer_server.text.alignment import Link, Move, follow
+from latimer_server.text.alignment import Link, Move, follow, split_link
 from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
 from latimer_server.text.checks import Flag
 from latimer_server.text.normalization import Normalized, normalize_text
@@ -69,7 +69,8 @@ class _Task:
         links = output.links
         if links is not None:
             kept = len(styled.text) == len(restored.guarded.text)
-            links = tuple(self._return(link, sources, restored.moves) for link in links) if kept else None
+            parts = (part for link in links for part in split_link(link, sources, restored.moves))
+            links = tuple(self._return(part, sources, restored.moves) for part in parts) if kept else None
         return replace(
             output,
             text=self._surround(styled.text),

@@ -95,9 +95,7 @@ class Translator:
         readings = await off_loop(work, lambda: _read_all(request))
         sources = await off_loop(work, lambda: self.find_sources(request, [reading.text for reading in readings]))
         jobs = await off_loop(work, lambda: self._start_jobs(request, readings, sources))
-        usage.segments = sum(
-            len(part.segments) for row in jobs for job in row if isinstance(job, Job) for part in job.parts
-        )
+        usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, Job))
         _check_size(request.options, usage.segments)
         # A target that is named twice is one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, Job)}
@@ -319,7 +317,7 @@ def _read_all(request: TranslateRequest) -> list[Reading]:
 
 
 def _list_wanted(job: Job) -> Iterator[_Wanted]:
-    segments = [segment for part in job.parts for segment in part.segments]
+    segments = job.segments
     return ((job, index, segments[index]) for index in job.wanted)
 
 
@@ -330,6 +328,7 @@ def _check_size(options: TranslateOptions, segments: int) -> None:
         raise InvalidRequest(
             Violation("options.alternative_count", f"{rule}; at most {MAX_RETURNED_SEGMENTS} together")
         )
-    if options.include_segments and segments > MAX_RETURNED_SEGMENTS:
+    if options.returns_segments and segments > MAX_RETURNED_SEGMENTS:
         rule = f"would return {segments} segments; at most {MAX_RETURNED_SEGMENTS}"
-        raise InvalidRequest(Violation("options.include_segments", rule))
+        field = "include_segments" if options.include_segments else "include_alignment"
+        raise InvalidRequest(Violation(f"options.{field}", rule))

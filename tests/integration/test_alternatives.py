@@ -113,6 +113,10 @@ async def test_an_answer_of_too_many_alternatives_is_refused(monkeypatch: pytest
             await client.translate(text, source="en", target="pt", alternative_count=2)
         assert not writer.options
         assert len((await client.translate(text, source="en", target="pt", alternative_count=1)).segments) == 4
+        many = "\n".join(f"Thing {number}." for number in range(11))
+        for field in ("include_segments", "include_alignment"):
+            with pytest.raises(InvalidArgumentError, match=rf"{field}.*11 segments; at most 10"):
+                await client.translate(many, source="en", target="pt", **{field: True})
 
 
 async def test_what_is_no_option_of_greedy_search_reaches_a_model_that_summarizes() -> None:

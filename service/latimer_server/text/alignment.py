@@ -63,3 +63,18 @@ def _follow_end(moves: Sequence[Move], span: TextSpan) -> int:
         return span.end
     old, new = moves[index]
     return new.end if span.end <= old.end else new.end + span.end - old.end
+
+
+def split_link(link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> list[Link]:
+    """A link whose both ends reach from what was replaced into what was not (a token `1)` of `T-1)`) as two."""
+    source, target = _divide(sources, link.source), _divide(targets, link.target)
+    if source is None or target is None:
+        return [link]
+    return [Link(mine, theirs, link.score) for mine, theirs in zip(source, target, strict=True)]
+
+
+def _divide(moves: Sequence[Move], span: TextSpan) -> tuple[TextSpan, TextSpan] | None:
+    """The part of a range that was replaced, and the part behind it; None unless it begins in one and ends behind."""
+    index = _find(moves, span.start)
+    end = moves[index][0].end if index >= 0 else 0
+    return (TextSpan(span.start, end), TextSpan(end, span.end)) if span.start < end < span.end else None

@@ -1,5 +1,5 @@
-"""Figures as protected spans that come out as the target language writes them: for a sentence whose numbers a model
-got wrong. Pure; knows no model.
+"""Figures as protected spans that come out as the target language writes them: groups of thousands, and all figures
+of a sentence whose numbers a model got wrong. Pure; knows no model.
 """
 
 from __future__ import annotations

@@ -21,8 +21,6 @@ from latimer_server.text.segmentation import TextSpan
 # Of one pattern's program; RE2 refuses what needs more.
 _MAX_MEMORY = 1 << 20
 _MAX_PHRASE_MEMORY = 64 << 20
-
-
 # Each search is linear in the text, but there can be as many as it has characters.
 _MAX_SECONDS = 2.0
 
@@ -33,7 +31,8 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True)
 class ProtectionRules:
-    """What must come out unchanged. `builtin`: addresses and the like. Make it with `compile_rules`."""
+    """What must come out unchanged. `builtin`: addresses and the like. `patterns` and `phrases` are made by
+    `compile_pattern` and `compile_phrases`."""
 
     builtin: bool = True
     syntaxes: tuple[Syntax, ...] = ()

@@ -1,0 +1,30 @@
+"""Ranges of a text in another one, where parts of it were replaced."""
+
+from __future__ import annotations
+
+import pytest
+
+from latimer_server.text.alignment import Link, follow, split_link
+from latimer_server.text.segmentation import TextSpan
+
+# `was T-1)` for `was $1,500)`
+MOVES = [(TextSpan(4, 7), TextSpan(4, 10))]
+
+
+@pytest.mark.parametrize(
+    ("span", "moved"),
+    [((0, 3), (0, 3)), ((4, 7), (4, 10)), ((5, 6), (4, 10)), ((7, 8), (10, 11)), ((6, 8), (4, 11)), ((2, 5), (2, 10))],
+)
+def test_a_range_that_touches_what_was_replaced_takes_all_of_it(span: tuple[int, int], moved: tuple[int, int]) -> None:
+    assert follow(MOVES, TextSpan(*span)) == TextSpan(*moved)
+
+
+def test_a_link_of_tokens_that_reach_out_of_a_symbol_is_two() -> None:
+    link = Link(TextSpan(6, 8), TextSpan(6, 8), 0.9)
+    assert split_link(link, MOVES, MOVES) == [
+        Link(TextSpan(6, 7), TextSpan(6, 7), 0.9),
+        Link(TextSpan(7, 8), TextSpan(7, 8), 0.9),
+    ]
+    inside = Link(TextSpan(4, 7), TextSpan(6, 8), 0.9)
+    assert split_link(inside, MOVES, MOVES) == [inside]
+    assert split_link(link, [], MOVES) == [link]
