@@ -56,12 +56,14 @@ class LanguagePair:
 @dataclass(frozen=True)
 class Limits:
     """What one piece may be, and the most worth computing at once. `added_tokens`: those of the input's that
-    are not the text's: the end token, a language, an instruction."""
+    are not the text's: the end token, a language, an instruction. `concurrent_batches`: how many batches may run
+    at the same time, each in a thread of its own and each with its share of the backend's cores."""
 
     max_input_tokens: int
     max_batch_tokens: int
     max_batch_rows: int
     added_tokens: int = 1
+    concurrent_batches: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ class Hypothesis:
 
 
 class GeneratorBackend(Protocol):
-    """A loaded model that writes text: translations or summaries. `run` is called from one thread at a time;
-    the rest from any."""
+    """A loaded model that writes text: translations or summaries. `run` is called from as many threads at a time as
+    `limits.concurrent_batches` says; the rest from any."""
 
     @property
     def limits(self) -> Limits:
