@@ -183,6 +183,7 @@ async def _run_slice(
                 priority=options.priority,
                 deadline=options.deadline,
                 caller=options.caller,
+                request=window,
             )
             for ids in pieces
         ]
