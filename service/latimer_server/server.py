@@ -34,6 +34,7 @@ from latimer_server.models.loading import MakeBackend
 from latimer_server.models.pool import RETRY_SECONDS, Pool
 from latimer_server.models.store import Store
 from latimer_server.scheduling import Admission, Executors
+from latimer_server.segment_cache import SegmentCache
 from latimer_server.servicers.models import ModelServicer
 from latimer_server.servicers.summarization import SummarizationServicer
 from latimer_server.servicers.translation import TranslationServicer
@@ -49,6 +50,7 @@ _SERVICE_NAMES = {
 }
 _MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 _OVERALL = ""
+_MEGABYTE = 1_000_000
 # Two servers on one port would share its connections without a word; the second one should fail instead.
 _OPTIONS = (("grpc.so_reuseport", 0),)
 
@@ -182,6 +184,7 @@ async def build_server(
         settings.device,
         max_memory=settings.max_model_memory,
         kept=preload,
+        cache=SegmentCache(settings.segment_cache_mb * _MEGABYTE) if settings.segment_cache_mb else None,
     )
     await asyncio.to_thread(pool.take_stock)
     admission = Admission(settings.max_requests)

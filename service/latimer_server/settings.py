@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # Bytes of all loaded models; None: unlimited.
     max_model_memory: int | None = Field(default_factory=default_model_memory, ge=1)
+    # Megabytes (1,000,000 bytes) of pieces and what models made of them; 0 keeps none. Off unless asked for: a caller
+    # is told, by CACHED and by the time it takes, that somebody sent the same sentence before.
+    segment_cache_mb: int = Field(default=0, ge=0)
     # Whether a pair may go through two models.
     pivoting: bool = True
     # Whether LoadModel and UnloadModel are served.

@@ -24,6 +24,7 @@ from latimer_server.models.memory import settle_memory
 from latimer_server.models.room import Room, Tenant
 from latimer_server.models.store import Store
 from latimer_server.scheduling import Executors
+from latimer_server.segment_cache import SegmentCache
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Pool:
     """Loads models on demand. Make and use it inside one event loop.
 
     `executors` run batches, canaries among them. `max_memory`: bytes of all models together, None for any
-    number. `kept`: names that make way for no other model.
+    number. `kept`: names that make way for no other model. `cache`: where what they wrote is kept.
     """
 
     def __init__(
@@ -80,11 +81,12 @@ class Pool:
         *,
         max_memory: int | None = None,
         kept: Sequence[str] = (),
+        cache: SegmentCache | None = None,
     ) -> None:
         self.catalog = catalog
         # Where sentences are ranked.
         self.permits = executors.seat_small()
-        self._loader = Loader(store, make_backend, executors, detector, device)
+        self._loader = Loader(store, make_backend, executors, detector, device, cache)
         self._inventory = Inventory(catalog, store)
         self._room = Room(max_memory, self._put_out)
         self._kept = frozenset(kept)
@@ -291,7 +293,7 @@ class Pool:
         try:
             backend = await self._loader.make(slot.holding)
             if self._room.settle(tenant, backend.memory_bytes):
-                slot.loaded = await self._loader.finish(slot.holding.entry, backend)
+                slot.loaded = await self._loader.finish(slot.holding, backend)
                 return True
             tenant.size = tenant.least = backend.memory_bytes
             del backend
