@@ -6,7 +6,7 @@ Knows token ids and futures; no order.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
@@ -51,11 +51,13 @@ class Claim:
 
 @dataclass(eq=False)
 class Entry:
-    """A piece: computed once, for all who claim it. `taken`: it is in a batch, and takes no more claims."""
+    """A piece: computed once, for all who claim it. `owners`: callers and requests that it counts for. `taken`: it is
+    in a batch, and takes no more claims. `forgotten`: it counts no more among those that wait."""
 
     ids: TokenIds
     options: DecodingOptions
     claims: list[Claim] = field(default_factory=list, repr=False)
+    owners: set[tuple[Hashable, Hashable]] = field(default_factory=set, repr=False)
     taken: bool = False
     forgotten: bool = False
 

@@ -78,12 +78,13 @@ class _Shelf:
 
 
 class Lane:
-    """The pieces of one priority. `count` and `tokens` are of those that wait."""
+    """The pieces of one priority. `count` and `tokens` are of those that wait. `quantum`: the pieces of a turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, quantum: int) -> None:
         self.count = 0
         self.tokens = 0
-        self._turns = Turns()
+        self._quantum = quantum
+        self._turns = Turns(quantum)
         self._shelves: dict[DecodingOptions, _Shelf] = {}
         self._withdrawn = 0
 
@@ -144,6 +145,7 @@ class Lane:
 
     def _take(self, entry: Entry) -> None:
         entry.taken = True
+        self._turns.count(entry)
         self._forget(entry)
 
     def _note_done(self, entry: Entry) -> None:
@@ -168,7 +170,7 @@ class Lane:
         if shelf and shelf.forget(entry):
             del self._shelves[entry.options]
         if not self.count:
-            self._turns = Turns()
+            self._turns = Turns(self._quantum)
 
 
 def _are_near(one: int, other: int) -> bool:

@@ -57,7 +57,7 @@ class BatchQueue:
         self._limits = limits
         self._seat = seat
         self._clock = clock
-        self._lanes = {priority: Lane() for priority in Priority}
+        self._lanes = {priority: Lane(limits.max_batch_rows) for priority in Priority}
         self._precedence = Precedence()
         self._paces: dict[tuple[int, int], Pace] = {}
         self._pace_of_late = Pace()

@@ -12,9 +12,15 @@ from latimer_server.scheduling.entries import Entry
 
 
 class Turns:
-    """Pieces in the order of turns. One that was taken elsewhere meanwhile is passed over."""
+    """Pieces in the order of turns. A turn is a request's: it lasts until `quantum` of its pieces were taken, in
+    whatever batch, or all of them; then its caller stands behind the others, and the request behind its caller's
+    others. So a request of a few pieces is done in one turn, not in as many as it has pieces, and one of thousands
+    holds nobody up for longer. A piece that was taken elsewhere meanwhile is passed over.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, quantum: int) -> None:
+        self._quantum = quantum
+        self._left = quantum  # of the turn of whoever stands first
         self._callers: OrderedDict[Hashable, OrderedDict[Hashable, deque[Entry]]] = OrderedDict()
 
     def count_before(self, caller: Hashable) -> tuple[int, int]:
@@ -24,21 +30,29 @@ class Turns:
     def add(self, entry: Entry, caller: Hashable, request: Hashable) -> None:
         """Puts a piece behind the others of its request."""
         self._callers.setdefault(caller, OrderedDict()).setdefault(request, deque()).append(entry)
+        entry.owners.add((caller, request))
 
     def take(self, is_wanted: Callable[[Entry], bool]) -> Entry | None:
-        """The oldest piece of the request whose turn it is of the caller whose turn it is."""
+        """The oldest piece of the request whose turn it is. It counts when `count` is told."""
         while self._callers:
-            caller, requests = self._callers.popitem(last=False)
-            while requests:
-                request, entries = requests.popitem(last=False)
-                entry = _take_oldest(entries, is_wanted)
-                if entries:
-                    requests[request] = entries
-                if entry is not None:
-                    if requests:
-                        self._callers[caller] = requests
+            requests = next(iter(self._callers.values()))
+            entries = next(iter(requests.values()))
+            while entries:
+                entry = entries.popleft()
+                if is_wanted(entry):
                     return entry
+            self._end_turn()
         return None
+
+    def count(self, entry: Entry) -> None:
+        """Notes that a piece was taken, by `take` or in a batch that another one begins."""
+        if not self._callers:
+            return
+        caller, requests = next(iter(self._callers.items()))
+        if (caller, next(iter(requests))) in entry.owners:
+            self._left -= 1
+            if self._left <= 0:
+                self._end_turn()
 
     def sweep(self) -> None:
         """Forgets pieces that were taken or that nobody waits for, and whoever has no others."""
@@ -50,10 +64,11 @@ class Turns:
                     if entry.is_wanted():
                         self.add(entry, caller, request)
 
-
-def _take_oldest(entries: deque[Entry], is_wanted: Callable[[Entry], bool]) -> Entry | None:
-    while entries:
-        entry = entries.popleft()
-        if is_wanted(entry):
-            return entry
-    return None
+    def _end_turn(self) -> None:
+        self._left = self._quantum
+        caller, requests = self._callers.popitem(last=False)
+        request, entries = requests.popitem(last=False)
+        if entries:
+            requests[request] = entries
+        if requests:
+            self._callers[caller] = requests

@@ -113,3 +113,32 @@ async def test_a_caller_who_floods_with_requests_has_one_turn_among_callers() ->
         await run_all(executor)
         await asyncio.gather(*flood, *polite)
     assert max(at for at, batch in enumerate(machine.batches) if batch[0][0] == 2) == 9
+
+
+async def test_a_request_of_a_few_pieces_is_done_in_one_turn() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=4) as (queue, executor):
+        blocker = queue.submit((9, 9), GREEDY)
+        await settle()
+        # Lengths so far from each other that none shares a batch with another.
+        futures = [
+            queue.submit((request, *[0] * length), GREEDY, caller=request)
+            for request in range(3)
+            for length in (1, 15, 48)
+        ]
+        await run_all(executor)
+        await asyncio.gather(blocker, *futures)
+    assert [len(batch) for batch in machine.batches] == [1, 3, 3, 3]
+
+
+async def test_a_turn_ends_when_so_many_pieces_of_the_request_were_taken_as_a_batch_has_rows() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=4) as (queue, executor):
+        blocker = queue.submit((9, 9), GREEDY)
+        await settle()
+        document = [queue.submit((1, i, *[0] * (i % 3 * 20)), GREEDY, caller="document") for i in range(24)]
+        one = queue.submit((2, *[0] * 21), GREEDY, caller="one")
+        await run_all(executor)
+        await asyncio.gather(blocker, one, *document)
+    # The document's turn is over with its first batch, and the next one begins with the other caller's piece.
+    assert (2, *[0] * 21) in machine.batches[2]
