@@ -13,6 +13,8 @@ from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.errors import DeadlineExceeded
 
 Clock = Callable[[], float]
+# A caller and one of its requests.
+Owner = tuple[Hashable, Hashable]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Entry:
     ids: TokenIds
     options: DecodingOptions
     claims: list[Claim] = field(default_factory=list, repr=False)
-    owners: set[tuple[Hashable, Hashable]] = field(default_factory=set, repr=False)
+    owners: set[Owner] = field(default_factory=set, repr=False)
     taken: bool = False
     forgotten: bool = False
 

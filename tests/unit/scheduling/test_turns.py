@@ -142,3 +142,40 @@ async def test_a_turn_ends_when_so_many_pieces_of_the_request_were_taken_as_a_ba
         await asyncio.gather(blocker, one, *document)
     # The document's turn is over with its first batch, and the next one begins with the other caller's piece.
     assert (2, *[0] * 21) in machine.batches[2]
+
+
+async def test_what_has_to_be_done_again_does_not_wait_again() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=4) as (queue, executor):
+        first = queue.submit((1, 1), GREEDY, caller="me", request="mine")
+        others = [queue.submit((0, i, *[0] * 40), GREEDY, caller=i) for i in range(80)]
+        await settle()
+        await executor.finish()
+        await executor.finish()
+        assert first.done()
+        again = queue.submit((1, 2), GREEDY, caller="me", request="mine")
+        new = queue.submit((1, 3, 3, *[0] * 20), GREEDY, caller="me", request="another")
+        machine.batches.clear()
+        await run_all(executor)
+        await asyncio.gather(first, again, new, *others)
+    order = [batch[0][:2] for batch in machine.batches]
+    assert order.index((1, 2)) == 1  # behind the one that was in work
+    assert order.index((1, 3)) == len(order) - 1
+
+
+async def test_a_request_that_comes_back_again_and_again_has_its_turn_once() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=2) as (queue, executor):
+        mine = [queue.submit((1, 0, *[0] * 40), GREEDY, caller="me", request="mine")]
+        others = [queue.submit((0, i), GREEDY, caller=i) for i in range(60)]
+        for number in range(1, 6):
+            await settle()
+            while not mine[-1].done():
+                await executor.finish()
+            mine.append(queue.submit((1, number, *[0] * 40), GREEDY, caller="me", request="mine"))
+        await run_all(executor)
+        await asyncio.gather(*mine, *others)
+    at = [index for index, batch in enumerate(machine.batches) if batch[0][0] == 1]
+    # Twice, as a batch has rows; then everybody else was done first.
+    assert (at[0], at[1]) == (0, 2)
+    assert at[2] >= 31
