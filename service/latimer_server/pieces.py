@@ -52,6 +52,7 @@ class PieceOptions:
     deadline: float | None
     caller: Hashable
     languages: LanguagePair = LanguagePair()
+    cached: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Usage:
 
     characters: int = 0
     segments: int = 0
+    cached_segments: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     pieces: int = 0
