@@ -7,7 +7,6 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from latimer_server.errors import ModelError
 from latimer_server.models.catalog import Catalog, CatalogEntry, FileEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.store import Store
-from latimer_server.scheduling import CorePermits
+from latimer_server.scheduling import Executors
 from tests.fakes import EchoBackend, make_catalog
 
 
@@ -91,22 +90,14 @@ def make_model(folder: Path, name: str, *, size: int = 10, **keys: Any) -> Catal
 async def open_pool(
     catalog: Catalog, folder: Path, maker: Callable[[LoadRequest], Backend], **keys: Any
 ) -> AsyncIterator[Pool]:
-    """A pool with a thread for batches and one for generated summaries."""
-    with ThreadPoolExecutor(1, "batch") as batches, ThreadPoolExecutor(1, "generation") as generation:
-        pool = Pool(
-            catalog,
-            Store(folder / "store"),
-            maker,
-            CorePermits(1, batches),
-            LanguageDetector(),
-            4,
-            generation_permits=CorePermits(1, generation),
-            **keys,
-        )
-        try:
-            yield pool
-        finally:
-            await pool.close()
+    """A pool on four cores."""
+    executors = Executors(4)
+    pool = Pool(catalog, Store(folder / "store"), maker, executors, LanguageDetector(), **keys)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+        executors.close()
 
 
 def make_models(folder: Path, names: str, **keys: Any) -> Catalog:

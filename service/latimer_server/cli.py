@@ -46,7 +46,16 @@ def serve(
     models: Annotated[
         str | None, typer.Option(help="Names to load at the start, with commas; '' loads none. Default: embedded.")
     ] = None,
-    compute_threads: Annotated[int | None, typer.Option(help="Cores that one batch may use.")] = None,
+    compute_threads: Annotated[
+        int | None, typer.Option(help="Cores that batches may use together. Default: those of the container.")
+    ] = None,
+    segment_cache_mb: Annotated[
+        int | None,
+        typer.Option(
+            help="Megabytes of what was translated before, so that it costs nothing again. Default: 0, off, because"
+            " callers can tell from it what others sent."
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     max_model_memory: Annotated[
         str | None, typer.Option(help="Bytes of all loaded models, as 2GiB; or unlimited. Default: half of the memory.")
@@ -67,6 +76,7 @@ def serve(
         catalog=catalog,
         models=models,
         compute_threads=compute_threads,
+        segment_cache_mb=segment_cache_mb,
         device=device,
         max_model_memory=max_model_memory,
         pivoting=pivoting,

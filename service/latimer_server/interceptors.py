@@ -11,7 +11,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -19,6 +19,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from latimer_server import __version__
+from latimer_server.callers import caller, name_caller
 from latimer_server.errors import InvalidRequest, LatimerError, Unauthenticated, Unavailable, Violation
 from latimer_server.logs import request_id
 from latimer_server.statuses import is_expected, to_status
@@ -50,10 +51,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, tokens: Sequence[str] = ()) -> None:
         self._tokens = tuple(token.encode() for token in tokens)
         self._watchers: set[asyncio.Task[None]] = set()
+        self._draining = asyncio.Event()
 
     async def end_watchers(self) -> None:
-        """Ends the streams of the standard services, which else end only when their callers leave. What they
-        have to say of the end they may say first."""
+        """Ends what else ends only when its caller leaves. Our own streams are given nothing more, and end when they
+        have answered what they were given. Those of the standard services are ended; what they have to say of
+        the end they may say first."""
+        self._draining.set()
         if self._watchers:
             await asyncio.wait(self._watchers, timeout=_LAST_WORDS_SECONDS)
         for watcher in self._watchers:
@@ -82,7 +86,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
             ending = self._begin(context, details)
             try:
-                self._check(request, details)
+                self._check(request, details, context)
                 response = await behaviour(request, context)
                 await ending.open()
             except _NOT_OURS:
@@ -99,10 +103,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> None:  # noqa: ANN401
             ending = self._begin(context, details)
             try:
-                self._check(request, details)
-                asked = _check_each(request) if isinstance(request, AsyncIterable) else request
+                self._check(request, details, context)
+                is_own = str(details.method).startswith(_OWN_SERVICES)
+                asked = request
+                if isinstance(request, AsyncIterable):
+                    asked = _check_each(_until(self._draining, request) if is_own else request)
                 work = asyncio.ensure_future(_answer(behaviour(asked, context), context, ending))
-                if not str(details.method).startswith(_OWN_SERVICES):
+                if not is_own:
                     self._watchers.add(work)
                     work.add_done_callback(self._watchers.discard)
                 with _ending_quietly(work):
@@ -123,14 +130,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         _log.debug("call began", extra={"method": str(details.method)})
         return _Ending(context, str(details.method), identifier)
 
-    def _check(self, request: object, details: grpc.HandlerCallDetails) -> None:
+    def _check(self, request: object, details: grpc.HandlerCallDetails, context: Context) -> None:
         method = str(details.method)
+        caller.set(name_caller(context.peer()))
         if self._tokens and not method.startswith(_OPEN_SERVICES):
             given = dict(details.invocation_metadata or ()).get("authorization", "")
             offered = str(given).removeprefix("Bearer ").encode()
             # Every token is compared, in constant time, so that an answer's delay tells nothing.
             if not any([hmac.compare_digest(offered, token) for token in self._tokens]):  # noqa: C419
                 raise Unauthenticated("the call needs metadata `authorization: Bearer TOKEN` with a token we know")
+            caller.set(name_caller(context.peer(), offered))
         if isinstance(request, _Undecodable):
             raise _undecodable_error()
 
@@ -199,13 +208,38 @@ async def _check_each(requests: AsyncIterable[Any]) -> AsyncIterator[Any]:
         yield request
 
 
+async def _until(event: asyncio.Event, requests: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    """The messages of a stream; raises `Unavailable` where it would wait for one when the server drains."""
+    messages = aiter(requests)
+    over = asyncio.ensure_future(event.wait())
+    try:
+        while True:
+            read = asyncio.ensure_future(anext(messages, None))
+            try:
+                await asyncio.wait((read, over), return_when=asyncio.FIRST_COMPLETED)
+                if not read.done():
+                    raise Unavailable("the server is shutting down; what has no answer yet can be sent again")
+            finally:
+                read.cancel()
+            if (message := read.result()) is None:
+                return
+            yield message
+    finally:
+        over.cancel()
+
+
 async def _answer(answering: Any, context: Context, ending: _Ending) -> None:  # noqa: ANN401
     """Sends what a stream has to say. The library takes both: a generator, and a coroutine that writes for
     itself (health's Watch)."""
     if isinstance(answering, AsyncIterator):
-        async for response in answering:
-            await ending.open()
-            await context.write(response)
+        try:
+            async for response in answering:
+                await ending.open()
+                await context.write(response)
+        finally:
+            # At once, so that what it holds is free when the call is over.
+            if isinstance(answering, AsyncGenerator):
+                await answering.aclose()
     else:
         await ending.open()
         await answering

@@ -44,7 +44,8 @@ _SLICE_PIECES = 256
 
 @dataclass(frozen=True)
 class PieceOptions:
-    """What holds for all pieces of a request. `caller`: whose turn they take in the queue."""
+    """What holds for all pieces of a request. `caller`: whose turn they take in the queue; None: nobody else's.
+    `cached`: whether what is known of them may be taken from the cache, and what is made of them kept there."""
 
     decoding: DecodingOptions
     reject_overlong: bool
@@ -52,6 +53,7 @@ class PieceOptions:
     deadline: float | None
     caller: Hashable
     languages: LanguagePair = LanguagePair()
+    cached: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,16 @@ class Output:
         return average_log_prob([self])
 
     def followed_by(self, later: Output) -> Output:
-        """The output of the next model on this one's text, with what this one said."""
+        """The output of the next model on this one's text, with what this one said. It came from the cache if all of
+        it did."""
+        flags = self.flags + later.flags
+        if not all(Flag.CACHED in one.flags for one in (self, later) if one.token_count):
+            flags = tuple(flag for flag in flags if flag is not Flag.CACHED)
         return Output(
             later.text,
             self.log_prob + later.log_prob,
             self.token_count + later.token_count,
-            self.flags + later.flags,
+            flags,
             later.alternatives,
             later.protected,
             later.links,
@@ -104,10 +110,12 @@ def average_log_prob(outputs: Iterable[Output]) -> float:
 
 @dataclass
 class Usage:
-    """What a request cost; seconds for the times. `waited` is the sum over `pieces`."""
+    """What a request cost; seconds for the times. `waited` is the sum over `pieces`. `cached_segments` are those of
+    `segments` that cost nothing."""
 
     characters: int = 0
     segments: int = 0
+    cached_segments: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     pieces: int = 0
@@ -153,36 +161,52 @@ class _Plan:
     flags: tuple[Flag, ...]
 
 
+@dataclass(frozen=True)
+class _Result:
+    """What became of a piece."""
+
+    hypothesis: Hypothesis
+    cached: bool
+
+
 async def run_model(
     model: LoadedGenerator, texts: Sequence[str], options: PieceOptions, window: PieceWindow, usage: Usage
 ) -> list[Output | Exception]:
     """For each text, in order, its output or what went wrong with it alone.
 
-    Its pieces enter the queue as `window` has room. Raises `DeadlineExceeded` and `Unavailable`, which concern
-    all texts. When it ends, however it ends, none of its pieces stays queued.
+    Its pieces enter the queue as `window` has room, unless the cache knows them. Raises `DeadlineExceeded` and
+    `Unavailable`, which concern all texts, and `Overloaded` where nothing of the request was begun and its deadline
+    leaves no time for the wait. When it ends, however it ends, none of its pieces stays queued.
     """
     size = sum(map(len, texts))
     plans = await off_loop(size, lambda: _plan_all(model.backend, texts, options))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
-    slices = [pieces[start : start + _SLICE_PIECES] for start in range(0, len(pieces), _SLICE_PIECES)]
+    options = replace(options, decoding=replace(options.decoding, target=options.languages.target))
+    cache = model.cache if options.cached else None
+    known = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
+    missing = [ids for ids, hypothesis in zip(pieces, known, strict=True) if hypothesis is None]
+    if missing and not usage.pieces and window.is_empty:
+        model.queue.require_time(options.deadline, options.priority, _name_caller(options, window))
+    slices = [missing[start : start + _SLICE_PIECES] for start in range(0, len(missing), _SLICE_PIECES)]
     parts = await gather_or_cancel(_run_slice(model, part, options, window, usage) for part in slices)
-    results = [result for part in parts for result in part]
+    computed = iter([result for part in parts for result in part])
+    results = [_Result(hypothesis, cached=True) if hypothesis else next(computed) for hypothesis in known]
     aligns = options.decoding.alignment and model.entry.guided_alignment
     return await off_loop(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
 
 
 async def _run_slice(
     model: LoadedGenerator, pieces: Sequence[TokenIds], options: PieceOptions, window: PieceWindow, usage: Usage
-) -> list[Outcome | Exception]:
-    decoding = replace(options.decoding, target=options.languages.target)
+) -> list[_Result | Exception]:
     async with window.hold(len(pieces)):
         futures = [
             model.queue.submit(
                 ids,
-                decoding,
+                options.decoding,
                 priority=options.priority,
                 deadline=options.deadline,
-                caller=options.caller,
+                caller=_name_caller(options, window),
+                request=window,
             )
             for ids in pieces
         ]
@@ -191,14 +215,22 @@ async def _run_slice(
         finally:
             for future in futures:
                 future.cancel()
-    kept: list[Outcome | Exception] = []
+    kept: list[_Result | Exception] = []
     for ids, result in zip(pieces, results, strict=True):
         if isinstance(result, Outcome):
             usage.count(result, len(ids))
+            if model.cache and options.cached:
+                model.cache.put(ids, options.decoding, result.hypothesis)
+            kept.append(_Result(result.hypothesis, cached=False))
         elif isinstance(result, (DeadlineExceeded, Unavailable)) or not isinstance(result, Exception):
             raise result
-        kept.append(result)
+        else:
+            kept.append(result)
     return kept
+
+
+def _name_caller(options: PieceOptions, window: PieceWindow) -> Hashable:
+    return window if options.caller is None else options.caller
 
 
 def _plan_all(backend: GeneratorBackend, texts: Sequence[str], options: PieceOptions) -> list[_Plan | OverlongSegment]:
@@ -236,11 +268,11 @@ def _divide(backend: GeneratorBackend, lines: Document, flags: tuple[Flag, ...],
 def _decode_all(
     backend: GeneratorBackend,
     plans: Sequence[_Plan | OverlongSegment],
-    results: Sequence[Outcome | Exception],
+    results: Sequence[_Result | Exception],
     *,
     aligns: bool,
 ) -> list[Output | Exception]:
-    done = [result.hypothesis for result in results if isinstance(result, Outcome)]
+    done = [result.hypothesis for result in results if isinstance(result, _Result)]
     ranked = [(hypothesis, *hypothesis.alternatives) for hypothesis in done]
     texts = iter(backend.decode([hypothesis.ids for row in ranked for hypothesis in row]))
     decoded = iter([[(next(texts), hypothesis) for hypothesis in row] for row in ranked])
@@ -252,13 +284,16 @@ def _decode_all(
             continue
         mine = results[position : position + len(plan.pieces)]
         position += len(plan.pieces)
-        pieces = [next(decoded) for result in mine if isinstance(result, Outcome)]
+        pieces = [next(decoded) for result in mine if isinstance(result, _Result)]
         failed = [result for result in mine if isinstance(result, Exception)]
         if failed:
             outputs.append(failed[0])
             continue
         links = _link(backend, plan, [row[0][1] for row in pieces]) if aligns else None
-        outputs.append(replace(_join(plan, pieces), links=links))
+        output = replace(_join(plan, pieces), links=links)
+        if mine and all(isinstance(result, _Result) and result.cached for result in mine):
+            output = replace(output, flags=(*output.flags, Flag.CACHED))
+        outputs.append(output)
     return outputs
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,8 @@ from latimer_server.models.loaded import ModelState
 from latimer_server.models.loading import MakeBackend
 from latimer_server.models.pool import RETRY_SECONDS, Pool
 from latimer_server.models.store import Store
-from latimer_server.scheduling import Admission, CorePermits
+from latimer_server.scheduling import Admission, Executors
+from latimer_server.segment_cache import SegmentCache
 from latimer_server.servicers.models import ModelServicer
 from latimer_server.servicers.summarization import SummarizationServicer
 from latimer_server.servicers.translation import TranslationServicer
@@ -50,10 +50,9 @@ _SERVICE_NAMES = {
 }
 _MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 _OVERALL = ""
+_MEGABYTE = 1_000_000
 # Two servers on one port would share its connections without a word; the second one should fail instead.
 _OPTIONS = (("grpc.so_reuseport", 0),)
-# A batch runs on every core it may use, so one batch runs at a time.
-_PERMITS = 1
 
 
 class ListenError(LatimerError):
@@ -76,7 +75,7 @@ class LatimerServer:
         admission: Admission,
         calls: CallInterceptor,
         health_servicer: health.aio.HealthServicer,
-        executors: Sequence[ThreadPoolExecutor],
+        executors: Executors,
         *,
         strict: bool = False,
     ) -> None:
@@ -133,8 +132,7 @@ class LatimerServer:
         await self._calls.end_watchers()
         await self._server.stop(seconds)
         await self.pool.close()
-        for executor in self._executors:
-            executor.shutdown(wait=True)
+        self._executors.close()
 
     def _note_change(self, name: str) -> None:
         self._run(self._update_health(name))
@@ -175,21 +173,18 @@ async def build_server(
     catalog = catalog or load_catalog(settings.catalog)
     tokens = _read_tokens(settings.auth_tokens)
     detector = LanguageDetector()
-    # Generated summaries take seconds each, and run outside torch: beside translations, not before them.
-    executors = [ThreadPoolExecutor(_PERMITS, thread_name_prefix=name) for name in ("batch", "generation")]
-    permits, generation_permits = (CorePermits(_PERMITS, executor) for executor in executors)
+    executors = Executors(settings.compute_threads)
     preload = catalog.preloaded if settings.models is None else settings.models
     pool = Pool(
         catalog,
         Store(settings.store),
         make_backend,
-        permits,
+        executors,
         detector,
-        settings.compute_threads,
         settings.device,
-        generation_permits=generation_permits,
         max_memory=settings.max_model_memory,
         kept=preload,
+        cache=SegmentCache(settings.segment_cache_mb * _MEGABYTE) if settings.segment_cache_mb else None,
     )
     await asyncio.to_thread(pool.take_stock)
     admission = Admission(settings.max_requests)

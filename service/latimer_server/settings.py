@@ -4,7 +4,6 @@ configuration file, that over the default. Knows nothing of what the settings ar
 
 from __future__ import annotations
 
-import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -20,10 +19,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from latimer_server.machine import available_cores, available_memory
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(i?)B?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-# Where a container's bound stands: control groups, version 2 and 1.
-_MEMORY_BOUNDS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 MOZILLA_REGISTRY = "https://storage.googleapis.com/moz-fx-translations-data--303e-prod-translations-data/db/models.json"
 
 
@@ -37,24 +36,6 @@ class LogFormat(StrEnum):
 def default_store() -> Path:
     """Where model files are kept when nothing says otherwise: the user's data folder."""
     return user_data_path("latimer", appauthor=False) / "models"
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def available_memory() -> int | None:
-    """The bytes that this process may use: the machine's, or its container's if that is less; None if unknown."""
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return None
-    bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for path in _MEMORY_BOUNDS:
-        try:
-            bounds.append(int(path.read_text("ascii")))
-        except (OSError, ValueError):  # not there, or "max"
-            continue
-    return min(bounds)
 
 
 def default_model_memory() -> int | None:
@@ -91,6 +72,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # Bytes of all loaded models; None: unlimited.
     max_model_memory: int | None = Field(default_factory=default_model_memory, ge=1)
+    # Megabytes (1,000,000 bytes) of pieces and what models made of them; 0 keeps none. Off unless asked for: a caller
+    # is told, by CACHED and by the time it takes, that somebody sent the same sentence before.
+    segment_cache_mb: int = Field(default=0, ge=0)
     # Whether a pair may go through two models.
     pivoting: bool = True
     # Whether LoadModel and UnloadModel are served.

@@ -7,7 +7,7 @@ result; only what is wrong with the request as a whole is raised.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -47,7 +47,8 @@ _WINDOW_PIECES = 1_024
 
 @dataclass(frozen=True)
 class TranslateRequest:
-    """Texts and what to make of them. `source` "" detects; `deadline` is a reading of the monotonic clock."""
+    """Texts and what to make of them. `source` "" detects; `deadline` is a reading of the monotonic clock;
+    `caller`: with whom its pieces share a turn in the queues, None: with nobody."""
 
     contents: tuple[str, ...]
     source: str
@@ -56,6 +57,8 @@ class TranslateRequest:
     options: TranslateOptions = TranslateOptions()
     priority: Priority = Priority.INTERACTIVE
     deadline: float | None = None
+    caller: Hashable = None
+    disable_cache: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,9 @@ class Translator:
     async def translate(self, request: TranslateRequest) -> tuple[list[ItemResult], Usage]:
         """One result for each content, in order.
 
-        Raises `NotServed` when the request gives a source and a target that no model serves, or names a
-        model that there is not; `DeadlineExceeded` when its time is over.
+        Raises what `require_served` does; `DeadlineExceeded` when its time is over.
         """
-        if request.model:
-            self._pool.catalog.get(request.model)
-        for target in request.targets if request.source else ():
-            self.require_route(request.source, target, request)
+        self.require_served(request)
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = weigh_texts(request.contents) * len(request.targets)
         readings = await off_loop(work, lambda: _read_all(request))
@@ -121,6 +120,14 @@ class Translator:
             free = [entry for entry in usable if not entry.noncommercial]
             self._routes = RouteMap(free, pivoting=self._routes.pivoting)
         return self._routes
+
+    def require_served(self, request: TranslateRequest) -> None:
+        """Raises `NotServed` when the request gives a source and a target that no model serves, or names a model
+        that there is not."""
+        if request.model:
+            self._pool.catalog.get(request.model)
+        for target in request.targets if request.source else ():
+            self.require_route(request.source, target, request)
 
     def require_route(self, source: str, target: str, request: TranslateRequest | None = None) -> None:
         """Raises `NotServed`, naming what is served, when no model translates this pair."""
@@ -219,7 +226,8 @@ class Translator:
             options.reject_overlong,
             request.priority,
             request.deadline,
-            caller=object(),
+            caller=object() if request.caller is None else request.caller,
+            cached=not request.disable_cache,
         )
         window = PieceWindow(_WINDOW_PIECES)
 

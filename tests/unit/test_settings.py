@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from latimer_server.settings import available_memory, load_settings
+from latimer_server.machine import available_cores, available_memory
+from latimer_server.settings import load_settings
 
 
 def test_each_source_wins_over_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,21 +60,14 @@ def test_memory_that_is_no_size_is_named(given: str) -> None:
         load_settings(None, max_model_memory=given)
 
 
+def test_batches_may_take_the_cores_that_there_are() -> None:
+    assert load_settings(None).compute_threads == available_cores()
+
+
 def test_models_may_take_half_of_the_memory_unless_told_otherwise() -> None:
     memory = available_memory()
     assert memory
     assert load_settings(None).max_model_memory == memory // 2
-
-
-def test_a_container_has_the_memory_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = available_memory()
-    bound = tmp_path / "memory.max"
-    monkeypatch.setattr("latimer_server.settings._MEMORY_BOUNDS", (bound,))
-    bound.write_text("268435456\n")
-    assert available_memory() == 256 << 20
-    bound.write_text("max\n")
-    assert machine
-    assert (available_memory() or 0) >= machine
 
 
 @pytest.mark.parametrize("given", [{"device": "tpu"}, {"admin": "perhaps"}, {"pivoting": "sometimes"}])

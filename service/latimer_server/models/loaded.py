@@ -12,6 +12,7 @@ from latimer_server.backends.base import GeneratorBackend, RankerBackend
 from latimer_server.models.catalog import CatalogEntry
 from latimer_server.models.characters import KnownCharacters
 from latimer_server.scheduling import BatchQueue
+from latimer_server.segment_cache import ModelCache
 
 
 class ModelState(Enum):
@@ -27,12 +28,14 @@ class ModelState(Enum):
 
 @dataclass(frozen=True)
 class LoadedGenerator:
-    """A loaded model that writes text, translations or summaries, the queue before it and the characters it knows."""
+    """A loaded model that writes text, translations or summaries, the queue before it and the characters it knows;
+    `cache`: what it wrote before, where that is kept."""
 
     entry: CatalogEntry
     backend: GeneratorBackend
     queue: BatchQueue
     characters: KnownCharacters
+    cache: ModelCache | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
@@ -21,7 +22,8 @@ from latimer_server.models.inventory import Holding, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker
 from latimer_server.models.memory import release_memory
 from latimer_server.models.store import Store
-from latimer_server.scheduling import BatchQueue, CorePermits
+from latimer_server.scheduling import BatchQueue, Executors, Seat
+from latimer_server.segment_cache import SegmentCache
 
 T = TypeVar("T")
 MakeBackend = Callable[[LoadRequest], Backend]
@@ -34,19 +36,18 @@ class Loader:
         self,
         store: Store,
         make_backend: MakeBackend,
-        permits: CorePermits,
-        generation_permits: CorePermits,
+        executors: Executors,
         detector: LanguageDetector,
-        threads: int,
         device: str,
+        cache: SegmentCache | None = None,
     ) -> None:
         self._store = store
         self._make_backend = make_backend
-        self._permits = permits
-        self._generation_permits = generation_permits
+        self._executors = executors
         self._detector = detector
-        self._threads = threads
         self._device = device
+        self._cache = cache
+        self._seats: dict[str, Seat] = {}
         self._measured: dict[str, tuple[Stamp, int]] = {}
 
     def foresee_size(self, holding: Holding) -> tuple[int, int]:
@@ -70,33 +71,49 @@ class Loader:
         self._measured[holding.entry.name] = (holding.stamp, backend.memory_bytes)
         return backend
 
-    async def finish(self, entry: CatalogEntry, backend: Backend) -> Loaded:
+    async def finish(self, holding: Holding, backend: Backend) -> Loaded:
         """Tries the model, and puts its queue before it. Raises `ModelError` when its canary came out wrong."""
-        permits = self._choose_permits(entry)
+        entry = holding.entry
+        seat = self._seats[entry.name] = self._choose_seat(entry, backend)
         # Tried where its batches will run: a second thread that has run torch, even once and idle since,
         # keeps a team of OpenMP threads that slowed every batch by 40 %.
-        await permits.run(lambda: lambda: try_model(entry, backend, self._detector))
+        await seat.run(lambda: lambda: try_model(entry, backend, self._detector))
         if entry.ranks:
             return LoadedRanker(entry, cast(RankerBackend, backend))
         generator = cast(GeneratorBackend, backend)
-        queue = BatchQueue(generator.run, generator.limits, permits)
-        return LoadedGenerator(entry, generator, queue, KnownCharacters(generator))
+        queue = BatchQueue(generator.run, generator.limits, seat)
+        cache = self._cache.of_model(self._name_revision(holding, generator)) if self._cache is not None else None
+        return LoadedGenerator(entry, generator, queue, KnownCharacters(generator), cache)
 
     async def release(self, entry: CatalogEntry, *, settled: bool = False) -> None:
         """Gives a model's memory back to the system; the caller refers to it no more."""
-        # A batch whose callers have all gone may still run, and the thread that ran the last one refers to it for
-        # a moment more.
-        await self._choose_permits(entry).run(lambda: _do_nothing)
+        # A batch whose callers have all gone may still run.
+        if seat := self._seats.pop(entry.name, None):
+            await seat.rest()
         await asyncio.to_thread(release_memory, settled=settled)
 
-    def _choose_permits(self, entry: CatalogEntry) -> CorePermits:
-        return self._generation_permits if entry.writes_summaries else self._permits
+    def _choose_seat(self, entry: CatalogEntry, backend: Backend) -> Seat:
+        if entry.ranks:
+            return self._executors.seat_small()
+        batches = cast(GeneratorBackend, backend).limits.concurrent_batches
+        return self._executors.seat(batches, generation=entry.writes_summaries)
+
+    def _name_revision(self, holding: Holding, backend: GeneratorBackend) -> str:
+        """What tells apart models that may write differently: the digests of all files, and what computes with them.
+        A model whose weights have no digest that is known is another one each time it is loaded."""
+        entry = holding.entry
+        record = self._store.record(entry)
+        digests = {file.sha256 for file in entry.files.values() if file.sha256}
+        digests |= {file.sha256 for file in record.files.values()} if record else set()
+        if not record and not holding.weights_sha256:
+            digests.add(uuid.uuid4().hex)
+        return " ".join([entry.name, backend.name, backend.compute_type, self._device, *sorted(digests)])
 
     def _make(self, holding: Holding, cancelled: Cancelled) -> Backend:
         """Verifies and loads a model; runs in a thread."""
         entry = holding.entry
         self._store.verify(entry)
-        threads = max(1, self._threads // 2) if entry.writes_summaries else self._threads
+        threads = self._executors.count_threads(generation=entry.writes_summaries)
         return self._make_backend(
             describe_load(
                 entry,
@@ -147,7 +164,3 @@ async def _run_in_own_thread(work: Callable[[], T]) -> T:
         raise
     await asyncio.to_thread(executor.shutdown)  # until it has ended, it refers to the result
     return result
-
-
-def _do_nothing() -> None:
-    return

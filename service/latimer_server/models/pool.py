@@ -23,7 +23,8 @@ from latimer_server.models.loading import Loader, MakeBackend
 from latimer_server.models.memory import settle_memory
 from latimer_server.models.room import Room, Tenant
 from latimer_server.models.store import Store
-from latimer_server.scheduling import CorePermits
+from latimer_server.scheduling import Executors
+from latimer_server.segment_cache import SegmentCache
 
 _log = logging.getLogger(__name__)
 
@@ -65,9 +66,8 @@ class _Slot:
 class Pool:
     """Loads models on demand. Make and use it inside one event loop.
 
-    `permits` runs batches, canaries among them; `generation_permits` those of summaries that are generated, which
-    take seconds each and would hold translations up. `max_memory`: bytes of all models together, None for any
-    number. `kept`: names that make way for no other model.
+    `executors` run batches, canaries among them. `max_memory`: bytes of all models together, None for any
+    number. `kept`: names that make way for no other model. `cache`: where what they wrote is kept.
     """
 
     def __init__(
@@ -75,19 +75,18 @@ class Pool:
         catalog: Catalog,
         store: Store,
         make_backend: MakeBackend,
-        permits: CorePermits,
+        executors: Executors,
         detector: LanguageDetector,
-        threads: int,
         device: str = "cpu",
         *,
-        generation_permits: CorePermits | None = None,
         max_memory: int | None = None,
         kept: Sequence[str] = (),
+        cache: SegmentCache | None = None,
     ) -> None:
         self.catalog = catalog
-        self.permits = permits
-        self.generation_permits = generation_permits or permits
-        self._loader = Loader(store, make_backend, permits, self.generation_permits, detector, threads, device)
+        # Where sentences are ranked.
+        self.permits = executors.seat_small()
+        self._loader = Loader(store, make_backend, executors, detector, device, cache)
         self._inventory = Inventory(catalog, store)
         self._room = Room(max_memory, self._put_out)
         self._kept = frozenset(kept)
@@ -294,7 +293,7 @@ class Pool:
         try:
             backend = await self._loader.make(slot.holding)
             if self._room.settle(tenant, backend.memory_bytes):
-                slot.loaded = await self._loader.finish(slot.holding.entry, backend)
+                slot.loaded = await self._loader.finish(slot.holding, backend)
                 return True
             tenant.size = tenant.least = backend.memory_bytes
             del backend

@@ -31,6 +31,7 @@ def to_usage(usage: Usage) -> types_pb2.Usage:
     message = types_pb2.Usage(
         characters=usage.characters,
         segments=usage.segments,
+        cached_segments=usage.cached_segments,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
     )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc
 from latimer_server.assembly import ItemResult, SegmentTranslation, Translation
+from latimer_server.callers import caller
 from latimer_server.detection import Detection
-from latimer_server.errors import Unsupported
+from latimer_server.errors import InvalidRequest, Violation
 from latimer_server.logs import request_id
-from latimer_server.scheduling import Admission, off_loop, weigh_texts
+from latimer_server.pieces import Usage
+from latimer_server.scheduling import Admission, Priority, off_loop, weigh_texts
 from latimer_server.servicers.options import read_options, refuse_unserved
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
-from latimer_server.servicers.validation import (
-    MAX_CANDIDATES,
-    MAX_TARGETS,
-    Rules,
-)
+from latimer_server.servicers.streaming import Translate, answer_stream
+from latimer_server.servicers.validation import MAX_CANDIDATES, MAX_TARGETS, Rules
 from latimer_server.statuses import to_status
 from latimer_server.translation import TranslateRequest, Translator
 
@@ -34,19 +34,14 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
     ) -> pb.TranslateTextResponse:
         """See the contract."""
         with self._admission.admit():
-            results, usage = await self._translator.translate(_read_request(request, read_deadline(context)))
-            return await off_loop(
-                weigh_texts(request.contents) * len(request.target_language_codes),
-                lambda: pb.TranslateTextResponse(
-                    results=[_to_result(result) for result in results], usage=to_usage(usage)
-                ),
-            )
+            results, usage = await self._translate(_read_request(request, read_deadline(context)))
+            return pb.TranslateTextResponse(results=results, usage=to_usage(usage))
 
     def StreamTranslateText(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], context: Context
     ) -> AsyncIterator[pb.StreamTranslateTextResponse]:
-        """Not served yet."""
-        raise Unsupported("StreamTranslateText is not served by this server; TranslateText is")
+        """See the contract."""
+        return answer_stream(request_iterator, lambda config: self._open_stream(config, context), self._admission)
 
     async def DetectLanguage(  # noqa: N802
         self, request: pb.DetectLanguageRequest, context: Context
@@ -82,17 +77,57 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             next_page_token=str(start + size) if more else "",
         )
 
+    def _open_stream(self, config: pb.StreamTranslateTextConfig, context: Context) -> Translate:
+        """What translates the items of a stream; raises what is wrong with its config."""
+        try:
+            request = _read_common(config, Rules(), read_deadline(context), Priority.BULK)
+        except InvalidRequest as error:
+            named = (Violation(f"config.{one.field}", one.description) for one in error.violations)
+            raise InvalidRequest(*named) from None
+        self._translator.require_served(request)
+
+        async def translate(contents: Sequence[str]) -> tuple[list[pb.TranslationResult], Usage]:
+            return await self._translate(replace(request, contents=tuple(contents)))
+
+        return translate
+
+    async def _translate(self, request: TranslateRequest) -> tuple[list[pb.TranslationResult], Usage]:
+        results, usage = await self._translator.translate(request)
+        work = weigh_texts(request.contents) * len(request.targets)
+        return await off_loop(work, lambda: [_to_result(result) for result in results]), usage
+
 
 def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> TranslateRequest:
     rules = Rules()
     rules.contents(request.contents)
+    common = _read_common(request, rules, deadline, Priority.INTERACTIVE)
+    return replace(common, contents=tuple(request.contents))
+
+
+def _read_common(
+    request: pb.TranslateTextRequest | pb.StreamTranslateTextConfig,
+    rules: Rules,
+    deadline: float | None,
+    priority: Priority,
+) -> TranslateRequest:
+    """What calls and streams have in common: all but the contents. Enforces `rules`."""
     rules.model_name(request.model)
     source = rules.language(request.source_language_code, "source_language_code", optional=True)
     targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)
     options = read_options(request.options, rules)
     rules.enforce()
     refuse_unserved(request.options)
-    return TranslateRequest(tuple(request.contents), source, targets, request.model, options, deadline=deadline)
+    return TranslateRequest(
+        (),
+        source,
+        targets,
+        request.model,
+        options,
+        priority,
+        deadline,
+        caller=caller.get(),
+        disable_cache=request.options.disable_cache,
+    )
 
 
 def _to_result(result: ItemResult) -> pb.TranslationResult:

@@ -36,6 +36,7 @@ from latimer.types import (
     Span,
     Summary,
     SummarySentence,
+    TranslatedItem,
     Translation,
 )
 
@@ -64,6 +65,7 @@ __all__ = [
     "Span",
     "Summary",
     "SummarySentence",
+    "TranslatedItem",
     "Translation",
     "UnauthenticatedError",
     "UnsupportedError",

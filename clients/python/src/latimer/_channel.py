@@ -31,7 +31,9 @@ _SERVICE_CONFIG = {
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
+        # A stream is resumed by what has its account: a policy here would send again what was answered.
+        {"name": [{"service": "latimer.v1.TranslationService", "method": "StreamTranslateText"}]},
     ]
 }
 # An answer with all its segments may be many times its request; the server bounds what it is asked.
@@ -81,7 +83,11 @@ def convert_call_error(error: Any) -> errors.LatimerError:
     if isinstance(packed, bytes):
         with contextlib.suppress(DecodeError):  # whatever stands between may have written it
             status.ParseFromString(packed)
-    return convert_status(status, str(trailing.get("x-request-id", "")))
+    converted = convert_status(status, str(trailing.get("x-request-id", "")))
+    pushback = str(trailing.get("grpc-retry-pushback-ms", ""))
+    if converted.retry_after is None and pushback.isascii() and pushback.isdigit():
+        converted.retry_after = int(pushback) / 1_000
+    return converted
 
 
 def convert_status(status: status_pb2.Status, request_id: str = "") -> errors.LatimerError:

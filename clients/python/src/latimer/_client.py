@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -13,7 +13,10 @@ import grpc
 from google.protobuf.message import Message
 
 from latimer import _calls, _channel, types
+from latimer._ledger import METHOD, Ledger
+from latimer._stream import run_stream
 from latimer.errors import LatimerError
+from latimer.v1 import translation_pb2 as pb
 
 T = TypeVar("T")
 
@@ -83,6 +86,36 @@ class Client:
         `LatimerError`; for a list, only what concerns the whole call raises.
         """
         return self._run(_calls.translate(text, target, source, options))
+
+    def translate_many(
+        self,
+        items: Iterable[types.Item],
+        *,
+        target: str | Sequence[str],
+        source: str | None = None,
+        ordered: bool = True,
+        raise_errors: bool = False,
+        **options: Any,
+    ) -> Generator[types.TranslatedItem, None, None]:
+        """Translates any number of items as they come: `items` is read as its translations are, never far ahead.
+
+        An item is a text, or a pair of a key of yours and a text. Gives one `TranslatedItem` for each, in their order,
+        or, where `ordered` is false, each as soon as it is done. `target`, `source` and `options` are as in
+        `translate`. What concerns one item is its `error`, or is raised where `raise_errors`; what concerns all is
+        raised, and what `items` raises is raised after the results of what came before it.
+
+        A server that goes away (UNAVAILABLE) is asked again up to seven times in a row for what has no answer yet:
+        nothing is lost and nothing comes twice. `timeout` of the client bounds the wait for the next answer. This is
+        bulk work: calls of `translate` go before it. `items` is read in another thread. Close
+        the generator, or let go of it, to end the stream early.
+        """
+        ledger = Ledger(target, source, options, ordered=ordered, raise_errors=raise_errors)
+        method = self._channel.stream_stream(
+            METHOD,
+            request_serializer=pb.StreamTranslateTextRequest.SerializeToString,
+            response_deserializer=pb.StreamTranslateTextResponse.FromString,
+        )
+        return run_stream(lambda requests: method(requests, metadata=self._metadata), items, ledger, self._timeout)
 
     @overload
     def summarize(

@@ -55,8 +55,7 @@ def plan_contents(texts: Iterable[str]) -> Plan:
         count += 1
         encoded = _measure(text, index)
         if len(text) > _MAX_CONTENT_CHARACTERS:
-            rule = f"has {len(text)} code points; at most {_MAX_CONTENT_CHARACTERS}"
-            errors[index] = InvalidArgumentError(f"item {index} {rule}", violations=((f"contents[{index}]", rule),))
+            errors[index] = _too_long(text, index)
             continue
         full = len(contents) == _MAX_CONTENTS or characters + len(text) > _MAX_TOTAL_CHARACTERS
         if contents and (full or size + encoded > _MAX_TOTAL_BYTES):
@@ -81,6 +80,31 @@ def _measure(text: object, index: int) -> int:
         raise InvalidArgumentError(
             f"item {index} cannot be UTF-8: a lone surrogate at code point {error.start}"
         ) from None
+
+
+def find_fault(text: str, index: int) -> LatimerError | None:
+    """Why no message can carry a text of a stream, if none can."""
+    try:
+        _measure(text, index)
+    except InvalidArgumentError as error:
+        return error
+    return _too_long(text, index) if len(text) > _MAX_CONTENT_CHARACTERS else None
+
+
+def _too_long(text: str, index: int) -> InvalidArgumentError:
+    rule = f"has {len(text)} code points; at most {_MAX_CONTENT_CHARACTERS}"
+    return InvalidArgumentError(f"item {index} {rule}", violations=((f"contents[{index}]", rule),))
+
+
+def build_stream_config(
+    targets: Sequence[str], source: str | None, options: Mapping[str, Any], *, ordered: bool
+) -> translation_pb2.StreamTranslateTextConfig:
+    """The config of a stream. `options` are its fields, those of its options and of their decoding."""
+    config = translation_pb2.StreamTranslateTextConfig(
+        source_language_code=source or "", target_language_codes=targets, ordered=ordered
+    )
+    set_options(config, options, ("options", "options.decoding"))
+    return config
 
 
 def build_translate(
@@ -155,8 +179,13 @@ def read_translations(
 ) -> Iterator[list[types.Translation]]:
     """For each content, its translation in each target language."""
     for result in response.results:
-        language = source or result.detected_language_code
-        yield [_read_translation(translation, language) for translation in result.translations]
+        yield read_result(result, source)
+
+
+def read_result(result: translation_pb2.TranslationResult, source: str | None) -> list[types.Translation]:
+    """The translations of one content."""
+    language = source or result.detected_language_code
+    return [_read_translation(translation, language) for translation in result.translations]
 
 
 def _read_translation(message: translation_pb2.Translation, source: str) -> types.Translation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from latimer.errors import LatimerError
 
@@ -74,6 +75,34 @@ class Translation:
     models: tuple[str, ...] = ()
     score: float = 0.0
     error: LatimerError | None = None
+
+
+# What `translate_many` takes: a text, or a pair of anything that the caller knows it by and the text.
+Item = str | tuple[Any, str]
+
+
+@dataclass(frozen=True)
+class TranslatedItem:
+    """What `translate_many` made of an item.
+
+    `index`: its place in what was given, from 0. `key`: what came with its text in a pair, else None.
+    `translations`: one for each target language, in their order.
+    """
+
+    index: int
+    key: Any
+    source_text: str
+    translations: tuple[Translation, ...]
+
+    @property
+    def text(self) -> str:
+        """The translation into the first target language; "" where there is an error."""
+        return self.translations[0].text
+
+    @property
+    def error(self) -> LatimerError | None:
+        """The first error of its translations, if one has any."""
+        return next((translation.error for translation in self.translations if translation.error), None)
 
 
 @dataclass(frozen=True)

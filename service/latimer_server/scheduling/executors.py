@@ -1,0 +1,153 @@
+"""The threads that batches run in, and for each model a seat among them: which threads, how many cores.
+
+Knows threads and permits; nothing of what is run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from latimer_server.scheduling.permits import CorePermits
+from latimer_server.scheduling.precedence import Priority
+
+T = TypeVar("T")
+
+
+def _interactive() -> Priority:
+    return Priority.INTERACTIVE
+
+
+class _Call(Generic[T]):
+    """Something to run, then what came of it. A thread refers to what it ran, and to what that returned or raised, for
+    a moment after everybody was told; here it refers to this, which is empty by then."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work: list[Callable[[], T]] = [work]
+        self._results: list[T] = []
+        self._errors: list[BaseException] = []
+        self._forgotten = False
+
+    def make(self) -> None:
+        """Runs it, in whatever thread."""
+        try:
+            result = self._work.pop()()
+            if not self._forgotten:
+                self._results.append(result)
+        except BaseException as error:  # noqa: BLE001 (told to whoever waits, whatever it is)
+            if not self._forgotten:
+                self._errors.append(error)
+
+    def read(self) -> T:
+        """The result, once; raises what it raised."""
+        if self._errors:
+            raise self._errors.pop()
+        return self._results.pop()
+
+    def forget(self) -> None:
+        """Nobody will read it."""
+        self._forgotten = True
+        self._results.clear()
+        self._errors.clear()
+
+
+class Seat:
+    """Where a model's batches run: at most `batches` at a time, each in a thread of `executor` and on `cores`
+    cores of the permits."""
+
+    def __init__(
+        self, permits: CorePermits, executor: Executor, *, cores: int = 1, batches: int = 1, generation: bool = False
+    ) -> None:
+        self.batches = batches
+        self.cores = cores
+        self._permits = permits
+        self._executor = executor
+        self._generation = generation
+        self._running: set[asyncio.Future[None]] = set()
+
+    @property
+    def spare(self) -> int:
+        """How many more batches could begin now, as far as cores go."""
+        return self._permits.spare // self.cores
+
+    async def run(
+        self, prepare: Callable[[], Callable[[], T] | None], priority: Callable[[], Priority] = _interactive
+    ) -> T | None:
+        """Waits for permits, then asks `prepare` what to run; None runs nothing. What is run is chosen as late as
+        possible, so that it is what is best to run then.
+
+        A caller that is cancelled leaves what runs to its end, and its permits are free only then.
+        """
+        granted = await self._permits.acquire(self.cores, generation=self._generation, priority=priority)
+        call: _Call[T] | None = None
+        try:
+            work = prepare()
+            if work is None:
+                return None
+            call = _Call(work)
+            del work
+            future = asyncio.get_running_loop().run_in_executor(self._executor, call.make)
+        except BaseException:
+            call = None
+            raise
+        finally:
+            if call is None:
+                self._permits.release(granted, generation=self._generation)
+
+        def finish(done: asyncio.Future[None]) -> None:
+            self._running.discard(done)
+            self._permits.release(granted, generation=self._generation)
+
+        self._running.add(future)
+        future.add_done_callback(finish)
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError:
+            call.forget()
+            raise
+        return call.read()
+
+    async def rest(self) -> None:
+        """Waits until nothing runs here, whoever has stopped waiting for it."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+
+class Executors:
+    """The threads and permits of a server. Make it with the cores that batches may use; `close` it in the end.
+
+    Libraries that use every core for one batch (torch) run in one thread, always the same: OpenMP keeps a team of
+    threads for each that ever called it, and beside an idle second team batches take 1.6 times as long. Libraries
+    that run a batch on a core or a few, without Python's lock, have a thread for each core. Summaries have a thread
+    of their own: they take seconds.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self.permits = CorePermits(cores)
+        self._single = ThreadPoolExecutor(1, thread_name_prefix="batch")
+        self._several = ThreadPoolExecutor(cores, thread_name_prefix="worker")
+        self._generation = ThreadPoolExecutor(1, thread_name_prefix="generation")
+
+    def count_threads(self, *, generation: bool) -> int:
+        """The cores that a model may use in all: what its backend is told when it is loaded."""
+        return self.permits.generation_cores if generation else self.permits.cores
+
+    def seat(self, concurrent_batches: int = 1, *, generation: bool = False) -> Seat:
+        """A seat for a model that runs so many batches at a time, each on its share of the cores."""
+        threads = self.count_threads(generation=generation)
+        if generation:
+            return Seat(self.permits, self._generation, cores=threads, generation=True)
+        batches = max(1, min(concurrent_batches, threads))
+        executor = self._single if concurrent_batches == 1 else self._several
+        return Seat(self.permits, executor, cores=threads // batches, batches=batches)
+
+    def seat_small(self) -> Seat:
+        """A seat for short work on one core, from however many callers: ranking sentences."""
+        return Seat(self.permits, self._several, batches=self.permits.cores)
+
+    def close(self) -> None:
+        """Waits for what runs, and ends the threads."""
+        for executor in (self._single, self._several, self._generation):
+            executor.shutdown(wait=True)

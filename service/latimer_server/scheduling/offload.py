@@ -1,0 +1,38 @@
+"""Work on texts that must not hold the event loop up, and coroutines that belong together.
+
+Knows sizes of texts; nothing of batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+# A thread costs more than work on so little text, which takes well under a millisecond.
+_INLINE_CHARACTERS = 2_000
+# What a text costs beside its length, in code points.
+_TEXT_CHARACTERS = 50
+
+
+def weigh_texts(texts: Sequence[str]) -> int:
+    """The work on texts, for `off_loop`: a thousand of one letter are no little work."""
+    return sum(map(len, texts)) + _TEXT_CHARACTERS * len(texts)
+
+
+async def off_loop(size: int, work: Callable[[], T]) -> T:
+    """Runs `work` over `size` code points of text: at once when that is little, else in a thread."""
+    return work() if size <= _INLINE_CHARACTERS else await asyncio.to_thread(work)
+
+
+async def gather_or_cancel(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all; when one fails or the caller goes, the others are cancelled and waited for."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -1,0 +1,56 @@
+"""Who may come in."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from latimer_server.errors import Overloaded, Unavailable
+from latimer_server.scheduling import Admission
+
+
+def test_requests_past_the_bound_are_refused_at_once() -> None:
+    admission = Admission(2, retry_after=3.0)
+    with admission.admit(), admission.admit(), pytest.raises(Overloaded) as refused, admission.admit():
+        pass
+    assert refused.value.retry_after == 3.0
+    with admission.admit():
+        assert admission.active == 1
+
+
+def test_a_draining_server_admits_nobody() -> None:
+    admission = Admission(2)
+    admission.drain()
+    with pytest.raises(Unavailable), admission.admit():
+        pass
+
+
+def test_one_caller_cannot_have_every_place() -> None:
+    admission = Admission(16)
+    with ExitStack() as held:
+        for _ in range(14):
+            held.enter_context(admission.admit("greedy"))
+        with pytest.raises(Overloaded, match="this caller"), admission.admit("greedy"):
+            pass
+        held.enter_context(admission.admit("polite"))
+        held.enter_context(admission.admit())
+        with pytest.raises(Overloaded, match="16 requests"), admission.admit("late"):
+            pass
+    with admission.admit("greedy"):
+        assert admission.active == 1
+
+
+def test_where_places_are_few_one_caller_may_have_them_all() -> None:
+    admission = Admission(1)
+    with admission.admit("only"), pytest.raises(Overloaded), admission.admit("other"):
+        pass
+
+
+def test_callers_that_left_are_forgotten() -> None:
+    admission = Admission(8)
+    for caller in range(10_000):
+        with admission.admit(caller):
+            pass
+    assert not admission._of_caller
+    assert admission.active == 0

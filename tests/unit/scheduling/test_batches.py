@@ -1,0 +1,234 @@
+"""Batches: what goes into them, who shares them, and what becomes of gone and poisonous pieces."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Sequence
+
+import pytest
+
+from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.errors import Unavailable
+from latimer_server.scheduling import BatchQueue, Outcome
+from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, queue_for, run_all, settle
+
+
+async def test_pieces_of_like_length_share_a_batch_within_the_padded_budget() -> None:
+    machine = Machine()
+    async with queue_for(machine, rows=3, tokens=30) as queue:
+        futures = [queue.submit((i,) * length, GREEDY) for i, length in enumerate((5, 25, 6, 24, 7, 5))]
+        await asyncio.gather(*futures)
+    sizes = [sorted(map(len, batch)) for batch in machine.batches]
+    assert sizes == [[5, 5, 6], [25], [24], [7]]
+
+
+async def test_each_piece_gets_its_own_hypothesis() -> None:
+    machine = Machine()
+    async with queue_for(machine) as queue:
+        pieces = [(i,) * (1 + i % 7) for i in range(40)]
+        outcomes = await asyncio.gather(*(queue.submit(ids, GREEDY) for ids in pieces))
+    assert [outcome.hypothesis.ids for outcome in outcomes] == pieces
+
+
+async def test_pieces_with_other_options_never_share_a_batch() -> None:
+    machine = Machine()
+    async with queue_for(machine) as queue:
+        await asyncio.gather(
+            queue.submit((1,), GREEDY),
+            queue.submit((2,), DecodingOptions(max_output_tokens=3)),
+            queue.submit((3,), GREEDY),
+        )
+    assert machine.batches == [[(1,), (3,)], [(2,)]]
+
+
+async def test_a_piece_whose_caller_has_gone_is_dropped() -> None:
+    machine = Machine()
+    async with queue_for(machine) as queue:
+        gone, stays = queue.submit((1,), GREEDY), queue.submit((2,), GREEDY)
+        gone.cancel()
+        await stays
+    assert machine.batches == [[(2,)]]
+
+
+async def test_one_poisonous_piece_fails_alone() -> None:
+    machine = Machine(fail_on=lambda ids: ids == (13,))
+    async with queue_for(machine) as queue:
+        futures = [queue.submit((i,), GREEDY) for i in (11, 12, 13, 14)]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+    assert [isinstance(result, RuntimeError) for result in results] == [False, False, True, False]
+
+
+async def test_a_backend_that_loses_rows_fails_them_and_hangs_nobody() -> None:
+    class Lossy(Machine):
+        def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+            return super().run(batch, options, cancelled)[1:]
+
+    async with queue_for(Lossy()) as queue:
+        results = await asyncio.gather(*(queue.submit((i,), GREEDY) for i in range(3)), return_exceptions=True)
+    assert all(isinstance(result, RuntimeError) for result in results)
+
+
+async def test_closing_answers_those_that_wait() -> None:
+    machine = Machine()
+    async with queue_for(machine) as queue:
+        waiting = queue.submit((1,), GREEDY)
+        await queue.close()
+        with pytest.raises(Unavailable):
+            await waiting
+        with pytest.raises(Unavailable):
+            queue.submit((2,), GREEDY)
+
+
+async def test_withdrawn_pieces_of_a_length_that_no_batch_comes_near_are_forgotten() -> None:
+    machine = Machine()
+    async with queue_for(machine, rows=1) as queue:
+        gone = [weakref.ref(_withdraw(queue, 40)) for _ in range(3_000)]
+        live = [queue.submit((1,), GREEDY) for _ in range(20)]
+        await live[5]
+        gc.collect()
+        assert sum(reference() is not None for reference in gone) <= 1_100
+        await asyncio.gather(*live)
+
+
+def _withdraw(queue: BatchQueue, length: int) -> asyncio.Future[Outcome]:
+    future = queue.submit((7,) * length, GREEDY)
+    future.cancel()
+    return future
+
+
+async def test_a_backend_that_panics_fails_its_pieces_and_goes_on() -> None:
+    class Panic(BaseException):
+        """As a Rust library's: no Exception."""
+
+    class Panicking(Machine):
+        def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+            if (13,) in batch:
+                raise Panic
+            return super().run(batch, options, cancelled)
+
+    async with queue_for(Panicking()) as queue:
+        results = await asyncio.gather(*(queue.submit((i,), GREEDY) for i in (12, 13, 14)), return_exceptions=True)
+        assert [isinstance(result, RuntimeError) for result in results] == [False, True, False]
+        await queue.submit((15,), GREEDY)
+
+
+async def test_a_hundred_thousand_pieces_fill_whole_batches() -> None:
+    machine = Machine()
+    async with queue_for(machine, rows=1_000, tokens=1_000_000) as queue:
+        futures = [queue.submit((i,) * (i % 40 + 1), GREEDY, caller=i % 7) for i in range(100_000)]
+        await asyncio.gather(*futures)
+    assert sum(map(len, machine.batches)) == 100_000
+    assert len(machine.batches) <= 150
+
+
+async def test_a_short_piece_does_not_wait_for_a_long_one_that_there_is_room_for() -> None:
+    machine = Machine()
+    async with queue_for(machine, rows=8, tokens=400) as queue:
+        await asyncio.gather(*(queue.submit((i,) * length, GREEDY) for i, length in enumerate((3, 50, 14, 15))))
+    assert [[len(ids) for ids in batch] for batch in machine.batches] == [[3, 14], [50], [15]]
+
+
+async def test_identical_pieces_that_wait_are_computed_once() -> None:
+    machine = Machine()
+    async with held_queue(machine) as (queue, executor):
+        first = queue.submit((9,), GREEDY)
+        await settle()  # begins alone
+        twins = [queue.submit((1, 2), GREEDY, caller=caller) for caller in "abca"]
+        other = queue.submit((1, 2), DecodingOptions(beam_size=4))
+        await run_all(executor)
+        results = await asyncio.gather(first, *twins, other)
+    assert machine.batches == [[(9,)], [(1, 2)], [(1, 2)]]
+    assert [one.hypothesis.ids for one in results[1:]] == [(1, 2)] * 5
+
+
+async def test_a_twin_goes_on_when_the_one_who_came_first_leaves() -> None:
+    machine = Machine()
+    async with held_queue(machine) as (queue, executor):
+        first, second = queue.submit((1,), GREEDY), queue.submit((1,), GREEDY)
+        first.cancel()
+        await run_all(executor)
+        assert (await second).hypothesis.ids == (1,)
+    assert machine.batches == [[(1,)]]
+
+
+async def test_a_piece_in_work_takes_no_more_claims() -> None:
+    # Its batch may be cut short: when it began, somebody else may have been all who waited.
+    machine = Machine()
+    async with held_queue(machine) as (queue, executor):
+        first = queue.submit((1,), GREEDY)
+        await settle()
+        second = queue.submit((1,), GREEDY)
+        first.cancel()
+        await run_all(executor)
+        assert (await second).hypothesis.ids == (1,)
+    assert machine.batches == [[(1,)], [(1,)]]
+
+
+async def test_twins_are_counted_once_and_withdrawn_once() -> None:
+    async with held_queue(Machine()) as (queue, _):
+        blocker = queue.submit((9,), GREEDY)
+        await settle()
+        twins = [queue.submit((1,), GREEDY) for _ in range(3)]
+        assert queue.waiting == 1
+        for twin in twins:
+            twin.cancel()
+            await settle()
+        assert queue.waiting == 0
+        blocker.cancel()
+
+
+async def test_a_lone_request_is_shared_by_the_workers() -> None:
+    machine = Machine()
+    async with held_queue(machine, batches=2, rows=32) as (queue, executor):
+        futures = [queue.submit((i, 0), GREEDY) for i in range(32)]
+        await settle()
+        assert len(executor.held) == 2
+        await run_all(executor)
+        await asyncio.gather(*futures)
+    assert [len(batch) for batch in machine.batches] == [16, 16]
+
+
+async def test_a_worker_alone_takes_all_it_may() -> None:
+    machine = Machine()
+    async with held_queue(machine, batches=2, rows=32) as (queue, executor):
+        first = [queue.submit((i, 0), GREEDY) for i in range(2)]
+        await settle()
+        assert len(executor.held) == 2  # both at work
+        second = [queue.submit((i, 1), GREEDY) for i in range(32)]
+        await executor.finish()
+        await run_all(executor)
+        await asyncio.gather(*first, *second)
+    assert [len(batch) for batch in machine.batches] == [1, 1, 32]
+
+
+async def test_a_worker_whose_core_another_model_has_is_given_no_share() -> None:
+    machine = Machine()
+    async with held_queue(machine, batches=2, cores=1, rows=32) as (queue, executor):
+        futures = [queue.submit((i, 0), GREEDY) for i in range(8)]
+        await run_all(executor)
+        await asyncio.gather(*futures)
+    assert [len(batch) for batch in machine.batches] == [8]
+
+
+async def test_an_idle_queue_begins_at_once() -> None:
+    async with held_queue(Machine()) as (queue, executor):
+        future = queue.submit((1,), GREEDY)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(executor.held) == 1
+        await executor.finish()
+        await future
+
+
+async def test_a_batch_that_fails_while_the_queue_closes_leaves_nobody_waiting() -> None:
+    machine = Machine(fail_on=lambda ids: ids == (2,))
+    async with held_queue(machine) as (queue, executor):
+        futures = [queue.submit((i,), GREEDY) for i in range(4)]
+        await settle()
+        await executor.finish()  # fails; its pieces are tried one by one
+        await executor.finish()
+        await queue.close()
+        results = await asyncio.gather(*futures, return_exceptions=True)
+    assert [type(result) for result in results] == [Outcome, Unavailable, Unavailable, Unavailable]

@@ -1,0 +1,194 @@
+"""Deadlines: what is late costs nothing, what would be late is refused at once, and what runs for nobody ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.errors import DeadlineExceeded, Overloaded
+from latimer_server.scheduling import BatchQueue, Outcome, Priority
+from tests.unit.scheduling.machines import (
+    GREEDY,
+    HeldExecutor,
+    Machine,
+    held_queue,
+    outcomes,
+    queue_for,
+    run_all,
+    settle,
+)
+
+
+async def test_a_piece_whose_deadline_passed_is_refused_before_it_costs_anything() -> None:
+    machine = Machine()
+    async with queue_for(machine) as queue:
+        late = queue.submit((1,), GREEDY, deadline=5.0)
+        in_time = queue.submit((2,), GREEDY, deadline=15.0)
+        machine.now = 10.0
+        with pytest.raises(DeadlineExceeded):
+            await late
+        await in_time
+    assert machine.batches == [[(2,)]]
+
+
+async def test_a_deadline_in_the_past_is_refused_without_a_place_in_the_queue() -> None:
+    machine = Machine()
+    machine.now = 100.0
+    async with queue_for(machine) as queue:
+        futures = [queue.submit((i,), GREEDY, deadline=99.0) for i in range(1_000)]
+        assert queue.waiting == 0
+        results = await asyncio.gather(*futures, return_exceptions=True)
+    assert {type(result) for result in results} == {DeadlineExceeded}
+    assert machine.batches == []
+
+
+async def learn(queue: BatchQueue, executor: HeldExecutor, *, rows: int, length: int = 10, times: int = 1) -> None:
+    """Has batches run of which the queue learns its pace."""
+    for number in range(times):
+        futures = [queue.submit((7, number, i, *[0] * (length - 3)), GREEDY) for i in range(rows)]
+        await run_all(executor)
+        await asyncio.gather(*futures)
+
+
+async def test_a_piece_that_cannot_be_done_in_time_any_more_is_not_begun() -> None:
+    machine = Machine(seconds=lambda batch: 1.0)
+    async with held_queue(machine, rows=1) as (queue, executor):
+        await learn(queue, executor, rows=1)
+        first = queue.submit((1,) * 10, GREEDY)
+        await settle()
+        hopeless = queue.submit((2,) * 10, GREEDY, deadline=machine.now + 1.9)
+        in_time = queue.submit((3,) * 10, GREEDY, deadline=machine.now + 3.5)
+        other = queue.submit((4,) * 10, GREEDY)
+        await run_all(executor)
+        results = await asyncio.gather(first, hopeless, in_time, other, return_exceptions=True)
+    # The queue was idle when its turn came, so it was tried: but what was not done in time is late.
+    assert outcomes(results) == [(1,) * 10, DeadlineExceeded, (3,) * 10, (4,) * 10]
+
+
+async def test_beside_other_work_what_is_hopeless_costs_nothing() -> None:
+    machine = Machine(seconds=lambda batch: 1.0)
+    async with held_queue(machine, batches=2, rows=1) as (queue, executor):
+        await learn(queue, executor, rows=1)
+        running = [queue.submit((1, i, *[0] * 8), GREEDY) for i in range(2)]
+        await settle()
+        hopeless = queue.submit((2,) * 10, GREEDY, deadline=machine.now + 1.9)
+        await executor.finish()
+        await executor.finish()
+        with pytest.raises(DeadlineExceeded):
+            await hopeless
+        await asyncio.gather(*running)
+    assert [(2,) * 10] not in machine.batches
+
+
+async def test_a_slow_spell_is_forgotten() -> None:
+    # Else whoever sets short deadlines would be refused for ever by a pace that nothing measures any more.
+    pace = [60.0]
+    machine = Machine(seconds=lambda batch: pace[0])
+    async with held_queue(machine, rows=1) as (queue, executor):
+        await learn(queue, executor, rows=1)
+        pace[0] = 0.01
+        results: list[Outcome | BaseException] = []
+        for number in range(30):
+            queue.require_time(machine.now + 1.0, Priority.INTERACTIVE, "caller")
+            future = queue.submit((number,) * 10, GREEDY, deadline=machine.now + 1.0)
+            await run_all(executor)
+            results += await asyncio.gather(future, return_exceptions=True)
+    assert DeadlineExceeded not in outcomes(results)
+
+
+async def test_a_batch_is_made_small_enough_for_the_deadline_of_whom_it_begins_with() -> None:
+    machine = Machine(seconds=lambda batch: 0.1 * len(batch))
+    async with held_queue(machine, rows=16) as (queue, executor):
+        for rows in (1, 4, 8, 16):
+            await learn(queue, executor, rows=rows)
+        blocker = queue.submit((9,) * 10, GREEDY)
+        await settle()
+        urgent = queue.submit((1,) * 10, GREEDY, deadline=machine.now + 1.0)
+        others = [queue.submit((2, i, *[0] * 8), GREEDY) for i in range(40)]
+        machine.batches.clear()
+        await run_all(executor)
+        await asyncio.gather(blocker, urgent, *others)
+    assert [len(batch) for batch in machine.batches] == [1, 8, 16, 16, 1]
+
+
+async def test_late_pieces_do_not_make_batches_tiny() -> None:
+    machine = Machine(seconds=lambda batch: 0.1 * len(batch))
+    async with held_queue(machine, rows=16) as (queue, executor):
+        for rows in (1, 4, 8, 16):
+            await learn(queue, executor, rows=rows)
+        futures = [queue.submit((2, i, *[0] * 8), GREEDY, deadline=machine.now + 0.25) for i in range(64)]
+        machine.batches.clear()
+        await run_all(executor)
+        await asyncio.gather(*futures, return_exceptions=True)
+    assert min(map(len, machine.batches)) >= 4
+
+
+async def test_work_for_nobody_ends() -> None:
+    seen: list[bool] = []
+
+    class Asking(Machine):
+        def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+            seen.append(cancelled())
+            self.now += 10.0
+            seen.append(cancelled())
+            return super().run(batch, options, cancelled)
+
+    async with held_queue(Asking()) as (queue, executor):
+        gone, late = queue.submit((1,), GREEDY), queue.submit((2,), GREEDY, deadline=5.0)
+        await settle()
+        gone.cancel()
+        await executor.finish()
+        with pytest.raises(DeadlineExceeded):  # what came of it may have been cut short
+            await late
+        assert seen == [False, True]
+
+
+async def fill(queue: BatchQueue, executor: HeldExecutor, pieces: int) -> list[asyncio.Future[object]]:
+    """A queue that has long been busy, with so many pieces of as many callers waiting."""
+    await learn(queue, executor, rows=32, times=3)
+    futures = [queue.submit((i, *[0] * 9), GREEDY, caller=i) for i in range(pieces + 8)]
+    await settle()
+    return futures  # type: ignore[return-value]
+
+
+async def test_a_request_whose_deadline_the_wait_exceeds_is_refused_at_once() -> None:
+    machine = Machine(seconds=lambda batch: 1.0)
+    async with held_queue(machine) as (queue, executor):
+        futures = await fill(queue, executor, 80)
+        wait = queue.foresee_wait(Priority.INTERACTIVE, "new")
+        assert 9 <= wait <= 12  # ten batches of eight, and what is left of the one in work
+        with pytest.raises(Overloaded) as refused:
+            queue.require_time(machine.now + wait, Priority.INTERACTIVE, "new")
+        assert refused.value.retry_after == pytest.approx(wait)
+        queue.require_time(machine.now + 3 * wait, Priority.INTERACTIVE, "new")
+        queue.require_time(None, Priority.INTERACTIVE, "new")
+        await run_all(executor)
+        await asyncio.gather(*futures)
+        queue.require_time(machine.now + 0.001, Priority.INTERACTIVE, "new")  # idle: nothing is refused
+
+
+async def test_beside_one_long_document_a_new_caller_is_not_refused() -> None:
+    machine = Machine(seconds=lambda batch: 1.0)
+    async with held_queue(machine) as (queue, executor):
+        await learn(queue, executor, rows=32, times=3)
+        futures = [queue.submit((i, *[0] * 9), GREEDY, caller="document") for i in range(1_000)]
+        await settle()
+        queue.require_time(machine.now + 5.0, Priority.INTERACTIVE, "new")
+        with pytest.raises(Overloaded):
+            queue.require_time(machine.now + 5.0, Priority.BULK, "new")
+        for future in futures:
+            future.cancel()
+
+
+async def test_bulk_that_waits_is_no_wait_for_interactive_work() -> None:
+    machine = Machine(seconds=lambda batch: 1.0)
+    async with held_queue(machine) as (queue, executor):
+        await learn(queue, executor, rows=32, times=3)
+        futures = [queue.submit((i, *[0] * 9), GREEDY, caller=i, priority=Priority.BULK) for i in range(1_000)]
+        await settle()
+        queue.require_time(machine.now + 4.0, Priority.INTERACTIVE, "new")
+        for future in futures:
+            future.cancel()

@@ -1,0 +1,201 @@
+"""Pieces and the cache before their queue: what costs nothing, what must not be kept, and what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
+from latimer_server.errors import DeadlineExceeded, Overloaded
+from latimer_server.models.catalog import FileEntry
+from latimer_server.models.characters import KnownCharacters
+from latimer_server.models.loaded import LoadedGenerator
+from latimer_server.pieces import Output, PieceOptions, Usage, run_model
+from latimer_server.scheduling import BatchQueue, Executors, PieceWindow, Priority
+from latimer_server.segment_cache import ModelCache, SegmentCache
+from latimer_server.text.checks import Flag
+from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, make_catalog, make_entry
+from tests.pool_fakes import Maker, make_model, open_pool
+
+OPTIONS = PieceOptions(
+    DecodingOptions(), reject_overlong=False, priority=Priority.INTERACTIVE, deadline=None, caller=None
+)
+
+
+@asynccontextmanager
+async def load(backend: EchoBackend, cache: ModelCache | None = None) -> AsyncIterator[LoadedGenerator]:
+    """The backend as a loaded model, with a cache of its own unless one is given."""
+    executors = Executors(1)
+    queue = BatchQueue(backend.run, backend.limits, executors.seat())
+    cache = cache or SegmentCache(1_000_000).of_model("r1")
+    yield LoadedGenerator(make_entry("en-pt", "en", "pt"), backend, queue, KnownCharacters(backend), cache)
+    await queue.close()
+    executors.close()
+
+
+async def run(
+    model: LoadedGenerator, texts: Sequence[str], options: PieceOptions = OPTIONS
+) -> tuple[list[Output | Exception], Usage]:
+    usage = Usage()
+    return await run_model(model, texts, options, PieceWindow(64), usage), usage
+
+
+def count_rows(backend: EchoBackend) -> int:
+    return sum(map(len, backend.batches))
+
+
+async def test_what_was_translated_before_costs_nothing_and_comes_out_the_same() -> None:
+    backend = EchoBackend()
+    async with load(backend) as model:
+        first, cost = await run(model, ["One sentence.", "Another one."])
+        again, nothing = await run(model, ["Another one.", "One sentence."])
+    assert [output for output in again if isinstance(output, Output)] == [
+        replace(output, flags=(Flag.CACHED,)) for output in reversed(first) if isinstance(output, Output)
+    ]
+    assert count_rows(backend) == 2
+    assert (cost.pieces, nothing.pieces, nothing.input_tokens, nothing.output_tokens) == (2, 0, 0, 0)
+
+
+async def test_alternatives_and_alignment_come_out_the_same() -> None:
+    options = replace(OPTIONS, decoding=DecodingOptions(alignment=True))
+    async with load(EchoBackend()) as model:
+        guided = replace(model, entry=model.entry.model_copy(update={"guided_alignment": True}))
+        (first,), _ = await run(guided, ["A sentence."], options)
+        (again,), _ = await run(guided, ["A sentence."], options)
+    assert isinstance(first, Output)
+    assert isinstance(again, Output)
+    assert first.links
+    assert again.links == first.links
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        replace(OPTIONS, decoding=DecodingOptions(beam_size=4)),
+        replace(OPTIONS, decoding=DecodingOptions(max_output_tokens=3)),
+        replace(OPTIONS, languages=LanguagePair("en", "pt")),
+    ],
+)
+async def test_with_other_options_it_is_done_again(options: PieceOptions) -> None:
+    backend = EchoBackend()
+    async with load(backend) as model:
+        await run(model, ["A sentence."])
+        (output,), _ = await run(model, ["A sentence."], options)
+    assert isinstance(output, Output)
+    assert Flag.CACHED not in output.flags
+    assert count_rows(backend) == 2
+
+
+async def test_a_request_without_the_cache_neither_reads_nor_writes_it() -> None:
+    backend, without = EchoBackend(), replace(OPTIONS, cached=False)
+    async with load(backend) as model:
+        await run(model, ["A sentence."], without)
+        await run(model, ["A sentence."])  # was not written
+        (output,), _ = await run(model, ["A sentence."], without)
+    assert isinstance(output, Output)
+    assert output.flags == ()
+    assert count_rows(backend) == 3
+
+
+async def test_a_segment_is_cached_only_if_all_of_it_was() -> None:
+    async with load(EchoBackend()) as model:
+        await run(model, ["first line"])
+        (output,), usage = await run(model, ["first line\nsecond line"])
+        assert isinstance(output, Output)
+        assert (output.text, output.flags, usage.pieces) == ("first line\nsecond line", (), 1)
+        (output,), usage = await run(model, ["second line\nfirst line"])
+        assert isinstance(output, Output)
+        assert (output.flags, usage.pieces) == ((Flag.CACHED,), 0)
+
+
+async def test_what_failed_is_not_kept() -> None:
+    backend = PoisonBackend()
+    async with load(backend) as model:
+        for _ in range(2):
+            outputs, _ = await run(model, ["POISON"])
+            assert isinstance(outputs[0], RuntimeError)
+
+
+async def test_what_was_cut_short_because_its_caller_left_is_not_kept() -> None:
+    class Cut(BlockingBackend):
+        def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+            whole = super().run(batch, options, cancelled)
+            return [replace(one, ids=one.ids[:1], truncated=True) for one in whole] if cancelled() else whole
+
+    backend = Cut()
+    async with load(backend) as model:
+        leaving = asyncio.create_task(run(model, ["A sentence."]))
+        await asyncio.to_thread(backend.started.wait, 10)
+        leaving.cancel()
+        with suppress(asyncio.CancelledError):
+            await leaving
+        await asyncio.to_thread(backend.saw_cancelled.wait, 10)
+        backend.release.set()
+        (output,), _ = await run(model, ["A sentence."])
+    assert isinstance(output, Output)
+    assert (output.text, output.flags) == ("A sentence.", ())
+
+
+async def test_the_same_text_at_the_same_time_is_one_text() -> None:
+    backend = EchoBackend()
+    async with load(backend) as model:
+        results = await asyncio.gather(*(run(model, ["The same.", f"Number {i % 3}."]) for i in range(60)))
+    assert {output.text for outputs, _ in results for output in outputs if isinstance(output, Output)} == {
+        "The same.", "Number 0.", "Number 1.", "Number 2.",
+    }  # fmt: skip
+    assert count_rows(backend) <= 8  # the first batch began with what was there
+
+
+async def test_nothing_is_refused_for_its_deadline_where_the_cache_has_all_of_it() -> None:
+    async with load(EchoBackend()) as model:
+        await run(model, ["A sentence."])
+        outputs, _ = await run(model, ["A sentence."], replace(OPTIONS, deadline=0.0))
+        assert isinstance(outputs[0], Output)
+        with pytest.raises(DeadlineExceeded):
+            await run(model, ["Another one."], replace(OPTIONS, deadline=0.0))
+
+
+async def test_a_request_that_would_wait_in_vain_is_refused_unless_it_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with load(EchoBackend()) as model:
+        monkeypatch.setattr(model.queue, "foresee_wait", lambda *_: 3_600.0)
+        in_an_hour = replace(OPTIONS, deadline=asyncio.get_running_loop().time() + 3_600)
+        with pytest.raises(Overloaded):
+            await run(model, ["A sentence."], in_an_hour)
+        begun = Usage(pieces=1)
+        await run_model(model, ["A sentence."], in_an_hour, PieceWindow(64), begun)
+
+
+async def test_what_goes_through_two_models_came_from_the_cache_only_if_both_did() -> None:
+    computed, cached = Output("a", -1.0, 2), Output("b", -1.0, 2, (Flag.CACHED,))
+    start = Output("", flags=(Flag.PIVOTED,))
+    assert start.followed_by(cached).followed_by(cached).flags == (Flag.PIVOTED, Flag.CACHED, Flag.CACHED)
+    assert start.followed_by(cached).followed_by(computed).flags == (Flag.PIVOTED,)
+    assert start.followed_by(computed).followed_by(cached).flags == (Flag.PIVOTED,)
+
+
+async def test_a_model_that_is_loaded_again_finds_what_it_wrote_unless_its_files_are_others(tmp_path: Path) -> None:
+    cache = SegmentCache(1_000_000)
+    known = hashlib.sha256(b"w" * 10).hexdigest()
+    pinned = make_model(tmp_path, "pinned", files={"model": FileEntry(path="model.bin", sha256=known)})
+    unknown = make_model(tmp_path, "unknown")
+    async with open_pool(make_catalog(pinned, unknown), tmp_path, Maker(), cache=cache) as pool:
+
+        async def translate(name: str) -> tuple[Flag, ...]:
+            async with pool.hold_generator(name) as model:
+                (output,), _ = await run(model, ["A sentence."])
+            assert isinstance(output, Output)
+            return output.flags
+
+        assert [await translate("pinned"), await translate("unknown")] == [(), ()]
+        for name in ("pinned", "unknown"):
+            await pool.unload(name)
+        assert await translate("pinned") == (Flag.CACHED,)
+        assert await translate("unknown") == ()
