@@ -30,4 +30,4 @@ class Engine(Protocol):
         """Many paragraphs, in the fastest way it has."""
 
     async def time_single(self, sentence: str) -> float:
-        """Seconds of one sentence while nobody else calls: of a peer, inside its process; of ours, of the whole call."""
+        """Seconds of one sentence while nobody else calls: inside the process of a peer, of the whole call of ours."""

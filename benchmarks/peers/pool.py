@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.peers.texts import Paragraph
+from benchmarks.peers.turns import Turns
 
 _LONGEST_LINE = 64 * 1024 * 1024
 
@@ -44,13 +45,16 @@ class _Worker:
         self._reading = asyncio.create_task(self._read())
 
     async def ask(self, texts: Sequence[str], *, long: bool) -> dict[str, Any]:
+        if self._reading.done():
+            raise PeerFailed(f"process {self.process.pid} has ended")
         self._count += 1
         answer = self._answers[self._count] = asyncio.get_running_loop().create_future()
         stream = self.process.stdin
         assert stream is not None
         stream.write(json.dumps({"id": self._count, "texts": list(texts), "long": long}).encode() + b"\n")
         await stream.drain()
-        return await answer
+        reply: dict[str, Any] = await answer
+        return reply
 
     async def _read(self) -> None:
         stream = self.process.stdout
@@ -76,10 +80,7 @@ class Pool:
         self.name = command.name
         self._splits = command.splits
         self._workers = tuple(workers)
-        self._free: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
-        for _ in range(command.at_once):
-            for worker in workers:
-                self._free.put_nowait(worker)
+        self._free = Turns(worker for _ in range(command.at_once) for worker in workers)
 
     @property
     def described(self) -> str:
@@ -115,11 +116,8 @@ class Pool:
         return " ".join((await self._ask(texts, long=self._splits))["texts"])
 
     async def _ask(self, texts: Sequence[str], *, long: bool) -> dict[str, Any]:
-        worker = await self._free.get()
-        try:
+        async with self._free.take() as worker:
             return await worker.ask(texts, long=long)
-        finally:
-            self._free.put_nowait(worker)
 
 
 async def start_pool(command: PeerCommand) -> Pool:

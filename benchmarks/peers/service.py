@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.peers.usage import list_children
 from benchmarks.peers.texts import Paragraph
+from benchmarks.peers.usage import list_children
 from latimer import AsyncClient
 from latimer_server import __version__
 from latimer_server.settings import Settings

@@ -16,6 +16,8 @@ from benchmarks.fidelity.prose import read_pages
 # Words of the single sentences, and how far from that a sentence may be: there are few long ones.
 LENGTHS = {5: 0, 20: 0, 60: 4}
 _SINGLES = 10
+# Shorter ones are headings in disguise; 400 of the others have a little more than 1,000 sentences.
+_LEAST_WORDS = 12
 _SEED = 5
 SHORT_DOCUMENT = 10_000
 _SHORT_DOCUMENTS = 8
@@ -52,11 +54,12 @@ def read_texts(paragraphs: int, characters: int) -> Texts:
     prose = [Paragraph(text, split_sentences(text), reference) for text, reference in pairs.items()]
     draw = random.Random(_SEED)
     # What nobody translated has no reference.
-    chosen = draw.sample([one for one in prose if one.text != one.reference], paragraphs)
+    fitting = [one for one in prose if one.text != one.reference and count_words(one.text) >= _LEAST_WORDS]
+    chosen = draw.sample(fitting, paragraphs)
     sentences = sorted({sentence for one in prose for sentence in one.sentences})
     singles = {words: _choose_singles(sentences, words, draw) for words in LENGTHS}
-    document = _join(list(dict.fromkeys([*pairs, *read_pages("en")])), characters)
-    return Texts(tuple(chosen), singles, document, _cut(document))
+    document = join_paragraphs(list(dict.fromkeys([*pairs, *read_pages("en")])), characters)
+    return Texts(tuple(chosen), singles, document, cut_document(document))
 
 
 def split_sentences(text: str) -> tuple[str, ...]:
@@ -74,7 +77,7 @@ def _choose_singles(sentences: Sequence[str], words: int, draw: random.Random) -
     return tuple(draw.sample(fitting, min(_SINGLES, len(fitting))))
 
 
-def _join(paragraphs: Sequence[str], characters: int) -> str:
+def join_paragraphs(paragraphs: Sequence[str], characters: int) -> str:
     """As many whole paragraphs as fit."""
     size, kept = 0, []
     for paragraph in paragraphs:
@@ -85,8 +88,11 @@ def _join(paragraphs: Sequence[str], characters: int) -> str:
     return "\n\n".join(kept)
 
 
-def _cut(document: str) -> tuple[str, ...]:
+def cut_document(document: str) -> tuple[str, ...]:
     """Short documents from all parts of a long one, of whole paragraphs."""
     step = max((len(document) - SHORT_DOCUMENT) // _SHORT_DOCUMENTS, 1)
     starts = range(0, max(len(document) - SHORT_DOCUMENT, 1), step)[:_SHORT_DOCUMENTS]
-    return tuple(_join(document[start : start + 2 * SHORT_DOCUMENT].split("\n\n")[1:], SHORT_DOCUMENT) for start in starts)
+    return tuple(
+        join_paragraphs(document[start : start + 2 * SHORT_DOCUMENT].split("\n\n")[1:], SHORT_DOCUMENT)
+        for start in starts
+    )

@@ -1,4 +1,4 @@
-"""What processes use, as Linux tells it: resident memory (shared pages counted once) and seconds of CPU."""
+"""What processes use, as Linux tells it: resident memory and seconds of CPU. Knows nothing of what they are."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ def list_children(process_id: int) -> list[int]:
     return found
 
 
+def read_proportional_bytes(process_ids: Iterable[int]) -> int:
+    """Proportional set size: a page that n processes have counts as 1/n in each."""
+    return sum(_read_rollup(process_id, "Pss") for process_id in process_ids)
+
+
 def read_resident_bytes(process_ids: Iterable[int]) -> int:
-    """Proportional set size: a page that n processes share counts as 1/n in each."""
-    return sum(_read_pss(process_id) for process_id in process_ids)
+    """Resident set size: a shared page counts in each."""
+    return sum(_read_rollup(process_id, "Rss") for process_id in process_ids)
 
 
 def read_cpu_seconds(process_ids: Iterable[int]) -> float:
@@ -35,10 +40,10 @@ def read_machine_seconds() -> float:
     return (user + nice + system + irq + softirq + steal) / _TICKS
 
 
-def _read_pss(process_id: int) -> int:
+def _read_rollup(process_id: int, wanted: str) -> int:
     for line in (_PROC / str(process_id) / "smaps_rollup").read_text("ascii").splitlines():
         name, _, value = line.partition(":")
-        if name == "Pss":
+        if name == wanted:
             return int(value.split()[0]) * 1_024
     return 0
 
