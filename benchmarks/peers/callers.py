@@ -34,25 +34,31 @@ class Load:
 
 
 class _Window:
-    """Collects the calls that end within it."""
+    """Collects the calls that end within it; it stays open until there is one."""
 
     def __init__(self, seconds: float) -> None:
-        self.opens = time.perf_counter() + _WARM_SECONDS
-        self.closes = self.opens + seconds
-        self.words = 0
-        self.latencies: list[float] = []
+        self._opens = time.perf_counter() + _WARM_SECONDS
+        self._closes = self._opens + seconds
+        self._words = 0
+        self._latencies: list[float] = []
 
     @property
     def is_open(self) -> bool:
         """Or still to open."""
-        return time.perf_counter() < self.closes
+        return not self._latencies or time.perf_counter() < self._closes
 
     def add(self, sentence: str, started: float) -> None:
         """A call that has just ended."""
         now = time.perf_counter()
-        if self.opens <= now < self.closes:
-            self.words += count_words(sentence)
-            self.latencies.append(now - started)
+        if now >= self._opens and self.is_open:
+            self._words += count_words(sentence)
+            self._latencies.append(now - started)
+            self._closes = max(self._closes, now)
+
+    @property
+    def load(self) -> Load:
+        """What came of it."""
+        return Load(self._words, self._closes - self._opens, tuple(self._latencies))
 
 
 async def call_concurrently(
@@ -61,7 +67,7 @@ async def call_concurrently(
     """`callers` of them, each calling again as soon as it has its answer."""
     window, following = _Window(seconds), cycle(sentences)
     await asyncio.gather(*(_call(translate, following, window) for _ in range(callers)))
-    return Load(window.words, seconds, tuple(window.latencies))
+    return window.load
 
 
 async def _call(translate: Callable[[str], Awaitable[object]], following: Iterator[str], window: _Window) -> None:

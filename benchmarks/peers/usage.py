@@ -49,6 +49,10 @@ def _read_rollup(process_id: int, wanted: str) -> int:
 
 
 def _read_ticks(process_id: int) -> int:
+    try:
+        line = (_PROC / str(process_id) / "stat").read_text("utf-8")
+    except (FileNotFoundError, ProcessLookupError):  # a child that has just ended
+        return 0
     # The name, in parentheses, may hold anything.
-    fields = (_PROC / str(process_id) / "stat").read_text("utf-8").rpartition(")")[2].split()
+    fields = line.rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])

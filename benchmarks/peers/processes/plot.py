@@ -56,7 +56,11 @@ def _finish(panel: Any, title: str, callers: Sequence[int], *, logarithmic: bool
     panel.set_xscale("log", base=2)
     panel.set_xticks(callers, [str(count) for count in callers])
     if logarithmic:
+        ticker: Any = importlib.import_module("matplotlib.ticker")
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        panel.yaxis.set_major_formatter("{x:,.0f}")
+        panel.yaxis.set_minor_locator(ticker.NullLocator())
     else:
         panel.set_ylim(bottom=0)
     panel.grid(alpha=0.3)
