@@ -24,7 +24,6 @@ async def test_all_callers_call_at_once_and_what_ends_in_time_counts(monkeypatch
     load = await callers.call_concurrently(translate, ("two words",), 3, 0.01)
     assert most == 3
     assert load.words == 2 * len(load.latencies) > 0
-    assert load.seconds == pytest.approx(0.01)
 
 
 async def test_an_engine_too_slow_for_the_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
