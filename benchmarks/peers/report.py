@@ -15,6 +15,9 @@ from benchmarks.peers.figures import Bound, Outcome, Spread
 from benchmarks.peers.watch import Use
 
 PLOT = "report.svg"
+# Of one core, used by processes that are no part of this; and in how large a share of the measurements that may be.
+_NOISE = 0.15
+_MOST_NOISY = 0.05
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,10 @@ def describe_quiet(uses: Sequence[Use]) -> str:
     if not uses:
         return "Nobody looked at who used the cores."
     foreign = [use.foreign for use in uses]
+    noisy = sum(share > _NOISE for share in foreign)
+    warning = f"THE MACHINE WAS NOT QUIET in {noisy} of {len(uses)} measurements: do not quote this run. "
     return (
-        f"While an engine was measured, the others used at most {max(use.resting for use in uses):.2f} of a core, this "
+        f"{warning if noisy > _MOST_NOISY * len(uses) else ''}While an engine was measured, the others used at most {max(use.resting for use in uses):.2f} of a core, this "
         f"program {statistics.median(use.caller for use in uses):.2f} (median), other processes of the machine "
         f"{statistics.median(foreign):.2f} (median; at most {max(foreign):.2f})."
     )

@@ -67,6 +67,8 @@ def test_bounds_stand_beside_what_was_reached() -> None:
 def test_the_report_names_what_used_the_cores_meanwhile() -> None:
     assert "others used at most 0.01 of a core" in describe_quiet(RUN.uses)
     assert "at most 0.50" in describe_quiet(RUN.uses)
+    assert describe_quiet(RUN.uses).startswith("THE MACHINE WAS NOT QUIET in 1 of 1")
+    assert describe_quiet([Use("ours", 1.9, 0.0, 0.0, 0.05)] * 20).startswith("While")
     assert describe_quiet(()) == "Nobody looked at who used the cores."
 
 
