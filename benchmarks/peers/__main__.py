@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,9 @@ _WARM_PARAGRAPHS = 20
 async def measure(installed: Installation, wanted: Sequence[str], effort: Effort, console: Console) -> Run:
     """The wanted scenarios, one after another."""
     began = time.perf_counter()
+    # Else a SIGTERM would leave the server behind.
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
     def tell(what: str) -> None:
         console.print(

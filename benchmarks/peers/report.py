@@ -79,11 +79,12 @@ def describe_quiet(uses: Sequence[Use]) -> str:
     foreign = [use.foreign for use in uses]
     noisy = sum(share > _NOISE for share in foreign)
     warning = f"THE MACHINE WAS NOT QUIET in {noisy} of {len(uses)} measurements: do not quote this run. "
-    return (
-        f"{warning if noisy > _MOST_NOISY * len(uses) else ''}While an engine was measured, the others used at most {max(use.resting for use in uses):.2f} of a core, this "
+    told = (
+        f"While an engine was measured, the others used at most {max(use.resting for use in uses):.2f} of a core, this "
         f"program {statistics.median(use.caller for use in uses):.2f} (median), other processes of the machine "
         f"{statistics.median(foreign):.2f} (median; at most {max(foreign):.2f})."
     )
+    return warning + told if noisy > _MOST_NOISY * len(uses) else told
 
 
 def print_run(run: Run, console: Console) -> None:
