@@ -235,7 +235,9 @@ async def _answer(answering: Any, context: Context, ending: _Ending) -> None:  #
         try:
             async for response in answering:
                 await ending.open()
-                await context.write(response)
+                # None: the stream is accepted, and has nothing to say yet.
+                if response is not None:
+                    await context.write(response)
         finally:
             # At once, so that what it holds is free when the call is over.
             if isinstance(answering, AsyncGenerator):
