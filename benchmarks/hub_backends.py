@@ -24,7 +24,7 @@ from rich.table import Table
 
 from latimer_server.backends import load_backend
 from latimer_server.backends.base import DecodingOptions, GeneratorBackend, LanguagePair, LoadRequest
-from latimer_server.settings import available_cores
+from latimer_server.machine import available_cores
 
 _VOCABULARY = 58_101
 _ROWS = 16

@@ -185,7 +185,7 @@ async def run_model(
     cache = model.cache if options.cached else None
     known = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
     missing = [ids for ids, hypothesis in zip(pieces, known, strict=True) if hypothesis is None]
-    if missing and not usage.pieces and window.is_empty:
+    if missing and not usage.pieces and window.is_empty and options.priority is Priority.INTERACTIVE:
         model.queue.require_time(options.deadline, options.priority, _name_caller(options, window))
     slices = [missing[start : start + _SLICE_PIECES] for start in range(0, len(missing), _SLICE_PIECES)]
     parts = await gather_or_cancel(_run_slice(model, part, options, window, usage) for part in slices)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from latimer_server.assembly import ItemResult, TranslateOptions, Translation
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.detection import Candidate, LanguageDetector
-from latimer_server.errors import DeadlineExceeded, InvalidRequest, LatimerError, NotServed, Violation
+from latimer_server.errors import DeadlineExceeded, InvalidRequest, LatimerError, NotServed, Overloaded, Violation
 from latimer_server.languages import UNDETERMINED, match_code
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
@@ -48,7 +48,7 @@ _SENTENCES_AT_ONCE = 1_024
 @dataclass(frozen=True)
 class SummarizeRequest:
     """Texts and what to make of them. `language` "" detects; `mode` None takes the best that is served;
-    `deadline` reads the monotonic clock."""
+    `deadline` reads the monotonic clock; `caller`: with whom its pieces share a turn in the queues."""
 
     contents: tuple[str, ...]
     language: str
@@ -59,6 +59,7 @@ class SummarizeRequest:
     fallback: str = ""
     decoding: DecodingOptions = DecodingOptions()
     deadline: float | None = None
+    caller: Hashable = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Summarizer:
                 models=tuple(dict.fromkeys(models)),
                 input_coverage=generated.coverage,
             )
-        except DeadlineExceeded:
+        except (DeadlineExceeded, Overloaded):
             raise
         except LatimerError as error:
             return Summary("", request.output_language or language, detected, flags=flags, error=error)
@@ -234,7 +235,7 @@ class Summarizer:
             reject_overlong=False,
             priority=Priority.INTERACTIVE,
             deadline=request.deadline,
-            caller=object(),
+            caller=request.caller,
         )
         make = shorten if mode is SummaryMode.HYBRID else write
         return await make(self._pool, writer.name, reading, ranked, request.limit, pieces, usage)
@@ -283,6 +284,7 @@ class Summarizer:
                     targets=(target,),
                     options=TranslateOptions(splitting=Splitting.NONE),
                     deadline=request.deadline,
+                    caller=request.caller,
                 )
             )
             usage.add(cost)

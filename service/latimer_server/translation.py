@@ -86,19 +86,26 @@ class Translator:
     async def translate(self, request: TranslateRequest) -> tuple[list[ItemResult], Usage]:
         """One result for each content, in order.
 
-        Raises what `require_served` does; `DeadlineExceeded` when its time is over.
+        Raises what `require_served` does; `DeadlineExceeded` when its time is over, and `Overloaded` when that can be
+        told before anything is done.
         """
         self.require_served(request)
+        if request.source:
+            self._require_time(request, [request.source])
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = weigh_texts(request.contents) * len(request.targets)
         readings = await off_loop(work, lambda: _read_all(request))
         sources = await off_loop(work, lambda: self.find_sources(request, [reading.text for reading in readings]))
+        if not request.source:
+            self._require_time(request, [source.code for source in sources if source.code])
         jobs = await off_loop(work, lambda: self._start_jobs(request, readings, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, Job))
         _check_size(request.options, usage.segments)
         # A target that is named twice is one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, Job)}
         await self._run_jobs(request, list(unique.values()), usage)
+        outputs = [output for row in jobs for job in row if isinstance(job, Job) for output in job.outputs.values()]
+        usage.cached_segments = sum(isinstance(one, Output) and Flag.CACHED in one.flags for one in outputs)
         return await off_loop(
             work,
             lambda: [
@@ -163,6 +170,16 @@ class Translator:
                 best = first if first.confidence > _CLEARLY * second.confidence else second
                 return Source(best.code, best, doubt)
         return Source(found.best.code, found.best, doubt)
+
+    def _require_time(self, request: TranslateRequest, sources: Sequence[str]) -> None:
+        """Raises `Overloaded` where a model that these languages need has more before it than the deadline leaves time
+        for. A stream is served as far as its deadline goes."""
+        if request.deadline is None or request.priority is not Priority.INTERACTIVE:
+            return
+        pairs = {(source, target) for source in sources for target in request.targets}
+        routes = [self._try_route(request, *pair) for pair in pairs if not match_code(pair[0], [pair[1]])]
+        for name in {name for route in routes if isinstance(route, Route) for name in route.models}:
+            self._pool.require_time(name, request.deadline, request.caller, cached=not request.disable_cache)
 
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         routes = self.routes

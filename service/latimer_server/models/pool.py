@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -23,7 +23,7 @@ from latimer_server.models.loading import Loader, MakeBackend
 from latimer_server.models.memory import settle_memory
 from latimer_server.models.room import Room, Tenant
 from latimer_server.models.store import Store
-from latimer_server.scheduling import Executors
+from latimer_server.scheduling import Executors, Priority
 from latimer_server.segment_cache import SegmentCache
 
 _log = logging.getLogger(__name__)
@@ -128,6 +128,14 @@ class Pool:
             raise NotServed(f"model {name} ranks no sentences")
         async with self._hold(name) as loaded:
             yield cast(LoadedRanker, loaded)
+
+    def require_time(self, name: str, deadline: float, caller: Hashable, *, cached: bool) -> None:
+        """Raises `Overloaded` where an interactive request would wait in vain for a model, as far as that can be told
+        before its text is looked at; `cached`: whether the cache may know it. Says nothing of a model that is not
+        loaded."""
+        loaded = slot.loaded if (slot := self._slots.get(name)) else None
+        if isinstance(loaded, LoadedGenerator) and not (cached and loaded.cache):
+            loaded.queue.require_time(deadline, Priority.INTERACTIVE, caller)
 
     async def unload(self, name: str) -> ModelStatus:
         """Unloads a model once its holders are done, and says how it was then. Whoever asks for it meanwhile

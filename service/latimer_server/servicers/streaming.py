@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latimer.v1 import translation_pb2 as pb
+from latimer_server.callers import caller
 from latimer_server.errors import DeadlineExceeded, InvalidRequest, NotServed, Overloaded, Unavailable, Violation
 from latimer_server.logs import request_id
 from latimer_server.pieces import Usage
@@ -68,7 +69,7 @@ async def answer_stream(
     if first is None or not first.HasField("config"):
         raise InvalidRequest(Violation("config", "is required in the first message"))
     translate = open_stream(first.config)
-    with admission.admit():
+    with admission.admit(caller.get()):
         flight = _Flight(first.config, translate)
         try:
             flight.start(first, messages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from latimer.v1 import summarization_pb2 as pb
 from latimer.v1 import summarization_pb2_grpc, types_pb2
+from latimer_server.callers import caller
 from latimer_server.logs import request_id
 from latimer_server.scheduling import Admission, off_loop, weigh_texts
 from latimer_server.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
@@ -38,7 +39,7 @@ class SummarizationServicer(summarization_pb2_grpc.SummarizationServiceServicer)
         self, request: pb.SummarizeTextRequest, context: Context
     ) -> pb.SummarizeTextResponse:
         """See the contract."""
-        with self._admission.admit():
+        with self._admission.admit(caller.get()):
             summaries, usage = await self._summarizer.summarize(_read_request(request, read_deadline(context)))
             return await off_loop(
                 weigh_texts(request.contents),
@@ -71,6 +72,7 @@ def _read_request(request: pb.SummarizeTextRequest, deadline: float | None) -> S
         fallback,
         decoding,
         deadline,
+        caller.get(),
     )
 
 

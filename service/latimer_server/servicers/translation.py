@@ -33,7 +33,7 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         self, request: pb.TranslateTextRequest, context: Context
     ) -> pb.TranslateTextResponse:
         """See the contract."""
-        with self._admission.admit():
+        with self._admission.admit(caller.get()):
             results, usage = await self._translate(_read_request(request, read_deadline(context)))
             return pb.TranslateTextResponse(results=results, usage=to_usage(usage))
 
@@ -56,7 +56,7 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             request.candidate_language_codes, "candidate_language_codes", least=0, most=MAX_CANDIDATES
         )
         rules.enforce()
-        with self._admission.admit():
+        with self._admission.admit(caller.get()):
             detections = await self._translator.detect(request.contents, candidates)
             return pb.DetectLanguageResponse(detections=[_to_detection(detection) for detection in detections])
 
