@@ -110,7 +110,8 @@ def time_operators(texts: Sequence[str], size: int) -> Counter[str]:
 @contextmanager
 def _profiled(folder: Path) -> Iterator[list[Any]]:
     """Sessions that are started meanwhile write what they do; the last three are the student's."""
-    start, made = marian_onnx._start, []
+    start = marian_onnx._start
+    made: list[Any] = []
 
     def start_profiled(model: Any) -> Any:  # noqa: ANN401
         options = onnxruntime.SessionOptions()

@@ -21,6 +21,10 @@ Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 END, UNKNOWN = 0, 1
+# Below the one a group costs as much as one of it; above the other its values outgrow a core's cache.
+_LEAST_TOKENS, _MOST_TOKENS = 64, 512
+# Padded tokens for each token.
+_MOST_PADDING = 1.1
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,10 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
         shape = (len(batch), len(bias))
         return Candidates(np.broadcast_to(everything, shape), None, np.broadcast_to(own_bias, shape), everything)
     own = [shortlist.candidates(row) for row in batch]
+    if len(own) == 1:
+        own_bias = bias[own[0]]
+        own_bias[own[0] == UNKNOWN] = -np.inf
+        return Candidates(own[0][None], None, own_bias[None], own[0])
     union = np.unique(np.concatenate(own))
     width = max(map(len, own))
     ids = np.full((len(batch), width), END, np.int64)
@@ -123,6 +131,24 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
         own_bias[row, : len(mine)] = bias[mine]
     own_bias[ids == UNKNOWN] = -np.inf
     return Candidates(ids, columns, own_bias, union)
+
+
+def group_rows(lengths: Sequence[int]) -> list[list[int]]:
+    """The rows in groups of about the same length, shortest first: what is read together is padded to the longest, and
+    more than a few hundred tokens at a time gain nothing."""
+    groups: list[list[int]] = []
+    tokens = 0
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if groups:
+            padded = lengths[row] * (len(groups[-1]) + 1)
+            small = padded <= _LEAST_TOKENS
+            if small or (padded <= _MOST_TOKENS and padded <= _MOST_PADDING * (tokens + lengths[row])):
+                groups[-1].append(row)
+                tokens += lengths[row]
+                continue
+        groups.append([row])
+        tokens = lengths[row]
+    return groups
 
 
 def pad_batch(batch: Sequence[TokenIds]) -> tuple[Ids, npt.NDArray[np.int32]]:

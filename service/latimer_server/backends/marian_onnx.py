@@ -14,7 +14,7 @@ import onnxruntime
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from latimer_server.backends.base import TokenIds
-from latimer_server.backends.marian_engine import Candidates, Floats, Ids, pad_batch, sinusoids
+from latimer_server.backends.marian_engine import Candidates, Floats, Ids, group_rows, pad_batch, sinusoids
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_graph import build_graphs
 from latimer_server.backends.marian_operators import Levels
@@ -44,6 +44,30 @@ class OnnxEngine:
 
     def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> OnnxDecoding:
         """See `Engine.begin`."""
+        lengths = np.array([len(row) for row in batch])
+        rows, width = len(batch), int(lengths.max())
+        heads, dimension = self.shape.heads, self.shape.dimension
+        depth = dimension // heads
+        mask = np.where(np.arange(width)[None, :] >= lengths[:, None], np.float32(-np.inf), np.float32(0))
+        state = {
+            "embeddings": self._target,
+            "mask": mask[:, None, None, :],
+            "weights": self._choose_weights(candidates),
+        }
+        for layer in range(1, self.shape.decoder_depth + 1):
+            state[f"keys{layer}"] = np.zeros((rows, heads, depth, width), np.float32)
+            state[f"values{layer}"] = np.zeros((rows, heads, width, depth), np.float32)
+            state[f"cell{layer}"] = np.zeros((rows, dimension), np.float32)
+        for group in group_rows(lengths.tolist()):
+            read = self._read([batch[row] for row in group])
+            for layer in range(1, self.shape.decoder_depth + 1):
+                keys, values = read[2 * layer - 2 : 2 * layer]
+                state[f"keys{layer}"][group, :, :, : keys.shape[3]] = keys
+                state[f"values{layer}"][group, :, : values.shape[2]] = values
+        return OnnxDecoding(self, state, candidates, aligned=aligned)
+
+    def _read(self, batch: Sequence[TokenIds]) -> list[Any]:
+        """Keys and values of these sources for each decoder layer."""
         ids, lengths = pad_batch(batch)
         rows, width = ids.shape
         heads, dimension = self.shape.heads, self.shape.dimension
@@ -55,14 +79,8 @@ class OnnxEngine:
             "shape3": np.array([rows, width, dimension]),
             "shape4": np.array([rows, width, heads, dimension // heads]),
         }
-        read = self._encoder.run(None, feeds)
-        blocked = np.arange(width)[None, :] >= lengths[:, None]
-        mask = np.where(blocked, np.float32(-np.inf), np.float32(0))[:, None, None, :]
-        state = {"embeddings": self._target, "mask": mask, "weights": self._choose_weights(candidates)}
-        for layer in range(self.shape.decoder_depth):
-            state[f"keys{layer + 1}"], state[f"values{layer + 1}"] = read[2 * layer : 2 * layer + 2]
-            state[f"cell{layer + 1}"] = np.zeros((rows, dimension), np.float32)
-        return OnnxDecoding(self, state, candidates, aligned=aligned)
+        read: list[Any] = self._encoder.run(None, feeds)
+        return read
 
     def positions(self, count: int) -> Floats:
         """The first positions [count, d]."""
@@ -77,7 +95,7 @@ class OnnxEngine:
 
     def _choose_weights(self, candidates: Candidates) -> Any:  # noqa: ANN401 (int8 or float32)
         """The output layer's for these candidates. Those of the whole vocabulary are made once."""
-        if candidates.columns is not None:
+        if len(candidates.union) < len(self.output_bias):
             return self._gather(candidates.union)
         if self._whole is None:
             self._whole = self._gather(candidates.union)

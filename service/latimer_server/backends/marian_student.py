@@ -34,7 +34,8 @@ _MAX_INPUT_TOKENS = 128
 _MIN_INPUT_TOKENS = 8
 # Larger batches gain nothing: the union of the rows' candidates outgrows what a row saves.
 _MAX_BATCH_ROWS = 32
-_MAX_BATCH_TOKENS = 1_536
+# The longest rows there can be: sources are read in groups of about one length, so that padding costs little.
+_MAX_BATCH_TOKENS = _MAX_BATCH_ROWS * _MAX_INPUT_TOKENS
 
 
 def load_backend(
