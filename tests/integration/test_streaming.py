@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from latimer_server.server import LatimerServer
 from latimer_server.servicers import streaming
 from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, serve_fakes
 from tests.integration.test_errors import violations
+from tests.streams import take, until
 
 Call = Any  # grpc.aio.StreamStreamCall, whose messages the library leaves untyped
 
@@ -58,13 +59,6 @@ async def read_until_error(call: Call) -> tuple[list[pb.StreamResult], grpc.aio.
 async def end_of(call: Call) -> grpc.aio.AioRpcError:
     """How a stream fails, whatever it gives before."""
     return (await read_until_error(call))[1]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Waits until something holds."""
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -227,12 +221,12 @@ async def test_a_deadline_ends_the_stream_and_its_work(queued: set[asyncio.Futur
         serve_fakes({"en-pt": blocking}) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
-        for seconds in (-1.0, 0.0, 0.3):
-            call = open_stream(channel, timeout=seconds)
-            with suppress(grpc.aio.AioRpcError):
-                await call.write(config())
-                await call.write(items(["Too late."]))
-            assert (await end_of(call)).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        for seconds in (-1.0, 0.0):
+            assert (await end_of(open_stream(channel, timeout=seconds))).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        # With all in one message: a write that fails would have gRPC forget why the call ended.
+        call = open_stream(channel, timeout=1.0)
+        await call.write(pb.StreamTranslateTextRequest(config=config().config, items=items(["Too late."]).items))
+        assert (await end_of(call)).code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert await asyncio.to_thread(blocking.saw_cancelled.wait, 10)
         await until(lambda: not queued and not server._admission.active)
 
@@ -256,6 +250,19 @@ async def test_a_thousand_callers_that_open_and_leave_cost_nothing(
     await until(lambda: not server._admission.active and not queued)
     await until(lambda: len(asyncio.all_tasks()) <= before + 2)
     assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
+
+
+async def test_a_stream_that_ends_with_messages_unread_leaves_no_task(
+    server: LatimerServer, channel: grpc.aio.Channel
+) -> None:
+    before = len(asyncio.all_tasks())
+    for _ in range(3):
+        call = open_stream(channel)
+        with suppress(grpc.aio.AioRpcError):
+            await call.write(config(target_language_codes=["de"]))
+            await call.write(items(["One."]))
+        await end_of(call)  # with one code or another: the second write may fail
+    await until(lambda: len(asyncio.all_tasks()) <= before)
 
 
 async def test_past_the_bound_a_stream_is_refused_at_once_and_a_silent_one_holds_no_place() -> None:
@@ -328,10 +335,6 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[PieceOptions]:
 
     monkeypatch.setattr("latimer_server.translation.run_guarded", note)
     return found
-
-
-async def take(stream: AsyncIterator[Any]) -> list[Any]:
-    return [one async for one in stream]
 
 
 async def test_calls_go_before_streams_and_the_cache_can_be_left_out(

@@ -1,15 +1,12 @@
-"""`translate_many`, both clients, over a real channel: lazily in, lazily out, nothing lost and nothing twice."""
+"""`translate_many`, both clients, over a real channel: lazily in, lazily out, each item once and in its place."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 
-import grpc
 import pytest
 
 from latimer import (
@@ -21,94 +18,11 @@ from latimer import (
     InvalidArgumentError,
     LatimerError,
     NotServedError,
-    ServerError,
-    TranslatedItem,
-    _ledger,
 )
 from latimer._ledger import READ_AHEAD_ITEMS
-from latimer.v1 import translation_pb2 as pb
 from latimer_server.server import LatimerServer
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
-from tests.integration.test_streaming import until
-
-EN_PT: dict[str, Any] = {"source": "en", "target": "pt"}
-# What a client makes of items: both do the same, and each test is of both.
-Streaming = Callable[..., AsyncGenerator[TranslatedItem, None]]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Streams with one of the clients."""
-
-    run: Streaming
-
-    def __call__(self, server: LatimerServer | int, given: Any, **options: Any) -> AsyncGenerator[TranslatedItem, None]:
-        client = {key: options.pop(key) for key in ("timeout", "token") if key in options}
-        port = server if isinstance(server, int) else server.port
-        return self.run(port, given, client, **{**EN_PT, **options})
-
-    def feed(self, texts: Sequence[str], event: threading.Event) -> Iterable[str] | AsyncIterable[str]:
-        """The first of the texts, and the others after the event."""
-
-        def items() -> Iterator[str]:
-            yield texts[0]
-            assert event.wait(10)
-            yield from texts[1:]
-
-        async def items_that_await() -> AsyncIterator[str]:
-            yield texts[0]
-            assert await asyncio.to_thread(event.wait, 10)
-            for text in texts[1:]:
-                yield text
-
-        return items_that_await() if self.run is _stream else items()
-
-
-async def _stream(
-    port: int, given: Any, client: dict[str, Any], **options: Any
-) -> AsyncGenerator[TranslatedItem, None]:
-    async with (
-        AsyncClient(f"127.0.0.1:{port}", **client) as connected,
-        aclosing(connected.translate_many(given, **options)) as results,
-    ):
-        async for result in results:
-            yield result
-
-
-async def _stream_in_threads(
-    port: int, given: Any, client: dict[str, Any], **options: Any
-) -> AsyncGenerator[TranslatedItem, None]:
-    with Client(f"127.0.0.1:{port}", **client) as connected:
-        results = connected.translate_many(given, **options)
-        try:
-            while (result := await asyncio.to_thread(next, results, None)) is not None:
-                yield result
-        finally:
-            results.close()
-
-
-@pytest.fixture(params=[_stream, _stream_in_threads], ids=["asynchronous", "synchronous"])
-def stream(request: pytest.FixtureRequest) -> Stream:
-    return Stream(request.param)
-
-
-def make_texts(count: int) -> list[str]:
-    return [f"Sentence number {index} is about a river{' and its bridge' * (index % 7)}." for index in range(count)]
-
-
-async def take(results: AsyncIterator[TranslatedItem]) -> list[TranslatedItem]:
-    return [result async for result in results]
-
-
-async def take_until(kind: type[LatimerError] | type[ZeroDivisionError], results: Any) -> list[TranslatedItem]:
-    """What is given before the error."""
-    given: list[TranslatedItem] = []
-    try:
-        async for result in results:
-            given += [result]
-    except kind:
-        return given
-    raise AssertionError(f"no {kind.__name__}")
+from tests.streams import EN_PT, Stream, make_texts, take, take_until, until
 
 
 async def test_thousands_of_items_come_back_exactly_and_in_order(server: LatimerServer, stream: Stream) -> None:
@@ -227,6 +141,12 @@ async def test_what_concerns_all_items_is_raised(
     assert await take_until(error, stream(server, make_texts(10), **options)) == []
 
 
+@pytest.mark.parametrize("text", ["A text.", b"bytes"])
+async def test_one_text_is_not_taken_for_many(server: LatimerServer, stream: Stream, text: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="one text"):
+        await take(stream(server, text))
+
+
 async def test_an_option_that_is_none_is_refused_at_the_call(client: AsyncClient) -> None:
     with pytest.raises(InvalidArgumentError, match="sentence_spliting"):
         client.translate_many([], target="pt", sentence_spliting="off")
@@ -292,99 +212,3 @@ async def test_the_timeout_is_no_bound_on_the_callers_own_pace(client: AsyncClie
         assert not second.done()
         waited.set()
         assert (await second).text == "Two."
-
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams begin again without a wait."""
-    monkeypatch.setattr(_ledger, "_FIRST_BACKOFF", 0.001)
-    monkeypatch.setattr(_ledger, "_MOST_BACKOFF", 0.05)
-
-
-class Flaky:
-    """A server that answers so many items of each of its streams, as ready, and ends them with UNAVAILABLE."""
-
-    def __init__(self, answers: Iterable[int], code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
-        self._answers = iter(answers)
-        self._code = code
-        self.streams: list[list[str]] = []
-
-    async def answer(self, requests: AsyncIterator[pb.StreamTranslateTextRequest], context: Any) -> Any:
-        left = next(self._answers)
-        mine: list[str] = []
-        self.streams.append(mine)
-        async for request in requests:
-            for item in request.items:
-                mine.append(item.item_id)
-                if left == 0:
-                    await context.abort(self._code, "gone")
-                left -= 1
-                translation = pb.Translation(translated_text=item.content)
-                result = pb.TranslationResult(translations=[translation])
-                yield pb.StreamTranslateTextResponse(results=[pb.StreamResult(item_id=item.item_id, result=result)])
-        if left == 0:
-            await context.abort(self._code, "gone")
-
-    @asynccontextmanager
-    async def serve(self) -> AsyncIterator[int]:
-        """Gives its port."""
-        handler = grpc.stream_stream_rpc_method_handler(
-            self.answer,
-            pb.StreamTranslateTextRequest.FromString,
-            pb.StreamTranslateTextResponse.SerializeToString,
-        )
-        server = grpc.aio.server()
-        service = "latimer.v1.TranslationService"
-        handlers = {"StreamTranslateText": handler}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            yield port
-        finally:
-            await server.stop(0)
-
-
-@pytest.mark.parametrize("ordered", [True, False])
-async def test_a_stream_that_breaks_is_resumed_where_it_was(stream: Stream, ordered: bool) -> None:
-    flaky = Flaky([0, 10, 0, 0, 300, 1, 100_000])
-    texts = make_texts(1_000)
-    async with flaky.serve() as port:
-        found = await take(stream(port, texts, ordered=ordered))
-    assert [result.text for result in found] == texts
-    assert len(flaky.streams) == 7
-    assert [mine[0] for mine in flaky.streams] == ["0", "0", "10", "10", "10", "310", "311"]
-
-
-async def test_a_server_that_never_answers_is_given_up(stream: Stream) -> None:
-    flaky = Flaky([5] + [0] * 100)
-    async with flaky.serve() as port:
-        given = await take_until(ConnectionFailedError, stream(port, make_texts(100)))
-    assert [result.index for result in given] == [0, 1, 2, 3, 4]
-    assert len(flaky.streams) == 1 + 7
-
-
-async def test_what_is_not_unavailable_is_not_tried_again(stream: Stream) -> None:
-    flaky = Flaky([5] + [0] * 100, grpc.StatusCode.INTERNAL)
-    async with flaky.serve() as port:
-        assert len(await take_until(ServerError, stream(port, make_texts(100)))) == 5
-    assert len(flaky.streams) == 1
-
-
-async def test_a_server_that_is_killed_and_comes_back_loses_nothing(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("latimer_server.interceptors._RETRY_PUSHBACK_MS", "10")
-    monkeypatch.setattr(_ledger, "_MOST_ATTEMPTS", 500)
-    texts = make_texts(6_000)
-    found: list[TranslatedItem] = []
-    async with serve_fakes() as server:
-        results = stream(server, texts)
-        async for result in results:
-            found.append(result)
-            if len(found) == 1_000:
-                break
-    # The same port: whoever took it in between would fail the test, not pass it.
-    async with serve_fakes(listen=f"127.0.0.1:{server.port}"):
-        found += await take(results)
-    assert [result.text for result in found] == texts

@@ -126,6 +126,15 @@ def test_messages_are_bounded_and_a_large_item_is_alone() -> None:
         assert len(request.items) == 1 or sum(len(item.content) for item in request.items) <= 32_768
 
 
+def test_a_large_first_item_does_not_come_with_the_config() -> None:
+    """A config may be 3 MB by itself, an item 4 MB, and a message no more than 4."""
+    ledger = make_ledger()
+    ledger.add("c" * 900_000)
+    config, first = send_all(ledger)
+    assert config.HasField("config")
+    assert (len(config.items), len(first.items)) == (0, 1)
+
+
 def test_room_ends_at_the_bounds_and_comes_back_as_results_are_given() -> None:
     ledger = make_ledger()
     rooms = []
