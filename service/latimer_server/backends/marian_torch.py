@@ -22,6 +22,7 @@ from latimer_server.backends.base import TokenIds
 from latimer_server.backends.marian_engine import Candidates, Floats, Ids, pad_batch, sinusoids
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_shape import Shape, read_shape
+from latimer_server.errors import ModelError
 
 # Not in the file; 1e-5 to 1e-9 give the same text (facts.md section 2). Marian's own default.
 _LAYER_NORM_EPSILON = 1e-6
@@ -172,11 +173,14 @@ class MarianNetwork:
 
 class TorchEngine:
     """An `Engine` of the network. Run it always from one thread: every thread that has run torch keeps a team of
-    OpenMP threads, which slows the others. Raises `ModelFileError` for a file that is at fault."""
+    OpenMP threads, which slows the others. Raises `ModelFileError` for a file that is at fault, `ModelError` where
+    torch has no such device."""
 
     compute_type = "float32"
 
     def __init__(self, source: MarianFile, file: str, device: str) -> None:
+        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+            raise ModelError("there is no GPU that torch can use; set the device to cpu or auto")
         self.network = MarianNetwork(source, file, device)
         self.shape = self.network.shape
         self.memory_bytes = self.network.memory_bytes
