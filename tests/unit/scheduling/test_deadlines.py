@@ -163,7 +163,7 @@ async def test_a_request_whose_deadline_the_wait_exceeds_is_refused_at_once() ->
         with pytest.raises(Overloaded) as refused:
             queue.require_time(machine.now + wait, Priority.INTERACTIVE, "new")
         assert refused.value.retry_after == pytest.approx(wait)
-        queue.require_time(machine.now + 3 * wait, Priority.INTERACTIVE, "new")
+        queue.require_time(machine.now + 4 * wait, Priority.INTERACTIVE, "new")
         queue.require_time(None, Priority.INTERACTIVE, "new")
         await run_all(executor)
         await asyncio.gather(*futures)
@@ -176,9 +176,9 @@ async def test_beside_one_long_document_a_new_caller_is_not_refused() -> None:
         await learn(queue, executor, rows=32, times=3)
         futures = [queue.submit((i, *[0] * 9), GREEDY, caller="document") for i in range(1_000)]
         await settle()
-        queue.require_time(machine.now + 5.0, Priority.INTERACTIVE, "new")
+        queue.require_time(machine.now + 6.0, Priority.INTERACTIVE, "new")
         with pytest.raises(Overloaded):
-            queue.require_time(machine.now + 5.0, Priority.BULK, "new")
+            queue.require_time(machine.now + 6.0, Priority.BULK, "new")
         for future in futures:
             future.cancel()
 
