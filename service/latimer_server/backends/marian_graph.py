@@ -27,13 +27,17 @@ class Graphs:
 
     `encoder`: embeddings [v, d], ids [r, w], positions [w, d], lengths [r], shape3, shape4 -> keys and values.
     `step`: embeddings [v, d], previous [n], fed [1] (0 at the start), position [1, d], mask [r, 1, 1, w], weights
-    [d, c], query_shape, cells, keys, values -> logits [n, c], cells, attention [r, heads, n/r, w] of the last layer.
+    [d, c], query_shape, cells, keys, values -> logits [n, c] and peak [n, 1], whose product counts, cells, attention
+    [r, heads, n/r, w] of the last layer.
+    `choice`: the same for one hypothesis a row, and columns, ids, bias [r, o], of each row's own candidates -> chosen
+    [r], log_probs [r] instead of logits: all that a greedy search needs of a step, nothing left to the interpreter.
     `weights`: embeddings [v, d], candidates [c] -> weights [d, c].
     `source` and `target`: the embeddings, as int8 or float32. `compute_type`: what matrices are computed in.
     """
 
     encoder: ModelProto
     step: ModelProto
+    choice: ModelProto
     weights: ModelProto
     source: Array
     target: Array
@@ -55,12 +59,14 @@ def build_graphs(source: MarianFile, shape: Shape, levels: Levels | None) -> Gra
     else:
         source_table = weights.embeddings("encoder_Wemb", shape.source_vocabulary)
         target_table = weights.embeddings("decoder_Wemb", shape.target_vocabulary)
-    encoder, step = _build_encoder(weights, source_table), _build_step(weights, target_table)
+    encoder = _build_encoder(weights, source_table)
+    step, choice = (_build_step(weights, target_table, chooses=chooses) for chooses in (False, True))
     bias = source.float_vector("decoder_ff_logit_out_b", shape.target_vocabulary).copy()
     tables = {id(table.values): table.values.nbytes for table in (source_table, target_table)}
     return Graphs(
         encoder,
         step,
+        choice,
         _build_weights(weights, target_table),
         source_table.values,
         target_table.values,
@@ -103,7 +109,7 @@ def _build_encoder(weights: Weights, table: Table) -> ModelProto:
     return graph.finish(inputs, outputs)
 
 
-def _build_step(weights: Weights, table: Table) -> ModelProto:
+def _build_step(weights: Weights, table: Table, *, chooses: bool) -> ModelProto:
     graph, shape = Graph(weights), weights.shape
     d, flat = shape.dimension, graph.constant([-1, shape.dimension], np.int64)
     # Nothing comes before the first token, only its position.
@@ -147,8 +153,29 @@ def _build_step(weights: Weights, table: Table) -> ModelProto:
         *(_describe(f"keys{layer}", TensorProto.FLOAT, "r", shape.heads, d // shape.heads, "w") for layer in layers),
         *(_describe(f"values{layer}", TensorProto.FLOAT, "r", shape.heads, "w", d // shape.heads) for layer in layers),
     ]
-    cells = [f"next_cell{layer}" for layer in layers]
-    return graph.finish(inputs, ["logits", "peak", *cells, f"attention{shape.decoder_depth}"])
+    outputs = [*(f"next_cell{layer}" for layer in layers), f"attention{shape.decoder_depth}"]
+    if not chooses:
+        return graph.finish(inputs, ["logits", "peak", *outputs])
+    _choose(graph, peaks)
+    inputs += [
+        _describe("columns", TensorProto.INT64, "n", "o"),
+        _describe("ids", TensorProto.INT64, "n", "o"),
+        _describe("bias", TensorProto.FLOAT, "n", "o"),
+    ]
+    return graph.finish(inputs, ["chosen", "log_probs", *outputs])
+
+
+def _choose(graph: Graph, peaks: str) -> None:
+    """The likeliest of each row's own candidates, and its log-probability among them."""
+    own = graph.add("GatherElements", "logits", "columns", axis=1)
+    own = graph.add("Add", graph.add("Mul", own, peaks), "bias")
+    best = graph.add("ReduceMax", own, axes=[1], keepdims=1)
+    others = graph.add("Exp", graph.add("Sub", own, best))
+    total = graph.add("ReduceSum", others, graph.constant([1], np.int64), keepdims=1)
+    flat = graph.constant([-1], np.int64)
+    place = graph.add("ArgMax", own, axis=1, keepdims=1)
+    graph.add("Reshape", graph.add("GatherElements", "ids", place, axis=1), flat, out="chosen")
+    graph.add("Reshape", graph.add("Neg", graph.add("Log", total)), flat, out="log_probs")
 
 
 def _build_weights(weights: Weights, table: Table) -> ModelProto:
