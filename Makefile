@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-detection bench-symbols report-summaries report-fidelity clean
+.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -57,6 +57,19 @@ bench-backends: install
 # Which symbols the embedded models copy: behind them protected spans are hidden.
 bench-symbols: install
 	$(BIN)/python -m benchmarks.symbols
+
+# Ours beside the other engines that run the same model (they go into an environment of their own), about 15 minutes on
+# an otherwise idle machine; writes benchmarks/peers/report.{md,json,svg}.
+bench: install
+	$(BIN)/python -m benchmarks.peers
+
+# The same in a few minutes and on less text, to see whether it works; writes into benchmarks/.cache/peers.
+bench-quick: install
+	$(BIN)/python -m benchmarks.peers --quick
+
+# Under twice the load that it can bear, for five minutes.
+bench-overload: install
+	$(BIN)/python -m benchmarks.overload
 
 # HYBRID summaries of thirty texts, with what readers said of them; writes benchmarks/faithfulness/report.md.
 report-summaries: install

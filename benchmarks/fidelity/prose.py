@@ -40,7 +40,7 @@ _LEAST_WORDS, _MOST_WORDS = 6, 40
 def choose_sentences(language: str, count: int) -> list[str]:
     """`count` sentences of 6 to 40 words in "en" or "pt"."""
     known = {line for path in _TEST_DATA.glob("*.txt") for line in path.read_text("utf-8").splitlines()}
-    paragraphs = _read_pages(language) + read_paragraphs(_HANDBOOK[language])
+    paragraphs = read_pages(language) + read_paragraphs(_HANDBOOK[language])
     sentences = {sentence.strip() for text in paragraphs for sentence in sentencex.segment(language, text)}
     plain = [sentence for sentence in sentences - known if is_prose(sentence, language)]
     return sorted(plain, key=lambda sentence: hashlib.sha256(sentence.encode()).digest())[:count]
@@ -91,7 +91,8 @@ class _Paragraphs(HTMLParser):
         self._text = None
 
 
-def _read_pages(language: str) -> list[str]:
+def read_pages(language: str) -> list[str]:
+    """All paragraphs of the reference and the FAQ in "en" or "pt"."""
     root = _fetch()
     parser = _Paragraphs()
     for pattern in _PAGES[language]:

@@ -17,7 +17,7 @@ from latimer_server.scheduling import PieceWindow, off_loop, weigh_texts
 from latimer_server.text.alignment import Link, Move, follow, split_link
 from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
 from latimer_server.text.checks import Flag
-from latimer_server.text.normalization import Normalized, normalize_text
+from latimer_server.text.normalization import Normalized, find_quotes, normalize_text, restore_quotes
 from latimer_server.text.protection.shields import (
     SYMBOLS,
     Guarded,
@@ -86,7 +86,8 @@ class _Task:
         if restored.text == self.core.text and not self.known.moves:
             # The model changed nothing, and neither do we.
             return Guarded(self.written[self.place.start : self.place.end], restored.spans)
-        return style_text(restored, self.casing, self.target)
+        quotes = find_quotes(self.written, self.place, self.known)
+        return style_text(restore_quotes(restored, quotes), self.casing, self.target)
 
     def _surround(self, text: str) -> str:
         whole = self.known.guarded.text

@@ -102,13 +102,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _around_stream(self, behaviour: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
         async def call(request: Any, context: Context) -> None:  # noqa: ANN401
             ending = self._begin(context, details)
+            asked: AsyncGenerator[Any, None] | None = None
             try:
                 self._check(request, details, context)
                 is_own = str(details.method).startswith(_OWN_SERVICES)
-                asked = request
                 if isinstance(request, AsyncIterable):
-                    asked = _check_each(_until(self._draining, request) if is_own else request)
-                work = asyncio.ensure_future(_answer(behaviour(asked, context), context, ending))
+                    asked = request = _read_each(request, self._draining if is_own else None)
+                work = asyncio.ensure_future(_answer(behaviour(request, context), context, ending))
                 if not is_own:
                     self._watchers.add(work)
                     work.add_done_callback(self._watchers.discard)
@@ -119,6 +119,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 raise
             except BaseException as error:  # noqa: BLE001 (as above)
                 await ending.fail(error)
+            finally:
+                if asked is not None:
+                    await asked.aclose()
             ending.log("OK")
 
         return call
@@ -200,18 +203,11 @@ def _undecodable_error() -> InvalidRequest:
     return InvalidRequest(Violation("", "the bytes are no message of this method"))
 
 
-async def _check_each(requests: AsyncIterable[Any]) -> AsyncIterator[Any]:
-    """The messages of a stream; raises at one whose bytes were none."""
-    async for request in requests:
-        if isinstance(request, _Undecodable):
-            raise _undecodable_error()
-        yield request
-
-
-async def _until(event: asyncio.Event, requests: AsyncIterable[Any]) -> AsyncIterator[Any]:
-    """The messages of a stream; raises `Unavailable` where it would wait for one when the server drains."""
+async def _read_each(requests: AsyncIterable[Any], draining: asyncio.Event | None) -> AsyncGenerator[Any, None]:
+    """The messages of a stream. Raises at one whose bytes were none, and where it would wait for one when the server
+    drains."""
     messages = aiter(requests)
-    over = asyncio.ensure_future(event.wait())
+    over = asyncio.ensure_future((draining or asyncio.Event()).wait())
     try:
         while True:
             read = asyncio.ensure_future(anext(messages, None))
@@ -221,7 +217,10 @@ async def _until(event: asyncio.Event, requests: AsyncIterable[Any]) -> AsyncIte
                     raise Unavailable("the server is shutting down; what has no answer yet can be sent again")
             finally:
                 read.cancel()
-            if (message := read.result()) is None:
+            message = read.result()
+            if isinstance(message, _Undecodable):
+                raise _undecodable_error()
+            if message is None:
                 return
             yield message
     finally:
@@ -235,7 +234,9 @@ async def _answer(answering: Any, context: Context, ending: _Ending) -> None:  #
         try:
             async for response in answering:
                 await ending.open()
-                await context.write(response)
+                # None: the stream is accepted, and has nothing to say yet.
+                if response is not None:
+                    await context.write(response)
         finally:
             # At once, so that what it holds is free when the call is over.
             if isinstance(answering, AsyncGenerator):

@@ -7,16 +7,18 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
-import torch
 
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_beam import BeamSearch
+from latimer_server.backends.marian_engine import END, UNKNOWN, Engine, choose_candidates
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_greedy import GreedySearch
-from latimer_server.backends.marian_network import MarianNetwork
-from latimer_server.backends.marian_output import END, UNKNOWN
+from latimer_server.backends.marian_onnx import OnnxEngine
+from latimer_server.backends.marian_operators import Levels
 from latimer_server.backends.marian_student import MarianStudent
+from latimer_server.backends.marian_torch import TorchEngine
 from latimer_server.backends.shortlist import Shortlist
 from tests.conformance.conftest import read_sentences
 from tests.marian_files import floats, model_items, write_model, write_shortlist
@@ -31,12 +33,13 @@ def never() -> bool:
     return False
 
 
-@pytest.fixture(scope="module")
-def network() -> MarianNetwork:
-    """A tiny student whose outputs differ in what they say and in how long they are."""
+@pytest.fixture(scope="module", params=["onnx", "torch"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """A tiny student whose outputs differ in what they say and in how long they are, by each of the engines."""
     items = model_items({"dec-depth": 2})
     items["decoder_ff_logit_out_b"] = floats(1.0, *[0.1 * (i % 5) for i in range(1, VOCABULARY)])
-    return MarianNetwork(MarianFile(write_model(items), "model.bin"), "model.bin")
+    file = MarianFile(write_model(items), "model.bin")
+    return OnnxEngine(file, "model.bin", Levels()) if request.param == "onnx" else TorchEngine(file, "model.bin", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -50,36 +53,33 @@ def list_candidates(shortlist: Shortlist | None, source: TokenIds) -> list[int]:
 
 
 def search(
-    network: MarianNetwork, shortlist: Shortlist | None, sources: Sequence[TokenIds], options: DecodingOptions
+    engine: Engine, shortlist: Shortlist | None, sources: Sequence[TokenIds], options: DecodingOptions
 ) -> list[Hypothesis]:
-    with torch.inference_mode():
-        return BeamSearch(network, shortlist, sources, options).run(never)
+    return BeamSearch(engine, shortlist, sources, options).run(never)
 
 
-def score_step_by_step(
-    network: MarianNetwork, candidates: Sequence[int], source: TokenIds, output: Sequence[int]
-) -> float:
-    """The log-probability of an output, each of its tokens in turn, of nothing but the network."""
+def score_step_by_step(engine: Engine, shortlist: Shortlist | None, source: TokenIds, output: Sequence[int]) -> float:
+    """The log-probability of an output, each of its tokens in turn, of nothing but the engine."""
     total, previous = 0.0, None
-    with torch.inference_mode():
-        state = network.encode(torch.tensor([source]), torch.tensor([len(source)]))
-        for position, token in enumerate(output):
-            features = network.step(previous, position, state)
-            logits = (features @ network.embeddings.t() + network.output_bias)[0, list(candidates)]
-            total += float(torch.log_softmax(logits, dim=0)[list(candidates).index(token)])
-            previous = torch.tensor([token])
+    candidates = choose_candidates(engine, shortlist, [source])
+    decoding = engine.begin([source], candidates, aligned=False)
+    for position, token in enumerate(output):
+        logits = decoding.step(previous, position)[0].astype(np.float64)
+        place = candidates.ids[0].tolist().index(token)
+        total += float(logits[place] - logits.max() - np.log(np.exp(logits - logits.max()).sum()))
+        previous = np.array([token])
     return total
 
 
 @pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize("penalty", [None, 0.0, 0.6, 2.0])
 def test_a_beam_as_wide_as_all_outputs_is_exhaustive_search(
-    network: MarianNetwork, shortlist: Shortlist, penalty: float | None, *, listed: bool
+    engine: Engine, shortlist: Shortlist, penalty: float | None, *, listed: bool
 ) -> None:
     lists = shortlist if listed else None
     wide, most = 500, 2
     options = DecodingOptions(beam_size=wide, max_output_tokens=most, length_penalty=penalty, hypothesis_count=10)
-    found = search(network, lists, SOURCES, options)
+    found = search(engine, lists, SOURCES, options)
     lengths = set()
     for source, hypothesis in zip(SOURCES, found, strict=True):
         candidates = list_candidates(lists, source)
@@ -87,7 +87,7 @@ def test_a_beam_as_wide_as_all_outputs_is_exhaustive_search(
         everything = []
         for length in range(most + 1):
             for ids in itertools.product(words, repeat=length):
-                log_prob = score_step_by_step(network, candidates, source, (*ids, END))
+                log_prob = score_step_by_step(engine, lists, source, (*ids, END))
                 everything.append((log_prob / (length + 1) ** (1.0 if penalty is None else penalty), ids))
         everything.sort(reverse=True)
         ranked = [hypothesis, *hypothesis.alternatives]
@@ -99,11 +99,10 @@ def test_a_beam_as_wide_as_all_outputs_is_exhaustive_search(
 
 
 @pytest.mark.parametrize("listed", [False, True])
-def test_a_beam_of_one_is_greedy_search(network: MarianNetwork, shortlist: Shortlist, *, listed: bool) -> None:
+def test_a_beam_of_one_is_greedy_search(engine: Engine, shortlist: Shortlist, *, listed: bool) -> None:
     lists, options = shortlist if listed else None, DecodingOptions(beam_size=1, max_output_tokens=12)
-    with torch.inference_mode():
-        greedy = GreedySearch(network, lists, SOURCES, options).run(never)
-    for mine, plain in zip(search(network, lists, SOURCES, options), greedy, strict=True):
+    greedy = GreedySearch(engine, lists, SOURCES, options).run(never)
+    for mine, plain in zip(search(engine, lists, SOURCES, options), greedy, strict=True):
         assert (mine.ids, mine.truncated) == (plain.ids, plain.truncated)
         assert mine.log_prob == pytest.approx(plain.log_prob, abs=1e-4)
 
@@ -111,25 +110,23 @@ def test_a_beam_of_one_is_greedy_search(network: MarianNetwork, shortlist: Short
 def test_a_beam_of_one_is_greedy_search_for_real_models_too(students: Mapping[str, MarianStudent]) -> None:
     student, options = students["en"], DecodingOptions(beam_size=1)
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[::8])]
-    with torch.inference_mode():
-        mine = [BeamSearch(student._network, student._shortlist, [row], options).run(never)[0] for row in rows]
+    mine = [BeamSearch(student._engine, student._shortlist, [row], options).run(never)[0] for row in rows]
     plain = [student.run([row], options, never)[0] for row in rows]
     assert [h.ids for h in mine] == [h.ids for h in plain]
 
 
 @pytest.mark.parametrize("beam", [2, 4, 8])
-def test_scores_are_those_of_a_scoring_step_by_step(students: Mapping[str, MarianStudent], beam: int) -> None:
-    student = students["pt"]
+def test_scores_are_those_of_a_scoring_step_by_step(exact_students: Mapping[str, MarianStudent], beam: int) -> None:
+    student = exact_students["pt"]
     assert student._shortlist
     options = DecodingOptions(beam_size=beam, hypothesis_count=beam)
     rows = [encoding.ids for encoding in student.encode(read_sentences("pt")[:160:16])]
     for row, hypothesis in zip(rows, student.run(rows, options, never), strict=True):
-        candidates = [i for i in student._shortlist.candidates(row).tolist() if i != UNKNOWN]
         ranked = [hypothesis, *hypothesis.alternatives]
         assert len(ranked) == len({h.ids for h in ranked}) == beam
         for each in ranked:
             output = each.ids if each.truncated else (*each.ids, END)
-            again = score_step_by_step(student._network, candidates, row, output)
+            again = score_step_by_step(student._engine, student._shortlist, row, output)
             assert each.log_prob == pytest.approx(again, abs=1e-2)
         ended = [h.log_prob / h.token_count for h in ranked if not h.truncated]
         assert ended == sorted(ended, reverse=True)
@@ -177,40 +174,37 @@ def test_a_wider_beam_finds_what_is_likelier(students: Mapping[str, MarianStuden
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_no_ngram_occurs_twice(network: MarianNetwork, beam: int) -> None:
+def test_no_ngram_occurs_twice(engine: Engine, beam: int) -> None:
     options = DecodingOptions(beam_size=beam, max_output_tokens=20, hypothesis_count=beam, length_penalty=4.0)
     for size in (1, 2, 3):
-        free = search(network, None, SOURCES, options)
+        free = search(engine, None, SOURCES, options)
         assert any(_has_twice(each.ids, size) for h in free for each in (h, *h.alternatives))
-        for hypothesis in search(network, None, SOURCES, replace(options, no_repeat_ngram_size=size)):
+        for hypothesis in search(engine, None, SOURCES, replace(options, no_repeat_ngram_size=size)):
             for each in (hypothesis, *hypothesis.alternatives):
                 assert not _has_twice(each.ids, size)
 
 
-def test_a_repetition_penalty_divides_what_was_said(network: MarianNetwork) -> None:
+def test_a_repetition_penalty_divides_what_was_said(engine: Engine) -> None:
     """Against a search of three lines: Keskar et al. 2019, as Hugging Face does it."""
     penalty, most = 1.7, 12
     options = DecodingOptions(repetition_penalty=penalty, max_output_tokens=most)
     changed = 0
-    for source, hypothesis in zip(SOURCES, search(network, None, SOURCES, options), strict=True):
+    for source, hypothesis in zip(SOURCES, search(engine, None, SOURCES, options), strict=True):
         said: list[int] = []
-        with torch.inference_mode():
-            state = network.encode(torch.tensor([source]), torch.tensor([len(source)]))
-            for position in range(most):
-                previous = torch.tensor(said[-1:]) if said else None
-                logits = (network.step(previous, position, state) @ network.embeddings.t() + network.output_bias)[0]
-                logits[UNKNOWN] = -torch.inf
-                for token in set(said):
-                    logits[token] = logits[token] / penalty if logits[token] > 0 else logits[token] * penalty
-                best = int(logits.argmax())
-                if best == END:
-                    break
-                said.append(best)
+        candidates = choose_candidates(engine, None, [source])
+        decoding = engine.begin([source], candidates, aligned=False)
+        for position in range(most):
+            logits = decoding.step(np.array(said[-1:]) if said else None, position)[0]
+            for token in set(said):
+                logits[token] = logits[token] / penalty if logits[token] > 0 else logits[token] * penalty
+            best = int(logits.argmax())
+            if best == END:
+                break
+            said.append(best)
         assert hypothesis.ids == tuple(said)
-        candidates = list_candidates(None, source)
         output = hypothesis.ids if hypothesis.truncated else (*hypothesis.ids, END)
-        assert hypothesis.log_prob == pytest.approx(score_step_by_step(network, candidates, source, output), abs=1e-3)
-        plain = search(network, None, [source], replace(options, repetition_penalty=None))[0]
+        assert hypothesis.log_prob == pytest.approx(score_step_by_step(engine, None, source, output), abs=1e-3)
+        plain = search(engine, None, [source], replace(options, repetition_penalty=None))[0]
         changed += plain.ids != hypothesis.ids
     assert changed
 

@@ -10,7 +10,8 @@ import pytest
 
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_network import MarianNetwork
+from latimer_server.backends.marian_onnx import OnnxEngine
+from latimer_server.backends.marian_operators import Levels
 from latimer_server.backends.marian_shape import read_shape
 from latimer_server.backends.marian_student import load_backend
 from latimer_server.errors import ModelFileError
@@ -18,10 +19,10 @@ from tests.conformance.conftest import locate
 from tests.marian_files import CONFIG, FLOAT32, floats, matrix, model_items, write_model
 
 
-def network(config: dict[str, object] | None = None, **items: object) -> MarianNetwork:
+def network(config: dict[str, object] | None = None, **items: object) -> OnnxEngine:
     made = model_items(config)
     made.update(items)  # type: ignore[arg-type]
-    return MarianNetwork(MarianFile(write_model(made), "model.bin"), "model.bin")
+    return OnnxEngine(MarianFile(write_model(made), "model.bin"), "model.bin", Levels())
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_a_weight_that_is_missing_or_of_another_size_is_named() -> None:
     items = model_items()
     del items["decoder_l1_rnn_Wf"]
     with pytest.raises(ModelFileError, match="decoder_l1_rnn_Wf"):
-        MarianNetwork(MarianFile(write_model(items), "model.bin"), "model.bin")
+        OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", Levels())
     with pytest.raises(ModelFileError, match="encoder_l1_self_Wq"):
         network(encoder_l1_self_Wq=matrix(8, 9))
     with pytest.raises(ModelFileError, match="decoder_ff_logit_out_b"):
@@ -108,7 +109,7 @@ def test_a_configuration_that_promises_more_than_the_file_holds_allocates_nothin
     promised = model_items({"dim-vocabs": [1_000_000, 1_000_000], "dim-emb": 8})["special:model.yml"]
     items["special:model.yml"] = promised
     with pytest.raises(ModelFileError, match="Wemb"):
-        MarianNetwork(MarianFile(write_model(items), "model.bin"), "model.bin")
+        OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", Levels())
 
 
 @pytest.fixture
@@ -157,9 +158,9 @@ def test_a_model_with_a_vocabulary_for_each_language_says_which_files_it_wants(
 def test_embeddings_in_float32_are_read_too() -> None:
     items = model_items({"dim-vocabs": [6, 6], "dim-emb": 4})
     items["Wemb"] = FLOAT32, (6, 4), np.arange(24, dtype="<f4").tobytes()
-    loaded = MarianNetwork(MarianFile(write_model(items), "model.bin"), "model.bin")
-    assert loaded.embeddings.tolist() == np.arange(24).reshape(6, 4).tolist()
-    assert loaded.source_embeddings is loaded.embeddings
+    loaded = OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", Levels())
+    assert loaded._target.tolist() == np.arange(24).reshape(6, 4).tolist()
+    assert loaded._source is loaded._target
 
 
 def test_a_model_without_a_shortlist_uses_its_whole_vocabulary(files: dict[str, Path]) -> None:

@@ -1,7 +1,8 @@
-"""What a catalogue may say of a student: how long its inputs are, and nothing of the type that it computes in."""
+"""What a catalogue may say of a student: how long its inputs are, and what it computes in."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,20 @@ def test_a_student_may_be_told_to_read_less(tmp_path: Path, wanted: int, limit: 
     assert loaded.limits.max_input_tokens == limit
 
 
-def test_a_student_computes_in_one_type(tmp_path: Path) -> None:
-    load_backend(ask(tmp_path, compute_type="float32"))
-    with pytest.raises(ModelError, match="compute_type 'int8' is none of marian_student's; it computes in float32"):
-        load_backend(ask(tmp_path, compute_type="int8"))
+@pytest.mark.parametrize(("wanted", "found"), [("", "int8"), ("int8", "int8"), ("float32", "float32")])
+def test_a_student_computes_in_int8_unless_it_is_told_otherwise(tmp_path: Path, wanted: str, found: str) -> None:
+    assert load_backend(ask(tmp_path, compute_type=wanted)).compute_type == found
+
+
+def test_a_file_without_multipliers_is_computed_in_float32(tmp_path: Path) -> None:
+    request = ask(tmp_path)
+    model = request.files["model"]
+    model.write_bytes(model.read_bytes().replace(b"encoder_l1_self_Wo_QuantMultA", b"encoder_l1_self_Wo_QuantMultB"))
+    assert load_backend(request).compute_type == "float32"
+    with pytest.raises(ModelError, match="compute_type 'int8' cannot be had on cpu: this model computes in float32"):
+        load_backend(replace(request, compute_type="int8"))
+
+
+def test_there_is_no_other_type(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="compute_type 'int4' cannot be had"):
+        load_backend(ask(tmp_path, compute_type="int4"))

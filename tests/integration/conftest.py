@@ -10,6 +10,7 @@ import pytest
 from latimer import AsyncClient
 from latimer_server.server import LatimerServer
 from tests.fakes import serve_fakes
+from tests.streams import BOTH, Stream
 
 
 @pytest.fixture
@@ -28,3 +29,10 @@ async def client(server: LatimerServer) -> AsyncIterator[AsyncClient]:
 async def channel(server: LatimerServer) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as connected:
         yield connected
+
+
+@pytest.fixture(params=BOTH, ids=["asynchronous", "synchronous"])
+def stream(request: pytest.FixtureRequest) -> Stream:
+    """Either client's `translate_many`."""
+    chosen: Stream = request.param
+    return chosen

@@ -39,7 +39,14 @@ from tests.fakes import serve_fakes
 def test_both_clients_have_the_same_surface() -> None:
     def surface(client: type) -> dict[str, str]:
         members = inspect.getmembers(client, inspect.isfunction)
-        return {name: str(inspect.signature(member)) for name, member in members if not name.startswith("_")}
+        signatures = {name: str(inspect.signature(member)) for name, member in members if not name.startswith("_")}
+        # What awaits takes what awaits too, and gives it.
+        signatures["translate_many"] = (
+            signatures["translate_many"]
+            .replace(" | AsyncIterable[types.Item]", "")
+            .replace("AsyncGenerator[types.TranslatedItem, None]", "Generator[types.TranslatedItem, None, None]")
+        )
+        return signatures
 
     assert surface(Client) == surface(AsyncClient)
     assert str(inspect.signature(Client)) == str(inspect.signature(AsyncClient))

@@ -166,15 +166,6 @@ async def test_methods_that_change_models_are_refused_unless_switched_on(
     assert "--admin" in str(error.details())
 
 
-async def test_the_stream_that_is_not_served_yet_says_so(channel: grpc.aio.Channel) -> None:
-    stream: Any = channel.stream_stream("/latimer.v1.TranslationService/StreamTranslateText")()
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        async for _ in stream:
-            pass
-    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert "StreamTranslateText" in str(raised.value.details())
-
-
 async def test_a_pair_that_is_not_served_is_answered_with_those_that_are(channel: grpc.aio.Channel) -> None:
     error = await call(channel, TRANSLATE, request(target_language_codes=["de"]).SerializeToString())
     assert error.code() is grpc.StatusCode.NOT_FOUND

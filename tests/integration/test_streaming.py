@@ -1,39 +1,373 @@
-"""StreamTranslateText and `translate_many` over a real channel: nothing lost, nothing twice, nothing without bound."""
+"""StreamTranslateText over a real channel: what it refuses, what it bounds, and what it leaves behind."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
-from latimer import AsyncClient, Client, InvalidArgumentError, LatimerError, NotServedError, TranslatedItem
-from latimer._ledger import READ_AHEAD_ITEMS
+from latimer import AsyncClient
+from latimer.v1 import translation_pb2 as pb
+from latimer.v1 import translation_pb2_grpc, types_pb2
+from latimer_server.hops import run_guarded
+from latimer_server.pieces import PieceOptions
+from latimer_server.scheduling import BatchQueue, Priority
 from latimer_server.server import LatimerServer
-from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, UpperBackend, serve_fakes
+from latimer_server.servicers import streaming
+from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, serve_fakes
+from tests.integration.test_errors import violations
+from tests.streams import take, until
 
-EN_PT: dict[str, Any] = {"source": "en", "target": "pt"}
-
-
-def make_texts(count: int) -> list[str]:
-    return [f"The sentence number {number} is about the river{' and its old bridge' * (number % 7)}." for number in range(count)]
-
-
-async def test_a_thousand_items_come_back_exactly_and_in_order(client: AsyncClient) -> None:
-    texts = make_texts(3_000)
-    found = [result async for result in client.translate_many(texts, **EN_PT)]
-    assert [result.text for result in found] == texts
-    assert [result.index for result in found] == list(range(3_000))
+Call = Any  # grpc.aio.StreamStreamCall, whose messages the library leaves untyped
 
 
-async def test_the_synchronous_client_streams_too(server: LatimerServer) -> None:
-    texts = make_texts(3_000)
+def open_stream(channel: grpc.aio.Channel, **options: Any) -> Call:
+    return translation_pb2_grpc.TranslationServiceStub(channel).StreamTranslateText(**options)
 
-    def use() -> list[TranslatedItem]:
-        with Client(f"127.0.0.1:{server.port}") as client:
-            return list(client.translate_many(iter(texts), **EN_PT))
 
-    found = await asyncio.to_thread(use)
-    assert [result.text for result in found] == texts
+def config(**fields: Any) -> pb.StreamTranslateTextRequest:
+    defaults: dict[str, Any] = {"source_language_code": "en", "target_language_codes": ["pt"]}
+    return pb.StreamTranslateTextRequest(config=pb.StreamTranslateTextConfig(**{**defaults, **fields}))
+
+
+def items(texts: Iterable[str], start: int = 0) -> pb.StreamTranslateTextRequest:
+    return pb.StreamTranslateTextRequest(
+        items=[pb.StreamItem(item_id=f"n{index}", content=text) for index, text in enumerate(texts, start)]
+    )
+
+
+async def read_all(call: Call) -> list[pb.StreamResult]:
+    return [result async for response in call for result in response.results]
+
+
+async def read_until_error(call: Call) -> tuple[list[pb.StreamResult], grpc.aio.AioRpcError]:
+    """What a stream gives before it fails, and how it fails."""
+    given: list[pb.StreamResult] = []
+    try:
+        async for response in call:
+            given += response.results
+    except grpc.aio.AioRpcError as error:
+        return given, error
+    raise AssertionError("the stream ended well")
+
+
+async def end_of(call: Call) -> grpc.aio.AioRpcError:
+    """How a stream fails, whatever it gives before."""
+    return (await read_until_error(call))[1]
+
+
+@pytest.fixture
+def queued(monkeypatch: pytest.MonkeyPatch) -> set[asyncio.Future[Any]]:
+    """The pieces that are queued or computed."""
+    waiting: set[asyncio.Future[Any]] = set()
+    submit = BatchQueue.submit
+
+    def note(queue: BatchQueue, *arguments: Any, **options: Any) -> asyncio.Future[Any]:
+        future = submit(queue, *arguments, **options)
+        waiting.add(future)
+        future.add_done_callback(waiting.discard)
+        return future
+
+    monkeypatch.setattr(BatchQueue, "submit", note)
+    return waiting
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "rule"),
+    [
+        (pb.StreamTranslateTextRequest(), "config", "required in the first message"),
+        (items(["One."]), "config", "required in the first message"),
+        (config(target_language_codes=[]), "config.target_language_codes", "1 to 16"),
+        (config(source_language_code="english"), "config.source_language_code", "BCP-47"),
+        (config(model="m" * 101), "config.model", "at most 100"),
+        (config(options=pb.TranslateOptions(alternative_count=9)), "config.options.alternative_count", "0 to 8"),
+        (config(options=pb.TranslateOptions(patterns=["("])), "config.options.patterns[0]", "RE2"),
+    ],
+)
+async def test_a_bad_first_message_names_its_field(
+    server: LatimerServer, channel: grpc.aio.Channel, message: pb.StreamTranslateTextRequest, field: str, rule: str
+) -> None:
+    call = open_stream(channel)
+    await call.write(message)
+    error = await end_of(call)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert rule in violations(error)[field]
+
+
+async def test_a_stream_that_ends_before_it_begins_is_told_what_is_missing(channel: grpc.aio.Channel) -> None:
+    call = open_stream(channel)
+    await call.done_writing()
+    assert violations(await end_of(call)) == {"config": "is required in the first message"}
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "word"),
+    [
+        (config(target_language_codes=["de"]), grpc.StatusCode.NOT_FOUND, "en->de"),
+        (config(model="nothing"), grpc.StatusCode.NOT_FOUND, "nothing"),
+        (
+            config(options=pb.TranslateOptions(error_flags=[types_pb2.FLAG_UNSUPPORTED_CLAIM])),
+            grpc.StatusCode.UNIMPLEMENTED,
+            "FLAG_UNSUPPORTED_CLAIM",
+        ),
+    ],
+)
+async def test_what_is_not_served_is_said_before_any_item(
+    channel: grpc.aio.Channel, message: pb.StreamTranslateTextRequest, code: grpc.StatusCode, word: str
+) -> None:
+    call = open_stream(channel)
+    await call.write(message)
+    error = await end_of(call)
+    assert error.code() is code
+    assert word in str(error.details())
+
+
+async def test_bytes_that_are_no_message_end_the_stream_after_what_came_before(channel: grpc.aio.Channel) -> None:
+    call: Call = channel.stream_stream("/latimer.v1.TranslationService/StreamTranslateText")()
+    await call.write(config().SerializeToString())
+    await call.write(items(["One."]).SerializeToString())
+    await call.write(b"\xff\xff\xff")
+    first = pb.StreamTranslateTextResponse.FromString(await call.read())
+    assert first.results[0].item_id == "n0"
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call.read()
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_items_error_hurts_no_neighbour() -> None:
+    async with (
+        serve_fakes({"en-pt": PoisonBackend()}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        call = open_stream(channel)
+        await call.write(config(target_language_codes=["pt", "en"], ordered=True))
+        await call.write(items([f"This is {'POISON' if i == 7 else 'fine'}." for i in range(20)]))
+        await call.write(pb.StreamTranslateTextRequest(items=[pb.StreamItem(content="No name.")]))
+        await call.done_writing()
+        results = await read_all(call)
+    assert [result.item_id for result in results] == [*(f"n{index}" for index in range(20)), ""]
+    codes = [[one.error.code for one in result.result.translations] for result in results]
+    assert codes == [[13, 0] if index == 7 else [0, 0] for index in range(20)] + [[3, 3]]
+    assert "POISON" not in str(results[7].result.translations[0])
+
+
+async def test_the_last_message_says_what_the_stream_cost(channel: grpc.aio.Channel) -> None:
+    call = open_stream(channel)
+    await call.write(config())
+    await call.write(items(["One is here. Two is here.", "42"]))
+    await call.done_writing()
+    responses = [response async for response in call]
+    assert [response.HasField("usage") for response in responses[:-1]] == [False] * (len(responses) - 1)
+    usage = responses[-1].usage
+    assert (usage.characters, usage.segments) == (27, 3)
+    assert usage.input_tokens > 0
+    assert dict(await call.initial_metadata())["x-latimer-version"]
+
+
+async def test_a_caller_that_does_not_read_stops_the_server_from_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+    take = streaming._Flight._take
+
+    async def count(flight: streaming._Flight, *arguments: Any) -> None:
+        nonlocal taken
+        await take(flight, *arguments)
+        taken += 1
+
+    monkeypatch.setattr(streaming._Flight, "_take", count)
+    text = "a sentence of no importance " * 40
+    total = 30_000  # 33 MB, more than lies anywhere on the way
+    async with serve_fakes() as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        call = open_stream(channel)
+
+        async def write() -> None:
+            await call.write(config(options=pb.TranslateOptions(sentence_splitting=pb.SENTENCE_SPLITTING_OFF)))
+            for start in range(0, total, 50):
+                await call.write(items([text] * 50, start))
+            await call.done_writing()
+
+        writing = asyncio.create_task(write())
+        await until(lambda: taken > 0)
+        await asyncio.wait({writing}, timeout=1)
+        assert not writing.done()
+        assert taken < total // 3
+        call.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+
+
+async def test_a_stream_that_is_cancelled_leaves_nothing_queued(queued: set[asyncio.Future[Any]]) -> None:
+    blocking = BlockingBackend()
+    async with (
+        serve_fakes({"en-pt": blocking, "pt-en": EchoBackend()}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        call = open_stream(channel)
+        await call.write(config())
+        await call.write(items([f"Number {index} of many." for index in range(500)]))
+        await until(lambda: len(queued) > 400)
+        assert server._admission.active == 1
+        call.cancel()
+        assert await asyncio.to_thread(blocking.saw_cancelled.wait, 10)
+        await until(lambda: not queued and not server._admission.active)
+
+
+async def test_a_deadline_ends_the_stream_and_its_work(queued: set[asyncio.Future[Any]]) -> None:
+    blocking = BlockingBackend()
+    async with (
+        serve_fakes({"en-pt": blocking}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        for seconds in (-1.0, 0.0):
+            assert (await end_of(open_stream(channel, timeout=seconds))).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        # With all in one message: a write that fails would have gRPC forget why the call ended.
+        call = open_stream(channel, timeout=1.0)
+        await call.write(pb.StreamTranslateTextRequest(config=config().config, items=items(["Too late."]).items))
+        assert (await end_of(call)).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert await asyncio.to_thread(blocking.saw_cancelled.wait, 10)
+        await until(lambda: not queued and not server._admission.active)
+
+
+async def test_a_thousand_callers_that_open_and_leave_cost_nothing(
+    server: LatimerServer, client: AsyncClient, queued: set[asyncio.Future[Any]]
+) -> None:
+    before = len(asyncio.all_tasks())
+    for batch in range(10):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            calls = [open_stream(channel) for _ in range(100)]
+            for number, call in enumerate(calls):
+                if number % 4:
+                    await call.write(config())
+                if number % 4 > 1:
+                    await call.write(items(["A text that nobody waits for."] * 3))
+                if number % 4 > 2:
+                    await call.read()
+            for call in calls[: 50 * (batch % 3)]:
+                call.cancel()
+    await until(lambda: not server._admission.active and not queued)
+    await until(lambda: len(asyncio.all_tasks()) <= before + 2)
+    assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
+
+
+async def test_a_stream_that_ends_with_messages_unread_leaves_no_task(
+    server: LatimerServer, channel: grpc.aio.Channel
+) -> None:
+    before = len(asyncio.all_tasks())
+    for _ in range(3):
+        call = open_stream(channel)
+        with suppress(grpc.aio.AioRpcError):
+            await call.write(config(target_language_codes=["de"]))
+            await call.write(items(["One."]))
+        await end_of(call)  # with one code or another: the second write may fail
+    await until(lambda: len(asyncio.all_tasks()) <= before)
+
+
+async def test_past_the_bound_a_stream_is_refused_at_once_and_a_silent_one_holds_no_place() -> None:
+    async with (
+        serve_fakes(max_requests=1) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        silent, first, second = (open_stream(channel) for _ in range(3))
+        await silent.wait_for_connection()
+        await first.write(config())
+        await until(lambda: server._admission.active == 1)
+        await second.write(config())
+        error = await end_of(second)
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await first.write(items(["One."]))
+        assert (await first.read()).results[0].item_id == "n0"
+        silent.cancel()
+
+
+async def test_a_server_that_drains_answers_what_it_was_given_and_takes_no_more() -> None:
+    blocking = BlockingBackend()
+    async with (
+        serve_fakes({"en-pt": blocking}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        busy, idle, silent, ended = (open_stream(channel) for _ in range(4))
+        for call in (busy, idle, ended):
+            await call.write(config())
+        await busy.write(items(["Almost done.", "This one too."]))
+        await ended.write(items(["The last one."]))
+        await ended.done_writing()
+        await silent.wait_for_connection()
+        await until(lambda: blocking.started.is_set() and server._admission.active == 3)
+        draining = asyncio.create_task(server.drain(20))
+        for call in (idle, silent):
+            error = await end_of(call)
+            assert error.code() is grpc.StatusCode.UNAVAILABLE
+            assert "shutting down" in str(error.details())
+        blocking.release.set()
+        given, error = await read_until_error(busy)
+        assert [result.item_id for result in given] == ["n0", "n1"]
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert [result.item_id for result in await read_all(ended)] == ["n0"]
+        await draining
+
+
+async def test_a_stream_that_does_not_end_in_time_is_unavailable() -> None:
+    blocking = BlockingBackend()
+    async with (
+        serve_fakes({"en-pt": blocking}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        call = open_stream(channel)
+        await call.write(config())
+        await call.write(items(["Never done."]))
+        await asyncio.to_thread(blocking.started.wait, 10)
+        draining = asyncio.create_task(server.drain(0.1))
+        assert (await end_of(call)).code() is grpc.StatusCode.UNAVAILABLE
+        await draining
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[PieceOptions]:
+    """The options of what goes to models."""
+    found: list[PieceOptions] = []
+
+    async def note(model: Any, segments: Any, options: PieceOptions, *rest: Any) -> Any:
+        found.append(options)
+        return await run_guarded(model, segments, options, *rest)
+
+    monkeypatch.setattr("latimer_server.translation.run_guarded", note)
+    return found
+
+
+async def test_calls_go_before_streams_and_the_cache_can_be_left_out(
+    client: AsyncClient, noted: list[PieceOptions]
+) -> None:
+    for options in ({}, {"disable_cache": True}):
+        await client.translate("A text.", source="en", target="pt", **options)
+        await take(client.translate_many(["A text."], source="en", target="pt", **options))
+    assert [(one.priority, one.cached) for one in noted] == [
+        (Priority.INTERACTIVE, True),
+        (Priority.BULK, True),
+        (Priority.INTERACTIVE, False),
+        (Priority.BULK, False),
+    ]
+
+
+async def test_callers_are_known_by_their_connection(server: LatimerServer, noted: list[PieceOptions]) -> None:
+    for _ in range(2):
+        async with AsyncClient(f"127.0.0.1:{server.port}", token="whatever they like") as client:
+            await client.translate("A text.", source="en", target="pt")
+            await take(client.translate_many(["A text."], source="en", target="pt"))
+    first, second, third, fourth = (one.caller for one in noted)
+    assert first == second != third == fourth
+    assert "whatever" not in f"{first}{third}"
+
+
+async def test_callers_are_known_by_their_token_where_there_are_some(tmp_path: Path, noted: list[PieceOptions]) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("sesame\nother\n")
+    async with serve_fakes(auth_tokens=tokens) as server:
+        for token in ("sesame", "sesame", "other"):
+            async with AsyncClient(f"127.0.0.1:{server.port}", token=token) as client:
+                await client.translate("A text.", source="en", target="pt")
+    first, second, third = (one.caller for one in noted)
+    assert first == second != third
+    assert "sesame" not in str(first)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latimer_server.text.normalization import normalize_text
+from latimer_server.text.normalization import find_quotes, normalize_text, restore_quotes
 from latimer_server.text.protection import rules
 from latimer_server.text.protection.builtin import find_builtin
 from latimer_server.text.protection.figures import guard_figures
@@ -150,6 +150,24 @@ def test_what_a_vocabulary_lacks_is_written_otherwise_or_protected_with_its_word
     guarded = normalized.guarded
     assert guarded.text == '"a" bc - naïve 中文 →'
     assert guarded.wanted == ["naïve", "中文", "→"]
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "expected"),
+    [
+        ("“Yes”, he said.", '"Sim", disse ele.', "“Sim”, disse ele."),
+        ("«Yes» and “no”", '"Sim" e "não"', "«Sim» e “não”"),
+        ("„Yes“", '"Sim"', "„Sim“"),
+        # Marks that a model left out, or that were straight before: what it wrote stands.
+        ("“Yes”, he said.", "Sim, disse ele.", "Sim, disse ele."),
+        ('“Yes” and "no"', '"Sim" e "não"', '"Sim" e "não"'),
+        ("Don’t", 'Não "faça"', 'Não "faça"'),
+    ],
+)
+def test_quotation_marks_come_out_as_they_were_written(source: str, output: str, expected: str) -> None:
+    known = normalize_text(Guarded(source), lambda character: character.isascii())
+    quotes = find_quotes(source, TextSpan(0, len(known.guarded.text)), known)
+    assert restore_quotes(Guarded(output), quotes).text == expected
 
 
 @given(st.text(max_size=40), st.sets(st.integers(0, 40), max_size=6))

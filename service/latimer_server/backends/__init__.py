@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from latimer_server.backends.base import Backend, LoadRequest
+from latimer_server.backends.devices import choose_device
 from latimer_server.errors import ModelError, ModelFileError
 
 _log = logging.getLogger(__name__)
@@ -20,8 +21,10 @@ def load_backend(request: LoadRequest) -> Backend:
     if request.backend == "marian_student":
         from latimer_server.backends import marian_student
 
-        _check_type(request, marian_student.MarianStudent.compute_type)
-        return marian_student.load_backend(request.files, request.threads, request.max_input_tokens)
+        device = choose_device(request.device)
+        return marian_student.load_backend(
+            request.files, request.threads, request.max_input_tokens, device, request.compute_type
+        )
     if request.backend == "extractive":
         from latimer_server.backends.extractive import ExtractiveRanker
 

@@ -26,7 +26,8 @@ def foresee_bytes(request: LoadRequest) -> int:
     of its own in the type that the backend will compute in."""
     own = _measure(request.files.values()) or (0 if request.files else _measure(_list(request.folder)))
     if request.backend == "marian_student":
-        return 4 * own  # its file is int8, and is computed in float32
+        # Its file is int8, and so is it computed on the CPU.
+        return own * _WIDTHS[request.compute_type or ("float32" if request.device == "cuda" else "int8")]
     backend = "ctranslate2" if request.backend == "auto" else request.backend
     if backend not in _TYPES:
         return own

@@ -3,7 +3,7 @@
 Rules: a hypothesis is scored by its log-probability over its length (</s> included) to the power of the length
 penalty; a row is done when it has as many ended hypotheses as beams and none that goes on scores better as it
 stands (Hugging Face transformers, `early_stopping=False`). The penalties act on the logits, before they are
-normalised (CTranslate2; Keskar et al. 2019, 1909.05858). Knows the network and its output layer; no vocabulary.
+normalised (CTranslate2; Keskar et al. 2019, 1909.05858). Knows the engine that computes it; no vocabulary.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_network import MarianNetwork
-from latimer_server.backends.marian_output import COMPACT_SHARE, output_cap, output_layer, read_batch
+from latimer_server.backends.marian_engine import Engine, Floats, Ids, choose_candidates
+from latimer_server.backends.marian_output import COMPACT_SHARE, output_cap
 from latimer_server.backends.shortlist import Shortlist
 
 Alignment = tuple[tuple[int, float], ...]
@@ -39,7 +38,8 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Choice:
-    """How a live hypothesis goes on. `parent`: its place in the tensors. `score` is what the search compares,
+    """How a live hypothesis goes on. `parent`: its place in the arrays. `column`: its id's
+    among the row's candidates. `score` is what the search compares,
     `log_prob` what the model itself says; they differ where penalties act. A place without a hypothesis
     scores -inf."""
 
@@ -52,66 +52,66 @@ class _Choice:
 class BeamSearch:
     """The best few hypotheses at each step. For one `run`.
 
-    The tensors hold the hypotheses of each row side by side: one for each row in the first step, then always as
+    The arrays hold the hypotheses of each row side by side: one for each row in the first step, then always as
     many as there are beams. Those of the source, which they share, are held once.
     """
 
     def __init__(
         self,
-        network: MarianNetwork,
+        engine: Engine,
         shortlist: Shortlist | None,
         batch: Sequence[TokenIds],
         options: DecodingOptions,
     ) -> None:
-        self._network = network
         self._wanted = options.hypothesis_count
         self._beams = max(options.beam_size or 1, self._wanted)
         self._length_penalty = _DEFAULT_LENGTH_PENALTY if options.length_penalty is None else options.length_penalty
         self._repetition_penalty = options.repetition_penalty or 1.0
         self._ngram = options.no_repeat_ngram_size or 0
         self._rows = [_Row(output_cap(len(row), options)) for row in batch]
-        self._tensor_rows = list(self._rows)  # the row behind each row of the tensors
-        self._state = network.encode(*read_batch(batch))
-        self._layer = output_layer(network, shortlist, batch)
-        self._scores = torch.zeros(len(batch), 1)
-        self._log_probs = torch.zeros(len(batch), 1)
-        self._history = torch.empty(len(batch), 0, dtype=torch.long)  # the columns of each hypothesis so far
+        self._live = list(self._rows)  # the row behind each row of the arrays
+        candidates = choose_candidates(engine, shortlist, batch)
+        self._decoding = engine.begin(batch, candidates, aligned=options.alignment)
+        self._scores: Floats = np.zeros((len(batch), 1), np.float32)
+        self._log_probs: Floats = np.zeros((len(batch), 1), np.float32)
+        self._history: Ids = np.empty((len(batch), 0), np.int64)  # the columns of each hypothesis so far
         # What each hypothesis so far answers, token by token; None where it was not asked for.
         self._links: list[Alignment] | None = [()] * len(batch) if options.alignment else None
 
     def run(self, cancelled: Cancelled) -> list[Hypothesis]:
         """The best hypothesis of each row with its alternatives, in the batch's order."""
-        previous: Tensor | None = None
+        previous: Ids | None = None
         for position in range(max(row.cap for row in self._rows) + 1):
-            features = self._network.step(previous, position, self._state)
+            logits = self._decoding.step(previous, position)
             chosen = [
                 self._record(row, place, choices, position)
-                for place, (row, choices) in enumerate(zip(self._tensor_rows, self._rank(features), strict=True))
+                for place, (row, choices) in enumerate(zip(self._live, self._rank(logits), strict=True))
             ]
-            if all(row.done for row in self._tensor_rows):
+            if all(row.done for row in self._live):
                 break
             previous = self._advance(chosen)
             if cancelled():
                 break
-        for place, row in enumerate(self._tensor_rows):
+        for place, row in enumerate(self._live):
             if not row.done:
                 self._cut(row, place, frozenset())
         return [self._gather(row) for row in self._rows]
 
-    def _rank(self, features: Tensor) -> list[list[_Choice]]:
+    def _rank(self, logits: Floats) -> list[list[_Choice]]:
         """For each row its likeliest continuations, the best first: twice the beams, as each beam may end once."""
         rows, beams = self._scores.shape
-        logits = (features @ self._layer.weights).view(rows, beams, -1).add_(self._layer.bias[:, None])
-        plain = torch.log_softmax(logits, dim=-1)
+        plain = _log_softmax(logits)
         steered = self._steer(logits)
-        ranked = plain if steered is None else torch.log_softmax(steered, dim=-1)
-        totals = (ranked + self._scores[:, :, None]).view(rows, -1)
-        scores, places = totals.topk(min(2 * self._beams, totals.shape[1]))
-        width = logits.shape[-1]
+        ranked = plain if steered is None else _log_softmax(steered)
+        width = logits.shape[1]
+        totals = (ranked.reshape(rows, beams, width) + self._scores[:, :, None]).reshape(rows, -1)
+        places = _find_largest(totals, min(2 * self._beams, totals.shape[1]))
+        scores = np.take_along_axis(totals, places, axis=1)
         parents, columns = places // width, places % width
         log_probs = scores
         if steered is not None:
-            log_probs = self._log_probs.gather(1, parents) + plain.view(rows, -1).gather(1, places)
+            own = np.take_along_axis(plain.reshape(rows, -1), places, axis=1)
+            log_probs = np.take_along_axis(self._log_probs, parents, axis=1) + own
         return [
             [_Choice(row * beams + parent, *rest) for parent, *rest in zip(*lists, strict=True)]
             for row, lists in enumerate(
@@ -119,19 +119,19 @@ class BeamSearch:
             )
         ]
 
-    def _steer(self, logits: Tensor) -> Tensor | None:
+    def _steer(self, logits: Floats) -> Floats | None:
         """The logits with the penalties in them; None where there are none to apply."""
         if not self._history.shape[1] or (self._repetition_penalty == 1 and not self._ngram):
             return None
-        steered = logits.flatten(0, 1).clone()
+        steered = logits.copy()
         if self._repetition_penalty != 1:
-            said = steered.gather(1, self._history)
-            said = torch.where(said < 0, said * self._repetition_penalty, said / self._repetition_penalty)
-            steered.scatter_(1, self._history, said)
+            said = np.take_along_axis(steered, self._history, axis=1)
+            said = np.where(said < 0, said * self._repetition_penalty, said / self._repetition_penalty)
+            np.put_along_axis(steered, self._history, said.astype(np.float32), axis=1)
         if self._ngram:
             for place, columns in enumerate(self._history.tolist()):
-                steered[place, _repeating(columns, self._ngram)] = -torch.inf
-        return steered.view_as(logits)
+                steered[place, _repeating(columns, self._ngram)] = -np.inf
+        return steered
 
     def _record(self, row: _Row, place: int, choices: Sequence[_Choice], position: int) -> list[_Choice]:
         """Notes the hypotheses that end here; gives those that go on, at most as many as beams."""
@@ -170,30 +170,29 @@ class BeamSearch:
         row.cut.sort(key=lambda pair: -pair[0])
         row.done = True
 
-    def _advance(self, chosen: Sequence[Sequence[_Choice]]) -> Tensor:
-        """Brings the tensors to the hypotheses that go on, without rows that are done once they are many. Gives
+    def _advance(self, chosen: Sequence[Sequence[_Choice]]) -> Ids:
+        """Brings the arrays to the hypotheses that go on, without rows that are done once they are many. Gives
         their last ids."""
-        kept = [place for place, row in enumerate(self._tensor_rows) if not row.done]
+        kept = [place for place, row in enumerate(self._live) if not row.done]
         if len(chosen) - len(kept) >= COMPACT_SHARE * len(chosen):
-            rows = torch.tensor(kept)
-            self._state.select_sources(rows)
-            self._layer = replace(self._layer, bias=self._layer.bias[rows])
-            self._tensor_rows = [self._tensor_rows[place] for place in kept]
+            self._decoding.select_sources(np.array(kept))
+            self._live = [self._live[place] for place in kept]
         else:
             kept = list(range(len(chosen)))
         beams = self._scores.shape[1]
         flat = [choice for place in kept for choice in self._fill(chosen[place], place * beams)]
-        parents = torch.tensor([choice.parent for choice in flat])
-        columns = torch.tensor([choice.column for choice in flat])
-        self._scores = torch.tensor([choice.score for choice in flat]).view(len(kept), self._beams)
-        self._log_probs = torch.tensor([choice.log_prob for choice in flat]).view(len(kept), self._beams)
-        self._state.select_hypotheses(parents)
-        self._history = torch.cat([self._history[parents], columns[:, None]], dim=1)
+        parents = np.array([choice.parent for choice in flat])
+        columns = np.array([choice.column for choice in flat])
+        shape = (len(kept), self._beams)
+        self._scores = np.array([choice.score for choice in flat], np.float32).reshape(shape)
+        self._log_probs = np.array([choice.log_prob for choice in flat], np.float32).reshape(shape)
         if self._links is not None:
             # The step is the one that these tokens came of, when their parents were still in their places.
-            looked = list(zip(*self._state.align(), strict=True))
+            looked = list(zip(*self._decoding.align(), strict=True))
             self._links = [(*self._links[choice.parent], looked[choice.parent]) for choice in flat]
-        return self._layer.candidates[columns]
+        self._decoding.select_hypotheses(parents)
+        self._history = np.concatenate([self._history[parents], columns[:, None]], axis=1)
+        return np.take_along_axis(self._decoding.candidates.ids, columns.reshape(shape), axis=1).reshape(-1)
 
     def _fill(self, choices: Sequence[_Choice], parent: int) -> list[_Choice]:
         """The choices, and places without a hypothesis up to the beams."""
@@ -202,7 +201,8 @@ class BeamSearch:
 
     def _read(self, parent: int, log_prob: float, *, truncated: bool) -> Hypothesis:
         """The hypothesis in this place of the tensors as it stands."""
-        ids = tuple(self._layer.candidates[self._history[parent]].tolist())
+        own = self._decoding.candidates.ids[parent // self._scores.shape[1]]
+        ids = tuple(own[self._history[parent]].tolist())
         return Hypothesis(ids, log_prob, truncated, alignment=self._links[parent] if self._links is not None else ())
 
     def _weigh(self, score: float, length: int) -> float:
@@ -225,3 +225,16 @@ def _repeating(columns: Sequence[int], size: int) -> list[int]:
         for index in range(len(columns) - size + 1)
         if tuple(columns[index : index + size - 1]) == start and columns[index + size - 1] != _END_COLUMN
     ]
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    found: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return found
+
+
+def _find_largest(values: Floats, count: int) -> Ids:
+    """The places of the `count` largest of each row, the largest first."""
+    some = np.argpartition(-values, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, order, axis=1)

@@ -93,6 +93,24 @@ class MarianFile:
         shape = (columns, rows) if transposed else (rows, columns)
         return QuantizedMatrix(values.reshape(shape), multiplier)
 
+    def is_quantized(self, name: str) -> bool:
+        """Whether an item is there as int8."""
+        return name in self._items and self._items[name].type == _INTGEMM8
+
+    def multiplier(self, name: str) -> float:
+        """What activations are multiplied by before they are rounded to -127..127: a float32 item, or, as Marian
+        keeps that of embeddings, an int8 matrix of one value whose own multiplier it is.
+
+        Source: `--alphas` of browsermt/marian-dev (`src/tensors/cpu/intgemm_interface.h`).
+        """
+        found = self._items.get(name)
+        if found is not None and found.type == _INTGEMM8:
+            return self.matrix(name, 1, 1, transposed=False).multiplier
+        value = float(self.float_vector(name, 1)[0])
+        if value <= 0:
+            raise ModelFileError(self._file, f"{name} is {value}; a multiplier is above 0")
+        return value
+
     def embeddings(self, name: str, rows: int, columns: int) -> npt.NDArray[np.float32]:
         """A matrix of embeddings, which Marian's converter may leave in float32."""
         if name in self._items and self._items[name].type == _FLOAT32 and self._items[name].shape == (rows, columns):

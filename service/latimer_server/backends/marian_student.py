@@ -1,6 +1,6 @@
 """The backend for Marian students (Firefox Translations): files to tokens, a search, text.
 
-Knows the network only through `MarianNetwork`, and nothing of requests. These models were distilled
+Knows the network only through an `Engine`, and nothing of requests. These models were distilled
 for greedy search, so that is what it does unless it is told otherwise (facts.md section 2).
 """
 
@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import sentencepiece
-import torch
 
 from latimer_server.backends.base import (
     Cancelled,
@@ -22,13 +21,12 @@ from latimer_server.backends.base import (
     TokenIds,
 )
 from latimer_server.backends.marian_beam import BeamSearch
+from latimer_server.backends.marian_engine import END, UNKNOWN, Engine
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_greedy import GreedySearch
-from latimer_server.backends.marian_network import MarianNetwork
-from latimer_server.backends.marian_output import END, UNKNOWN
 from latimer_server.backends.shortlist import Shortlist
 from latimer_server.backends.token_spans import find_unknown_pieces, locate_pieces, place_pieces
-from latimer_server.errors import ModelFileError
+from latimer_server.errors import ModelError, ModelFileError
 
 _ANY = LanguagePair()
 # Firefox wraps sentences at 128 tokens, and so were these models trained: the catalogue may name fewer.
@@ -36,28 +34,53 @@ _MAX_INPUT_TOKENS = 128
 _MIN_INPUT_TOKENS = 8
 # Larger batches gain nothing: the union of the rows' candidates outgrows what a row saves.
 _MAX_BATCH_ROWS = 32
-_MAX_BATCH_TOKENS = 1_536
+# The longest rows there can be: sources are read in groups of about one length, so that padding costs little.
+_MAX_BATCH_TOKENS = _MAX_BATCH_ROWS * _MAX_INPUT_TOKENS
 
 
-def load_backend(files: Mapping[str, Path], threads: int, max_input_tokens: int = 0) -> MarianStudent:
+def load_backend(
+    files: Mapping[str, Path],
+    threads: int,
+    max_input_tokens: int = 0,
+    device: str = "cpu",
+    compute_type: str = "",
+) -> MarianStudent:
     """Reads `model`, `vocabulary` (or `source_vocabulary` and `target_vocabulary`) and, where there is one,
-    `shortlist`; `threads` cores run one batch. `max_input_tokens`: 0 is the most that there can be.
+    `shortlist`. On the CPU as many batches as there are `threads` run at a time, each on one core.
+    `max_input_tokens`: 0 is the most that there can be. `compute_type`: `int8` or `float32`; "" is int8 on the CPU
+    where the file has what that needs, and float32 elsewhere.
 
-    Raises `ModelFileError` naming the file at fault.
+    Raises `ModelFileError` naming the file at fault, `ModelError` where that compute type cannot be had.
     """
-    torch.set_num_threads(threads)
     model_path = files["model"]
-    network = MarianNetwork(MarianFile(_read(model_path), model_path.name), model_path.name)
-    shape = network.shape
+    source = MarianFile(_read(model_path), model_path.name)
+    engine = _start_engine(source, model_path.name, device, compute_type)
+    if compute_type not in ("", engine.compute_type):
+        raise ModelError(
+            f"compute_type {compute_type!r} cannot be had on {device}: this model computes in {engine.compute_type}"
+        )
+    shape = engine.shape
     source_path, target_path = _vocabulary_paths(files, shared=shape.shared)
-    source = _read_vocabulary(source_path, shape.source_vocabulary)
-    target = source if target_path == source_path else _read_vocabulary(target_path, shape.target_vocabulary)
+    reads = _read_vocabulary(source_path, shape.source_vocabulary)
+    writes = reads if target_path == source_path else _read_vocabulary(target_path, shape.target_vocabulary)
     shortlist = None
     if "shortlist" in files:
         path = files["shortlist"]
         sizes = shape.source_vocabulary, shape.target_vocabulary
         shortlist = Shortlist(_read(path), *sizes, path.name, shared=shape.shared)
-    return MarianStudent(network, source, target, shortlist, max_input_tokens)
+    batches = threads if device == "cpu" else 1
+    return MarianStudent(engine, reads, writes, shortlist, max_input_tokens, batches)
+
+
+def _start_engine(source: MarianFile, file: str, device: str, compute_type: str) -> Engine:
+    """What computes a model on a device. Each library is imported only where it is needed."""
+    if device == "cpu":
+        from latimer_server.backends.marian_onnx import OnnxEngine, choose_levels
+
+        return OnnxEngine(source, file, None if compute_type == "float32" else choose_levels())
+    from latimer_server.backends.marian_torch import TorchEngine
+
+    return TorchEngine(source, file, device)
 
 
 def _vocabulary_paths(files: Mapping[str, Path], *, shared: bool) -> tuple[Path, Path]:
@@ -101,23 +124,24 @@ class MarianStudent:
     """A loaded student; a `GeneratorBackend`."""
 
     name = "marian_student"
-    compute_type = "float32"
 
     def __init__(
         self,
-        network: MarianNetwork,
+        engine: Engine,
         source: sentencepiece.SentencePieceProcessor,
         target: sentencepiece.SentencePieceProcessor,
         shortlist: Shortlist | None,
         max_input_tokens: int = 0,
+        concurrent_batches: int = 1,
     ) -> None:
         longest = max(_MIN_INPUT_TOKENS, min(max_input_tokens or _MAX_INPUT_TOKENS, _MAX_INPUT_TOKENS))
-        self.limits = Limits(longest, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS)
-        self._network = network
+        self.limits = Limits(longest, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS, concurrent_batches=concurrent_batches)
+        self.compute_type = engine.compute_type
+        self._engine = engine
         self._source = source
         self._target = target
         self._shortlist = shortlist
-        self.memory_bytes = network.memory_bytes
+        self.memory_bytes = engine.memory_bytes
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:  # noqa: ARG002
         """See `GeneratorBackend.encode`. Without </s> at its end a source is translated badly."""
@@ -151,8 +175,7 @@ class MarianStudent:
         if not batch:
             return []
         search = GreedySearch if _is_greedy(options) else BeamSearch
-        with torch.inference_mode():
-            return search(self._network, self._shortlist, batch, options).run(cancelled)
+        return search(self._engine, self._shortlist, batch, options).run(cancelled)
 
 
 def _is_greedy(options: DecodingOptions) -> bool:

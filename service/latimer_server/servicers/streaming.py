@@ -58,8 +58,9 @@ async def answer_stream(
     messages: AsyncIterator[pb.StreamTranslateTextRequest],
     open_stream: Callable[[pb.StreamTranslateTextConfig], Translate],
     admission: Admission,
-) -> AsyncIterator[pb.StreamTranslateTextResponse]:
-    """The answers to the messages of one stream, which has a place of `admission` from its config to its end.
+) -> AsyncIterator[pb.StreamTranslateTextResponse | None]:
+    """The answers to the messages of one stream, which has a place of `admission` from its config to its end. None
+    comes first: the stream is accepted.
 
     `open_stream` raises what is wrong with the config. Whatever ends the messages, what was read before it is
     answered first; close the generator to withdraw it.
@@ -72,6 +73,7 @@ async def answer_stream(
         flight = _Flight(first.config, translate)
         try:
             flight.start(first, messages)
+            yield None
             while await flight.has_results():
                 results, weight = flight.take_results()
                 yield pb.StreamTranslateTextResponse(results=results)
@@ -150,24 +152,26 @@ class _Flight:
     async def _read(
         self, first: pb.StreamTranslateTextRequest, messages: AsyncIterator[pb.StreamTranslateTextRequest]
     ) -> None:
-        message: pb.StreamTranslateTextRequest | None = first
         try:
-            while message is not None:
-                rules = Rules()
-                count = len(message.items)
-                rules.require(count <= MAX_CONTENTS, "items", f"has {count} items; at most {MAX_CONTENTS}")
-                rules.require(message is first or not message.HasField("config"), "config", "is the first message's")
-                rules.enforce()
-                for index, item in enumerate(message.items):
-                    await self._take(item, index)
-                self._form_groups()
-                message = await anext(messages, None)
+            await self._take_all(first.items)
+            async for message in messages:
+                if message.HasField("config"):
+                    raise InvalidRequest(Violation("config", "is set; only the first message has it"))
+                await self._take_all(message.items)
         except _NOT_OURS:
             raise
         except BaseException as error:  # noqa: BLE001 (the stream's answer)
             self._refusal = error
         self._reading = False
         self._news.set()
+
+    async def _take_all(self, items: Sequence[pb.StreamItem]) -> None:
+        rules = Rules()
+        rules.require(len(items) <= MAX_CONTENTS, "items", f"has {len(items)} items; at most {MAX_CONTENTS}")
+        rules.enforce()
+        for index, item in enumerate(items):
+            await self._take(item, index)
+        self._form_groups()
 
     async def _take(self, message: pb.StreamItem, index: int) -> None:
         """Waits for room for an item. One that is larger than all room waits until it is alone."""

@@ -36,6 +36,7 @@ _UNSEEN = frozenset(
     "\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufe0e\ufe0f"
 )
 _WRITTEN |= dict.fromkeys("\u200c\u200d", "")
+_QUOTE = '"'
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,27 @@ def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
         if candidate is not None and all(map(is_known, candidate)):
             return candidate
     return None
+
+
+def find_quotes(text: str, place: TextSpan, known: Normalized) -> str:
+    """The quotation marks of `text` (what was normalised) that are written as `"` in `place` of what it became, in
+    their order; "" where some of them were `"` from the beginning, or stand in a protected span."""
+    marks = [
+        text[old.start : old.end]
+        for new, old in known.moves
+        if place.start <= new.start < place.end and _WRITTEN.get(text[old.start : old.end]) == _QUOTE
+    ]
+    return "".join(marks) if known.guarded.text.count(_QUOTE, place.start, place.end) == len(marks) else ""
+
+
+def restore_quotes(guarded: Guarded, quotes: str) -> Guarded:
+    """An output with `quotes` for its `"`, where it has as many: the marks come out as they were written. As long as
+    it was, so that every span stays where it is."""
+    if not quotes or guarded.text.count(_QUOTE) != len(quotes):
+        return guarded
+    marks = iter(quotes)
+    text = "".join(next(marks) if character == _QUOTE else character for character in guarded.text)
+    return Guarded(text, guarded.spans, guarded.replacements)
 
 
 def protect_more(guarded: Guarded, spans: Sequence[TextSpan]) -> Guarded:

@@ -6,7 +6,7 @@
         print(client.translate("Hello, world!", target="pt").text)
 
 `Client` and `AsyncClient` have the same methods. A call for one text raises what went wrong with it; a
-call for a list never raises for one of its items, but sets the item's `error`.
+call for a list, and `translate_many`, never raises for one of its items, but sets the item's `error`.
 """
 
 from latimer._aio import AsyncClient

@@ -111,6 +111,7 @@ class AsyncClient:
         bulk work: calls of `translate` go before it. Close the generator (`contextlib.aclosing`)
         to end the stream early.
         """
+        Ledger.check_items(items)
         ledger = Ledger(target, source, options, ordered=ordered, raise_errors=raise_errors)
         method = self._channel.stream_stream(
             METHOD,

@@ -14,9 +14,12 @@ import grpc
 
 from latimer import _channel, types
 from latimer._ledger import Ledger, late_error
-from latimer.errors import CancelledError, LatimerError
+from latimer.errors import CancelledError, ConnectionFailedError, LatimerError
 
 OpenCall = Callable[[], Any]
+# What gRPC says where a write fails because the call is over, in the place of why it is (grpc/grpc issue 36066). What
+# ended it is then told on the next call.
+_STATUS_LOST = "Internal error from Core"
 # Items of an iterable that does not await are taken so many at a time.
 _AT_A_TIME = 128
 
@@ -110,9 +113,14 @@ class _Stream:
     async def _send(self) -> None:
         # What is wrong with a call its reader is told.
         with contextlib.suppress(grpc.RpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+            is_first = True
             while True:
                 if (request := self._ledger.next_request()) is not None:
                     await self._call.write(request)
+                    if is_first and request.items:
+                        # Accepted, or refused and why: a write meanwhile would have gRPC forget why.
+                        await self._call.initial_metadata()
+                    is_first = False
                 elif self._ledger.all_is_sent:
                     await self._call.done_writing()
                     return
@@ -129,6 +137,8 @@ class _Stream:
                     await _wait(self._given)
         except grpc.aio.AioRpcError as error:
             end = _channel.convert_call_error(error)
+            if error.details() == _STATUS_LOST:
+                end = ConnectionFailedError("the stream broke", code="UNAVAILABLE", request_id=end.request_id)
         except asyncio.CancelledError:
             # The call's, when the client was closed under it; else this task's.
             end = CancelledError("the call was cancelled", code="CANCELLED")

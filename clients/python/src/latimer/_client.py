@@ -109,6 +109,7 @@ class Client:
         bulk work: calls of `translate` go before it. `items` is read in another thread. Close
         the generator, or let go of it, to end the stream early.
         """
+        Ledger.check_items(items)
         ledger = Ledger(target, source, options, ordered=ordered, raise_errors=raise_errors)
         method = self._channel.stream_stream(
             METHOD,

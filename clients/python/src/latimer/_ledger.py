@@ -87,6 +87,12 @@ class Ledger:
         """Whether this stream has nothing to send any more."""
         return self.is_exhausted and not self._unsent and not self._config_is_due
 
+    @staticmethod
+    def check_items(items: object) -> None:
+        """Raises `InvalidArgumentError` for one text in the place of many: its characters would be the items."""
+        if isinstance(items, (str, bytes)):
+            raise InvalidArgumentError("items is one text; translate takes one, or give a list of it")
+
     def add(self, given: object) -> None:
         """Takes an item of the caller: a text, or a pair of a key and a text. What no message can carry gets an error
         for its answer. Raises `InvalidArgumentError` for what is neither."""
@@ -116,7 +122,9 @@ class Ledger:
             item = self._unsent[0]
             # In the place of what cannot be sent, so that it is answered in its turn.
             content = "" if item.error else item.text
-            if request.items and size + len(content) > _MESSAGE_CHARACTERS:
+            # Beside a large config, which has a message of its own limit, a large item would not fit either.
+            is_alone = not request.items and not request.HasField("config")
+            if not is_alone and size + len(content) > _MESSAGE_CHARACTERS:
                 break
             size += len(content)
             request.items.add(item_id=str(item.index), content=content)

@@ -45,7 +45,7 @@ class _Stream:
         self._work = threading.Condition(lock)  # whoever sends waits for something to send
         self._news = threading.Condition(lock)  # the caller waits for results, or for the end of the call
         self._given = threading.Condition(lock)  # whoever reads waits until what it read is given
-        self._number = 0  # of the call in work; threads of an earlier one end
+        self._number = 1  # of the call in work; threads of an earlier one end
         self._call: Any = None
         self._end: LatimerError | bool = False  # how the call ended; True: well
         self._fault: BaseException | None = None  # what the caller's iterable raised
@@ -77,6 +77,8 @@ class _Stream:
                         raise self._fault
                     return None
                 seconds = self._ledger.begin_again(self._end)
+                # At once: whatever still sends for the call that ended would take what the next one is to send.
+                self._number += 1
             self._pause.wait(seconds)
             self._begin_call()
 
@@ -91,10 +93,8 @@ class _Stream:
 
     def _begin_call(self) -> None:
         with self._news:
-            self._number += 1
             self._end = False
             self._work.notify_all()
-            self._given.notify_all()
             number = self._number
         try:
             self._call = self._open_call(self._send(number))

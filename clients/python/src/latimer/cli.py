@@ -76,8 +76,12 @@ def translate(
             # One language for the whole text, so that a part of few words is not taken for another.
             found = client.detect(text[:_PART_CHARACTERS])
             source = found.language if found.reliable else None
-        shown = track(parts, "translating", console=Console(stderr=True), disable=len(parts) == 1)
-        rows = [client.translate(part, target=target, source=source, text_format=text_format) for part in shown]
+        if len(parts) == 1:
+            rows = [client.translate(text, target=target, source=source, text_format=text_format)]
+        else:
+            results = client.translate_many(parts, target=target, source=source, raise_errors=True)
+            shown = track(results, "translating", total=len(parts), console=Console(stderr=True))
+            rows = [list(result.translations) for result in shown]
     columns = [[row[index] for row in rows] for index in range(len(target))]
     if as_json:
         documents = [_describe(column, code) for column, code in zip(columns, target, strict=True)]

@@ -520,7 +520,9 @@ class StreamTranslateTextConfig(google.protobuf.message.Message):
     model: builtins.str
     """As in TranslateTextRequest. Optional; "" lets the router choose."""
     ordered: builtins.bool
-    """Whether results come in the order of their items. Optional; false by default: as they are ready."""
+    """Whether results come in the order of their items. Optional; false by default: as they are ready. Results
+    that wait for an earlier one count as unread: the server reads no further meanwhile than it would else.
+    """
     @property
     def target_language_codes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """As in TranslateTextRequest. Required; 1 to 16."""
@@ -552,9 +554,11 @@ class StreamItem(google.protobuf.message.Message):
     ITEM_ID_FIELD_NUMBER: builtins.int
     CONTENT_FIELD_NUMBER: builtins.int
     item_id: builtins.str
-    """The caller's name for it, returned with its result. Required; 1 to 256 code points."""
+    """The caller's name for it, returned with its result. Required; 1 to 256 code points, else the item gets an
+    error. Two items may have the same; each has a result.
+    """
     content: builtins.str
-    """The text. "" is legal; at most 1,000,000 code points."""
+    """The text. Optional; "" is legal; at most 1,000,000 code points, else the item gets an error."""
     def __init__(
         self,
         *,
@@ -579,7 +583,9 @@ class StreamTranslateTextRequest(google.protobuf.message.Message):
 
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StreamItem]:
-        """Texts. At most 1,024 in one message."""
+        """Texts, in the first message too. Optional; at most 1,024 in one message, of any number in a stream. Many
+        in a message cost less than many messages.
+        """
 
     def __init__(
         self,
@@ -604,7 +610,7 @@ class StreamResult(google.protobuf.message.Message):
     """The item's name, as the caller gave it."""
     @property
     def result(self) -> Global___TranslationResult:
-        """Its translations."""
+        """Its translations, one for each target language; what went wrong with the item is the `error` of each."""
 
     def __init__(
         self,
@@ -627,7 +633,9 @@ class StreamTranslateTextResponse(google.protobuf.message.Message):
     USAGE_FIELD_NUMBER: builtins.int
     @property
     def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StreamResult]:
-        """Results that are ready."""
+        """Results that are ready: one for each item, at most 1,024 in one message. In the order of the items where
+        the config says `ordered`, else in any.
+        """
 
     @property
     def usage(self) -> latimer.v1.types_pb2.Usage:

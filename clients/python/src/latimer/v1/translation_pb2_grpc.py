@@ -74,7 +74,13 @@ class TranslationServiceServicer(object):
 
     def StreamTranslateText(self, request_iterator, context):
         """Translates any number of texts: first a message with `config`, then messages with `items`. A bulk
-        call. A client that stops reading stops the server from reading ahead.
+        call: calls of TranslateText go before it. Initial metadata comes when the config is accepted. A client
+        that stops reading stops the server from reading ahead.
+
+        Errors: as of TranslateText for the config, whose fields are named `config.…`; INVALID_ARGUMENT for a later message that
+        breaks a rule, after the results of what came before it. UNAVAILABLE, as when the server drains: it has
+        answered what it read; what has no result can be sent again on another stream. What concerns one item only
+        is in the `error` of its translations, and the others are translated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,14 +1,16 @@
-"""The Marian student network in torch: a transformer encoder and an SSRU decoder, float32.
+"""The Marian student network in torch: a transformer encoder and an SSRU decoder, float32, on whatever torch runs on.
 
 Sources: Vaswani et al. 2017 (encoder, post-norm), Kim et al. 2019 (D19-5632, the SSRU), marian-dev
 `src/models/transformer.h` (names and order of operations). Knows no vocabulary and no search, but that a decoder
-may try several hypotheses of one source at once.
+may try several hypotheses of one source at once. What runs on a GPU; on the CPU `marian_onnx` is several times as fast.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from latimer_server.backends.base import TokenIds
+from latimer_server.backends.marian_engine import Candidates, Floats, Ids, pad_batch, sinusoids
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_shape import Shape, read_shape
+from latimer_server.errors import ModelError
 
 # Not in the file; 1e-5 to 1e-9 give the same text (facts.md section 2). Marian's own default.
 _LAYER_NORM_EPSILON = 1e-6
@@ -86,20 +91,6 @@ class DecoderState:
     mask: Tensor
     attention: Tensor
 
-    def align(self) -> tuple[list[int], list[float]]:
-        """The source position that each hypothesis looked at most in the last step, and the weight of it (0..1).
-
-        That of the last layer's first head, which these models were taught to be the word alignment (marian-dev's
-        `--guided-alignment`, facts.md section 2). Padding has no weight.
-        """
-        weights, places = self.attention[:, 0].flatten(0, 1).max(dim=1)
-        return places.tolist(), weights.tolist()
-
-    def select(self, rows: Tensor) -> None:
-        """Keeps only these rows, in this order, where each has one hypothesis."""
-        self.select_hypotheses(rows)
-        self.select_sources(rows)
-
     def select_hypotheses(self, hypotheses: Tensor) -> None:
         """Goes on from these hypotheses, in this order; one may be taken several times."""
         self.cells = [cell[hypotheses] for cell in self.cells]
@@ -112,14 +103,16 @@ class DecoderState:
 
 
 class MarianNetwork:
-    """The weights and the two passes. `embeddings` are the target's, and the output's too.
+    """The weights and the two passes. `embeddings` are the target's, and the output's too. `device`: torch's name of
+    where they are.
 
     Raises `ModelFileError` when `source` lacks a weight or has another size than its configuration says.
     """
 
-    def __init__(self, source: MarianFile, file: str) -> None:
+    def __init__(self, source: MarianFile, file: str, device: str = "cpu") -> None:
         self.shape = read_shape(source.config, file)
-        load = _Loader(source, self.shape)
+        self.device = torch.device(device)
+        load = _Loader(source, self.shape, self.device)
         if self.shape.shared:
             self.embeddings = self.source_embeddings = load.embeddings("Wemb", self.shape.target_vocabulary)
         else:
@@ -135,9 +128,9 @@ class MarianNetwork:
         """Reads source ids [rows, source] (padded past `lengths`) and prepares the first decoder step."""
         rows, width = ids.shape
         heads, depth = self.shape.heads, self.shape.dimension // self.shape.heads
-        blocked = torch.arange(width)[None, :] >= lengths[:, None]
-        mask = torch.zeros(rows, width).masked_fill_(blocked, -torch.inf)[:, None, None, :]
-        x = self.source_embeddings[ids].mul_(self._scale).add_(_sinusoids(0, width, self.shape.dimension))
+        blocked = torch.arange(width, device=self.device)[None, :] >= lengths[:, None]
+        mask = torch.zeros(rows, width, device=self.device).masked_fill_(blocked, -torch.inf)[:, None, None, :]
+        x = self.source_embeddings[ids].mul_(self._scale).add_(self._positions(0, width))
         for layer in self._encoder:
             split = layer.query_key_value(x).view(rows, width, 3, heads, depth).permute(2, 0, 3, 1, 4)
             attended = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=mask)
@@ -148,7 +141,7 @@ class MarianNetwork:
             split = decoder_layer.key_value(x).view(rows, width, 2, heads, depth)
             keys.append(split[:, :, 0].permute(0, 2, 3, 1).contiguous())
             values.append(split[:, :, 1].transpose(1, 2).contiguous())
-        cells = [torch.zeros(rows, self.shape.dimension) for _ in self._decoder]
+        cells = [torch.zeros(rows, self.shape.dimension, device=self.device) for _ in self._decoder]
         return DecoderState(cells, keys, values, mask, torch.zeros_like(mask))
 
     def step(self, previous: Tensor | None, position: int, state: DecoderState) -> Tensor:
@@ -157,7 +150,7 @@ class MarianNetwork:
         rows, count = state.mask.shape[0], state.cells[0].shape[0]
         dimension, heads = self.shape.dimension, self.shape.heads
         depth, beams = dimension // heads, count // rows
-        x = _sinusoids(position, 1, dimension).expand(count, dimension)
+        x = self._positions(position, 1).expand(count, dimension)
         if previous is not None:
             x = self.embeddings[previous].mul_(self._scale).add_(x)
         for index, layer in enumerate(self._decoder):
@@ -174,13 +167,87 @@ class MarianNetwork:
         state.attention = weights  # kept as it is: only who asks for the alignment pays for it
         return x
 
+    def _positions(self, start: int, count: int) -> Tensor:
+        return torch.from_numpy(sinusoids(start + count, self.shape.dimension)[start:]).to(self.device)
+
+
+class TorchEngine:
+    """An `Engine` of the network. Run it always from one thread: every thread that has run torch keeps a team of
+    OpenMP threads, which slows the others. Raises `ModelFileError` for a file that is at fault, `ModelError` where
+    torch has no such device."""
+
+    compute_type = "float32"
+
+    def __init__(self, source: MarianFile, file: str, device: str) -> None:
+        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+            raise ModelError("there is no GPU that torch can use; set the device to cpu or auto")
+        self.network = MarianNetwork(source, file, device)
+        self.shape = self.network.shape
+        self.memory_bytes = self.network.memory_bytes
+        self.output_bias: Floats = self.network.output_bias.cpu().numpy()
+
+    def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> TorchDecoding:  # noqa: ARG002
+        """See `Engine.begin`."""
+        device = self.network.device
+        ids, lengths = (torch.from_numpy(values).to(device) for values in pad_batch(batch))
+        with torch.inference_mode():
+            return TorchDecoding(self.network, self.network.encode(ids, lengths), candidates)
+
+
+class TorchDecoding:
+    """One batch; a `Decoding`."""
+
+    def __init__(self, network: MarianNetwork, state: DecoderState, candidates: Candidates) -> None:
+        self.candidates = candidates
+        self._network = network
+        self._state = state
+        self._weights = network.embeddings[self._send(candidates.union)]
+        self._place_candidates()
+
+    def step(self, previous: Ids | None, position: int) -> Floats:
+        """See `Decoding.step`."""
+        with torch.inference_mode():
+            last = None if previous is None else self._send(previous)
+            features = self._network.step(last, position, self._state)
+            logits = (features @ self._weights.t()).view(len(self._bias), -1, len(self._weights))
+            if self._columns is not None:
+                logits = logits.gather(2, self._columns[:, None, :].expand(-1, logits.shape[1], -1))
+            found: Floats = (logits + self._bias[:, None, :]).flatten(0, 1).cpu().numpy()
+            return found
+
+    def align(self) -> tuple[list[int], list[float]]:
+        """See `Decoding.align`."""
+        weights, places = self._state.attention[:, 0].flatten(0, 1).max(dim=1)
+        return places.tolist(), weights.tolist()
+
+    def select_hypotheses(self, hypotheses: Ids) -> None:
+        """See `Decoding.select_hypotheses`."""
+        with torch.inference_mode():
+            self._state.select_hypotheses(self._send(hypotheses))
+
+    def select_sources(self, rows: Ids) -> None:
+        """See `Decoding.select_sources`."""
+        self.candidates = self.candidates.select(rows)
+        with torch.inference_mode():
+            self._state.select_sources(self._send(rows))
+        self._place_candidates()
+
+    def _place_candidates(self) -> None:
+        candidates = self.candidates
+        self._columns = None if candidates.columns is None else self._send(candidates.columns)
+        self._bias = self._send(candidates.bias.copy())  # torch wants what it may write to
+
+    def _send(self, values: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self._network.device)
+
 
 class _Loader:
     """Builds layers from named items, counting the bytes it holds."""
 
-    def __init__(self, source: MarianFile, shape: Shape) -> None:
+    def __init__(self, source: MarianFile, shape: Shape, device: torch.device) -> None:
         self._source = source
         self._shape = shape
+        self._device = device
         self.bytes_loaded = 0
 
     def vector(self, name: str, size: int) -> Tensor:
@@ -245,12 +312,4 @@ class _Loader:
 
     def _tensor(self, values: npt.NDArray[np.float32]) -> Tensor:
         self.bytes_loaded += values.nbytes
-        return torch.from_numpy(np.ascontiguousarray(values))
-
-
-def _sinusoids(start: int, count: int, dimension: int) -> Tensor:
-    """Positions [count, d]: the first half sin(p * e^(-i ln(10000) / (d/2 - 1))), the second half cos."""
-    half = dimension // 2
-    rates = torch.exp(torch.arange(half) * (-math.log(10_000) / max(half - 1, 1)))
-    angles = torch.arange(start, start + count)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)

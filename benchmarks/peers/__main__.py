@@ -1,0 +1,114 @@
+"""Ours beside every other engine that runs the same model, in one run: `python -m benchmarks.peers`.
+
+    --quick            fewer and shorter measurements, to see whether it works
+    --only SCENARIO    one of footprint, bulk, callers, single, clients, document, quality, summaries; may be repeated
+
+Prints tables and writes `report.json`, `report.md` and `report.svg`: beside this module after a full run, else into
+`benchmarks/.cache/peers`. The exit status is 0 though bounds are missed: the report says which.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.corpus import CACHE
+from benchmarks.peers.bench import FULL, QUICK, Bench, Effort
+from benchmarks.peers.contestants import list_peers, start_contestants
+from benchmarks.peers.figures import Outcome
+from benchmarks.peers.install import PROCESSES, Installation, install_peers
+from benchmarks.peers.machine import describe_machine, describe_versions
+from benchmarks.peers.report import PLOT, Run, print_run, to_json, to_markdown
+from benchmarks.peers.scenarios.bulk import measure_bulk
+from benchmarks.peers.scenarios.document import measure_document
+from benchmarks.peers.scenarios.footprint import measure_footprint
+from benchmarks.peers.scenarios.interactive import measure_callers, measure_clients
+from benchmarks.peers.scenarios.quality import measure_quality
+from benchmarks.peers.scenarios.single import measure_single
+from benchmarks.peers.scenarios.summaries import measure_summaries
+from benchmarks.peers.service import list_flags
+from benchmarks.peers.texts import read_texts
+from benchmarks.peers.watch import Watch
+
+_FOOTPRINT = "footprint"
+# Of the tables where there is no terminal.
+_WIDTH = 140
+# In this order: the last one loads a model that the others must not find in memory.
+_SCENARIOS: dict[str, Callable[[Bench], Awaitable[Outcome]]] = {
+    "bulk": measure_bulk,
+    "callers": measure_callers,
+    "single": measure_single,
+    "clients": measure_clients,
+    "document": measure_document,
+    "quality": measure_quality,
+    "summaries": measure_summaries,
+}
+_WARM_PARAGRAPHS = 20
+
+
+async def measure(installed: Installation, wanted: Sequence[str], effort: Effort, console: Console) -> Run:
+    """The wanted scenarios, one after another."""
+    began = time.perf_counter()
+    # Else a SIGTERM would leave the server behind.
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def tell(what: str) -> None:
+        console.print(
+            f"{(time.perf_counter() - began) / 60:5.1f} min  {what}", style="dim", highlight=False, soft_wrap=True
+        )
+
+    outcomes, versions = [], dict(describe_versions())
+    if _FOOTPRINT in wanted:
+        outcomes.append(await measure_footprint(effort.starts, list(list_peers(installed).values()), tell))
+    watch = Watch(())
+    left = [name for name in _SCENARIOS if name in wanted]
+    if left:
+        tell("reading the texts, starting the engines")
+        texts = read_texts(effort.paragraphs, effort.characters)
+        async with start_contestants(installed, texts.paragraphs[:_WARM_PARAGRAPHS]) as contestants:
+            watch = Watch(contestants.everyone)
+            bench = Bench(contestants, texts, effort, watch, tell)
+            versions |= {name: peer.described for name, peer in contestants.peers.items()}
+            for name in left:
+                console.rule(name, align="left")
+                outcomes.append(await _SCENARIOS[name](bench))
+    settings = {"the server's flags beside its defaults": " ".join(list_flags()) or "none"}
+    minutes = (time.perf_counter() - began) / 60
+    return Run(describe_machine(), versions, settings, outcomes, watch.uses, minutes)
+
+
+def write_run(run: Run, installed: Installation, folder: Path) -> None:
+    """The three files; the plot only if callers were measured."""
+    report, plot = folder / "report.json", folder / PLOT
+    report.write_text(json.dumps(to_json(run), indent=1) + "\n", "utf-8")
+    plot.unlink(missing_ok=True)
+    subprocess.run([str(installed.python), str(PROCESSES / "plot.py"), str(report), str(plot)], check=True)
+    (folder / "report.md").write_text(to_markdown(run, PLOT if plot.is_file() else None), "utf-8")
+
+
+def main() -> None:
+    """Reads the arguments, measures, prints and writes."""
+    names = [_FOOTPRINT, *_SCENARIOS]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements")
+    parser.add_argument("--only", action="append", choices=names, metavar="SCENARIO", help=", ".join(names))
+    given = parser.parse_args()
+    installed = install_peers()
+    progress = Console(stderr=True)
+    run = asyncio.run(measure(installed, given.only or names, QUICK if given.quick else FULL, progress))
+    print_run(run, Console(width=None if sys.stdout.isatty() else _WIDTH))
+    write_run(run, installed, CACHE / "peers" if given.quick or given.only else Path(__file__).parent)
+
+
+if __name__ == "__main__":
+    main()

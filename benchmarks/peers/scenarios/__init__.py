@@ -1,0 +1,1 @@
+"""What is measured, a module each: every one makes an `Outcome` of a `Bench`."""

@@ -1,0 +1,98 @@
+"""The texts that every engine gets: three Debian manuals in English (`benchmarks.corpus`, `fidelity.prose`), always the
+same choice. Knows no engine.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sentencex
+
+from benchmarks.corpus import read_paragraphs
+from benchmarks.fidelity.prose import read_pages
+
+# Words of the single sentences, and how far from that a sentence may be: there are few long ones.
+LENGTHS = {5: 0, 20: 0, 60: 4}
+_SINGLES = 10
+# Shorter ones are headings in disguise; 400 of the others have a little more than 1,000 sentences.
+_LEAST_WORDS = 12
+_SEED = 5
+SHORT_DOCUMENT = 10_000
+_SHORT_DOCUMENTS = 8
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """One of the handbook, its sentences, and its translation by a human."""
+
+    text: str
+    sentences: tuple[str, ...]
+    reference: str
+
+
+@dataclass(frozen=True)
+class Texts:
+    """`singles`: sentences by their number of words. `document`: one long text; `pieces`: short documents, each another
+    part of it, from all of its length."""
+
+    paragraphs: tuple[Paragraph, ...]
+    singles: dict[int, tuple[str, ...]]
+    document: str
+    pieces: tuple[str, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Those of the paragraphs."""
+        return tuple(sentence for paragraph in self.paragraphs for sentence in paragraph.sentences)
+
+
+def read_texts(paragraphs: int, characters: int) -> Texts:
+    """So many paragraphs, and a document of so many characters."""
+    pairs = dict(zip(read_paragraphs("en-US"), read_paragraphs("pt-BR"), strict=True))
+    prose = [Paragraph(text, split_sentences(text), reference) for text, reference in pairs.items()]
+    draw = random.Random(_SEED)
+    # What nobody translated has no reference.
+    fitting = [one for one in prose if one.text != one.reference and count_words(one.text) >= _LEAST_WORDS]
+    chosen = draw.sample(fitting, paragraphs)
+    sentences = sorted({sentence for one in prose for sentence in one.sentences})
+    singles = {words: _choose_singles(sentences, words, draw) for words in LENGTHS}
+    document = join_paragraphs(list(dict.fromkeys([*pairs, *read_pages("en")])), characters)
+    return Texts(tuple(chosen), singles, document, cut_document(document))
+
+
+def split_sentences(text: str) -> tuple[str, ...]:
+    """The sentences of an English text."""
+    return tuple(sentence.strip() for sentence in sentencex.segment("en", text) if sentence.strip())
+
+
+def count_words(text: str) -> int:
+    """What stands between white space."""
+    return len(text.split())
+
+
+def _choose_singles(sentences: Sequence[str], words: int, draw: random.Random) -> tuple[str, ...]:
+    fitting = [sentence for sentence in sentences if abs(count_words(sentence) - words) <= LENGTHS[words]]
+    return tuple(draw.sample(fitting, min(_SINGLES, len(fitting))))
+
+
+def join_paragraphs(paragraphs: Sequence[str], characters: int) -> str:
+    """As many whole paragraphs as fit."""
+    size, kept = 0, []
+    for paragraph in paragraphs:
+        size += len(paragraph) + 2
+        if size > characters:
+            break
+        kept.append(paragraph)
+    return "\n\n".join(kept)
+
+
+def cut_document(document: str) -> tuple[str, ...]:
+    """Short documents from all parts of a long one, of whole paragraphs."""
+    step = max((len(document) - SHORT_DOCUMENT) // _SHORT_DOCUMENTS, 1)
+    starts = range(0, max(len(document) - SHORT_DOCUMENT, 1), step)[:_SHORT_DOCUMENTS]
+    return tuple(
+        join_paragraphs(document[start : start + 2 * SHORT_DOCUMENT].split("\n\n")[1:], SHORT_DOCUMENT)
+        for start in starts
+    )

@@ -1,0 +1,168 @@
+"""Where the time of a student goes: `python -m benchmarks.student_profile`.
+
+Runs the embedded English-Portuguese student on one core: a sentence of twenty words alone, and full batches of the
+handbook's sentences; prints the milliseconds of each part, then those of each kind of operator as ONNX Runtime itself
+counts them, and the multiply-adds that were needed beside those that the machine's fastest product of that shape makes
+in the same time (`benchmarks.kernels`).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.corpus import sample_sentences
+from latimer_server.backends import marian_onnx
+from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.marian_student import MarianStudent, load_backend
+from latimer_server.models.catalog import load_catalog
+from latimer_server.models.store import Store
+from latimer_server.settings import load_settings
+
+_SENTENCE = (
+    "The committee will meet again next week to decide whether the old bridge near the station can be repaired in time."
+)
+_PARTS = ("encoder", "weights", "step")
+_ROWS = 32
+_SENTENCES = 960
+_REPEATS = 100
+_WARM = 5
+
+
+class _Clock:
+    """A session whose runs are timed."""
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401
+        self._session = session
+        self.seconds = 0.0
+
+    def run(self, *arguments: Any) -> Any:  # noqa: ANN401
+        started = time.perf_counter()
+        found = self._session.run(*arguments)
+        self.seconds += time.perf_counter() - started
+        return found
+
+
+def load_student() -> MarianStudent:
+    """The embedded student, one batch at a time."""
+    store, entry = Store(load_settings(None).store), load_catalog().get("firefox-en-pt")
+    return load_backend(store.locate(entry), 1)
+
+
+def run_all(student: MarianStudent, rows: Sequence[TokenIds], size: int) -> list[Hypothesis]:
+    """All rows, in batches of this size."""
+    options = DecodingOptions()
+    found = [student.run(rows[at : at + size], options, lambda: False) for at in range(0, len(rows), size)]
+    return [hypothesis for batch in found for hypothesis in batch]
+
+
+def time_parts(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, int]:
+    """Seconds of each part, and the tokens read and written."""
+    student = load_student()
+    engine: Any = student._engine
+    clocks = {name: _Clock(getattr(engine, f"_{name}")) for name in _PARTS}
+    ordered = sorted(texts, key=len)
+    run_all(student, [encoding.ids for encoding in student.encode(ordered)], size)
+    for name, clock in clocks.items():
+        setattr(engine, f"_{name}", clock)
+    started = time.perf_counter()
+    encodings = student.encode(ordered)
+    encoded = time.perf_counter()
+    hypotheses = run_all(student, [encoding.ids for encoding in encodings], size)
+    ran = time.perf_counter()
+    student.decode([hypothesis.ids for hypothesis in hypotheses])
+    ended = time.perf_counter()
+    computed = {name: clock.seconds for name, clock in clocks.items()}
+    parts = {
+        "text to tokens and back": encoded - started + ended - ran,
+        "encoder": computed["encoder"],
+        "weights of the candidates": computed["weights"],
+        "decoder steps": computed["step"],
+        "search and candidates (Python)": ran - encoded - sum(computed.values()),
+    }
+    written = sum(hypothesis.token_count for hypothesis in hypotheses)
+    return parts, sum(len(encoding.ids) for encoding in encodings), written
+
+
+def time_operators(texts: Sequence[str], size: int) -> Counter[str]:
+    """Microseconds of each kind of operator, by the graph that it stands in."""
+    found: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder, _profiled(Path(folder)) as sessions:
+        student = load_student()
+        run_all(student, [encoding.ids for encoding in student.encode(sorted(texts, key=len))], size)
+        for name, session in zip(_PARTS, [sessions[0], sessions[2], sessions[1]], strict=True):
+            for event in json.loads(Path(session.end_profiling()).read_text("utf-8")):
+                if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+                    found[f"{name}: {event['args']['op_name']}"] += event["dur"]
+    return found
+
+
+@contextmanager
+def _profiled(folder: Path) -> Iterator[list[Any]]:
+    """Sessions that are started meanwhile write what they do; the last three are the student's."""
+    start = marian_onnx._start
+    made: list[Any] = []
+
+    def start_profiled(model: Any) -> Any:  # noqa: ANN401
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_profiling = True
+        options.profile_file_prefix = str(folder / f"session{len(made)}")
+        made.append(
+            onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        )
+        return made[-1]
+
+    marian_onnx._start = start_profiled
+    sessions: list[Any] = []
+    try:
+        choose = marian_onnx.choose_levels
+        levels = choose()
+        made.clear()
+        marian_onnx.choose_levels = lambda: levels
+        sessions = made
+        yield sessions
+    finally:
+        marian_onnx._start, marian_onnx.choose_levels = start, choose
+
+
+def main() -> None:
+    """Prints the tables."""
+    console = Console(width=130)
+    cases = {
+        f"a sentence of {len(_SENTENCE.split())} words, alone": ([_SENTENCE] * _REPEATS, 1),
+        f"{_SENTENCES} sentences in batches of {_ROWS}": (sample_sentences("en-US", _SENTENCES), _ROWS),
+    }
+    for title, (texts, size) in cases.items():
+        words = sum(len(text.split()) for text in texts)
+        parts, read, written = time_parts(texts, size)
+        total = sum(parts.values())
+        table = Table(title=f"{title}: {words / total:,.0f} words a second on one core")
+        for heading in ("part", "ms a sentence", "share"):
+            table.add_column(heading, justify="left" if heading == "part" else "right")
+        for name, seconds in parts.items():
+            table.add_row(name, f"{1e3 * seconds / len(texts):.2f}", f"{seconds / total:.0%}")
+        console.print(table)
+        console.print(f"{read / words:.2f} tokens read and {written / words:.2f} written for each word")
+        operators = time_operators(texts, size)
+        everything = sum(operators.values())
+        kinds = Table(title="operators, as ONNX Runtime counts them")
+        for heading in ("graph: operator", "share of all operators"):
+            kinds.add_column(heading, justify="left" if heading.startswith("graph") else "right")
+        for name, microseconds in operators.most_common(14):
+            kinds.add_row(name, f"{microseconds / everything:.1%}")
+        console.print(kinds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What computes a Marian student: reads the sources of a batch, then gives the scores of what may come next, step
+by step. The searches know only this.
+
+Knows no library: `marian_onnx` computes on the CPU, `marian_torch` on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from latimer_server.backends.base import TokenIds
+from latimer_server.backends.marian_shape import Shape
+from latimer_server.backends.shortlist import Shortlist
+
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+END, UNKNOWN = 0, 1
+# Below the one a group costs as much as one of it; above the other its values outgrow a core's cache.
+_LEAST_TOKENS, _MOST_TOKENS = 64, 512
+# Padded tokens for each token.
+_MOST_PADDING = 1.1
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What each row of a batch may write: its own shortlist, whatever stands beside it.
+
+    `ids`: [rows, width], ascending, so that </s> is the first; filled up with </s>. `columns`: [rows, width], where
+    each stands in `union`; None where `union` is what every row may write. `bias`: [rows, width], the output
+    layer's, -inf where there is no candidate. `union`: the ids of all rows, ascending, each once.
+    """
+
+    ids: Ids
+    columns: Ids | None
+    bias: Floats
+    union: Ids
+
+    def select(self, rows: Ids) -> Candidates:
+        """Those of these rows."""
+        columns = None if self.columns is None else self.columns[rows]
+        return Candidates(self.ids[rows], columns, self.bias[rows], self.union)
+
+
+class Decoding(Protocol):
+    """One batch on its way. A row is a source; it has as many hypotheses as were selected last, those of one row side
+    by side, and one at the start."""
+
+    @property
+    def candidates(self) -> Candidates:
+        """What the rows that are left may write."""
+        ...
+
+    def step(self, previous: Ids | None, position: int) -> Floats:
+        """The logits [hypotheses, width] of each row's candidates after the `previous` id of each hypothesis (None at
+        the start)."""
+        ...
+
+    def align(self) -> tuple[list[int], list[float]]:
+        """The source position that each hypothesis looked at most in the last step, and the weight of it (0..1).
+
+        That of the last layer's first head, which these models were taught to be the word alignment (marian-dev's
+        `--guided-alignment`, facts.md section 2). Padding has no weight.
+        """
+        ...
+
+    def select_hypotheses(self, hypotheses: Ids) -> None:
+        """Goes on from these hypotheses, in this order; one may be taken several times."""
+        ...
+
+    def select_sources(self, rows: Ids) -> None:
+        """Keeps only these sources; `select_hypotheses` must keep theirs."""
+        ...
+
+
+class Engine(Protocol):
+    """A student's weights, and where they are computed with."""
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes of the network."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of weights held."""
+        ...
+
+    @property
+    def compute_type(self) -> str:
+        """What the matrix products are computed in: `int8` or `float32`."""
+        ...
+
+    @property
+    def output_bias(self) -> Floats:
+        """The output layer's bias, one for each id."""
+        ...
+
+    def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> Decoding:
+        """Reads the sources of a batch. `aligned`: whether `align` will be asked."""
+        ...
+
+
+def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequence[TokenIds]) -> Candidates:
+    """What the rows may write: their own shortlists, or the whole vocabulary without one. Never <unk>."""
+    bias = engine.output_bias
+    if shortlist is None:
+        everything = np.arange(len(bias), dtype=np.int64)
+        own_bias = bias.copy()
+        own_bias[UNKNOWN] = -np.inf
+        shape = (len(batch), len(bias))
+        return Candidates(np.broadcast_to(everything, shape), None, np.broadcast_to(own_bias, shape), everything)
+    own = [shortlist.candidates(row) for row in batch]
+    if len(own) == 1:
+        own_bias = bias[own[0]]
+        own_bias[own[0] == UNKNOWN] = -np.inf
+        return Candidates(own[0][None], None, own_bias[None], own[0])
+    union = np.unique(np.concatenate(own))
+    width = max(map(len, own))
+    ids = np.full((len(batch), width), END, np.int64)
+    columns = np.zeros((len(batch), width), np.int64)
+    own_bias = np.full((len(batch), width), -np.inf, np.float32)
+    for row, mine in enumerate(own):
+        ids[row, : len(mine)] = mine
+        columns[row, : len(mine)] = np.searchsorted(union, mine)
+        own_bias[row, : len(mine)] = bias[mine]
+    own_bias[ids == UNKNOWN] = -np.inf
+    return Candidates(ids, columns, own_bias, union)
+
+
+def group_rows(lengths: Sequence[int]) -> list[list[int]]:
+    """The rows in groups of about the same length, shortest first: what is read together is padded to the longest, and
+    more than a few hundred tokens at a time gain nothing."""
+    groups: list[list[int]] = []
+    tokens = 0
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if groups:
+            padded = lengths[row] * (len(groups[-1]) + 1)
+            small = padded <= _LEAST_TOKENS
+            if small or (padded <= _MOST_TOKENS and padded <= _MOST_PADDING * (tokens + lengths[row])):
+                groups[-1].append(row)
+                tokens += lengths[row]
+                continue
+        groups.append([row])
+        tokens = lengths[row]
+    return groups
+
+
+def pad_batch(batch: Sequence[TokenIds]) -> tuple[Ids, npt.NDArray[np.int32]]:
+    """The rows' ids [rows, longest], padded at their ends, and their lengths."""
+    lengths = np.array([len(row) for row in batch], np.int32)
+    padded = np.full((len(batch), int(lengths.max())), END, np.int64)
+    for row, ids in enumerate(batch):
+        padded[row, : len(ids)] = ids
+    return padded, lengths
+
+
+def sinusoids(count: int, dimension: int) -> Floats:
+    """Positions [count, d]: the first half sin(p * e^(-i ln(10000) / (d/2 - 1))), the second half cos."""
+    half = dimension // 2
+    rates = np.exp(np.arange(half) * (-np.log(10_000) / max(half - 1, 1)))
+    angles = np.arange(count)[:, None] * rates
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)

@@ -1,0 +1,244 @@
+"""The parts that the graphs of a Marian student are made of: quantised products, feed-forward layers, norms.
+
+Sources: Vaswani et al. 2017 (post-norm layers), the operators of ONNX 17 and of ONNX Runtime's own domain. Matrices
+stay int8 as they lie in the file; activations are quantised by the file's own multipliers or by their own row, neither
+of which depends on what stands beside it; a file without multipliers is computed in float32. Knows no layer's order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from latimer_server.backends.marian_engine import Floats
+from latimer_server.backends.marian_file import MarianFile, QuantizedMatrix
+from latimer_server.backends.marian_shape import Shape
+
+# Not in the file; 1e-5 to 1e-9 give the same text (facts.md section 2). Marian's own default.
+_LAYER_NORM_EPSILON = 1e-6
+_OPSET, _IR_VERSION = 17, 9
+_RUNTIME = "com.microsoft"
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How activations are quantised: a multiplier of the file maps its range to -`most`..`most`, kept in unsigned
+    bytes with `zero` in the middle.
+
+    All eight bits, or seven where a processor adds two products of bytes in 16 bits, which may overflow.
+    """
+
+    most: int = 127
+
+    @property
+    def zero(self) -> int:
+        """The byte that stands for 0."""
+        return self.most + 1
+
+    def scale(self, multiplier: float) -> float:
+        """The value of one step."""
+        return 127 / self.most / multiplier
+
+
+@dataclass(frozen=True)
+class Table:
+    """Embeddings: int8 and what one step is worth, or float32 and 1."""
+
+    values: Array
+    unit: float
+    quantized: bool
+
+
+class Weights:
+    """Reads checked arrays of one file."""
+
+    def __init__(self, source: MarianFile, shape: Shape, levels: Levels, *, quantized: bool) -> None:
+        self.source = source
+        self.shape = shape
+        self.levels = levels
+        self.quantized = quantized
+
+    def embeddings(self, name: str, rows: int) -> Table:
+        """A matrix of embeddings, in int8 where the file has it so and products are quantised."""
+        if self.quantized and self.source.is_quantized(name):
+            matrix = self.source.matrix(name, rows, self.shape.dimension, transposed=False)
+            return Table(np.ascontiguousarray(matrix.values), 1 / matrix.multiplier, quantized=True)
+        return Table(self.source.embeddings(name, rows, self.shape.dimension), 1.0, quantized=False)
+
+    def matrices(self, names: Sequence[str], rows: int, columns: int) -> list[QuantizedMatrix]:
+        """Matrices of one size, [columns, rows] each."""
+        return [self.source.matrix(name, rows, columns, transposed=True) for name in names]
+
+    def vectors(self, names: Sequence[str], size: int) -> Floats:
+        """These vectors as one; "" is one of zeros."""
+        parts = [self.source.float_vector(name, size) if name else np.zeros(size, np.float32) for name in names]
+        return np.concatenate(parts)
+
+    def multiplier(self, name: str) -> float:
+        """The activations' before this matrix."""
+        return self.source.multiplier(f"{name}_QuantMultA")
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A value in unsigned bytes: (byte - zero) * scale."""
+
+    name: str
+    scale: float
+    zero: int
+
+
+@dataclass
+class Graph:
+    """A graph being built; every value has a name of its own."""
+
+    weights: Weights
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: list[TensorProto] = field(default_factory=list)
+    rows: dict[str, tuple[Activation, str]] = field(default_factory=dict)  # what was quantised by its rows
+
+    def add(self, operator: str, *inputs: str, out: str = "", runtime: bool = False, **attributes: Any) -> str:  # noqa: ANN401
+        """A node of one output, whose name it gives."""
+        return self._add(operator, inputs, [out or f"{operator}{len(self.nodes)}"], attributes, runtime=runtime)[0]
+
+    def split(self, value: str, parts: int) -> list[str]:
+        """The columns of a matrix in equal parts."""
+        outputs = [f"Split{len(self.nodes)}_{part}" for part in range(parts)]
+        return self._add("Split", [value], outputs, {"axis": 1}, runtime=False)
+
+    def constant(self, value: object, type_: npt.DTypeLike) -> str:
+        """An array that is part of the model."""
+        name = f"constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(np.asarray(value, type_)), name))
+        return name
+
+    def quantize(self, x: str, multiplier: float) -> Activation:
+        """A value in bytes."""
+        levels = self.weights.levels
+        scale = levels.scale(multiplier)
+        zero = self.constant(levels.zero, np.uint8)
+        name = self.add("QuantizeLinear", x, self.constant(scale, np.float32), zero)
+        return Activation(name, scale, levels.zero)
+
+    def embed(self, table: Table, ids: str) -> str:
+        """The embeddings of ids, times sqrt(d)."""
+        found = self.add("Gather", "embeddings", ids)
+        if table.quantized:
+            found = self.add("Cast", found, to=TensorProto.FLOAT)
+        return self.add("Mul", found, self.constant(table.unit * math.sqrt(self.weights.shape.dimension), np.float32))
+
+    def quantize_rows(self, x: str) -> tuple[Activation, str]:
+        """A value in bytes, each row by its own largest absolute value, and the name of those values."""
+        if x not in self.rows:
+            peaks = self.add("ReduceMax", self.add("Abs", x), axes=[-1], keepdims=1)
+            self.rows[x] = self.quantize(self.add("Div", x, peaks), 127.0), peaks
+        return self.rows[x]
+
+    def multiply_rows(self, x: str, names: Sequence[str], biases: Sequence[str], size: int, factor: float = 1.0) -> str:
+        """A normalised value times several square matrices side by side, plus their biases, all of it times `factor`.
+
+        Bytes are by each row's own largest value: the file's multipliers cut off rows with outliers, and what is cut
+        off here is missing from every later layer (docs/decisions.md has what each way costs and gains).
+        """
+        bias = self._bias(biases, size, factor)
+        if not self.weights.quantized:
+            found = self.weights.matrices(names, size, size)
+            values = np.concatenate([matrix.dequantize() for matrix in found]).T
+            return self.add("Add", self.add("MatMul", x, self.constant(values * factor, np.float32)), bias)
+        read, peaks = self.quantize_rows(x)
+        product = self._multiply_bytes(read, names, size, size, factor, bias="")
+        return self.add("Add", self.add("Mul", product, peaks), bias)
+
+    def multiply(self, x: str | Activation, name: str, bias_name: str, rows: int, columns: int) -> str:
+        """A value, or one in bytes, times a matrix, plus its bias. Bytes are by the file's multiplier."""
+        bias = self._bias([bias_name], columns, 1.0)
+        if isinstance(x, Activation):
+            return self._multiply_bytes(x, [name], rows, columns, 1.0, bias)
+        if self.weights.quantized:
+            read = self.quantize(x, self.weights.multiplier(name))
+            return self._multiply_bytes(read, [name], rows, columns, 1.0, bias)
+        (matrix,) = self.weights.matrices([name], rows, columns)
+        return self.add("Add", self.add("MatMul", x, self.constant(matrix.dequantize().T, np.float32)), bias)
+
+    def feed_forward(self, x: str, prefix: str) -> str:
+        """LayerNorm(x + W2 relu(W1 x + b1) + b2)."""
+        inner, outer = self.weights.shape.ffn_dimension, self.weights.shape.dimension
+        w1, w2, b1, b2 = (f"{prefix}_{name}" for name in ("W1", "W2", "b1", "b2"))
+        hidden: str | Activation
+        if self.weights.quantized:
+            hidden = self._rectify_bytes(x, w1, b1, self.weights.multiplier(w2))
+        else:
+            hidden = self.add("Relu", self.multiply(x, w1, b1, outer, inner))
+        return self.normalize(x, self.multiply(hidden, w2, b2, inner, outer), f"{prefix}_ffn_ln")
+
+    def normalize(self, x: str, added: str, prefix: str) -> str:
+        """LayerNorm(x + added)."""
+        size = self.weights.shape.dimension
+        scale, bias = (self._bias([f"{prefix}_{name}"], size, 1.0) for name in ("scale", "bias"))
+        return self.add("SkipLayerNormalization", x, added, scale, bias, runtime=True, epsilon=_LAYER_NORM_EPSILON)
+
+    def finish(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[str]) -> ModelProto:
+        """The model. Shapes of outputs are left open."""
+        found = [helper.make_empty_tensor_value_info(name) for name in outputs]
+        graph = helper.make_graph(self.nodes, "student", list(inputs), found, self.constants)
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_RUNTIME, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+
+    def _rectify_bytes(self, x: str, weight: str, bias: str, next_multiplier: float) -> Activation:
+        """relu(x W + b) in bytes: what is negative is cut off by a zero at the lowest of them, so that the levels of
+        one sign serve the other."""
+        inner, outer = self.weights.shape.ffn_dimension, self.weights.shape.dimension
+        levels = self.weights.levels
+        (matrix,) = self.weights.matrices([weight], outer, inner)
+        read = self.quantize(x, self.weights.multiplier(weight))
+        bias_steps = np.rint(self.weights.vectors([bias], inner) * (matrix.multiplier / read.scale))
+        scale = levels.scale(next_multiplier) * levels.most / (2 * levels.most + 1)
+        name = self.add(
+            "QGemm",
+            read.name,
+            self.constant(read.scale, np.float32),
+            self.constant(read.zero, np.uint8),
+            self.constant(matrix.values.T, np.int8),
+            self.constant(1 / matrix.multiplier, np.float32),
+            self.constant(0, np.int8),
+            self.constant(bias_steps, np.int32),
+            self.constant(scale, np.float32),
+            self.constant(0, np.uint8),
+            runtime=True,
+        )
+        return Activation(name, scale, 0)
+
+    def _multiply_bytes(
+        self, x: Activation, names: Sequence[str], rows: int, columns: int, factor: float, bias: str
+    ) -> str:
+        found = self.weights.matrices(names, rows, columns)
+        units = np.concatenate([np.full(columns, factor / matrix.multiplier) for matrix in found])
+        return self.add(
+            "MatMulIntegerToFloat",
+            x.name,
+            self.constant(np.concatenate([matrix.values for matrix in found]).T, np.int8),
+            self.constant(x.scale, np.float32),
+            self.constant(units, np.float32),
+            self.constant(x.zero, np.uint8),
+            "",
+            bias,
+            runtime=True,
+        )
+
+    def _bias(self, names: Sequence[str], size: int, factor: float) -> str:
+        return self.constant(self.weights.vectors(names, size) * np.float32(factor), np.float32)
+
+    def _add(
+        self, operator: str, inputs: Sequence[str], outputs: list[str], attributes: dict[str, Any], *, runtime: bool
+    ) -> list[str]:
+        domain = _RUNTIME if runtime else ""
+        self.nodes.append(helper.make_node(operator, list(inputs), outputs, domain=domain, **attributes))
+        return outputs

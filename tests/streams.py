@@ -1,0 +1,97 @@
+"""Streams with either client, for tests that are of both."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from latimer import AsyncClient, Client, LatimerError, TranslatedItem
+from latimer_server.server import LatimerServer
+
+EN_PT: dict[str, Any] = {"source": "en", "target": "pt"}
+# What a client makes of items: both do the same, and each test is of both.
+Streaming = Callable[..., AsyncGenerator[TranslatedItem, None]]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Streams with one of the clients."""
+
+    run: Streaming
+
+    def __call__(self, server: LatimerServer | int, given: Any, **options: Any) -> AsyncGenerator[TranslatedItem, None]:
+        client = {key: options.pop(key) for key in ("timeout", "token") if key in options}
+        port = server if isinstance(server, int) else server.port
+        return self.run(port, given, client, **{**EN_PT, **options})
+
+    def feed(self, texts: Sequence[str], event: threading.Event) -> Iterable[str] | AsyncIterable[str]:
+        """The first of the texts, and the others after the event."""
+
+        def items() -> Iterator[str]:
+            yield texts[0]
+            assert event.wait(10)
+            yield from texts[1:]
+
+        async def items_that_await() -> AsyncIterator[str]:
+            yield texts[0]
+            assert await asyncio.to_thread(event.wait, 10)
+            for text in texts[1:]:
+                yield text
+
+        return items_that_await() if self.run is _stream else items()
+
+
+async def _stream(
+    port: int, given: Any, client: dict[str, Any], **options: Any
+) -> AsyncGenerator[TranslatedItem, None]:
+    async with (
+        AsyncClient(f"127.0.0.1:{port}", **client) as connected,
+        aclosing(connected.translate_many(given, **options)) as results,
+    ):
+        async for result in results:
+            yield result
+
+
+async def _stream_in_threads(
+    port: int, given: Any, client: dict[str, Any], **options: Any
+) -> AsyncGenerator[TranslatedItem, None]:
+    with Client(f"127.0.0.1:{port}", **client) as connected:
+        results = connected.translate_many(given, **options)
+        try:
+            while (result := await asyncio.to_thread(next, results, None)) is not None:
+                yield result
+        finally:
+            results.close()
+
+
+def make_texts(count: int) -> list[str]:
+    return [f"Sentence number {index} is about a river{' and its bridge' * (index % 7)}." for index in range(count)]
+
+
+async def take(results: AsyncIterator[TranslatedItem]) -> list[TranslatedItem]:
+    return [result async for result in results]
+
+
+async def take_until(kind: type[LatimerError] | type[ZeroDivisionError], results: Any) -> list[TranslatedItem]:
+    """What is given before the error."""
+    given: list[TranslatedItem] = []
+    try:
+        async for result in results:
+            given += [result]
+    except kind:
+        return given
+    raise AssertionError(f"no {kind.__name__}")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Waits until something holds."""
+    async with asyncio.timeout(30):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+BOTH = (Stream(_stream), Stream(_stream_in_threads))

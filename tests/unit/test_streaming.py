@@ -1,0 +1,383 @@
+"""A stream without a channel: what it reads, what it holds, what it gives, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+import pytest
+
+from latimer.v1 import translation_pb2 as pb
+from latimer_server.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    LatimerError,
+    NotServed,
+    Overloaded,
+    Unavailable,
+    Violation,
+)
+from latimer_server.pieces import Usage
+from latimer_server.scheduling import Admission, weigh_texts
+from latimer_server.servicers.streaming import MOST_HELD, answer_stream
+
+E = TypeVar("E", bound=Exception)
+
+
+class Translator:
+    """Gives texts back, group by group; `hold` keeps back those that hold a text for which it is true."""
+
+    def __init__(self, hold: Callable[[str], bool] = lambda text: False) -> None:
+        self.groups: list[list[str]] = []
+        self.withdrawn = 0
+        self.release = asyncio.Event()
+        self._hold = hold
+
+    async def __call__(self, texts: Sequence[str]) -> tuple[list[pb.TranslationResult], Usage]:
+        self.groups.append(list(texts))
+        await asyncio.sleep(0)
+        try:
+            if any(map(self._hold, texts)):
+                await self.release.wait()
+        except asyncio.CancelledError:
+            self.withdrawn += 1
+            raise
+        for word, error in ERRORS.items():
+            if any(word in text for text in texts):
+                raise error
+        results = [pb.TranslationResult(translations=[pb.Translation(translated_text=text)]) for text in texts]
+        return results, Usage(characters=sum(map(len, texts)), segments=len(texts), cached_segments=1)
+
+
+class Panic(BaseException):
+    """As pyo3's."""
+
+
+ERRORS: dict[str, BaseException] = {
+    "LATE": DeadlineExceeded("late"),
+    "UNLOADED": Unavailable("unloaded"),
+    "FULL": Overloaded("full", 1),
+    "UNSERVED": NotServed("no such pair"),
+    "POISON": RuntimeError("choked on POISON"),
+    "PANIC": Panic("POISON"),
+    "LARGE": InvalidRequest(Violation("options.include_segments", "would return too many")),
+}
+CONFIG = pb.StreamTranslateTextRequest(config=pb.StreamTranslateTextConfig(target_language_codes=["pt"]))
+ORDERED = pb.StreamTranslateTextRequest(config=pb.StreamTranslateTextConfig(target_language_codes=["pt"], ordered=True))
+
+
+def message(*texts: str, start: int = 0) -> pb.StreamTranslateTextRequest:
+    items = [pb.StreamItem(item_id=str(start + index), content=text) for index, text in enumerate(texts)]
+    return pb.StreamTranslateTextRequest(items=items)
+
+
+class Messages:
+    """A caller's messages; counts those that were read."""
+
+    def __init__(self, messages: Iterable[pb.StreamTranslateTextRequest]) -> None:
+        self._messages = iter(messages)
+        self.read = 0
+
+    def __aiter__(self) -> AsyncIterator[pb.StreamTranslateTextRequest]:
+        return self
+
+    async def __anext__(self) -> pb.StreamTranslateTextRequest:
+        await asyncio.sleep(0)
+        for one in self._messages:
+            self.read += 1
+            return one
+        raise StopAsyncIteration
+
+
+def open_stream(
+    translator: Translator, messages: Iterable[pb.StreamTranslateTextRequest], admission: Admission | None = None
+) -> tuple[AsyncGenerator[pb.StreamTranslateTextResponse, None], Messages]:
+    read = Messages(messages)
+    return accepted(answer_stream(read, lambda config: translator, admission or Admission(1))), read
+
+
+async def accepted(answers: Any) -> AsyncGenerator[pb.StreamTranslateTextResponse, None]:
+    """The answers after the first, which says that the stream is accepted."""
+    async with aclosing(answers):
+        assert await anext(answers) is None
+        async for answer in answers:
+            yield answer
+
+
+async def collect(
+    translator: Translator, *messages: pb.StreamTranslateTextRequest
+) -> list[pb.StreamTranslateTextResponse]:
+    answers, _ = open_stream(translator, messages)
+    return [answer async for answer in answers]
+
+
+async def settle() -> None:
+    """Until nothing moves any more."""
+    for _ in range(500):
+        await asyncio.sleep(0)
+
+
+def texts_of(answers: Iterable[pb.StreamTranslateTextResponse]) -> dict[str, str]:
+    return {
+        result.item_id: result.result.translations[0].translated_text for answer in answers for result in answer.results
+    }
+
+
+def errors_of(answers: Iterable[pb.StreamTranslateTextResponse]) -> dict[str, int]:
+    found = {}
+    for answer in answers:
+        for result in answer.results:
+            for translation in result.result.translations:
+                if translation.HasField("error"):
+                    found[result.item_id] = translation.error.code
+    return found
+
+
+def endless(text: str = "A sentence of no importance.", head: str = "") -> Iterable[pb.StreamTranslateTextRequest]:
+    yield ORDERED if head else CONFIG
+    if head:
+        yield message(head, start=-1)
+    start = 0
+    while True:
+        yield message(*[text] * 16, start=start)
+        start += 16
+
+
+async def test_every_item_is_answered_and_the_last_message_says_what_it_cost() -> None:
+    texts = [f"Sentence {number}." for number in range(100)]
+    answers = await collect(Translator(), CONFIG, message(*texts[:60]), message(*texts[60:], start=60))
+    assert texts_of(answers) == {str(index): text for index, text in enumerate(texts)}
+    *results, last = answers
+    assert not any(answer.HasField("usage") for answer in results)
+    assert not last.results
+    assert (last.usage.segments, last.usage.characters) == (100, sum(map(len, texts)))
+    assert last.usage.cached_segments > 0
+
+
+async def test_a_stream_of_nothing_is_answered_with_its_cost() -> None:
+    (answer,) = await collect(Translator(), CONFIG)
+    assert answer.HasField("usage")
+
+
+async def test_items_may_come_with_the_config() -> None:
+    first = pb.StreamTranslateTextRequest(config=CONFIG.config, items=message("One.").items)
+    assert texts_of(await collect(Translator(), first)) == {"0": "One."}
+
+
+@pytest.mark.parametrize("messages", [[], [message("One.")], [pb.StreamTranslateTextRequest()]])
+async def test_a_first_message_without_config_is_refused(messages: list[pb.StreamTranslateTextRequest]) -> None:
+    admission = Admission(1)
+    answers, _ = open_stream(Translator(), messages, admission)
+    with pytest.raises(InvalidRequest, match="config: is required in the first message"):
+        await anext(answers)
+    assert admission.active == 0
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"), [(CONFIG, "config"), (message(*["x"] * 1_025), "items: has 1025 items; at most 1024")]
+)
+async def test_a_message_that_breaks_a_rule_ends_the_stream_after_what_came_before(
+    bad: pb.StreamTranslateTextRequest, field: str
+) -> None:
+    answers, read = open_stream(Translator(), [CONFIG, message("One.", "Two."), bad, message("Three.", start=2)])
+    given, error = await collect_until(InvalidRequest, answers)
+    assert field in str(error)
+    assert texts_of(given) == {"0": "One.", "1": "Two."}
+    assert read.read == 3
+
+
+async def test_a_bad_item_is_an_error_of_its_own() -> None:
+    items = [
+        pb.StreamItem(item_id="a", content="One."),
+        pb.StreamItem(content="No name."),
+        pb.StreamItem(item_id="n" * 257, content="A long name."),
+        pb.StreamItem(item_id="b", content="x" * 1_000_001),
+        pb.StreamItem(item_id="a", content="The same name."),
+        pb.StreamItem(item_id="c"),
+    ]
+    answers = await collect(Translator(), ORDERED, pb.StreamTranslateTextRequest(items=items))
+    results = [result for answer in answers for result in answer.results]
+    assert [result.item_id for result in results] == [item.item_id for item in items]
+    errors = [result.result.translations[0].error for result in results]
+    assert [error.code for error in errors] == [0, 3, 3, 3, 0, 0]
+    assert [error.message for error in errors[1:4]] == [
+        "items[1].item_id: has 0 code points; 1 to 256",
+        "items[2].item_id: has 257 code points; 1 to 256",
+        "items[3].content: has 1000001 code points; at most 1000000",
+    ]
+
+
+@pytest.mark.parametrize(("word", "code"), [("POISON", 13), ("PANIC", 13), ("LARGE", 3)])
+async def test_what_fails_in_a_group_fails_alone(word: str, code: int) -> None:
+    texts = [f"Sentence {number}." for number in range(200)]
+    texts[77] = f"This is {word}."
+    answers = await collect(Translator(), CONFIG, message(*texts))
+    assert errors_of(answers) == {"77": code}
+    assert texts_of(answers) == {str(i): "" if i == 77 else text for i, text in enumerate(texts)}
+    assert "POISON" not in str(errors_of(answers))
+
+
+async def test_a_pair_that_is_served_no_more_is_its_items_error_at_once() -> None:
+    translator = Translator()
+    answers = await collect(translator, CONFIG, message(*["UNSERVED"] * 9))
+    assert set(errors_of(answers).values()) == {5}
+    assert sum(map(len, translator.groups)) == 9
+
+
+@pytest.mark.parametrize(
+    ("word", "error"), [("LATE", DeadlineExceeded), ("UNLOADED", Unavailable), ("FULL", Overloaded)]
+)
+async def test_what_concerns_all_items_ends_the_stream(word: str, error: type[LatimerError]) -> None:
+    admission = Admission(1)
+    translator = Translator(lambda text: text == "Never.")
+    answers, _ = open_stream(translator, [CONFIG, message("Never."), message(word, start=1)], admission)
+    with pytest.raises(error):
+        async for _ in answers:
+            pass
+    assert (admission.active, translator.withdrawn) == (0, 1)
+
+
+async def test_an_item_that_comes_alone_waits_for_no_other() -> None:
+    translator = Translator()
+    gate = asyncio.Event()
+
+    async def messages() -> AsyncIterator[pb.StreamTranslateTextRequest]:
+        yield CONFIG
+        yield message("One.")
+        await gate.wait()
+
+    answers = accepted(answer_stream(messages(), lambda config: translator, Admission(1)))
+    assert texts_of([await anext(answers)]) == {"0": "One."}
+    gate.set()
+    assert (await anext(answers)).HasField("usage")
+
+
+async def test_many_items_that_come_one_by_one_are_translated_together() -> None:
+    translator = Translator(lambda text: text == "First.")
+    messages = [CONFIG, *(message("First.", start=index) for index in range(8))]
+    messages += [message("A sentence of no importance.", start=index) for index in range(8, 500)]
+    answers, _ = open_stream(translator, messages)
+    pending = asyncio.ensure_future(collect_all(answers))
+    await settle()
+    assert [len(group) for group in translator.groups[:8]] == [1] * 8
+    assert len(translator.groups) < 8 + 492 // 40
+    translator.release.set()
+    assert len(texts_of(await pending)) == 500
+
+
+async def collect_all(
+    answers: AsyncIterator[pb.StreamTranslateTextResponse],
+) -> list[pb.StreamTranslateTextResponse]:
+    return [answer async for answer in answers]
+
+
+async def collect_until(
+    kind: type[E], answers: AsyncIterator[pb.StreamTranslateTextResponse]
+) -> tuple[list[pb.StreamTranslateTextResponse], E]:
+    """What is given before the error, and the error."""
+    given: list[pb.StreamTranslateTextResponse] = []
+    try:
+        async for answer in answers:
+            given += [answer]
+    except kind as error:
+        return given, error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+async def test_the_first_results_do_not_wait_for_a_large_first_message() -> None:
+    translator = Translator(lambda text: text == "A later one.")
+    texts = ["A sentence of some length. " * 36, *["A later one."] * 1_000]
+    answers, _ = open_stream(translator, [CONFIG, message(*texts)])
+    assert set(texts_of([await anext(answers)])) == {"0"}
+    translator.release.set()
+    assert len(texts_of(await collect_all(answers))) == 1_000
+    assert len(translator.groups[0]) == 1
+    assert max(map(len, translator.groups)) > 200
+
+
+async def test_a_caller_that_does_not_take_stops_the_reading() -> None:
+    text = "A sentence of no importance."
+    answers, read = open_stream(Translator(), endless(text))
+    async with aclosing(answers):
+        taken = 0
+        for _ in range(5):
+            taken += len((await anext(answers)).results)
+            await settle()
+            held = 16 * (read.read - 1) - taken
+            assert held * weigh_texts([text]) <= MOST_HELD + 16 * weigh_texts([text]) + 1_024 * weigh_texts([text])
+        before = read.read
+        await settle()
+        assert read.read == before
+
+
+async def test_a_slow_head_of_an_ordered_stream_stops_the_reading() -> None:
+    text = "A sentence of no importance."
+    translator = Translator(lambda one: one == "Slow.")
+    answers, read = open_stream(translator, endless(text, head="Slow."))
+    async with aclosing(answers):
+        waiting = asyncio.ensure_future(anext(answers))
+        await settle()
+        assert not waiting.done()
+        assert 16 * (read.read - 3) * weigh_texts([text]) <= MOST_HELD < 16 * (read.read + 1) * weigh_texts([text])
+        translator.release.set()
+        results = (await waiting).results
+        assert [result.item_id for result in results[:3]] == ["-1", "0", "1"]
+
+
+async def test_an_item_larger_than_all_room_goes_alone() -> None:
+    large = "word " * 200_000
+    translator = Translator()
+    answers = await collect(translator, ORDERED, message("One.", large, large, "Two."))
+    assert list(texts_of(answers).values()) == ["One.", large, large, "Two."]
+    assert translator.groups == [["One."], [large], [large], ["Two."]]
+
+
+async def test_results_of_one_message_stay_far_below_what_callers_take() -> None:
+    answers = await collect(Translator(), ORDERED, message(*["word " * 10_000] * 40))
+    assert len(texts_of(answers)) == 40
+    assert all(answer.ByteSize() < 1_000_000 for answer in answers)
+
+
+async def test_a_stream_that_is_closed_leaves_nothing_behind() -> None:
+    admission = Admission(1)
+    translator = Translator(lambda text: text.startswith("Never"))
+    answers, _ = open_stream(
+        translator, [CONFIG, message("One."), *[message(f"Never {i}.") for i in range(9)]], admission
+    )
+    before = asyncio.all_tasks()
+    await anext(answers)
+    await settle()
+    assert admission.active == 1
+    await answers.aclose()
+    assert admission.active == 0
+    assert translator.withdrawn == len(translator.groups) - 1
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_stream_holds_a_place_and_past_the_bound_is_refused() -> None:
+    admission = Admission(1)
+    translator = Translator(lambda text: text == "Never.")
+    first, _ = open_stream(translator, [CONFIG, message("One.", start=1), message("Never.")], admission)
+    await anext(first)
+    second, _ = open_stream(translator, [CONFIG, message("One.")], admission)
+    with pytest.raises(Overloaded):
+        await anext(second)
+    await first.aclose()
+    third, _ = open_stream(translator, [CONFIG, message("One.")], admission)
+    assert texts_of(await collect_all(third)) == {"0": "One."}
+
+
+async def test_what_ends_the_reading_is_raised_after_what_was_read_is_answered() -> None:
+    translator = Translator()
+
+    async def messages() -> AsyncIterator[pb.StreamTranslateTextRequest]:
+        yield CONFIG
+        yield message("One.", "Two.")
+        raise Unavailable("draining")
+
+    given, _ = await collect_until(
+        Unavailable, accepted(answer_stream(messages(), lambda config: translator, Admission(1)))
+    )
+    assert texts_of(given) == {"0": "One.", "1": "Two."}
