@@ -27,10 +27,11 @@ class Graphs:
 
     `encoder`: embeddings [v, d], ids [r, w], positions [w, d], lengths [r], shape3, shape4 -> keys and values.
     `step`: embeddings [v, d], previous [n], fed [1] (0 at the start), position [1, d], mask [r, 1, 1, w], weights
-    [d, c], query_shape, cells, keys, values -> logits [n, c] and peak [n, 1], whose product counts, cells, attention
-    [r, heads, n/r, w] of the last layer.
-    `choice`: the same for one hypothesis a row, and columns, ids, bias [r, o], of each row's own candidates -> chosen
-    [r], log_probs [r] instead of logits: all that a greedy search needs of a step, nothing left to the interpreter.
+    [d, c], query_shape (r, n/r, heads, d/heads), cells, keys, values -> logits [n, c] and peak [n, 1], whose product
+    counts, cells, attention [r, heads, n/r, w] of the last layer.
+    `choice`: the same for one hypothesis a row (query_shape r, heads, 1, d/heads), and columns, ids, bias [r, o], of
+    each row's own candidates -> chosen [r], log_probs [r] instead of logits: all that a greedy search needs of a step,
+    nothing left to the interpreter.
     `weights`: embeddings [v, d], candidates [c] -> weights [d, c].
     `source` and `target`: the embeddings, as int8 or float32. `compute_type`: what matrices are computed in.
     """
@@ -124,10 +125,14 @@ def _build_step(weights: Weights, table: Table, *, chooses: bool) -> ModelProto:
         kept = graph.add("Add", candidate, change, out=f"next_cell{layer}")
         x = graph.normalize(x, graph.add("Relu", kept), f"{cell}_ffn_ln")
         query = graph.multiply_rows(x, [f"{context}_Wq"], [f"{context}_bq"], d, query_factor)
-        query = graph.add("Transpose", graph.add("Reshape", query, "query_shape"), perm=[0, 2, 1, 3])
+        query = graph.add("Reshape", query, "query_shape")
+        if not chooses:  # of one hypothesis it is in that order already
+            query = graph.add("Transpose", query, perm=[0, 2, 1, 3])
         scores = graph.add("Add", graph.add("MatMul", query, f"keys{layer}"), "mask")
         looked = graph.add("Softmax", scores, axis=-1, out=f"attention{layer}")
-        attended = graph.add("Transpose", graph.add("MatMul", looked, f"values{layer}"), perm=[0, 2, 1, 3])
+        attended = graph.add("MatMul", looked, f"values{layer}")
+        if not chooses:
+            attended = graph.add("Transpose", attended, perm=[0, 2, 1, 3])
         attended = graph.add("Reshape", attended, flat)
         x = graph.normalize(x, graph.multiply(attended, f"{context}_Wo", f"{context}_bo", d, d), f"{context}_Wo_ln")
         x = graph.feed_forward(x, f"decoder_l{layer}_ffn")
@@ -169,13 +174,11 @@ def _choose(graph: Graph, peaks: str) -> None:
     """The likeliest of each row's own candidates, and its log-probability among them."""
     own = graph.add("GatherElements", "logits", "columns", axis=1)
     own = graph.add("Add", graph.add("Mul", own, peaks), "bias")
-    best = graph.add("ReduceMax", own, axes=[1], keepdims=1)
-    others = graph.add("Exp", graph.add("Sub", own, best))
-    total = graph.add("ReduceSum", others, graph.constant([1], np.int64), keepdims=1)
+    scores = graph.add("LogSoftmax", own, axis=1)
     flat = graph.constant([-1], np.int64)
-    place = graph.add("ArgMax", own, axis=1, keepdims=1)
+    best, place = graph.add_pair("TopK", scores, graph.constant([1], np.int64), axis=1)
     graph.add("Reshape", graph.add("GatherElements", "ids", place, axis=1), flat, out="chosen")
-    graph.add("Reshape", graph.add("Neg", graph.add("Log", total)), flat, out="log_probs")
+    graph.add("Reshape", best, flat, out="log_probs")
 
 
 def _build_weights(weights: Weights, table: Table) -> ModelProto:

@@ -136,9 +136,11 @@ class OnnxDecoding:
     def step(self, previous: Ids | None, position: int) -> Floats:
         """See `Decoding.step`."""
         self._feed(previous, position)
+        rows, count = len(self._state["mask"]), len(self._state["cell1"])
+        self._state["query_shape"] = self._shape_queries(rows, count // rows, self._engine.shape.heads)
         logits, peaks, *rest = self._engine.run_step(["logits", "peak", *self._kept], self._state)
         self._keep(rest)
-        return self._read_logits(logits, peaks, len(self._state["mask"]))
+        return self._read_logits(logits, peaks, rows)
 
     def choose(self, previous: Ids | None, position: int) -> tuple[Ids, Floats]:
         """See `Decoding.choose`."""
@@ -146,6 +148,7 @@ class OnnxDecoding:
         if candidates.columns is None:
             return choose_likeliest(self.step(previous, position), candidates.ids)
         self._feed(previous, position)
+        self._state["query_shape"] = self._shape_queries(len(self._state["mask"]), self._engine.shape.heads, 1)
         feeds = {**self._state, "columns": candidates.columns, "ids": candidates.ids, "bias": candidates.bias}
         chosen, log_probs, *rest = self._engine.run_choice(["chosen", "log_probs", *self._kept], feeds)
         self._keep(rest)
@@ -153,13 +156,14 @@ class OnnxDecoding:
 
     def _feed(self, previous: Ids | None, position: int) -> None:
         """Puts the inputs of a step in place."""
-        shape, state = self._engine.shape, self._state
-        rows, count = len(state["mask"]), len(state["cell1"])
+        state = self._state
         if previous is not None:
             state["fed"] = _FED
-        state["previous"] = np.zeros(count, np.int64) if previous is None else previous
+        state["previous"] = np.zeros(len(state["cell1"]), np.int64) if previous is None else previous
         state["position"] = self._engine.positions(position + 1)[position:]
-        state["query_shape"] = np.array([rows, count // rows, shape.heads, shape.dimension // shape.heads])
+
+    def _shape_queries(self, *sizes: int) -> Ids:
+        return np.array([*sizes, self._engine.shape.dimension // self._engine.shape.heads])
 
     def _keep(self, results: Sequence[Any]) -> None:
         """Takes what the next step needs of this one's results."""
