@@ -215,7 +215,8 @@ def _join(task: _Task, document: Document, outputs: Sequence[Output]) -> Output:
         "",
         sum(output.log_prob for output in outputs),
         sum(output.token_count for output in outputs),
-        tuple(flag for output in outputs for flag in output.flags),
+        # Shown as cached would be what was computed too: this segment was tried whole before.
+        tuple(flag for output in outputs for flag in output.flags if flag is not Flag.CACHED),
     )
     return task.finish(whole, Restored(_replace_spans(Guarded(rebuilt.text, moved, task.core.replacements))), ())
 

@@ -186,7 +186,10 @@ async def test_a_model_that_is_loaded_again_finds_what_it_wrote_unless_its_files
     known = hashlib.sha256(b"w" * 10).hexdigest()
     pinned = make_model(tmp_path, "pinned", files={"model": FileEntry(path="model.bin", sha256=known)})
     unknown = make_model(tmp_path, "unknown")
-    async with open_pool(make_catalog(pinned, unknown), tmp_path, Maker(), cache=cache) as pool:
+    # Its weights are known, and what its ids mean is not.
+    files = {"model": FileEntry(path="model.bin", sha256=known), "vocabulary": FileEntry(path="model.bin")}
+    half = make_model(tmp_path, "half", files=files)
+    async with open_pool(make_catalog(pinned, unknown, half), tmp_path, Maker(), cache=cache) as pool:
 
         async def translate(name: str) -> tuple[Flag, ...]:
             async with pool.hold_generator(name) as model:
@@ -194,8 +197,8 @@ async def test_a_model_that_is_loaded_again_finds_what_it_wrote_unless_its_files
             assert isinstance(output, Output)
             return output.flags
 
-        assert [await translate("pinned"), await translate("unknown")] == [(), ()]
-        for name in ("pinned", "unknown"):
+        names = ("pinned", "unknown", "half")
+        assert [await translate(name) for name in names] == [(), (), ()]
+        for name in names:
             await pool.unload(name)
-        assert await translate("pinned") == (Flag.CACHED,)
-        assert await translate("unknown") == ()
+        assert [await translate(name) for name in names] == [(Flag.CACHED,), (), ()]

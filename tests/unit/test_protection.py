@@ -156,9 +156,12 @@ def test_what_a_vocabulary_lacks_is_written_otherwise_or_protected_with_its_word
     ("source", "output", "expected"),
     [
         ("“Yes”, he said.", '"Sim", disse ele.', "“Sim”, disse ele."),
-        ("«Yes» and “no”", '"Sim" e "não"', "«Sim» e “não”"),
+        ("“Yes” and “no”", '"Sim" e "não"', "“Sim” e “não”"),
         ("„Yes“", '"Sim"', "„Sim“"),
-        # Marks that a model left out, or that were straight before: what it wrote stands.
+        # Of several kinds, which a translation may put in another order, and beside inches.
+        ("«Yes» and “no”", '"Não" e "sim"', '"Não" e "sim"'),
+        ("O “gaming” de 27″", 'The 27" "gaming"', 'The 27" "gaming"'),
+        # Marks that a model left out, or that were straight before.
         ("“Yes”, he said.", "Sim, disse ele.", "Sim, disse ele."),
         ('“Yes” and "no"', '"Sim" e "não"', '"Sim" e "não"'),
         ("Don’t", 'Não "faça"', 'Não "faça"'),
@@ -168,6 +171,16 @@ def test_quotation_marks_come_out_as_they_were_written(source: str, output: str,
     known = normalize_text(Guarded(source), lambda character: character.isascii())
     quotes = find_quotes(source, TextSpan(0, len(known.guarded.text)), known)
     assert restore_quotes(Guarded(output), quotes).text == expected
+
+
+def test_quotation_marks_in_spans_are_theirs() -> None:
+    output = Guarded('Bob wegen "Acme" GmbH', (TextSpan(10, 21),), ('"Acme" GmbH',))
+    assert restore_quotes(output, "“”") == output
+    output = Guarded('"Bob" wegen "Acme" GmbH', (TextSpan(12, 23),), ('"Acme" GmbH',))
+    assert restore_quotes(output, "“”").text == '“Bob” wegen "Acme" GmbH'
+    source = 'He said “{"a"}” to her'
+    known = normalize_text(Guarded(source, (TextSpan(9, 14),)), lambda character: character.isascii())
+    assert find_quotes(source, TextSpan(0, len(known.guarded.text)), known) == "“”"
 
 
 @given(st.text(max_size=40), st.sets(st.integers(0, 40), max_size=6))

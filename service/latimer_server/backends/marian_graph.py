@@ -73,7 +73,7 @@ def build_graphs(source: MarianFile, shape: Shape, levels: Levels | None) -> Gra
         target_table.values,
         bias,
         "int8" if quantized else "float32",
-        encoder.ByteSize() + step.ByteSize() + sum(tables.values()) + bias.nbytes,
+        sum(graph.ByteSize() for graph in (encoder, step, choice)) + sum(tables.values()) + bias.nbytes,
     )
 
 

@@ -100,12 +100,12 @@ class Loader:
 
     def _name_revision(self, holding: Holding, backend: GeneratorBackend) -> str:
         """What tells apart models that may write differently: the digests of all files, and what computes with them.
-        A model whose weights have no digest that is known is another one each time it is loaded."""
+        A model of which a file has no digest that is known is another one each time it is loaded."""
         entry = holding.entry
         record = self._store.record(entry)
         digests = {file.sha256 for file in entry.files.values() if file.sha256}
         digests |= {file.sha256 for file in record.files.values()} if record else set()
-        if not record and not holding.weights_sha256:
+        if not record and not (entry.files and all(file.sha256 for file in entry.files.values())):
             digests.add(uuid.uuid4().hex)
         return " ".join([entry.name, backend.name, backend.compute_type, self._device, *sorted(digests)])
 

@@ -68,9 +68,9 @@ class _Shelf:
                 entries.popleft()
             del self._by_length[size]
 
-    def sweep(self) -> None:
+    def sweep(self, is_wanted: IsWanted) -> None:
         for size, entries in list(self._by_length.items()):
-            kept = deque(entry for entry in entries if entry.is_wanted())
+            kept = deque(entry for entry in entries if is_wanted(entry))
             if kept:
                 self._by_length[size] = kept
             else:
@@ -156,9 +156,11 @@ class Lane:
         if self._withdrawn > _MOST_WITHDRAWN + self.count:
             # Those of a length or of a caller that no batch comes near would stay for good.
             self._withdrawn = 0
-            self._turns.sweep()
-            for shelf in self._shelves.values():
-                shelf.sweep()
+            # Some of them may not have told yet that they are withdrawn: what is dropped here is counted no more.
+            check = self._check(Entry.is_wanted)
+            self._turns.sweep(check)
+            for shelf in list(self._shelves.values()):
+                shelf.sweep(check)
 
     def _forget(self, entry: Entry) -> None:
         if entry.forgotten:

@@ -247,12 +247,14 @@ class BatchQueue:
         if self._closed:
             return _Batch()
         tokens = sum(lane.tokens for lane in self._lanes.values())
-        while waiting := self._list_waiting():
+        empty: set[Priority] = set()
+        while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
             priority = self._precedence.choose(waiting)
             lane = self._lanes[priority]
             head = lane.take_head(self._is_wanted)
             if head is None:
-                continue  # all of them were late, and so the lane is empty
+                empty.add(priority)  # all of them were late
+                continue
             self._precedence.note(priority, waiting)
             # Workers that could begin now have their share of what waits: a lone request is done on every core.
             idle = min(self._seat.batches - self._computing - 1, self._seat.spare)

@@ -67,15 +67,15 @@ class Turns:
             if self._left <= 0:
                 self._end_turn()
 
-    def sweep(self) -> None:
+    def sweep(self, is_wanted: Callable[[Entry], bool]) -> None:
         """Forgets pieces that were taken or that nobody waits for, and whoever has no others."""
-        self._returned = deque(entry for entry in self._returned if entry.is_wanted())
+        self._returned = deque(entry for entry in self._returned if is_wanted(entry))
         callers = self._callers
         self._callers = OrderedDict()
         for caller, requests in callers.items():
             for request, entries in requests.items():
                 for entry in entries:
-                    if entry.is_wanted():
+                    if is_wanted(entry):
                         self.add(entry, caller, request)
 
     def _end_turn(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from latimer_server.text.alignment import Move, follow
-from latimer_server.text.protection.shields import Guarded
+from latimer_server.text.protection.shields import Guarded, divide_at_spans
 from latimer_server.text.protection.spans import merge_spans, widen_span
 from latimer_server.text.segmentation import TextSpan
 
@@ -37,6 +37,8 @@ _UNSEEN = frozenset(
 )
 _WRITTEN |= dict.fromkeys("\u200c\u200d", "")
 _QUOTE = '"'
+# Of what is written so, what is a quotation mark and no prime.
+_QUOTES = frozenset("\u201c\u201d\u201e\u201f\u00ab\u00bb\u301d\u301e")
 
 
 @dataclass(frozen=True)
@@ -95,23 +97,41 @@ def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
 
 def find_quotes(text: str, place: TextSpan, known: Normalized) -> str:
     """The quotation marks of `text` (what was normalised) that are written as `"` in `place` of what it became, in
-    their order; "" where some of them were `"` from the beginning, or stand in a protected span."""
+    their order; "" where they are not pairs of one kind, such as `“…”`, or some of them were `"` from the beginning.
+
+    Marks of several kinds may change places in a translation, and a prime is an inch: those stay as they come.
+    """
     marks = [
         text[old.start : old.end]
         for new, old in known.moves
-        if place.start <= new.start < place.end and _WRITTEN.get(text[old.start : old.end]) == _QUOTE
+        if place.start <= new.start < place.end and text[old.start : old.end] in _QUOTES
     ]
-    return "".join(marks) if known.guarded.text.count(_QUOTE, place.start, place.end) == len(marks) else ""
+    opening, closing = set(marks[::2]), set(marks[1::2])
+    if len(opening) != 1 or len(closing) != 1 or len(marks) % 2:
+        return ""
+    return "".join(marks) if _count_quotes(known.guarded, place) == len(marks) else ""
 
 
 def restore_quotes(guarded: Guarded, quotes: str) -> Guarded:
-    """An output with `quotes` for its `"`, where it has as many: the marks come out as they were written. As long as
-    it was, so that every span stays where it is."""
-    if not quotes or guarded.text.count(_QUOTE) != len(quotes):
+    """An output with `quotes` for its `"`, where it has as many outside its spans: the marks come out as they were
+    written. As long as it was, so that every span stays where it is."""
+    if not quotes or _count_quotes(guarded, TextSpan(0, len(guarded.text))) != len(quotes):
         return guarded
+    characters = list(guarded.text)
     marks = iter(quotes)
-    text = "".join(next(marks) if character == _QUOTE else character for character in guarded.text)
-    return Guarded(text, guarded.spans, guarded.replacements)
+    for part in divide_at_spans(guarded):
+        for index in range(part.start, part.end):
+            if characters[index] == _QUOTE:
+                characters[index] = next(marks)
+    return Guarded("".join(characters), guarded.spans, guarded.replacements)
+
+
+def _count_quotes(guarded: Guarded, place: TextSpan) -> int:
+    """How many `"` stand in a place, protected spans left out."""
+    return sum(
+        guarded.text.count(_QUOTE, max(part.start, place.start), max(part.start, place.start, min(part.end, place.end)))
+        for part in divide_at_spans(guarded)
+    )
 
 
 def protect_more(guarded: Guarded, spans: Sequence[TextSpan]) -> Guarded:
