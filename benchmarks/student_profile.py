@@ -32,7 +32,7 @@ from latimer_server.settings import load_settings
 _SENTENCE = (
     "The committee will meet again next week to decide whether the old bridge near the station can be repaired in time."
 )
-_PARTS = ("encoder", "weights", "step")
+_PARTS = ("encoder", "weights", "choice")
 _ROWS = 32
 _SENTENCES = 960
 _REPEATS = 100
@@ -87,8 +87,8 @@ def time_parts(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, 
         "text to tokens and back": encoded - started + ended - ran,
         "encoder": computed["encoder"],
         "weights of the candidates": computed["weights"],
-        "decoder steps": computed["step"],
-        "search and candidates (Python)": ran - encoded - sum(computed.values()),
+        "decoder steps, search in them": computed["choice"],
+        "candidates and bookkeeping (Python)": ran - encoded - sum(computed.values()),
     }
     written = sum(hypothesis.token_count for hypothesis in hypotheses)
     return parts, sum(len(encoding.ids) for encoding in encodings), written

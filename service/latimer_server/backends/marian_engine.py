@@ -61,6 +61,10 @@ class Decoding(Protocol):
         the start)."""
         ...
 
+    def choose(self, previous: Ids | None, position: int) -> tuple[Ids, Floats]:
+        """`step`, and the likeliest id of each row with its log-probability; of one hypothesis a row."""
+        ...
+
     def align(self) -> tuple[list[int], list[float]]:
         """The source position that each hypothesis looked at most in the last step, and the weight of it (0..1).
 
@@ -119,7 +123,7 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
     if len(own) == 1:
         own_bias = bias[own[0]]
         own_bias[own[0] == UNKNOWN] = -np.inf
-        return Candidates(own[0][None], None, own_bias[None], own[0])
+        return Candidates(own[0][None], np.arange(len(own[0]))[None], own_bias[None], own[0])
     union = np.unique(np.concatenate(own))
     width = max(map(len, own))
     ids = np.full((len(batch), width), END, np.int64)
@@ -131,6 +135,15 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
         own_bias[row, : len(mine)] = bias[mine]
     own_bias[ids == UNKNOWN] = -np.inf
     return Candidates(ids, columns, own_bias, union)
+
+
+def choose_likeliest(logits: Floats, ids: Ids) -> tuple[Ids, Floats]:
+    """The likeliest of each row's ids [rows, width], and its log-probability. Spends `logits`."""
+    places = logits.argmax(axis=1)
+    rows = np.arange(len(places))
+    logits -= logits[rows, places][:, None]
+    np.exp(logits, out=logits)
+    return ids[rows, places], -np.log(logits.sum(axis=1))
 
 
 def group_rows(lengths: Sequence[int]) -> list[list[int]]:

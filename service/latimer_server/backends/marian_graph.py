@@ -27,13 +27,18 @@ class Graphs:
 
     `encoder`: embeddings [v, d], ids [r, w], positions [w, d], lengths [r], shape3, shape4 -> keys and values.
     `step`: embeddings [v, d], previous [n], fed [1] (0 at the start), position [1, d], mask [r, 1, 1, w], weights
-    [d, c], query_shape, cells, keys, values -> logits [n, c], cells, attention [r, heads, n/r, w] of the last layer.
+    [d, c], query_shape (r, n/r, heads, d/heads), cells, keys, values -> logits [n, c] and peak [n, 1], whose product
+    counts, cells, attention [r, heads, n/r, w] of the last layer.
+    `choice`: the same for one hypothesis a row (query_shape r, heads, 1, d/heads), and columns, ids, bias [r, o], of
+    each row's own candidates -> chosen [r], log_probs [r] instead of logits: all that a greedy search needs of a step,
+    nothing left to the interpreter.
     `weights`: embeddings [v, d], candidates [c] -> weights [d, c].
     `source` and `target`: the embeddings, as int8 or float32. `compute_type`: what matrices are computed in.
     """
 
     encoder: ModelProto
     step: ModelProto
+    choice: ModelProto
     weights: ModelProto
     source: Array
     target: Array
@@ -55,12 +60,14 @@ def build_graphs(source: MarianFile, shape: Shape, levels: Levels | None) -> Gra
     else:
         source_table = weights.embeddings("encoder_Wemb", shape.source_vocabulary)
         target_table = weights.embeddings("decoder_Wemb", shape.target_vocabulary)
-    encoder, step = _build_encoder(weights, source_table), _build_step(weights, target_table)
+    encoder = _build_encoder(weights, source_table)
+    step, choice = (_build_step(weights, target_table, chooses=chooses) for chooses in (False, True))
     bias = source.float_vector("decoder_ff_logit_out_b", shape.target_vocabulary).copy()
     tables = {id(table.values): table.values.nbytes for table in (source_table, target_table)}
     return Graphs(
         encoder,
         step,
+        choice,
         _build_weights(weights, target_table),
         source_table.values,
         target_table.values,
@@ -103,7 +110,7 @@ def _build_encoder(weights: Weights, table: Table) -> ModelProto:
     return graph.finish(inputs, outputs)
 
 
-def _build_step(weights: Weights, table: Table) -> ModelProto:
+def _build_step(weights: Weights, table: Table, *, chooses: bool) -> ModelProto:
     graph, shape = Graph(weights), weights.shape
     d, flat = shape.dimension, graph.constant([-1, shape.dimension], np.int64)
     # Nothing comes before the first token, only its position.
@@ -118,10 +125,14 @@ def _build_step(weights: Weights, table: Table) -> ModelProto:
         kept = graph.add("Add", candidate, change, out=f"next_cell{layer}")
         x = graph.normalize(x, graph.add("Relu", kept), f"{cell}_ffn_ln")
         query = graph.multiply_rows(x, [f"{context}_Wq"], [f"{context}_bq"], d, query_factor)
-        query = graph.add("Transpose", graph.add("Reshape", query, "query_shape"), perm=[0, 2, 1, 3])
+        query = graph.add("Reshape", query, "query_shape")
+        if not chooses:  # of one hypothesis it is in that order already
+            query = graph.add("Transpose", query, perm=[0, 2, 1, 3])
         scores = graph.add("Add", graph.add("MatMul", query, f"keys{layer}"), "mask")
         looked = graph.add("Softmax", scores, axis=-1, out=f"attention{layer}")
-        attended = graph.add("Transpose", graph.add("MatMul", looked, f"values{layer}"), perm=[0, 2, 1, 3])
+        attended = graph.add("MatMul", looked, f"values{layer}")
+        if not chooses:
+            attended = graph.add("Transpose", attended, perm=[0, 2, 1, 3])
         attended = graph.add("Reshape", attended, flat)
         x = graph.normalize(x, graph.multiply(attended, f"{context}_Wo", f"{context}_bo", d, d), f"{context}_Wo_ln")
         x = graph.feed_forward(x, f"decoder_l{layer}_ffn")
@@ -147,8 +158,27 @@ def _build_step(weights: Weights, table: Table) -> ModelProto:
         *(_describe(f"keys{layer}", TensorProto.FLOAT, "r", shape.heads, d // shape.heads, "w") for layer in layers),
         *(_describe(f"values{layer}", TensorProto.FLOAT, "r", shape.heads, "w", d // shape.heads) for layer in layers),
     ]
-    cells = [f"next_cell{layer}" for layer in layers]
-    return graph.finish(inputs, ["logits", "peak", *cells, f"attention{shape.decoder_depth}"])
+    outputs = [*(f"next_cell{layer}" for layer in layers), f"attention{shape.decoder_depth}"]
+    if not chooses:
+        return graph.finish(inputs, ["logits", "peak", *outputs])
+    _choose(graph, peaks)
+    inputs += [
+        _describe("columns", TensorProto.INT64, "n", "o"),
+        _describe("ids", TensorProto.INT64, "n", "o"),
+        _describe("bias", TensorProto.FLOAT, "n", "o"),
+    ]
+    return graph.finish(inputs, ["chosen", "log_probs", *outputs])
+
+
+def _choose(graph: Graph, peaks: str) -> None:
+    """The likeliest of each row's own candidates, and its log-probability among them."""
+    own = graph.add("GatherElements", "logits", "columns", axis=1)
+    own = graph.add("Add", graph.add("Mul", own, peaks), "bias")
+    scores = graph.add("LogSoftmax", own, axis=1)
+    flat = graph.constant([-1], np.int64)
+    best, place = graph.add_pair("TopK", scores, graph.constant([1], np.int64), axis=1)
+    graph.add("Reshape", graph.add("GatherElements", "ids", place, axis=1), flat, out="chosen")
+    graph.add("Reshape", best, flat, out="log_probs")
 
 
 def _build_weights(weights: Weights, table: Table) -> ModelProto:

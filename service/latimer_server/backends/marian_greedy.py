@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_engine import END, Engine, Floats, Ids, choose_candidates
+from latimer_server.backends.marian_engine import END, Engine, Ids, choose_candidates
 from latimer_server.backends.marian_output import COMPACT_SHARE, output_cap
 from latimer_server.backends.shortlist import Shortlist
 
@@ -39,7 +39,7 @@ class GreedySearch:
         """The hypothesis of each row, in the batch's order."""
         previous: Ids | None = None
         for position in range(max(self._caps) + 1):
-            chosen, log_probs = self._choose(self._decoding.step(previous, position))
+            chosen, log_probs = self._decoding.choose(previous, position)
             if self._links is not None:
                 self._align(self._links)
             keep = self._record(chosen.tolist(), log_probs.tolist())
@@ -54,14 +54,6 @@ class GreedySearch:
             Hypothesis(tuple(ids), log_prob, truncated=not finished, alignment=tuple(own[: len(ids)]))
             for ids, log_prob, finished, own in zip(self._ids, self._log_probs, self._finished, links, strict=True)
         ]
-
-    def _choose(self, logits: Floats) -> tuple[Ids, Floats]:
-        """The likeliest id of each row, and its log-probability. Spends `logits`."""
-        places = logits.argmax(axis=1)
-        rows = np.arange(len(places))
-        logits -= logits[rows, places][:, None]
-        np.exp(logits, out=logits)
-        return self._decoding.candidates.ids[rows, places], -np.log(logits.sum(axis=1))
 
     def _align(self, links: list[list[tuple[int, float]]]) -> None:
         """Appends what each row looked at in this step."""

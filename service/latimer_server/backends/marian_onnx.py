@@ -14,7 +14,15 @@ import onnxruntime
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from latimer_server.backends.base import TokenIds
-from latimer_server.backends.marian_engine import Candidates, Floats, Ids, group_rows, pad_batch, sinusoids
+from latimer_server.backends.marian_engine import (
+    Candidates,
+    Floats,
+    Ids,
+    choose_likeliest,
+    group_rows,
+    pad_batch,
+    sinusoids,
+)
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_graph import build_graphs
 from latimer_server.backends.marian_operators import Levels
@@ -23,6 +31,7 @@ from latimer_server.backends.marian_shape import read_shape
 # Longer outputs than this are possible only where a caller asks for them.
 _POSITIONS = 512
 _HALF_LEVELS = 63
+_FED = np.ones(1, np.float32)
 
 
 class OnnxEngine:
@@ -38,7 +47,8 @@ class OnnxEngine:
         self.memory_bytes = graphs.memory_bytes
         self.output_bias = graphs.output_bias
         self._source, self._target = graphs.source, graphs.target
-        self._encoder, self._step, self._weights = map(_start, (graphs.encoder, graphs.step, graphs.weights))
+        self._encoder, self._choice, self._weights = map(_start, (graphs.encoder, graphs.choice, graphs.weights))
+        self._step = _start(graphs.step)
         self._positions = sinusoids(_POSITIONS, self.shape.dimension)
         self._whole: Any = None
 
@@ -93,6 +103,11 @@ class OnnxEngine:
         results: list[Any] = self._step.run(outputs, feeds)
         return results
 
+    def run_choice(self, outputs: Sequence[str], feeds: dict[str, Any]) -> list[Any]:
+        """One step of the decoder, and of greedy search."""
+        results: list[Any] = self._choice.run(outputs, feeds)
+        return results
+
     def _choose_weights(self, candidates: Candidates) -> Any:  # noqa: ANN401 (int8 or float32)
         """The output layer's for these candidates. Those of the whole vocabulary are made once."""
         if len(candidates.union) < len(self.output_bias):
@@ -114,24 +129,47 @@ class OnnxDecoding:
         self._state = state
         self._depth = engine.shape.decoder_depth
         cells = [f"next_cell{layer + 1}" for layer in range(self._depth)]
-        self._outputs = ["logits", "peak", *cells, *([f"attention{self._depth}"] if aligned else [])]
+        self._kept = [*cells, *([f"attention{self._depth}"] if aligned else [])]
         self._attention: Floats | None = None
         self._state["fed"] = np.zeros(1, np.float32)
 
     def step(self, previous: Ids | None, position: int) -> Floats:
         """See `Decoding.step`."""
-        shape, state = self._engine.shape, self._state
-        rows, count = len(state["mask"]), len(state["cell1"])
-        if previous is not None:
-            state["fed"] = np.ones(1, np.float32)
-        state["previous"] = np.zeros(count, np.int64) if previous is None else previous
-        state["position"] = self._engine.positions(position + 1)[position:]
-        state["query_shape"] = np.array([rows, count // rows, shape.heads, shape.dimension // shape.heads])
-        logits, peaks, *rest = self._engine.run_step(self._outputs, state)
-        for layer in range(self._depth):
-            state[f"cell{layer + 1}"] = rest[layer]
-        self._attention = rest[self._depth] if len(rest) > self._depth else None
+        self._feed(previous, position)
+        rows, count = len(self._state["mask"]), len(self._state["cell1"])
+        self._state["query_shape"] = self._shape_queries(rows, count // rows, self._engine.shape.heads)
+        logits, peaks, *rest = self._engine.run_step(["logits", "peak", *self._kept], self._state)
+        self._keep(rest)
         return self._read_logits(logits, peaks, rows)
+
+    def choose(self, previous: Ids | None, position: int) -> tuple[Ids, Floats]:
+        """See `Decoding.choose`."""
+        candidates = self.candidates
+        if candidates.columns is None:
+            return choose_likeliest(self.step(previous, position), candidates.ids)
+        self._feed(previous, position)
+        self._state["query_shape"] = self._shape_queries(len(self._state["mask"]), self._engine.shape.heads, 1)
+        feeds = {**self._state, "columns": candidates.columns, "ids": candidates.ids, "bias": candidates.bias}
+        chosen, log_probs, *rest = self._engine.run_choice(["chosen", "log_probs", *self._kept], feeds)
+        self._keep(rest)
+        return chosen, log_probs
+
+    def _feed(self, previous: Ids | None, position: int) -> None:
+        """Puts the inputs of a step in place."""
+        state = self._state
+        if previous is not None:
+            state["fed"] = _FED
+        state["previous"] = np.zeros(len(state["cell1"]), np.int64) if previous is None else previous
+        state["position"] = self._engine.positions(position + 1)[position:]
+
+    def _shape_queries(self, *sizes: int) -> Ids:
+        return np.array([*sizes, self._engine.shape.dimension // self._engine.shape.heads])
+
+    def _keep(self, results: Sequence[Any]) -> None:
+        """Takes what the next step needs of this one's results."""
+        for layer in range(self._depth):
+            self._state[f"cell{layer + 1}"] = results[layer]
+        self._attention = results[self._depth] if len(results) > self._depth else None
 
     def align(self) -> tuple[list[int], list[float]]:
         """See `Decoding.align`."""

@@ -109,6 +109,14 @@ class Graph:
         """A node of one output, whose name it gives."""
         return self._add(operator, inputs, [out or f"{operator}{len(self.nodes)}"], attributes, runtime=runtime)[0]
 
+    def add_pair(self, operator: str, *inputs: str, **attributes: Any) -> tuple[str, str]:  # noqa: ANN401
+        """A node of two outputs."""
+        number = len(self.nodes)
+        first, second = self._add(
+            operator, inputs, [f"{operator}{number}_{n}" for n in (0, 1)], attributes, runtime=False
+        )
+        return first, second
+
     def split(self, value: str, parts: int) -> list[str]:
         """The columns of a matrix in equal parts."""
         outputs = [f"Split{len(self.nodes)}_{part}" for part in range(parts)]

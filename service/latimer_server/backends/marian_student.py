@@ -145,7 +145,9 @@ class MarianStudent:
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:  # noqa: ARG002
         """See `GeneratorBackend.encode`. Without </s> at its end a source is translated badly."""
-        rows: list[list[int]] = self._source.encode(list(texts), out_type=int)
+        # One at a time: for a list the library starts threads and lets the interpreter go, and while batches run it is
+        # milliseconds until it comes back.
+        rows: list[list[int]] = [self._source.encode(text, out_type=int) for text in texts]
         return [Encoding((*ids, END), ids.count(UNKNOWN)) for ids in rows]
 
     def token_starts(self, text: str) -> list[int]:
@@ -155,8 +157,7 @@ class MarianStudent:
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         """See `GeneratorBackend.decode`."""
-        texts: list[str] = self._target.decode([list(row) for row in ids])
-        return texts
+        return [self._target.decode(list(row)) for row in ids]
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """See `GeneratorBackend.token_spans`."""

@@ -207,13 +207,25 @@ class TorchDecoding:
     def step(self, previous: Ids | None, position: int) -> Floats:
         """See `Decoding.step`."""
         with torch.inference_mode():
-            last = None if previous is None else self._send(previous)
-            features = self._network.step(last, position, self._state)
-            logits = (features @ self._weights.t()).view(len(self._bias), -1, len(self._weights))
-            if self._columns is not None:
-                logits = logits.gather(2, self._columns[:, None, :].expand(-1, logits.shape[1], -1))
-            found: Floats = (logits + self._bias[:, None, :]).flatten(0, 1).cpu().numpy()
+            found: Floats = self._score(previous, position).cpu().numpy()
             return found
+
+    def choose(self, previous: Ids | None, position: int) -> tuple[Ids, Floats]:
+        """See `Decoding.choose`. Only what was chosen leaves the device."""
+        with torch.inference_mode():
+            logits = self._score(previous, position)
+            best, places = logits.max(dim=1)
+            log_probs = best - torch.logsumexp(logits, dim=1)
+            chosen = places.cpu().numpy()
+            return self.candidates.ids[np.arange(len(chosen)), chosen], log_probs.cpu().numpy()
+
+    def _score(self, previous: Ids | None, position: int) -> Tensor:
+        last = None if previous is None else self._send(previous)
+        features = self._network.step(last, position, self._state)
+        logits = (features @ self._weights.t()).view(len(self._bias), -1, len(self._weights))
+        if self._columns is not None:
+            logits = logits.gather(2, self._columns[:, None, :].expand(-1, logits.shape[1], -1))
+        return (logits + self._bias[:, None, :]).flatten(0, 1)
 
     def align(self) -> tuple[list[int], list[float]]:
         """See `Decoding.align`."""

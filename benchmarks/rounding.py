@@ -1,0 +1,137 @@
+"""What rounding to int8 costs a student, and what each way to round gains: `python -m benchmarks.rounding`.
+
+Translates sentences of the handbook both ways with float32 and with each way, and prints chrF against float32, the
+share of identical outputs, outputs that were cut off, and words for each second of one core.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sacrebleu
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.corpus import sample_sentences
+from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.marian_file import MarianFile
+from latimer_server.backends.marian_onnx import OnnxEngine
+from latimer_server.backends.marian_operators import Activation, Graph, Levels
+from latimer_server.backends.marian_student import MarianStudent, load_backend
+from latimer_server.models.catalog import load_catalog
+from latimer_server.models.store import Store
+from latimer_server.settings import load_settings
+
+_MODELS = (("firefox-en-pt", "en-US"), ("firefox-pt-en", "pt-BR"))
+_SENTENCES = 500
+_ROWS = 32
+_LONGEST = 128
+
+Multiply = Callable[..., str]
+
+
+def multiply_by_file(
+    graph: Graph, x: str, names: Sequence[str], biases: Sequence[str], size: int, factor: float = 1.0
+) -> str:
+    """What enters attention and the cell by the file's multipliers."""
+    multiplier = min(graph.weights.multiplier(name) for name in names)
+    bias = graph._bias(biases, size, factor)
+    return graph._multiply_bytes(graph.quantize(x, multiplier), names, size, size, factor, bias)
+
+
+def feed_forward_by_rows(graph: Graph, x: str, prefix: str) -> str:
+    """What enters feed-forward layers, and what is between their two products, by rows."""
+    inner, outer = graph.weights.shape.ffn_dimension, graph.weights.shape.dimension
+    hidden = graph.add("Relu", _multiply_rows(graph, x, f"{prefix}_W1", f"{prefix}_b1", outer, inner))
+    added = _multiply_rows(graph, hidden, f"{prefix}_W2", f"{prefix}_b2", inner, outer)
+    return graph.normalize(x, added, f"{prefix}_ffn_ln")
+
+
+def _multiply_rows(graph: Graph, x: str, name: str, bias: str, rows: int, columns: int) -> str:
+    read: Activation
+    read, peaks = graph.quantize_rows(x)
+    product = graph._multiply_bytes(read, [name], rows, columns, 1.0, "")
+    return graph.add("Add", graph.add("Mul", product, peaks), graph._bias([bias], columns, 1.0))
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to round: what of `Graph` is done otherwise, and into how many levels."""
+
+    name: str
+    methods: tuple[tuple[str, Multiply], ...] = ()
+    levels: Levels | None = Levels()
+
+
+WAYS = (
+    Way("float32", levels=None),
+    Way("attention and the cell by the file's multipliers too", (("multiply_rows", multiply_by_file),)),
+    Way("chosen: feed-forward layers by the file's multipliers, the rest by rows"),
+    Way("feed-forward layers by rows too", (("feed_forward", feed_forward_by_rows),)),
+    Way("chosen, in seven bits", levels=Levels(63)),
+)
+
+
+@contextmanager
+def replaced(way: Way) -> Iterator[None]:
+    """Builds graphs in this way meanwhile."""
+    kept = [(name, getattr(Graph, name)) for name, _ in way.methods]
+    for name, method in way.methods:
+        setattr(Graph, name, method)
+    try:
+        yield
+    finally:
+        for name, method in kept:
+            setattr(Graph, name, method)
+
+
+def translate(student: MarianStudent, rows: Sequence[TokenIds]) -> tuple[list[Hypothesis], float]:
+    """The hypotheses, shortest source first, and the CPU seconds that they took."""
+    ordered = sorted(rows, key=len)
+    started = time.process_time()
+    found = [
+        hypothesis
+        for at in range(0, len(ordered), _ROWS)
+        for hypothesis in student.run(ordered[at : at + _ROWS], DecodingOptions(), lambda: False)
+    ]
+    return found, time.process_time() - started
+
+
+def main() -> None:
+    """Prints a table for each direction."""
+    console, store = Console(width=130), Store(load_settings(None).store)
+    for name, language in _MODELS:
+        files = store.locate(load_catalog().get(name))
+        student = load_backend(files, 1)
+        source = MarianFile(files["model"].read_bytes(), files["model"].name)
+        texts = sample_sentences(language, _SENTENCES)
+        rows = [encoding.ids for encoding in student.encode(texts)]
+        rows = [row for row in rows if len(row) <= _LONGEST]
+        words = sum(len(text.split()) for text in texts)
+        table = Table(title=f"{name}, {len(rows)} sentences, against float32")
+        for heading in ("way", "chrF", "identical", "cut off", "words/s of a core"):
+            table.add_column(heading, justify="left" if heading == "way" else "right")
+        exact: list[Hypothesis] = []
+        for way in WAYS:
+            with replaced(way):
+                engine = OnnxEngine(source, name, way.levels)
+            other = MarianStudent(engine, student._source, student._target, student._shortlist)
+            found, seconds = translate(other, rows)
+            exact = exact or found
+            written, expected = (other.decode([hypothesis.ids for hypothesis in some]) for some in (found, exact))
+            same = sum(one.ids == two.ids for one, two in zip(found, exact, strict=True))
+            table.add_row(
+                way.name,
+                f"{sacrebleu.corpus_chrf(written, [expected]).score:.2f}",
+                f"{same / len(found):.1%}",
+                str(sum(hypothesis.truncated for hypothesis in found)),
+                f"{words / seconds:,.0f}",
+            )
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main()

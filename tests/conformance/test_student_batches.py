@@ -1,0 +1,110 @@
+"""What stands beside a sentence in its batch: nothing that its translation depends on, and little that costs time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from latimer_server.backends import marian_onnx
+from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.marian_engine import choose_candidates, group_rows
+from latimer_server.backends.marian_operators import Levels
+from latimer_server.backends.marian_student import MarianStudent
+from tests.conformance.conftest import read_sentences
+
+OPTIONS = DecodingOptions()
+# Of two words that are as likely as each other, rounding may choose either.
+TIE = 0.02
+_COMPOSITIONS = 60
+
+
+def never() -> bool:
+    return False
+
+
+class Alone:
+    """What each of some real sentences becomes by itself."""
+
+    def __init__(self, student: MarianStudent, language: str) -> None:
+        self.rows: Sequence[TokenIds] = [encoding.ids for encoding in student.encode(read_sentences(language)[::3])]
+        self.outputs: Sequence[Hypothesis] = [student.run([row], OPTIONS, never)[0] for row in self.rows]
+
+
+@pytest.fixture(scope="module")
+def alone(students: Mapping[str, MarianStudent]) -> Mapping[str, Alone]:
+    return {language: Alone(student, language) for language, student in students.items()}
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_tokens_do_not_depend_on_batch_mates(
+    students: Mapping[str, MarianStudent], alone: Mapping[str, Alone], language: str
+) -> None:
+    student, expected = students[language], alone[language]
+    seen = changed = 0
+
+    @settings(max_examples=_COMPOSITIONS, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.integers(0, len(expected.rows) - 1), min_size=1, max_size=32))
+    def compare(places: list[int]) -> None:
+        nonlocal seen, changed
+        together = student.run([expected.rows[place] for place in places], OPTIONS, never)
+        for place, hypothesis in zip(places, together, strict=True):
+            own = expected.outputs[place]
+            seen += 1
+            if hypothesis.ids != own.ids:
+                changed += 1
+                assert hypothesis.log_prob == pytest.approx(own.log_prob, abs=TIE)
+            assert hypothesis.truncated == own.truncated
+
+    compare()
+    print(f"{language}: {changed} of {seen} otherwise than alone")
+    assert seen > 300
+    assert changed <= 0.001 * seen
+
+
+@given(st.lists(st.integers(1, 128), min_size=1, max_size=40))
+def test_sources_are_read_in_groups_of_about_one_length(lengths: list[int]) -> None:
+    groups = group_rows(lengths)
+    assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
+    for group in groups:
+        padded = len(group) * max(lengths[row] for row in group)
+        assert len(group) == 1 or padded <= 64 or padded <= 1.1 * sum(lengths[row] for row in group) + 1e-9
+        assert len(group) == 1 or padded <= 512
+    assert all(lengths[one[-1]] <= lengths[other[0]] for one, other in pairwise(groups))
+
+
+def test_each_row_may_write_its_own_candidates_only(students: Mapping[str, MarianStudent]) -> None:
+    student = students["en"]
+    shortlist = student._shortlist
+    assert shortlist
+    rows = [encoding.ids for encoding in student.encode(["The house.", "A long road to the old town by the sea."])]
+    candidates = choose_candidates(student._engine, shortlist, rows)
+    for row, ids, bias in zip(rows, candidates.ids, candidates.bias, strict=True):
+        own = [i for i in shortlist.candidates(row).tolist() if i != 1]
+        assert ids[np.isfinite(bias)].tolist() == own
+    assert candidates.columns is not None
+    assert (candidates.union[candidates.columns] == candidates.ids)[np.isfinite(candidates.bias)].all()
+
+
+def test_seven_bits_where_a_processor_adds_products_in_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Saturating:
+        """A processor whose sums of two products end at 32,767, as VPMADDUBSW's do."""
+
+        def run(self, _outputs: object, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+            pairs = feeds["x"].astype(np.int64).reshape(1, -1, 2).sum(2) * 127
+            return [np.minimum(pairs, 32_767).sum(1, keepdims=True)]
+
+    # Whichever processor this is, eight bits are taken only where four products came out exactly.
+    assert marian_onnx.choose_levels() in (Levels(127), Levels(63))
+    monkeypatch.setattr(marian_onnx, "_start", lambda _model: Saturating())
+    assert marian_onnx.choose_levels() == Levels(63)
+
+
+def test_the_levels_are_those_of_the_files_multipliers() -> None:
+    assert (Levels().zero, Levels(63).zero) == (128, 64)
+    assert Levels().scale(10) == pytest.approx(1 / 10)
+    assert Levels(63).scale(10) == pytest.approx(127 / 63 / 10)
