@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,8 @@ from latimer_server.settings import Settings
 
 if TYPE_CHECKING:
     from latimer_server.server import LatimerServer
+
+_SWITCH_SECONDS = 0.001
 
 app = typer.Typer(name="latimer-server", help="Translation and summarization over gRPC.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
@@ -99,6 +102,9 @@ async def _serve(settings: Settings) -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from latimer_server.server import build_server
 
+    # How long a thread keeps Python's lock while others want it. The event loop asks for it at every turn, and each
+    # time would wait for 5 ms, Python's default, for a thread that works on text.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

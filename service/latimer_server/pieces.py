@@ -175,8 +175,9 @@ async def run_model(
     """For each text, in order, its output or what went wrong with it alone.
 
     Its pieces enter the queue as `window` has room, unless the cache knows them. Raises `DeadlineExceeded` and
-    `Unavailable`, which concern all texts, and `Overloaded` where nothing of the request was begun and its deadline
-    leaves no time for the wait. When it ends, however it ends, none of its pieces stays queued.
+    `Unavailable`, which concern all texts, and `Overloaded` where the cache does not know all of them, nothing of the
+    request was begun and its deadline leaves no time for the wait. When it ends, however it ends, none of its pieces
+    stays queued.
     """
     size = sum(map(len, texts))
     plans = await off_loop(size, lambda: _plan_all(model.backend, texts, options))
@@ -185,7 +186,9 @@ async def run_model(
     cache = model.cache if options.cached else None
     known = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
     missing = [ids for ids, hypothesis in zip(pieces, known, strict=True) if hypothesis is None]
-    if missing and not usage.pieces and window.is_empty and options.priority is Priority.INTERACTIVE:
+    begins = not usage.pieces and window.is_empty
+    if missing and cache is not None and begins and options.priority is Priority.INTERACTIVE:
+        # Where there is no cache this was asked before the text was looked at.
         model.queue.require_time(options.deadline, options.priority, _name_caller(options, window))
     slices = [missing[start : start + _SLICE_PIECES] for start in range(0, len(missing), _SLICE_PIECES)]
     parts = await gather_or_cancel(_run_slice(model, part, options, window, usage) for part in slices)

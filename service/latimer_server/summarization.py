@@ -237,6 +237,8 @@ class Summarizer:
             deadline=request.deadline,
             caller=request.caller,
         )
+        if request.deadline is not None:
+            self._pool.require_time(writer.name, request.deadline, request.caller, cached=True)
         make = shorten if mode is SummaryMode.HYBRID else write
         return await make(self._pool, writer.name, reading, ranked, request.limit, pieces, usage)
 

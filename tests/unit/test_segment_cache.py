@@ -108,3 +108,10 @@ def test_bytes_are_counted_honestly() -> None:
     tracemalloc.stop()
     assert cache.used_bytes > 0.99 * bound
     assert 0.5 * bound < taken <= most <= bound
+
+
+def test_a_sentence_of_20_words_takes_what_the_manual_says() -> None:
+    cache = SegmentCache(1_000_000)
+    ids = tuple(range(1_000, 1_031))
+    cache.of_model("r1").put(ids, PLAIN, Hypothesis(ids, -3.5, truncated=False))
+    assert 440 <= cache.used_bytes <= 480

@@ -10,8 +10,9 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-# A thread costs more than work on so little text, which takes well under a millisecond.
-_INLINE_CHARACTERS = 2_000
+# A thread costs as much as the work on so little text, a sentence. What is worked on here holds up every other call:
+# with ten times as much, health checks took two to four times as long at p99 under load (benchmarks/overload.py).
+_INLINE_CHARACTERS = 200
 # What a text costs beside its length, in code points.
 _TEXT_CHARACTERS = 50
 
