@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from latimer import AsyncClient
+from latimer import AsyncClient, _channel
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc, types_pb2
 from latimer_server.hops import run_guarded
@@ -351,7 +351,12 @@ async def test_calls_go_before_streams_and_the_cache_can_be_left_out(
     ]
 
 
-async def test_callers_are_known_by_their_connection(server: LatimerServer, noted: list[PieceOptions]) -> None:
+async def test_callers_are_known_by_their_connection(
+    server: LatimerServer, noted: list[PieceOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else gRPC may go on with the connection that another channel of this process has just closed.
+    options = [*_channel.OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+    monkeypatch.setattr(_channel, "OPTIONS", options)
     for _ in range(2):
         async with AsyncClient(f"127.0.0.1:{server.port}", token="whatever they like") as client:
             await client.translate("A text.", source="en", target="pt")

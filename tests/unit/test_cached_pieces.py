@@ -187,8 +187,9 @@ async def test_a_model_that_is_loaded_again_finds_what_it_wrote_unless_its_files
     pinned = make_model(tmp_path, "pinned", files={"model": FileEntry(path="model.bin", sha256=known)})
     unknown = make_model(tmp_path, "unknown")
     # Its weights are known, and what its ids mean is not.
-    files = {"model": FileEntry(path="model.bin", sha256=known), "vocabulary": FileEntry(path="model.bin")}
+    files = {"model": FileEntry(path="model.bin", sha256=known), "vocabulary": FileEntry(path="vocab.spm")}
     half = make_model(tmp_path, "half", files=files)
+    (tmp_path / "half" / "vocab.spm").write_bytes(b"v")
     async with open_pool(make_catalog(pinned, unknown, half), tmp_path, Maker(), cache=cache) as pool:
 
         async def translate(name: str) -> tuple[Flag, ...]:

@@ -34,7 +34,9 @@ def ask(folder: Path, backend: str, **keys: Any) -> LoadRequest:
         ("transformers", {}, None, 400),
         ("transformers", {}, "float16", 800),
         ("transformers", {"device": "cuda"}, "float16", 400),
-        ("marian_student", {}, None, 1_600),
+        ("marian_student", {}, None, 400),
+        ("marian_student", {"device": "cuda"}, None, 1_600),
+        ("marian_student", {"compute_type": "float32"}, None, 1_600),
         ("another", {}, None, 400),
     ],
 )

@@ -27,7 +27,8 @@ def foresee_bytes(request: LoadRequest) -> int:
     own = _measure(request.files.values()) or (0 if request.files else _measure(_list(request.folder)))
     if request.backend == "marian_student":
         # Its file is int8, and so is it computed on the CPU.
-        return own * _WIDTHS[request.compute_type or ("float32" if request.device == "cuda" else "int8")]
+        kind = request.compute_type or ("float32" if request.device == "cuda" else "int8")
+        return own * _WIDTHS.get(kind, 1)
     backend = "ctranslate2" if request.backend == "auto" else request.backend
     if backend not in _TYPES:
         return own

@@ -1,0 +1,136 @@
+"""A model of OPUS-MT's size through the service, beside CTranslate2 by itself: `python -m benchmarks.hub_service`.
+
+Random weights, greedy, outputs of a forced length, one gRPC call with all texts, against the best that
+`translate_batch` does with the same threads over several sizes of batches; in turns. Tokenization is part of ours and
+none of CTranslate2's. Exits 1 below nine tenths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import sentencepiece
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.hub_backends import spell, write_checkpoint
+from latimer import AsyncClient
+from latimer_server.machine import available_cores
+from latimer_server.models.catalog import load_catalog
+from latimer_server.server import build_server
+from latimer_server.settings import Settings
+
+_TEXTS = 192
+_WORDS = 25
+_TOKENS = 32
+_SIZES = (16, 32, 64)
+_LEAST = 0.9
+_CATALOG = """
+[models.opus-mt-size]
+task = "translation"
+family = "marian"
+backend = "ctranslate2"
+source_languages = ["en"]
+target_languages = ["pt"]
+source = "dir:{folder}"
+license = "none"
+"""
+
+
+def write_texts() -> list[str]:
+    """Lines of words that the vocabulary has."""
+    draw = random.Random(7)
+    return [" ".join(spell(draw.randrange(2_000)) for _ in range(_WORDS)) for _ in range(_TEXTS)]
+
+
+def time_library(translator: Any, rows: list[list[str]], size: int) -> float:  # noqa: ANN401
+    """Seconds of all rows."""
+    started = time.perf_counter()
+    translator.translate_batch(
+        rows,
+        beam_size=1,
+        max_batch_size=size,
+        min_decoding_length=_TOKENS,
+        max_decoding_length=_TOKENS,
+        max_input_length=0,
+    )
+    return time.perf_counter() - started
+
+
+async def time_service(client: AsyncClient, texts: list[str]) -> float:
+    """Seconds of one call with all texts."""
+    started = time.perf_counter()
+    await client.translate(
+        texts,
+        source="en",
+        target="pt",
+        decoding={"beam_size": 1, "max_output_tokens": _TOKENS},
+        disable_builtin_protection=True,
+        disable_cache=True,
+    )
+    return time.perf_counter() - started
+
+
+async def compare(folder: Path, rounds: int) -> tuple[dict[int, list[float]], list[float]]:
+    """Tokens a second of the library by its size of batches, and of the service."""
+    catalog = folder / "catalog.toml"
+    model = folder / "model"
+    catalog.write_text(_CATALOG.format(folder=model), "utf-8")
+    settings = Settings(
+        listen="127.0.0.1:0", store=folder / "store", catalog=catalog, models=("opus-mt-size",), log_level="ERROR"
+    )
+    server = await build_server(settings, catalog=load_catalog(catalog))
+    await server.start()
+    await server.preload()
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model / "source.spm"))
+    texts = write_texts()
+    rows = [[*pieces.encode(text, out_type=str), "</s>"] for text in texts]
+    made = next(path for path in (folder / "store").rglob("model.bin")).parent
+    cores = available_cores()
+    translator = ctranslate2.Translator(str(made), compute_type="int8", inter_threads=cores, intra_threads=1)
+    library: dict[int, list[float]] = {size: [] for size in _SIZES}
+    service: list[float] = []
+    async with AsyncClient(f"127.0.0.1:{server.port}", timeout=600) as client:
+        for number in range(rounds + 1):
+            for size in _SIZES:
+                seconds = await asyncio.to_thread(time_library, translator, rows, size)
+                if number:
+                    library[size].append(_TEXTS * _TOKENS / seconds)
+            seconds = await time_service(client, texts)
+            if number:
+                service.append(_TEXTS * _TOKENS / seconds)
+    await server.drain(1)
+    return library, service
+
+
+def main(rounds: int) -> None:
+    """Prints the table."""
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "model").mkdir()
+        write_checkpoint(folder / "model")
+        library, service = asyncio.run(compare(folder, rounds))
+    table = Table("who", "tokens/s, median", "worst to best", box=None)
+    for size, speeds in library.items():
+        told = f"{min(speeds):.0f} to {max(speeds):.0f}"
+        table.add_row(f"translate_batch, batches of {size}", f"{statistics.median(speeds):.0f}", told)
+    ours = statistics.median(service)
+    table.add_row("through the service", f"{ours:.0f}", f"{min(service):.0f} to {max(service):.0f}")
+    ratio = ours / max(map(statistics.median, library.values()))
+    Console().print(table)
+    Console().print(f"the service makes {ratio:.2f} of the best (at least {_LEAST})")
+    sys.exit(ratio < _LEAST)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
