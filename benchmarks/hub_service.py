@@ -1,6 +1,7 @@
 """A model of OPUS-MT's size through the service, beside CTranslate2 by itself: `python -m benchmarks.hub_service`.
 
-Random weights, greedy, outputs of a forced length, one gRPC call with all texts, against the best that
+Random weights, greedy, no token twice (else the service would have another try), outputs of a forced length, one
+gRPC call with all texts, against the best that
 `translate_batch` does with the same threads over several sizes of batches; in turns. Tokenization is part of ours and
 none of CTranslate2's. Exits 1 below nine tenths.
 """
@@ -18,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import ctranslate2
+import grpc
 import sentencepiece
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.hub_backends import spell, write_checkpoint
-from latimer import AsyncClient
+from latimer.v1 import translation_pb2, translation_pb2_grpc, types_pb2
 from latimer_server.machine import available_cores
 from latimer_server.models.catalog import load_catalog
 from latimer_server.server import build_server
@@ -62,22 +64,24 @@ def time_library(translator: Any, rows: list[list[str]], size: int) -> float:  #
         min_decoding_length=_TOKENS,
         max_decoding_length=_TOKENS,
         max_input_length=0,
+        no_repeat_ngram_size=1,
     )
     return time.perf_counter() - started
 
 
-async def time_service(client: AsyncClient, texts: list[str]) -> float:
-    """Seconds of one call with all texts."""
-    started = time.perf_counter()
-    await client.translate(
-        texts,
-        source="en",
-        target="pt",
-        decoding={"beam_size": 1, "max_output_tokens": _TOKENS},
+async def time_service(stub: Any, texts: list[str]) -> tuple[float, int]:  # noqa: ANN401
+    """Seconds of one call with all texts, and the tokens that the model wrote."""
+    options = translation_pb2.TranslateOptions(
+        decoding=types_pb2.DecodingOptions(beam_size=1, max_output_tokens=_TOKENS, no_repeat_ngram_size=1),
         disable_builtin_protection=True,
         disable_cache=True,
     )
-    return time.perf_counter() - started
+    request = translation_pb2.TranslateTextRequest(
+        contents=texts, source_language_code="en", target_language_codes=["pt"], options=options
+    )
+    started = time.perf_counter()
+    response = await stub.TranslateText(request)
+    return time.perf_counter() - started, response.usage.output_tokens
 
 
 async def compare(folder: Path, rounds: int) -> tuple[dict[int, list[float]], list[float]]:
@@ -99,15 +103,16 @@ async def compare(folder: Path, rounds: int) -> tuple[dict[int, list[float]], li
     translator = ctranslate2.Translator(str(made), compute_type="int8", inter_threads=cores, intra_threads=1)
     library: dict[int, list[float]] = {size: [] for size in _SIZES}
     service: list[float] = []
-    async with AsyncClient(f"127.0.0.1:{server.port}", timeout=600) as client:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub = translation_pb2_grpc.TranslationServiceStub(channel)
         for number in range(rounds + 1):
             for size in _SIZES:
                 seconds = await asyncio.to_thread(time_library, translator, rows, size)
                 if number:
                     library[size].append(_TEXTS * _TOKENS / seconds)
-            seconds = await time_service(client, texts)
+            seconds, tokens = await time_service(stub, texts)
             if number:
-                service.append(_TEXTS * _TOKENS / seconds)
+                service.append(tokens / seconds)
     await server.drain(1)
     return library, service
 
