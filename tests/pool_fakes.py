@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from collections import Counter
@@ -51,6 +52,7 @@ class Maker:
         self.sizes = sizes or {}
         self.made: Counter[str] = Counter()
         self.requests: dict[str, LoadRequest] = {}
+        self.niceness: dict[str, int] = {}
         self.live: weakref.WeakValueDictionary[int, SizedBackend] = weakref.WeakValueDictionary()
         self.gate = threading.Event()
         self.gate.set()
@@ -60,6 +62,7 @@ class Maker:
         assert self.gate.wait(10)
         self.made[request.name] += 1
         self.requests[request.name] = request
+        self.niceness[request.name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         if request.name in self.failing:
             raise ModelError("its weights are no weights")
         if request.backend == "extractive":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import sys
 import threading
 import time
 import weakref
@@ -290,6 +292,8 @@ async def test_generated_summaries_run_beside_translations_on_half_the_cores(tmp
                 }
         assert maker.requests["a"].threads == 4
         assert maker.requests["writer"].threads == 2
+        if sys.platform == "linux":  # where a thread has a priority of its own
+            assert maker.niceness["writer"] > maker.niceness["a"] == os.getpriority(os.PRIO_PROCESS, 0)
         assert [entry.name for entry in pool.usable(Task.SUMMARIZATION)] == ["extractive", "writer"]
 
 
