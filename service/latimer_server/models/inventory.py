@@ -33,7 +33,7 @@ from latimer_server.models.store import Store
 _log = logging.getLogger(__name__)
 
 # How old an answer may be. A look at 120 fetched models takes a millisecond.
-_FRESH_SECONDS = 0.5
+FRESH_SECONDS = 0.5
 # Two changes of a folder within a tick of the file system's clock have one time; of a folder that changed so
 # lately nothing is concluded from its time.
 _RACY_NANOSECONDS = 2_000_000_000
@@ -81,7 +81,7 @@ class Inventory:
     def look(self, name: str) -> Holding:
         """The holding of a model, at most half a second old. Raises `NotServed` when there is none of this name."""
         look = self._looks.get(name)
-        if look is not None and self._clock() - look.looked_at < _FRESH_SECONDS:
+        if look is not None and self._clock() - look.looked_at < FRESH_SECONDS:
             return look.holding
         return self.inspect(name)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from typing import cast
 from latimer_server.detection import LanguageDetector
 from latimer_server.errors import ModelError, NotServed, Unavailable
 from latimer_server.models.catalog import Catalog, CatalogEntry, Task
-from latimer_server.models.inventory import Holding, Inventory, Stamp
+from latimer_server.models.inventory import FRESH_SECONDS, Holding, Inventory, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker, ModelState, ModelStatus
 from latimer_server.models.loading import Loader, MakeBackend
 from latimer_server.models.memory import settle_memory
@@ -92,7 +93,7 @@ class Pool:
         self._kept = frozenset(kept)
         self._slots: dict[str, _Slot] = {}
         self._failures: dict[str, _Failure] = {}
-        self._usable: dict[Task, tuple[CatalogEntry, ...]] = {}
+        self._usable: dict[Task, tuple[float, tuple[CatalogEntry, ...]]] = {}  # and when that was looked up
         self._unloads: set[asyncio.Task[None]] = set()
         self._closing = False
         self._on_change: list[Callable[[str], None]] = []
@@ -175,7 +176,12 @@ class Pool:
 
     def usable(self, task: Task) -> tuple[CatalogEntry, ...]:
         """The entries for this task that can be asked: fetched, and not FAILED, with the languages that they
-        really have. The same tuple as long as nothing changes, so that what is made of it can be kept."""
+        really have. The same tuple as long as nothing changes, so that what is made of it can be kept.
+
+        Every request asks; a look at each of a catalogue's models costs more than the rest of a refusal."""
+        seen_at, last = self._usable.get(task, (-math.inf, ()))
+        if time.monotonic() - seen_at < min(FRESH_SECONDS, RETRY_SECONDS):
+            return last
         found = []
         for entry in self.catalog.entries:
             if entry.task is task:
@@ -183,9 +189,9 @@ class Pool:
                 holding = slot.holding if slot else self._inventory.look(entry.name)
                 if slot or self._rest(holding) not in _UNUSABLE:
                     found.append(holding.entry)
-        last = self._usable.get(task, ())
         if len(last) != len(found) or any(one is not other for one, other in zip(last, found, strict=True)):
-            last = self._usable[task] = tuple(found)
+            last = tuple(found)
+        self._usable[task] = time.monotonic(), last
         return last
 
     def get_entry(self, name: str) -> CatalogEntry:
@@ -261,6 +267,7 @@ class Pool:
         slot.task = asyncio.get_running_loop().create_task(self._load(slot))
         slot.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it was logged
         self._slots[name] = slot
+        self._look_again()
         return slot
 
     async def _load(self, slot: _Slot) -> None:
@@ -329,6 +336,7 @@ class Pool:
     def _vacate(self, slot: _Slot) -> None:
         if self._slots.get(slot.tenant.name) is slot:
             del self._slots[slot.tenant.name]
+            self._look_again()
         self._room.leave(slot.tenant)
 
     def _rest(self, holding: Holding) -> ModelState:
@@ -339,7 +347,11 @@ class Pool:
         recent = failure and failure.stamp == holding.stamp and time.monotonic() - failure.at < RETRY_SECONDS
         return ModelState.FAILED if recent or holding.error else ModelState.AVAILABLE
 
+    def _look_again(self) -> None:
+        self._usable = {task: (-math.inf, found) for task, (_, found) in self._usable.items()}
+
     def _announce(self, name: str) -> None:
+        self._look_again()
         for on_change in self._on_change:
             on_change(name)
 
