@@ -9,6 +9,7 @@ in the same time (`benchmarks.kernels`).
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ from rich.table import Table
 from benchmarks.corpus import sample_sentences
 from latimer_server.backends import marian_onnx
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.marian_engine import choose_candidates
 from latimer_server.backends.marian_student import MarianStudent, load_backend
 from latimer_server.models.catalog import load_catalog
 from latimer_server.models.store import Store
@@ -94,6 +96,16 @@ def time_parts(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, 
     return parts, sum(len(encoding.ids) for encoding in encodings), written
 
 
+def count_candidates(texts: Sequence[str], size: int) -> float:
+    """The candidates of a batch, on average."""
+    student = load_student()
+    rows = [encoding.ids for encoding in student.encode(sorted(texts, key=len))]
+    batches = [rows[at : at + size] for at in range(0, len(rows), size)]
+    return statistics.mean(
+        len(choose_candidates(student._engine, student._shortlist, batch).union) for batch in batches
+    )
+
+
 def time_operators(texts: Sequence[str], size: int) -> Counter[str]:
     """Microseconds of each kind of operator, by the graph that it stands in."""
     found: Counter[str] = Counter()
@@ -153,7 +165,11 @@ def main() -> None:
         for name, seconds in parts.items():
             table.add_row(name, f"{1e3 * seconds / len(texts):.2f}", f"{seconds / total:.0%}")
         console.print(table)
-        console.print(f"{read / words:.2f} tokens read and {written / words:.2f} written for each word")
+        candidates = count_candidates(texts, size)
+        console.print(
+            f"{read / words:.2f} tokens read and {written / words:.2f} written for each word; "
+            f"{candidates:,.0f} candidates a batch"
+        )
         operators = time_operators(texts, size)
         everything = sum(operators.values())
         kinds = Table(title="operators, as ONNX Runtime counts them")
