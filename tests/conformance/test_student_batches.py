@@ -48,7 +48,7 @@ def test_tokens_do_not_depend_on_batch_mates(
     seen = changed = 0
 
     @settings(max_examples=_COMPOSITIONS, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(st.integers(0, len(expected.rows) - 1), min_size=1, max_size=32))
+    @given(st.lists(st.integers(0, len(expected.rows) - 1), min_size=6, max_size=32))
     def compare(places: list[int]) -> None:
         nonlocal seen, changed
         together = student.run([expected.rows[place] for place in places], OPTIONS, never)

@@ -64,7 +64,7 @@ def score_step_by_step(engine: Engine, shortlist: Shortlist | None, source: Toke
     candidates = choose_candidates(engine, shortlist, [source])
     decoding = engine.begin([source], candidates, aligned=False)
     for position, token in enumerate(output):
-        logits = decoding.step(previous, position)[0].astype(np.float64)
+        logits = decoding.step(previous, position)[0][0].astype(np.float64)
         place = candidates.ids[0].tolist().index(token)
         total += float(logits[place] - logits.max() - np.log(np.exp(logits - logits.max()).sum()))
         previous = np.array([token])
@@ -194,7 +194,7 @@ def test_a_repetition_penalty_divides_what_was_said(engine: Engine) -> None:
         candidates = choose_candidates(engine, None, [source])
         decoding = engine.begin([source], candidates, aligned=False)
         for position in range(most):
-            logits = decoding.step(np.array(said[-1:]) if said else None, position)[0]
+            logits = decoding.step(np.array(said[-1:]) if said else None, position)[0][0]
             for token in set(said):
                 logits[token] = logits[token] / penalty if logits[token] > 0 else logits[token] * penalty
             best = int(logits.argmax())

@@ -82,10 +82,10 @@ class BeamSearch:
         """The best hypothesis of each row with its alternatives, in the batch's order."""
         previous: Ids | None = None
         for position in range(max(row.cap for row in self._rows) + 1):
-            logits = self._decoding.step(previous, position)
+            logits, plain = self._decoding.step(previous, position)
             chosen = [
                 self._record(row, place, choices, position)
-                for place, (row, choices) in enumerate(zip(self._live, self._rank(logits), strict=True))
+                for place, (row, choices) in enumerate(zip(self._live, self._rank(logits, plain), strict=True))
             ]
             if all(row.done for row in self._live):
                 break
@@ -97,10 +97,10 @@ class BeamSearch:
                 self._cut(row, place, frozenset())
         return [self._gather(row) for row in self._rows]
 
-    def _rank(self, logits: Floats) -> list[list[_Choice]]:
-        """For each row its likeliest continuations, the best first: twice the beams, as each beam may end once."""
+    def _rank(self, logits: Floats, plain: Floats) -> list[list[_Choice]]:
+        """For each row its likeliest continuations, the best first: twice the beams, as each beam may end once.
+        `plain`: what the model itself says, log-probabilities."""
         rows, beams = self._scores.shape
-        plain = _log_softmax(logits)
         steered = self._steer(logits)
         ranked = plain if steered is None else _log_softmax(steered)
         width = logits.shape[1]

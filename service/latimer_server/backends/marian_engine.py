@@ -56,13 +56,15 @@ class Decoding(Protocol):
         """What the rows that are left may write."""
         ...
 
-    def step(self, previous: Ids | None, position: int) -> Floats:
+    def step(self, previous: Ids | None, position: int) -> tuple[Floats, Floats]:
         """The logits [hypotheses, width] of each row's candidates after the `previous` id of each hypothesis (None at
-        the start)."""
+        the start), and their log-probabilities."""
         ...
 
-    def choose(self, previous: Ids | None, position: int) -> tuple[Ids, Floats]:
-        """`step`, and the likeliest id of each row with its log-probability; of one hypothesis a row."""
+    def advance(self, previous: Ids | None, position: int, caps: Ids, enough: int, most: int) -> tuple[Ids, Floats]:
+        """Greedy steps from `position` on, of one hypothesis a row: the likeliest ids [steps, rows] and their
+        log-probabilities. At least one step and at most `most`; no more once `enough` rows have said </s> or passed
+        the position that is their cap. What a row says after that is nothing."""
         ...
 
     def align(self) -> tuple[list[int], list[float]]:
@@ -137,13 +139,10 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
     return Candidates(ids, columns, own_bias, union)
 
 
-def choose_likeliest(logits: Floats, ids: Ids) -> tuple[Ids, Floats]:
-    """The likeliest of each row's ids [rows, width], and its log-probability. Spends `logits`."""
-    places = logits.argmax(axis=1)
-    rows = np.arange(len(places))
-    logits -= logits[rows, places][:, None]
-    np.exp(logits, out=logits)
-    return ids[rows, places], -np.log(logits.sum(axis=1))
+def choose_likeliest(log_probs: Floats, ids: Ids) -> tuple[Ids, Floats]:
+    """The likeliest of each row's ids [rows, width], and its log-probability."""
+    rows, places = np.arange(len(ids)), log_probs.argmax(axis=1)
+    return ids[rows, places], log_probs[rows, places]
 
 
 def group_rows(lengths: Sequence[int]) -> list[list[int]]:

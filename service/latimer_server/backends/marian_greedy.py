@@ -5,14 +5,18 @@ Knows the engine that computes it; no vocabulary and no files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_engine import END, Engine, Ids, choose_candidates
+from latimer_server.backends.marian_engine import END, Engine, Floats, Ids, choose_candidates
 from latimer_server.backends.marian_output import COMPACT_SHARE, output_cap
 from latimer_server.backends.shortlist import Shortlist
+
+# So often it is asked whether anybody still waits.
+_MOST_STEPS = 32
 
 
 class GreedySearch:
@@ -25,9 +29,9 @@ class GreedySearch:
         batch: Sequence[TokenIds],
         options: DecodingOptions,
     ) -> None:
-        self._caps = [output_cap(len(row), options) for row in batch]
+        self._caps = np.array([output_cap(len(row), options) for row in batch])
         self._ids: list[list[int]] = [[] for _ in batch]
-        self._log_probs = [0.0] * len(batch)
+        self._log_probs: list[list[float]] = [[] for _ in batch]
         self._finished = [False] * len(batch)  # said </s> by itself
         self._stopped = [False] * len(batch)  # that, or reached its cap
         self._rows = list(range(len(batch)))  # the batch row behind each row of the arrays
@@ -38,21 +42,27 @@ class GreedySearch:
     def run(self, cancelled: Cancelled) -> list[Hypothesis]:
         """The hypothesis of each row, in the batch's order."""
         previous: Ids | None = None
-        for position in range(max(self._caps) + 1):
-            chosen, log_probs = self._decoding.choose(previous, position)
+        position = 0
+        while True:
+            # Rows that are done stay in the arrays until they are so many that leaving them out is worth the copies.
+            enough = max(1, math.ceil(COMPACT_SHARE * len(self._rows)))
+            caps = np.where([self._stopped[row] for row in self._rows], -1, self._caps[self._rows])
+            chosen, log_probs = self._decoding.advance(previous, position, caps, enough, _MOST_STEPS)
             if self._links is not None:
                 self._align(self._links)
-            keep = self._record(chosen.tolist(), log_probs.tolist())
+            self._record(chosen, log_probs)
+            keep = [not self._stopped[row] for row in self._rows]
             if not any(keep) or cancelled():
                 break
-            previous = chosen
+            position += len(chosen)
+            previous = chosen[-1]
             if len(keep) - sum(keep) >= COMPACT_SHARE * len(keep):
                 previous = self._drop(keep, previous)
         links = self._links or [[] for _ in self._ids]
         return [
             # A row that has stopped looks on: what belongs to no id of its is no link.
-            Hypothesis(tuple(ids), log_prob, truncated=not finished, alignment=tuple(own[: len(ids)]))
-            for ids, log_prob, finished, own in zip(self._ids, self._log_probs, self._finished, links, strict=True)
+            Hypothesis(tuple(ids), math.fsum(logs), truncated=not finished, alignment=tuple(own[: len(ids)]))
+            for ids, logs, finished, own in zip(self._ids, self._log_probs, self._finished, links, strict=True)
         ]
 
     def _align(self, links: list[list[tuple[int, float]]]) -> None:
@@ -60,21 +70,19 @@ class GreedySearch:
         for row, link in zip(self._rows, zip(*self._decoding.align(), strict=True), strict=True):
             links[row].append(link)
 
-    def _record(self, ids: list[int], log_probs: list[float]) -> list[bool]:
-        """Appends a step's tokens; says which rows of the arrays go on. A row that has stopped may stay in them for
-        some steps yet: what it says there is nothing."""
-        for row, token, log_prob in zip(self._rows, ids, log_probs, strict=True):
+    def _record(self, chosen: Ids, log_probs: Floats) -> None:
+        """Appends what rows said in these steps, [steps, rows]. A row that has stopped may stay in the arrays for some
+        time yet: what it says there is nothing."""
+        for row, said, logs in zip(self._rows, chosen.T.tolist(), log_probs.T.tolist(), strict=True):
             if self._stopped[row]:
                 continue
-            if token == END:
-                self._finished[row] = self._stopped[row] = True
-                self._log_probs[row] += log_prob
-            elif len(self._ids[row]) == self._caps[row]:
-                self._stopped[row] = True
-            else:
-                self._ids[row].append(token)
-                self._log_probs[row] += log_prob
-        return [not self._stopped[row] for row in self._rows]
+            ids, left = self._ids[row], int(self._caps[row]) - len(self._ids[row])
+            count = said.index(END) if END in said else len(said)
+            self._finished[row] = count < len(said) and count <= left
+            self._stopped[row] = self._finished[row] or left < len(said)
+            kept = min(count, left)
+            ids.extend(said[:kept])
+            self._log_probs[row].extend(logs[: kept + self._finished[row]])
 
     def _drop(self, keep: list[bool], previous: Ids) -> Ids:
         rows = np.flatnonzero(keep)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
@@ -31,7 +32,6 @@ from latimer_server.backends.marian_shape import read_shape
 # Longer outputs than this are possible only where a caller asks for them.
 _POSITIONS = 512
 _HALF_LEVELS = 63
-_FED = np.ones(1, np.float32)
 
 
 class OnnxEngine:
@@ -47,7 +47,7 @@ class OnnxEngine:
         self.memory_bytes = graphs.memory_bytes
         self.output_bias = graphs.output_bias
         self._source, self._target = graphs.source, graphs.target
-        self._encoder, self._choice, self._weights = map(_start, (graphs.encoder, graphs.choice, graphs.weights))
+        self._encoder, self._search, self._weights = map(_start, (graphs.encoder, graphs.search, graphs.weights))
         self._step = _start(graphs.step)
         self._positions = sinusoids(_POSITIONS, self.shape.dimension)
         self._whole: Any = None
@@ -58,16 +58,14 @@ class OnnxEngine:
         rows, width = len(batch), int(lengths.max())
         heads, dimension = self.shape.heads, self.shape.dimension
         depth = dimension // heads
-        mask = np.where(np.arange(width)[None, :] >= lengths[:, None], np.float32(-np.inf), np.float32(0))
         state = {
             "embeddings": self._target,
-            "mask": mask[:, None, None, :],
+            "mask": _mask(lengths, width),
             "weights": self._choose_weights(candidates),
         }
         for layer in range(1, self.shape.decoder_depth + 1):
             state[f"keys{layer}"] = np.zeros((rows, heads, depth, width), np.float32)
             state[f"values{layer}"] = np.zeros((rows, heads, width, depth), np.float32)
-            state[f"cell{layer}"] = np.zeros((rows, dimension), np.float32)
         for group in group_rows(lengths.tolist()):
             read = self._read([batch[row] for row in group])
             for layer in range(1, self.shape.decoder_depth + 1):
@@ -85,9 +83,8 @@ class OnnxEngine:
             "embeddings": self._source,
             "ids": ids,
             "positions": self.positions(width),
-            "lengths": lengths,
-            "shape3": np.array([rows, width, dimension]),
-            "shape4": np.array([rows, width, heads, dimension // heads]),
+            "mask": _mask(lengths, width),
+            "shape": np.array([rows, width, heads, dimension // heads]),
         }
         read: list[Any] = self._encoder.run(None, feeds)
         return read
@@ -98,14 +95,18 @@ class OnnxEngine:
             return sinusoids(count, self.shape.dimension)
         return self._positions[:count]
 
+    def nothing(self, count: int) -> Ids:
+        """What comes before the first token: an id whose embedding is zero, so that only its position counts."""
+        return np.full(count, len(self._target) - 1)
+
     def run_step(self, outputs: Sequence[str], feeds: dict[str, Any]) -> list[Any]:
         """One step of the decoder."""
         results: list[Any] = self._step.run(outputs, feeds)
         return results
 
-    def run_choice(self, outputs: Sequence[str], feeds: dict[str, Any]) -> list[Any]:
-        """One step of the decoder, and of greedy search."""
-        results: list[Any] = self._choice.run(outputs, feeds)
+    def run_search(self, outputs: Sequence[str], feeds: dict[str, Any]) -> list[Any]:
+        """Steps of the decoder with the choices of greedy search."""
+        results: list[Any] = self._search.run(outputs, feeds)
         return results
 
     def _choose_weights(self, candidates: Candidates) -> Any:  # noqa: ANN401 (int8 or float32)
@@ -127,49 +128,49 @@ class OnnxDecoding:
         self.candidates = candidates
         self._engine = engine
         self._state = state
-        self._depth = engine.shape.decoder_depth
-        cells = [f"next_cell{layer + 1}" for layer in range(self._depth)]
-        self._kept = [*cells, *([f"attention{self._depth}"] if aligned else [])]
+        self._aligned = aligned
+        depth = engine.shape.decoder_depth
+        self._cells = [np.zeros((len(candidates.ids), engine.shape.dimension), np.float32) for _ in range(depth)]
         self._attention: Floats | None = None
-        self._state["fed"] = np.zeros(1, np.float32)
+        self._place_candidates()
 
-    def step(self, previous: Ids | None, position: int) -> Floats:
+    def step(self, previous: Ids | None, position: int) -> tuple[Floats, Floats]:
         """See `Decoding.step`."""
-        self._feed(previous, position)
-        rows, count = len(self._state["mask"]), len(self._state["cell1"])
-        self._state["query_shape"] = self._shape_queries(rows, count // rows, self._engine.shape.heads)
-        logits, peaks, *rest = self._engine.run_step(["logits", "peak", *self._kept], self._state)
-        self._keep(rest)
-        return self._read_logits(logits, peaks, rows)
+        state, rows, count = self._state, len(self._state["mask"]), len(self._cells[0])
+        if count * self.candidates.ids.shape[1] != len(state["picks"]):
+            self._place_candidates(count // rows)
+        heads, depth = self._engine.shape.heads, len(self._cells)
+        state["query_shape"] = np.array([rows, count // rows, heads, self._engine.shape.dimension // heads])
+        own: dict[str, Any] = {f"cell{layer + 1}": cell for layer, cell in enumerate(self._cells)}
+        own["position"] = self._engine.positions(position + 1)[position]
+        own["previous"] = self._engine.nothing(count) if previous is None else previous
+        outputs = ["logits", "log_probs", *(f"next_cell{layer + 1}" for layer in range(depth))]
+        if self._aligned:
+            outputs.append(f"attention{depth}")
+        logits, log_probs, *rest = self._engine.run_step(outputs, {**state, **own})
+        self._cells = rest[:depth]
+        self._attention = rest[depth] if self._aligned else None
+        return logits, log_probs
 
-    def choose(self, previous: Ids | None, position: int) -> tuple[Ids, Floats]:
-        """See `Decoding.choose`."""
-        candidates = self.candidates
-        if candidates.columns is None:
-            return choose_likeliest(self.step(previous, position), candidates.ids)
-        self._feed(previous, position)
-        self._state["query_shape"] = self._shape_queries(len(self._state["mask"]), self._engine.shape.heads, 1)
-        feeds = {**self._state, "columns": candidates.columns, "ids": candidates.ids, "bias": candidates.bias}
-        chosen, log_probs, *rest = self._engine.run_choice(["chosen", "log_probs", *self._kept], feeds)
-        self._keep(rest)
+    def advance(self, previous: Ids | None, position: int, caps: Ids, enough: int, most: int) -> tuple[Ids, Floats]:
+        """See `Decoding.advance`."""
+        if self._aligned:
+            _, log_probs = self.step(previous, position)
+            chosen, best = choose_likeliest(log_probs, self.candidates.ids)
+            return chosen[None], best[None]
+        state, engine, rows = self._state, self._engine, len(self._cells[0])
+        heads, depth = engine.shape.heads, len(self._cells)
+        state["query_shape"] = np.array([rows, heads, 1, engine.shape.dimension // heads])
+        own: dict[str, Any] = {f"first_cell{layer + 1}": cell for layer, cell in enumerate(self._cells)}
+        own["positions"] = engine.positions(position + most)
+        own["start"] = np.array(position)
+        own["ids"], own["caps"] = self.candidates.ids, caps
+        own["most_steps"], own["enough"] = np.array(most), np.array(enough, np.float32)
+        own["first_previous"] = engine.nothing(rows) if previous is None else previous
+        own["first_done"] = caps < position
+        outputs = ["chosen", "all_log_probs", *(f"last_cell{layer + 1}" for layer in range(depth))]
+        chosen, log_probs, *self._cells = engine.run_search(outputs, {**state, **own})
         return chosen, log_probs
-
-    def _feed(self, previous: Ids | None, position: int) -> None:
-        """Puts the inputs of a step in place."""
-        state = self._state
-        if previous is not None:
-            state["fed"] = _FED
-        state["previous"] = np.zeros(len(state["cell1"]), np.int64) if previous is None else previous
-        state["position"] = self._engine.positions(position + 1)[position:]
-
-    def _shape_queries(self, *sizes: int) -> Ids:
-        return np.array([*sizes, self._engine.shape.dimension // self._engine.shape.heads])
-
-    def _keep(self, results: Sequence[Any]) -> None:
-        """Takes what the next step needs of this one's results."""
-        for layer in range(self._depth):
-            self._state[f"cell{layer + 1}"] = results[layer]
-        self._attention = results[self._depth] if len(results) > self._depth else None
 
     def align(self) -> tuple[list[int], list[float]]:
         """See `Decoding.align`."""
@@ -179,28 +180,33 @@ class OnnxDecoding:
 
     def select_hypotheses(self, hypotheses: Ids) -> None:
         """See `Decoding.select_hypotheses`."""
-        for layer in range(self._depth):
-            self._state[f"cell{layer + 1}"] = self._state[f"cell{layer + 1}"][hypotheses]
+        self._cells = [cell[hypotheses] for cell in self._cells]
 
     def select_sources(self, rows: Ids) -> None:
         """See `Decoding.select_sources`."""
         self.candidates = self.candidates.select(rows)
-        for name in ("mask", *(f"{kind}{layer + 1}" for kind in ("keys", "values") for layer in range(self._depth))):
-            self._state[name] = self._state[name][rows]
+        for name in self._state:
+            if name == "mask" or name.startswith(("keys", "values")):
+                self._state[name] = self._state[name][rows]
+        self._place_candidates()
 
-    def _read_logits(self, logits: Floats, peaks: Floats, rows: int) -> Floats:
-        """Those of each row's own candidates, of the union's."""
+    def _place_candidates(self, beams: int = 1) -> None:
+        """Where the candidates of each hypothesis stand among the scores of all [union, hypotheses]."""
         columns, bias = self.candidates.columns, self.candidates.bias
-        if len(logits) != rows:
-            beams = len(logits) // rows
-            bias = np.repeat(bias, beams, axis=0)
-            columns = None if columns is None else np.repeat(columns, beams, axis=0)
-        if columns is not None:
-            starts = np.arange(0, logits.size, logits.shape[1])[:, None]
-            logits = logits.reshape(-1).take(columns + starts)
-        logits *= peaks
-        logits += bias
-        return logits
+        if columns is None:
+            columns = np.broadcast_to(np.arange(bias.shape[1]), bias.shape)
+        if beams > 1:
+            columns, bias = np.repeat(columns, beams, axis=0), np.repeat(bias, beams, axis=0)
+        count = len(bias)
+        self._state["picks"] = (columns * count + np.arange(count)[:, None]).reshape(-1)
+        self._state["own_shape"] = np.array(bias.shape)
+        self._state["bias"] = bias
+
+
+def _mask(lengths: npt.NDArray[np.integer[Any]], width: int) -> Floats:
+    """What is added to the scores of source positions [rows, 1, 1, width]: -inf past a row's end."""
+    past = np.arange(width) >= lengths[:, None]
+    return np.where(past, np.float32(-np.inf), np.float32(0))[:, None, None, :]
 
 
 def choose_levels() -> Levels:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from latimer_server.backends.marian_engine import Floats
 from latimer_server.backends.marian_file import MarianFile, QuantizedMatrix
@@ -24,6 +24,8 @@ from latimer_server.backends.marian_shape import Shape
 _LAYER_NORM_EPSILON = 1e-6
 _OPSET, _IR_VERSION = 17, 9
 _RUNTIME = "com.microsoft"
+
+ZERO_BYTE = 128
 
 Array = npt.NDArray[np.generic]
 
@@ -50,7 +52,8 @@ class Levels:
 
 @dataclass(frozen=True)
 class Table:
-    """Embeddings: int8 and what one step is worth, or float32 and 1."""
+    """Embeddings, and after the last token's those of nothing: bytes (`ZERO_BYTE` is 0) and what one step is worth, or
+    float32 and 1."""
 
     values: Array
     unit: float
@@ -70,17 +73,21 @@ class Weights:
         """A matrix of embeddings, in int8 where the file has it so and products are quantised."""
         if self.quantized and self.source.is_quantized(name):
             matrix = self.source.matrix(name, rows, self.shape.dimension, transposed=False)
-            return Table(np.ascontiguousarray(matrix.values), 1 / matrix.multiplier, quantized=True)
-        return Table(self.source.embeddings(name, rows, self.shape.dimension), 1.0, quantized=False)
+            values = np.full((rows + 1, self.shape.dimension), ZERO_BYTE, np.uint8)
+            # int8 and a byte whose 0 is 128 differ in their highest bit.
+            np.bitwise_xor(matrix.values.view(np.uint8), ZERO_BYTE, out=values[:rows])
+            return Table(values, 1 / matrix.multiplier, quantized=True)
+        plain = np.zeros((rows + 1, self.shape.dimension), np.float32)
+        plain[:rows] = self.source.embeddings(name, rows, self.shape.dimension)
+        return Table(plain, 1.0, quantized=False)
 
-    def matrices(self, names: Sequence[str], rows: int, columns: int) -> list[QuantizedMatrix]:
-        """Matrices of one size, [columns, rows] each."""
-        return [self.source.matrix(name, rows, columns, transposed=True) for name in names]
+    def matrix(self, name: str, rows: int, columns: int) -> QuantizedMatrix:
+        """A matrix [columns, rows]."""
+        return self.source.matrix(name, rows, columns, transposed=True)
 
-    def vectors(self, names: Sequence[str], size: int) -> Floats:
-        """These vectors as one; "" is one of zeros."""
-        parts = [self.source.float_vector(name, size) if name else np.zeros(size, np.float32) for name in names]
-        return np.concatenate(parts)
+    def vector(self, name: str, size: int) -> Floats:
+        """A bias, or what a norm is scaled or moved by."""
+        return self.source.float_vector(name, size)
 
     def multiplier(self, name: str) -> float:
         """The activations' before this matrix."""
@@ -117,15 +124,10 @@ class Graph:
         )
         return first, second
 
-    def split(self, value: str, parts: int) -> list[str]:
-        """The columns of a matrix in equal parts."""
-        outputs = [f"Split{len(self.nodes)}_{part}" for part in range(parts)]
-        return self._add("Split", [value], outputs, {"axis": 1}, runtime=False)
-
     def constant(self, value: object, type_: npt.DTypeLike) -> str:
         """An array that is part of the model."""
         name = f"constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(np.asarray(value, type_)), name))
+        self.constants.append(numpy_helper.from_array(np.array(value, type_, order="C"), name))
         return name
 
     def quantize(self, x: str, multiplier: float) -> Activation:
@@ -138,10 +140,11 @@ class Graph:
 
     def embed(self, table: Table, ids: str) -> str:
         """The embeddings of ids, times sqrt(d)."""
-        found = self.add("Gather", "embeddings", ids)
-        if table.quantized:
-            found = self.add("Cast", found, to=TensorProto.FLOAT)
-        return self.add("Mul", found, self.constant(table.unit * math.sqrt(self.weights.shape.dimension), np.float32))
+        found, factor = self.add("Gather", "embeddings", ids), math.sqrt(self.weights.shape.dimension)
+        if not table.quantized:
+            return self.add("Mul", found, self.constant(factor, np.float32))
+        zero = self.constant(ZERO_BYTE, np.uint8)
+        return self.add("DequantizeLinear", found, self.constant(table.unit * factor, np.float32), zero)
 
     def quantize_rows(self, x: str) -> tuple[Activation, str]:
         """A value in bytes, each row by its own largest absolute value, and the name of those values."""
@@ -150,30 +153,39 @@ class Graph:
             self.rows[x] = self.quantize(self.add("Div", x, peaks), 127.0), peaks
         return self.rows[x]
 
-    def multiply_rows(self, x: str, names: Sequence[str], biases: Sequence[str], size: int, factor: float = 1.0) -> str:
-        """A normalised value times several square matrices side by side, plus their biases, all of it times `factor`.
+    def multiply_rows(self, x: str, name: str, bias: str, size: int, factor: float = 1.0) -> str:
+        """A normalised value times a square matrix, plus its `bias` if it has one, all of it times `factor`.
 
         Bytes are by each row's own largest value: the file's multipliers cut off rows with outliers, and what is cut
         off here is missing from every later layer (docs/decisions.md has what each way costs and gains).
         """
-        bias = self._bias(biases, size, factor)
-        if not self.weights.quantized:
-            found = self.weights.matrices(names, size, size)
-            values = np.concatenate([matrix.dequantize() for matrix in found]).T
-            return self.add("Add", self.add("MatMul", x, self.constant(values * factor, np.float32)), bias)
-        read, peaks = self.quantize_rows(x)
-        product = self._multiply_bytes(read, names, size, size, factor, bias="")
-        return self.add("Add", self.add("Mul", product, peaks), bias)
+        if self.weights.quantized:
+            read, peaks = self.quantize_rows(x)
+            product = self._multiply_bytes(read, name, size, size, factor, peaks=peaks)
+        else:
+            matrix = self.weights.matrix(name, size, size)
+            product = self.add("MatMul", x, self.constant(matrix.dequantize().T * np.float32(factor), np.float32))
+        return self.add("Add", product, self._bias(bias, size, factor)) if bias else product
+
+    def multiply_columns(self, bytes_: str, table: Table, columns: str) -> str:
+        """Some of a table's embeddings [c, d] times values [d, n], each column in bytes by its own largest absolute
+        value."""
+        most = self.weights.levels.most
+        peaks = self.add("ReduceMax", self.add("Abs", columns), axes=[0], keepdims=0)
+        shares, step = self.add("Div", columns, peaks), self.constant(1 / most, np.float32)
+        read = self.add("QuantizeLinear", shares, step, self.constant(0, np.int8))
+        unit, zero = self.constant(table.unit / most, np.float32), self.constant(ZERO_BYTE, np.uint8)
+        return self.add("MatMulIntegerToFloat", bytes_, read, unit, peaks, zero, runtime=True)
 
     def multiply(self, x: str | Activation, name: str, bias_name: str, rows: int, columns: int) -> str:
         """A value, or one in bytes, times a matrix, plus its bias. Bytes are by the file's multiplier."""
-        bias = self._bias([bias_name], columns, 1.0)
+        bias = self._bias(bias_name, columns)
         if isinstance(x, Activation):
-            return self._multiply_bytes(x, [name], rows, columns, 1.0, bias)
+            return self._multiply_bytes(x, name, rows, columns, bias=bias)
         if self.weights.quantized:
             read = self.quantize(x, self.weights.multiplier(name))
-            return self._multiply_bytes(read, [name], rows, columns, 1.0, bias)
-        (matrix,) = self.weights.matrices([name], rows, columns)
+            return self._multiply_bytes(read, name, rows, columns, bias=bias)
+        matrix = self.weights.matrix(name, rows, columns)
         return self.add("Add", self.add("MatMul", x, self.constant(matrix.dequantize().T, np.float32)), bias)
 
     def feed_forward(self, x: str, prefix: str) -> str:
@@ -190,8 +202,20 @@ class Graph:
     def normalize(self, x: str, added: str, prefix: str) -> str:
         """LayerNorm(x + added)."""
         size = self.weights.shape.dimension
-        scale, bias = (self._bias([f"{prefix}_{name}"], size, 1.0) for name in ("scale", "bias"))
-        return self.add("SkipLayerNormalization", x, added, scale, bias, runtime=True, epsilon=_LAYER_NORM_EPSILON)
+        scale, bias = (self._bias(f"{prefix}_{name}", size) for name in ("scale", "bias"))
+        # SkipLayerNormalization, which is both in one, computes one value after the other: eight times as long for
+        # 400 rows (`python -m benchmarks.kernels`).
+        total = self.add("Add", x, added)
+        return self.add("LayerNormalization", total, scale, bias, axis=-1, epsilon=_LAYER_NORM_EPSILON)
+
+    def loop(self, body: GraphProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Runs `body` again and again (ONNX's `Loop`)."""
+        self._add("Loop", inputs, list(outputs), {"body": body}, runtime=False)
+
+    def enclose(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[str]) -> GraphProto:
+        """What was built, as the body of a loop."""
+        found = [helper.make_empty_tensor_value_info(name) for name in outputs]
+        return helper.make_graph(self.nodes, "body", list(inputs), found, self.constants)
 
     def finish(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[str]) -> ModelProto:
         """The model. Shapes of outputs are left open."""
@@ -205,9 +229,9 @@ class Graph:
         one sign serve the other."""
         inner, outer = self.weights.shape.ffn_dimension, self.weights.shape.dimension
         levels = self.weights.levels
-        (matrix,) = self.weights.matrices([weight], outer, inner)
+        matrix = self.weights.matrix(weight, outer, inner)
         read = self.quantize(x, self.weights.multiplier(weight))
-        bias_steps = np.rint(self.weights.vectors([bias], inner) * (matrix.multiplier / read.scale))
+        bias_steps = np.rint(self.weights.vector(bias, inner) * (matrix.multiplier / read.scale))
         scale = levels.scale(next_multiplier) * levels.most / (2 * levels.most + 1)
         name = self.add(
             "QGemm",
@@ -225,24 +249,33 @@ class Graph:
         return Activation(name, scale, 0)
 
     def _multiply_bytes(
-        self, x: Activation, names: Sequence[str], rows: int, columns: int, factor: float, bias: str
+        self,
+        x: Activation,
+        name: str,
+        rows: int,
+        columns: int,
+        factor: float = 1.0,
+        *,
+        bias: str = "",
+        peaks: str = "",
     ) -> str:
-        found = self.weights.matrices(names, rows, columns)
-        units = np.concatenate([np.full(columns, factor / matrix.multiplier) for matrix in found])
+        """Bytes times a matrix, plus `bias`, or each row of it times its one of `peaks`."""
+        matrix = self.weights.matrix(name, rows, columns)
+        unit = factor / matrix.multiplier
         return self.add(
             "MatMulIntegerToFloat",
             x.name,
-            self.constant(np.concatenate([matrix.values for matrix in found]).T, np.int8),
-            self.constant(x.scale, np.float32),
-            self.constant(units, np.float32),
+            self.constant(matrix.values.T, np.int8),
+            peaks or self.constant(x.scale, np.float32),
+            self.constant(unit * x.scale if peaks else unit, np.float32),
             self.constant(x.zero, np.uint8),
             "",
             bias,
             runtime=True,
         )
 
-    def _bias(self, names: Sequence[str], size: int, factor: float) -> str:
-        return self.constant(self.weights.vectors(names, size) * np.float32(factor), np.float32)
+    def _bias(self, name: str, size: int, factor: float = 1.0) -> str:
+        return self.constant(self.weights.vector(name, size) * np.float32(factor), np.float32)
 
     def _add(
         self, operator: str, inputs: Sequence[str], outputs: list[str], attributes: dict[str, Any], *, runtime: bool

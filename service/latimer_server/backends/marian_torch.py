@@ -204,20 +204,25 @@ class TorchDecoding:
         self._weights = network.embeddings[self._send(candidates.union)]
         self._place_candidates()
 
-    def step(self, previous: Ids | None, position: int) -> Floats:
+    def step(self, previous: Ids | None, position: int) -> tuple[Floats, Floats]:
         """See `Decoding.step`."""
         with torch.inference_mode():
-            found: Floats = self._score(previous, position).cpu().numpy()
-            return found
-
-    def choose(self, previous: Ids | None, position: int) -> tuple[Ids, Floats]:
-        """See `Decoding.choose`. Only what was chosen leaves the device."""
-        with torch.inference_mode():
             logits = self._score(previous, position)
-            best, places = logits.max(dim=1)
-            log_probs = best - torch.logsumexp(logits, dim=1)
+            return logits.cpu().numpy(), torch.log_softmax(logits, dim=1).cpu().numpy()
+
+    def advance(
+        self,
+        previous: Ids | None,
+        position: int,
+        caps: Ids,  # noqa: ARG002
+        enough: int,  # noqa: ARG002
+        most: int,  # noqa: ARG002
+    ) -> tuple[Ids, Floats]:
+        """See `Decoding.advance`. One step; only what was chosen leaves the device."""
+        with torch.inference_mode():
+            best, places = torch.log_softmax(self._score(previous, position), dim=1).max(dim=1)
             chosen = places.cpu().numpy()
-            return self.candidates.ids[np.arange(len(chosen)), chosen], log_probs.cpu().numpy()
+            return self.candidates.ids[np.arange(len(chosen)), chosen][None], best[None].cpu().numpy()
 
     def _score(self, previous: Ids | None, position: int) -> Tensor:
         last = None if previous is None else self._send(previous)
