@@ -160,8 +160,8 @@ def test_embeddings_in_float32_are_read_too() -> None:
     items["Wemb"] = FLOAT32, (6, 4), np.arange(24, dtype="<f4").tobytes()
     loaded = OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", Levels())
     # And behind them the embedding of nothing.
-    assert loaded._target.tolist() == [*np.arange(24).reshape(6, 4).tolist(), [0] * 4]
-    assert loaded._source is loaded._target
+    assert loaded.target.tolist() == [*np.arange(24).reshape(6, 4).tolist(), [0] * 4]
+    assert loaded._source is loaded.target
 
 
 def test_a_model_without_a_shortlist_uses_its_whole_vocabulary(files: dict[str, Path]) -> None:

@@ -32,19 +32,18 @@ class Candidates:
     """What each row of a batch may write: its own shortlist, whatever stands beside it.
 
     `ids`: [rows, width], ascending, so that </s> is the first; filled up with </s>. `columns`: [rows, width], where
-    each stands in `union`; None where `union` is what every row may write. `bias`: [rows, width], the output
-    layer's, -inf where there is no candidate. `union`: the ids of all rows, ascending, each once.
+    each stands in `union`. `bias`: [rows, width], the output layer's, -inf where there is no candidate. `union`: the
+    ids of all rows, ascending, each once.
     """
 
     ids: Ids
-    columns: Ids | None
+    columns: Ids
     bias: Floats
     union: Ids
 
     def select(self, rows: Ids) -> Candidates:
         """Those of these rows."""
-        columns = None if self.columns is None else self.columns[rows]
-        return Candidates(self.ids[rows], columns, self.bias[rows], self.union)
+        return Candidates(self.ids[rows], self.columns[rows], self.bias[rows], self.union)
 
 
 class Decoding(Protocol):
@@ -114,29 +113,36 @@ class Engine(Protocol):
 
 def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequence[TokenIds]) -> Candidates:
     """What the rows may write: their own shortlists, or the whole vocabulary without one. Never <unk>."""
-    bias = engine.output_bias
+    bias, count = engine.output_bias, len(batch)
     if shortlist is None:
         everything = np.arange(len(bias), dtype=np.int64)
         own_bias = bias.copy()
         own_bias[UNKNOWN] = -np.inf
-        shape = (len(batch), len(bias))
-        return Candidates(np.broadcast_to(everything, shape), None, np.broadcast_to(own_bias, shape), everything)
-    own = [shortlist.candidates(row) for row in batch]
-    if len(own) == 1:
-        own_bias = bias[own[0]]
-        own_bias[own[0] == UNKNOWN] = -np.inf
-        return Candidates(own[0][None], np.arange(len(own[0]))[None], own_bias[None], own[0])
-    union = np.unique(np.concatenate(own))
-    width = max(map(len, own))
-    ids = np.full((len(batch), width), END, np.int64)
-    columns = np.zeros((len(batch), width), np.int64)
-    own_bias = np.full((len(batch), width), -np.inf, np.float32)
-    for row, mine in enumerate(own):
-        ids[row, : len(mine)] = mine
-        columns[row, : len(mine)] = np.searchsorted(union, mine)
-        own_bias[row, : len(mine)] = bias[mine]
+        ids = np.tile(everything, (count, 1))
+        return Candidates(ids, ids, np.tile(own_bias, (count, 1)), everything)
+    rows, found = shortlist.list_candidates(batch)
+    counts = np.bincount(rows, minlength=count)
+    width = int(counts.max())
+    union, place_of = _unite(found, len(bias))
+    places = rows * width + np.arange(len(rows)) - np.repeat(counts.cumsum() - counts, counts)
+    ids, columns = np.full(count * width, END, np.int64), np.zeros(count * width, np.int64)
+    own_bias = np.full(count * width, -np.inf, np.float32)
+    ids[places] = found
+    columns[places] = place_of[found]
+    own_bias[places] = bias[found]
     own_bias[ids == UNKNOWN] = -np.inf
-    return Candidates(ids, columns, own_bias, union)
+    shape = (count, width)
+    return Candidates(ids.reshape(shape), columns.reshape(shape), own_bias.reshape(shape), union)
+
+
+def _unite(ids: Ids, size: int) -> tuple[Ids, Ids]:
+    """These ids, ascending, each once, and the place there of each id below `size` that is one of them."""
+    wanted = np.zeros(size, np.bool_)
+    wanted[ids] = True
+    union = np.flatnonzero(wanted)
+    place_of = np.empty(size, np.int64)
+    place_of[union] = np.arange(len(union))
+    return union, place_of
 
 
 def choose_likeliest(log_probs: Floats, ids: Ids) -> tuple[Ids, Floats]:

@@ -34,10 +34,12 @@ class Graphs:
     [r, 1, 1, w], weights [c, d], query_shape (r, n/r, heads, d/heads), picks [n * o], own_shape (n, o), bias [n, o],
     cells, keys, values -> logits and log_probs [n, o], cells, attention [r, heads, n/r, w] of the last layer. `picks`:
     the places of each hypothesis' own candidates among the scores [c, n] of all.
-    `search`: steps of one hypothesis a row, one after the other, with the choices of greedy search: the same but
-    positions [p, d] and start (the first of them) for position, query_shape (r, heads, 1, d/heads), and ids [r, o],
-    caps [r], most_steps, enough -> cells, chosen [steps, r], log_probs [steps, r]. It ends when `enough` rows have
-    said </s> or are past their cap: nothing of it is left to the interpreter.
+    `search`: steps of one hypothesis a row, one after the other, with the choices of greedy search, of those `rows` [n]
+    of all that are left; `kept` [n] are their places among the cells. Inputs as those of `step`, where they are all
+    rows' with `all_` before their names; `first_` what the first step begins with; positions [p, d] and start (the
+    first of them), query_shape (n, heads, 1, d/heads), ids [r, o], caps [n], most_steps, enough -> cells, chosen
+    [steps, n], log_probs [steps, n]. It ends when `enough` rows have said </s> or are past their cap: nothing of it is
+    left to the interpreter.
     `weights`: embeddings [v + 1, d], candidates [c] -> weights [c, d].
     `source` and `target`: the embeddings, as bytes (0 is 128) or float32. `compute_type`: of the products.
     """
@@ -144,7 +146,7 @@ def _build_step(weights: Weights, table: Table) -> ModelProto:
 
 def _build_search(weights: Weights, table: Table) -> ModelProto:
     """A loop whose body is a step and a choice. What stays the same in it are inputs of the graph around it."""
-    body, d = Graph(weights), weights.shape.dimension
+    body, d = Graph(weights, "body_"), weights.shape.dimension
     layers = range(1, weights.shape.decoder_depth + 1)
     at = body.add("Add", "number", "start")
     features = _decode(body, table, body.add("Gather", "positions", at), several=False)
@@ -158,27 +160,51 @@ def _build_search(weights: Weights, table: Table) -> ModelProto:
     counted = [_describe("number", TensorProto.INT64), _describe("go", TensorProto.BOOL)]
     results = [chosen, "now_done", *(f"next_cell{layer}" for layer in layers)]
     scanned = [body.add("Identity", chosen), "log_probs"]
-    outside = Graph(weights)
+    search = Graph(weights)
+    _select(search, weights)
     outputs = ["last", "last_done", *(f"last_cell{layer}" for layer in layers), "chosen", "all_log_probs"]
     starting = ["first_previous", "first_done", *(f"first_cell{layer}" for layer in layers)]
-    outside.loop(
-        body.enclose([*counted, *carried], ["goes_on", *results, *scanned]),
-        ["most_steps", "", *starting],
-        outputs,
-    )
+    body_graph = body.enclose([*counted, *carried], ["goes_on", *results, *scanned])
+    search.loop(body_graph, ["most_steps", "", *starting], outputs)
+    shape = weights.shape
+    depth = shape.dimension // shape.heads
     inputs = [
-        *_describe_step(weights, table),
+        _describe_table(table),
+        _describe("weights", _type_of(table), "c", d),
         _describe("positions", TensorProto.FLOAT, "p", d),
         _describe("start", TensorProto.INT64),
-        _describe("ids", TensorProto.INT64, "n", "o"),
-        _describe("caps", TensorProto.INT64, "n"),
         _describe("most_steps", TensorProto.INT64),
         _describe("enough", TensorProto.FLOAT),
+        _describe("rows", TensorProto.INT64, "n"),
+        _describe("kept", TensorProto.INT64, "n"),
+        _describe("query_shape", TensorProto.INT64, 4),
         _describe("first_previous", TensorProto.INT64, "n"),
         _describe("first_done", TensorProto.BOOL, "n"),
-        *(_describe(f"first_cell{layer}", TensorProto.FLOAT, "n", d) for layer in layers),
+        _describe("caps", TensorProto.INT64, "n"),
+        _describe("all_mask", TensorProto.FLOAT, "r", 1, 1, "w"),
+        _describe("all_ids", TensorProto.INT64, "r", "o"),
+        _describe("all_columns", TensorProto.INT64, "r", "o"),
+        _describe("all_bias", TensorProto.FLOAT, "r", "o"),
+        *(_describe(f"all_keys{layer}", TensorProto.FLOAT, "r", shape.heads, depth, "w") for layer in layers),
+        *(_describe(f"all_values{layer}", TensorProto.FLOAT, "r", shape.heads, "w", depth) for layer in layers),
+        *(_describe(f"all_cell{layer}", TensorProto.FLOAT, "m", d) for layer in layers),
     ]
-    return outside.finish(inputs, outputs)
+    return search.finish(inputs, outputs)
+
+
+def _select(graph: Graph, weights: Weights) -> None:
+    """What the rows that are left need, of what all rows have."""
+    layers = range(1, weights.shape.decoder_depth + 1)
+    for name in ("mask", "ids", "bias", *(f"{kind}{layer}" for kind in ("keys", "values") for layer in layers)):
+        graph.add("Gather", f"all_{name}", "rows", out=name)
+    for layer in layers:
+        graph.add("Gather", f"all_cell{layer}", "kept", out=f"first_cell{layer}")
+    graph.add("Shape", "ids", out="own_shape")
+    count = graph.add("Size", "rows")
+    numbers = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
+    numbers = graph.add("Reshape", numbers, graph.constant([-1, 1], np.int64))
+    places = graph.add("Add", graph.add("Mul", graph.add("Gather", "all_columns", "rows"), count), numbers)
+    graph.add("Reshape", places, graph.constant([-1], np.int64), out="picks")
 
 
 def _describe_step(weights: Weights, table: Table) -> list[ValueInfoProto]:

@@ -42,11 +42,12 @@ class OnnxEngine:
 
     def __init__(self, source: MarianFile, file: str, levels: Levels | None) -> None:
         self.shape = read_shape(source.config, file)
+        self.head_size = self.shape.dimension // self.shape.heads
         graphs = build_graphs(source, self.shape, levels)
         self.compute_type = graphs.compute_type
         self.memory_bytes = graphs.memory_bytes
         self.output_bias = graphs.output_bias
-        self._source, self._target = graphs.source, graphs.target
+        self._source, self.target = graphs.source, graphs.target
         self._encoder, self._search, self._weights = map(_start, (graphs.encoder, graphs.search, graphs.weights))
         self._step = _start(graphs.step)
         self._positions = sinusoids(_POSITIONS, self.shape.dimension)
@@ -56,35 +57,32 @@ class OnnxEngine:
         """See `Engine.begin`."""
         lengths = np.array([len(row) for row in batch])
         rows, width = len(batch), int(lengths.max())
-        heads, dimension = self.shape.heads, self.shape.dimension
-        depth = dimension // heads
-        state = {
-            "embeddings": self._target,
-            "mask": _mask(lengths, width),
-            "weights": self._choose_weights(candidates),
-        }
-        for layer in range(1, self.shape.decoder_depth + 1):
-            state[f"keys{layer}"] = np.zeros((rows, heads, depth, width), np.float32)
-            state[f"values{layer}"] = np.zeros((rows, heads, width, depth), np.float32)
-        for group in group_rows(lengths.tolist()):
-            read = self._read([batch[row] for row in group])
-            for layer in range(1, self.shape.decoder_depth + 1):
-                keys, values = read[2 * layer - 2 : 2 * layer]
-                state[f"keys{layer}"][group, :, :, : keys.shape[3]] = keys
-                state[f"values{layer}"][group, :, : values.shape[2]] = values
+        heads, depth = self.shape.heads, self.head_size
+        state: dict[str, Any] = {"mask": _mask(lengths, width), "weights": self._choose_weights(candidates)}
+        names = [f"{kind}{layer + 1}" for layer in range(self.shape.decoder_depth) for kind in ("keys", "values")]
+        groups = group_rows(lengths.tolist())
+        if groups == [list(range(rows))]:
+            return OnnxDecoding(
+                self, state | dict(zip(names, self._read(batch), strict=True)), candidates, aligned=aligned
+            )
+        for name in names:
+            sizes = (depth, width) if name.startswith("keys") else (width, depth)
+            state[name] = np.zeros((rows, heads, *sizes), np.float32)
+        for group in groups:
+            for name, read in zip(names, self._read([batch[row] for row in group]), strict=True):
+                state[name][group, :, : read.shape[2], : read.shape[3]] = read
         return OnnxDecoding(self, state, candidates, aligned=aligned)
 
     def _read(self, batch: Sequence[TokenIds]) -> list[Any]:
         """Keys and values of these sources for each decoder layer."""
         ids, lengths = pad_batch(batch)
         rows, width = ids.shape
-        heads, dimension = self.shape.heads, self.shape.dimension
         feeds = {
             "embeddings": self._source,
             "ids": ids,
             "positions": self.positions(width),
             "mask": _mask(lengths, width),
-            "shape": np.array([rows, width, heads, dimension // heads]),
+            "shape": np.array([rows, width, self.shape.heads, self.head_size]),
         }
         read: list[Any] = self._encoder.run(None, feeds)
         return read
@@ -97,7 +95,7 @@ class OnnxEngine:
 
     def nothing(self, count: int) -> Ids:
         """What comes before the first token: an id whose embedding is zero, so that only its position counts."""
-        return np.full(count, len(self._target) - 1)
+        return np.full(count, len(self.target) - 1)
 
     def run_step(self, outputs: Sequence[str], feeds: dict[str, Any]) -> list[Any]:
         """One step of the decoder."""
@@ -118,37 +116,49 @@ class OnnxEngine:
         return self._whole
 
     def _gather(self, ids: Ids) -> Any:  # noqa: ANN401
-        return self._weights.run(None, {"embeddings": self._target, "candidates": ids})[0]
+        return self._weights.run(None, {"embeddings": self.target, "candidates": ids})[0]
 
 
 class OnnxDecoding:
-    """One batch; a `Decoding`. `state`: the inputs of a step that stay, by their names."""
+    """One batch; a `Decoding`. `state`: what each row's source is for a step, by name.
+
+    The arrays of all rows stay as they are; which of them are left is a list of places, and the graphs take those.
+    So little is done in the interpreter, which may be another thread's: to have it back takes time.
+    """
 
     def __init__(self, engine: OnnxEngine, state: dict[str, Any], candidates: Candidates, *, aligned: bool) -> None:
-        self.candidates = candidates
         self._engine = engine
         self._state = state
+        self._all = candidates
         self._aligned = aligned
-        depth = engine.shape.decoder_depth
-        self._cells = [np.zeros((len(candidates.ids), engine.shape.dimension), np.float32) for _ in range(depth)]
+        self._depth = engine.shape.decoder_depth
+        self._rows = np.arange(len(candidates.ids))  # of all, those that are left
+        self._kept = self._rows  # the places of the hypotheses that go on among the cells
+        self._cells = [np.zeros((len(self._rows), engine.shape.dimension), np.float32) for _ in range(self._depth)]
+        self._own: tuple[int, Candidates, dict[str, Any]] | None = None  # what `step` takes of those that are left
         self._attention: Floats | None = None
-        self._place_candidates()
+
+    @property
+    def candidates(self) -> Candidates:
+        """See `Decoding.candidates`."""
+        return self._select_own()[0]
 
     def step(self, previous: Ids | None, position: int) -> tuple[Floats, Floats]:
         """See `Decoding.step`."""
-        state, rows, count = self._state, len(self._state["mask"]), len(self._cells[0])
-        if count * self.candidates.ids.shape[1] != len(state["picks"]):
-            self._place_candidates(count // rows)
-        heads, depth = self._engine.shape.heads, len(self._cells)
-        state["query_shape"] = np.array([rows, count // rows, heads, self._engine.shape.dimension // heads])
-        own: dict[str, Any] = {f"cell{layer + 1}": cell for layer, cell in enumerate(self._cells)}
-        own["position"] = self._engine.positions(position + 1)[position]
-        own["previous"] = self._engine.nothing(count) if previous is None else previous
+        engine, depth = self._engine, self._depth
+        rows, count = len(self._rows), len(self._kept)
+        feeds = dict(self._select_own()[1])
+        feeds["embeddings"], feeds["weights"] = engine.target, self._state["weights"]
+        feeds["query_shape"] = np.array([rows, count // rows, engine.shape.heads, engine.head_size])
+        feeds["position"] = engine.positions(position + 1)[position]
+        feeds["previous"] = engine.nothing(count) if previous is None else previous
+        for layer, cell in enumerate(self._cells):
+            feeds[f"cell{layer + 1}"] = cell[self._kept]
         outputs = ["logits", "log_probs", *(f"next_cell{layer + 1}" for layer in range(depth))]
         if self._aligned:
             outputs.append(f"attention{depth}")
-        logits, log_probs, *rest = self._engine.run_step(outputs, {**state, **own})
-        self._cells = rest[:depth]
+        logits, log_probs, *rest = engine.run_step(outputs, feeds)
+        self._cells, self._kept = rest[:depth], np.arange(count)
         self._attention = rest[depth] if self._aligned else None
         return logits, log_probs
 
@@ -158,18 +168,21 @@ class OnnxDecoding:
             _, log_probs = self.step(previous, position)
             chosen, best = choose_likeliest(log_probs, self.candidates.ids)
             return chosen[None], best[None]
-        state, engine, rows = self._state, self._engine, len(self._cells[0])
-        heads, depth = engine.shape.heads, len(self._cells)
-        state["query_shape"] = np.array([rows, heads, 1, engine.shape.dimension // heads])
-        own: dict[str, Any] = {f"first_cell{layer + 1}": cell for layer, cell in enumerate(self._cells)}
-        own["positions"] = engine.positions(position + most)
-        own["start"] = np.array(position)
-        own["ids"], own["caps"] = self.candidates.ids, caps
-        own["most_steps"], own["enough"] = np.array(most), np.array(enough, np.float32)
-        own["first_previous"] = engine.nothing(rows) if previous is None else previous
-        own["first_done"] = caps < position
-        outputs = ["chosen", "all_log_probs", *(f"last_cell{layer + 1}" for layer in range(depth))]
-        chosen, log_probs, *self._cells = engine.run_search(outputs, {**state, **own})
+        engine, rows = self._engine, len(self._rows)
+        feeds: dict[str, Any] = {f"all_{name}": value for name, value in self._state.items() if name != "weights"}
+        feeds["embeddings"], feeds["weights"] = engine.target, self._state["weights"]
+        feeds["all_ids"], feeds["all_columns"], feeds["all_bias"] = self._all.ids, self._all.columns, self._all.bias
+        feeds["rows"], feeds["kept"], feeds["caps"] = self._rows, self._kept, caps
+        feeds["query_shape"] = np.array([rows, engine.shape.heads, 1, engine.head_size])
+        feeds["positions"], feeds["start"] = engine.positions(position + most), np.array(position)
+        feeds["most_steps"], feeds["enough"] = np.array(most), np.array(enough, np.float32)
+        feeds["first_previous"] = engine.nothing(rows) if previous is None else previous
+        feeds["first_done"] = caps < position
+        for layer, cell in enumerate(self._cells):
+            feeds[f"all_cell{layer + 1}"] = cell
+        outputs = ["chosen", "all_log_probs", *(f"last_cell{layer + 1}" for layer in range(self._depth))]
+        chosen, log_probs, *self._cells = engine.run_search(outputs, feeds)
+        self._kept = np.arange(rows)
         return chosen, log_probs
 
     def align(self) -> tuple[list[int], list[float]]:
@@ -180,27 +193,28 @@ class OnnxDecoding:
 
     def select_hypotheses(self, hypotheses: Ids) -> None:
         """See `Decoding.select_hypotheses`."""
-        self._cells = [cell[hypotheses] for cell in self._cells]
+        self._kept = self._kept[hypotheses]
 
     def select_sources(self, rows: Ids) -> None:
         """See `Decoding.select_sources`."""
-        self.candidates = self.candidates.select(rows)
-        for name in self._state:
-            if name == "mask" or name.startswith(("keys", "values")):
-                self._state[name] = self._state[name][rows]
-        self._place_candidates()
+        self._rows = self._rows[rows]
+        self._own = None
 
-    def _place_candidates(self, beams: int = 1) -> None:
-        """Where the candidates of each hypothesis stand among the scores of all [union, hypotheses]."""
-        columns, bias = self.candidates.columns, self.candidates.bias
-        if columns is None:
-            columns = np.broadcast_to(np.arange(bias.shape[1]), bias.shape)
-        if beams > 1:
-            columns, bias = np.repeat(columns, beams, axis=0), np.repeat(bias, beams, axis=0)
-        count = len(bias)
-        self._state["picks"] = (columns * count + np.arange(count)[:, None]).reshape(-1)
-        self._state["own_shape"] = np.array(bias.shape)
-        self._state["bias"] = bias
+    def _select_own(self) -> tuple[Candidates, dict[str, Any]]:
+        """The candidates of the rows that are left, and what a step takes of those, for as many hypotheses as there
+        are now."""
+        count = len(self._kept)
+        if self._own is None or self._own[0] != count:
+            chosen = self._all.select(self._rows)
+            own = {name: value[self._rows] for name, value in self._state.items() if name != "weights"}
+            beams = count // len(self._rows)
+            columns = np.repeat(chosen.columns, beams, axis=0)
+            # The places of each hypothesis' own among the scores of all [union, hypotheses].
+            own["picks"] = (columns * count + np.arange(count)[:, None]).reshape(-1)
+            own["own_shape"] = np.array(columns.shape)
+            own["bias"] = np.repeat(chosen.bias, beams, axis=0)
+            self._own = count, chosen, own
+        return self._own[1:]
 
 
 def _mask(lengths: npt.NDArray[np.integer[Any]], width: int) -> Floats:

@@ -105,28 +105,31 @@ class Activation:
 
 @dataclass
 class Graph:
-    """A graph being built; every value has a name of its own."""
+    """A graph being built; every value has a name of its own, which begins with `label`."""
 
     weights: Weights
+    label: str = ""
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
     rows: dict[str, tuple[Activation, str]] = field(default_factory=dict)  # what was quantised by its rows
 
     def add(self, operator: str, *inputs: str, out: str = "", runtime: bool = False, **attributes: Any) -> str:  # noqa: ANN401
         """A node of one output, whose name it gives."""
-        return self._add(operator, inputs, [out or f"{operator}{len(self.nodes)}"], attributes, runtime=runtime)[0]
+        return self._add(
+            operator, inputs, [out or f"{self.label}{operator}{len(self.nodes)}"], attributes, runtime=runtime
+        )[0]
 
     def add_pair(self, operator: str, *inputs: str, **attributes: Any) -> tuple[str, str]:  # noqa: ANN401
         """A node of two outputs."""
         number = len(self.nodes)
         first, second = self._add(
-            operator, inputs, [f"{operator}{number}_{n}" for n in (0, 1)], attributes, runtime=False
+            operator, inputs, [f"{self.label}{operator}{number}_{n}" for n in (0, 1)], attributes, runtime=False
         )
         return first, second
 
     def constant(self, value: object, type_: npt.DTypeLike) -> str:
         """An array that is part of the model."""
-        name = f"constant{len(self.constants)}"
+        name = f"{self.label}constant{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.array(value, type_, order="C"), name))
         return name
 

@@ -228,8 +228,7 @@ class TorchDecoding:
         last = None if previous is None else self._send(previous)
         features = self._network.step(last, position, self._state)
         logits = (features @ self._weights.t()).view(len(self._bias), -1, len(self._weights))
-        if self._columns is not None:
-            logits = logits.gather(2, self._columns[:, None, :].expand(-1, logits.shape[1], -1))
+        logits = logits.gather(2, self._columns[:, None, :].expand(-1, logits.shape[1], -1))
         return (logits + self._bias[:, None, :]).flatten(0, 1)
 
     def align(self) -> tuple[list[int], list[float]]:
@@ -251,8 +250,7 @@ class TorchDecoding:
 
     def _place_candidates(self) -> None:
         candidates = self.candidates
-        self._columns = None if candidates.columns is None else self._send(candidates.columns)
-        self._bias = self._send(candidates.bias.copy())  # torch wants what it may write to
+        self._columns, self._bias = self._send(candidates.columns), self._send(candidates.bias)
 
     def _send(self, values: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self._network.device)

@@ -6,6 +6,7 @@ file is untrusted: its counts are compared with its size before anything is read
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Sequence
 
@@ -16,6 +17,8 @@ from latimer_server.errors import ModelFileError
 
 _MAGIC = 0xF11A48D5013417F5
 _HEADER = struct.Struct("<6Q")
+
+Ids = npt.NDArray[np.int64]
 
 
 class Shortlist:
@@ -47,13 +50,34 @@ class Shortlist:
             raise ModelFileError(file, "names target ids past the vocabulary")
         if first < 1:
             raise ModelFileError(file, "has no most frequent ids: an output could never end")
-        self._first = np.arange(first, dtype=np.uint32)
+        self._first = first
+        self._target_size = target_size
         self._shared = shared
 
-    def candidates(self, source_ids: Sequence[int]) -> npt.NDArray[np.int64]:
+    def candidates(self, source_ids: Sequence[int]) -> Ids:
         """The target ids that may answer these source ids, ascending, each once."""
-        own = set(source_ids)
-        parts = [self._ids[int(self._offsets[i]) : int(self._offsets[i + 1])] for i in own]
+        return self.list_candidates([source_ids])[1]
+
+    def list_candidates(self, batch: Sequence[Sequence[int]]) -> tuple[Ids, Ids]:
+        """Those of each row: rows and ids, flat, ascending by both.
+
+        A few operations for all rows: each of them may let other threads have the interpreter, and has to wait until
+        it comes back.
+        """
+        own = [set(row) for row in batch]
+        tokens = np.fromiter(itertools.chain.from_iterable(own), np.int64)
+        # A row's ids follow those of the row before it.
+        bases = np.arange(len(batch)) * self._target_size
+        base_of = np.repeat(bases, [len(row) for row in own])
+        starts = self._offsets[tokens].astype(np.int64)
+        counts = self._offsets[tokens + 1].astype(np.int64) - starts
+        # The places of several slices, one behind the other.
+        places = np.arange(counts.sum()) + np.repeat(starts + counts - counts.cumsum(), counts)
+        parts = [np.repeat(base_of, counts) + self._ids[places], (bases[:, None] + np.arange(self._first)).reshape(-1)]
         if self._shared:
-            parts.append(np.fromiter(own, np.uint32, len(own)))
-        return np.unique(np.concatenate([self._first, *parts])).astype(np.int64)
+            parts.append(base_of + tokens)
+        keys = np.concatenate(parts)
+        keys.sort()
+        keys = keys[np.diff(keys, prepend=-1) > 0]
+        rows = np.repeat(np.arange(len(batch)), np.diff(np.searchsorted(keys, bases), append=len(keys)))
+        return rows, keys - bases[rows]
