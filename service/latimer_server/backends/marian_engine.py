@@ -46,6 +46,16 @@ class Candidates:
         return Candidates(self.ids[rows], self.columns[rows], self.bias[rows], self.union)
 
 
+@dataclass(frozen=True)
+class Advance:
+    """What rows said in some steps: ids and log-probabilities [steps, rows], and the places of the rows that were kept.
+    All others have ended."""
+
+    chosen: Ids
+    log_probs: Floats
+    kept: Ids
+
+
 class Decoding(Protocol):
     """One batch on its way. A row is a source; it has as many hypotheses as were selected last, those of one row side
     by side, and one at the start."""
@@ -60,10 +70,9 @@ class Decoding(Protocol):
         the start), and their log-probabilities."""
         ...
 
-    def advance(self, previous: Ids | None, position: int, caps: Ids, enough: int, most: int) -> tuple[Ids, Floats]:
-        """Greedy steps from `position` on, of one hypothesis a row: the likeliest ids [steps, rows] and their
-        log-probabilities. At least one step and at most `most`; no more once `enough` rows have said </s> or passed
-        the position that is their cap. What a row says after that is nothing."""
+    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> Advance:
+        """Greedy steps from `position` on, of one hypothesis a row: at least one, at most `most`, and no more when
+        every row has said </s> or is at the position that is its cap. From then on a row says nothing that counts."""
         ...
 
     def align(self) -> tuple[list[int], list[float]]:

@@ -44,18 +44,18 @@ class GreedySearch:
         previous: Ids | None = None
         position = 0
         while True:
-            # Rows that are done stay in the arrays until they are so many that leaving them out is worth the copies.
-            enough = max(1, math.ceil(COMPACT_SHARE * len(self._rows)))
             caps = np.where([self._stopped[row] for row in self._rows], -1, self._caps[self._rows])
-            chosen, log_probs = self._decoding.advance(previous, position, caps, enough, _MOST_STEPS)
+            step = self._decoding.advance(previous, position, caps, _MOST_STEPS)
             if self._links is not None:
                 self._align(self._links)
-            self._record(chosen, log_probs)
+            self._record(step.chosen, step.log_probs)
+            self._rows = [self._rows[place] for place in step.kept.tolist()]
             keep = [not self._stopped[row] for row in self._rows]
             if not any(keep) or cancelled():
                 break
-            position += len(chosen)
-            previous = chosen[-1]
+            position += len(step.chosen)
+            previous = step.chosen[-1, step.kept]
+            # Rows that have ended stay in the arrays until they are so many that leaving them out is worth the copies.
             if len(keep) - sum(keep) >= COMPACT_SHARE * len(keep):
                 previous = self._drop(keep, previous)
         links = self._links or [[] for _ in self._ids]

@@ -16,6 +16,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from latimer_server.backends.base import TokenIds
 from latimer_server.backends.marian_engine import (
+    Advance,
     Candidates,
     Floats,
     Ids,
@@ -162,28 +163,35 @@ class OnnxDecoding:
         self._attention = rest[depth] if self._aligned else None
         return logits, log_probs
 
-    def advance(self, previous: Ids | None, position: int, caps: Ids, enough: int, most: int) -> tuple[Ids, Floats]:
-        """See `Decoding.advance`."""
+    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> Advance:
+        """See `Decoding.advance`. By the searching graph, but where the alignment is asked for: that takes a step at a
+        time."""
+        engine, rows = self._engine, np.arange(len(self._rows))
         if self._aligned:
             _, log_probs = self.step(previous, position)
             chosen, best = choose_likeliest(log_probs, self.candidates.ids)
-            return chosen[None], best[None]
-        engine, rows = self._engine, len(self._rows)
-        feeds: dict[str, Any] = {f"all_{name}": value for name, value in self._state.items() if name != "weights"}
-        feeds["embeddings"], feeds["weights"] = engine.target, self._state["weights"]
-        feeds["all_ids"], feeds["all_columns"], feeds["all_bias"] = self._all.ids, self._all.columns, self._all.bias
-        feeds["rows"], feeds["kept"], feeds["caps"] = self._rows, self._kept, caps
-        feeds["query_shape"] = np.array([rows, engine.shape.heads, 1, engine.head_size])
-        feeds["positions"], feeds["start"] = engine.positions(position + most), np.array(position)
-        feeds["most_steps"], feeds["enough"] = np.array(most), np.array(enough, np.float32)
-        feeds["first_previous"] = engine.nothing(rows) if previous is None else previous
-        feeds["first_done"] = caps < position
+            return Advance(chosen[None], best[None], rows)
+        all_caps = np.zeros(len(self._all.ids), np.int64)
+        all_caps[self._rows] = caps
+        feeds = self._state | {
+            "embeddings": engine.target,
+            "positions": engine.positions(position + most),
+            "ids": self._all.ids,
+            "columns": self._all.columns,
+            "bias": self._all.bias,
+            "caps": all_caps,
+            "rows": self._rows,
+            "previous": engine.nothing(len(rows)) if previous is None else previous,
+            "at": np.array(position),
+            "most": np.array(most),
+        }
         for layer, cell in enumerate(self._cells):
-            feeds[f"all_cell{layer + 1}"] = cell
-        outputs = ["chosen", "all_log_probs", *(f"last_cell{layer + 1}" for layer in range(self._depth))]
-        chosen, log_probs, *self._cells = engine.run_search(outputs, feeds)
-        self._kept = np.arange(rows)
-        return chosen, log_probs
+            feeds[f"cell{layer + 1}"] = cell
+        outputs = ["chosen", "log_probs", "left", *(f"last_cell{layer + 1}" for layer in range(self._depth))]
+        found, log_probs, left, *self._cells = engine.run_search(outputs, feeds)
+        self._rows = self._rows[left]
+        self._kept = np.arange(len(left))
+        return Advance(found, log_probs, left)
 
     def align(self) -> tuple[list[int], list[float]]:
         """See `Decoding.align`."""

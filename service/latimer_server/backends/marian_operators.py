@@ -133,6 +133,10 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.array(value, type_, order="C"), name))
         return name
 
+    def single(self, value: object, type_: npt.DTypeLike) -> TensorProto:
+        """An array of one element, as an attribute."""
+        return numpy_helper.from_array(np.array([value], type_))
+
     def quantize(self, x: str, multiplier: float) -> Activation:
         """A value in bytes."""
         levels = self.weights.levels

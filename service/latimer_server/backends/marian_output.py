@@ -13,7 +13,7 @@ from latimer_server.backends.base import DecodingOptions
 _MAX_LENGTH_RATIO = 2.5
 _MIN_OUTPUT_TOKENS = 8
 # Rows leave the batch once this share of it is finished; each leaving copies what stays.
-COMPACT_SHARE = 0.3
+COMPACT_SHARE = 0.45
 
 
 def output_cap(source_tokens: int, options: DecodingOptions) -> int:

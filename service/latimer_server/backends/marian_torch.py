@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from latimer_server.backends.base import TokenIds
-from latimer_server.backends.marian_engine import Candidates, Floats, Ids, pad_batch, sinusoids
+from latimer_server.backends.marian_engine import Advance, Candidates, Floats, Ids, pad_batch, sinusoids
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_shape import Shape, read_shape
 from latimer_server.errors import ModelError
@@ -210,19 +210,12 @@ class TorchDecoding:
             logits = self._score(previous, position)
             return logits.cpu().numpy(), torch.log_softmax(logits, dim=1).cpu().numpy()
 
-    def advance(
-        self,
-        previous: Ids | None,
-        position: int,
-        caps: Ids,  # noqa: ARG002
-        enough: int,  # noqa: ARG002
-        most: int,  # noqa: ARG002
-    ) -> tuple[Ids, Floats]:
+    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> Advance:  # noqa: ARG002
         """See `Decoding.advance`. One step; only what was chosen leaves the device."""
         with torch.inference_mode():
             best, places = torch.log_softmax(self._score(previous, position), dim=1).max(dim=1)
-            chosen = places.cpu().numpy()
-            return self.candidates.ids[np.arange(len(chosen)), chosen][None], best[None].cpu().numpy()
+            chosen, rows = places.cpu().numpy(), np.arange(len(places))
+            return Advance(self.candidates.ids[rows, chosen][None], best[None].cpu().numpy(), rows)
 
     def _score(self, previous: Ids | None, position: int) -> Tensor:
         last = None if previous is None else self._send(previous)
