@@ -28,8 +28,8 @@ class Graphs:
     """What computes a student. Sizes: r rows, n hypotheses, w source tokens, c candidates of all rows, o of each row's
     own, l decoder layers, v tokens of the vocabulary.
 
-    `encoder`: embeddings [v + 1, d], ids [r, w], positions [w, d], mask [r, 1, 1, w], shape (r, w, heads, d/heads) ->
-    keys and values.
+    `encoder`: embeddings [v + 1, d], ids [r, w], positions [w, d], mask [r, 1, 1, w], shape (r, w, heads, d/heads),
+    missing [1], of the width of the whole batch -> keys and values.
     `step`: embeddings [v + 1, d], previous [n] (v, whose embedding is nothing, at the start), position [d], mask
     [r, 1, 1, w], weights [c, d], query_shape (r, n/r, heads, d/heads), picks [n * o], own_shape (n, o), bias [n, o],
     cells, keys, values -> logits and log_probs [n, o], cells, attention [r, heads, n/r, w] of the last layer. `picks`:
@@ -99,16 +99,24 @@ def _build_encoder(weights: Weights, table: Table) -> ModelProto:
         x = graph.normalize(x, graph.multiply(attended, f"{prefix}_Wo", f"{prefix}_bo", d, d), f"{prefix}_Wo_ln")
         x = graph.feed_forward(x, f"encoder_l{layer}_ffn")
     outputs: list[str] = []
+    # Up to the width of the batch that this may be a part of: at the end of the last axis, or of the one before it.
+    past_keys = graph.add("Concat", graph.constant([0] * 7, np.int64), "missing", axis=0)
+    past_values = graph.add(
+        "Concat", graph.constant([0] * 6, np.int64), "missing", graph.constant([0], np.int64), axis=0
+    )
     for layer in range(1, shape.decoder_depth + 1):
         prefix = f"decoder_l{layer}_context"
-        outputs.append(divide_heads(graph, x, prefix, "k", [0, 2, 3, 1], out=f"keys{layer}"))
-        outputs.append(divide_heads(graph, x, prefix, "v", [0, 2, 1, 3], out=f"values{layer}"))
+        keys = divide_heads(graph, x, prefix, "k", [0, 2, 3, 1])
+        outputs.append(graph.add("Pad", keys, past_keys, out=f"keys{layer}"))
+        values = divide_heads(graph, x, prefix, "v", [0, 2, 1, 3])
+        outputs.append(graph.add("Pad", values, past_values, out=f"values{layer}"))
     inputs = [
         describe_table(table),
         describe("ids", TensorProto.INT64, "r", "w"),
         describe("positions", TensorProto.FLOAT, "w", d),
         describe("mask", TensorProto.FLOAT, "r", 1, 1, "w"),
         describe("shape", TensorProto.INT64, 4),
+        describe("missing", TensorProto.INT64, 1),
     ]
     return graph.finish(inputs, outputs)
 

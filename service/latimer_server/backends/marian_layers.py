@@ -16,15 +16,13 @@ from onnx import TensorProto, ValueInfoProto, helper
 from latimer_server.backends.marian_operators import Graph, Table
 
 
-def divide_heads(
-    graph: Graph, x: str, prefix: str, which: str, order: Sequence[int], factor: float = 1.0, out: str = ""
-) -> str:
+def divide_heads(graph: Graph, x: str, prefix: str, which: str, order: Sequence[int], factor: float = 1.0) -> str:
     """Queries, keys or values of each head: `order` of [r, w, heads, d/heads].
 
     MultiHeadAttention, which does this and what follows in one, gives the same bits and takes a fifth longer.
     """
     found = graph.multiply_rows(x, f"{prefix}_W{which}", f"{prefix}_b{which}", graph.weights.shape.dimension, factor)
-    return graph.add("Transpose", graph.add("Reshape", found, "shape"), perm=order, out=out)
+    return graph.add("Transpose", graph.add("Reshape", found, "shape"), perm=order)
 
 
 @dataclass(frozen=True)

@@ -58,32 +58,28 @@ class OnnxEngine:
         """See `Engine.begin`."""
         lengths = np.array([len(row) for row in batch])
         rows, width = len(batch), int(lengths.max())
-        heads, depth = self.shape.heads, self.head_size
         state: dict[str, Any] = {"mask": _mask(lengths, width), "weights": self._choose_weights(candidates)}
         names = [f"{kind}{layer + 1}" for layer in range(self.shape.decoder_depth) for kind in ("keys", "values")]
         groups = group_rows(lengths.tolist())
-        if groups == [list(range(rows))]:
-            return OnnxDecoding(
-                self, state | dict(zip(names, self._read(batch), strict=True)), candidates, aligned=aligned
-            )
-        for name in names:
-            sizes = (depth, width) if name.startswith("keys") else (width, depth)
-            state[name] = np.zeros((rows, heads, *sizes), np.float32)
-        for group in groups:
-            for name, read in zip(names, self._read([batch[row] for row in group]), strict=True):
-                state[name][group, :, : read.shape[2], : read.shape[3]] = read
+        parts = [self._read([batch[row] for row in group], width) for group in groups]
+        order = [row for group in groups for row in group]
+        for name, *found in zip(names, *parts, strict=True):
+            state[name] = found[0] if len(found) == 1 else np.concatenate(found)
+            if order != list(range(rows)):
+                state[name] = state[name][np.argsort(order)]
         return OnnxDecoding(self, state, candidates, aligned=aligned)
 
-    def _read(self, batch: Sequence[TokenIds]) -> list[Any]:
-        """Keys and values of these sources for each decoder layer."""
+    def _read(self, batch: Sequence[TokenIds], width: int) -> list[Any]:
+        """Keys and values of these sources for each decoder layer, as wide as the batch that they are of."""
         ids, lengths = pad_batch(batch)
-        rows, width = ids.shape
+        rows, own_width = ids.shape
         feeds = {
             "embeddings": self._source,
             "ids": ids,
-            "positions": self.positions(width),
-            "mask": _mask(lengths, width),
-            "shape": np.array([rows, width, self.shape.heads, self.head_size]),
+            "positions": self.positions(own_width),
+            "mask": _mask(lengths, own_width),
+            "shape": np.array([rows, own_width, self.shape.heads, self.head_size]),
+            "missing": np.array([width - own_width]),
         }
         read: list[Any] = self._encoder.run(None, feeds)
         return read

@@ -176,7 +176,10 @@ class MarianStudent:
         if not batch:
             return []
         search = GreedySearch if _is_greedy(options) else BeamSearch
-        return search(self._engine, self._shortlist, batch, options).run(cancelled)
+        # Shortest first: sources are read in groups of about one length, which then lie as they are needed.
+        order = sorted(range(len(batch)), key=lambda row: len(batch[row]))
+        found = search(self._engine, self._shortlist, [batch[row] for row in order], options).run(cancelled)
+        return [hypothesis for _, hypothesis in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
 
 
 def _is_greedy(options: DecodingOptions) -> bool:
