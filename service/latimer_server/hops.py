@@ -71,22 +71,21 @@ class _Task:
             kept = len(styled.text) == len(restored.guarded.text)
             parts = (part for link in links for part in split_link(link, sources, restored.moves))
             links = tuple(self._return(part, sources, restored.moves) for part in parts) if kept else None
-        return replace(
-            output,
-            text=self._surround(styled.text),
-            flags=self.flags + output.flags,
-            protected=tuple(self._locate(span, styled) for span in self.known.spans),
-            alternatives=tuple(
-                Alternative(self._surround(self._style(other.guarded).text), score) for other, score in alternatives
-            ),
-            links=links,
+        return Output(
+            self._surround(styled.text),
+            output.log_prob,
+            output.token_count,
+            self.flags + output.flags,
+            tuple(Alternative(self._surround(self._style(other.guarded).text), score) for other, score in alternatives),
+            tuple(self._locate(span, styled) for span in self.known.spans),
+            links,
         )
 
     def _style(self, restored: Guarded) -> Guarded:
         if restored.text == self.core.text and not self.known.moves:
             # The model changed nothing, and neither do we.
             return Guarded(self.written[self.place.start : self.place.end], restored.spans)
-        quotes = find_quotes(self.written, self.place, self.known)
+        quotes = find_quotes(self.written, self.place, self.known) if self.known.moves else ""
         return style_text(restore_quotes(restored, quotes), self.casing, self.target)
 
     def _surround(self, text: str) -> str:

@@ -79,9 +79,10 @@ def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[
     """Divides `text` by the rules of `language` (BCP-47; unknown ones follow English's), and nowhere inside one of the
     spans that are `kept` (ascending, disjoint)."""
     spans: list[TextSpan] = []
-    spaced = text.translate(_AS_SPACES)
+    divides = splitting is Splitting.SENTENCES or splitting is Splitting.SENTENCES_ACROSS_LINES
+    spaced = text.translate(_AS_SPACES) if divides else text
     for block in _blocks(text, splitting):
-        if splitting in (Splitting.SENTENCES, Splitting.SENTENCES_ACROSS_LINES):
+        if divides:
             for span in _sentences(spaced, block, language):
                 _append_trimmed(spans, text, span)
         else:
