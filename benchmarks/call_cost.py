@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +79,7 @@ async def _measure(server: Server, texts: Sequence[str]) -> tuple[Cost, int]:
         stub = translation_pb2_grpc.TranslationServiceStub(channel)
 
         async def call(text: str) -> pb.TranslateTextResponse:
-            request = pb.TranslateTextRequest(
-                contents=[text], source_language_code="en", target_language_codes=["pt"]
-            )
+            request = pb.TranslateTextRequest(contents=[text], source_language_code="en", target_language_codes=["pt"])
             request.options.disable_cache = True
             response: pb.TranslateTextResponse = await stub.TranslateText(request)
             return response
@@ -117,9 +115,8 @@ async def _measure(server: Server, texts: Sequence[str]) -> tuple[Cost, int]:
     ), round(statistics.mean(sizes))
 
 
-async def _time_calls(call: object, pause: float) -> float:
+async def _time_calls(call: Callable[[str], Awaitable[object]], pause: float) -> float:
     """Milliseconds of one caller's calls at the median."""
-    assert callable(call)
     taken = []
     for _ in range(_LONE_CALLS):
         if pause:
@@ -155,14 +152,17 @@ async def _serve_nothing(size: int) -> None:
     answer = pb.TranslateTextResponse(results=[pb.TranslationResult(translations=[pb.Translation()])])
     answer.results[0].translations[0].translated_text = "x" * max(0, size - answer.ByteSize() - 6)
 
-    class Nothing(translation_pb2_grpc.TranslationServiceServicer):
-        async def TranslateText(  # noqa: N802 (the contract's name)
-            self, request: pb.TranslateTextRequest, context: object
-        ) -> pb.TranslateTextResponse:
-            return answer
+    async def answer_call(_request: pb.TranslateTextRequest, _context: object) -> pb.TranslateTextResponse:
+        return answer
 
+    handler = grpc.unary_unary_rpc_method_handler(
+        answer_call,
+        request_deserializer=pb.TranslateTextRequest.FromString,
+        response_serializer=pb.TranslateTextResponse.SerializeToString,
+    )
+    name = pb.DESCRIPTOR.services_by_name["TranslationService"].full_name
     server = grpc.aio.server()
-    translation_pb2_grpc.add_TranslationServiceServicer_to_server(Nothing(), server)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"TranslateText": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(port, flush=True)

@@ -38,6 +38,7 @@ from latimer_server.text.segmentation import (
 )
 
 _REPLACEMENT = "\ufffd"
+_PENDING = Output("")
 # Among more symbols a model loses its way.
 _MOST_SYMBOLS = 12
 
@@ -125,8 +126,13 @@ async def run_guarded(
     work = weigh_texts([segment.text for segment in segments])
     languages = options.languages
     waiting = await off_loop(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
-    results: list[Output | Exception] = [_keep(segment) for segment in segments]
-    waiting = [task for task in waiting if task.core.needs_model()]
+    needy = [task.core.needs_model() for task in waiting]
+    results: list[Output | Exception] = [
+        # What becomes of the others is put in its place.
+        _PENDING if needs else _keep(segment)
+        for segment, needs in zip(segments, needy, strict=True)
+    ]
+    waiting = [task for task, needs in zip(waiting, needy, strict=True) if needs]
     for form in SYMBOLS:
         fits = [task for task in waiting if len(task.core.spans) <= _MOST_SYMBOLS]
         if not fits:

@@ -23,12 +23,11 @@ from latimer_server.text.alignment import Link, shift_link
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (
     Document,
-    Splitting,
     TextSpan,
     divide_segment,
+    find_lines,
     needs_translation,
     rebuild_text,
-    segment_text,
 )
 
 
@@ -253,7 +252,7 @@ def _plan_all(backend: GeneratorBackend, texts: Sequence[str], options: PieceOpt
     for text, encoding in zip(texts, backend.encode(texts, options.languages), strict=True):
         unknown = (Flag.UNKNOWN_TOKENS,) if encoding.unknown_tokens else ()
         # A segment may hold line breaks (splitting OFF), which no model gives back: its lines are pieces.
-        lines = segment_text(text, Splitting.LINES, "")
+        lines = find_lines(text)
         if len(encoding.ids) <= limit and lines.spans == (TextSpan(0, len(text)),):
             plans.append(_Plan(lines, (encoding.ids,), unknown))
             continue

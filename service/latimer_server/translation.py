@@ -95,11 +95,12 @@ class Translator:
             self._require_time(request, [request.source])
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = weigh_texts(request.contents) * len(request.targets)
-        readings = await off_loop(work, lambda: _read_all(request))
-        sources = await off_loop(work, lambda: self.find_sources(request, [reading.text for reading in readings]))
-        if not request.source:
+        if request.source:
+            sources, jobs = await off_loop(work, lambda: self._begin(request))
+        else:
+            readings, sources = await off_loop(work, lambda: self._read(request))
             self._require_time(request, [source.code for source in sources if source.code])
-        jobs = await off_loop(work, lambda: self._start_jobs(request, readings, sources))
+            jobs = await off_loop(work, lambda: self._start_jobs(request, readings, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, Job))
         _check_size(request.options, usage.segments)
         # A target that is named twice is one job.
@@ -192,6 +193,17 @@ class Translator:
             by_model = f" by model {request.model}" if request.model else ""
             raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {routes.describe()}")
         return route
+
+    def _read(self, request: TranslateRequest) -> tuple[list[Reading], list[Source]]:
+        """The contents, and the language of each."""
+        options = request.options
+        readings = [read_content(content, options.text_format, options.ignore_tags) for content in request.contents]
+        return readings, self.find_sources(request, [reading.text for reading in readings])
+
+    def _begin(self, request: TranslateRequest) -> tuple[list[Source], list[list[Job | Translation]]]:
+        """The jobs of a request whose language is known: all that is done before a model, in one go."""
+        readings, sources = self._read(request)
+        return sources, self._start_jobs(request, readings, sources)
 
     def _start_jobs(
         self, request: TranslateRequest, readings: Sequence[Reading], sources: Sequence[Source]
@@ -348,11 +360,6 @@ def _order_spans(output: Output, order: Sequence[int]) -> tuple[Guarded, tuple[i
     """An output as what the next model is given: its protected spans ascending, and which of the source's each is."""
     ranked = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
     return Guarded(output.text, tuple(span for span, _ in ranked)), tuple(place for _, place in ranked)
-
-
-def _read_all(request: TranslateRequest) -> list[Reading]:
-    options = request.options
-    return [read_content(content, options.text_format, options.ignore_tags) for content in request.contents]
 
 
 def _list_wanted(job: Job) -> Iterator[_Wanted]:
