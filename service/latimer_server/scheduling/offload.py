@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 # A sentence, whatever its length: a call goes through here some ten times, and each time a thread costs more than the
-# work on so little text. What is worked on here holds up every other call, and with ten times as much paragraphs were no
-# faster.
+# work on so little text. What is worked on here holds up every other call, and with four times as much paragraphs
+# were no faster.
 _INLINE_CHARACTERS = 500
 # What a text costs beside its length, in code points.
 _TEXT_CHARACTERS = 50
