@@ -92,19 +92,15 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class Job:
-    """A content on its way into one target language. `wanted`: which of the segments of all parts need a model;
-    `outputs`: what became of those."""
+    """A content on its way into one target language. `segments`: those of all parts, in order; `wanted`: which of
+    them need a model; `outputs`: what became of those."""
 
     reading: Reading
     parts: tuple[Part, ...]
     route: Route
+    segments: Sequence[Guarded]
     wanted: tuple[int, ...]
     outputs: dict[int, Output | Exception]
-
-    @property
-    def segments(self) -> list[Guarded]:
-        """Those of all parts, in order."""
-        return [segment for part in self.parts for segment in part.segments]
 
 
 class FlaggedAsError(LatimerError):
@@ -123,7 +119,7 @@ def finish(job: Job | Translation, flags: tuple[Flag, ...], options: TranslateOp
     if raised:
         error = FlaggedAsError(f"raised {', '.join(raised)}, which error_flags makes an error")
         return Translation("", translation.target, error=error)
-    return replace(translation, flags=merged)
+    return translation if merged == translation.flags else replace(translation, flags=merged)
 
 
 def _assemble(job: Job, options: TranslateOptions) -> Translation:

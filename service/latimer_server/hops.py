@@ -38,6 +38,7 @@ from latimer_server.text.segmentation import (
 )
 
 _REPLACEMENT = "\ufffd"
+_PENDING = Output("")
 # Among more symbols a model loses its way.
 _MOST_SYMBOLS = 12
 
@@ -71,22 +72,21 @@ class _Task:
             kept = len(styled.text) == len(restored.guarded.text)
             parts = (part for link in links for part in split_link(link, sources, restored.moves))
             links = tuple(self._return(part, sources, restored.moves) for part in parts) if kept else None
-        return replace(
-            output,
-            text=self._surround(styled.text),
-            flags=self.flags + output.flags,
-            protected=tuple(self._locate(span, styled) for span in self.known.spans),
-            alternatives=tuple(
-                Alternative(self._surround(self._style(other.guarded).text), score) for other, score in alternatives
-            ),
-            links=links,
+        return Output(
+            self._surround(styled.text),
+            output.log_prob,
+            output.token_count,
+            self.flags + output.flags,
+            tuple(Alternative(self._surround(self._style(other.guarded).text), score) for other, score in alternatives),
+            tuple(self._locate(span, styled) for span in self.known.spans),
+            links,
         )
 
     def _style(self, restored: Guarded) -> Guarded:
         if restored.text == self.core.text and not self.known.moves:
             # The model changed nothing, and neither do we.
             return Guarded(self.written[self.place.start : self.place.end], restored.spans)
-        quotes = find_quotes(self.written, self.place, self.known)
+        quotes = find_quotes(self.written, self.place, self.known) if self.known.moves else ""
         return style_text(restore_quotes(restored, quotes), self.casing, self.target)
 
     def _surround(self, text: str) -> str:
@@ -126,8 +126,13 @@ async def run_guarded(
     work = weigh_texts([segment.text for segment in segments])
     languages = options.languages
     waiting = await off_loop(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
-    results: list[Output | Exception] = [_keep(segment) for segment in segments]
-    waiting = [task for task in waiting if task.core.needs_model()]
+    needy = [task.core.needs_model() for task in waiting]
+    results: list[Output | Exception] = [
+        # What becomes of the others is put in its place.
+        _PENDING if needs else _keep(segment)
+        for segment, needs in zip(segments, needy, strict=True)
+    ]
+    waiting = [task for task, needs in zip(waiting, needy, strict=True) if needs]
     for form in SYMBOLS:
         fits = [task for task in waiting if len(task.core.spans) <= _MOST_SYMBOLS]
         if not fits:

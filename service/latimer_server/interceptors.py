@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import random
 import re
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -27,6 +27,8 @@ from latimer_server.statuses import is_expected, to_status
 _log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
+# A name for the log, no secret: the system's random numbers would let the interpreter go, which batches then have.
+_draw = random.Random().getrandbits
 _RETRY_PUSHBACK_MS = "1000"
 # Callable by anybody: whoever watches the container has no credentials.
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
@@ -128,10 +130,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _begin(self, context: Context, details: grpc.HandlerCallDetails) -> _Ending:
         given = dict(details.invocation_metadata or ()).get("x-request-id", "")
-        identifier = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        identifier = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else f"{_draw(128):032x}"
         request_id.set(identifier)
-        _log.debug("call began", extra={"method": str(details.method)})
-        return _Ending(context, str(details.method), identifier)
+        method = str(details.method)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("call began", extra={"method": method})
+        return _Ending(context, method, identifier)
 
     def _check(self, request: object, details: grpc.HandlerCallDetails, context: Context) -> None:
         method = str(details.method)
@@ -194,6 +198,8 @@ class _Ending:
     def log(self, code: str, reason: str = "") -> None:
         """One line a call; health checks only when the log is verbose."""
         level = logging.DEBUG if self._method.startswith(_OPEN_SERVICES) else logging.INFO
+        if not _log.isEnabledFor(level):
+            return
         milliseconds = round(1_000 * (time.monotonic() - self._began), 1)
         extra = {"method": self._method, "code": code, "milliseconds": milliseconds}
         _log.log(level, "call", extra=extra | ({"reason": reason} if reason else {}))

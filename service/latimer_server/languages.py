@@ -28,6 +28,7 @@ _MAX_DISTANCE = 9
 _REMEMBERED_CODES = 4_096
 
 
+@lru_cache(_REMEMBERED_CODES)
 def normalize_code(code: str) -> str:
     """The canonical form of a code: `EN_us` is `en-US`. Raises ValueError for what is none."""
     if len(code) > _MAX_CODE_CHARACTERS or not _CODE.fullmatch(code) or not langcodes.tag_is_valid(code):
@@ -38,6 +39,12 @@ def normalize_code(code: str) -> str:
 def match_code(wanted: str, served: Iterable[str]) -> str | None:
     """The served code that answers `wanted`: itself, or a near one (`pt-BR` and `pt`); else None."""
     return next(iter(near_codes(wanted, served)), None)
+
+
+@lru_cache(_REMEMBERED_CODES)
+def is_near(wanted: str, served: str) -> bool:
+    """Whether one served code answers `wanted`; a request asks it of each of its pairs, again and again."""
+    return match_code(wanted, [served]) is not None
 
 
 def near_codes(wanted: str, served: Iterable[str]) -> list[str]:

@@ -23,12 +23,11 @@ from latimer_server.text.alignment import Link, shift_link
 from latimer_server.text.checks import Flag
 from latimer_server.text.segmentation import (
     Document,
-    Splitting,
     TextSpan,
     divide_segment,
+    find_lines,
     needs_translation,
     rebuild_text,
-    segment_text,
 )
 
 
@@ -182,7 +181,8 @@ async def run_model(
     size = sum(map(len, texts))
     plans = await off_loop(size, lambda: _plan_all(model.backend, texts, options))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
-    options = replace(options, decoding=replace(options.decoding, target=options.languages.target))
+    decoding = options.decoding.giving(options.decoding.hypothesis_count, target=options.languages.target)
+    options = options if decoding is options.decoding else replace(options, decoding=decoding)
     cache = model.cache if options.cached else None
     known = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
     missing = [ids for ids, hypothesis in zip(pieces, known, strict=True) if hypothesis is None]
@@ -213,11 +213,7 @@ async def _run_slice(
             )
             for ids in pieces
         ]
-        try:
-            results = await asyncio.gather(*futures, return_exceptions=True)
-        finally:
-            for future in futures:
-                future.cancel()
+        results = await _wait_for_all(futures)
     kept: list[_Result | Exception] = []
     for ids, result in zip(pieces, results, strict=True):
         if isinstance(result, Outcome):
@@ -232,6 +228,20 @@ async def _run_slice(
     return kept
 
 
+async def _wait_for_all(futures: Sequence[asyncio.Future[Outcome]]) -> list[Outcome | BaseException]:
+    """What became of each, in order; all are withdrawn when the caller goes. One alone is awaited as it is: a sentence
+    is one piece, and gathering costs as much as queueing it."""
+    try:
+        if len(futures) > 1:
+            return await asyncio.gather(*futures, return_exceptions=True)
+        return [await future for future in futures]
+    except Exception as error:  # noqa: BLE001 (a piece's own: what became of it)
+        return [error]
+    finally:
+        for future in futures:
+            future.cancel()
+
+
 def _name_caller(options: PieceOptions, window: PieceWindow) -> Hashable:
     return window if options.caller is None else options.caller
 
@@ -242,7 +252,7 @@ def _plan_all(backend: GeneratorBackend, texts: Sequence[str], options: PieceOpt
     for text, encoding in zip(texts, backend.encode(texts, options.languages), strict=True):
         unknown = (Flag.UNKNOWN_TOKENS,) if encoding.unknown_tokens else ()
         # A segment may hold line breaks (splitting OFF), which no model gives back: its lines are pieces.
-        lines = segment_text(text, Splitting.LINES, "")
+        lines = find_lines(text)
         if len(encoding.ids) <= limit and lines.spans == (TextSpan(0, len(text)),):
             plans.append(_Plan(lines, (encoding.ids,), unknown))
             continue
@@ -293,21 +303,28 @@ def _decode_all(
             outputs.append(failed[0])
             continue
         links = _link(backend, plan, [row[0][1] for row in pieces]) if aligns else None
-        output = replace(_join(plan, pieces), links=links)
-        if mine and all(isinstance(result, _Result) and result.cached for result in mine):
-            output = replace(output, flags=(*output.flags, Flag.CACHED))
-        outputs.append(output)
+        cached = bool(mine) and all(isinstance(result, _Result) and result.cached for result in mine)
+        outputs.append(_join(plan, pieces, links, cached=cached))
     return outputs
 
 
-def _join(plan: _Plan, pieces: Sequence[Sequence[tuple[str, Hypothesis]]]) -> Output:
+def _join(
+    plan: _Plan,
+    pieces: Sequence[Sequence[tuple[str, Hypothesis]]],
+    links: tuple[Link, ...] | None,
+    *,
+    cached: bool,
+) -> Output:
     """The output of a segment from what its pieces came to, best first. Another output is made of the pieces'
     next best, where a piece has one."""
+    flags = plan.flags
+    if any(row[0][1].truncated for row in pieces):
+        flags = (*flags, Flag.OUTPUT_TRUNCATED)
+    if cached:
+        flags = (*flags, Flag.CACHED)
     others = [_choose(plan, pieces, rank) for rank in range(1, max(map(len, pieces), default=1))]
-    best = _choose(plan, pieces, 0)
-    truncated = (Flag.OUTPUT_TRUNCATED,) if any(hypothesis.truncated for (_, hypothesis), *_ in pieces) else ()
     alternatives = tuple(Alternative(other.text, other.avg_log_prob) for other in others)
-    return replace(best, flags=plan.flags + truncated, alternatives=alternatives)
+    return _choose(plan, pieces, 0, flags, alternatives, links)
 
 
 def _link(backend: GeneratorBackend, plan: _Plan, hypotheses: Sequence[Hypothesis]) -> tuple[Link, ...]:
@@ -326,10 +343,20 @@ def _link(backend: GeneratorBackend, plan: _Plan, hypotheses: Sequence[Hypothesi
     return tuple(links)
 
 
-def _choose(plan: _Plan, pieces: Sequence[Sequence[tuple[str, Hypothesis]]], rank: int) -> Output:
+def _choose(
+    plan: _Plan,
+    pieces: Sequence[Sequence[tuple[str, Hypothesis]]],
+    rank: int,
+    flags: tuple[Flag, ...] = (),
+    alternatives: tuple[Alternative, ...] = (),
+    links: tuple[Link, ...] | None = None,
+) -> Output:
     chosen = [row[rank] if rank < len(row) else row[0] for row in pieces]
     return Output(
         rebuild_text(plan.document, [text for text, _ in chosen]).text,
         sum(hypothesis.log_prob for _, hypothesis in chosen),
         sum(hypothesis.token_count for _, hypothesis in chosen),
+        flags,
+        alternatives,
+        links=links,
     )

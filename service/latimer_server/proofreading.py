@@ -42,12 +42,12 @@ class Proofreader:
         """The outputs, in order, with what is said of each; those that repeat themselves or have other numbers than
         their source done again where that helps."""
         read = await self._read_all(segments, outputs)
-        read = await self._repair(segments, read, Flag.REPETITION, self._constrain(), lambda segment: segment)
+        read = await self._repair(segments, read, Flag.REPETITION, self._constrain, lambda segment: segment)
         return await self._repair(
             segments,
             read,
             Flag.NUMBER_MISMATCH,
-            self.decoding,
+            lambda: self.decoding,
             lambda segment: guard_figures(segment, self.source, self.target),
         )
 
@@ -56,17 +56,17 @@ class Proofreader:
         segments: Sequence[Guarded],
         outputs: Sequence[Output | Exception],
         flag: Flag,
-        decoding: DecodingOptions,
+        constrain: Callable[[], DecodingOptions],
         prepare: Callable[[Guarded], Guarded],
     ) -> list[Output | Exception]:
         """Has the segments that raised `flag` done again; takes what no longer raises it, nor anything new."""
         results = list(outputs)
-        wrong = [i for i, output in enumerate(outputs) if isinstance(output, Output) and flag in output.flags]
+        wrong = [i for i, one in enumerate(outputs) if isinstance(one, Output) and one.flags and flag in one.flags]
         if not wrong:
             return results
         mine = [segments[index] for index in wrong]
         asked = await off_loop(weigh_texts([one.text for one in mine]), lambda: [prepare(one) for one in mine])
-        again = await self.redo(asked, decoding)
+        again = await self.redo(asked, constrain())
         read = await self._read_all(mine, list(map(keep_spans, again, asked, mine)))
         for index, new in zip(wrong, read, strict=True):
             old = outputs[index]
@@ -86,13 +86,15 @@ class Proofreader:
     def _read(self, segment: Guarded, output: Output | Exception) -> Output | Exception:
         if isinstance(output, Exception):
             return output
-        replaced = segment.replacements or (None,) * len(segment.spans)
-        kept = [text for text, new in zip(segment.wanted, replaced, strict=True) if new is None]
+        kept: list[str] = []
+        if segment.spans:
+            replaced = segment.replacements or (None,) * len(segment.spans)
+            kept = [text for text, new in zip(segment.wanted, replaced, strict=True) if new is None]
         flags = check_output(
             segment.text, output.text, source_language=self.source, target_language=self.target, protected=kept
         )
-        flags += check_language(output.text, self.target, self.is_written_in)
-        return replace(output, flags=output.flags + flags + _check_spans(segment, output.text))
+        flags += check_language(output.text, self.target, self.is_written_in) + _check_spans(segment, output.text)
+        return replace(output, flags=output.flags + flags) if flags else output
 
     def _constrain(self) -> DecodingOptions:
         asked = self.decoding
@@ -118,6 +120,8 @@ def _is_better(new: Output, old: Output, flag: Flag) -> bool:
 
 def _check_spans(segment: Guarded, text: str) -> tuple[Flag, ...]:
     """What is protected came out as it is, and a term as its translation: so it was done, and so it is checked."""
+    if not segment.spans:
+        return ()
     replaced = segment.replacements or (None,) * len(segment.spans)
     counts = Counter(zip(segment.wanted, (one is None for one in replaced), strict=True))
     flags = {

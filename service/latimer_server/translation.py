@@ -7,6 +7,7 @@ result; only what is wrong with the request as a whole is raised.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +20,7 @@ from latimer_server.detection import Candidate, Detection, LanguageDetector
 from latimer_server.division import Reading, divide_reading, read_content
 from latimer_server.errors import InvalidRequest, NotServed, Violation
 from latimer_server.hops import run_guarded
-from latimer_server.languages import UNDETERMINED, match_code
+from latimer_server.languages import UNDETERMINED, is_near
 from latimer_server.models.catalog import CatalogEntry, Task
 from latimer_server.models.pool import Pool
 from latimer_server.models.routing import Route, RouteMap
@@ -94,11 +95,12 @@ class Translator:
             self._require_time(request, [request.source])
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = weigh_texts(request.contents) * len(request.targets)
-        readings = await off_loop(work, lambda: _read_all(request))
-        sources = await off_loop(work, lambda: self.find_sources(request, [reading.text for reading in readings]))
-        if not request.source:
+        if request.source:
+            sources, jobs = await off_loop(work, lambda: self._begin(request))
+        else:
+            readings, sources = await off_loop(work, lambda: self._read(request))
             self._require_time(request, [source.code for source in sources if source.code])
-        jobs = await off_loop(work, lambda: self._start_jobs(request, readings, sources))
+            jobs = await off_loop(work, lambda: self._start_jobs(request, readings, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, Job))
         _check_size(request.options, usage.segments)
         # A target that is named twice is one job.
@@ -138,7 +140,7 @@ class Translator:
 
     def require_route(self, source: str, target: str, request: TranslateRequest | None = None) -> None:
         """Raises `NotServed`, naming what is served, when no model translates this pair."""
-        if not match_code(source, [target]):
+        if not is_near(source, target):
             self._find_route(request or TranslateRequest((), source, (target,)), source, target)
 
     def find_sources(self, request: TranslateRequest, texts: Sequence[str] = ()) -> list[Source]:
@@ -164,7 +166,7 @@ class Translator:
             return Source(request.options.fallback, found.best, doubt)
         if likely:
             found = self._detector.detect(content, likely, only=False)
-            if len(found.candidates) > 1 and all(match_code(found.best.code, [target]) for target in request.targets):
+            if len(found.candidates) > 1 and all(is_near(found.best.code, target) for target in request.targets):
                 # Left as it is only where it is clearly in the target language already.
                 first, second = found.candidates[:2]
                 best = first if first.confidence > _CLEARLY * second.confidence else second
@@ -177,7 +179,7 @@ class Translator:
         if request.deadline is None or request.priority is not Priority.INTERACTIVE:
             return
         pairs = {(source, target) for source in sources for target in request.targets}
-        routes = [self._try_route(request, *pair) for pair in pairs if not match_code(pair[0], [pair[1]])]
+        routes = [self._try_route(request, *pair) for pair in pairs if not is_near(*pair)]
         for name in {name for route in routes if isinstance(route, Route) for name in route.models}:
             self._pool.require_time(name, request.deadline, request.caller, cached=not request.disable_cache)
 
@@ -191,6 +193,17 @@ class Translator:
             by_model = f" by model {request.model}" if request.model else ""
             raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {routes.describe()}")
         return route
+
+    def _read(self, request: TranslateRequest) -> tuple[list[Reading], list[Source]]:
+        """The contents, and the language of each."""
+        options = request.options
+        readings = [read_content(content, options.text_format, options.ignore_tags) for content in request.contents]
+        return readings, self.find_sources(request, [reading.text for reading in readings])
+
+    def _begin(self, request: TranslateRequest) -> tuple[list[Source], list[list[Job | Translation]]]:
+        """The jobs of a request whose language is known: all that is done before a model, in one go."""
+        readings, sources = self._read(request)
+        return sources, self._start_jobs(request, readings, sources)
 
     def _start_jobs(
         self, request: TranslateRequest, readings: Sequence[Reading], sources: Sequence[Source]
@@ -211,7 +224,7 @@ class Translator:
             wanted = tuple(i for i, segment in enumerate(segments) if segment.replacements or segment.needs_model())
             started: dict[str, Job | Translation] = {}
             for target in dict.fromkeys(request.targets):
-                if not source.code or match_code(source.code, [target]):
+                if not source.code or is_near(source.code, target):
                     started[target] = Translation(reading.content, target, flags=(Flag.PASSTHROUGH,))
                     continue
                 pair = (source.code, target)
@@ -221,7 +234,7 @@ class Translator:
                 if isinstance(route, NotServed):
                     started[target] = Translation("", target, error=route)
                 else:
-                    started[target] = Job(reading, parts, route, wanted, {})
+                    started[target] = Job(reading, parts, route, segments, wanted, {})
             rows.append([started[target] for target in request.targets])
         return rows
 
@@ -235,11 +248,7 @@ class Translator:
         """Takes the segments of all jobs through their models, those of one route together."""
         options = request.options
         pieces = PieceOptions(
-            replace(
-                options.decoding,
-                hypothesis_count=1 + options.alternative_count,
-                alignment=options.needs_alignment,
-            ),
+            options.decoding.giving(1 + options.alternative_count, alignment=options.needs_alignment),
             options.reject_overlong,
             request.priority,
             request.deadline,
@@ -258,22 +267,27 @@ class Translator:
         for job in jobs:
             by_route.setdefault(job.route, []).append(job)
         await gather_or_cancel(
-            self._run_chunks((wanted for job in mine for wanted in _list_wanted(job)), partial(run_chunk, route))
+            self._run_chunks(
+                sum(len(job.wanted) for job in mine),
+                (wanted for job in mine for wanted in _list_wanted(job)),
+                partial(run_chunk, route),
+            )
             for route, mine in by_route.items()
         )
 
     @staticmethod
     async def _run_chunks(
+        count: int,
         segments: Iterator[_Wanted],
         run_chunk: Callable[[Sequence[_Wanted]], Coroutine[Any, Any, None]],
     ) -> None:
-        """Runs segments chunk by chunk, a few chunks at once, so that a request of any size is fed through."""
+        """Runs `count` segments chunk by chunk, a few chunks at once, so that a request of any size is fed through."""
 
         async def feed() -> None:
             while chunk := list(islice(segments, _CHUNK_SEGMENTS)):
                 await run_chunk(chunk)
 
-        await gather_or_cancel(feed() for _ in range(_CHUNKS_AT_ONCE))
+        await gather_or_cancel(feed() for _ in range(min(_CHUNKS_AT_ONCE, math.ceil(count / _CHUNK_SEGMENTS))))
 
     async def _translate_segments(
         self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
@@ -281,7 +295,8 @@ class Translator:
         """Takes segments through a route, and what comes out through a proofreader."""
 
         async def redo(some: Sequence[Guarded], decoding: DecodingOptions) -> list[Output | Exception]:
-            return await self._run_route(route, some, replace(pieces, decoding=decoding), window, usage)
+            asked = pieces if decoding is pieces.decoding else replace(pieces, decoding=decoding)
+            return await self._run_route(route, some, asked, window, usage)
 
         work = weigh_texts([segment.text for segment in segments])
         grouped = await off_loop(
@@ -295,7 +310,9 @@ class Translator:
         self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
     ) -> list[Output | Exception]:
         """Takes segments through every model of a route; what fails at one goes no further."""
-        pivoted = (Flag.PIVOTED,) if len(route.models) > 1 else ()
+        if len(route.models) == 1:
+            return await self._run_only_hop(route, segments, pieces, window, usage)
+        pivoted = (Flag.PIVOTED,)
         results: list[Output | Exception] = [Output(segment.text, flags=pivoted) for segment in segments]
         guarded = list(segments)
         orders = [tuple(range(len(segment.spans))) for segment in segments]
@@ -306,8 +323,7 @@ class Translator:
             try:
                 # Alternatives are the last model's: what an earlier one might also have said is never read.
                 wanted = pieces.decoding.hypothesis_count if hop == last else 1
-                decoding = replace(pieces.decoding, hypothesis_count=wanted)
-                mine = replace(pieces, languages=languages, decoding=decoding)
+                mine = replace(pieces, languages=languages, decoding=pieces.decoding.giving(wanted))
                 outputs = await self._run_hop(name, asked, mine, window, usage)
             except NotServed as error:
                 return [error] * len(segments)
@@ -315,12 +331,22 @@ class Translator:
                 results[index] = result.followed_by(output) if isinstance(output, Output) else output
                 if isinstance(output, Output) and hop < last:
                     guarded[index], orders[index] = _order_spans(output, orders[index])
-                elif isinstance(output, Output) and last:
+                elif isinstance(output, Output):
                     # In the order of the source again; which word answers which is known of one model only.
                     spans = dict(zip(orders[index], output.protected, strict=True))
                     ordered = tuple(spans[place] for place in sorted(spans))
                     results[index] = replace(results[index], protected=ordered, links=None)  # type: ignore[type-var]
         return results
+
+    async def _run_only_hop(
+        self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
+    ) -> list[Output | Exception]:
+        """Takes segments through the one model of a route: what comes out is what is asked for."""
+        try:
+            mine = replace(pieces, languages=route.hops[0])
+            return await self._run_hop(route.models[0], segments, mine, window, usage)
+        except NotServed as error:
+            return [error] * len(segments)
 
     async def _run_hop(
         self, name: str, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
@@ -334,11 +360,6 @@ def _order_spans(output: Output, order: Sequence[int]) -> tuple[Guarded, tuple[i
     """An output as what the next model is given: its protected spans ascending, and which of the source's each is."""
     ranked = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
     return Guarded(output.text, tuple(span for span, _ in ranked)), tuple(place for _, place in ranked)
-
-
-def _read_all(request: TranslateRequest) -> list[Reading]:
-    options = request.options
-    return [read_content(content, options.text_format, options.ignore_tags) for content in request.contents]
 
 
 def _list_wanted(job: Job) -> Iterator[_Wanted]:

@@ -88,3 +88,10 @@ def test_capitals_come_back_from_a_model_that_changes_nothing(text: str) -> None
     guarded = Guarded(text)
     casing = find_casing(guarded)
     assert style_text(lower_text(guarded, casing), casing, "en").text == text
+
+
+@given(st.text(alphabet="aBcß I'’é1 -.,!\u0301İ", max_size=30))
+def test_casing_told_at_a_glance_is_what_looking_at_every_word_says(text: str) -> None:
+    behind_a_span = Guarded(f"1 {text}", (TextSpan(0, 1),))
+
+    assert find_casing(Guarded(f"  {text}")) is find_casing(behind_a_span)

@@ -10,6 +10,7 @@ from latimer_server.text.segmentation import (
     Splitting,
     TextSpan,
     divide_segment,
+    find_lines,
     join_lines,
     needs_translation,
     rebuild_text,
@@ -157,3 +158,8 @@ def test_white_space_of_any_length_is_looked_through_once() -> None:
     document = segment_text(f"One.{blanks}Two.\n{blanks}Three.", Splitting.SENTENCES_ACROSS_LINES, "en")
     assert rebuild_text(document, ["1", "2", "3"], join=True).text == f"1{blanks}2 3"
     assert len(divide_segment(f"a{' ' * 100_000}b — c", 2, _words)) == 3
+
+
+@given(st.text(alphabet="aé1 .-\t\n\r\x1c\x85\u2028\u00ad\u200b\ufeff\u061c", max_size=12))
+def test_a_line_told_at_a_glance_is_what_dividing_the_text_gives(text: str) -> None:
+    assert find_lines(text) == segment_text(text, Splitting.LINES, "")

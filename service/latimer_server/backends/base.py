@@ -6,9 +6,9 @@ Knows no model library and nothing of requests: token ids go in, hypotheses come
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 TokenIds = tuple[int, ...]
 Cancelled = Callable[[], bool]
@@ -85,6 +85,18 @@ class DecodingOptions:
     hypothesis_count: int = 1
     target: str = ""
     alignment: bool = False
+
+    def giving(self, hypothesis_count: int, *, alignment: bool | None = None, target: str | None = None) -> Self:
+        """These options with another count, and with another `alignment` or `target` where one is named; themselves
+        where nothing of it is new."""
+        asked = (
+            hypothesis_count,
+            self.alignment if alignment is None else alignment,
+            self.target if target is None else target,
+        )
+        if asked == (self.hypothesis_count, self.alignment, self.target):
+            return self
+        return replace(self, hypothesis_count=asked[0], alignment=asked[1], target=asked[2])
 
 
 @dataclass(frozen=True)

@@ -237,6 +237,8 @@ class Pool:
                 self._vacate(slot)
 
     async def _wait_for(self, slot: _Slot) -> Loaded:
+        if slot.loaded is not None and slot.task.done():
+            return slot.loaded
         try:
             await asyncio.shield(slot.task)
         except ModelError as error:

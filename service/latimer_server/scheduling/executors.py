@@ -88,26 +88,42 @@ class Seat:
                 return None
             call = _Call(work)
             del work
-            future = asyncio.get_running_loop().run_in_executor(self._executor, call.make)
+            told = self._start(call, granted)
         except BaseException:
             call = None
             raise
         finally:
             if call is None:
                 self._permits.release(granted, generation=self._generation)
-
-        def finish(done: asyncio.Future[None]) -> None:
-            self._running.discard(done)
-            self._permits.release(granted, generation=self._generation)
-
-        self._running.add(future)
-        future.add_done_callback(finish)
         try:
-            await asyncio.shield(future)
+            await told
         except asyncio.CancelledError:
             call.forget()
             raise
         return call.read()
+
+    def _start(self, call: _Call[T], granted: int) -> asyncio.Future[None]:
+        """Has a thread make the call. The future tells whoever waits, in the turn of the loop in which the thread is
+        heard: to wrap the executor's own and shield it would take two turns more, with everybody's callbacks in them.
+        """
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[None] = loop.create_future()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def finish() -> None:
+            self._running.discard(ended)
+            ended.set_result(None)
+            self._permits.release(granted, generation=self._generation)
+            if not told.done():
+                told.set_result(None)
+
+        def make() -> None:
+            call.make()
+            loop.call_soon_threadsafe(finish)
+
+        self._executor.submit(make)
+        self._running.add(ended)
+        return told
 
     async def rest(self) -> None:
         """Waits until nothing runs here, whoever has stopped waiting for it."""

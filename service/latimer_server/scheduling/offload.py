@@ -10,9 +10,10 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-# A thread costs as much as the work on so little text, a sentence. What is worked on here holds up every other call:
-# with ten times as much, health checks took two to four times as long at p99 under load (benchmarks/overload.py).
-_INLINE_CHARACTERS = 200
+# A sentence, whatever its length: a call goes through here some ten times, and each time a thread costs more than the
+# work on so little text. What is worked on here holds up every other call, and with four times as much paragraphs
+# were no faster.
+_INLINE_CHARACTERS = 500
 # What a text costs beside its length, in code points.
 _TEXT_CHARACTERS = 50
 
@@ -28,8 +29,14 @@ async def off_loop(size: int, work: Callable[[], T]) -> T:
 
 
 async def gather_or_cancel(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of all; when one fails or the caller goes, the others are cancelled and waited for."""
-    tasks = [asyncio.ensure_future(one) for one in work]
+    """The results of all; when one fails or the caller goes, the others are cancelled and waited for.
+
+    One alone is awaited where it is called: a task for it would cost a sentence two turns of the loop, and say nothing.
+    """
+    coroutines = list(work)
+    if len(coroutines) <= 1:
+        return [await one for one in coroutines]
+    tasks = [asyncio.ensure_future(one) for one in coroutines]
     try:
         return list(await asyncio.gather(*tasks))
     except BaseException:

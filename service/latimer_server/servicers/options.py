@@ -6,10 +6,12 @@ Knows the messages' fields; nothing of what becomes of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import types_pb2
 from latimer_server.assembly import TranslateOptions
+from latimer_server.errors import Violation
 from latimer_server.servicers.validation import MAX_CANDIDATES, Rules, refuse
 from latimer_server.text.checks import RAISED, Flag
 from latimer_server.text.markup import TextFormat
@@ -44,10 +46,31 @@ _MAX_PHRASES = 1_000
 _MAX_TERMS = 1_000
 _MAX_CHARACTERS = 256
 _MAX_ALTERNATIVES = 8
+# Options that are remembered, and the bytes of one.
+_MOST_REMEMBERED = 256
+_MAX_REMEMBERED_BYTES = 256
 
 
 def read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
-    """The options; what breaks a rule is noted in `rules`."""
+    """The options; what breaks a rule is noted in `rules`.
+
+    Callers say the same call after call: what they say is read once, unless it is long or compiled, which takes memory.
+    """
+    if options.ByteSize() > _MAX_REMEMBERED_BYTES or options.patterns or options.phrases or options.glossary_terms:
+        return _read_options(options, rules)
+    known, violations = _recall_options(options.SerializeToString())
+    rules.adopt(violations)
+    return known
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _recall_options(message: bytes) -> tuple[TranslateOptions, tuple[Violation, ...]]:
+    """What a message of options says, and what is wrong with it."""
+    rules = Rules()
+    return _read_options(pb.TranslateOptions.FromString(message), rules), rules.violations
+
+
+def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
     rules.require(options.text_format in types_pb2.TextFormat.values(), "options.text_format", "is no TextFormat")
     rules.require(options.sentence_splitting in _SPLITTING, "options.sentence_splitting", "is no SentenceSplitting")
     rules.require(

@@ -16,6 +16,9 @@ from latimer_server.text.segmentation import TextSpan
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+_FLAGS = {flag: types_pb2.Flag.Value(f"FLAG_{flag.name}") for flag in Flag}
+
+
 def to_span(span: TextSpan) -> types_pb2.Span:
     """A span."""
     return types_pb2.Span(start=span.start, end=span.end)
@@ -23,7 +26,7 @@ def to_span(span: TextSpan) -> types_pb2.Span:
 
 def to_flags(flags: Iterable[Flag]) -> list[types_pb2.Flag.ValueType]:
     """Flags, by their names."""
-    return [types_pb2.Flag.Value(f"FLAG_{flag.name}") for flag in flags]
+    return [_FLAGS[flag] for flag in flags]
 
 
 def to_usage(usage: Usage) -> types_pb2.Usage:

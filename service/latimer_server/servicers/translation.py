@@ -101,10 +101,9 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
 
 
 def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> TranslateRequest:
-    rules = Rules()
-    rules.contents(request.contents)
-    common = _read_common(request, rules, deadline, Priority.INTERACTIVE)
-    return replace(common, contents=tuple(request.contents))
+    rules, contents = Rules(), tuple(request.contents)
+    rules.contents(contents)
+    return _read_common(request, rules, deadline, Priority.INTERACTIVE, contents)
 
 
 def _read_common(
@@ -112,8 +111,9 @@ def _read_common(
     rules: Rules,
     deadline: float | None,
     priority: Priority,
+    contents: tuple[str, ...] = (),
 ) -> TranslateRequest:
-    """What calls and streams have in common: all but the contents. Enforces `rules`."""
+    """What calls and streams have in common: all but the contents, which a stream has none of yet. Enforces `rules`."""
     rules.model_name(request.model)
     source = rules.language(request.source_language_code, "source_language_code", optional=True)
     targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)
@@ -121,7 +121,7 @@ def _read_common(
     rules.enforce()
     refuse_unserved(request.options)
     return TranslateRequest(
-        (),
+        contents,
         source,
         targets,
         request.model,

@@ -5,7 +5,7 @@ Knows the messages' fields and limits; nothing of what becomes of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from latimer.v1 import types_pb2
 from latimer_server.backends.base import DecodingOptions
@@ -36,6 +36,15 @@ class Rules:
         if not holds:
             self._violations.append(Violation(field, description))
 
+    def adopt(self, violations: Iterable[Violation]) -> None:
+        """Notes what was found elsewhere."""
+        self._violations += violations
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """What was noted so far."""
+        return tuple(self._violations)
+
     def enforce(self) -> None:
         """Raises `InvalidRequest` if anything was noted."""
         if self._violations:
@@ -44,13 +53,12 @@ class Rules:
     def contents(self, contents: Sequence[str]) -> None:
         """1 to 1,024 texts of at most 1,000,000 code points, 2,000,000 together."""
         self.require(1 <= len(contents) <= MAX_CONTENTS, "contents", f"has {len(contents)} items; 1 to {MAX_CONTENTS}")
-        for index, text in enumerate(contents):
-            self.require(
-                len(text) <= MAX_CONTENT_CHARACTERS,
-                f"contents[{index}]",
-                f"has {len(text)} code points; at most {MAX_CONTENT_CHARACTERS}",
-            )
-        total = sum(map(len, contents))
+        sizes = list(map(len, contents))
+        for index, size in enumerate(sizes):
+            if size > MAX_CONTENT_CHARACTERS:
+                rule = f"has {size} code points; at most {MAX_CONTENT_CHARACTERS}"
+                self._violations.append(Violation(f"contents[{index}]", rule))
+        total = sum(sizes)
         self.require(
             total <= MAX_TOTAL_CHARACTERS,
             "contents",

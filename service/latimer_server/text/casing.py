@@ -12,6 +12,8 @@ from enum import Enum
 from latimer_server.text.protection.shields import Guarded, divide_at_spans
 
 _WORD = re.compile(r"(?<!\w)[^\W\d_]++(?:['’][^\W\d_]++)*+(?!\w)")
+# A word in small letters, as text in capitals has none.
+_SMALL_WORD = re.compile(r"(?<=\s)[a-z]++(?=[\s,.])")
 # Words that titles leave small, in the languages whose titles have capitals.
 _SMALL = {
     "en": "a an and as at but by for from in into nor of on or per the to via vs with",
@@ -39,13 +41,15 @@ class Casing(Enum):
 
 def find_casing(guarded: Guarded) -> Casing:
     """How the words outside the protected spans are written."""
+    if not guarded.spans and _ends_sentence(guarded.text) and _SMALL_WORD.search(guarded.text):
+        return Casing.NORMAL  # as most are, told at a glance
     words = _list_words(guarded)
     letters = "".join(words).replace("ß", "")  # which has no capital in common use
     if not letters or not letters[0].isupper():
         return Casing.NORMAL
     if letters.isupper():
         return Casing.UPPER if len(words) > 1 or len(letters) >= _MIN_SINGLE_WORD else Casing.NORMAL
-    if len(words) < 2 or guarded.text.rstrip().endswith((".", "!", "?", "…", ";", ",")):
+    if len(words) < 2 or _ends_sentence(guarded.text):
         return Casing.NORMAL
     large = [word for word in words if word.lower() not in _ANY_SMALL]
     titled = [word for word in large if word[0].isupper() and (word[1:].islower() or len(word) == 1)]
@@ -53,6 +57,11 @@ def find_casing(guarded: Guarded) -> Casing:
     if len(large) > 1 and capital == len(large) and len(titled) > 1:
         return Casing.TITLE
     return Casing.NORMAL
+
+
+def _ends_sentence(text: str) -> bool:
+    """Whether a text ends as no title does."""
+    return text.rstrip().endswith((".", "!", "?", "…", ";", ","))
 
 
 def lower_text(guarded: Guarded, casing: Casing) -> Guarded:

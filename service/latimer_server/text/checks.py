@@ -49,7 +49,8 @@ RAISED = frozenset(Flag) - {Flag.CACHED, Flag.UNSUPPORTED_CLAIM}
 
 def merge_flags(groups: Iterable[Iterable[Flag]]) -> tuple[Flag, ...]:
     """Every flag of the groups once, in the order of the contract."""
-    return tuple(sorted({flag for group in groups for flag in group}, key=lambda flag: flag.value))
+    found = {flag for group in groups for flag in group}
+    return tuple(sorted(found, key=lambda flag: flag.value)) if found else ()
 
 
 def check_output(

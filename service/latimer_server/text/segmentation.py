@@ -26,6 +26,8 @@ _AS_SPACES = dict.fromkeys((c for c in range(0x3001) if chr(c).isspace()), " ")
 # and direction marks, the byte order mark. Inside a sentence they stay.
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _EDGES = re.compile(f"[\\s{_INVISIBLE}]*")
+# A text of one line with nothing invisible at its edges, as most segments are.
+_LINE = re.compile("[!-~\\w](?:[^\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]*[!-~\\w])?")
 # sentencex holds the interpreter's lock while it works, and its time grows with the square of some texts:
 # long lines are given to it in windows, so that the event loop never waits long.
 _WINDOW = 8_192
@@ -79,14 +81,22 @@ def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[
     """Divides `text` by the rules of `language` (BCP-47; unknown ones follow English's), and nowhere inside one of the
     spans that are `kept` (ascending, disjoint)."""
     spans: list[TextSpan] = []
-    spaced = text.translate(_AS_SPACES)
+    divides = splitting is Splitting.SENTENCES or splitting is Splitting.SENTENCES_ACROSS_LINES
+    spaced = text.translate(_AS_SPACES) if divides else text
     for block in _blocks(text, splitting):
-        if splitting in (Splitting.SENTENCES, Splitting.SENTENCES_ACROSS_LINES):
+        if divides:
             for span in _sentences(spaced, block, language):
                 _append_trimmed(spans, text, span)
         else:
             _append_trimmed(spans, text, block)
     return Document(text, tuple(_join_across(spans, kept) if kept else spans))
+
+
+def find_lines(text: str) -> Document:
+    """The lines of a text, as `segment_text` finds them; at a glance where there is but one."""
+    if _LINE.fullmatch(text):
+        return Document(text, (TextSpan(0, len(text)),))
+    return segment_text(text, Splitting.LINES, "")
 
 
 def _join_across(spans: Sequence[TextSpan], kept: Sequence[TextSpan]) -> Iterator[TextSpan]:
@@ -114,6 +124,8 @@ def rebuild_text(document: Document, segments: Sequence[str], *, join: bool = Fa
 
     With `join`, single line breaks between segments become spaces, as `join_lines` does inside them.
     """
+    if len(segments) == 1 and document.spans == (TextSpan(0, len(document.text)),):
+        return Rebuilt(segments[0], (TextSpan(0, len(segments[0])),))
     parts: list[str] = []
     spans: list[TextSpan] = []
     position = length = 0

@@ -214,6 +214,8 @@ def _skip_spaces_back(text: str, start: int, position: int) -> int:
 
 def divide_at_spans(guarded: Guarded) -> list[TextSpan]:
     """What lies between the spans, empty ones left out."""
+    if not guarded.spans:
+        return [TextSpan(0, len(guarded.text))] if guarded.text else []
     edges = [0, *(edge for span in guarded.spans for edge in (span.start, span.end)), len(guarded.text)]
     return [TextSpan(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
 
