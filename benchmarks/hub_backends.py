@@ -31,11 +31,18 @@ _ROWS = 16
 _SOURCE_WORDS = 25
 _OUTPUT_TOKENS = 32
 _LETTERS = str.maketrans("0123456789", "abcdefghij")
+_OTHER_LETTERS = "abcdefghij", "klmnopqrst"
 
 
 def spell(number: int) -> str:
     """A word for a number, without figures, which the service would check."""
     return "w" + str(number).translate(_LETTERS)
+
+
+def invent(number: int) -> str:
+    """A piece for a number, which no source has. Such are what random weights write: with figures in them, or letters
+    over and over, the service would take it for a mistake of the model's and have the text done again."""
+    return "x" + "".join(_OTHER_LETTERS[place % 2][int(figure)] for place, figure in enumerate(str(number)))
 
 
 def write_checkpoint(folder: Path) -> None:
@@ -52,7 +59,7 @@ def write_checkpoint(folder: Path) -> None:
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "source.spm"))
     known = [pieces.IdToPiece(i) for i in range(3, pieces.GetPieceSize())]
     names = ["</s>", "<unk>", *known]
-    names += [f"extra{index}" for index in range(_VOCABULARY - 1 - len(names))]
+    names += [invent(index) for index in range(_VOCABULARY - 1 - len(names))]
     (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate([*names, "<pad>"])}))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "MarianTokenizer"}))
     torch.manual_seed(1)

@@ -1,9 +1,10 @@
 """A model of OPUS-MT's size through the service, beside CTranslate2 by itself: `python -m benchmarks.hub_service`.
 
-Random weights, greedy, no token twice (else the service would have another try), outputs of a forced length, one
-gRPC call with all texts, against the best that
-`translate_batch` does with the same threads over several sizes of batches; in turns. Tokenization is part of ours and
-none of CTranslate2's. Exits 1 below nine tenths.
+Random weights, greedy, outputs of a forced length, one gRPC call with all texts, against the best that
+`translate_batch` does with the same threads over several sizes of batches; in turns. No token comes twice and none
+holds a figure, else the service would have another try with every text, and what is compared would be another thing:
+it is an error here if it had. Tokenization, scores, the checks of the output and one token more of each text (whether
+it would have ended there) are part of ours and none of CTranslate2's. Exits 1 below nine tenths.
 """
 
 from __future__ import annotations
@@ -81,7 +82,10 @@ async def time_service(stub: Any, texts: list[str]) -> tuple[float, int]:  # noq
     )
     started = time.perf_counter()
     response = await stub.TranslateText(request)
-    return time.perf_counter() - started, response.usage.output_tokens
+    seconds, tokens = time.perf_counter() - started, response.usage.output_tokens
+    if tokens != len(texts) * _TOKENS:
+        raise RuntimeError(f"the service had {tokens} tokens written instead of {len(texts) * _TOKENS}")
+    return seconds, tokens
 
 
 async def compare(folder: Path, rounds: int) -> tuple[dict[int, list[float]], list[float]]:
