@@ -112,11 +112,22 @@ class CTranslate2Generator(HubGenerator):
         request: LoadRequest,
         memory_bytes: int,
     ) -> None:
+        workers = _count_workers(request, engine.device)
+        # A worker is quickest with a batch of its own: in shares of eight rows 32 take 1.4 times as long as whole.
+        # Summaries have one thread for all their cores (`Executors`), so that theirs is handed out in shares.
+        translates = request.task == "translation"
         super().__init__(
-            tokenization, config, request, max_batch_rows=_MAX_BATCH_ROWS, max_batch_tokens=_MAX_BATCH_TOKENS
+            tokenization,
+            config,
+            request,
+            max_batch_rows=_MAX_BATCH_ROWS,
+            max_batch_tokens=_MAX_BATCH_TOKENS,
+            concurrent_batches=workers if translates else 1,
+            counts_beams=translates,
         )
         self._engine = engine
-        self._workers = _count_workers(request, engine.device)
+        # Two for each worker, so that one that ends early has another.
+        self._shares = 2 * workers if workers > self.limits.concurrent_batches else 1
         self._pace = Pace(time.monotonic)
         self._ends = [tokenization.tokens([i])[0] for i in sorted(config.end_ids)]
         self.memory_bytes = memory_bytes
@@ -151,9 +162,8 @@ class CTranslate2Generator(HubGenerator):
             "suppress_sequences": self._list_banned() or None,
             "end_token": self._ends or None,
         }
-        if self._workers > 1:
-            # Two shares for each worker, so that one that ends early has another.
-            keys["max_batch_size"] = math.ceil(len(rows) / (2 * self._workers))
+        if self._shares > 1:
+            keys["max_batch_size"] = math.ceil(len(rows) / self._shares)
         if beam == 1:
             keys["callback"] = lambda _: cancelled()
         least = min(self._config.min_output_tokens, cap)
