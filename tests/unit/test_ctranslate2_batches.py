@@ -46,22 +46,25 @@ class Words:
 
 
 class Engine:
-    """Says every row again, and notes what it was asked; asks the callback once for each token, as the library does."""
+    """Says every row again, in three steps of some seconds, and notes what it was asked."""
 
     compute_type = "int8"
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", step_seconds: float = 0.0) -> None:
         self.device = device
         self.asked: list[tuple[int, dict[str, Any]]] = []
+        self.now = 0.0
+        self._step_seconds = step_seconds
 
     def translate_batch(self, rows: list[list[str]], **keys: Any) -> list[Any]:
         self.asked.append((len(rows), keys))
+        self.now += 3 * self._step_seconds
         return [SimpleNamespace(hypotheses=[[*row, "0"]], scores=[-1.0]) for row in rows]
 
 
 def make(engine: Engine, task: str = "translation", threads: int = 2) -> CTranslate2Generator:
     request = LoadRequest("m", "ctranslate2", task, Path(), threads=threads)
-    return CTranslate2Generator(engine, Words(), CONFIG, request, 0)  # type: ignore[arg-type]
+    return CTranslate2Generator(engine, Words(), CONFIG, request, 0, lambda: engine.now)  # type: ignore[arg-type]
 
 
 def translate(generator: CTranslate2Generator, rows: int, **options: Any) -> list[Hypothesis]:
@@ -95,3 +98,25 @@ def test_hypotheses_of_a_translators_beam_take_the_place_of_rows() -> None:
     limits = make(Engine()).limits
     assert limits.count_rows(DecodingOptions()) * 4 == limits.count_rows(DecodingOptions(beam_size=1))
     assert make(Engine(), task="summarization").limits.own_beam == 0
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "cap", "is_watched"),
+    [(0.1, 16, False), (0.1, 200, True), (0.5, 2, False), (0.5, 16, True)],
+)
+def test_a_greedy_search_is_asked_for_each_token_only_where_it_may_last(
+    step_seconds: float, cap: int, is_watched: bool
+) -> None:
+    engine = Engine(step_seconds=step_seconds)
+    generator = make(engine)
+    for _ in range(2):
+        translate(generator, 4, beam_size=1, max_output_tokens=cap, max_length_ratio=100.0)
+    (_, first), (_, second) = engine.asked
+    assert "callback" in first  # nothing is known yet
+    assert ("callback" in second) is is_watched
+
+
+def test_a_beam_search_cannot_be_asked() -> None:
+    engine = Engine()
+    translate(make(engine), 4, beam_size=4)
+    assert "callback" not in engine.asked[0][1]
