@@ -249,7 +249,7 @@ class BatchQueue:
         self._asking -= 1
         if self._closed:
             return _Batch()
-        tokens = sum(lane.tokens for lane in self._lanes.values())
+        pieces, tokens = self.waiting, sum(lane.tokens for lane in self._lanes.values())
         empty: set[Priority] = set()
         while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
             priority = self._precedence.choose(waiting)
@@ -260,11 +260,13 @@ class BatchQueue:
                 continue
             self._precedence.note(priority, waiting)
             # Workers that could begin now have their share of what waits: a lone request is done on every core.
-            idle = min(self._seat.batches - self._computing - 1, self._seat.spare)
+            idle = max(0, min(self._seat.batches - self._computing - 1, self._seat.spare))
             budget = Budget(
                 self._count_rows(head, lane.count + 1),
                 self._limits.max_batch_tokens,
-                math.ceil(tokens / (1 + max(0, idle))),
+                math.ceil(tokens / (1 + idle)),
+                # More than they could take would have to wait for a batch of its own.
+                pieces - idle * self._limits.count_rows(head.options),
             )
             entries = tuple(lane.fill(head, budget, self._is_wanted))
             return _Batch(entries, full=self.waiting > 0)
