@@ -24,6 +24,7 @@ import torch
 import transformers
 from rich.console import Console
 from rich.table import Table
+from sentencepiece import sentencepiece_model_pb2
 
 from latimer_server.backends import load_backend
 from latimer_server.backends.base import DecodingOptions, GeneratorBackend, LanguagePair, LoadRequest, TokenIds
@@ -45,7 +46,7 @@ def spell(number: int) -> str:
 def invent(number: int) -> str:
     """A piece for a number, which no source has. Such are what random weights write: with figures in them, or letters
     over and over, the service would take it for a mistake of the model's and have the text done again."""
-    return "x" + "".join(_OTHER_LETTERS[place % 2][int(figure)] for place, figure in enumerate(str(number)))
+    return "\u2581x" + "".join(_OTHER_LETTERS[place % 2][int(figure)] for place, figure in enumerate(str(number)))
 
 
 def write_checkpoint(folder: Path) -> None:
@@ -58,11 +59,15 @@ def write_checkpoint(folder: Path) -> None:
     )
     text.unlink()
     (folder / "source.model").rename(folder / "source.spm")
-    (folder / "target.spm").write_bytes((folder / "source.spm").read_bytes())
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "source.spm"))
     known = [pieces.IdToPiece(i) for i in range(3, pieces.GetPieceSize())]
     names = ["</s>", "<unk>", *known]
-    names += [invent(index) for index in range(_VOCABULARY - 1 - len(names))]
+    invented = [invent(index) for index in range(_VOCABULARY - 1 - len(names))]
+    names += invented
+    target = sentencepiece_model_pb2.ModelProto.FromString((folder / "source.spm").read_bytes())
+    for name in invented:  # of words of their own, as a true model's are: an output is no single word
+        target.pieces.add(piece=name, score=-99.0)
+    (folder / "target.spm").write_bytes(target.SerializeToString())
     (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate([*names, "<pad>"])}))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "MarianTokenizer"}))
     torch.manual_seed(1)
