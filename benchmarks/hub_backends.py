@@ -64,7 +64,8 @@ def write_checkpoint(folder: Path) -> None:
     names = ["</s>", "<unk>", *known]
     invented = [invent(index) for index in range(_VOCABULARY - 1 - len(names))]
     names += invented
-    target = sentencepiece_model_pb2.ModelProto.FromString((folder / "source.spm").read_bytes())
+    target: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
+    target.ParseFromString((folder / "source.spm").read_bytes())
     for name in invented:  # of words of their own, as a true model's are: an output is no single word
         target.pieces.add(piece=name, score=-99.0)
     (folder / "target.spm").write_bytes(target.SerializeToString())
