@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,10 @@ import torch
 import transformers
 from rich.console import Console
 from rich.table import Table
+from sentencepiece import sentencepiece_model_pb2
 
 from latimer_server.backends import load_backend
-from latimer_server.backends.base import DecodingOptions, GeneratorBackend, LanguagePair, LoadRequest
+from latimer_server.backends.base import DecodingOptions, GeneratorBackend, LanguagePair, LoadRequest, TokenIds
 from latimer_server.machine import available_cores
 
 _VOCABULARY = 58_101
@@ -31,11 +35,18 @@ _ROWS = 16
 _SOURCE_WORDS = 25
 _OUTPUT_TOKENS = 32
 _LETTERS = str.maketrans("0123456789", "abcdefghij")
+_OTHER_LETTERS = "abcdefghij", "klmnopqrst"
 
 
 def spell(number: int) -> str:
     """A word for a number, without figures, which the service would check."""
     return "w" + str(number).translate(_LETTERS)
+
+
+def invent(number: int) -> str:
+    """A piece for a number, which no source has. Such are what random weights write: with figures in them, or letters
+    over and over, the service would take it for a mistake of the model's and have the text done again."""
+    return "\u2581x" + "".join(_OTHER_LETTERS[place % 2][int(figure)] for place, figure in enumerate(str(number)))
 
 
 def write_checkpoint(folder: Path) -> None:
@@ -48,11 +59,16 @@ def write_checkpoint(folder: Path) -> None:
     )
     text.unlink()
     (folder / "source.model").rename(folder / "source.spm")
-    (folder / "target.spm").write_bytes((folder / "source.spm").read_bytes())
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "source.spm"))
     known = [pieces.IdToPiece(i) for i in range(3, pieces.GetPieceSize())]
     names = ["</s>", "<unk>", *known]
-    names += [f"extra{index}" for index in range(_VOCABULARY - 1 - len(names))]
+    invented = [invent(index) for index in range(_VOCABULARY - 1 - len(names))]
+    names += invented
+    target: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
+    target.ParseFromString((folder / "source.spm").read_bytes())
+    for name in invented:  # of words of their own, as a true model's are: an output is no single word
+        target.pieces.add(piece=name, score=-99.0)
+    (folder / "target.spm").write_bytes(target.SerializeToString())
     (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate([*names, "<pad>"])}))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "MarianTokenizer"}))
     torch.manual_seed(1)
@@ -98,12 +114,21 @@ def load(folder: Path, backend: str) -> GeneratorBackend:
 
 
 def measure(backend: GeneratorBackend, texts: list[str]) -> tuple[float, int]:
-    """Seconds and output tokens of one batch."""
+    """Seconds and output tokens of a batch, divided among as many as the backend runs at a time."""
     rows = [encoding.ids for encoding in backend.encode(texts, LanguagePair())]
     options = DecodingOptions(beam_size=4, max_output_tokens=_OUTPUT_TOKENS)
-    started = time.perf_counter()
-    hypotheses = backend.run(rows, options, lambda: False)
-    return time.perf_counter() - started, sum(len(hypothesis.ids) for hypothesis in hypotheses)
+    batches = backend.limits.concurrent_batches
+    with ThreadPoolExecutor(batches) as threads:
+        started = time.perf_counter()
+        parts = threads.map(lambda part: backend.run(part, options, lambda: False), divide(rows, batches))
+        written = sum(len(hypothesis.ids) for part in parts for hypothesis in part)
+        return time.perf_counter() - started, written
+
+
+def divide(rows: Sequence[TokenIds], batches: int) -> list[Sequence[TokenIds]]:
+    """The rows in about equal shares, as the queue divides those of a lone request."""
+    size = math.ceil(len(rows) / batches)
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def main(rounds: int) -> None:

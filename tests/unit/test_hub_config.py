@@ -11,7 +11,7 @@ import pytest
 from latimer_server.backends import load_backend
 from latimer_server.backends.base import DecodingOptions, LoadRequest
 from latimer_server.backends.hub_config import read_hub_config
-from latimer_server.backends.pace import Pace
+from latimer_server.backends.pace import Pace, StepPace
 from latimer_server.backends.prompt import render_prompt
 from latimer_server.backends.selection import choose_backend
 from latimer_server.errors import ModelError, ModelFileError
@@ -224,6 +224,16 @@ def test_a_batch_is_divided_into_parts_of_about_two_seconds() -> None:
     assert sum(sizes) == 100
 
 
+def test_full_batches_stay_whole_beside_single_rows_which_cost_more_each() -> None:
+    now = 0.0
+    pace, sizes = Pace(lambda: now), []
+    for rows in (32, 32, 1, 32, 1, 1, 1, 32):
+        for part in pace.divide([10] * rows, lambda row: row):
+            now += 0.5 + 0.01 * len(part)
+            sizes.append(len(part))
+    assert sizes[-6:] == [1, 32, 1, 1, 1, 32]
+
+
 def test_a_row_that_takes_longer_than_a_part_goes_alone() -> None:
     now = 0.0
     pace, sizes = Pace(lambda: now), []
@@ -231,3 +241,17 @@ def test_a_row_that_takes_longer_than_a_part_goes_alone() -> None:
         now += float(sum(part))
         sizes.append(len(part))
     assert sizes == [4, 1, 1]
+
+
+def test_nothing_is_foreseen_before_a_step_was_measured() -> None:
+    assert StepPace().foresee(1, 10) is None
+
+
+def test_what_is_foreseen_of_steps_is_the_most_that_they_may_take() -> None:
+    steps = StepPace()
+    steps.learn(8, 10, 1.0)
+    assert steps.foresee(8, 20) == pytest.approx(2.0)
+    assert steps.foresee(1, 20) == pytest.approx(2.0)  # it may be that rows cost nothing
+    assert steps.foresee(32, 20) == pytest.approx(8.0)  # it may be that nothing else does
+    steps.learn(32, 10, 2.0)
+    assert steps.foresee(32, 20) == pytest.approx(4.0)

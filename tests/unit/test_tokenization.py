@@ -115,3 +115,11 @@ def test_a_forced_first_token_gives_way_to_the_language_that_is_asked_for(m2m100
         expected = tokens.decoder_prefix(target) if first is None else (first,)
         assert generator._begin_output(target) == expected
         assert len(expected) == 1
+
+
+def test_tokens_that_are_no_text_say_nothing(m2m100: Path) -> None:
+    write(m2m100, special_tokens_map={"additional_special_tokens": LISTED})
+    tokens = load(m2m100, en="en", pt="pt")
+    ids = tokens.encode(["one"], LanguagePair("en", "pt"))[0].ids
+    assert tokens.decode([ids, (0, 1, 2, 3)]) == ["one", ""]
+    assert tokens.decode_spans((2, *ids))[0] == "one"

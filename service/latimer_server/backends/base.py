@@ -54,19 +54,6 @@ class LanguagePair:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one piece may be, and the most worth computing at once. `added_tokens`: those of the input's that
-    are not the text's: the end token, a language, an instruction. `concurrent_batches`: how many batches may run
-    at the same time, each in a thread of its own and each with its share of the backend's cores."""
-
-    max_input_tokens: int
-    max_batch_tokens: int
-    max_batch_rows: int
-    added_tokens: int = 1
-    concurrent_batches: int = 1
-
-
-@dataclass(frozen=True)
 class DecodingOptions:
     """How to decode. Pieces share a batch only if these are equal; None is the model's own default.
 
@@ -97,6 +84,28 @@ class DecodingOptions:
         if asked == (self.hypothesis_count, self.alignment, self.target):
             return self
         return replace(self, hypothesis_count=asked[0], alignment=asked[1], target=asked[2])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one piece may be, and the most worth computing at once. `added_tokens`: those of the input's that
+    are not the text's: the end token, a language, an instruction. `concurrent_batches`: how many batches may run
+    at the same time, each in a thread of its own and each with its share of the backend's cores. `own_beam`: the
+    beam of a piece that asks for none, where each hypothesis of a beam costs what a row does; 0: rows alone count.
+    """
+
+    max_input_tokens: int
+    max_batch_tokens: int
+    max_batch_rows: int
+    added_tokens: int = 1
+    concurrent_batches: int = 1
+    own_beam: int = 0
+
+    def count_rows(self, options: DecodingOptions) -> int:
+        """The most rows of a batch with these options."""
+        if not self.own_beam:
+            return self.max_batch_rows
+        return max(1, self.max_batch_rows // max(options.beam_size or self.own_beam, options.hypothesis_count))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """The backend for checkpoints of the hub that CTranslate2 runs: int8 on the CPU, float16 on a GPU.
 
 Source: CTranslate2's `Translator` and `Generator`. A batch inside the library cannot be stopped (greedy search
-can), so it is run in parts of seconds. Imports neither torch nor transformers: the conversion does. Knows
-nothing of requests.
+can, at a price), so it is run in parts of seconds. Imports neither torch nor transformers: the conversion does.
+Knows nothing of requests.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ctranslate2
@@ -26,12 +26,15 @@ from latimer_server.backends.converter import lacks_tokenizer
 from latimer_server.backends.faults import blamed_on
 from latimer_server.backends.hub_config import HubConfig, read_hub_config
 from latimer_server.backends.hub_generator import HubGenerator
-from latimer_server.backends.pace import Pace
+from latimer_server.backends.pace import Pace, StepPace
 from latimer_server.backends.tokenization import Tokenization, load_tokenization
 from latimer_server.errors import ModelError
 
 _MAX_BATCH_ROWS = 32
 _MAX_BATCH_TOKENS = 2_048
+# A greedy search that may last longer asks for every token whether somebody waits still. The library's threads are none
+# of Python's, and each such question makes one a thread of Python's and ends that again: 6 % of a batch's time.
+_UNASKED_SECONDS = 4.0
 _DEVICE_TYPES = {"cpu": "int8", "cuda": "float16"}
 
 
@@ -111,13 +114,27 @@ class CTranslate2Generator(HubGenerator):
         config: HubConfig,
         request: LoadRequest,
         memory_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        workers = _count_workers(request, engine.device)
+        # A worker is quickest with a batch of its own: in shares of eight rows 32 take 1.4 times as long as whole.
+        # Summaries have one thread for all their cores (`Executors`), so that theirs is handed out in shares.
+        translates = request.task == "translation"
         super().__init__(
-            tokenization, config, request, max_batch_rows=_MAX_BATCH_ROWS, max_batch_tokens=_MAX_BATCH_TOKENS
+            tokenization,
+            config,
+            request,
+            max_batch_rows=_MAX_BATCH_ROWS,
+            max_batch_tokens=_MAX_BATCH_TOKENS,
+            concurrent_batches=workers if translates else 1,
+            counts_beams=translates,
         )
         self._engine = engine
-        self._workers = _count_workers(request, engine.device)
-        self._pace = Pace(time.monotonic)
+        # Two for each worker, so that one that ends early has another.
+        self._shares = 2 * workers if workers > self.limits.concurrent_batches else 1
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._steps = StepPace()  # of greedy search
         self._ends = [tokenization.tokens([i])[0] for i in sorted(config.end_ids)]
         self.memory_bytes = memory_bytes
         self.compute_type: str = engine.compute_type
@@ -135,8 +152,18 @@ class CTranslate2Generator(HubGenerator):
     def _search(
         self, rows: Sequence[TokenIds], cap: int, options: DecodingOptions, cancelled: Cancelled
     ) -> list[Hypothesis]:
+        started = self._clock()
         results = self._generate([self._tokenization.tokens(row) for row in rows], cap, options, cancelled)
-        return [self._read(result, cap, options) for result in results]
+        hypotheses = [self._read(result, cap, options) for result in results]
+        if options.beam_size == 1:
+            steps = max((hypothesis.token_count for hypothesis in hypotheses), default=0)
+            self._steps.learn(len(rows), steps, self._clock() - started)
+        return hypotheses
+
+    def _may_last(self, rows: int, cap: int) -> bool:
+        """Whether greedy search with so many rows, should one of them come to the cap, takes long or nobody knows."""
+        foreseen = self._steps.foresee(rows, cap + 1)
+        return foreseen is None or foreseen > _UNASKED_SECONDS
 
     def _generate(self, rows: list[list[str]], cap: int, options: DecodingOptions, cancelled: Cancelled) -> list[Any]:
         beam = options.beam_size or 1
@@ -151,10 +178,9 @@ class CTranslate2Generator(HubGenerator):
             "suppress_sequences": self._list_banned() or None,
             "end_token": self._ends or None,
         }
-        if self._workers > 1:
-            # Two shares for each worker, so that one that ends early has another.
-            keys["max_batch_size"] = math.ceil(len(rows) / (2 * self._workers))
-        if beam == 1:
+        if self._shares > 1:
+            keys["max_batch_size"] = math.ceil(len(rows) / self._shares)
+        if beam == 1 and self._may_last(len(rows), cap):
             keys["callback"] = lambda _: cancelled()
         least = min(self._config.min_output_tokens, cap)
         if self._config.causal:

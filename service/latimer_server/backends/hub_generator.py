@@ -31,12 +31,21 @@ class HubGenerator:
         *,
         max_batch_rows: int,
         max_batch_tokens: int,
+        concurrent_batches: int = 1,
+        counts_beams: bool = False,
     ) -> None:
         self._tokenization = tokenization
         self._config = config
         self._task = request.task
         longest = config.limit_input(request.max_input_tokens, request.task)
-        self.limits = Limits(longest, max(max_batch_tokens, longest), max_batch_rows, tokenization.added_tokens)
+        self.limits = Limits(
+            longest,
+            max(max_batch_tokens, longest),
+            max_batch_rows,
+            tokenization.added_tokens,
+            concurrent_batches,
+            own_beam=(config.defaults.beam_size or 1) if counts_beams else 0,
+        )
 
     def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
         """See `GeneratorBackend.encode`."""

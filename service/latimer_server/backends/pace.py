@@ -1,6 +1,6 @@
 """Divides a batch so that each part takes seconds: for libraries that cannot be stopped inside a batch.
 
-Knows only numbers of tokens and times.
+Knows only numbers of rows and tokens, and times. May be asked and told from several threads.
 """
 
 from __future__ import annotations
@@ -18,12 +18,34 @@ _FIRST_ROWS = 4
 _SMOOTHING = 0.5
 
 
+class _ByRows:
+    """A figure of parts, by about how many rows these had: single rows, which cost most each, say little of full
+    batches."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, float] = {}  # by the rows' bits
+
+    def learn(self, rows: int, figure: float) -> None:
+        bits = rows.bit_length()
+        known = self._known.get(bits)
+        self._known[bits] = figure if known is None else known + _SMOOTHING * (figure - known)
+
+    def find(self, rows: int) -> tuple[float, int] | None:
+        """The figure of the nearest number of rows that is known, and how often that has to be doubled to come to
+        these; None while nothing is."""
+        known, bits = tuple(self._known), rows.bit_length()
+        if not known:
+            return None
+        nearest = min(known, key=lambda one: abs(one - bits))
+        return self._known[nearest], bits - nearest
+
+
 class Pace:
     """How long a token takes, learnt from the parts that ran."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seconds_per_token: float | None = None
+        self._seconds_per_token = _ByRows()
 
     def divide(self, rows: Sequence[T], tokens: Callable[[T], int]) -> Iterator[Sequence[T]]:
         """Parts of `rows`, in order, each of one row or of about two seconds. `tokens`: what a row costs.
@@ -35,22 +57,45 @@ class Pace:
             part = self._next_part(rows[position:], tokens)
             started = self._clock()
             yield part
-            self._learn(sum(map(tokens, part)), self._clock() - started)
+            seconds = max(self._clock() - started, 1e-6)
+            self._seconds_per_token.learn(len(part), seconds / max(sum(map(tokens, part)), 1))
             position += len(part)
 
     def _next_part(self, rows: Sequence[T], tokens: Callable[[T], int]) -> Sequence[T]:
-        if self._seconds_per_token is None:
+        if self._seconds_per_token.find(1) is None:
             return rows[:_FIRST_ROWS]
-        left = _PART_SECONDS / self._seconds_per_token
-        count = 0
-        for row in rows:
-            left -= tokens(row)
-            if count and left < 0:
-                break
-            count += 1
-        return rows[:count]
+        # The longest that fits, not the longest whose beginnings do: of fewer rows a slower pace may be known.
+        best, total = 1, 0
+        for count, row in enumerate(rows, 1):
+            total += tokens(row)
+            if self._estimate(count, total) <= _PART_SECONDS:
+                best = count
+        return rows[:best]
 
-    def _learn(self, tokens: int, seconds: float) -> None:
-        rate = max(seconds, 1e-6) / max(tokens, 1)
-        known = self._seconds_per_token
-        self._seconds_per_token = rate if known is None else known + _SMOOTHING * (rate - known)
+    def _estimate(self, rows: int, tokens: int) -> float:
+        found = self._seconds_per_token.find(rows)
+        if found is None:
+            return 0.0
+        rate, doublings = found
+        # A token costs no more among more rows than were measured; among fewer, at most what a step costs whole.
+        return float(rate * 2.0 ** max(0, -doublings) * tokens)
+
+
+class StepPace:
+    """How long a step of a batch takes, so that it can be told how long a batch may last whatever its rows become."""
+
+    def __init__(self) -> None:
+        self._seconds_per_step = _ByRows()
+
+    def learn(self, rows: int, steps: int, seconds: float) -> None:
+        """Notes a part that ran, and the tokens of its longest output."""
+        self._seconds_per_step.learn(rows, seconds / max(steps, 1))
+
+    def foresee(self, rows: int, steps: int) -> float | None:
+        """The seconds of so many steps, at most; None before anything was measured."""
+        found = self._seconds_per_step.find(rows)
+        if found is None:
+            return None
+        rate, doublings = found
+        # A step takes no longer with fewer rows than were measured, and with more at most so many times as long.
+        return float(rate * 2.0 ** max(0, doublings) * steps)

@@ -27,11 +27,12 @@ IsWanted = Callable[[Entry], bool]
 @dataclass(frozen=True)
 class Budget:
     """What a batch may be: rows, tokens when padded to the longest row, and tokens without padding, which a batch
-    of one row may pass."""
+    of `least_rows` may pass."""
 
     rows: int
     padded_tokens: int
     tokens: float
+    least_rows: int = 1
 
 
 class _Shelf:
@@ -121,7 +122,9 @@ class Lane:
             longest = max(longest, len(entry.ids))
             tokens += len(entry.ids)
             rows = len(batch) + 1
-            if rows > budget.rows or longest * rows > budget.padded_tokens or tokens > budget.tokens:
+            if rows > budget.rows or longest * rows > budget.padded_tokens:
+                break
+            if rows > budget.least_rows and tokens > budget.tokens:
                 break
             self._take(entry)
             batch.append(entry)

@@ -58,10 +58,12 @@ class BatchQueue:
         self._limits = limits
         self._seat = seat
         self._clock = clock
-        self._lanes = {priority: Lane(limits.max_batch_rows) for priority in Priority}
+        turn = limits.count_rows(DecodingOptions())
+        self._lanes = {priority: Lane(turn) for priority in Priority}
         self._precedence = Precedence()
         self._paces: dict[tuple[int, int], Pace] = {}
         self._pace_of_late = Pace()
+        self._rows_of_late = turn  # that a batch may have
         self._drain = Drain()
         self._batch_seconds = 0.0  # of late, on average
         self._workers: set[asyncio.Task[None]] = set()
@@ -132,7 +134,7 @@ class BatchQueue:
             all_seconds = lane.tokens / self._drain.rate
         else:
             mean = max(1, lane.tokens // lane.count)
-            rows = max(1, min(self._limits.max_batch_rows, self._limits.max_batch_tokens // mean))
+            rows = max(1, min(self._rows_of_late, self._limits.max_batch_tokens // mean))
             all_seconds = self._pace_of_late.estimate(rows, mean) * lane.count / rows / self._seat.batches
         return min(batches * self._batch_seconds / self._seat.batches, all_seconds)
 
@@ -232,6 +234,7 @@ class BatchQueue:
         ended = self._clock()
         if batch.entries and not _are_abandoned(batch.entries, ended):
             self._pace_of_late = self._pace(batch.entries[0].options)
+            self._rows_of_late = self._limits.count_rows(batch.entries[0].options)
             self._pace_of_late.learn(len(batch.entries), batch.longest, ended - started)
             known = self._batch_seconds
             self._batch_seconds = known + _SMOOTHING * (ended - started - known) if known else ended - started
@@ -246,7 +249,7 @@ class BatchQueue:
         self._asking -= 1
         if self._closed:
             return _Batch()
-        tokens = sum(lane.tokens for lane in self._lanes.values())
+        pieces, tokens = self.waiting, sum(lane.tokens for lane in self._lanes.values())
         empty: set[Priority] = set()
         while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
             priority = self._precedence.choose(waiting)
@@ -257,11 +260,13 @@ class BatchQueue:
                 continue
             self._precedence.note(priority, waiting)
             # Workers that could begin now have their share of what waits: a lone request is done on every core.
-            idle = min(self._seat.batches - self._computing - 1, self._seat.spare)
+            idle = max(0, min(self._seat.batches - self._computing - 1, self._seat.spare))
             budget = Budget(
                 self._count_rows(head, lane.count + 1),
                 self._limits.max_batch_tokens,
-                math.ceil(tokens / (1 + max(0, idle))),
+                math.ceil(tokens / (1 + idle)),
+                # More than they could take would have to wait for a batch of its own.
+                pieces - idle * self._limits.count_rows(head.options),
             )
             entries = tuple(lane.fill(head, budget, self._is_wanted))
             return _Batch(entries, full=self.waiting > 0)
@@ -270,8 +275,9 @@ class BatchQueue:
     def _count_rows(self, head: Entry, waiting: int) -> int:
         """The rows that a batch may have: as many as its first piece's deadline leaves time for, but not so few that
         the rest pays for it."""
-        rows = min(self._limits.max_batch_rows, waiting)
-        least = max(1, min(rows, self._limits.max_batch_rows // _LEAST_SHARE))
+        most = self._limits.count_rows(head.options)
+        rows = min(most, waiting)
+        least = max(1, min(rows, most // _LEAST_SHARE))
         if head.deadline is None:
             return rows
         pace, left = self._pace(head.options), head.deadline - self._clock()

@@ -190,6 +190,16 @@ async def test_a_lone_request_is_shared_by_the_workers() -> None:
     assert [len(batch) for batch in machine.batches] == [16, 16]
 
 
+async def test_a_share_leaves_no_more_than_the_other_workers_take() -> None:
+    # By tokens half of these would be 5 long ones, and of the 11 that are left 3 would go alone, one worker idle.
+    machine = Machine()
+    async with held_queue(machine, batches=2, rows=8) as (queue, executor):
+        futures = [queue.submit((i,) * length, GREEDY) for i, length in enumerate((14,) * 8 + (6,) * 8)]
+        await run_all(executor)
+        await asyncio.gather(*futures)
+    assert [len(batch) for batch in machine.batches] == [8, 8]
+
+
 async def test_a_worker_alone_takes_all_it_may() -> None:
     machine = Machine()
     async with held_queue(machine, batches=2, rows=32) as (queue, executor):

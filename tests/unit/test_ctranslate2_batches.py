@@ -1,0 +1,122 @@
+"""What CTranslate2 is asked for by a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from latimer_server.backends.base import DecodingOptions, Hypothesis, LoadRequest
+from latimer_server.backends.ctranslate2 import CTranslate2Generator
+from latimer_server.backends.hub_config import HubConfig
+
+CONFIG = HubConfig(
+    model_type="marian",
+    vocabulary_size=100,
+    target_vocabulary_size=100,
+    separate_vocabularies=False,
+    max_positions=512,
+    tokenizer_class="",
+    defaults=DecodingOptions(beam_size=4),
+    min_output_tokens=0,
+    start_id=None,
+    pad_id=99,
+    end_ids=frozenset([0]),
+    first_ids=(),
+    banned=(),
+    prompt="",
+)
+
+
+class Words:
+    """A tokenization whose tokens are spelled numbers."""
+
+    added_tokens = 1
+
+    def tokens(self, ids: tuple[int, ...]) -> list[str]:
+        return [str(i) for i in ids]
+
+    def ids(self, tokens: list[str]) -> tuple[int, ...]:
+        return tuple(map(int, tokens))
+
+    def decoder_prefix(self, target: str) -> tuple[int, ...]:
+        return ()
+
+
+class Engine:
+    """Says every row again, in three steps of some seconds, and notes what it was asked."""
+
+    compute_type = "int8"
+
+    def __init__(self, device: str = "cpu", step_seconds: float = 0.0) -> None:
+        self.device = device
+        self.asked: list[tuple[int, dict[str, Any]]] = []
+        self.now = 0.0
+        self._step_seconds = step_seconds
+
+    def translate_batch(self, rows: list[list[str]], **keys: Any) -> list[Any]:
+        self.asked.append((len(rows), keys))
+        self.now += 3 * self._step_seconds
+        return [SimpleNamespace(hypotheses=[[*row, "0"]], scores=[-1.0]) for row in rows]
+
+
+def make(engine: Engine, task: str = "translation", threads: int = 2) -> CTranslate2Generator:
+    request = LoadRequest("m", "ctranslate2", task, Path(), threads=threads)
+    return CTranslate2Generator(engine, Words(), CONFIG, request, 0, lambda: engine.now)  # type: ignore[arg-type]
+
+
+def translate(generator: CTranslate2Generator, rows: int, **options: Any) -> list[Hypothesis]:
+    batch = [(number, 7) for number in range(1, rows + 1)]
+    hypotheses = generator.run(batch, DecodingOptions(**options), lambda: False)
+    assert [one.ids for one in hypotheses] == batch
+    return hypotheses
+
+
+@pytest.mark.parametrize(("device", "batches"), [("cpu", 3), ("cuda", 1)])
+def test_each_worker_has_a_batch_of_its_own(device: str, batches: int) -> None:
+    engine = Engine(device)
+    generator = make(engine, threads=3)
+    assert generator.limits.concurrent_batches == batches
+    translate(generator, 4)  # before this nothing is known of how long rows take
+    translate(generator, 32)
+    assert [rows for rows, _ in engine.asked] == [4, 32]
+    assert not any("max_batch_size" in keys for _, keys in engine.asked)
+
+
+def test_a_summarizers_batch_is_shared_by_the_workers() -> None:
+    engine = Engine()
+    generator = make(engine, task="summarization")
+    assert generator.limits.concurrent_batches == 1
+    translate(generator, 4)
+    translate(generator, 32)
+    assert [keys["max_batch_size"] for _, keys in engine.asked] == [1, 8]
+
+
+def test_hypotheses_of_a_translators_beam_take_the_place_of_rows() -> None:
+    limits = make(Engine()).limits
+    assert limits.count_rows(DecodingOptions()) * 4 == limits.count_rows(DecodingOptions(beam_size=1))
+    assert make(Engine(), task="summarization").limits.own_beam == 0
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "cap", "is_watched"),
+    [(0.1, 16, False), (0.1, 200, True), (0.5, 2, False), (0.5, 16, True)],
+)
+def test_a_greedy_search_is_asked_for_each_token_only_where_it_may_last(
+    step_seconds: float, cap: int, is_watched: bool
+) -> None:
+    engine = Engine(step_seconds=step_seconds)
+    generator = make(engine)
+    for _ in range(2):
+        translate(generator, 4, beam_size=1, max_output_tokens=cap, max_length_ratio=100.0)
+    (_, first), (_, second) = engine.asked
+    assert "callback" in first  # nothing is known yet
+    assert ("callback" in second) is is_watched
+
+
+def test_a_beam_search_cannot_be_asked() -> None:
+    engine = Engine()
+    translate(make(engine), 4, beam_size=4)
+    assert "callback" not in engine.asked[0][1]
