@@ -175,15 +175,16 @@ class BatchQueue:
 
     async def _work(self) -> None:
         while True:
-            await self._run_batch(self._take)
-            # Lets the futures' owners queue their next pieces before the next batch is filled.
-            await asyncio.sleep(0)
+            if not await self._run_batch(self._take):
+                # Lets the futures' owners queue their next pieces before the next batch is filled.
+                await asyncio.sleep(0)
             if self._asking >= self.waiting:
                 return
             self._asking += 1
 
-    async def _run_batch(self, choose: Callable[[], _Batch]) -> None:
-        """Runs the batch that `choose` gives once there are permits.
+    async def _run_batch(self, choose: Callable[[], _Batch]) -> bool:
+        """Runs the batch that `choose` gives once there are permits. Whether the next one need not wait for what its
+        owners do with this one.
 
         A batch that fails is run again piece by piece, so that one poison piece fails alone.
         """
@@ -213,8 +214,17 @@ class BatchQueue:
             raise
         except BaseException as error:  # noqa: BLE001 (any failure of a backend is its pieces', a Rust panic too)
             await self._run_apart(batch, error)
-            return
-        self._finish(batch, hypotheses or [], started)
+            return False
+        if self._has_more_than(batch):
+            # The owners of a full batch have milliseconds of work with what they are told; a core would wait for them.
+            asyncio.get_running_loop().call_soon(self._finish, batch, hypotheses or [], started, self._clock())
+            return True
+        self._finish(batch, hypotheses or [], started, self._clock())
+        return False
+
+    def _has_more_than(self, batch: _Batch) -> bool:
+        """Whether enough waits for a batch of its own: half of this one's pieces, for each worker that asks."""
+        return bool(batch.entries) and self.waiting * 2 >= len(batch.entries) * (1 + self._asking)
 
     async def _run_apart(self, batch: _Batch, error: BaseException) -> None:
         if len(batch.entries) == 1:
@@ -230,8 +240,7 @@ class BatchQueue:
                 entry.fail(Unavailable("the model is being unloaded"))
             raise
 
-    def _finish(self, batch: _Batch, hypotheses: Sequence[Hypothesis], started: float) -> None:
-        ended = self._clock()
+    def _finish(self, batch: _Batch, hypotheses: Sequence[Hypothesis], started: float, ended: float) -> None:
         if batch.entries and not _are_abandoned(batch.entries, ended):
             self._pace_of_late = self._pace(batch.entries[0].options)
             self._rows_of_late = self._limits.count_rows(batch.entries[0].options)
