@@ -129,6 +129,11 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
         own_bias[UNKNOWN] = -np.inf
         ids = np.tile(everything, (count, 1))
         return Candidates(ids, ids, np.tile(own_bias, (count, 1)), everything)
+    if count == 1:
+        only = shortlist.candidates(batch[0])
+        own_bias = bias[only]
+        own_bias[only == UNKNOWN] = -np.inf
+        return Candidates(only[None], np.arange(len(only))[None], own_bias[None], only)
     rows, found = shortlist.list_candidates(batch)
     counts = np.bincount(rows, minlength=count)
     width = int(counts.max())

@@ -58,7 +58,7 @@ class OnnxEngine:
         """See `Engine.begin`."""
         lengths = np.array([len(row) for row in batch])
         rows, width = len(batch), int(lengths.max())
-        state: dict[str, Any] = {"mask": _mask(lengths, width), "weights": self._choose_weights(candidates)}
+        state: dict[str, Any] = {"mask": _mask(lengths, width)}
         names = [f"{kind}{layer + 1}" for layer in range(self.shape.decoder_depth) for kind in ("keys", "values")]
         groups = group_rows(lengths.tolist())
         parts = [self._read([batch[row] for row in group], width) for group in groups]
@@ -104,7 +104,7 @@ class OnnxEngine:
         results: list[Any] = self._search.run(outputs, feeds)
         return results
 
-    def _choose_weights(self, candidates: Candidates) -> Any:  # noqa: ANN401 (int8 or float32)
+    def choose_weights(self, candidates: Candidates) -> Any:  # noqa: ANN401 (int8 or float32)
         """The output layer's for these candidates. Those of the whole vocabulary are made once."""
         if len(candidates.union) < len(self.output_bias):
             return self._gather(candidates.union)
@@ -134,6 +134,7 @@ class OnnxDecoding:
         self._cells = [np.zeros((len(self._rows), engine.shape.dimension), np.float32) for _ in range(self._depth)]
         self._own: tuple[int, Candidates, dict[str, Any]] | None = None  # what `step` takes of those that are left
         self._attention: Floats | None = None
+        self._weights: Any = None  # of the output layer, for `step`
 
     @property
     def candidates(self) -> Candidates:
@@ -143,9 +144,11 @@ class OnnxDecoding:
     def step(self, previous: Ids | None, position: int) -> tuple[Floats, Floats]:
         """See `Decoding.step`."""
         engine, depth = self._engine, self._depth
+        if self._weights is None:
+            self._weights = engine.choose_weights(self._all)
         rows, count = len(self._rows), len(self._kept)
         feeds = dict(self._select_own()[1])
-        feeds["embeddings"], feeds["weights"] = engine.target, self._state["weights"]
+        feeds["embeddings"], feeds["weights"] = engine.target, self._weights
         feeds["query_shape"] = np.array([rows, count // rows, engine.shape.heads, engine.head_size])
         feeds["position"] = engine.positions(position + 1)[position]
         feeds["previous"] = engine.nothing(count) if previous is None else previous
@@ -171,6 +174,7 @@ class OnnxDecoding:
         all_caps[self._rows] = caps
         feeds = self._state | {
             "embeddings": engine.target,
+            "candidates": self._all.union,
             "positions": engine.positions(position + most),
             "ids": self._all.ids,
             "columns": self._all.columns,
@@ -210,7 +214,7 @@ class OnnxDecoding:
         count = len(self._kept)
         if self._own is None or self._own[0] != count:
             chosen = self._all.select(self._rows)
-            own = {name: value[self._rows] for name, value in self._state.items() if name != "weights"}
+            own = {name: value[self._rows] for name, value in self._state.items()}
             beams = count // len(self._rows)
             columns = np.repeat(chosen.columns, beams, axis=0)
             # The places of each hypothesis' own among the scores of all [union, hypotheses].

@@ -10,7 +10,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from latimer_server.backends.marian_engine import END
-from latimer_server.backends.marian_layers import Names, decode, describe, describe_table, score, type_of
+from latimer_server.backends.marian_layers import Names, decode, describe, describe_table, score
 from latimer_server.backends.marian_operators import Graph, Table, Weights
 from latimer_server.backends.marian_output import COMPACT_SHARE
 
@@ -21,7 +21,7 @@ def build_search(weights: Weights, table: Table) -> ModelProto:
     Sizes: r rows of the batch, n that are left, m left in the end, w source tokens, c candidates of all rows, o of
     each row's own, s steps, v tokens of the vocabulary.
 
-    Inputs: embeddings [v + 1, d], weights [c, d] of the candidates, positions [p, d]; of all rows: mask [r, 1, 1, w],
+    Inputs: embeddings [v + 1, d], candidates [c] of all rows, positions [p, d]; of all rows: mask [r, 1, 1, w],
     ids, columns and bias [r, o], caps [r], keys [r, heads, d/heads, w] and values [r, heads, w, d/heads] of each layer;
     of those that are left: rows [n], which they are, previous [n] (v, whose embedding is nothing, at the start), cells
     [n, d] of each layer; at, the position of the first step; most, how many there may be.
@@ -34,6 +34,7 @@ def build_search(weights: Weights, table: Table) -> ModelProto:
     nothing = graph.add("Concat", graph.constant([0], np.int64), graph.add("Shape", "rows"), axis=0)
     said = graph.add("ConstantOfShape", nothing, value=graph.single(0, np.int64))
     sure = graph.add("ConstantOfShape", nothing, value=graph.single(0, np.float32))
+    graph.add("Gather", "embeddings", "candidates", out="weights")
     count = graph.add("Size", "rows")
     everyone = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
     cells = [f"cell{layer}" for layer in layers]
@@ -46,7 +47,7 @@ def build_search(weights: Weights, table: Table) -> ModelProto:
     )
     inputs = [
         describe_table(table),
-        describe("weights", type_of(table), "c", d),
+        describe("candidates", TensorProto.INT64, "c"),
         describe("positions", TensorProto.FLOAT, "p", d),
         describe("mask", TensorProto.FLOAT, "r", 1, 1, "w"),
         describe("ids", TensorProto.INT64, "r", "o"),
