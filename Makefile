@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
+.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -49,6 +49,12 @@ bench-summaries: install
 bench-detection: install
 	$(PIP) install --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.detection
+
+# Matrix products and other operators of the students, by every library that could compute them.
+bench-kernels: install
+	$(PIP) install --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.operators
 
 # CTranslate2 beside transformers, on a model of OPUS-MT's size.
 bench-backends: install

@@ -3,16 +3,18 @@
 Prints thousands of millions of multiply-adds a second on one core for the shapes of Mozilla's tiny students, at one row
 (a sentence alone), and at the rows of decoder and encoder batches, interleaved, the median of several rounds. What the
 backend chose is in bold. The precision of each is beside it: the root mean square of what differs from float32, in
-percent of the output's own.
+percent of the output's own. torchao is among them where it is installed (`make bench-kernels` does that).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +102,17 @@ def make_onednn(values: Floats, rows: Floats) -> Run:
     return run
 
 
+def make_torchao(values: Floats, rows: Floats) -> Run:
+    """torchao, which rounds each row by itself; without a compiler, which slim containers lack. Raises `ImportError`
+    where it is not installed."""
+    quantization: Any = importlib.import_module("torchao.quantization")
+    layer = torch.nn.Sequential(torch.nn.Linear(values.shape[0], values.shape[1], bias=False))
+    layer[0].weight = torch.nn.Parameter(torch.from_numpy(values).t().contiguous())
+    quantization.quantize_(layer, quantization.Int8DynamicActivationInt8WeightConfig())
+    x = torch.from_numpy(rows)
+    return lambda: layer(x).numpy()
+
+
 KERNELS = (
     Kernel("onnxruntime float32", lambda values, rows: make_onnx(values, rows, quantized=False)),
     Kernel(_CHOSEN, lambda values, rows: make_onnx(values, rows, quantized=True)),
@@ -107,6 +120,7 @@ KERNELS = (
     Kernel("torch bfloat16", lambda values, rows: make_torch(values, rows, torch.bfloat16)),
     Kernel("torch.ops.quantized int8", make_fbgemm),
     Kernel("torch.ops.onednn int8", make_onednn),
+    *([Kernel("torchao int8", make_torchao)] if importlib.util.find_spec("torchao") else []),
 )
 
 

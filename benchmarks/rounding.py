@@ -19,7 +19,7 @@ from benchmarks.corpus import sample_sentences
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_onnx import OnnxEngine
-from latimer_server.backends.marian_operators import Activation, Graph, Levels
+from latimer_server.backends.marian_operators import Graph, Levels
 from latimer_server.backends.marian_student import MarianStudent, load_backend
 from latimer_server.models.catalog import load_catalog
 from latimer_server.models.store import Store
@@ -33,13 +33,11 @@ _LONGEST = 128
 Multiply = Callable[..., str]
 
 
-def multiply_by_file(
-    graph: Graph, x: str, names: Sequence[str], biases: Sequence[str], size: int, factor: float = 1.0
-) -> str:
+def multiply_by_file(graph: Graph, x: str, name: str, bias: str, size: int, factor: float = 1.0) -> str:
     """What enters attention and the cell by the file's multipliers."""
-    multiplier = min(graph.weights.multiplier(name) for name in names)
-    bias = graph._bias(biases, size, factor)
-    return graph._multiply_bytes(graph.quantize(x, multiplier), names, size, size, factor, bias)
+    read = graph.quantize(x, graph.weights.multiplier(name))
+    product = graph._multiply_bytes(read, name, size, size, factor)
+    return graph.add("Add", product, graph._bias(bias, size, factor)) if bias else product
 
 
 def feed_forward_by_rows(graph: Graph, x: str, prefix: str) -> str:
@@ -51,10 +49,9 @@ def feed_forward_by_rows(graph: Graph, x: str, prefix: str) -> str:
 
 
 def _multiply_rows(graph: Graph, x: str, name: str, bias: str, rows: int, columns: int) -> str:
-    read: Activation
     read, peaks = graph.quantize_rows(x)
-    product = graph._multiply_bytes(read, [name], rows, columns, 1.0, "")
-    return graph.add("Add", graph.add("Mul", product, peaks), graph._bias([bias], columns, 1.0))
+    product = graph._multiply_bytes(read, name, rows, columns, peaks=peaks)
+    return graph.add("Add", product, graph._bias(bias, columns))
 
 
 @dataclass(frozen=True)

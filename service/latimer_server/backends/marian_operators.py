@@ -210,8 +210,8 @@ class Graph:
         """LayerNorm(x + added)."""
         size = self.weights.shape.dimension
         scale, bias = (self._bias(f"{prefix}_{name}", size) for name in ("scale", "bias"))
-        # SkipLayerNormalization, which is both in one, computes one value after the other: eight times as long for
-        # 400 rows (`python -m benchmarks.kernels`).
+        # SkipLayerNormalization, which is both in one, computes one value after the other: seven times as long for
+        # 32 rows (`python -m benchmarks.operators`).
         total = self.add("Add", x, added)
         return self.add("LayerNormalization", total, scale, bias, axis=-1, epsilon=_LAYER_NORM_EPSILON)
 
