@@ -16,7 +16,7 @@ from latimer import (
     InvalidArgumentError,
     OverloadedError,
 )
-from latimer.v1 import translation_pb2, translation_pb2_grpc
+from latimer.v1 import translation_pb2, translation_pb2_grpc, types_pb2
 from latimer_server.models.loaded import LoadedGenerator
 from latimer_server.scheduling import BatchQueue
 from latimer_server.server import LatimerServer
@@ -160,6 +160,21 @@ async def test_what_was_cached_is_said_in_flags_and_usage() -> None:
     assert [answer.usage.cached_segments for answer in (first, again, fresh)] == [0, 1, 0]
     assert again.usage.segments == 2
     assert again.usage.input_tokens < first.usage.input_tokens
+
+
+async def test_what_was_cached_may_be_an_error_to_who_wants_it_computed() -> None:
+    request = translation_pb2.TranslateTextRequest(
+        contents=["One sentence."], source_language_code="en", target_language_codes=["pt"]
+    )
+    request.options.error_flags.append(types_pb2.FLAG_CACHED)
+    async with serve_fakes(segment_cache_mb=1) as server, connect_alone(server) as stub:
+        first = await stub.TranslateText(request)
+        again = await stub.TranslateText(request)
+    computed, cached = (answer.results[0].translations[0] for answer in (first, again))
+    assert computed.translated_text
+    assert not computed.HasField("error")
+    assert cached.HasField("error")
+    assert not cached.translated_text
 
 
 @asynccontextmanager

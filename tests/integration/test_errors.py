@@ -144,7 +144,6 @@ async def test_all_broken_rules_are_named_at_once(channel: grpc.aio.Channel) -> 
 @pytest.mark.parametrize(
     ("message", "name"),
     [
-        (options(error_flags=["FLAG_CACHED"]), "FLAG_CACHED"),
         (options(error_flags=["FLAG_UNSUPPORTED_CLAIM"]), "FLAG_UNSUPPORTED_CLAIM"),
     ],
 )

@@ -42,9 +42,8 @@ class Flag(Enum):
         return self.value >= Flag.OUTPUT_TRUNCATED.value
 
 
-# Those that a translation can raise in this version; a caller may not ask for an error on the others, which it would
-# never see.
-RAISED = frozenset(Flag) - {Flag.CACHED, Flag.UNSUPPORTED_CLAIM}
+# Those that a translation can raise; a caller may not ask for an error on the others, which it would never see.
+RAISED = frozenset(Flag) - {Flag.UNSUPPORTED_CLAIM}
 
 
 def merge_flags(groups: Iterable[Iterable[Flag]]) -> tuple[Flag, ...]:
