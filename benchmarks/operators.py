@@ -1,8 +1,8 @@
 """The operators of a student's graphs beside others that compute the same: `python -m benchmarks.operators`.
 
 Prints microseconds on one core, in turns, the median of several rounds: norms with what is added before them, the
-attention of encoders, and the output layer of a batch's candidates with either side first. What the graphs have is in
-bold.
+attention of encoders, products of rows that are rounded before them, and the output layer of a batch's candidates with
+either side first. What the graphs have is in bold.
 """
 
 from __future__ import annotations
@@ -155,6 +155,37 @@ def compare_output(rows: int, candidates: int) -> list[float]:
     return [1e6 * statistics.median(times) / _REPEATS for times in zip(*rounds, strict=True)]
 
 
+def compare_products(rows: int) -> list[float]:
+    """MatMulNBits of eight bits, which rounds rows itself; a product whose rows are rounded before it."""
+    draw = np.random.default_rng(1)
+    weights = draw.integers(-127, 128, (_SIZE, _SIZE)).astype(np.int8)
+    feeds = {"x": draw.normal(size=(rows, _SIZE)).astype(np.float32)}
+    packed = (weights.T.astype(np.int16) + 128).astype(np.uint8).reshape(_SIZE, 1, _SIZE)
+    constants = {
+        "w": weights,
+        "p": packed,
+        "u": np.float32(0.01 / 127),
+        "us": np.full((_SIZE, 1), 0.01, np.float32),
+        "s": np.float32(1 / 127),
+        "z": np.uint8(128),
+        "b": draw.normal(size=_SIZE).astype(np.float32),
+    }
+    node = helper.make_node
+    sizes: dict[str, Any] = {"K": _SIZE, "N": _SIZE, "bits": 8, "block_size": _SIZE, "accuracy_level": 4}
+    ways: list[Build] = [
+        lambda _, y: [node("MatMulNBits", ["x", "p", "us", "", "", "b"], [y], domain=_RUNTIME, **sizes)],
+        lambda t, y: [
+            node("Abs", ["x"], [f"{t}a"]),
+            node("ReduceMax", [f"{t}a"], [f"{t}p"], axes=[-1], keepdims=1),
+            node("Div", ["x", f"{t}p"], [f"{t}d"]),
+            node("QuantizeLinear", [f"{t}d", "s", "z"], [f"{t}q"]),
+            node("MatMulIntegerToFloat", [f"{t}q", "w", f"{t}p", "u", "z"], [f"{t}m"], domain=_RUNTIME),
+            node("Add", [f"{t}m", "b"], [y]),
+        ],
+    ]
+    return compare([start(way, feeds, constants) for way in ways], feeds)
+
+
 def main() -> None:
     """Prints the table."""
     table = Table(title="microseconds of an operator on one core")
@@ -166,6 +197,7 @@ def main() -> None:
             ("attention in parts, MultiHeadAttention", f"{rows} x {width}", compare_attention(rows, width))
             for rows, width in ((1, 7), (1, 25), (12, 25))
         ),
+        *(("product by rows, MatMulNBits", f"{n} rows", compare_products(n)) for n in (1, 8, 32, 400)),
         *(
             ("weights x features, features x weights", f"{rows} x {count}", compare_output(rows, count))
             for rows, count in ((1, 300), (1, 900), (16, 5000), (32, 9400))
