@@ -116,6 +116,23 @@ def test_a_greedy_search_is_asked_for_each_token_only_where_it_may_last(
     assert ("callback" in second) is is_watched
 
 
+def test_rows_of_another_cap_are_not_begun_for_nobody() -> None:
+    engine = Engine(step_seconds=0.1)
+    generator = make(engine)
+    translate(generator, 4, beam_size=1)
+    batch = [(1,) * length for length in (4, 8, 12, 16)]
+    before = len(engine.asked)
+    options = DecodingOptions(beam_size=1, max_length_ratio=1.0)
+    hypotheses = generator.run(batch, options, lambda: len(engine.asked) > before)
+    assert len(engine.asked) == before + 1
+    assert [one.truncated for one in hypotheses[1:]] == [True] * 3
+
+
+def test_a_gpus_batches_are_whole_whatever_the_beam() -> None:
+    limits = make(Engine("cuda")).limits
+    assert limits.count_rows(DecodingOptions()) == limits.max_batch_rows
+
+
 def test_a_beam_search_cannot_be_asked() -> None:
     engine = Engine()
     translate(make(engine), 4, beam_size=4)

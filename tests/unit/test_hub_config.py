@@ -220,7 +220,8 @@ def test_a_batch_is_divided_into_parts_of_about_two_seconds() -> None:
         now += 0.1 * len(part)
         sizes.append(len(part))
     assert sizes[0] == 4
-    assert all(18 <= size <= 20 for size in sizes[1:])
+    assert all(18 <= size <= 20 for size in sizes[1:-1])
+    assert sizes[-1] <= 20
     assert sum(sizes) == 100
 
 
@@ -232,6 +233,17 @@ def test_full_batches_stay_whole_beside_single_rows_which_cost_more_each() -> No
             now += 0.5 + 0.01 * len(part)
             sizes.append(len(part))
     assert sizes[-6:] == [1, 32, 1, 1, 1, 32]
+
+
+@pytest.mark.parametrize("slow", [1, 4])
+def test_a_batch_that_was_slow_once_is_not_divided_for_ever(slow: int) -> None:
+    now = 0.0
+    pace, sizes = Pace(lambda: now), []
+    for number in range(12):
+        for part in pace.divide([30] * 32, lambda row: row):
+            now += (0.5 if len(part) > 4 else 0.2) * (8 if number == slow else 1)
+            sizes.append(len(part))
+    assert sizes[-5:] == [32] * 5
 
 
 def test_a_row_that_takes_longer_than_a_part_goes_alone() -> None:

@@ -192,8 +192,8 @@ class GeneratorBackend(Protocol):
         ...
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        """One hypothesis per row, in order. Asks `cancelled` between steps, or between parts of the batch where
-        the library cannot be stopped, and then ends early with rows truncated."""
+        """One hypothesis per row, in order. Asks `cancelled` every few steps, or between parts of the batch where
+        the library cannot be stopped or is not for a few seconds, and then ends early with rows truncated."""
         ...
 
 

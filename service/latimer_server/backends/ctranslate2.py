@@ -127,7 +127,8 @@ class CTranslate2Generator(HubGenerator):
             max_batch_rows=_MAX_BATCH_ROWS,
             max_batch_tokens=_MAX_BATCH_TOKENS,
             concurrent_batches=workers if translates else 1,
-            counts_beams=translates,
+            # On a GPU more hypotheses are hardly slower than few.
+            counts_beams=translates and engine.device == "cpu",
         )
         self._engine = engine
         # Two for each worker, so that one that ends early has another.
@@ -152,6 +153,8 @@ class CTranslate2Generator(HubGenerator):
     def _search(
         self, rows: Sequence[TokenIds], cap: int, options: DecodingOptions, cancelled: Cancelled
     ) -> list[Hypothesis]:
+        if cancelled():  # while rows of another cap ran
+            return [Hypothesis((), 0.0, truncated=True)] * len(rows)
         started = self._clock()
         results = self._generate([self._tokenization.tokens(row) for row in rows], cap, options, cancelled)
         hypotheses = [self._read(result, cap, options) for result in results]

@@ -130,7 +130,7 @@ class OnnxDecoding:
         self._aligned = aligned
         self._depth = engine.shape.decoder_depth
         self._rows = np.arange(len(candidates.ids))  # of all, those that are left
-        self._kept = self._rows  # the places of the hypotheses that go on among the cells
+        self._kept: Ids | None = None  # the places of the hypotheses that go on among the cells, where not all do
         self._cells = [np.zeros((len(self._rows), engine.shape.dimension), np.float32) for _ in range(self._depth)]
         self._own: tuple[int, Candidates, dict[str, Any]] | None = None  # what `step` takes of those that are left
         self._attention: Floats | None = None
@@ -146,19 +146,19 @@ class OnnxDecoding:
         engine, depth = self._engine, self._depth
         if self._weights is None:
             self._weights = engine.choose_weights(self._all)
-        rows, count = len(self._rows), len(self._kept)
+        rows, count = len(self._rows), self._count()
         feeds = dict(self._select_own()[1])
         feeds["embeddings"], feeds["weights"] = engine.target, self._weights
         feeds["query_shape"] = np.array([rows, count // rows, engine.shape.heads, engine.head_size])
         feeds["position"] = engine.positions(position + 1)[position]
         feeds["previous"] = engine.nothing(count) if previous is None else previous
         for layer, cell in enumerate(self._cells):
-            feeds[f"cell{layer + 1}"] = cell[self._kept]
+            feeds[f"cell{layer + 1}"] = cell if self._kept is None else cell[self._kept]
         outputs = ["logits", "log_probs", *(f"next_cell{layer + 1}" for layer in range(depth))]
         if self._aligned:
             outputs.append(f"attention{depth}")
         logits, log_probs, *rest = engine.run_step(outputs, feeds)
-        self._cells, self._kept = rest[:depth], np.arange(count)
+        self._cells, self._kept = rest[:depth], None
         self._attention = rest[depth] if self._aligned else None
         return logits, log_probs
 
@@ -186,11 +186,11 @@ class OnnxDecoding:
             "most": np.array(most),
         }
         for layer, cell in enumerate(self._cells):
-            feeds[f"cell{layer + 1}"] = cell
+            feeds[f"cell{layer + 1}"] = cell if self._kept is None else cell[self._kept]
         outputs = ["chosen", "log_probs", "left", *(f"last_cell{layer + 1}" for layer in range(self._depth))]
         found, log_probs, left, *self._cells = engine.run_search(outputs, feeds)
         self._rows = self._rows[left]
-        self._kept = np.arange(len(left))
+        self._kept = None
         return Advance(found, log_probs, left)
 
     def align(self) -> tuple[list[int], list[float]]:
@@ -201,17 +201,20 @@ class OnnxDecoding:
 
     def select_hypotheses(self, hypotheses: Ids) -> None:
         """See `Decoding.select_hypotheses`."""
-        self._kept = self._kept[hypotheses]
+        self._kept = hypotheses if self._kept is None else self._kept[hypotheses]
 
     def select_sources(self, rows: Ids) -> None:
         """See `Decoding.select_sources`."""
         self._rows = self._rows[rows]
         self._own = None
 
+    def _count(self) -> int:
+        return len(self._cells[0]) if self._kept is None else len(self._kept)
+
     def _select_own(self) -> tuple[Candidates, dict[str, Any]]:
         """The candidates of the rows that are left, and what a step takes of those, for as many hypotheses as there
         are now."""
-        count = len(self._kept)
+        count = self._count()
         if self._own is None or self._own[0] != count:
             chosen = self._all.select(self._rows)
             own = {name: value[self._rows] for name, value in self._state.items()}

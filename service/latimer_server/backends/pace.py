@@ -20,24 +20,29 @@ _SMOOTHING = 0.5
 
 class _ByRows:
     """A figure of parts, by about how many rows these had: single rows, which cost most each, say little of full
-    batches."""
+    batches.
 
-    def __init__(self) -> None:
-        self._known: dict[int, float] = {}  # by the rows' bits
+    `falls`: whether it is no greater for more rows than for fewer, else it is no smaller. So one size bounds others: a
+    size that was slow once, and is not chosen for that, is trusted again as soon as its neighbours are not slow.
+    """
+
+    def __init__(self, *, falls: bool) -> None:
+        self._falls = falls
+        self._known: dict[int, tuple[float, int]] = {}  # figure and rows, by the rows' bits
 
     def learn(self, rows: int, figure: float) -> None:
         bits = rows.bit_length()
         known = self._known.get(bits)
-        self._known[bits] = figure if known is None else known + _SMOOTHING * (figure - known)
+        figure = figure if known is None else known[0] + _SMOOTHING * (figure - known[0])
+        self._known[bits] = figure, rows
+        for other in tuple(self._known):
+            if (other > bits) if self._falls else (other < bits):
+                self._known[other] = min(self._known[other][0], figure), self._known[other][1]
 
     def find(self, rows: int) -> tuple[float, int] | None:
-        """The figure of the nearest number of rows that is known, and how often that has to be doubled to come to
-        these; None while nothing is."""
+        """The figure of the nearest number of rows that is known, and that number; None while nothing is."""
         known, bits = tuple(self._known), rows.bit_length()
-        if not known:
-            return None
-        nearest = min(known, key=lambda one: abs(one - bits))
-        return self._known[nearest], bits - nearest
+        return self._known[min(known, key=lambda one: abs(one - bits))] if known else None
 
 
 class Pace:
@@ -45,7 +50,7 @@ class Pace:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seconds_per_token = _ByRows()
+        self._seconds_per_token = _ByRows(falls=True)
 
     def divide(self, rows: Sequence[T], tokens: Callable[[T], int]) -> Iterator[Sequence[T]]:
         """Parts of `rows`, in order, each of one row or of about two seconds. `tokens`: what a row costs.
@@ -76,26 +81,27 @@ class Pace:
         found = self._seconds_per_token.find(rows)
         if found is None:
             return 0.0
-        rate, doublings = found
+        rate, known_rows = found
         # A token costs no more among more rows than were measured; among fewer, at most what a step costs whole.
-        return float(rate * 2.0 ** max(0, -doublings) * tokens)
+        return rate * max(1.0, known_rows / rows) * tokens
 
 
 class StepPace:
     """How long a step of a batch takes, so that it can be told how long a batch may last whatever its rows become."""
 
     def __init__(self) -> None:
-        self._seconds_per_step = _ByRows()
+        self._seconds_per_step = _ByRows(falls=False)
 
     def learn(self, rows: int, steps: int, seconds: float) -> None:
         """Notes a part that ran, and the tokens of its longest output."""
         self._seconds_per_step.learn(rows, seconds / max(steps, 1))
 
     def foresee(self, rows: int, steps: int) -> float | None:
-        """The seconds of so many steps, at most; None before anything was measured."""
+        """The seconds of so many steps as the last ones went, whatever the rows cost; None before anything was
+        measured."""
         found = self._seconds_per_step.find(rows)
         if found is None:
             return None
-        rate, doublings = found
+        rate, known_rows = found
         # A step takes no longer with fewer rows than were measured, and with more at most so many times as long.
-        return float(rate * 2.0 ** max(0, doublings) * steps)
+        return rate * max(1.0, rows / known_rows) * steps

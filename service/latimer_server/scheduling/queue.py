@@ -40,6 +40,7 @@ class _Batch:
 
     entries: tuple[Entry, ...] = ()
     full: bool = False
+    priority: Priority = Priority.INTERACTIVE
 
     @property
     def longest(self) -> int:
@@ -223,8 +224,10 @@ class BatchQueue:
         return False
 
     def _has_more_than(self, batch: _Batch) -> bool:
-        """Whether enough waits for a batch of its own: half of this one's pieces, for each worker that asks."""
-        return bool(batch.entries) and self.waiting * 2 >= len(batch.entries) * (1 + self._asking)
+        """Whether enough waits for a batch of its own: half of this one's pieces, for each worker that asks. What is
+        less urgent does not count, or it would go before what the owners of this one may have to ask yet."""
+        waiting = sum(lane.count for priority, lane in self._lanes.items() if priority <= batch.priority)
+        return bool(batch.entries) and waiting * 2 >= len(batch.entries) * (1 + self._asking)
 
     async def _run_apart(self, batch: _Batch, error: BaseException) -> None:
         if len(batch.entries) == 1:
@@ -278,7 +281,7 @@ class BatchQueue:
                 pieces - idle * self._limits.count_rows(head.options),
             )
             entries = tuple(lane.fill(head, budget, self._is_wanted))
-            return _Batch(entries, full=self.waiting > 0)
+            return _Batch(entries, self.waiting > 0, priority)
         return _Batch()
 
     def _count_rows(self, head: Entry, waiting: int) -> int:
