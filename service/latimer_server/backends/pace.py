@@ -82,8 +82,9 @@ class Pace:
         if found is None:
             return 0.0
         rate, known_rows = found
-        # A token costs no more among more rows than were measured; among fewer, at most what a step costs whole.
-        return rate * max(1.0, known_rows / rows) * tokens
+        # A token costs no more among more rows than were measured; among far fewer, at most what a step costs whole.
+        alike = known_rows.bit_length() == rows.bit_length()
+        return rate * (1.0 if alike else max(1.0, known_rows / rows)) * tokens
 
 
 class StepPace:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-# A sentence, whatever its length: a call goes through here some ten times, and each time a thread costs more than the
+# Nearly every sentence: a call goes through here some ten times, and each time a thread costs more than the
 # work on so little text. What is worked on here holds up every other call, and with four times as much paragraphs
 # were no faster.
 _INLINE_CHARACTERS = 500
