@@ -90,6 +90,15 @@ def test_each_row_may_write_its_own_candidates_only(students: Mapping[str, Maria
     assert (candidates.union[candidates.columns] == candidates.ids)[np.isfinite(candidates.bias)].all()
 
 
+def test_no_session_remembers_sizes_of_batches(students: Mapping[str, MarianStudent]) -> None:
+    engine = students["en"]._engine
+    assert isinstance(engine, marian_onnx.OnnxEngine)
+    for session in (engine._encoder, engine._search, engine._step, engine._weights):
+        options = session.get_session_options()
+        assert not options.enable_mem_pattern
+        assert not options.enable_cpu_mem_arena
+
+
 def test_seven_bits_where_a_processor_adds_products_in_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     class Saturating:
         """A processor whose sums of two products end at 32,767, as VPMADDUBSW's do."""

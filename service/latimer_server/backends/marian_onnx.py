@@ -252,5 +252,7 @@ def choose_levels() -> Levels:
 def _start(model: ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Both remember sizes of batches, of which there is no end: memory grew by a fifth in five minutes of real load.
+    options.enable_mem_pattern = options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
