@@ -129,6 +129,7 @@ def _profiled(folder: Path) -> Iterator[list[Any]]:
     def start_profiled(model: Any) -> Any:  # noqa: ANN401
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_mem_pattern = options.enable_cpu_mem_arena = False
         options.enable_profiling = True
         options.profile_file_prefix = str(folder / f"session{len(made)}")
         made.append(
