@@ -87,7 +87,8 @@ def test_the_output_cap_is_kept_and_said(students: Mapping[str, MarianStudent]) 
 
 def test_a_batch_that_nobody_waits_for_stops(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
-    (row,) = student.encode(["The old red house near the river was sold yesterday."])
+    (row,) = student.encode([f"The old house was sold, {'and the red one, ' * 16}but the garden is still ours."])
+    (whole,) = student.run([row.ids], GREEDY, never)
     asked = 0
 
     def cancelled() -> bool:
@@ -96,8 +97,11 @@ def test_a_batch_that_nobody_waits_for_stops(students: Mapping[str, MarianStuden
         return asked >= 2
 
     (stopped,) = student.run([row.ids], GREEDY, cancelled)
+    assert asked == 2
     assert stopped.truncated
-    assert len(stopped.ids) == 2
+    # It is asked every 32 steps.
+    assert stopped.ids == whole.ids[:64]
+    assert len(whole.ids) > 64
 
 
 def test_an_empty_batch_is_nothing(students: Mapping[str, MarianStudent]) -> None:

@@ -160,12 +160,12 @@ def embeddings_of_the_other_language(student: MarianStudent, patch: pytest.Monke
 
 def candidates_of_the_next_id(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
     assert student._shortlist
-    candidates, size = student._shortlist.candidates, student._engine.shape.source_vocabulary
+    of_all, size = student._shortlist.list_candidates, student._engine.shape.source_vocabulary
 
-    def of_the_next(ids: Sequence[int]) -> npt.NDArray[np.int64]:
-        return candidates([(i + 1) % size for i in ids])
+    def of_the_next(batch: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        return of_all([[(i + 1) % size for i in ids] for ids in batch])
 
-    patch.setattr(student._shortlist, "candidates", of_the_next)
+    patch.setattr(student._shortlist, "list_candidates", of_the_next)
 
 
 @pytest.mark.parametrize(
