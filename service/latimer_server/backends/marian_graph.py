@@ -72,7 +72,7 @@ def build_graphs(source: MarianFile, shape: Shape, levels: Levels | None) -> Gra
         encoder,
         step,
         search,
-        _build_weights(target_table, weights),
+        _build_weights(weights, target_table),
         source_table.values,
         target_table.values,
         bias,
@@ -146,7 +146,7 @@ def _build_step(weights: Weights, table: Table) -> ModelProto:
     return graph.finish(inputs, ["logits", "log_probs", *cells, f"attention{len(layers)}"])
 
 
-def _build_weights(table: Table, weights: Weights) -> ModelProto:
+def _build_weights(weights: Weights, table: Table) -> ModelProto:
     graph = Graph(weights)
     graph.add("Gather", "embeddings", "candidates", out="weights")
     return graph.finish([describe_table(table), describe("candidates", TensorProto.INT64, "c")], ["weights"])

@@ -26,20 +26,20 @@ def build_search(weights: Weights, table: Table) -> ModelProto:
     of those that are left: rows [n], which they are, previous [n] (v, whose embedding is nothing, at the start), cells
     [n, d] of each layer; at, the position of the first step; most, how many there may be.
 
-    Outputs: chosen and log_probs [s, n], </s> and 0 for a row that had ended; left [m], places among the n; previous
-    [m] and cells [m, d]. A row ends when it says </s>, or at the position that is its cap.
+    Outputs: chosen and log_probs [s, n], </s> and 0 for a row that had ended; left [m], places among the n; cells
+    [m, d]. A row ends when it says </s>, or at the position that is its cap.
     """
     shape, graph = weights.shape, Graph(weights)
     d, depth, layers = shape.dimension, shape.dimension // shape.heads, range(1, shape.decoder_depth + 1)
     nothing = graph.add("Concat", graph.constant([0], np.int64), graph.add("Shape", "rows"), axis=0)
-    said = graph.add("ConstantOfShape", nothing, value=graph.single(0, np.int64))
-    sure = graph.add("ConstantOfShape", nothing, value=graph.single(0, np.float32))
+    no_ids = graph.add("ConstantOfShape", nothing, value=graph.single(0, np.int64))
+    no_log_probs = graph.add("ConstantOfShape", nothing, value=graph.single(0, np.float32))
     graph.add("Gather", "embeddings", "candidates", out="weights")
     count = graph.add("Size", "rows")
     everyone = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
     cells = [f"cell{layer}" for layer in layers]
     outputs = ["left", "last", *(f"last_{cell}" for cell in cells), "next_at", "steps_left", "chosen", "log_probs"]
-    starting = [everyone, "previous", *cells, "at", "most", said, sure]
+    starting = [everyone, "previous", *cells, "at", "most", no_ids, no_log_probs]
     graph.loop(
         _build_stretch(weights, table),
         ["", graph.add("Greater", count, graph.constant(0, np.int64)), *starting],
@@ -62,7 +62,7 @@ def build_search(weights: Weights, table: Table) -> ModelProto:
         describe("at", TensorProto.INT64),
         describe("most", TensorProto.INT64),
     ]
-    return graph.finish(inputs, [*outputs[: 2 + len(cells)], "chosen", "log_probs"])
+    return graph.finish(inputs, ["left", *(f"last_{cell}" for cell in cells), "chosen", "log_probs"])
 
 
 def _build_stretch(weights: Weights, table: Table) -> GraphProto:
@@ -91,11 +91,11 @@ def _build_stretch(weights: Weights, table: Table) -> GraphProto:
         "stretch_ended",
         *(f"stretch_last_{cell}" for cell in cells),
         "stretch_chosen",
-        "stretch_logs",
+        "stretch_log_probs",
     ]
     graph.loop(_build_step(weights, table), ["stretch_steps_left", "", "stretch_previous", nobody, *cells], ended)
-    said = _spread(graph, "stretch_chosen", "stretch_said", np.int64)
-    sure = _spread(graph, "stretch_logs", "stretch_sure", np.float32)
+    all_chosen = _spread(graph, "stretch_chosen", "stretch_all_chosen", np.int64)
+    all_log_probs = _spread(graph, "stretch_log_probs", "stretch_all_log_probs", np.float32)
     going = graph.add(
         "Reshape", graph.add("NonZero", graph.add("Not", "stretch_ended")), graph.constant([-1], np.int64)
     )
@@ -115,10 +115,12 @@ def _build_stretch(weights: Weights, table: Table) -> GraphProto:
         *(describe(cell, TensorProto.FLOAT, "n", shape.dimension) for cell in cells),
         describe("stretch_at", TensorProto.INT64),
         describe("stretch_steps_left", TensorProto.INT64),
-        describe("stretch_said", TensorProto.INT64, "s", "n0"),
-        describe("stretch_sure", TensorProto.FLOAT, "s", "n0"),
+        describe("stretch_all_chosen", TensorProto.INT64, "s", "n0"),
+        describe("stretch_all_log_probs", TensorProto.FLOAT, "s", "n0"),
     ]
-    return graph.enclose(inputs, [goes_on, *results, graph.add("Add", "stretch_at", steps), left, said, sure])
+    return graph.enclose(
+        inputs, [goes_on, *results, graph.add("Add", "stretch_at", steps), left, all_chosen, all_log_probs]
+    )
 
 
 def _pick(graph: Graph, own: str, count: str) -> None:
