@@ -52,32 +52,39 @@ class OnnxEngine:
         self._encoder, self._search, self._weights = map(_start, (graphs.encoder, graphs.search, graphs.weights))
         self._step = _start(graphs.step)
         self._positions = sinusoids(_POSITIONS, self.shape.dimension)
+        self._read_names = [f"{kind}{n + 1}" for n in range(self.shape.decoder_depth) for kind in ("keys", "values")]
         self._whole: Any = None
 
     def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> OnnxDecoding:
         """See `Engine.begin`."""
-        lengths = np.array([len(row) for row in batch])
-        rows, width = len(batch), int(lengths.max())
-        state: dict[str, Any] = {"mask": _mask(lengths, width)}
-        names = [f"{kind}{layer + 1}" for layer in range(self.shape.decoder_depth) for kind in ("keys", "values")]
-        groups = group_rows(lengths.tolist())
-        parts = [self._read([batch[row] for row in group], width) for group in groups]
+        width = max(map(len, batch))
+        if len(batch) == 1:  # nothing to put together
+            ids, mask = np.array([batch[0]], np.int64), np.zeros((1, 1, 1, width), np.float32)
+            read = dict(zip(self._read_names, self._read(ids, mask, width), strict=True))
+            return OnnxDecoding(self, {"mask": mask} | read, candidates, aligned=aligned)
+        lengths = [len(row) for row in batch]
+        state: dict[str, Any] = {"mask": _mask(np.array(lengths), width)}
+        groups = group_rows(lengths)
+        parts = [self._read_group([batch[row] for row in group], width) for group in groups]
         order = [row for group in groups for row in group]
-        for name, *found in zip(names, *parts, strict=True):
+        for name, *found in zip(self._read_names, *parts, strict=True):
             state[name] = found[0] if len(found) == 1 else np.concatenate(found)
-            if order != list(range(rows)):
+            if order != list(range(len(batch))):
                 state[name] = state[name][np.argsort(order)]
         return OnnxDecoding(self, state, candidates, aligned=aligned)
 
-    def _read(self, batch: Sequence[TokenIds], width: int) -> list[Any]:
-        """Keys and values of these sources for each decoder layer, as wide as the batch that they are of."""
+    def _read_group(self, batch: Sequence[TokenIds], width: int) -> list[Any]:
         ids, lengths = pad_batch(batch)
+        return self._read(ids, _mask(lengths, ids.shape[1]), width)
+
+    def _read(self, ids: Ids, mask: Floats, width: int) -> list[Any]:
+        """Keys and values of these sources for each decoder layer, as wide as the batch that they are of."""
         rows, own_width = ids.shape
         feeds = {
             "embeddings": self._source,
             "ids": ids,
             "positions": self.positions(own_width),
-            "mask": _mask(lengths, own_width),
+            "mask": mask,
             "shape": np.array([rows, own_width, self.shape.heads, self.head_size]),
             "missing": np.array([width - own_width]),
         }
