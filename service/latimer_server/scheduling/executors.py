@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Generic, ParamSpec, TypeVar
 
 from latimer_server.scheduling.permits import CorePermits
 from latimer_server.scheduling.precedence import Priority
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def _interactive() -> Priority:
@@ -117,18 +119,44 @@ class Seat:
             if not told.done():
                 told.set_result(None)
 
-        def make() -> None:
-            call.make()
-            loop.call_soon_threadsafe(finish)
-
-        self._executor.submit(make)
+        made = self._executor.submit(call.make)
         self._running.add(ended)
+        # After the executor's own: what has told us is free for the next batch.
+        made.add_done_callback(lambda _: loop.call_soon_threadsafe(finish))
         return told
 
     async def rest(self) -> None:
         """Waits until nothing runs here, whoever has stopped waiting for it."""
         while self._running:
             await asyncio.wait(self._running)
+
+
+class Team(Executor):
+    """Threads of which the first that is free takes the next work: what it left in its core's caches, of a model's
+    weights above all, is there still. The threads of one `ThreadPoolExecutor` take turns."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"{name}_{number}") for number in range(size)]
+        self._work = [0] * size  # that each has
+        self._lock = Lock()
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See `Executor.submit`. Where none is free it waits for one that has least to do."""
+        with self._lock:
+            number = self._work.index(min(self._work))
+            self._work[number] += 1
+        future = self._threads[number].submit(work, *args, **kwargs)
+        future.add_done_callback(lambda _: self._note_done(number))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 (as Executor's)
+        """See `Executor.shutdown`."""
+        for thread in self._threads:
+            thread.shutdown(wait, cancel_futures=cancel_futures)
+
+    def _note_done(self, number: int) -> None:
+        with self._lock:
+            self._work[number] -= 1
 
 
 class Executors:
@@ -143,7 +171,7 @@ class Executors:
     def __init__(self, cores: int) -> None:
         self.permits = CorePermits(cores)
         self._single = ThreadPoolExecutor(1, thread_name_prefix="batch")
-        self._several = ThreadPoolExecutor(cores, thread_name_prefix="worker")
+        self._several = Team(cores, "worker")
         self._generation = ThreadPoolExecutor(1, thread_name_prefix="generation")
 
     def count_threads(self, *, generation: bool) -> int:

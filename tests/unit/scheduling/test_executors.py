@@ -45,6 +45,20 @@ async def test_batches_at_the_same_time_share_the_cores(
     assert await run_in(seat) == "worker"
 
 
+async def test_batches_one_after_the_other_run_in_the_same_thread(executors: Executors) -> None:
+    seat, release = executors.seat(4), threading.Event()
+    first = {await seat.run(lambda: threading.get_ident) for _ in range(20)}
+    assert len(first) == 1
+    held = asyncio.create_task(seat.run(lambda: release.wait))
+    await settle()
+    second = {await seat.run(lambda: threading.get_ident) for _ in range(20)}
+    assert len(second) == 1
+    assert first != second
+    release.set()
+    await held
+    assert await seat.run(lambda: threading.get_ident) in first
+
+
 async def test_summaries_have_half_of_the_cores_and_a_thread_of_their_own(executors: Executors) -> None:
     seat = executors.seat(4, generation=True)
     assert (seat.cores, seat.batches, executors.count_threads(generation=True)) == (2, 1, 2)
