@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from onnx import NodeProto, helper, numpy_helper
 from rich.console import Console
 from rich.table import Table
+
+from latimer_server.backends.onnx_runtime import onnxruntime
 
 _SIZE, _HEADS = 256, 8
 _DEPTH = _SIZE // _HEADS

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +26,7 @@ from latimer_server.backends import marian_onnx
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_engine import choose_candidates
 from latimer_server.backends.marian_student import MarianStudent, load_backend
+from latimer_server.backends.onnx_runtime import onnxruntime
 from latimer_server.models.catalog import load_catalog
 from latimer_server.models.store import Store
 from latimer_server.settings import load_settings

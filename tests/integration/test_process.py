@@ -53,6 +53,17 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
         process.communicate()
 
 
+def test_nothing_is_written_into_the_home_or_reported_to_anybody(tmp_path: Path) -> None:
+    """ONNX Runtime keeps an identifier of the machine and reports its use, unless it believes itself in a CI."""
+    builds = dict.fromkeys(("CI", "GITHUB_ACTIONS", "TF_BUILD", "ORT_DISABLE_TELEMETRY"), "")
+    store = str(load_settings(None).store)
+    with serving("--store", store, **builds, HOME=str(tmp_path), XDG_CACHE_HOME="") as (process, client):
+        assert client.translate("A house.", source="en", target="pt").text
+        process.terminate()
+        assert process.wait(60) == 0
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def wait_until_settled(client: Client) -> None:
     """Until no model is loading any more, READY or FAILED; those apart that load when first asked for."""
     deadline = time.monotonic() + 60

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from latimer_server.backends.base import TokenIds
@@ -29,6 +28,7 @@ from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_graph import build_graphs
 from latimer_server.backends.marian_operators import Levels
 from latimer_server.backends.marian_shape import read_shape
+from latimer_server.backends.onnx_runtime import onnxruntime
 
 # Longer outputs than this are possible only where a caller asks for them.
 _POSITIONS = 512
