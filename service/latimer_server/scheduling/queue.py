@@ -70,6 +70,7 @@ class BatchQueue:
         self._workers: set[asyncio.Task[None]] = set()
         self._asking = 0  # workers that wait for permits
         self._computing = 0
+        self._woken = False
         self._closed = False
 
     @property
@@ -102,7 +103,10 @@ class BatchQueue:
             claim.settle(DeadlineExceeded("the deadline passed before the work began"))
             return claim.future
         self._lanes[priority].add(ids, options, claim, request if caller is None else caller, request)
-        self._dispatch()
+        if not self._woken:
+            # At the loop's next turn: what is queued in this one may share a batch.
+            self._woken = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
         return claim.future
 
     def foresee_wait(self, priority: Priority, caller: Hashable) -> float:
@@ -158,8 +162,8 @@ class BatchQueue:
                 entry.fail(Unavailable("the model is being unloaded"))
 
     def _dispatch(self) -> None:
-        """Has workers come for what waits, as many as there may be: at the loop's next turn, so that what is queued in
-        this one may share a batch."""
+        """Has workers come for what waits, as many as there may be."""
+        self._woken = False
         while not self._closed and len(self._workers) < self._seat.batches and self._asking < self.waiting:
             self._asking += 1
             worker = asyncio.get_running_loop().create_task(self._work())
