@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from latimer_server import __version__
 from latimer_server.callers import caller, name_caller
@@ -34,10 +34,6 @@ _RETRY_PUSHBACK_MS = "1000"
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
 _OWN_SERVICES = "/latimer."
 _LAST_WORDS_SECONDS = 0.2
-# A call that is alone and small has so long to fail as one that may be tried again; then it begins, while it waits for
-# its model anyway: to begin is a round trip of its own through the library. Long ones may meet the end of the server.
-_SILENT_SECONDS = 0.001
-_MAX_EARLY_BYTES = 1_024
 
 # How the runtime ends a call or the process; no failures.
 _NOT_OURS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -58,7 +54,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._tokens = tuple(token.encode() for token in tokens)
         self._watchers: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
-        self._in_flight = 0  # calls with one answer
 
     async def end_watchers(self) -> None:
         """Ends what else ends only when its caller leaves. Our own streams are given nothing more, and end when they
@@ -92,11 +87,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _around_unary(self, behaviour: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
         async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
             ending = self._begin(context, details)
-            self._in_flight += 1
             try:
                 self._check(request, details, context)
-                if self._in_flight == 1 and isinstance(request, Message) and request.ByteSize() <= _MAX_EARLY_BYTES:
-                    ending.open_soon()
                 response = await behaviour(request, context)
                 await ending.open()
             except _NOT_OURS:
@@ -104,9 +96,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 raise
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
                 await ending.fail(error)
-            finally:
-                self._in_flight -= 1
-                ending.close()
             ending.log("OK")
             return response
 
@@ -170,35 +159,13 @@ class _Ending:
         self._method = method
         self._identifier = identifier
         self._began = time.monotonic()
-        self._opening: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._opened = False
-
-    def open_soon(self) -> None:
-        """Opens in a moment, beside what the call does."""
-        self._timer = asyncio.get_running_loop().call_later(_SILENT_SECONDS, self._start_opening)
-
-    def _start_opening(self) -> None:
-        if not self._opened:
-            self._opened = True
-            self._opening = asyncio.ensure_future(self._context.send_initial_metadata(self._identity()))
 
     async def open(self) -> None:
         """Sends what every call is told of itself, before its first message."""
-        if self._opening is not None:
-            opening, self._opening = self._opening, None
-            await opening
-        elif not self._opened:
+        if not self._opened:
             self._opened = True
             await self._context.send_initial_metadata(self._identity())
-
-    def close(self) -> None:
-        """Nothing more is sent."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._opening is not None:
-            # Its caller has left: whether that came through matters to nobody.
-            self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
 
     def _identity(self) -> tuple[tuple[str, str], ...]:
         return ("x-request-id", self._identifier), ("x-latimer-version", __version__)
@@ -219,7 +186,7 @@ class _Ending:
         # A client may try again only what has not begun: initial metadata would be the beginning (gRFC A6).
         if isinstance(error, Unavailable):
             trailing.append(("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS))
-        if self._opened or not isinstance(error, Unavailable):
+        else:
             await self.open()
         await self._context.abort(code, status.message, tuple(trailing))
 

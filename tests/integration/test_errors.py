@@ -35,12 +35,6 @@ def raw(channel: grpc.aio.Channel, method: str) -> Any:
     return channel.unary_unary(method)
 
 
-def begin(channel: grpc.aio.Channel, method: str, data: bytes) -> Any:
-    """A call that tells its initial metadata when they come: the library's own for one answer waits for that."""
-    call: Any = channel.unary_stream(method)
-    return call(data)
-
-
 async def call(channel: grpc.aio.Channel, method: str, data: bytes, **options: object) -> grpc.aio.AioRpcError:
     """The error of a call with these bytes."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -205,37 +199,6 @@ async def test_every_answer_carries_the_request_id_and_the_version(channel: grpc
         identifier = dict(await made.initial_metadata())["x-request-id"]
         assert identifier != bad
         assert len(identifier) == 32
-
-
-async def test_a_small_call_that_is_alone_is_told_its_id_while_its_model_works() -> None:
-    blocking = BlockingBackend()
-    async with (
-        serve_fakes({"en-pt": blocking}) as server,
-        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
-    ):
-        alone = begin(channel, TRANSLATE, request().SerializeToString())
-        async with asyncio.timeout(10):
-            assert "x-request-id" in dict(await alone.initial_metadata())
-        assert not alone.done()
-        blocking.release.set()
-        assert len([answer async for answer in alone]) == 1
-
-
-async def test_what_is_unavailable_after_its_call_began_ends_it_all_the_same(
-    server: LatimerServer, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    began = asyncio.Event()
-
-    async def go_down(request: object) -> None:
-        await began.wait()
-        raise Unavailable("the model is being unloaded")
-
-    monkeypatch.setattr("latimer_server.translation.Translator.translate", lambda _, request: go_down(request))
-    failing = begin(channel, TRANSLATE, request().SerializeToString())
-    assert "x-request-id" in dict(await failing.initial_metadata())
-    began.set()
-    assert await failing.code() is grpc.StatusCode.UNAVAILABLE
-    assert "x-request-id" in dict(await failing.trailing_metadata())
 
 
 async def test_an_error_in_the_server_is_opaque_and_carries_the_request_id(
