@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -327,6 +328,33 @@ async def test_an_unavailable_answer_can_be_tried_again(
     monkeypatch.setattr("latimer_server.interceptors._RETRY_PUSHBACK_MS", "10")
     monkeypatch.setattr(server.pool, "describe", refuse_at_first)
     assert len(await client.models()) == 3
+
+
+async def test_a_call_whose_connection_breaks_while_its_model_works_is_made_again() -> None:
+    """Nothing of its answer has begun, so it may be (gRFC A6): a proxy in between drops every connection once."""
+    blocking, pipes = BlockingBackend(), set[asyncio.StreamWriter]()
+    async with serve_fakes({"en-pt": blocking}) as server:
+
+        async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            pipes.add(writer)
+            with suppress(OSError):
+                while data := await reader.read(65_536):
+                    writer.write(data)
+            writer.close()
+
+        async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            further = await asyncio.open_connection("127.0.0.1", server.port)
+            await asyncio.gather(copy(reader, further[1]), copy(further[0], writer))
+
+        proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
+        async with proxy, AsyncClient(f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}", timeout=30) as client:
+            translating = asyncio.create_task(client.translate("A text.", source="en", target="pt"))
+            await asyncio.to_thread(blocking.started.wait, 10)
+            for writer in list(pipes):
+                writer.transport.abort()
+            assert await asyncio.to_thread(blocking.saw_cancelled.wait, 10)
+            blocking.release.set()
+            assert (await translating).text == "A text."
 
 
 async def test_what_is_no_exception_ends_the_call_all_the_same(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 from typing import Generic, ParamSpec, TypeVar
 
@@ -121,8 +122,13 @@ class Seat:
 
         made = self._executor.submit(call.make)
         self._running.add(ended)
+
+        def tell(_: Future[None]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(finish)
+
         # After the executor's own: what has told us is free for the next batch.
-        made.add_done_callback(lambda _: loop.call_soon_threadsafe(finish))
+        made.add_done_callback(tell)
         return told
 
     async def rest(self) -> None:
@@ -145,7 +151,11 @@ class Team(Executor):
         with self._lock:
             number = self._work.index(min(self._work))
             self._work[number] += 1
-        future = self._threads[number].submit(work, *args, **kwargs)
+        try:
+            future = self._threads[number].submit(work, *args, **kwargs)
+        except BaseException:  # the system may have no more threads to give
+            self._note_done(number)
+            raise
         future.add_done_callback(lambda _: self._note_done(number))
         return future
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 
 from latimer_server.scheduling import CorePermits, Executors, Seat
+from latimer_server.scheduling.executors import Team
 from tests.unit.scheduling.machines import HeldExecutor, settle
 
 
@@ -57,6 +58,21 @@ async def test_batches_one_after_the_other_run_in_the_same_thread(executors: Exe
     release.set()
     await held
     assert await seat.run(lambda: threading.get_ident) in first
+
+
+def test_work_that_no_thread_could_begin_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    team = Team(2, "worker")
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            team.submit(threading.get_ident)
+    # The first thread is as free as it was.
+    assert team.submit(lambda: threading.current_thread().name).result(10).startswith("worker_0")
+    team.shutdown()
 
 
 async def test_summaries_have_half_of_the_cores_and_a_thread_of_their_own(executors: Executors) -> None:
