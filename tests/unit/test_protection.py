@@ -47,6 +47,10 @@ def protected(text: str, **asked: object) -> list[str]:
         ("- one\n* two\n• three", ["-", "*", "•"]),
         ("às 7h50 da manhã", ["7h50"]),
         ("see <!-- a note --> now", ["<!-- a note -->"]),
+        ("Hi {name}, {0} of {total:,} by {user.name}!", ["{name}", "{0}", "{total:,}", "{user.name}"]),
+        ("{{name}}, {{ a.b | c }}, {{{x}}}, {% if y %}", ["{{name}}", "{{ a.b | c }}", "{{{x}}}", "{% if y %}"]),
+        ("in ${HOME}, #{name}, %{count}, ${a:-b c}", ["${HOME}", "#{name}", "%{count}", "${a:-b c}"]),
+        ("%s sent %1$s %d, %(name)s %.2f%%", ["%s", "%1$s", "%d", "%(name)s", "%.2f"]),
     ],
 )  # fmt: skip
 def test_what_is_no_prose_is_found(text: str, found: list[str]) -> None:
@@ -60,6 +64,7 @@ def test_what_is_no_prose_is_found(text: str, found: list[str]) -> None:
         "The cat (a big one) sat... Really?! 24/7 - yes; 50% of it. Mr. Dr. etc. I/O",
         "Ela disse: não! R$ 1.234,56 às 10h.",
         "O valor foi 1.234.567 reais.",
+        "the set {red, green} or {a b}, 100%s of it, 5 % dos, 20%-30% e 50% do, \\emph{word} f{x} { } {} {-}",
         "He was here.Then he left.",
         "#",
         "@ # < > { } & % $ ` ~ ^ | \\",
@@ -77,7 +82,7 @@ def test_any_text_is_read_and_spans_are_ascending(text: str) -> None:
     assert all(a.end < b.start or a.end <= b.start for a, b in pairwise(spans))
 
 
-_UNITS = "a a- a. a/ 1. a@ ( _ :: +1 http:// \\\\a ) x) (x A1: &a <a ` ²a -- :a:"
+_UNITS = "a a- a. a/ 1. a@ ( _ :: { {a {{ {% ${ % %( %1 +1 http:// \\\\a ) x) (x A1: &a <a ` ²a -- :a:"
 
 
 @pytest.mark.parametrize("unit", _UNITS.split(" "))

@@ -137,8 +137,18 @@ _CODES = (
     "EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|PEN|UYU|SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|ZAR|KRW|RUB|UAH|"
     "ILS|SGD|HKD|NZD|BTC|ETH|USDT"
 )
+# Placeholders that hardly anything else looks like: a name or a number in braces (Python, ICU, i18n libraries), what stands
+# in double ones (mustache, Jinja), after a sign (shell, Ruby), printf's commonest. A request can name whole syntaxes. A
+# word in braces behind another one is LaTeX's.
+_BRACED = re.compile(
+    r"\{\{\{[^{}\n]{1,128}\}\}\}|\{\{[^{}\n]{1,128}\}\}|\{%[^{}\n]{1,128}%\}|\$\{[^{}\n]{1,128}\}|"
+    r"(?:[#%]|(?<![\w\\]))\{(?:[^\W\d][\w.-]{0,63}|\d{1,3})(?:![rsa])?(?::[^{}\s]{1,16})?\}"
+)
+_PRINTF = re.compile(r"(?<![\d%])%(?:\(\w{1,64}\)|\d{1,2}\$)?(?:[-+0]?\d{0,3}(?:\.\d{1,2})?)[sdiufxX@](?!\w)")
 # What may hold spaces, or stands within a word; with the signs without which a text has none of them.
 _SIGNED = (
+    ("{", _BRACED),
+    ("%", _PRINTF),
     ("<", re.compile(r">>[\w-]{1,32}<<|</?[A-Za-z][^\s<>]*+(?:\s[^<>]*+)?>|<!--(?:[^-<>]|-(?!->))*+-->")),
     (":\\", re.compile(r"\b[A-Za-z]:\\(?:[\w .()+@~-]{1,64}\\)*+[\w.()+@~-]*+(?<!\.)")),
     ("`", re.compile(r"```[^`]*+```|`[^`\n]++`")),

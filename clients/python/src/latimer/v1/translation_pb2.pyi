@@ -174,7 +174,9 @@ class TranslateOptions(google.protobuf.message.Message):
     overlong_policy: Global___OverlongPolicy.ValueType
     """What happens to segments longer than the model reads. Optional; SPLIT by default."""
     disable_builtin_protection: builtins.bool
-    """Whether URLs, e-mail addresses and the like lose their protection. Optional; false by default."""
+    """Whether URLs, e-mail addresses, the commonest placeholders (`{name}`, `{{name}}`, `${name}`, `%s`) and the like lose
+    their protection. Optional; false by default.
+    """
     alternative_count: builtins.int
     """How many other translations of each segment to return, as far as the model finds them: those that read alike
     are left out. Above 0 it implies `include_segments`, and a beam of at least `alternative_count` + 1.
@@ -192,7 +194,7 @@ class TranslateOptions(google.protobuf.message.Message):
     """Whether to compute every segment anew. Optional; false by default."""
     @property
     def syntaxes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___PlaceholderSyntax.ValueType]:
-        """Placeholder syntaxes to protect. Optional; none by default."""
+        """Placeholder syntaxes to protect as a whole. Optional; none by default."""
 
     @property
     def patterns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
