@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from latimer import (
     ConnectionFailedError,
     LatimerError,
+    OverloadedError,
     ServerError,
     TranslatedItem,
     _ledger,
@@ -31,28 +32,35 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Flaky:
-    """A server that answers so many items of each of its streams, as ready, and ends them with UNAVAILABLE."""
+    """A server that answers so many items of each of its streams, as ready, and then ends them with an error."""
 
-    def __init__(self, answers: Iterable[int], code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
+    def __init__(
+        self,
+        answers: Iterable[int],
+        code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE,
+        codes: Mapping[int, grpc.StatusCode] | None = None,
+    ) -> None:
         self._answers = iter(answers)
         self._code = code
+        self._codes = codes or {}  # of single streams, by their number
         self.streams: list[list[str]] = []
 
     async def answer(self, requests: AsyncIterator[pb.StreamTranslateTextRequest], context: Any) -> Any:
         left = next(self._answers)
         mine: list[str] = []
+        code = self._codes.get(len(self.streams), self._code)
         self.streams.append(mine)
         async for request in requests:
             for item in request.items:
                 mine.append(item.item_id)
                 if left == 0:
-                    await context.abort(self._code, "gone")
+                    await context.abort(code, "gone")
                 left -= 1
                 translation = pb.Translation(translated_text=item.content)
                 result = pb.TranslationResult(translations=[translation])
                 yield pb.StreamTranslateTextResponse(results=[pb.StreamResult(item_id=item.item_id, result=result)])
         if left == 0:
-            await context.abort(self._code, "gone")
+            await context.abort(code, "gone")
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[int]:
@@ -119,6 +127,24 @@ async def test_what_is_not_unavailable_is_not_tried_again(stream: Stream) -> Non
     flaky = Flaky([5] + [0] * 100, grpc.StatusCode.INTERNAL)
     async with flaky.serve() as port:
         assert len(await take_until(ServerError, stream(port, make_texts(100)))) == 5
+    assert len(flaky.streams) == 1
+
+
+async def test_a_stream_that_comes_back_to_a_full_server_waits_for_its_place(stream: Stream) -> None:
+    """With it came everybody else's, to what is left of the servers."""
+    texts = make_texts(100)
+    full = grpc.StatusCode.RESOURCE_EXHAUSTED
+    flaky = Flaky([5, 0, 0, 100_000], codes={1: full, 2: full})
+    async with flaky.serve() as port:
+        found = await take(stream(port, texts))
+    assert [result.text for result in found] == texts
+    assert len(flaky.streams) == 4
+
+
+async def test_a_stream_that_a_full_server_refuses_at_first_is_refused(stream: Stream) -> None:
+    flaky = Flaky([0] * 100, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    async with flaky.serve() as port:
+        assert not await take_until(OverloadedError, stream(port, make_texts(100)))
     assert len(flaky.streams) == 1
 
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from latimer import _convert, types
-from latimer.errors import ConnectionFailedError, DeadlineExceededError, InvalidArgumentError, LatimerError, ServerError
+from latimer.errors import (
+    ConnectionFailedError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    LatimerError,
+    OverloadedError,
+    ServerError,
+)
 from latimer.v1 import translation_pb2 as pb
 
 METHOD = "/latimer.v1.TranslationService/StreamTranslateText"
@@ -60,6 +67,7 @@ class Ledger:
         self._items = 0  # taken, their results not given
         self._characters = 0
         self._failures = 0  # streams in a row without an answer
+        self._was_broken = False  # a stream of it, at some time
         self.is_exhausted = False  # whether the caller's items are all taken
 
     @property
@@ -161,8 +169,11 @@ class Ledger:
         """After a stream that ended too early: all that has no answer is to be sent on the next. Returns the seconds to
         wait before it; raises `error` where another one would not help."""
         self._failures += 1
-        if not isinstance(error, ConnectionFailedError) or self._failures >= _MOST_ATTEMPTS:
+        # Who was refused at the first try has lost nothing yet, and hears of it at once.
+        can_wait = isinstance(error, OverloadedError) and self._was_broken
+        if not (can_wait or isinstance(error, ConnectionFailedError)) or self._failures >= _MOST_ATTEMPTS:
             raise error
+        self._was_broken = True
         self._config_is_due = True
         self._unsent = deque(self._unanswered.values())
         backoff = min(_FIRST_BACKOFF * 2.0 ** (self._failures - 1), _MOST_BACKOFF)

@@ -137,9 +137,9 @@ _CODES = (
     "EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|PEN|UYU|SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|ZAR|KRW|RUB|UAH|"
     "ILS|SGD|HKD|NZD|BTC|ETH|USDT"
 )
-# Placeholders that hardly anything else looks like: a name or a number in braces (Python, ICU, i18n libraries), what stands
-# in double ones (mustache, Jinja), after a sign (shell, Ruby), printf's commonest. A request can name whole syntaxes. A
-# word in braces behind another one is LaTeX's.
+# Placeholders that hardly anything else looks like: a name or a number in braces (Python, ICU), what stands in double
+# ones (mustache, Jinja) or after a sign (shell, Ruby), printf's commonest. A request can name whole syntaxes. A word in
+# braces behind another one is LaTeX's.
 _BRACED = re.compile(
     r"\{\{\{[^{}\n]{1,128}\}\}\}|\{\{[^{}\n]{1,128}\}\}|\{%[^{}\n]{1,128}%\}|\$\{[^{}\n]{1,128}\}|"
     r"(?:[#%]|(?<![\w\\]))\{(?:[^\W\d][\w.-]{0,63}|\d{1,3})(?:![rsa])?(?::[^{}\s]{1,16})?\}"
