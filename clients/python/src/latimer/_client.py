@@ -105,9 +105,9 @@ class Client:
         raised, and what `items` raises is raised after the results of what came before it.
 
         A server that goes away (UNAVAILABLE) is asked again up to seven times in a row for what has no answer yet, also
-        where it is full when it is back: nothing is lost and nothing comes twice. `timeout` of the client bounds the wait
-        for the next answer. This is bulk work: calls of `translate` go before it. `items` is read in another thread. Close
-        the generator, or let go of it, to end the stream early.
+        where it is full when it is back: nothing is lost and nothing comes twice. `timeout` of the client bounds the
+        wait for the next answer. This is bulk work: calls of `translate` go before it. `items` is read in another
+        thread. Close the generator, or let go of it, to end the stream early.
         """
         Ledger.check_items(items)
         ledger = Ledger(target, source, options, ordered=ordered, raise_errors=raise_errors)
