@@ -61,8 +61,12 @@ class Service:
 
 
 def list_flags() -> list[str]:
-    """What the server is started with beside its defaults: its cache off, where it has one."""
-    return ["--segment-cache-mb", "0"] if "segment_cache_mb" in Settings.model_fields else []
+    """What the server is started with beside its defaults: quiet, and its cache off, where it has one."""
+    return [
+        "--log-level",
+        "ERROR",
+        *(["--segment-cache-mb", "0"] if "segment_cache_mb" in Settings.model_fields else []),
+    ]
 
 
 @asynccontextmanager
@@ -70,7 +74,7 @@ async def run_service() -> AsyncIterator[Service]:
     """A server on a free port, until the block ends. Raises ServiceFailed."""
     command = [str(Path(sys.executable).with_name("latimer-server")), "serve", "--listen", "127.0.0.1:0"]
     began = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(*command, "--log-level", "ERROR", *list_flags(), stdout=PIPE)
+    process = await asyncio.create_subprocess_exec(*command, *list_flags(), stdout=PIPE)
     try:
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
