@@ -4,6 +4,11 @@ FROM python:3.11-slim-bookworm AS build
 # Where pip finds the CPU build of torch, besides the index it is configured with.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
+# For the C++ of the students; what runs needs no compiler.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
+
 WORKDIR /src
 RUN python3 -m venv /opt/latimer
 ENV PATH=/opt/latimer/bin:$PATH \
@@ -16,7 +21,7 @@ RUN grep -E '^(pip|setuptools)==' requirements.lock > tools.txt \
     && pip install --requirement tools.txt \
     && pip install --no-deps --retries 1 --extra-index-url "${TORCH_INDEX}" --requirement torch.txt
 
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml setup.py README.md LICENSE NOTICE ./
 COPY clients/python clients/python
 COPY service service
 RUN pip install --constraint requirements.lock --no-build-isolation ./clients/python . \

@@ -19,8 +19,9 @@ from benchmarks.corpus import sample_sentences
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_onnx import OnnxEngine
-from latimer_server.backends.marian_operators import Graph, Levels
+from latimer_server.backends.marian_operators import Graph
 from latimer_server.backends.marian_student import MarianStudent, load_backend
+from latimer_server.backends.marian_weights import Levels
 from latimer_server.models.catalog import load_catalog
 from latimer_server.models.store import Store
 from latimer_server.settings import load_settings

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from latimer_server.backends.marian_engine import Engine
+from latimer_server.backends.marian_later import LaterEngine
 from latimer_server.backends.marian_student import MarianStudent, load_backend
 from latimer_server.models.catalog import load_catalog
 from latimer_server.models.store import Store
@@ -32,6 +34,16 @@ def students() -> Mapping[str, MarianStudent]:
 def exact_students() -> Mapping[str, MarianStudent]:
     """The same in float32: what is computed in two ways comes out the same there, and not only nearly so."""
     return {source: load_backend(locate(name), 2, compute_type="float32") for source, name in PAIRS.items()}
+
+
+def open_engine(student: MarianStudent) -> Engine:
+    """What computes what the native search does not do."""
+    return student._engine.open() if isinstance(student._engine, LaterEngine) else student._engine
+
+
+def without_native(student: MarianStudent) -> MarianStudent:
+    """The same student as it is on a processor that the C++ is not for."""
+    return MarianStudent(open_engine(student), student._source, student._target, student._shortlist)
 
 
 def read_sentences(language: str) -> list[str]:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from latimer_server.backends import marian_onnx
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_engine import choose_candidates, group_rows
-from latimer_server.backends.marian_operators import Levels
 from latimer_server.backends.marian_student import MarianStudent
-from tests.conformance.conftest import read_sentences
+from latimer_server.backends.marian_weights import Levels
+from tests.conformance.conftest import open_engine, read_sentences, without_native
 
 OPTIONS = DecodingOptions()
 # Of two words that are as likely as each other, rounding may choose either.
@@ -35,16 +35,11 @@ class Alone:
         self.outputs: Sequence[Hypothesis] = [student.run([row], OPTIONS, never)[0] for row in self.rows]
 
 
-@pytest.fixture(scope="module")
-def alone(students: Mapping[str, MarianStudent]) -> Mapping[str, Alone]:
-    return {language: Alone(student, language) for language, student in students.items()}
-
-
 @pytest.mark.parametrize("language", ["en", "pt"])
-def test_tokens_do_not_depend_on_batch_mates(
-    students: Mapping[str, MarianStudent], alone: Mapping[str, Alone], language: str
-) -> None:
-    student, expected = students[language], alone[language]
+@pytest.mark.parametrize("engine", ["chosen", "onnx"])
+def test_tokens_do_not_depend_on_batch_mates(students: Mapping[str, MarianStudent], engine: str, language: str) -> None:
+    student = students[language] if engine == "chosen" else without_native(students[language])
+    expected = Alone(student, language)
     seen = changed = 0
 
     @settings(max_examples=_COMPOSITIONS, deadline=None, suppress_health_check=list(HealthCheck))
@@ -91,7 +86,7 @@ def test_each_row_may_write_its_own_candidates_only(students: Mapping[str, Maria
 
 
 def test_no_session_remembers_sizes_of_batches(students: Mapping[str, MarianStudent]) -> None:
-    engine = students["en"]._engine
+    engine = open_engine(students["en"])
     assert isinstance(engine, marian_onnx.OnnxEngine)
     for session in (engine._encoder, engine._search, engine._step, engine._weights):
         options = session.get_session_options()

@@ -11,9 +11,9 @@ import pytest
 from latimer_server.backends.base import DecodingOptions
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_onnx import OnnxEngine
-from latimer_server.backends.marian_operators import Levels
 from latimer_server.backends.marian_shape import read_shape
 from latimer_server.backends.marian_student import load_backend
+from latimer_server.backends.marian_weights import Levels
 from latimer_server.errors import ModelFileError
 from tests.conformance.conftest import locate
 from tests.marian_files import CONFIG, FLOAT32, floats, matrix, model_items, write_model

@@ -22,16 +22,16 @@ from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_engine import Engine
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_onnx import OnnxEngine
-from latimer_server.backends.marian_operators import Levels
 from latimer_server.backends.marian_student import MarianStudent, load_backend
 from latimer_server.backends.marian_torch import MarianNetwork, TorchEngine
+from latimer_server.backends.marian_weights import Levels
 from latimer_server.errors import ModelFileError
-from tests.conformance.conftest import read_sentences
+from tests.conformance.conftest import read_sentences, without_native
 from tests.marian_students import BASE, BASE_MEMORY, TINY, StudentFiles, StudentShape, make_student
 
 # Longer outputs say little more, and the oracle has a cap of its own.
 OPTIONS = DecodingOptions(max_length_ratio=10, max_output_tokens=24)
-INPUTS, TWINS = 400, 3
+INPUTS, TWINS = 1_000, 3
 Defect = Callable[[MarianStudent, pytest.MonkeyPatch], None]
 
 
@@ -112,10 +112,12 @@ def test_every_published_shape_agrees_with_an_independent_engine(
     tmp_path: Path, shape: StudentShape, *, split: bool, shortlist: bool
 ) -> None:
     case = make_case(shape, tmp_path, split=split, shortlist=shortlist)
-    agreement = case.agreement(case.student)
+    agreement, without = case.agreement(case.student), case.agreement(without_native(case.student))
     lengths = [len(hypothesis.ids) for hypothesis in run(case.student, case.rows)]
-    print(f"{agreement:.3f} of {len(case.rows)}, {np.mean(lengths):.1f} tokens, {len(set(case.expected))} texts")
+    shares = f"{agreement:.3f} and {without:.3f}"
+    print(f"{shares} of {len(case.rows)}, {np.mean(lengths):.1f} tokens, {len(set(case.expected))} texts")
     assert agreement >= 0.95
+    assert without >= 0.95
     assert len(case.rows) >= 50
     assert len(set(case.expected)) >= 0.85 * len(case.rows)
     assert np.mean(lengths) >= 2

@@ -15,12 +15,10 @@ from onnx import ModelProto, TensorProto
 from latimer_server.backends.marian_engine import Floats
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_layers import Names, decode, describe, describe_table, divide_heads, score, type_of
-from latimer_server.backends.marian_operators import Array, Graph, Levels, Table, Weights
+from latimer_server.backends.marian_operators import Graph
 from latimer_server.backends.marian_search import build_search
 from latimer_server.backends.marian_shape import Shape
-
-# What the names of matrices end in that activations are multiplied with.
-_PRODUCTS = frozenset({"Wq", "Wk", "Wv", "Wo", "W1", "W2", "W", "Wf"})
+from latimer_server.backends.marian_weights import Array, Levels, Table, Weights, has_multipliers, read_tables
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,9 @@ class Graphs:
 def build_graphs(source: MarianFile, shape: Shape, levels: Levels | None) -> Graphs:
     """The graphs of a student; without `levels` in float32. Raises `ModelFileError` when `source` lacks a weight or has
     another size than its configuration says."""
-    names = source.names
-    quantized = levels is not None and all(
-        f"{name}_QuantMultA" in names for name in names if name.rpartition("_")[2] in _PRODUCTS
-    )
+    quantized = levels is not None and has_multipliers(source)
     weights = Weights(source, shape, levels or Levels(), quantized=quantized)
-    if shape.shared:
-        source_table = target_table = weights.embeddings("Wemb", shape.target_vocabulary)
-    else:
-        source_table = weights.embeddings("encoder_Wemb", shape.source_vocabulary)
-        target_table = weights.embeddings("decoder_Wemb", shape.target_vocabulary)
+    source_table, target_table = read_tables(weights)
     encoder = _build_encoder(weights, source_table)
     step, search = _build_step(weights, target_table), build_search(weights, target_table)
     bias = source.float_vector("decoder_ff_logit_out_b", shape.target_vocabulary).copy()

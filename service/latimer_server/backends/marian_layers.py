@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
-from latimer_server.backends.marian_operators import Graph, Table
+from latimer_server.backends.marian_operators import Graph
+from latimer_server.backends.marian_weights import Table
 
 
 def divide_heads(graph: Graph, x: str, prefix: str, which: str, order: Sequence[int], factor: float = 1.0) -> str:

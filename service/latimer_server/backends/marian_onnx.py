@@ -26,8 +26,8 @@ from latimer_server.backends.marian_engine import (
 )
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_graph import build_graphs
-from latimer_server.backends.marian_operators import Levels
 from latimer_server.backends.marian_shape import read_shape
+from latimer_server.backends.marian_weights import Levels
 from latimer_server.backends.onnx_runtime import onnxruntime
 
 # Longer outputs than this are possible only where a caller asks for them.

@@ -16,82 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from latimer_server.backends.marian_engine import Floats
-from latimer_server.backends.marian_file import MarianFile, QuantizedMatrix
-from latimer_server.backends.marian_shape import Shape
+from latimer_server.backends.marian_weights import ZERO_BYTE, Table, Weights
 
 # Not in the file; 1e-5 to 1e-9 give the same text (facts.md section 2). Marian's own default.
 _LAYER_NORM_EPSILON = 1e-6
 _OPSET, _IR_VERSION = 17, 9
 _RUNTIME = "com.microsoft"
-
-ZERO_BYTE = 128
-
-Array = npt.NDArray[np.generic]
-
-
-@dataclass(frozen=True)
-class Levels:
-    """How activations are quantised: a multiplier of the file maps its range to -`most`..`most`, kept in unsigned
-    bytes with `zero` in the middle.
-
-    All eight bits, or seven where a processor adds two products of bytes in 16 bits, which may overflow.
-    """
-
-    most: int = 127
-
-    @property
-    def zero(self) -> int:
-        """The byte that stands for 0."""
-        return self.most + 1
-
-    def scale(self, multiplier: float) -> float:
-        """The value of one step."""
-        return 127 / self.most / multiplier
-
-
-@dataclass(frozen=True)
-class Table:
-    """Embeddings, and after the last token's those of nothing: bytes (`ZERO_BYTE` is 0) and what one step is worth, or
-    float32 and 1."""
-
-    values: Array
-    unit: float
-    quantized: bool
-
-
-class Weights:
-    """Reads checked arrays of one file."""
-
-    def __init__(self, source: MarianFile, shape: Shape, levels: Levels, *, quantized: bool) -> None:
-        self.source = source
-        self.shape = shape
-        self.levels = levels
-        self.quantized = quantized
-
-    def embeddings(self, name: str, rows: int) -> Table:
-        """A matrix of embeddings, in int8 where the file has it so and products are quantised."""
-        if self.quantized and self.source.is_quantized(name):
-            matrix = self.source.matrix(name, rows, self.shape.dimension, transposed=False)
-            values = np.full((rows + 1, self.shape.dimension), ZERO_BYTE, np.uint8)
-            # int8 and a byte whose 0 is 128 differ in their highest bit.
-            np.bitwise_xor(matrix.values.view(np.uint8), ZERO_BYTE, out=values[:rows])
-            return Table(values, 1 / matrix.multiplier, quantized=True)
-        plain = np.zeros((rows + 1, self.shape.dimension), np.float32)
-        plain[:rows] = self.source.embeddings(name, rows, self.shape.dimension)
-        return Table(plain, 1.0, quantized=False)
-
-    def matrix(self, name: str, rows: int, columns: int) -> QuantizedMatrix:
-        """A matrix [columns, rows]."""
-        return self.source.matrix(name, rows, columns, transposed=True)
-
-    def vector(self, name: str, size: int) -> Floats:
-        """A bias, or what a norm is scaled or moved by."""
-        return self.source.float_vector(name, size)
-
-    def multiplier(self, name: str) -> float:
-        """The activations' before this matrix."""
-        return self.source.multiplier(f"{name}_QuantMultA")
 
 
 @dataclass(frozen=True)

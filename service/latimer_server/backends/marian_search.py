@@ -11,8 +11,9 @@ from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from latimer_server.backends.marian_engine import END
 from latimer_server.backends.marian_layers import Names, decode, describe, describe_table, score
-from latimer_server.backends.marian_operators import Graph, Table, Weights
+from latimer_server.backends.marian_operators import Graph
 from latimer_server.backends.marian_output import COMPACT_SHARE
+from latimer_server.backends.marian_weights import Table, Weights
 
 
 def build_search(weights: Weights, table: Table) -> ModelProto:

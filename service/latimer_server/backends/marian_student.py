@@ -24,6 +24,9 @@ from latimer_server.backends.marian_beam import BeamSearch
 from latimer_server.backends.marian_engine import END, UNKNOWN, Engine
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_greedy import GreedySearch
+from latimer_server.backends.marian_later import LaterEngine
+from latimer_server.backends.marian_native import NativeStudent, can_compute, find_instructions
+from latimer_server.backends.marian_shape import read_shape
 from latimer_server.backends.shortlist import Shortlist
 from latimer_server.backends.token_spans import find_unknown_pieces, locate_pieces, place_pieces
 from latimer_server.errors import ModelError, ModelFileError
@@ -53,13 +56,9 @@ def load_backend(
     Raises `ModelFileError` naming the file at fault, `ModelError` where that compute type cannot be had.
     """
     model_path = files["model"]
-    source = MarianFile(_read(model_path), model_path.name)
-    engine = _start_engine(source, model_path.name, device, compute_type)
-    if compute_type not in ("", engine.compute_type):
-        raise ModelError(
-            f"compute_type {compute_type!r} cannot be had on {device}: this model computes in {engine.compute_type}"
-        )
-    shape = engine.shape
+    data = _read(model_path)
+    source = MarianFile(data, model_path.name)
+    shape = read_shape(source.config, model_path.name)
     source_path, target_path = _vocabulary_paths(files, shared=shape.shared)
     reads = _read_vocabulary(source_path, shape.source_vocabulary)
     writes = reads if target_path == source_path else _read_vocabulary(target_path, shape.target_vocabulary)
@@ -68,8 +67,23 @@ def load_backend(
         path = files["shortlist"]
         sizes = shape.source_vocabulary, shape.target_vocabulary
         shortlist = Shortlist(_read(path), *sizes, path.name, shared=shape.shared)
+
+    def start(read: bytes) -> Engine:
+        return _start_engine(MarianFile(read, model_path.name), model_path.name, device, compute_type)
+
+    engine: Engine
+    native, instructions = None, find_instructions()
+    if device == "cpu" and compute_type in ("", "int8") and instructions and can_compute(source, shape):
+        native = NativeStudent(source, shape, shortlist, instructions)
+        engine = LaterEngine(model_path, data, shape, start)
+    else:
+        engine = start(data)
+    if compute_type not in ("", engine.compute_type):
+        raise ModelError(
+            f"compute_type {compute_type!r} cannot be had on {device}: this model computes in {engine.compute_type}"
+        )
     batches = threads if device == "cpu" else 1
-    return MarianStudent(engine, reads, writes, shortlist, max_input_tokens, batches)
+    return MarianStudent(engine, reads, writes, shortlist, max_input_tokens, batches, native)
 
 
 def _start_engine(source: MarianFile, file: str, device: str, compute_type: str) -> Engine:
@@ -133,6 +147,7 @@ class MarianStudent:
         shortlist: Shortlist | None,
         max_input_tokens: int = 0,
         concurrent_batches: int = 1,
+        native: NativeStudent | None = None,
     ) -> None:
         longest = max(_MIN_INPUT_TOKENS, min(max_input_tokens or _MAX_INPUT_TOKENS, _MAX_INPUT_TOKENS))
         self.limits = Limits(longest, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS, concurrent_batches=concurrent_batches)
@@ -141,7 +156,8 @@ class MarianStudent:
         self._source = source
         self._target = target
         self._shortlist = shortlist
-        self.memory_bytes = engine.memory_bytes
+        self._native = native
+        self.memory_bytes = engine.memory_bytes + (native.memory_bytes if native else 0)
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:  # noqa: ARG002
         """See `GeneratorBackend.encode`. Without </s> at its end a source is translated badly."""
@@ -175,6 +191,8 @@ class MarianStudent:
         """See `GeneratorBackend.run`. A row's candidates are its own shortlist, whatever its batch."""
         if not batch:
             return []
+        if self._native and _is_greedy(options):
+            return self._native.search(batch, options, cancelled)
         search = GreedySearch if _is_greedy(options) else BeamSearch
         # Shortest first: sources are read in groups of about one length, which then lie as they are needed.
         order = sorted(range(len(batch)), key=lambda row: len(batch[row]))

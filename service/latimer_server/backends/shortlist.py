@@ -25,6 +25,7 @@ class Shortlist:
     """The candidates of a source sentence: the `first` most frequent ids, those of each of its tokens, and where
     source and target are `shared` the tokens themselves, so that a name can be copied.
 
+    `first`: so many of the target's ids, from 0 on. `offsets`: where those of each source id begin among the `ids`.
     Raises `ModelFileError` naming `file` when the file does not fit vocabularies of these sizes.
     """
 
@@ -42,15 +43,15 @@ class Shortlist:
             raise ModelFileError(
                 file, f"is for a source vocabulary of {offset_count - 1} tokens, the model has {source_size}"
             )
-        self._offsets: npt.NDArray[np.uint64] = np.frombuffer(data, "<u8", offset_count, _HEADER.size)
-        self._ids: npt.NDArray[np.uint32] = np.frombuffer(data, "<u4", id_count, _HEADER.size + 8 * offset_count)
-        if (self._offsets[1:] < self._offsets[:-1]).any() or int(self._offsets[-1]) > id_count:
+        self.offsets: npt.NDArray[np.uint64] = np.frombuffer(data, "<u8", offset_count, _HEADER.size)
+        self.ids: npt.NDArray[np.uint32] = np.frombuffer(data, "<u4", id_count, _HEADER.size + 8 * offset_count)
+        if (self.offsets[1:] < self.offsets[:-1]).any() or int(self.offsets[-1]) > id_count:
             raise ModelFileError(file, "has offsets that do not ascend")
-        if (id_count and int(self._ids.max()) >= target_size) or first > target_size:
+        if (id_count and int(self.ids.max()) >= target_size) or first > target_size:
             raise ModelFileError(file, "names target ids past the vocabulary")
         if first < 1:
             raise ModelFileError(file, "has no most frequent ids: an output could never end")
-        self._first = first
+        self.first = first
         self._target_size = target_size
         self._shared = shared
 
@@ -59,10 +60,10 @@ class Shortlist:
 
         Notes what is wanted in a table of the vocabulary, which for one row is less work than sorting."""
         wanted = np.zeros(self._target_size, np.bool_)
-        wanted[: self._first] = True
+        wanted[: self.first] = True
         own = set(source_ids)
         for token in own:
-            wanted[self._ids[self._offsets[token] : self._offsets[token + 1]]] = True
+            wanted[self.ids[self.offsets[token] : self.offsets[token + 1]]] = True
         if self._shared:
             wanted[list(own)] = True
         return wanted.nonzero()[0]
@@ -78,11 +79,11 @@ class Shortlist:
         # A row's ids follow those of the row before it.
         bases = np.arange(len(batch)) * self._target_size
         base_of = np.repeat(bases, [len(row) for row in own])
-        starts = self._offsets[tokens].astype(np.int64)
-        counts = self._offsets[tokens + 1].astype(np.int64) - starts
+        starts = self.offsets[tokens].astype(np.int64)
+        counts = self.offsets[tokens + 1].astype(np.int64) - starts
         # The places of several slices, one behind the other.
         places = np.arange(counts.sum()) + np.repeat(starts + counts - counts.cumsum(), counts)
-        parts = [np.repeat(base_of, counts) + self._ids[places], (bases[:, None] + np.arange(self._first)).reshape(-1)]
+        parts = [np.repeat(base_of, counts) + self.ids[places], (bases[:, None] + np.arange(self.first)).reshape(-1)]
         if self._shared:
             parts.append(base_of + tokens)
         keys = np.concatenate(parts)

@@ -1,0 +1,1 @@
+"""The C++ of the backends, built where there is a compiler (`pyproject.toml`). Loaded by `backends.marian_native`."""

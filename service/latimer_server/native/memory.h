@@ -1,0 +1,52 @@
+// Memory of one owner, given back together. Knows nothing of what lies in it.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+
+namespace latimer {
+
+// Where there is none, `failed` and null.
+class Memory {
+ public:
+  Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() {
+    while (blocks_ != nullptr) {
+      Block* next = blocks_->next;
+      std::free(blocks_);
+      blocks_ = next;
+    }
+  }
+
+  template <class T>
+  T* take(size_t count) {
+    const size_t bytes = (sizeof(Block) + count * sizeof(T) + 63) / 64 * 64;
+    auto* block = static_cast<Block*>(std::aligned_alloc(64, bytes));
+    if (block == nullptr) {
+      failed = true;
+      return nullptr;
+    }
+    block->next = blocks_;
+    blocks_ = block;
+    return reinterpret_cast<T*>(block + 1);
+  }
+
+  template <class T>
+  T* take_zeros(size_t count) {
+    T* taken = take<T>(count);
+    if (taken != nullptr) std::memset(taken, 0, count * sizeof(T));
+    return taken;
+  }
+
+  bool failed = false;
+
+ private:
+  struct alignas(64) Block {
+    Block* next;
+  };
+  Block* blocks_ = nullptr;
+};
+
+}  // namespace latimer

@@ -1,0 +1,256 @@
+"""Our own C++ says what the graphs say, whatever instructions the processor has, however rows are put together, and
+however many threads ask; where it cannot be had, nothing is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sacrebleu
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from latimer_server.backends import marian_student
+from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.marian_file import MarianFile
+from latimer_server.backends.marian_greedy import GreedySearch
+from latimer_server.backends.marian_later import LaterEngine
+from latimer_server.backends.marian_native import Instructions, NativeStudent, can_compute, find_instructions
+from latimer_server.backends.marian_shape import read_shape
+from latimer_server.backends.marian_student import MarianStudent, load_backend
+from latimer_server.errors import ModelFileError
+from tests.conformance.conftest import PAIRS, locate, open_engine, read_sentences, without_native
+from tests.marian_students import TINY, make_student
+
+OPTIONS = DecodingOptions()
+# Several in a batch are computed together from this many on, and two times sixteen rows at a time.
+SIZES = (1, 2, 3, 4, 7, 16, 17, 31, 32, 33, 70)
+needs_native = pytest.mark.skipif(
+    find_instructions() == Instructions.NONE,
+    reason="not built, or not for this processor: students run on ONNX Runtime",
+)
+
+
+def never() -> bool:
+    return False
+
+
+def build(source: str, instructions: Instructions, *, listed: bool = True) -> NativeStudent:
+    """The embedded student that reads `source`."""
+    files = locate(PAIRS[source])
+    file = MarianFile(files["model"].read_bytes(), "model.bin")
+    shortlist = load_backend(files, 1)._shortlist if listed else None
+    return NativeStudent(file, read_shape(file.config, "model.bin"), shortlist, instructions)
+
+
+@pytest.fixture(scope="module")
+def rows(students: Mapping[str, MarianStudent]) -> Sequence[TokenIds]:
+    return [encoding.ids for encoding in students["en"].encode(read_sentences("en"))]
+
+
+@needs_native
+@pytest.mark.parametrize("listed", [True, False])
+def test_every_instruction_says_the_same_to_the_bit(rows: Sequence[TokenIds], *, listed: bool) -> None:
+    best, options = find_instructions(), DecodingOptions(alignment=True, max_output_tokens=None if listed else 6)
+    few = rows if listed else rows[:40]
+    dots = build("en", Instructions.DOTS, listed=listed)
+    alone = [dots.search([row], options, never)[0] for row in few]
+    for instructions in {Instructions.DOTS, best}:
+        student = build("en", instructions, listed=listed)
+        for size in SIZES if listed else (1, 5, 32):
+            together: list[Hypothesis] = []
+            for at in range(0, len(few), size):
+                together += student.search(few[at : at + size], options, never)
+            assert together == alone
+
+
+@needs_native
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_row_is_the_same_to_the_bit_in_any_batch(
+    students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], data: st.DataObject
+) -> None:
+    native = students["en"]._native
+    assert native
+    batch = data.draw(st.lists(st.sampled_from(rows), min_size=1, max_size=40))
+    # Any ids will do: rows need not be sentences.
+    batch += data.draw(st.lists(st.lists(st.integers(2, 31_999), max_size=20).map(lambda ids: (*ids, 0)), max_size=3))
+    together = native.search(batch, OPTIONS, never)
+    for row, hypothesis in zip(batch, together, strict=True):
+        assert native.search([row], OPTIONS, never) == [hypothesis]
+
+
+@needs_native
+@pytest.mark.parametrize("source", sorted(PAIRS))
+def test_it_is_as_near_to_float32_as_the_graphs_are(
+    students: Mapping[str, MarianStudent], exact_students: Mapping[str, MarianStudent], source: str
+) -> None:
+    texts = read_sentences(source)
+    written = []
+    for student in (exact_students[source], students[source], without_native(students[source])):
+        batch = [encoding.ids for encoding in student.encode(texts)]
+        outputs = [h for at in range(0, len(batch), 32) for h in student.run(batch[at : at + 32], OPTIONS, never)]
+        written.append(student.decode([hypothesis.ids for hypothesis in outputs]))
+    exact, native, graphs = written
+    scores = [sacrebleu.corpus_chrf(each, [exact]).score for each in (native, graphs)]
+    print(f"{source}: chrF against float32 {scores[0]:.2f}, of the graphs {scores[1]:.2f}")
+    assert scores[0] >= 98
+    assert scores[0] >= scores[1] - 0.5
+
+
+@needs_native
+def test_scores_ends_and_alignments_are_those_of_the_graphs(
+    students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]
+) -> None:
+    options = DecodingOptions(alignment=True)
+    student, same, links, agreeing = students["en"], 0, 0, 0
+    for at in range(0, len(rows), 32):
+        batch = rows[at : at + 32]
+        plain = GreedySearch(open_engine(student), student._shortlist, batch, options).run(never)
+        for mine, other in zip(student.run(batch, options, never), plain, strict=True):
+            if mine.ids == other.ids:
+                same += 1
+                assert mine.log_prob == pytest.approx(other.log_prob, abs=0.03 * mine.token_count)
+                assert mine.truncated == other.truncated
+                links += len(mine.alignment)
+                agreeing += sum(a[0] == b[0] for a, b in zip(mine.alignment, other.alignment, strict=True))
+    print(f"{same} of {len(rows)} alike, {agreeing} of {links} links")
+    assert same >= 0.8 * len(rows)
+    assert agreeing >= 0.98 * links
+
+
+@needs_native
+def test_an_output_ends_at_its_cap_and_says_so(students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]) -> None:
+    native = students["en"]._native
+    assert native
+    whole = native.search(rows[:40], OPTIONS, never)
+    assert not any(hypothesis.truncated for hypothesis in whole)
+    for cap in (1, 3, 31, 32, 33):
+        for full, cut in zip(
+            whole, native.search(rows[:40], replace(OPTIONS, max_output_tokens=cap), never), strict=True
+        ):
+            assert cut.ids == full.ids[:cap]
+            assert cut.truncated == (len(full.ids) > cap)
+            assert (cut.log_prob == full.log_prob) == (not cut.truncated)
+    exactly = replace(OPTIONS, max_output_tokens=len(whole[0].ids))
+    assert native.search(rows[:1], exactly, never) == whole[:1]
+
+
+@needs_native
+def test_an_output_may_be_longer_than_the_positions_that_are_kept(rows: Sequence[TokenIds]) -> None:
+    # A source that ends nowhere goes on for as long as it may.
+    endless = [(*([17_347] * 120), 0)]
+    native = build("en", find_instructions())
+    found = native.search(endless, DecodingOptions(max_length_ratio=10), never)[0]
+    again = native.search([*endless, rows[0]], DecodingOptions(max_length_ratio=10), never)[0]
+    assert found == again
+    assert found.truncated == (len(found.ids) == 1_210)
+
+
+@needs_native
+def test_what_nobody_waits_for_stops(students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]) -> None:
+    native = students["en"]._native
+    assert native
+    longest = max(rows, key=len)
+    whole = native.search([longest], OPTIONS, never)[0]
+    assert len(whole.ids) > 32
+    cut = native.search([longest], OPTIONS, lambda: True)[0]
+    assert cut.ids == whole.ids[:32]
+    assert cut.truncated
+
+
+@needs_native
+def test_threads_share_a_student(students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]) -> None:
+    native = students["en"]._native
+    assert native
+    batches = [rows[at : at + 9] for at in range(0, 180, 9)]
+    expected = [native.search(batch, OPTIONS, never) for batch in batches]
+    with ThreadPoolExecutor(6) as threads:
+        for _ in range(3):
+            assert list(threads.map(lambda batch: native.search(batch, OPTIONS, never), batches)) == expected
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@needs_native
+def test_loading_and_searching_leave_nothing_behind(rows: Sequence[TokenIds]) -> None:
+    def once() -> None:
+        student = build("en", find_instructions())
+        for at in range(0, 128, 32):
+            student.search(rows[at : at + 32], OPTIONS, never)
+
+    for _ in range(3):
+        once()
+    before = resident_bytes()
+    for _ in range(12):
+        once()
+    # One student that stayed would be 20 MB, one batch 5.
+    assert resident_bytes() - before < 15e6
+
+
+@needs_native
+def test_a_student_of_another_size_is_for_the_graphs(tmp_path: Path) -> None:
+    odd = replace(TINY, dimension=TINY.heads * 12)
+    for shape, native in ((odd, False), (TINY, True)):
+        folder = tmp_path / str(native)
+        folder.mkdir()
+        student = load_backend(make_student(shape, split=False, shortlist=True).write(folder), 1)
+        assert (student._native is not None) == native
+        assert student.run([encoding.ids for encoding in student.encode(["house"])], OPTIONS, never)
+
+
+def test_without_the_library_nothing_is_missing(
+    students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marian_student, "find_instructions", lambda: Instructions.NONE)
+    student = load_backend(locate(PAIRS["en"]), 1)
+    assert student._native is None
+    assert student.run(rows[:20], OPTIONS, never) == without_native(students["en"]).run(rows[:20], OPTIONS, never)
+
+
+def write_student(folder: Path) -> tuple[MarianStudent, Path]:
+    files = make_student(TINY, split=False, shortlist=True).write(folder)
+    return load_backend(files, 1), files["model"]
+
+
+BEAM = DecodingOptions(beam_size=2)
+
+
+@needs_native
+def test_beams_need_the_file_once_more_and_have_it_when_it_is_gone(tmp_path: Path) -> None:
+    student, model = write_student(tmp_path)
+    batch = [encoding.ids for encoding in student.encode(["house"])]
+    assert isinstance(student._engine, LaterEngine)
+    assert student._engine._engine is None
+    student.run(batch, OPTIONS, never)
+    assert student._engine._engine is None
+    model.unlink()
+    assert student.run(batch, BEAM, never)
+    assert student._engine._engine is not None
+
+
+@needs_native
+def test_a_file_that_was_written_over_is_refused(tmp_path: Path) -> None:
+    student, model = write_student(tmp_path)
+    batch = [encoding.ids for encoding in student.encode(["house"])]
+    data = model.read_bytes()
+    for other in (data[:-1], data + b"\0", b"", bytes([*data[:-1], data[-1] ^ 1])):
+        model.write_bytes(other)
+        with pytest.raises(ModelFileError, match="was written over"):
+            student.run(batch, BEAM, never)
+    model.write_bytes(data)
+    assert student.run(batch, BEAM, never)
+
+
+@needs_native
+def test_what_lacks_a_multiplier_is_not_computed(tmp_path: Path) -> None:
+    data = make_student(TINY, split=False, shortlist=True).write(tmp_path)["model"].read_bytes()
+    for name in (b"encoder_l1_self_Wo_QuantMultA", b"decoder_l1_ffn_W2_QuantMultA"):
+        file = MarianFile(data.replace(name, name[:-1] + b"B"), "model.bin")
+        assert not can_compute(file, read_shape(file.config, "model.bin"))
