@@ -4,7 +4,8 @@ FROM python:3.11-slim-bookworm AS build
 # Where pip finds the CPU build of torch, besides the index it is configured with.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
-# For the C++ of the students; what runs needs no compiler.
+# For the C++ of the students; what runs needs no compiler. Whichever version the base image's Debian has will do.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/*

@@ -12,6 +12,7 @@ constexpr int32_t kUnknown = 1;
 
 // What a row may write: its own shortlist, or everything; never <unk>.
 inline bool choose_candidates(LatimerBatch& batch, const int32_t* ids, int row, uint64_t* wanted) {
+  LATIMER_CLOCK(kCandidates);
   const LatimerTables& tables = batch.student->tables;
   const int vocabulary = batch.student->sizes.target_vocabulary, words = (vocabulary + 63) / 64;
   const auto want = [wanted](uint32_t id) { wanted[id / 64] |= uint64_t{1} << (id % 64); };
@@ -46,6 +47,7 @@ inline bool choose_candidates(LatimerBatch& batch, const int32_t* ids, int row, 
 
 // Gathers the candidates of all rows, where that is worth its while, and notes whose they are.
 inline bool gather_candidates(LatimerBatch& batch, uint64_t* all) {
+  LATIMER_CLOCK(kCandidates);
   const LatimerStudent& student = *batch.student;
   const int d = student.sizes.dimension, words = (student.sizes.target_vocabulary + 63) / 64;
   batch.gathered = nullptr;
@@ -79,6 +81,7 @@ inline bool gather_candidates(LatimerBatch& batch, uint64_t* all) {
 
 // The likeliest candidate of every row that is left.
 inline void score_rows(LatimerBatch& batch, int* chosen, float* log_probs) {
+  LATIMER_CLOCK(kScores);
   const LatimerStudent& student = *batch.student;
   const int d = student.sizes.dimension, rows = batch.left;
   int candidates = 0;

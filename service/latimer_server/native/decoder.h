@@ -9,6 +9,7 @@ namespace latimer {
 
 // One position of every row that is left.
 inline void step(LatimerBatch& batch, const float* position, Focus* focus, int* chosen, float* log_probs) {
+  LATIMER_CLOCK(kWriting);
   const LatimerStudent& student = *batch.student;
   const LatimerSizes& sizes = student.sizes;
   const int d = sizes.dimension, depth = student.depth(), rows = batch.left;

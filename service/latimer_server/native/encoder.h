@@ -88,6 +88,7 @@ inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int 
 }
 
 inline bool encode(LatimerBatch& batch, const int32_t* ids) {
+  LATIMER_CLOCK(kReading);
   int longest = 0, all = 0;
   for (int row = 0; row < batch.rows; ++row) {
     longest = batch.lengths[row] > longest ? batch.lengths[row] : longest;

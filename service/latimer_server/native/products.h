@@ -219,6 +219,7 @@ inline void multiply_tiles(const uint8_t* x, const Matrix& matrix, int row, int 
 // is scratch [size / 4]: the zero of x is 0 and much of it is that.
 template <class Then>
 inline void multiply(const uint8_t* x, int rows, const Matrix& matrix, bool tiles, int* groups, const Then& then) {
+  LATIMER_CLOCK(kProducts);
   const int blocks = matrix.columns / kLanes;
   if (tiles && rows >= kLeastTileRows) {
     alignas(64) int32_t sums[32 * 32];

@@ -211,6 +211,14 @@ int latimer_advance(LatimerBatch* batch, int steps, const float* positions, cons
 
 void latimer_end(LatimerBatch* batch) { delete batch; }
 
+#ifdef LATIMER_PROFILE
+// Nanoseconds since the last call: reading [6], then writing [6].
+void latimer_read_profile(double* parts) {
+  std::memcpy(parts, latimer::profile.parts, sizeof(latimer::profile.parts));
+  latimer::profile = latimer::Profile();
+}
+#endif
+
 #pragma GCC pop_options
 
 }  // extern "C"

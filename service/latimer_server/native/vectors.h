@@ -9,6 +9,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "clock.h"
+
 namespace latimer {
 
 constexpr int kLanes = 16;
@@ -219,7 +221,8 @@ struct Focus {
 // given, is that of the first query.
 template <int Queries, class Value>
 inline void attend(const float* query, int stride, const Memories<Value>& memories, int heads, int depth, float* scores, float* out,
-                   int out_stride, Focus* focus) {
+int out_stride, Focus* focus) {
+  LATIMER_CLOCK(kAttention);
   const int padded = memories.padded;
   for (int head = 0; head < heads; ++head) {
     const float* own = query + head * depth;
