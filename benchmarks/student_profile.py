@@ -1,23 +1,26 @@
 """Where the time of a student goes: `python -m benchmarks.student_profile`.
 
 Runs the embedded English-Portuguese student on one core: a sentence of twenty words alone, and full batches of the
-handbook's sentences; prints the milliseconds of each part, then those of each kind of operator as ONNX Runtime itself
-counts them, and the multiply-adds that were needed beside those that the machine's fastest product of that shape makes
-in the same time (`benchmarks.kernels`).
+handbook's sentences; prints the milliseconds of each part of our own C++, which is built once more with clocks in it
+(that needs g++). `--onnx`: of the graphs that stand in for it, with each kind of operator as ONNX Runtime counts them.
 """
 
 from __future__ import annotations
 
+import argparse
+import ctypes
 import json
 import statistics
+import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +28,10 @@ from benchmarks.corpus import sample_sentences
 from latimer_server.backends import marian_onnx
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_engine import choose_candidates
+from latimer_server.backends.marian_file import MarianFile
+from latimer_server.backends.marian_later import LaterEngine
+from latimer_server.backends.marian_native import NativeStudent, find_instructions, load_library
+from latimer_server.backends.marian_shape import read_shape
 from latimer_server.backends.marian_student import MarianStudent, load_backend
 from latimer_server.backends.onnx_runtime import onnxruntime
 from latimer_server.models.catalog import load_catalog
@@ -55,10 +62,78 @@ class _Clock:
         return found
 
 
+def locate_student() -> Mapping[str, Path]:
+    """The files of the embedded student."""
+    store, entry = Store(load_settings(None).store), load_catalog().get("firefox-en-pt")
+    return store.locate(entry)
+
+
 def load_student() -> MarianStudent:
     """The embedded student, one batch at a time."""
-    store, entry = Store(load_settings(None).store), load_catalog().get("firefox-en-pt")
-    return load_backend(store.locate(entry), 1)
+    return load_backend(locate_student(), 1)
+
+
+def load_graphs() -> MarianStudent:
+    """The same by ONNX Runtime."""
+    student = load_student()
+    engine = student._engine.open() if isinstance(student._engine, LaterEngine) else student._engine
+    return MarianStudent(engine, student._source, student._target, student._shortlist)
+
+
+# Of the clocks in the C++, in their order (`native/clock.h`).
+_CLOCKS = ("reading", "writing", "candidates", "products", "attention", "scores")
+
+
+def build_profiled(folder: Path) -> ctypes.CDLL:
+    """The C++ with clocks in it."""
+    source = Path(marian_onnx.__file__).parents[1] / "native" / "student.cpp"
+    target = folder / "student.so"
+    flags = ["-O3", "-std=c++17", "-fPIC", "-shared", "-w", "-DLATIMER_PROFILE"]
+    subprocess.run(["g++", *flags, "-o", target, source], check=True)
+    library = load_library(str(target))
+    library.latimer_read_profile.restype = None
+    library.latimer_read_profile.argtypes = [ctypes.c_void_p]
+    return library
+
+
+def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, int]:
+    """Seconds of each part, and the tokens read and written."""
+    student, files = load_student(), locate_student()
+    file = MarianFile(files["model"].read_bytes(), "model.bin")
+    with tempfile.TemporaryDirectory() as folder:
+        library = build_profiled(Path(folder))
+    shape = read_shape(file.config, "model.bin")
+    native = NativeStudent(file, shape, student._shortlist, find_instructions(), library)
+    student._native = native
+    ordered = sorted(texts, key=len)
+    run_all(student, [encoding.ids for encoding in student.encode(ordered)], size)
+    clocks = np.zeros((2, len(_CLOCKS)))
+    library.latimer_read_profile(clocks.ctypes.data)
+    started = time.perf_counter()
+    encodings = student.encode(ordered)
+    encoded = time.perf_counter()
+    hypotheses = run_all(student, [encoding.ids for encoding in encodings], size)
+    ran = time.perf_counter()
+    student.decode([hypothesis.ids for hypothesis in hypotheses])
+    ended = time.perf_counter()
+    library.latimer_read_profile(clocks.ctypes.data)
+    reading, writing = ({name: row[n] / 1e9 for n, name in enumerate(_CLOCKS)} for row in clocks)
+    inside = reading["reading"] + writing["writing"] + reading["candidates"]
+    parts = {
+        "text to tokens and back": encoded - started + ended - ran,
+        "candidates: finding and gathering": reading["candidates"],
+        "encoder: products": reading["products"],
+        "encoder: attention": reading["attention"],
+        "encoder: norms, rounding, the rest": reading["reading"] - reading["products"] - reading["attention"],
+        "decoder: products": writing["products"],
+        "decoder: attention": writing["attention"],
+        "decoder: candidates' scores, the choice": writing["scores"],
+        "decoder: norms, cells, the rest": writing["writing"]
+        - sum(writing[name] for name in ("products", "attention", "scores")),
+        "bookkeeping (Python)": ran - encoded - inside,
+    }
+    written = sum(hypothesis.token_count for hypothesis in hypotheses)
+    return parts, sum(len(encoding.ids) for encoding in encodings), written
 
 
 def run_all(student: MarianStudent, rows: Sequence[TokenIds], size: int) -> list[Hypothesis]:
@@ -70,7 +145,7 @@ def run_all(student: MarianStudent, rows: Sequence[TokenIds], size: int) -> list
 
 def time_parts(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, int]:
     """Seconds of each part, and the tokens read and written."""
-    student = load_student()
+    student = load_graphs()
     engine: Any = student._engine
     clocks = {name: _Clock(getattr(engine, f"_{name}")) for name in _PARTS}
     ordered = sorted(texts, key=len)
@@ -109,7 +184,7 @@ def time_operators(texts: Sequence[str], size: int) -> Counter[str]:
     """Microseconds of each kind of operator, by the graph that it stands in."""
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, _profiled(Path(folder)) as sessions:
-        student = load_student()
+        student = load_graphs()
         run_all(student, [encoding.ids for encoding in student.encode(sorted(texts, key=len))], size)
         for name, session in zip(_PARTS, sessions[:2], strict=True):
             for event in json.loads(Path(session.end_profiling()).read_text("utf-8")):
@@ -152,6 +227,9 @@ def _profiled(folder: Path) -> Iterator[list[Any]]:
 
 def main() -> None:
     """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--onnx", action="store_true", help="the graphs instead of the C++")
+    onnx = parser.parse_args().onnx
     console = Console(width=130)
     cases = {
         f"a sentence of {len(_SENTENCE.split())} words, alone": ([_SENTENCE] * _REPEATS, 1),
@@ -159,7 +237,7 @@ def main() -> None:
     }
     for title, (texts, size) in cases.items():
         words = sum(len(text.split()) for text in texts)
-        parts, read, written = time_parts(texts, size)
+        parts, read, written = (time_parts if onnx else time_native)(texts, size)
         total = sum(parts.values())
         table = Table(title=f"{title}: {words / total:,.0f} words a second on one core")
         for heading in ("part", "ms a sentence", "share"):
@@ -172,6 +250,8 @@ def main() -> None:
             f"{read / words:.2f} tokens read and {written / words:.2f} written for each word; "
             f"{candidates:,.0f} candidates a batch"
         )
+        if not onnx:
+            continue
         operators = time_operators(texts, size)
         everything = sum(operators.values())
         kinds = Table(title="operators, as ONNX Runtime counts them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -139,20 +140,22 @@ def test_a_signal_lets_the_calls_in_flight_finish(number: signal.Signals) -> Non
 def test_health_answers_within_50_ms_while_400_paragraphs_are_translated() -> None:
     with serving() as (_, client):
         wait_until_settled(client)
-        delays = []
+        delays: list[float] = []
         with ThreadPoolExecutor(1) as executor:
-            # No sentence twice: those that are the same are translated once.
-            paragraphs = [f"{PARAGRAPH} ".replace(". ", f" in {number}. ") for number in range(400)]
-            call = executor.submit(client.translate, paragraphs, source="en", target="pt")
-            while not call.done():
-                began = time.perf_counter()
-                assert client.health() == "SERVING"
-                delays.append(time.perf_counter() - began)
-                wait([call], 0.01)
-            assert all(translation.error is None for translation in call.result())
+            for begin in itertools.count(step=400):
+                # No sentence twice: those that are the same are translated once.
+                paragraphs = [f"{PARAGRAPH} ".replace(". ", f" in {number}. ") for number in range(begin, begin + 400)]
+                call = executor.submit(client.translate, paragraphs, source="en", target="pt")
+                while not call.done():
+                    began = time.perf_counter()
+                    assert client.health() == "SERVING"
+                    delays.append(time.perf_counter() - began)
+                    wait([call], 0.01)
+                assert all(translation.error is None for translation in call.result())
+                if len(delays) > 100:
+                    break
     delays.sort()
     print(f"{len(delays)} checks: p50 {1e3 * delays[len(delays) // 2]:.1f} ms, max {1e3 * delays[-1]:.1f} ms")
-    assert len(delays) > 50
     assert delays[int(0.99 * len(delays))] < 0.050
 
 

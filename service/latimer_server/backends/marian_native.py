@@ -113,9 +113,12 @@ class _Output(ctypes.Structure):
 def open_library() -> ctypes.CDLL | None:
     """The library, if it was built. A call of it leaves the interpreter to others."""
     spec = importlib.util.find_spec(_LIBRARY)
-    if spec is None or spec.origin is None:
-        return None
-    library = ctypes.CDLL(spec.origin)
+    return load_library(spec.origin) if spec and spec.origin else None
+
+
+def load_library(path: str) -> ctypes.CDLL:
+    """The library of a file."""
+    library = ctypes.CDLL(path)
     for name, result, arguments in (
         ("find_instructions", ctypes.c_int, []),
         ("load", _Pointer, [_Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
@@ -165,14 +168,19 @@ def _name_tables(shape: Shape) -> tuple[str, ...]:
 class NativeStudent:
     """A student's weights, packed for the processor. May be used by several threads at once.
 
-    `shortlist`: None where every token of the vocabulary is a candidate. Raises `ModelFileError` for a file that is at
-    fault; `can_compute` must have said that the network can be computed.
+    `shortlist`: None where every token of the vocabulary is a candidate. `library`: another one than was installed.
+    Raises `ModelFileError` for a file that is at fault; `can_compute` must have said that the network can be computed.
     """
 
     def __init__(
-        self, source: MarianFile, shape: Shape, shortlist: Shortlist | None, instructions: Instructions
+        self,
+        source: MarianFile,
+        shape: Shape,
+        shortlist: Shortlist | None,
+        instructions: Instructions,
+        library: ctypes.CDLL | None = None,
     ) -> None:
-        library = open_library()
+        library = library or open_library()
         assert library is not None  # noqa: S101 (where it is not there are no instructions)
         self._library = library
         self._dimension = shape.dimension
