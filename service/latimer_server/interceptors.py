@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 
 from latimer_server import __version__
 from latimer_server.callers import caller, name_caller
-from latimer_server.errors import InvalidRequest, LatimerError, Unauthenticated, Unavailable, Violation
+from latimer_server.errors import InvalidRequest, LatimerError, Overloaded, Unauthenticated, Unavailable, Violation
 from latimer_server.logs import request_id
 from latimer_server.statuses import is_expected, to_status
 
@@ -184,9 +184,10 @@ class _Ending:
             ("grpc-status-details-bin", status.SerializeToString()),
         ]
         # A client may try again only what has not begun: initial metadata would be the beginning (gRFC A6).
+        # One that is refused for want of room is told so in one go: there is most to do just then.
         if isinstance(error, Unavailable):
             trailing.append(("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS))
-        else:
+        elif not isinstance(error, Overloaded):
             await self.open()
         await self._context.abort(code, status.message, tuple(trailing))
 

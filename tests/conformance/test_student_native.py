@@ -4,25 +4,37 @@ however many threads ask; where it cannot be had, nothing is missing."""
 from __future__ import annotations
 
 import os
+import platform
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sacrebleu
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latimer_server.backends import marian_student
+from latimer_server.backends import marian_native, marian_student
 from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_greedy import GreedySearch
 from latimer_server.backends.marian_later import LaterEngine
-from latimer_server.backends.marian_native import Instructions, NativeStudent, can_compute, find_instructions
+from latimer_server.backends.marian_native import (
+    Instructions,
+    NativeStudent,
+    can_compute,
+    find_instructions,
+    open_library,
+)
 from latimer_server.backends.marian_shape import read_shape
 from latimer_server.backends.marian_student import MarianStudent, load_backend
-from latimer_server.errors import ModelFileError
+from latimer_server.errors import ModelFileError, NotServed
 from tests.conformance.conftest import PAIRS, locate, open_engine, read_sentences, without_native
 from tests.marian_students import TINY, make_student
 
@@ -148,6 +160,7 @@ def test_an_output_may_be_longer_than_the_positions_that_are_kept(rows: Sequence
     found = native.search(endless, DecodingOptions(max_length_ratio=10), never)[0]
     again = native.search([*endless, rows[0]], DecodingOptions(max_length_ratio=10), never)[0]
     assert found == again
+    assert len(found.ids) > 512
     assert found.truncated == (len(found.ids) == 1_210)
 
 
@@ -236,16 +249,89 @@ def test_beams_need_the_file_once_more_and_have_it_when_it_is_gone(tmp_path: Pat
 
 
 @needs_native
-def test_a_file_that_was_written_over_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["shorter", "longer", "empty", "other"])
+def test_a_file_that_was_written_over_is_refused_for_good(tmp_path: Path, change: str) -> None:
     student, model = write_student(tmp_path)
     batch = [encoding.ids for encoding in student.encode(["house"])]
     data = model.read_bytes()
-    for other in (data[:-1], data + b"\0", b"", bytes([*data[:-1], data[-1] ^ 1])):
-        model.write_bytes(other)
-        with pytest.raises(ModelFileError, match="was written over"):
+    changed = {"shorter": data[:-1], "longer": data + b"\0", "empty": b"", "other": data[:-1] + bytes([data[-1] ^ 1])}
+    model.write_bytes(changed[change])
+    for _ in range(2):
+        with pytest.raises(NotServed, match="was written over since the model was loaded"):
             student.run(batch, BEAM, never)
-    model.write_bytes(data)
-    assert student.run(batch, BEAM, never)
+        model.write_bytes(data)  # nobody knows whether it is whole by now
+    assert student.run(batch, OPTIONS, never)
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    student, model = write_student(tmp_path)
+    del student
+    files = {"model": tmp_path / "none.bin", "vocabulary": model}
+    with pytest.raises(ModelFileError, match=r"none\.bin: cannot be read"):
+        load_backend(files, 1)
+
+
+def test_the_library_is_built_where_it_can_be() -> None:
+    compiler = shutil.which("g++")
+    if sys.platform != "linux" or platform.machine() != "x86_64" or compiler is None:
+        pytest.skip("no g++, or not for this platform")
+    version = subprocess.run([compiler, "-dumpversion"], capture_output=True, text=True, check=True).stdout
+    if int(version.split(".")[0]) < 11:
+        pytest.skip("this g++ does not know AMX")
+    assert open_library() is not None
+
+
+_BY_ITSELF = """
+import sys
+from tests.conformance.test_student_native import OPTIONS, build_with, never, read_rows
+student = build_with(sys.argv[1])
+print([hypothesis.ids for hypothesis in student.search(read_rows()[:40], OPTIONS, never)])
+"""
+
+
+def build_with(path: str) -> NativeStudent:
+    files = locate(PAIRS["en"])
+    file = MarianFile(files["model"].read_bytes(), "model.bin")
+    shortlist = load_backend(files, 1)._shortlist
+    shape = read_shape(file.config, "model.bin")
+    return NativeStudent(file, shape, shortlist, find_instructions(), marian_native.load_library(path))
+
+
+def read_rows() -> list[TokenIds]:
+    return [encoding.ids for encoding in load_backend(locate(PAIRS["en"]), 1).encode(read_sentences("en"))]
+
+
+@needs_native
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
+@pytest.mark.parametrize("flag", ["-fno-inline", "-Os"])
+def test_it_does_not_hang_on_what_the_compiler_makes_of_it(
+    students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], tmp_path: Path, flag: str
+) -> None:
+    # gcc thinks that a tile configuration is eight bytes: what was not inlined lost the rest, and died by SIGILL.
+    source = Path(marian_native.__file__).parents[1] / "native" / "student.cpp"
+    library = tmp_path / "student.so"
+    flags = ["-O3", flag, "-std=c++17", "-fPIC", "-shared", "-w"]
+    subprocess.run(["g++", *flags, "-o", library, source], check=True)
+    found = subprocess.run([sys.executable, "-c", _BY_ITSELF, library], capture_output=True, text=True)
+    native = students["en"]._native
+    assert native
+    assert found.returncode == 0
+    assert found.stdout.strip() == str([hypothesis.ids for hypothesis in native.search(rows[:40], OPTIONS, never)])
+
+
+@pytest.mark.parametrize("content", [b"", b"no library", b"stale"])
+def test_a_library_that_is_not_ours_is_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    file = tmp_path / "_student.so"
+    file.write_bytes(content)
+    spec = ModuleSpec("_student", None, origin=str(file))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: spec)
+    if content == b"stale":
+        stale = SimpleNamespace(latimer_get_interface=lambda: 0)
+        monkeypatch.setattr(marian_native, "load_library", lambda _path: stale)
+    assert open_library.__wrapped__() is None
+    assert "the C++ of the students" in caplog.text
 
 
 @needs_native

@@ -16,27 +16,53 @@ from pathlib import Path
 from latimer_server.backends.base import TokenIds
 from latimer_server.backends.marian_engine import Candidates, Decoding, Engine, Floats
 from latimer_server.backends.marian_shape import Shape
-from latimer_server.errors import ModelFileError
+from latimer_server.errors import ModelFileError, NotServed
+
+
+class HeldFile:
+    """A file that stays open: it may be removed or replaced meanwhile, and is read all the same. Raises
+    `ModelFileError` naming it where it cannot be opened or read."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ModelFileError(self.name, f"cannot be read: {error.strerror}") from error
+        weakref.finalize(self, os.close, self._file)
+
+    def read(self) -> bytes:
+        """All of it, as it is now."""
+        try:
+            data = b""
+            while more := os.pread(self._file, max(1, os.fstat(self._file).st_size - len(data)), len(data)):
+                data = data + more if data else more
+            return data
+        except OSError as error:
+            raise ModelFileError(self.name, f"cannot be read: {error.strerror}") from error
 
 
 class LaterEngine:
-    """An `Engine` of a file that stays open, so that it may be removed meanwhile, but not written over.
+    """An `Engine` of a file that may be removed meanwhile, but not written over.
 
-    `data`: what was read of it. `start`: makes the engine of that. What `begin` raises besides its own is
-    `ModelFileError`, when the file holds something else by then.
+    `data`: what was read of it. `start`: makes the engine of that. `begin` raises what `start` does, and `NotServed`
+    when the file holds something else by then; from then on always. `memory_bytes`: 0 until it is made.
     """
 
-    def __init__(self, path: Path, data: bytes, shape: Shape, start: Callable[[bytes], Engine]) -> None:
+    def __init__(self, file: HeldFile, data: bytes, shape: Shape, start: Callable[[bytes], Engine]) -> None:
         self.shape = shape
         self.compute_type = "int8"
-        self.memory_bytes = len(data)  # or a little less
-        self._name = path.name
-        self._digest, self._size = _digest(data), len(data)
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._file)
+        self._file = file
+        self._digest = _digest(data)
         self._start = start
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._overwritten = False
+
+    @property
+    def memory_bytes(self) -> int:
+        """See `Engine.memory_bytes`."""
+        return self._engine.memory_bytes if self._engine else 0
 
     @property
     def output_bias(self) -> Floats:
@@ -51,9 +77,10 @@ class LaterEngine:
         """The engine, made now if it was not yet."""
         with self._lock:
             if self._engine is None:
-                data = os.pread(self._file, self._size + 1, 0)
-                if _digest(data) != self._digest:
-                    raise ModelFileError(self._name, "was written over since the model was loaded; load it again")
+                data = b"" if self._overwritten else self._file.read()
+                self._overwritten = self._overwritten or _digest(data) != self._digest
+                if self._overwritten:
+                    raise NotServed(f"{self._file.name} was written over since the model was loaded: load it again")
                 self._engine = self._start(data)
             return self._engine
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import logging
 import math
 import sys
 import weakref
@@ -29,12 +30,15 @@ from latimer_server.backends.marian_weights import Array, Levels, Weights, has_m
 from latimer_server.backends.shortlist import Shortlist
 
 _LIBRARY = "latimer_server.native._student"
+_INTERFACE = 1  # `LATIMER_INTERFACE` of `native/student.h`
 # So often it is asked whether anybody still waits.
 _MOST_STEPS = 32
 # Longer outputs than this are possible only where a caller asks for them.
 _POSITIONS = 512
 # What the kernels read at a time.
 _BLOCK, _LANES = 64, 16
+
+_log = logging.getLogger(__name__)
 
 _Pointer, _Int, _Float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
 
@@ -111,15 +115,26 @@ class _Output(ctypes.Structure):
 
 @cache
 def open_library() -> ctypes.CDLL | None:
-    """The library, if it was built. A call of it leaves the interpreter to others."""
+    """The library, if it was built for this version and can be opened. Its calls leave the interpreter to others."""
     spec = importlib.util.find_spec(_LIBRARY)
-    return load_library(spec.origin) if spec and spec.origin else None
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        library = load_library(spec.origin)
+    except (OSError, AttributeError) as error:
+        _log.warning("the C++ of the students cannot be opened", extra={"reason": str(error)})
+        return None
+    if library.latimer_get_interface() != _INTERFACE:
+        _log.warning("the C++ of the students is of another version", extra={"reason": "install the package again"})
+        return None
+    return library
 
 
 def load_library(path: str) -> ctypes.CDLL:
-    """The library of a file."""
+    """The library of a file. Raises `OSError` or `AttributeError` where it is none of ours."""
     library = ctypes.CDLL(path)
     for name, result, arguments in (
+        ("get_interface", ctypes.c_int, []),
         ("find_instructions", ctypes.c_int, []),
         ("load", _Pointer, [_Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
         ("unload", None, [_Pointer]),
@@ -142,9 +157,7 @@ def find_instructions() -> Instructions:
 def explain_instructions() -> str:
     """A line for whoever installs this."""
     if open_library() is None:
-        return (
-            "students run on ONNX Runtime: their C++ was not built (it needs g++), which is two to three times as fast"
-        )
+        return "students run on ONNX Runtime: their C++ was not built (it needs g++ 11; it is three times as fast)"
     found = find_instructions()
     if found == Instructions.NONE:
         return "students run on ONNX Runtime: this processor has no AVX-512 VNNI, which their C++ needs"

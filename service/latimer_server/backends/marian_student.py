@@ -24,7 +24,7 @@ from latimer_server.backends.marian_beam import BeamSearch
 from latimer_server.backends.marian_engine import END, UNKNOWN, Engine
 from latimer_server.backends.marian_file import MarianFile
 from latimer_server.backends.marian_greedy import GreedySearch
-from latimer_server.backends.marian_later import LaterEngine
+from latimer_server.backends.marian_later import HeldFile, LaterEngine
 from latimer_server.backends.marian_native import NativeStudent, can_compute, find_instructions
 from latimer_server.backends.marian_shape import read_shape
 from latimer_server.backends.shortlist import Shortlist
@@ -56,7 +56,8 @@ def load_backend(
     Raises `ModelFileError` naming the file at fault, `ModelError` where that compute type cannot be had.
     """
     model_path = files["model"]
-    data = _read(model_path)
+    held = HeldFile(model_path)
+    data = held.read()
     source = MarianFile(data, model_path.name)
     shape = read_shape(source.config, model_path.name)
     source_path, target_path = _vocabulary_paths(files, shared=shape.shared)
@@ -75,7 +76,7 @@ def load_backend(
     native, instructions = None, find_instructions()
     if device == "cpu" and compute_type in ("", "int8") and instructions and can_compute(source, shape):
         native = NativeStudent(source, shape, shortlist, instructions)
-        engine = LaterEngine(model_path, data, shape, start)
+        engine = LaterEngine(held, data, shape, start)
     else:
         engine = start(data)
     if compute_type not in ("", engine.compute_type):

@@ -6,13 +6,10 @@ Knows the store and how to make a backend; not who asked, nor whether there is r
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TypeVar, cast
 
 from latimer_server.backends.base import Backend, Cancelled, GeneratorBackend, LoadRequest, RankerBackend
@@ -25,12 +22,9 @@ from latimer_server.models.inventory import Holding, Stamp
 from latimer_server.models.loaded import Loaded, LoadedGenerator, LoadedRanker
 from latimer_server.models.memory import release_memory
 from latimer_server.models.store import Store
+from latimer_server.priorities import SUMMARIES, give_way
 from latimer_server.scheduling import BatchQueue, Executors, Seat
 from latimer_server.segment_cache import SegmentCache
-
-# Of the threads that compute summaries. Without it translations beside eight callers of summaries took 1.9 to 2.3
-# times as long at p99 on two cores that others used too, and 1.1 to 1.5 times with it (benchmarks/beside_summaries.py).
-_SUMMARY_NICENESS = 10
 
 T = TypeVar("T")
 MakeBackend = Callable[[LoadRequest], Backend]
@@ -121,7 +115,7 @@ class Loader:
         entry = holding.entry
         self._store.verify(entry)
         if entry.writes_summaries:
-            _yield_to_others()
+            give_way(SUMMARIES)
         threads = self._executors.count_threads(generation=entry.writes_summaries)
         return self._make_backend(
             describe_load(
@@ -161,15 +155,6 @@ def describe_load(
         device=device,
         cancelled=cancelled,
     )
-
-
-def _yield_to_others() -> None:
-    """Has the threads that this one starts from now on, those that a library computes in, wait where there is more to
-    do than cores: beside translations, their callers and whatever else is there. Linux only, where a thread has a
-    priority of its own."""
-    if sys.platform == "linux":
-        with suppress(OSError):  # the container forbids it
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _SUMMARY_NICENESS)
 
 
 async def _run_in_own_thread(work: Callable[[], T]) -> T:

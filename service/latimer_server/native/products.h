@@ -134,7 +134,9 @@ inline int list_groups(const uint8_t* x, int size, int* groups) {
   for (int k = 0; k < size; k += kTileBytes) {
     const __m512i values = _mm512_loadu_si512(x + k);
     const __mmask16 some = _mm512_test_epi32_mask(values, values);
-    _mm512_mask_compressstoreu_epi32(groups + count, some, _mm512_add_epi32(numbers, _mm512_set1_epi32(k / 4)));
+    // Sixteen at a time, whatever they are: to store some of a register is slow on AMD's.
+    const __m512i found = _mm512_maskz_compress_epi32(some, _mm512_add_epi32(numbers, _mm512_set1_epi32(k / 4)));
+    _mm512_storeu_si512(groups + count, found);
     count += __builtin_popcount(some);
   }
   return count;
@@ -173,6 +175,9 @@ inline void configure_tiles(int first, int second) {
     config.columns[tile] = kTileBytes;
     config.rows[tile] = static_cast<uint8_t>(rows[tile] > 0 ? rows[tile] : 1);
   }
+  // gcc before 14 thinks that `_tile_loadconfig` reads eight of these bytes, and may leave out the others; and that
+  // `_tile_loadd` reads nothing, so that what tiles are loaded from must be in memory by now.
+  __asm__ volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
 }
 

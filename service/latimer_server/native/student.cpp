@@ -45,6 +45,8 @@ bool ask_for_tiles() {
 
 extern "C" {
 
+int latimer_get_interface(void) { return LATIMER_INTERFACE; }
+
 int latimer_find_instructions(void) {
   uint32_t a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0 || (c & bit_FMA) == 0) return LATIMER_NONE;
@@ -226,6 +228,8 @@ void latimer_read_profile(double* parts) {
 #else  // no other processors: whoever asks is told so
 
 extern "C" {
+
+int latimer_get_interface(void) { return LATIMER_INTERFACE; }
 
 int latimer_find_instructions(void) { return LATIMER_NONE; }
 

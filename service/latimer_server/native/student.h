@@ -11,6 +11,10 @@
 extern "C" {
 #endif
 
+// Of everything below: whoever calls compares it, for a library may have stayed from an earlier version.
+enum { LATIMER_INTERFACE = 1 };
+int latimer_get_interface(void);
+
 enum { LATIMER_NONE = 0, LATIMER_DOTS = 1, LATIMER_TILES = 2, LATIMER_NO_MEMORY = -1 };
 
 typedef struct {

@@ -12,6 +12,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Generic, ParamSpec, TypeVar
 
+from latimer_server.priorities import BATCHES, give_way
 from latimer_server.scheduling.permits import CorePermits
 from latimer_server.scheduling.precedence import Priority
 
@@ -142,7 +143,10 @@ class Team(Executor):
     weights above all, is there still. The threads of one `ThreadPoolExecutor` take turns."""
 
     def __init__(self, size: int, name: str) -> None:
-        self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"{name}_{number}") for number in range(size)]
+        self._threads = [
+            ThreadPoolExecutor(1, f"{name}_{number}", initializer=give_way, initargs=(BATCHES,))
+            for number in range(size)
+        ]
         self._work = [0] * size  # that each has
         self._lock = Lock()
 
@@ -180,7 +184,7 @@ class Executors:
 
     def __init__(self, cores: int) -> None:
         self.permits = CorePermits(cores)
-        self._single = ThreadPoolExecutor(1, thread_name_prefix="batch")
+        self._single = ThreadPoolExecutor(1, "batch", initializer=give_way, initargs=(BATCHES,))
         self._several = Team(cores, "worker")
         self._generation = ThreadPoolExecutor(1, thread_name_prefix="generation")
 

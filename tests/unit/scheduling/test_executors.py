@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator
@@ -58,6 +60,17 @@ async def test_batches_one_after_the_other_run_in_the_same_thread(executors: Exe
     release.set()
     await held
     assert await seat.run(lambda: threading.get_ident) in first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+async def test_batches_wait_for_the_event_loop_where_there_is_more_to_do_than_cores(executors: Executors) -> None:
+    def read_niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    own = read_niceness()
+    for seat in (executors.seat(1), executors.seat(4), executors.seat_small()):
+        assert await seat.run(lambda: read_niceness) == min(19, own + 10)
+    assert read_niceness() == own
 
 
 def test_work_that_no_thread_could_begin_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
