@@ -12,11 +12,8 @@ import numpy as np
 
 from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_engine import END, Engine, Floats, Ids, choose_candidates
-from latimer_server.backends.marian_output import COMPACT_SHARE, output_cap
+from latimer_server.backends.marian_output import COMPACT_SHARE, MOST_STEPS, output_cap
 from latimer_server.backends.shortlist import Shortlist
-
-# So often it is asked whether anybody still waits.
-_MOST_STEPS = 32
 
 
 class GreedySearch:
@@ -45,7 +42,7 @@ class GreedySearch:
         position = 0
         while True:
             caps = np.where([self._stopped[row] for row in self._rows], -1, self._caps[self._rows])
-            step = self._decoding.advance(previous, position, caps, _MOST_STEPS)
+            step = self._decoding.advance(previous, position, caps, MOST_STEPS)
             if self._links is not None:
                 self._align(self._links)
             self._record(step.chosen, step.log_probs)

@@ -24,15 +24,13 @@ import numpy.typing as npt
 from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.backends.marian_engine import sinusoids
 from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_output import output_cap
+from latimer_server.backends.marian_output import MOST_STEPS, output_cap
 from latimer_server.backends.marian_shape import Shape
 from latimer_server.backends.marian_weights import Array, Levels, Weights, has_multipliers, read_tables
 from latimer_server.backends.shortlist import Shortlist
 
 _LIBRARY = "latimer_server.native._student"
 _INTERFACE = 1  # `LATIMER_INTERFACE` of `native/student.h`
-# So often it is asked whether anybody still waits.
-_MOST_STEPS = 32
 # Longer outputs than this are possible only where a caller asks for them.
 _POSITIONS = 512
 # What the kernels read at a time.
@@ -236,12 +234,12 @@ class NativeStudent:
             position, left = 0, count
             while left > 0 and not (position and cancelled()):
                 written.begin()
-                positions = self._number(position, _MOST_STEPS)
-                left = library.latimer_advance(handle, _MOST_STEPS, _point(positions), ctypes.byref(written.output))
+                positions = self._number(position, MOST_STEPS)
+                left = library.latimer_advance(handle, MOST_STEPS, _point(positions), ctypes.byref(written.output))
                 if left < 0:
                     raise MemoryError("no memory for a batch")
                 written.note()
-                position += _MOST_STEPS
+                position += MOST_STEPS
         finally:
             library.latimer_end(handle)
         return written.list_hypotheses()
@@ -258,11 +256,11 @@ class _Written:
 
     def __init__(self, rows: int, *, aligned: bool) -> None:
         self._aligned = aligned
-        self._ids = np.zeros((rows, _MOST_STEPS), np.int32)
+        self._ids = np.zeros((rows, MOST_STEPS), np.int32)
         self._counts = np.zeros(rows, np.int32)
         self._finished = np.zeros(rows, np.uint8)
         self._scores = np.zeros(rows, np.float64)
-        shape = (rows, _MOST_STEPS) if aligned else (0, 0)
+        shape = (rows, MOST_STEPS) if aligned else (0, 0)
         self._focus, self._weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
         self._tokens: list[list[int]] = [[] for _ in range(rows)]
         self._links: list[list[tuple[int, float]]] = [[] for _ in range(rows)]
@@ -273,7 +271,7 @@ class _Written:
             _point(self._scores),
             _point(self._focus),
             _point(self._weights),
-            _MOST_STEPS,
+            MOST_STEPS,
         )
 
     def begin(self) -> None:

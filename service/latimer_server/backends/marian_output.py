@@ -14,6 +14,8 @@ _MAX_LENGTH_RATIO = 2.5
 _MIN_OUTPUT_TOKENS = 8
 # Rows leave the batch once this share of it is finished; each leaving copies what stays.
 COMPACT_SHARE = 0.45
+# After so many steps it is asked whether anybody still waits.
+MOST_STEPS = 32
 
 
 def output_cap(source_tokens: int, options: DecodingOptions) -> int:

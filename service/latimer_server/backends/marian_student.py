@@ -67,7 +67,7 @@ def load_backend(
     if "shortlist" in files:
         path = files["shortlist"]
         sizes = shape.source_vocabulary, shape.target_vocabulary
-        shortlist = Shortlist(_read(path), *sizes, path.name, shared=shape.shared)
+        shortlist = Shortlist(HeldFile(path).read(), *sizes, path.name, shared=shape.shared)
 
     def start(read: bytes) -> Engine:
         return _start_engine(MarianFile(read, model_path.name), model_path.name, device, compute_type)
@@ -116,7 +116,7 @@ def _vocabulary_paths(files: Mapping[str, Path], *, shared: bool) -> tuple[Path,
 def _read_vocabulary(path: Path, size: int) -> sentencepiece.SentencePieceProcessor:
     vocabulary = sentencepiece.SentencePieceProcessor()
     try:
-        vocabulary.LoadFromSerializedProto(_read(path))
+        vocabulary.LoadFromSerializedProto(HeldFile(path).read())
     except (RuntimeError, OSError) as error:
         raise ModelFileError(path.name, "is no SentencePiece model") from error
     if vocabulary.GetPieceSize() != size:
@@ -126,13 +126,6 @@ def _read_vocabulary(path: Path, size: int) -> sentencepiece.SentencePieceProces
     if vocabulary.eos_id() != END or vocabulary.unk_id() != UNKNOWN:
         raise ModelFileError(path.name, f"has </s> and <unk> elsewhere than at {END} and {UNKNOWN}")
     return vocabulary
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(path.name, f"cannot be read: {error.strerror}") from error
 
 
 class MarianStudent:

@@ -38,7 +38,7 @@ inline bool take_scratch(Memory& memory, const LatimerSizes& sizes, int tokens, 
   return !memory.failed;
 }
 
-// Reads the sources from `first` on that make a group, and gives the row behind them.
+// Reads the sources from `first` to before `last`, which have so many tokens together.
 inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int last, int tokens, const EncoderScratch& s) {
   const LatimerStudent& student = *batch.student;
   const int d = student.sizes.dimension, heads = student.sizes.heads, depth = student.depth();
