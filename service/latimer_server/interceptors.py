@@ -11,7 +11,16 @@ import logging
 import random
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -35,6 +44,8 @@ _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
 _OWN_SERVICES = "/latimer."
 _LAST_WORDS_SECONDS = 0.2
 
+_CODES = {int(code.value[0]): code for code in grpc.StatusCode}
+
 # How the runtime ends a call or the process; no failures.
 _NOT_OURS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -52,6 +63,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, tokens: Sequence[str] = ()) -> None:
         self._tokens = tuple(token.encode() for token in tokens)
+        # By the methods' names: what the library gave, and what stands for it.
+        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
         self._watchers: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
 
@@ -68,27 +81,33 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """Wraps the handler of one call."""
+        """Wraps the handler of a method; once, as it is the same for all calls."""
         handler: Handler = await continuation(handler_call_details)
         if handler is None:
             return None
+        method = str(handler_call_details.method)
+        known, wrapped = self._wrapped.get(method, (None, None))
+        if known is not handler:
+            wrapped = self._wrap(handler, method)
+            self._wrapped[method] = handler, wrapped
+        return wrapped
+
+    def _wrap(self, handler: Handler, method: str) -> Handler:
         wrapped = handler._replace(request_deserializer=_tolerant(handler.request_deserializer))
+        if handler.request_streaming and handler.response_streaming:
+            return wrapped._replace(stream_stream=self._around_stream(handler.stream_stream, method))
         if handler.request_streaming:
-            return self._wrap_stream(wrapped, handler_call_details)
+            return wrapped._replace(stream_unary=self._around_unary(handler.stream_unary, method))
         if handler.response_streaming:
-            return wrapped._replace(unary_stream=self._around_stream(handler.unary_stream, handler_call_details))
-        return wrapped._replace(unary_unary=self._around_unary(handler.unary_unary, handler_call_details))
+            return wrapped._replace(unary_stream=self._around_stream(handler.unary_stream, method))
+        return wrapped._replace(unary_unary=self._around_unary(handler.unary_unary, method))
 
-    def _wrap_stream(self, handler: Handler, details: grpc.HandlerCallDetails) -> Handler:
-        if handler.response_streaming:
-            return handler._replace(stream_stream=self._around_stream(handler.stream_stream, details))
-        return handler._replace(stream_unary=self._around_unary(handler.stream_unary, details))
-
-    def _around_unary(self, behaviour: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
+    def _around_unary(self, behaviour: Any, method: str) -> Any:  # noqa: ANN401
         async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
-            ending = self._begin(context, details)
+            given = _read_metadata(context)
+            ending = _begin(context, method, given)
             try:
-                self._check(request, details, context)
+                self._check(request, method, given, context)
                 response = await behaviour(request, context)
                 await ending.open()
             except _NOT_OURS:
@@ -101,13 +120,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _around_stream(self, behaviour: Any, details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401
+    def _around_stream(self, behaviour: Any, method: str) -> Any:  # noqa: ANN401
+        is_own = method.startswith(_OWN_SERVICES)
+
         async def call(request: Any, context: Context) -> None:  # noqa: ANN401
-            ending = self._begin(context, details)
+            given = _read_metadata(context)
+            ending = _begin(context, method, given)
             asked: AsyncGenerator[Any, None] | None = None
             try:
-                self._check(request, details, context)
-                is_own = str(details.method).startswith(_OWN_SERVICES)
+                self._check(request, method, given, context)
                 if isinstance(request, AsyncIterable):
                     asked = request = _read_each(request, self._draining if is_own else None)
                 work = asyncio.ensure_future(_answer(behaviour(request, context), context, ending))
@@ -128,27 +149,30 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _begin(self, context: Context, details: grpc.HandlerCallDetails) -> _Ending:
-        given = dict(details.invocation_metadata or ()).get("x-request-id", "")
-        identifier = given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else f"{_draw(128):032x}"
-        request_id.set(identifier)
-        method = str(details.method)
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("call began", extra={"method": method})
-        return _Ending(context, method, identifier)
-
-    def _check(self, request: object, details: grpc.HandlerCallDetails, context: Context) -> None:
-        method = str(details.method)
-        caller.set(name_caller(context.peer()))
+    def _check(self, request: object, method: str, given: Mapping[str, object], context: Context) -> None:
+        peer = context.peer()
+        caller.set(name_caller(peer))
         if self._tokens and not method.startswith(_OPEN_SERVICES):
-            given = dict(details.invocation_metadata or ()).get("authorization", "")
-            offered = str(given).removeprefix("Bearer ").encode()
+            offered = str(given.get("authorization", "")).removeprefix("Bearer ").encode()
             # Every token is compared, in constant time, so that an answer's delay tells nothing.
             if not any([hmac.compare_digest(offered, token) for token in self._tokens]):  # noqa: C419
                 raise Unauthenticated("the call needs metadata `authorization: Bearer TOKEN` with a token we know")
-            caller.set(name_caller(context.peer(), offered))
+            caller.set(name_caller(peer, offered))
         if isinstance(request, _Undecodable):
             raise _undecodable_error()
+
+
+def _read_metadata(context: Context) -> Mapping[str, object]:
+    return dict(context.invocation_metadata() or ())
+
+
+def _begin(context: Context, method: str, given: Mapping[str, object]) -> _Ending:
+    offered = given.get("x-request-id", "")
+    identifier = offered if isinstance(offered, str) and _REQUEST_ID.fullmatch(offered) else f"{_draw(128):032x}"
+    request_id.set(identifier)
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug("call began", extra={"method": method})
+    return _Ending(context, method, identifier)
 
 
 class _Ending:
@@ -175,7 +199,7 @@ class _Ending:
         if isinstance(error, grpc.aio.AbortError):
             raise error
         status = to_status(error, self._identifier)
-        code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
+        code = _CODES[status.code]
         if not is_expected(error):
             _log.error("call failed", exc_info=error, extra={"method": self._method})
         self.log(code.name, error.reason if isinstance(error, LatimerError) else "INTERNAL")

@@ -24,6 +24,7 @@ from latimer.v1 import (
     translation_pb2,
     translation_pb2_grpc,
 )
+from latimer_server.acceptors import AcceptingServer
 from latimer_server.backends import load_backend
 from latimer_server.detection import LanguageDetector
 from latimer_server.errors import LatimerError, NotServed
@@ -192,7 +193,7 @@ async def build_server(
     summarizer = Summarizer(pool, detector, translator)
 
     calls = CallInterceptor(tokens)
-    server = grpc.aio.server(interceptors=[calls], options=_OPTIONS)
+    server = AcceptingServer(grpc.aio.server(interceptors=[calls], options=_OPTIONS), [calls])
     translation_pb2_grpc.add_TranslationServiceServicer_to_server(TranslationServicer(translator, admission), server)
     summarization_pb2_grpc.add_SummarizationServiceServicer_to_server(
         SummarizationServicer(summarizer, admission), server
