@@ -16,8 +16,9 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 from rich.console import Console
@@ -27,10 +28,18 @@ from benchmarks.load import Server, run_server, share
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc
 
+Context = grpc.aio.ServicerContext[Any, Any]
+
 _CALLERS = 64
 _SECONDS = 6.0
 _LONE_CALLS = 200
 _PAUSE = 0.02
+# Of the callers that are refused: few, or they would wait for each other and not for the server.
+_REFUSED_CALLERS = 16
+_PARAGRAPH_SENTENCES = 3
+# What the server that does nothing refuses; ours, too, in words of its own.
+_REFUSED_MODEL = "firefox-en-pt"
+_REFUSAL = (("x-request-id", "x" * 32), ("grpc-status-details-bin", b"x" * 120))
 _SHORT = "The house is very old."
 # Sentences of the Debian Administrator's Handbook.
 _TEXTS = Path(__file__).parent.parent / "tests/data/handbook.en.txt"
@@ -39,7 +48,8 @@ _TEXTS = Path(__file__).parent.parent / "tests/data/handbook.en.txt"
 @dataclass(frozen=True)
 class Cost:
     """Of 64 callers: calls and source words a second, microseconds of CPU a call in the loop's thread and in the
-    others, milliseconds of a call at the median and at p99. `lone` and `paused`: milliseconds of one caller's calls."""
+    others, milliseconds of a call at the median and at p99. `lone` and `paused`: milliseconds of one caller's calls.
+    `refusing` and `refused`: microseconds of CPU a refused call, of the server and of its caller."""
 
     calls: float
     words: float
@@ -49,6 +59,8 @@ class Cost:
     slowest: float
     lone: float
     paused: float
+    refusing: float = 0.0
+    refused: float = 0.0
 
 
 def main() -> None:
@@ -56,8 +68,11 @@ def main() -> None:
     texts = _TEXTS.read_text("utf-8").splitlines()
     with run_server() as server:
         ours, size = asyncio.run(_measure(server, texts))
+    with run_server(max_requests="1") as server:
+        ours = replace(ours, **asyncio.run(_measure_refusals(server, texts)))
     with _run_nothing(size) as server:
         floor, _ = asyncio.run(_measure(server, texts))
+        floor = replace(floor, **asyncio.run(_measure_refusals(server, texts)))
     table = Table("", "the server", "one that does nothing")
     for name, field, digits in (
         (f"calls a second, {_CALLERS} callers", "calls", 0),
@@ -68,6 +83,8 @@ def main() -> None:
         ("a call, p99, ms", "slowest", 1),
         ("five words, one caller, median, ms", "lone", 2),
         (f"the same after pauses of {1e3 * _PAUSE:.0f} ms", "paused", 2),
+        ("CPU of a refusal, the server, us", "refusing", 0),
+        ("CPU of a refusal, its caller, us", "refused", 0),
     ):
         table.add_row(name, *(f"{getattr(cost, field):,.{digits}f}" for cost in (ours, floor)))
     Console(width=100).print(table)
@@ -115,6 +132,43 @@ async def _measure(server: Server, texts: Sequence[str]) -> tuple[Cost, int]:
     ), round(statistics.mean(sizes))
 
 
+async def _measure_refusals(server: Server, texts: Sequence[str]) -> dict[str, float]:
+    """What it costs to be refused, where a stream that is open has the only place. (The one that does nothing refuses
+    whatever names a model.)"""
+    paragraphs = [" ".join(texts[start : start + _PARAGRAPH_SENTENCES]) for start in range(50)]
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub = translation_pb2_grpc.TranslationServiceStub(channel)
+        held = stub.StreamTranslateText()
+        config = pb.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
+        await held.write(pb.StreamTranslateTextRequest(config=config))
+        await held.initial_metadata()  # which says that it is accepted
+        count = 0
+
+        async def repeat(end: float) -> None:
+            nonlocal count
+            while time.perf_counter() < end:
+                text = paragraphs[count % len(paragraphs)]
+                count += 1
+                request = pb.TranslateTextRequest(
+                    contents=[text], source_language_code="en", target_language_codes=["pt"], model=_REFUSED_MODEL
+                )
+                try:
+                    await stub.TranslateText(request, timeout=10.0)
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                        continue
+                    raise
+                sys.exit("a call was not refused")
+
+        await repeat(time.perf_counter() + 0.5)
+        count = 0
+        before, own = sum(_read_cpu(server.process_id)), time.process_time()
+        await asyncio.gather(*(repeat(time.perf_counter() + _SECONDS / 2) for _ in range(_REFUSED_CALLERS)))
+        spent, mine = sum(_read_cpu(server.process_id)) - before, time.process_time() - own
+        held.cancel()
+    return {"refusing": spent / 1e3 / count, "refused": 1e6 * mine / count}
+
+
 async def _time_calls(call: Callable[[str], Awaitable[object]], pause: float) -> float:
     """Milliseconds of one caller's calls at the median."""
     taken = []
@@ -152,17 +206,29 @@ async def _serve_nothing(size: int) -> None:
     answer = pb.TranslateTextResponse(results=[pb.TranslationResult(translations=[pb.Translation()])])
     answer.results[0].translations[0].translated_text = "x" * max(0, size - answer.ByteSize() - 6)
 
-    async def answer_call(_request: pb.TranslateTextRequest, _context: object) -> pb.TranslateTextResponse:
+    async def answer_call(request: pb.TranslateTextRequest, context: Context) -> pb.TranslateTextResponse:
+        if request.model:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "one request is in work", _REFUSAL)
         return answer
 
-    handler = grpc.unary_unary_rpc_method_handler(
+    async def answer_stream(_requests: object, context: Context) -> None:
+        await context.send_initial_metadata(())
+        await asyncio.Event().wait()
+
+    unary = grpc.unary_unary_rpc_method_handler(
         answer_call,
         request_deserializer=pb.TranslateTextRequest.FromString,
         response_serializer=pb.TranslateTextResponse.SerializeToString,
     )
+    stream = grpc.stream_stream_rpc_method_handler(
+        answer_stream,
+        request_deserializer=pb.StreamTranslateTextRequest.FromString,
+        response_serializer=pb.StreamTranslateTextResponse.SerializeToString,
+    )
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {"TranslateText": unary, "StreamTranslateText": stream}
     name = pb.DESCRIPTOR.services_by_name["TranslationService"].full_name
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"TranslateText": handler}),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(port, flush=True)

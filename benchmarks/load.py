@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
@@ -45,10 +46,11 @@ class Server:
 
 
 @contextmanager
-def run_server(*flags: str) -> Iterator[Server]:
-    """A server of the embedded models on a free port, ready to answer."""
+def run_server(*flags: str, **settings: str) -> Iterator[Server]:
+    """A server of the embedded models on a free port, ready to answer. `settings`: those that have no flag."""
+    environment = os.environ | {f"LATIMER_{name.upper()}": value for name, value in settings.items()}
     command = [SERVER, "serve", "--listen", "127.0.0.1:0", "--log-level", "ERROR", *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line.startswith("listening on "):
