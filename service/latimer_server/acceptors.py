@@ -41,7 +41,8 @@ class AcceptingServer(grpc.aio.Server):
     """
 
     def __init__(self, server: grpc.aio.Server, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> None:
-        """`server` has these interceptors, and no services yet."""
+        """`server` has these interceptors, and no services yet; nor a bound of its own on calls at once, which would
+        not hold for those that are accepted here."""
         self._server = server
         self._core: Any = getattr(server, "_server", None)
         self._interceptors = tuple(interceptors)
@@ -93,13 +94,17 @@ class AcceptingServer(grpc.aio.Server):
     async def _accept(self, method: str) -> None:
         """Accepts calls of a method, one after the other, until the server stops."""
         loop = asyncio.get_running_loop()
-        while self._core.is_running():
-            try:
-                state = await self._core._request_registered_call(method.encode())
-            except cygrpc._RequestCallError:
-                continue  # The caller had left, or the server stops.
-            call = cygrpc._handle_rpc(method, self, self._interceptors, state, loop, False)  # noqa: FBT003
-            self._keep(cygrpc._schedule_rpc_coro(call, state, loop, method))
+        try:
+            while self._core.is_running():
+                try:
+                    state = await self._core._request_registered_call(method.encode())
+                except cygrpc._RequestCallError:
+                    continue  # The caller had left, or the server stops.
+                call = cygrpc._handle_rpc(method, self, self._interceptors, state, loop, False)  # noqa: FBT003
+                self._keep(cygrpc._schedule_rpc_coro(call, state, loop, method))
+                del state, call  # they hold what the caller sent, and the next may be long in coming
+        except Exception:  # noqa: BLE001 (the library goes on without this)
+            _log.exception("calls are accepted slowly from now on", extra={"method": method})
 
     def _keep(self, work: Any) -> None:  # noqa: ANN401
         task = asyncio.get_running_loop().create_task(work)

@@ -100,8 +100,10 @@ def serve(
 async def _serve(settings: Settings) -> None:
     # gRPC's core reads this when it is imported, and else tells of every connection that ends.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    from latimer_server.models.memory import collect_rarely
     from latimer_server.server import build_server
 
+    collect_rarely()
     # How long a thread keeps Python's lock while others want it. The event loop asks for it at every turn, and each
     # time would wait for 5 ms, Python's default, for a thread that works on text.
     sys.setswitchinterval(_SWITCH_SECONDS)

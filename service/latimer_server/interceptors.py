@@ -43,6 +43,8 @@ _RETRY_PUSHBACK_MS = "1000"
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
 _OWN_SERVICES = "/latimer."
 _LAST_WORDS_SECONDS = 0.2
+# So long nobody is accepted when nobody waits for it, even where a turn of the loop takes as long.
+_QUIET_SECONDS = 0.05
 
 _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
 
@@ -67,6 +69,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._wrapped: dict[str, tuple[Handler, Handler]] = {}
         self._watchers: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
+        self._begun = 0  # calls, since the server did
 
     async def end_watchers(self) -> None:
         """Ends what else ends only when its caller leaves. Our own streams are given nothing more, and end when they
@@ -78,10 +81,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         for watcher in self._watchers:
             watcher.cancel()
 
+    async def wait_for_last(self, most: float) -> None:
+        """Waits until no call has begun for a moment, `most` seconds at the longest."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + most
+        while (left := end - loop.time()) > 0:
+            begun = self._begun
+            await asyncio.sleep(min(_QUIET_SECONDS, left))
+            if self._begun == begun:
+                return
+
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
         """Wraps the handler of a method; once, as it is the same for all calls."""
+        self._begun += 1
         handler: Handler = await continuation(handler_call_details)
         if handler is None:
             return None
@@ -197,6 +211,7 @@ class _Ending:
     async def fail(self, error: BaseException) -> NoReturn:
         """Ends the call with the error's status."""
         if isinstance(error, grpc.aio.AbortError):
+            _forget_trace_of(error)
             raise error
         status = to_status(error, self._identifier)
         code = _CODES[status.code]
@@ -213,7 +228,11 @@ class _Ending:
             trailing.append(("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS))
         elif not isinstance(error, Overloaded):
             await self.open()
-        await self._context.abort(code, status.message, tuple(trailing))
+        try:
+            await self._context.abort(code, status.message, tuple(trailing))
+        except grpc.aio.AbortError as aborted:
+            _forget_trace_of(aborted)
+            raise
 
     def log_cut(self) -> None:
         """The line of a call that its caller, its deadline or the end of the server cut off."""
@@ -228,6 +247,16 @@ class _Ending:
         milliseconds = round(1_000 * (time.monotonic() - self._began), 1)
         extra = {"method": self._method, "code": code, "milliseconds": milliseconds}
         _log.log(level, "call", extra=extra | ({"reason": reason} if reason else {}))
+
+
+def _forget_trace_of(error: grpc.aio.AbortError) -> None:
+    """Once the library has seen how a call ended, in the next turn. It keeps that with the call, and the frames of the
+    trace keep the call: such circles are freed only by garbage collections, which stop everything for milliseconds."""
+
+    def forget() -> None:
+        error.__traceback__ = error.__context__ = None
+
+    asyncio.get_running_loop().call_soon(forget)
 
 
 def _undecodable_error() -> InvalidRequest:

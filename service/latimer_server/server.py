@@ -53,7 +53,16 @@ _MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].ful
 _OVERALL = ""
 _MEGABYTE = 1_000_000
 # Two servers on one port would share its connections without a word; the second one should fail instead.
-_OPTIONS = (("grpc.so_reuseport", 0),)
+# Calls that nobody has accepted yet; past them gRPC's core ends calls with CANCELLED, which nobody tries again. By
+# default that is a thousand, some for luck, and all from 3,000; we refuse as many a second, with what to do about it.
+_MOST_PENDING, _MOST_PENDING_EVER = 10_000, 20_000
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.server.max_pending_requests", _MOST_PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING_EVER),
+)
+# At the end: calls that wait to be accepted are, to be told so. Enough for a thousand; who goes on asking is not heard.
+_LAST_CALLS_SECONDS = 0.5
 
 
 class ListenError(LatimerError):
@@ -124,13 +133,15 @@ class LatimerServer:
     async def drain(self, seconds: float) -> None:
         """Refuses new calls, lets those in flight finish for `seconds`, then ends.
 
-        Whoever only watches health would never finish: such streams are told and ended first.
+        Whoever only watches health would never finish: such streams are told and ended first. Who has called already
+        and was not accepted yet is refused, too, where gRPC would say CANCELLED.
         """
         for task in self._tasks:
             task.cancel()
         await self._health.enter_graceful_shutdown()
         self._admission.drain()
         await self._calls.end_watchers()
+        await self._calls.wait_for_last(min(seconds, _LAST_CALLS_SECONDS))
         await self._server.stop(seconds)
         await self.pool.close()
         self._executors.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from typing import Any
 
 import grpc
@@ -176,24 +177,31 @@ class FakeLibrary:
         await rpc_coro
 
 
-async def test_a_turn_accepts_what_has_come_and_as_many_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    class FakeServer:
-        def __init__(self) -> None:
-            self._server = FakeCore()
+class FakeServer:
+    """What the library's server is to ours."""
 
-        def add_registered_method_handlers(self, *_: object) -> None:
-            pass
+    def __init__(self, core: FakeCore) -> None:
+        self._server = core
 
-        async def start(self) -> None:
-            pass
+    def add_registered_method_handlers(self, *_: object) -> None:
+        pass
 
-    library, fake = FakeLibrary(), FakeServer()
-    monkeypatch.setattr(acceptors, "cygrpc", library)
-    server: Any = AcceptingServer(fake, [])  # type: ignore[arg-type]
-    server.add_registered_method_handlers("test.Echo", {"Echo": object()})
+    async def start(self) -> None:
+        pass
+
+
+async def start_fake(core: FakeCore) -> AcceptingServer:
+    server = AcceptingServer(FakeServer(core), [])  # type: ignore[arg-type]
+    server.add_registered_method_handlers("test.Echo", {"Echo": object()})  # type: ignore[dict-item]
     await server.start()
     await asyncio.sleep(0)
-    core = fake._server
+    return server
+
+
+async def test_a_turn_accepts_what_has_come_and_as_many_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, core = FakeLibrary(), FakeCore()
+    monkeypatch.setattr(acceptors, "cygrpc", library)
+    server = await start_fake(core)
     assert len(core.asked) == AT_ONCE
     for number, future in enumerate(list(core.asked)):
         future.set_result(str(number))
@@ -211,3 +219,43 @@ async def test_a_turn_accepts_what_has_come_and_as_many_more_are_asked_for(monke
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert not server._tasks
+
+
+async def test_a_call_is_not_kept_until_the_next_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class State(str):
+        """Of which one can tell whether it is there."""
+
+    held: list[weakref.ref[State]] = []
+
+    class Core(FakeCore):
+        async def _request_registered_call(self, method: bytes) -> str:
+            state = State(await super()._request_registered_call(method))
+            held.append(weakref.ref(state))
+            return state
+
+    class Library(FakeLibrary):
+        async def _schedule_rpc_coro(self, rpc_coro: Any, rpc_state: str, loop: object, method_name: str) -> None:
+            rpc_coro.close()
+
+    core = Core()
+    monkeypatch.setattr(acceptors, "cygrpc", Library())
+    await start_fake(core)
+    core.asked[0].set_result("")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [one() for one in held] == [None]
+
+
+async def test_what_goes_wrong_with_accepting_is_said_and_left_to_the_library(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    core = FakeCore()
+    monkeypatch.setattr(acceptors, "cygrpc", FakeLibrary())
+    server = await start_fake(core)
+    core.asked[0].set_exception(RuntimeError("out of order"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert "slowly" in caplog.text
+    assert "out of order" in caplog.text
+    assert not server._tasks
+    assert len(core.asked) == AT_ONCE

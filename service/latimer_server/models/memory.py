@@ -8,6 +8,13 @@ from __future__ import annotations
 import ctypes
 import gc
 
+# New objects until Python looks for circles among them, how many times it does that until it looks through older ones
+# too, and those until it looks through all. The last is 10 otherwise: under load a full search every second, of 40 to
+# 70 ms in which nothing else is done, for calls leave no circles but the library's, which the first search finds. The
+# others are Python's own: with more at a time a search takes as long as a full one, as all objects of the calls in work
+# are new to it.
+_COLLECTIONS = (700, 10, 1_000)
+
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -17,6 +24,11 @@ def describe_bytes(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} B"
+
+
+def collect_rarely() -> None:
+    """Has Python look through all objects a hundredth as often as by default, for all of the process."""
+    gc.set_threshold(*_COLLECTIONS)
 
 
 def settle_memory() -> None:
