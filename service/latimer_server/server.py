@@ -54,7 +54,7 @@ _OVERALL = ""
 _MEGABYTE = 1_000_000
 # Two servers on one port would share its connections without a word; the second one should fail instead.
 # Calls that nobody has accepted yet; past them gRPC's core ends calls with CANCELLED, which nobody tries again. By
-# default that is a thousand, some for luck, and all from 3,000; we refuse as many a second, with what to do about it.
+# default some at random past a thousand, and all past 3,000; we refuse as many a second, with what to do about it.
 _MOST_PENDING, _MOST_PENDING_EVER = 10_000, 20_000
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
