@@ -13,7 +13,7 @@ TOOLS := $(VENV)/.tools
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
 
-$(TOOLS): requirements.lock pyproject.toml setup.py clients/python/pyproject.toml $(wildcard service/latimer_server/native/*.cpp service/latimer_server/native/*.h)
+$(TOOLS): requirements.lock pyproject.toml setup.py clients/python/pyproject.toml $(wildcard service/latimer_server/backends/marian/native/*.cpp service/latimer_server/backends/marian/native/*.h)
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing pip and torch (CPU) ..."
 	$(PIP) install --upgrade "$$(grep '^pip==' requirements.lock)" "$$(grep '^setuptools==' requirements.lock)"
@@ -21,7 +21,7 @@ $(TOOLS): requirements.lock pyproject.toml setup.py clients/python/pyproject.tom
 	@echo "installing the other packages ..."
 	$(PIP) install --requirement requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable clients/python --editable .
-	@$(BIN)/python -m latimer_server.backends.marian_native
+	@$(BIN)/python -m latimer_server.backends.marian.native_engine
 	@touch $@
 
 demo: install

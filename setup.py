@@ -7,12 +7,12 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-_FOLDER = Path("service/latimer_server/native")
+_FOLDER = Path("service/latimer_server/backends/marian/native")
 
 setup(
     ext_modules=[
         Extension(
-            "latimer_server.native._student",
+            "latimer_server.backends.marian.native._student",
             sources=[str(_FOLDER / "student.cpp")],
             depends=sorted(map(str, _FOLDER.glob("*.h"))),
             language="c++",

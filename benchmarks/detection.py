@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.detection_texts import LANGUAGES, Texts, read_everyday, read_technical
-from latimer_server.detection import LanguageDetector
+from latimer_server.text.detection import LanguageDetector
 
 PAIR = ("en", "pt")
 Detect = Callable[[str], str | None]

@@ -25,7 +25,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.prose import read_sentences, translate_sentences
-from latimer_server.text.checks import Flag, check_output
+from latimer_server.core.flags import Flag
+from latimer_server.text.checks.output_checks import check_output
 
 SENTENCES = 2_000
 VERDICTS = Path(__file__).parent / "fidelity_verdicts.toml"

@@ -26,9 +26,10 @@ from rich.console import Console
 from rich.table import Table
 from sentencepiece import sentencepiece_model_pb2
 
-from latimer_server.backends import load_backend
-from latimer_server.backends.base import DecodingOptions, GeneratorBackend, LanguagePair, LoadRequest, TokenIds
-from latimer_server.machine import available_cores
+from latimer_server.backends.protocol import GeneratorBackend, LoadRequest
+from latimer_server.backends.registry import load_backend
+from latimer_server.config.resource_limits import available_cores
+from latimer_server.core.decoding import DecodingOptions, LanguagePair, TokenIds
 
 _VOCABULARY = 58_101
 _ROWS = 16

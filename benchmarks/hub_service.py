@@ -30,10 +30,10 @@ from rich.table import Table
 
 from benchmarks.hub_backends import spell, write_checkpoint
 from latimer.v1 import translation_pb2, translation_pb2_grpc, types_pb2
-from latimer_server.machine import available_cores
-from latimer_server.models.catalog import load_catalog
-from latimer_server.server import build_server
-from latimer_server.settings import Settings
+from latimer_server.config.resource_limits import available_cores
+from latimer_server.config.settings import Settings
+from latimer_server.models.catalog.catalog import load_catalog
+from latimer_server.rpc.server import build_server
 
 _TEXTS = 192
 _WORDS = 25

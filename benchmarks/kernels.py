@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 from rich.table import Table
 
-from latimer_server.backends.onnx_runtime import onnxruntime
+from latimer_server.backends.marian.onnx_runtime import onnxruntime
 
 # Inputs and outputs of: an attention's three projections, a feed-forward layer's two, an output layer of candidates.
 _SHAPES = ((256, 768), (256, 1536), (1536, 256), (256, 8500))

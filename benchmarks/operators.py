@@ -17,7 +17,7 @@ from onnx import NodeProto, helper, numpy_helper
 from rich.console import Console
 from rich.table import Table
 
-from latimer_server.backends.onnx_runtime import onnxruntime
+from latimer_server.backends.marian.onnx_runtime import onnxruntime
 
 _SIZE, _HEADS = 256, 8
 _DEPTH = _SIZE // _HEADS

@@ -21,12 +21,12 @@ from pathlib import Path
 import sentencex
 
 from benchmarks.corpus import CACHE, read_paragraphs
-from latimer_server.backends.base import DecodingOptions, LanguagePair
-from latimer_server.backends.marian_student import load_backend
-from latimer_server.detection import LanguageDetector
-from latimer_server.models.catalog import load_catalog
-from latimer_server.models.store import Store
-from latimer_server.settings import Settings
+from latimer_server.backends.marian.student import load_backend
+from latimer_server.config.settings import Settings
+from latimer_server.core.decoding import DecodingOptions, LanguagePair
+from latimer_server.models.catalog.catalog import load_catalog
+from latimer_server.models.store.store import Store
+from latimer_server.text.detection import LanguageDetector
 
 _MODELS = {"en": "firefox-en-pt", "pt": "firefox-pt-en"}
 _MANUALS = {"en": ("debian-reference-en", "debian-faq"), "pt": ("debian-reference-pt", "debian-faq-pt")}

@@ -16,15 +16,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.corpus import sample_sentences
-from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_onnx import OnnxEngine
-from latimer_server.backends.marian_operators import Graph
-from latimer_server.backends.marian_student import MarianStudent, load_backend
-from latimer_server.backends.marian_weights import Levels
-from latimer_server.models.catalog import load_catalog
-from latimer_server.models.store import Store
-from latimer_server.settings import load_settings
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.onnx_engine import OnnxEngine
+from latimer_server.backends.marian.onnx_operators import Graph
+from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.backends.marian.weights import Levels
+from latimer_server.config.settings import load_settings
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.models.catalog.catalog import load_catalog
+from latimer_server.models.store.store import Store
 
 _MODELS = (("firefox-en-pt", "en-US"), ("firefox-pt-en", "pt-BR"))
 _SENTENCES = 500

@@ -25,18 +25,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.corpus import sample_sentences
-from latimer_server.backends import marian_onnx
-from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_engine import choose_candidates
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_later import LaterEngine
-from latimer_server.backends.marian_native import NativeStudent, find_instructions, load_library
-from latimer_server.backends.marian_shape import read_shape
-from latimer_server.backends.marian_student import MarianStudent, load_backend
-from latimer_server.backends.onnx_runtime import onnxruntime
-from latimer_server.models.catalog import load_catalog
-from latimer_server.models.store import Store
-from latimer_server.settings import load_settings
+from latimer_server.backends.marian import onnx_engine
+from latimer_server.backends.marian.architecture import read_shape
+from latimer_server.backends.marian.engine import choose_candidates
+from latimer_server.backends.marian.lazy_engine import LaterEngine
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.native_engine import NativeStudent, find_instructions, load_library
+from latimer_server.backends.marian.onnx_runtime import onnxruntime
+from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.config.settings import load_settings
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.models.catalog.catalog import load_catalog
+from latimer_server.models.store.store import Store
 
 _SENTENCE = (
     "The committee will meet again next week to decide whether the old bridge near the station can be repaired in time."
@@ -86,7 +86,7 @@ _CLOCKS = ("reading", "writing", "candidates", "products", "attention", "scores"
 
 def build_profiled(folder: Path) -> ctypes.CDLL:
     """The C++ with clocks in it."""
-    source = Path(marian_onnx.__file__).parents[1] / "native" / "student.cpp"
+    source = Path(onnx_engine.__file__).parents[1] / "native" / "student.cpp"
     target = folder / "student.so"
     flags = ["-O3", "-std=c++17", "-fPIC", "-shared", "-w", "-DLATIMER_PROFILE"]
     subprocess.run(["g++", *flags, "-o", target, source], check=True)
@@ -198,7 +198,7 @@ def time_operators(texts: Sequence[str], size: int) -> Counter[str]:
 @contextmanager
 def _profiled(folder: Path) -> Iterator[list[Any]]:
     """Sessions that are started meanwhile write what they do; the last three are the student's."""
-    start = marian_onnx._start
+    start = onnx_engine._start
     made: list[Any] = []
 
     def start_profiled(model: Any) -> Any:  # noqa: ANN401
@@ -212,17 +212,17 @@ def _profiled(folder: Path) -> Iterator[list[Any]]:
         )
         return made[-1]
 
-    marian_onnx._start = start_profiled
+    onnx_engine._start = start_profiled
     sessions: list[Any] = []
     try:
-        choose = marian_onnx.choose_levels
+        choose = onnx_engine.choose_levels
         levels = choose()
         made.clear()
-        marian_onnx.choose_levels = lambda: levels
+        onnx_engine.choose_levels = lambda: levels
         sessions = made
         yield sessions
     finally:
-        marian_onnx._start, marian_onnx.choose_levels = start, choose
+        onnx_engine._start, onnx_engine.choose_levels = start, choose
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from benchmarks.corpus import read_chapters
 from latimer_server.backends.extractive import ExtractiveRanker, Floats, SparseMatrix
-from latimer_server.summaries.composition import choose_candidates
+from latimer_server.summarization.composition import choose_candidates
 from latimer_server.text.segmentation import Splitting, join_lines, segment_text
 
 REPORTED = ("en-US", "pt-BR")

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from latimer_server.backends.base import DecodingOptions
-from latimer_server.backends.marian_student import MarianStudent, load_backend
-from latimer_server.models.catalog import load_catalog
-from latimer_server.models.store import Store
-from latimer_server.settings import load_settings
+from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.config.settings import load_settings
+from latimer_server.core.decoding import DecodingOptions
+from latimer_server.models.catalog.catalog import load_catalog
+from latimer_server.models.store.store import Store
 from latimer_server.text.segmentation import Splitting, segment_text
 
 _TEXTS = Path(__file__).parent / "faithfulness" / "texts"

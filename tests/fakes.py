@@ -8,21 +8,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from latimer_server.backends.base import (
-    Backend,
-    Cancelled,
-    DecodingOptions,
-    Encoding,
-    Hypothesis,
-    LanguagePair,
-    Limits,
-    LoadRequest,
-    TokenIds,
-)
 from latimer_server.backends.extractive import ExtractiveRanker
-from latimer_server.models.catalog import Catalog, CatalogEntry, Task
-from latimer_server.server import LatimerServer, build_server
-from latimer_server.settings import Settings
+from latimer_server.backends.protocol import Backend, Encoding, LoadRequest
+from latimer_server.config.settings import Settings
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, LanguagePair, Limits, TokenIds
+from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task
+from latimer_server.rpc.server import LatimerServer, build_server
 
 END = 0
 _OFFSET = 2

@@ -12,14 +12,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from latimer_server.backends.base import Backend, Cancelled, DecodingOptions, Hypothesis, LoadRequest, TokenIds
 from latimer_server.backends.extractive import ExtractiveRanker
-from latimer_server.detection import LanguageDetector
-from latimer_server.errors import ModelError
-from latimer_server.models.catalog import Catalog, CatalogEntry, FileEntry, Task
-from latimer_server.models.pool import Pool
-from latimer_server.models.store import Store
+from latimer_server.backends.protocol import Backend, LoadRequest
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.errors import ModelError
+from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, FileEntry, Task
+from latimer_server.models.pool.pool import Pool
+from latimer_server.models.store.store import Store
 from latimer_server.scheduling import Executors
+from latimer_server.text.detection import LanguageDetector
 from tests.fakes import EchoBackend, make_catalog
 
 

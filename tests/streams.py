@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latimer import AsyncClient, Client, LatimerError, TranslatedItem
-from latimer_server.server import LatimerServer
+from latimer_server.rpc.server import LatimerServer
 
 EN_PT: dict[str, Any] = {"source": "en", "target": "pt"}
 # What a client makes of items: both do the same, and each test is of both.

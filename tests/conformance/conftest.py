@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from latimer_server.backends.marian_engine import Engine
-from latimer_server.backends.marian_later import LaterEngine
-from latimer_server.backends.marian_student import MarianStudent, load_backend
-from latimer_server.models.catalog import load_catalog
-from latimer_server.models.store import Store
-from latimer_server.settings import load_settings
+from latimer_server.backends.marian.engine import Engine
+from latimer_server.backends.marian.lazy_engine import LaterEngine
+from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.config.settings import load_settings
+from latimer_server.models.catalog.catalog import load_catalog
+from latimer_server.models.store.store import Store
 
 PAIRS = {"en": "firefox-en-pt", "pt": "firefox-pt-en"}
 

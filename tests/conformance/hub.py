@@ -8,14 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from latimer_server.backends import load_backend
-from latimer_server.backends.base import (
-    DecodingOptions,
-    GeneratorBackend,
-    Hypothesis,
-    LanguagePair,
-    LoadRequest,
-)
+from latimer_server.backends.protocol import GeneratorBackend, LoadRequest
+from latimer_server.backends.registry import load_backend
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, LanguagePair
 from tests import little_languages, trained
 
 _UNIGRAM = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.backends.base import DecodingOptions, LanguagePair
+from latimer_server.core.decoding import DecodingOptions, LanguagePair
 from tests import little_languages
 from tests.conformance.hub import CHECKPOINTS, CONVERTIBLE, load, run, write
 

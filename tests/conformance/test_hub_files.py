@@ -13,10 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from latimer_server.backends import load_backend, prepare_model
-from latimer_server.backends.base import DecodingOptions, GeneratorBackend, LanguagePair, LoadRequest
-from latimer_server.backends.transformers import choose_device, choose_type
-from latimer_server.errors import ModelError, ModelFileError
+from latimer_server.backends.huggingface.transformers import choose_device, choose_type
+from latimer_server.backends.protocol import GeneratorBackend, LoadRequest
+from latimer_server.backends.registry import load_backend, prepare_model
+from latimer_server.core.decoding import DecodingOptions, LanguagePair
+from latimer_server.core.errors import ModelError, ModelFileError
 from tests import little_languages, trained
 from tests.conformance.hub import load, request, run, write
 
@@ -198,8 +199,8 @@ def test_a_server_that_runs_converted_models_imports_neither_torch_nor_transform
     }  # fmt: skip
     code = (
         "import sys, json\nfrom pathlib import Path\n"
-        "from latimer_server.backends import load_backend\n"
-        "from latimer_server.backends.base import LoadRequest\n"
+        "from latimer_server.backends.registry import load_backend\n"
+        "from latimer_server.backends.protocol import LoadRequest\n"
         "keys = json.loads(sys.argv[1])\n"
         "keys |= {'folder': Path(keys['folder']), 'cache': Path(keys['cache'])}\n"
         "load_backend(LoadRequest(**keys))\n"

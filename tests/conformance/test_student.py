@@ -10,8 +10,8 @@ import fxtranslate
 import pytest
 import sacrebleu
 
-from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_student import MarianStudent
+from latimer_server.backends.marian.student import MarianStudent
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import PAIRS, locate, read_sentences
 
 GREEDY = DecodingOptions()

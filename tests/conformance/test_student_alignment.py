@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_beam import BeamSearch
-from latimer_server.backends.marian_engine import END, UNKNOWN
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_student import MarianStudent, load_backend
+from latimer_server.backends.marian.beam import BeamSearch
+from latimer_server.backends.marian.engine import END, UNKNOWN
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import read_sentences
 from tests.marian_students import StudentShape, make_student
 

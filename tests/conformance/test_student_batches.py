@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latimer_server.backends import marian_onnx
-from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_engine import choose_candidates, group_rows
-from latimer_server.backends.marian_student import MarianStudent
-from latimer_server.backends.marian_weights import Levels
+from latimer_server.backends.marian import onnx_engine
+from latimer_server.backends.marian.engine import choose_candidates, group_rows
+from latimer_server.backends.marian.student import MarianStudent
+from latimer_server.backends.marian.weights import Levels
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import open_engine, read_sentences, without_native
 
 OPTIONS = DecodingOptions()
@@ -87,7 +87,7 @@ def test_each_row_may_write_its_own_candidates_only(students: Mapping[str, Maria
 
 def test_no_session_remembers_sizes_of_batches(students: Mapping[str, MarianStudent]) -> None:
     engine = open_engine(students["en"])
-    assert isinstance(engine, marian_onnx.OnnxEngine)
+    assert isinstance(engine, onnx_engine.OnnxEngine)
     for session in (engine._encoder, engine._search, engine._step, engine._weights):
         options = session.get_session_options()
         assert not options.enable_mem_pattern
@@ -103,9 +103,9 @@ def test_seven_bits_where_a_processor_adds_products_in_sixteen(monkeypatch: pyte
             return [np.minimum(pairs, 32_767).sum(1, keepdims=True)]
 
     # Whichever processor this is, eight bits are taken only where four products came out exactly.
-    assert marian_onnx.choose_levels() in (Levels(127), Levels(63))
-    monkeypatch.setattr(marian_onnx, "_start", lambda _model: Saturating())
-    assert marian_onnx.choose_levels() == Levels(63)
+    assert onnx_engine.choose_levels() in (Levels(127), Levels(63))
+    monkeypatch.setattr(onnx_engine, "_start", lambda _model: Saturating())
+    assert onnx_engine.choose_levels() == Levels(63)
 
 
 def test_the_levels_are_those_of_the_files_multipliers() -> None:

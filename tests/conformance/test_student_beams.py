@@ -10,16 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_beam import BeamSearch
-from latimer_server.backends.marian_engine import END, UNKNOWN, Engine, choose_candidates
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_greedy import GreedySearch
-from latimer_server.backends.marian_onnx import OnnxEngine
-from latimer_server.backends.marian_student import MarianStudent
-from latimer_server.backends.marian_torch import TorchEngine
-from latimer_server.backends.marian_weights import Levels
-from latimer_server.backends.shortlist import Shortlist
+from latimer_server.backends.marian.beam import BeamSearch
+from latimer_server.backends.marian.engine import END, UNKNOWN, Engine, choose_candidates
+from latimer_server.backends.marian.greedy import GreedySearch
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.onnx_engine import OnnxEngine
+from latimer_server.backends.marian.shortlist import Shortlist
+from latimer_server.backends.marian.student import MarianStudent
+from latimer_server.backends.marian.torch_engine import TorchEngine
+from latimer_server.backends.marian.weights import Levels
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import read_sentences, without_native
 from tests.marian_files import floats, model_items, write_model, write_shortlist
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from latimer_server.backends import devices, load_backend
-from latimer_server.backends.base import LoadRequest
+from latimer_server.backends import devices
 from latimer_server.backends.devices import choose_device
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_torch import MarianNetwork
-from latimer_server.errors import ModelError
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.torch_engine import MarianNetwork
+from latimer_server.backends.protocol import LoadRequest
+from latimer_server.backends.registry import load_backend
+from latimer_server.core.errors import ModelError
 from tests.marian_files import model_items, write_model
 from tests.marian_students import TINY, make_student
 
@@ -59,8 +60,8 @@ def test_a_student_on_the_cpu_imports_neither_torch_nor_transformers(tmp_path: P
     code = f"""
 import sys
 from pathlib import Path
-from latimer_server.backends import load_backend
-from latimer_server.backends.base import DecodingOptions, LoadRequest
+from latimer_server.backends.registry import load_backend
+from latimer_server.backends.protocol import DecodingOptions, LoadRequest
 files = {{name: Path(path) for name, path in { ({name: str(path) for name, path in request.files.items()})!r}.items()}}
 student = load_backend(LoadRequest("student", "marian_student", "translation", Path("."), files))
 student.run([student.encode(["the house"])[0].ids], DecodingOptions(beam_size=2), lambda: False)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latimer_server.backends.base import DecodingOptions
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_onnx import OnnxEngine
-from latimer_server.backends.marian_shape import read_shape
-from latimer_server.backends.marian_student import load_backend
-from latimer_server.backends.marian_weights import Levels
-from latimer_server.errors import ModelFileError
+from latimer_server.backends.marian.architecture import read_shape
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.onnx_engine import OnnxEngine
+from latimer_server.backends.marian.student import load_backend
+from latimer_server.backends.marian.weights import Levels
+from latimer_server.core.decoding import DecodingOptions
+from latimer_server.core.errors import ModelFileError
 from tests.conformance.conftest import locate
 from tests.marian_files import CONFIG, FLOAT32, floats, matrix, model_items, write_model
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from latimer_server.backends import load_backend
-from latimer_server.backends.base import LoadRequest
-from latimer_server.errors import ModelError
+from latimer_server.backends.protocol import LoadRequest
+from latimer_server.backends.registry import load_backend
+from latimer_server.core.errors import ModelError
 from tests.marian_students import TINY, make_student
 
 

@@ -20,21 +20,21 @@ import sacrebleu
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latimer_server.backends import marian_native, marian_student
-from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_greedy import GreedySearch
-from latimer_server.backends.marian_later import LaterEngine
-from latimer_server.backends.marian_native import (
+from latimer_server.backends.marian import native_engine, student
+from latimer_server.backends.marian.architecture import read_shape
+from latimer_server.backends.marian.greedy import GreedySearch
+from latimer_server.backends.marian.lazy_engine import LaterEngine
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.native_engine import (
     Instructions,
     NativeStudent,
     can_compute,
     find_instructions,
     open_library,
 )
-from latimer_server.backends.marian_shape import read_shape
-from latimer_server.backends.marian_student import MarianStudent, load_backend
-from latimer_server.errors import ModelFileError, NotServed
+from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.errors import ModelFileError, NotServed
 from tests.conformance.conftest import PAIRS, locate, open_engine, read_sentences, without_native
 from tests.marian_students import TINY, make_student
 
@@ -213,18 +213,18 @@ def test_a_student_of_another_size_is_for_the_graphs(tmp_path: Path) -> None:
     for shape, native in ((odd, False), (TINY, True)):
         folder = tmp_path / str(native)
         folder.mkdir()
-        student = load_backend(make_student(shape, split=False, shortlist=True).write(folder), 1)
-        assert (student._native is not None) == native
-        assert student.run([encoding.ids for encoding in student.encode(["house"])], OPTIONS, never)
+        loaded = load_backend(make_student(shape, split=False, shortlist=True).write(folder), 1)
+        assert (loaded._native is not None) == native
+        assert loaded.run([encoding.ids for encoding in loaded.encode(["house"])], OPTIONS, never)
 
 
 def test_without_the_library_nothing_is_missing(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marian_student, "find_instructions", lambda: Instructions.NONE)
-    student = load_backend(locate(PAIRS["en"]), 1)
-    assert student._native is None
-    assert student.run(rows[:20], OPTIONS, never) == without_native(students["en"]).run(rows[:20], OPTIONS, never)
+    monkeypatch.setattr(student, "find_instructions", lambda: Instructions.NONE)
+    without = load_backend(locate(PAIRS["en"]), 1)
+    assert without._native is None
+    assert without.run(rows[:20], OPTIONS, never) == without_native(students["en"]).run(rows[:20], OPTIONS, never)
 
 
 def write_student(folder: Path) -> tuple[MarianStudent, Path]:
@@ -294,7 +294,7 @@ def build_with(path: str) -> NativeStudent:
     file = MarianFile(files["model"].read_bytes(), "model.bin")
     shortlist = load_backend(files, 1)._shortlist
     shape = read_shape(file.config, "model.bin")
-    return NativeStudent(file, shape, shortlist, find_instructions(), marian_native.load_library(path))
+    return NativeStudent(file, shape, shortlist, find_instructions(), native_engine.load_library(path))
 
 
 def read_rows() -> list[TokenIds]:
@@ -308,7 +308,7 @@ def test_it_does_not_hang_on_what_the_compiler_makes_of_it(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], tmp_path: Path, flag: str
 ) -> None:
     # gcc thinks that a tile configuration is eight bytes: what was not inlined lost the rest, and died by SIGILL.
-    source = Path(marian_native.__file__).parents[1] / "native" / "student.cpp"
+    source = Path(native_engine.__file__).parents[1] / "native" / "student.cpp"
     library = tmp_path / "student.so"
     flags = ["-O3", flag, "-std=c++17", "-fPIC", "-shared", "-w"]
     subprocess.run(["g++", *flags, "-o", library, source], check=True)
@@ -329,7 +329,7 @@ def test_a_library_that_is_not_ours_is_as_none(
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: spec)
     if content == b"stale":
         stale = SimpleNamespace(latimer_get_interface=lambda: 0)
-        monkeypatch.setattr(marian_native, "load_library", lambda _path: stale)
+        monkeypatch.setattr(native_engine, "load_library", lambda _path: stale)
     assert open_library.__wrapped__() is None
     assert "the C++ of the students" in caplog.text
 

@@ -18,14 +18,14 @@ import numpy.typing as npt
 import pytest
 from torch import Tensor
 
-from latimer_server.backends.base import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.backends.marian_engine import Engine
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.marian_onnx import OnnxEngine
-from latimer_server.backends.marian_student import MarianStudent, load_backend
-from latimer_server.backends.marian_torch import MarianNetwork, TorchEngine
-from latimer_server.backends.marian_weights import Levels
-from latimer_server.errors import ModelFileError
+from latimer_server.backends.marian.engine import Engine
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.onnx_engine import OnnxEngine
+from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.backends.marian.torch_engine import MarianNetwork, TorchEngine
+from latimer_server.backends.marian.weights import Levels
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.errors import ModelFileError
 from tests.conformance.conftest import read_sentences, without_native
 from tests.marian_students import BASE, BASE_MEMORY, TINY, StudentFiles, StudentShape, make_student
 

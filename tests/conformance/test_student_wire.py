@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from latimer import AsyncClient
-from latimer_server.backends.marian_student import MarianStudent
+from latimer_server.backends.marian.student import MarianStudent
 from tests.fakes import serve_fakes
 
 TEXT = "The bridge is closed until Monday. Where did you put the keys?"

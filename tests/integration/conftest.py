@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from latimer import AsyncClient
-from latimer_server.server import LatimerServer
+from latimer_server.rpc.server import LatimerServer
 from tests.fakes import serve_fakes
 from tests.streams import BOTH, Stream
 

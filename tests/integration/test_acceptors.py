@@ -11,8 +11,8 @@ import grpc
 import pytest
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
-from latimer_server import acceptors
-from latimer_server.acceptors import AT_ONCE, AcceptingServer, is_known
+from latimer_server.rpc import eager_accept
+from latimer_server.rpc.eager_accept import AT_ONCE, AcceptingServer, is_known
 
 METHOD = "/test.Echo/Echo"
 MANY = 300
@@ -125,7 +125,7 @@ async def test_with_another_inside_calls_are_accepted_as_the_library_does(
         async def _handle_rpc(self, method_name: str) -> None:
             """Of other parameters."""
 
-    monkeypatch.setattr(acceptors, "cygrpc", Other())
+    monkeypatch.setattr(eager_accept, "cygrpc", Other())
     echo = Echo()
     with caplog.at_level(logging.WARNING):
         server, port = await start(echo)
@@ -200,7 +200,7 @@ async def start_fake(core: FakeCore) -> AcceptingServer:
 
 async def test_a_turn_accepts_what_has_come_and_as_many_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     library, core = FakeLibrary(), FakeCore()
-    monkeypatch.setattr(acceptors, "cygrpc", library)
+    monkeypatch.setattr(eager_accept, "cygrpc", library)
     server = await start_fake(core)
     assert len(core.asked) == AT_ONCE
     for number, future in enumerate(list(core.asked)):
@@ -238,7 +238,7 @@ async def test_a_call_is_not_kept_until_the_next_one_comes(monkeypatch: pytest.M
             rpc_coro.close()
 
     core = Core()
-    monkeypatch.setattr(acceptors, "cygrpc", Library())
+    monkeypatch.setattr(eager_accept, "cygrpc", Library())
     await start_fake(core)
     core.asked[0].set_result("")
     for _ in range(3):
@@ -250,7 +250,7 @@ async def test_what_goes_wrong_with_accepting_is_said_and_left_to_the_library(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     core = FakeCore()
-    monkeypatch.setattr(acceptors, "cygrpc", FakeLibrary())
+    monkeypatch.setattr(eager_accept, "cygrpc", FakeLibrary())
     server = await start_fake(core)
     core.asked[0].set_exception(RuntimeError("out of order"))
     await asyncio.sleep(0)

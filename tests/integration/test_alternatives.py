@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from latimer import AsyncClient, InvalidArgumentError
-from latimer_server import translation
-from latimer_server.backends.base import Backend, DecodingOptions
+from latimer_server.backends.protocol import Backend
+from latimer_server.core.decoding import DecodingOptions
+from latimer_server.translation import translator
 from tests.fakes import EchoBackend, WriterBackend, make_catalog, make_entry, make_writer, serve_fakes
 
 
@@ -105,7 +106,7 @@ async def test_what_needs_no_model_has_no_alternatives() -> None:
 
 
 async def test_an_answer_of_too_many_alternatives_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translation, "MAX_RETURNED_SEGMENTS", 10)
+    monkeypatch.setattr(translator, "MAX_RETURNED_SEGMENTS", 10)
     writer = WriterBackend(vary)
     text = "\n".join(f"Thing {number}." for number in range(4))
     async with serve(en_pt=writer) as client:

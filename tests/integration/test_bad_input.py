@@ -17,9 +17,9 @@ from latimer import (
     OverloadedError,
 )
 from latimer.v1 import translation_pb2, translation_pb2_grpc, types_pb2
-from latimer_server.models.loaded import LoadedGenerator
+from latimer_server.models.pool.loaded_model import LoadedGenerator
+from latimer_server.rpc.server import LatimerServer
 from latimer_server.scheduling import BatchQueue
-from latimer_server.server import LatimerServer
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
 from tests.pool_fakes import until
 

@@ -32,7 +32,7 @@ from latimer import (
 from latimer._channel import convert_status
 from latimer._convert import build_translate, plan_contents
 from latimer.v1 import translation_pb2
-from latimer_server.server import LatimerServer
+from latimer_server.rpc.server import LatimerServer
 from tests.fakes import serve_fakes
 
 

@@ -14,8 +14,8 @@ from latimer import AsyncClient, LatimerError, NotServedError, OverloadedError
 from latimer.v1 import summarization_pb2 as summarization
 from latimer.v1 import translation_pb2 as translation
 from latimer.v1 import types_pb2
-from latimer_server.errors import Unavailable
-from latimer_server.server import LatimerServer
+from latimer_server.core.errors import Unavailable
+from latimer_server.rpc.server import LatimerServer
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
 
 TRANSLATE = "/latimer.v1.TranslationService/TranslateText"
@@ -325,7 +325,7 @@ async def test_an_unavailable_answer_can_be_tried_again(
             raise Unavailable("starting")
         return describe(name)
 
-    monkeypatch.setattr("latimer_server.interceptors._RETRY_PUSHBACK_MS", "10")
+    monkeypatch.setattr("latimer_server.rpc.interceptor._RETRY_PUSHBACK_MS", "10")
     monkeypatch.setattr(server.pool, "describe", refuse_at_first)
     assert len(await client.models()) == 3
 

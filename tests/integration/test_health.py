@@ -12,9 +12,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from latimer import AsyncClient, NotServedError
-from latimer_server.backends.base import Backend, LoadRequest
-from latimer_server.server import LatimerServer, build_server
-from latimer_server.settings import Settings
+from latimer_server.backends.protocol import Backend, LoadRequest
+from latimer_server.config.settings import Settings
+from latimer_server.rpc.server import LatimerServer, build_server
 from tests.fakes import BlockingBackend, EchoBackend, UpperBackend, make_catalog, make_entry, serve_fakes
 
 TRANSLATION = "latimer.v1.TranslationService"
@@ -175,7 +175,7 @@ async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.Monk
         broken = False
         with pytest.raises(NotServedError):
             await client.translate("A text.", source="en", target="pt")
-        monkeypatch.setattr("latimer_server.models.pool.RETRY_SECONDS", 0.0)
+        monkeypatch.setattr("latimer_server.models.pool.pool.RETRY_SECONDS", 0.0)
         assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
         assert await client.health() == "SERVING"
     await server.drain(0)
@@ -191,8 +191,8 @@ async def test_a_preloaded_model_that_failed_is_tried_again_without_a_caller(mon
             raise MemoryError
         return EchoBackend()
 
-    monkeypatch.setattr("latimer_server.models.pool.RETRY_SECONDS", 0.0)
-    monkeypatch.setattr("latimer_server.server.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("latimer_server.models.pool.pool.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("latimer_server.rpc.server.RETRY_SECONDS", 0.0)
     server = await build_server(
         Settings(listen="127.0.0.1:0", models=("en-pt",)),
         catalog=make_catalog(make_entry("en-pt", "en", "pt")),

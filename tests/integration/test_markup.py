@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from latimer import AsyncClient, InvalidArgumentError
-from latimer_server.backends.base import Backend
+from latimer_server.backends.protocol import Backend
 from tests.fakes import UpperBackend, make_catalog, make_entry, serve_fakes
 
 

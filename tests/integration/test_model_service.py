@@ -16,10 +16,11 @@ import pytest
 from benchmarks.model_churn import MOST_GROWTH, Shape, churn
 from latimer import AsyncClient, DeadlineExceededError, LatimerError, NotServedError, PermissionDeniedError
 from latimer.v1 import models_pb2, models_pb2_grpc, translation_pb2, translation_pb2_grpc
-from latimer_server.backends.base import Backend, Encoding, LanguagePair, LoadRequest
-from latimer_server.models.catalog import CatalogEntry, FileEntry, Task
-from latimer_server.server import LatimerServer, PreloadError, build_server
-from latimer_server.settings import Settings
+from latimer_server.backends.protocol import Backend, Encoding, LoadRequest
+from latimer_server.config.settings import Settings
+from latimer_server.core.decoding import LanguagePair
+from latimer_server.models.catalog.catalog import CatalogEntry, FileEntry, Task
+from latimer_server.rpc.server import LatimerServer, PreloadError, build_server
 from tests.fakes import BlockingBackend, EchoBackend, UpperBackend, make_catalog, make_entry, serve_fakes
 
 ANY = LanguagePair()

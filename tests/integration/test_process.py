@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from latimer import Client, LatimerError, NotServedError
-from latimer_server.settings import load_settings
+from latimer_server.config.settings import load_settings
 
 SERVER = str(Path(sys.executable).with_name("latimer-server"))
 PARAGRAPH = (
@@ -262,7 +262,7 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
 
 def test_the_server_imports_no_model_library_before_it_listens() -> None:
     modules = "('torch', 'sentencepiece', 'py3langid', 'eldc')"
-    code = f"import sys, latimer_server.cli, latimer_server.server; print([m for m in {modules} if m in sys.modules])"
+    code = f"import sys, latimer_server.cli.main, latimer_server.rpc.server; print([m for m in {modules} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -9,15 +9,8 @@ from typing import Any
 import pytest
 
 from latimer import AsyncClient, InvalidArgumentError
-from latimer_server.backends.base import (
-    Backend,
-    Cancelled,
-    DecodingOptions,
-    Encoding,
-    Hypothesis,
-    LanguagePair,
-    TokenIds,
-)
+from latimer_server.backends.protocol import Backend, Encoding
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
 from tests.fakes import EchoBackend, UpperBackend, serve_fakes
 
 _ANY = LanguagePair()

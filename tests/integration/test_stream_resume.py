@@ -151,7 +151,7 @@ async def test_a_stream_that_a_full_server_refuses_at_first_is_refused(stream: S
 async def test_a_server_that_is_killed_and_comes_back_loses_nothing(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("latimer_server.interceptors._RETRY_PUSHBACK_MS", "10")
+    monkeypatch.setattr("latimer_server.rpc.interceptor._RETRY_PUSHBACK_MS", "10")
     monkeypatch.setattr(_ledger, "_MOST_ATTEMPTS", 500)
     texts = make_texts(6_000)
     found: list[TranslatedItem] = []

@@ -14,11 +14,11 @@ import pytest
 from latimer import AsyncClient, _channel
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc, types_pb2
-from latimer_server.hops import run_guarded
-from latimer_server.pieces import PieceOptions
+from latimer_server.rpc.server import LatimerServer
+from latimer_server.rpc.servicers import streaming
 from latimer_server.scheduling import BatchQueue, Priority
-from latimer_server.server import LatimerServer
-from latimer_server.servicers import streaming
+from latimer_server.translation.model_run import PieceOptions
+from latimer_server.translation.protected_run import run_guarded
 from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, serve_fakes
 from tests.integration.test_errors import violations
 from tests.streams import take, until
@@ -333,7 +333,7 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[PieceOptions]:
         found.append(options)
         return await run_guarded(model, segments, options, *rest)
 
-    monkeypatch.setattr("latimer_server.translation.run_guarded", note)
+    monkeypatch.setattr("latimer_server.translation.translator.run_guarded", note)
     return found
 
 

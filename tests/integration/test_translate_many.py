@@ -20,7 +20,7 @@ from latimer import (
     NotServedError,
 )
 from latimer._ledger import READ_AHEAD_ITEMS
-from latimer_server.server import LatimerServer
+from latimer_server.rpc.server import LatimerServer
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
 from tests.streams import EN_PT, Stream, make_texts, take, take_until, until
 

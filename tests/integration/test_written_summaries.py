@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from latimer import AsyncClient, InvalidArgumentError, NotServedError, ServerError
-from latimer_server.backends.base import Backend, TokenIds
-from latimer_server.models.catalog import CatalogEntry
+from latimer_server.backends.protocol import Backend
+from latimer_server.core.decoding import TokenIds
+from latimer_server.models.catalog.catalog import CatalogEntry
 from tests.fakes import EchoBackend, UpperBackend, WriterBackend, make_catalog, make_entry, make_writer, serve_fakes
 
 BRIDGE = "The council of Halden voted on Tuesday to rebuild the old bridge, which was damaged by the flood of 2019."

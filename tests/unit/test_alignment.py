@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link, follow, split_link
-from latimer_server.text.segmentation import TextSpan
 
 # `was T-1)` for `was $1,500)`
 MOVES = [(TextSpan(4, 7), TextSpan(4, 10))]

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
-from latimer_server.errors import DeadlineExceeded, Overloaded
-from latimer_server.models.catalog import FileEntry
-from latimer_server.models.characters import KnownCharacters
-from latimer_server.models.loaded import LoadedGenerator
-from latimer_server.pieces import Output, PieceOptions, Usage, run_model
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
+from latimer_server.core.errors import DeadlineExceeded, Overloaded
+from latimer_server.core.flags import Flag
+from latimer_server.core.usage import Usage
+from latimer_server.models.catalog.catalog import FileEntry
+from latimer_server.models.pool.loaded_model import LoadedGenerator
+from latimer_server.models.pool.vocabulary_coverage import KnownCharacters
+from latimer_server.models.segment_cache import ModelCache, SegmentCache
 from latimer_server.scheduling import BatchQueue, Executors, PieceWindow, Priority
-from latimer_server.segment_cache import ModelCache, SegmentCache
-from latimer_server.text.checks import Flag
+from latimer_server.translation.model_run import PieceOptions, run_model
+from latimer_server.translation.segment_output import Output
 from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, make_catalog, make_entry
 from tests.pool_fakes import Maker, make_model, open_pool
 

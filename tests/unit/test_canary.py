@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from latimer_server.backends.base import Encoding, LanguagePair
-from latimer_server.detection import LanguageDetector
-from latimer_server.errors import ModelError
-from latimer_server.models.canary import try_model
-from latimer_server.models.catalog import CatalogEntry
+from latimer_server.backends.protocol import Encoding
+from latimer_server.core.decoding import LanguagePair
+from latimer_server.core.errors import ModelError
+from latimer_server.models.catalog.catalog import CatalogEntry
+from latimer_server.models.pool.canary import try_model
+from latimer_server.text.detection import LanguageDetector
 from tests.fakes import EchoBackend, make_entry
 
 ENGLISH = "The weather is nice today. We are going to the park with our friends."

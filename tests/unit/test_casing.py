@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
-from latimer_server.text.protection.shields import Guarded
-from latimer_server.text.segmentation import TextSpan
+from latimer_server.text.protection.masking import Guarded
 
 
 @pytest.mark.parametrize(

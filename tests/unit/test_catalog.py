@@ -8,9 +8,9 @@ from textwrap import dedent
 
 import pytest
 
-from latimer_server.errors import ModelError, NotServed
-from latimer_server.models.catalog import Task, load_catalog
-from latimer_server.models.sources import source_kind
+from latimer_server.core.errors import ModelError, NotServed
+from latimer_server.models.catalog.catalog import Task, load_catalog
+from latimer_server.models.catalog.source_name import source_kind
 
 
 def test_the_embedded_set_has_digests_and_canaries() -> None:

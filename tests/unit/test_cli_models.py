@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from latimer_server.backends.base import LoadRequest
-from latimer_server.backends.made import seal
-from latimer_server.cli import app
-from latimer_server.cli_models import bring_models
-from latimer_server.errors import ModelError
-from latimer_server.models.entry import CatalogEntry, Task
-from latimer_server.models.store import Store
+from latimer_server.backends.huggingface.manifest import seal
+from latimer_server.backends.protocol import LoadRequest
+from latimer_server.cli.main import app
+from latimer_server.cli.models import bring_models
+from latimer_server.core.errors import ModelError
+from latimer_server.models.catalog.entry import CatalogEntry, Task
+from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackRegistry
 
 
@@ -157,7 +157,7 @@ def test_verify_without_names_takes_folders_of_the_operators_that_are_gone(tmp_p
 
 
 def test_what_was_made_of_a_model_is_verified_too(tmp_path: Path, own: Path) -> None:
-    from latimer_server.backends.conversion import _fingerprint
+    from latimer_server.backends.huggingface.conversion import _fingerprint
 
     files = tmp_path / "files"
     request = LoadRequest("mine", "b", "translation", files, {"model": files / "model.bin"})
@@ -238,6 +238,8 @@ def test_what_a_model_chokes_on_is_told_and_the_others_are_prepared(
 
 
 def test_a_server_needs_no_downloader(tmp_path: Path) -> None:
-    code = "import sys, latimer_server.server; print([m for m in ('huggingface_hub', 'httpx2') if m in sys.modules])"
+    code = (
+        "import sys, latimer_server.rpc.server; print([m for m in ('huggingface_hub', 'httpx2') if m in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latimer_server.text.compression import find_compression, is_compression
-from latimer_server.text.context import depends_on_previous, find_pointing, list_introductions
-from latimer_server.text.support import index_sources, is_grounded
+from latimer_server.summarization.evidence.claim_support import index_sources, is_grounded
+from latimer_server.summarization.evidence.compression import find_compression, is_compression
+from latimer_server.summarization.evidence.context import depends_on_previous, find_pointing, list_introductions
 
 VOTE = (
     "The housing minister, Helena Brandvold, survived a vote of no confidence on Tuesday night by 84 votes to 79, "

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from latimer_server.backends import conversion, prepare_model, verify_prepared
-from latimer_server.backends.base import LoadRequest
-from latimer_server.backends.conversion import convert, is_converted, prepare_checkpoint
-from latimer_server.backends.converter import Job
-from latimer_server.errors import ModelError, ModelFileError
+from latimer_server.backends.huggingface import conversion
+from latimer_server.backends.huggingface.conversion import convert, is_converted, prepare_checkpoint
+from latimer_server.backends.huggingface.conversion_worker import Job
+from latimer_server.backends.protocol import LoadRequest
+from latimer_server.backends.registry import prepare_model, verify_prepared
+from latimer_server.core.errors import ModelError, ModelFileError
 
 EVIL = """
 from pathlib import Path
@@ -173,7 +174,7 @@ def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
     job = Job(str(tmp_path), "", "int8", str(tmp_path / "made"), allow_pickle=False, only_unpack=False)
     code = (
         "import subprocess, sys\n"
-        "command = [sys.executable, '-m', 'latimer_server.backends.converter', sys.argv[1]]\n"
+        "command = [sys.executable, '-m', 'latimer_server.backends.huggingface.conversion_worker', sys.argv[1]]\n"
         "print(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid, flush=True)\n"
         "sys.stdin.read()"
     )
@@ -221,7 +222,7 @@ def test_a_checkpoints_own_tokenizer_is_never_run_though_somebody_says_yes(hosti
     (hostile / "spiece.model").write_bytes(b"pieces")  # so that a tokenizer.json is to be made
     job = Job(str(hostile), "", "int8", str(tmp_path / "out"), allow_pickle=False, only_unpack=True)
     (tmp_path / "out").mkdir()
-    code = "import sys; from latimer_server.backends.converter import _main; sys.exit(_main(sys.argv[1:]))"
+    code = "import sys; from latimer_server.backends.huggingface.conversion_worker import _main; sys.exit(_main(sys.argv[1:]))"
     done = run_with_yes(code, tmp_path, job.describe())
     assert not list(tmp_path.rglob("ran"))
     assert done.returncode == 1
@@ -236,7 +237,7 @@ def test_nor_by_the_library_that_converts(hostile: Path, tmp_path: Path) -> None
         "config = (folder / 'config.json').read_bytes()\n"
         "LlamaForCausalLM(LlamaConfig.from_pretrained(folder)).save_pretrained(folder)\n"
         "(folder / 'config.json').write_bytes(config)\n"
-        "from latimer_server.backends.converter import Job, _write_weights\n"
+        "from latimer_server.backends.huggingface.conversion_worker import Job, _write_weights\n"
         "job = Job(str(folder), '', 'float32', '', allow_pickle=False, only_unpack=False)\n"
         "_write_weights(folder, Path(sys.argv[2]), job)"
     )
@@ -253,8 +254,8 @@ def test_a_conversion_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     script.chmod(0o755)
     code = (
         "import sys; from pathlib import Path\n"
-        "from latimer_server.backends.base import LoadRequest\n"
-        "from latimer_server.backends.conversion import convert\n"
+        "from latimer_server.backends.protocol import LoadRequest\n"
+        "from latimer_server.backends.huggingface.conversion import convert\n"
         "folder = Path(sys.argv[1])\n"
         "sys.executable = sys.argv[2]\n"
         "convert(LoadRequest('m', 'ctranslate2', 'translation', folder, cache=folder / 'made'), 'int8')"

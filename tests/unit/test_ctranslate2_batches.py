@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from latimer_server.backends.base import DecodingOptions, Hypothesis, LoadRequest
-from latimer_server.backends.ctranslate2 import CTranslate2Generator
-from latimer_server.backends.hub_config import HubConfig
+from latimer_server.backends.huggingface.config import HubConfig
+from latimer_server.backends.huggingface.ctranslate2 import CTranslate2Generator
+from latimer_server.backends.protocol import LoadRequest
+from latimer_server.core.decoding import DecodingOptions, Hypothesis
 
 CONFIG = HubConfig(
     model_type="marian",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from latimer_server.summaries.composition import LengthLimit, Reading, Sentence, count_words
-from latimer_server.summaries.extraction import Ranked, extract_standing
-from latimer_server.text.segmentation import TextSpan
+from latimer_server.core.spans import TextSpan
+from latimer_server.summarization.composition import LengthLimit, Reading, Sentence, count_words
+from latimer_server.summarization.extraction import Ranked, extract_standing
 
 SENTENCES = (
     "This licence is for powered vessels on the rivers and canals of the Board.",

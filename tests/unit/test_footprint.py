@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from latimer_server.backends.base import LoadRequest
-from latimer_server.backends.footprint import foresee_bytes
+from latimer_server.backends.huggingface.memory_estimate import foresee_bytes
+from latimer_server.backends.protocol import LoadRequest
 
 
 def lay(path: Path, size: int) -> Path:

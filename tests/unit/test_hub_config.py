@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from latimer_server.backends import load_backend
-from latimer_server.backends.base import DecodingOptions, LoadRequest
-from latimer_server.backends.hub_config import read_hub_config
-from latimer_server.backends.pace import Pace, StepPace
-from latimer_server.backends.prompt import render_prompt
-from latimer_server.backends.selection import choose_backend
-from latimer_server.errors import ModelError, ModelFileError
+from latimer_server.backends.huggingface.batch_splitting import Pace, StepPace
+from latimer_server.backends.huggingface.config import read_hub_config
+from latimer_server.backends.huggingface.prompt import render_prompt
+from latimer_server.backends.huggingface.selection import choose_backend
+from latimer_server.backends.protocol import LoadRequest
+from latimer_server.backends.registry import load_backend
+from latimer_server.core.decoding import DecodingOptions
+from latimer_server.core.errors import ModelError, ModelFileError
 
 MARIAN = {"model_type": "marian", "vocab_size": 100, "max_position_embeddings": 512, "num_beams": 6, "eos_token_id": 0}
 LLAMA = {"model_type": "llama", "vocab_size": 100, "max_position_embeddings": 2048, "eos_token_id": 2}

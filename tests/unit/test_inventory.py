@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from latimer_server.errors import ModelFileError
-from latimer_server.models.catalog import Catalog, CatalogEntry, FileEntry, Task
-from latimer_server.models.inventory import Inventory
-from latimer_server.models.store import Store
+from latimer_server.core.errors import ModelFileError
+from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, FileEntry, Task
+from latimer_server.models.store.local_models import Inventory
+from latimer_server.models.store.store import Store
 
 
 class Clock:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from latimer.v1 import translation_pb2 as pb
-from latimer_server.assembly import TranslateOptions
-from latimer_server.errors import InvalidRequest
-from latimer_server.servicers.options import read_options
-from latimer_server.servicers.validation import Rules
+from latimer_server.core.errors import InvalidRequest
+from latimer_server.rpc.servicers.options import read_options
+from latimer_server.rpc.servicers.validation import Rules
+from latimer_server.translation.requests import TranslateOptions
 
 
 def read(options: pb.TranslateOptions) -> TranslateOptions:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from latimer_server.models.language_tokens import choose_served, map_languages, scan_tokens
+from latimer_server.models.store.language_tokens import choose_served, map_languages, scan_tokens
 
 # facebook/mbart-large-50-many-to-many-mmt
 MBART = """

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from latimer_server.detection import LanguageDetector
-from latimer_server.languages import CodeIndex, match_code, normalize_code
+from latimer_server.core.languages import CodeIndex, match_code, normalize_code
+from latimer_server.text.detection import LanguageDetector
 
 DATA = Path(__file__).parent.parent / "data"
 SIX = ["en", "pt", "es", "fr", "de", "it"]
@@ -242,7 +242,7 @@ def test_every_language_of_the_one_library_is_one_of_the_other() -> None:
 def test_what_is_not_needed_is_not_loaded() -> None:
     code = """if True:
         import sys
-        from latimer_server.detection import LanguageDetector
+        from latimer_server.text.detection import LanguageDetector
         detector = LanguageDetector()
         print([name in sys.modules for name in ("eldc", "py3langid")])
         detector.detect("Bom dia", ["en", "pt-BR"])

@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from latimer_server.logs import configure_logging, describe_exception, request_id
-from latimer_server.settings import LogFormat
+from latimer_server.config.settings import LogFormat
+from latimer_server.observability.log_format import configure_logging, describe_exception, request_id
 
 SECRET = "Dona Amélia's diagnosis"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from latimer_server.machine import available_cores, available_memory
+from latimer_server.config.resource_limits import available_cores, available_memory
 
 V2 = "31 23 0:28 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate"
 V1_CPU = "32 31 0:29 {group} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct"

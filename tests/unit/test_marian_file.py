@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latimer_server.backends.marian_file import MarianFile
-from latimer_server.backends.shortlist import Shortlist
-from latimer_server.errors import ModelFileError
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.shortlist import Shortlist
+from latimer_server.core.errors import ModelFileError
 from tests.marian_files import CONFIG, config_item, floats, matrix, model_items, write_model, write_shortlist
 
 GOOD = write_model({"a": floats(1.0, 2.0), "m": matrix(2, 3), "special:model.yml": config_item(CONFIG)})

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from latimer_server.errors import ModelError, ModelFileError
-from latimer_server.models.entry import CatalogEntry, Task
-from latimer_server.models.store import Store
+from latimer_server.core.errors import ModelError, ModelFileError
+from latimer_server.models.catalog.entry import CatalogEntry, Task
+from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackRegistry
 
 SHARED = {"model": b"weights" * 10_000, "lexicalShortlist": b"lex" * 5_000, "vocab": b"pieces" * 500}

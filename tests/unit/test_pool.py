@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from latimer_server.backends.base import Backend, DecodingOptions, LoadRequest
-from latimer_server.errors import ModelError, NotServed, Unavailable
-from latimer_server.models.catalog import Task
-from latimer_server.models.loaded import ModelState
+from latimer_server.backends.protocol import Backend, LoadRequest
+from latimer_server.core.decoding import DecodingOptions
+from latimer_server.core.errors import ModelError, NotServed, Unavailable
+from latimer_server.models.catalog.catalog import Task
+from latimer_server.models.pool.loaded_model import ModelState
 from tests.fakes import make_catalog
 from tests.pool_fakes import Knot, Maker, SizedBackend, make_model, make_models, open_pool, states, until
 

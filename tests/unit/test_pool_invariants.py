@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latimer_server.backends.base import DecodingOptions
-from latimer_server.errors import NotServed
+from latimer_server.core.decoding import DecodingOptions
+from latimer_server.core.errors import NotServed
 from tests.pool_fakes import Maker, make_models, open_pool, states, until
 
 OPERATIONS = st.lists(

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.normalization import find_quotes, normalize_text, restore_quotes
 from latimer_server.text.protection import rules
 from latimer_server.text.protection.builtin import find_builtin
 from latimer_server.text.protection.figures import guard_figures
 from latimer_server.text.protection.glossary import Term, compile_glossary, guard_text
+from latimer_server.text.protection.masking import Guarded, peel
 from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
-from latimer_server.text.protection.shields import Guarded, peel
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
-from latimer_server.text.segmentation import TextSpan
 
 
 def protected(text: str, **asked: object) -> list[str]:

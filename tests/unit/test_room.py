@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latimer_server.errors import ModelError
-from latimer_server.models.room import Room, Tenant
+from latimer_server.core.errors import ModelError
+from latimer_server.models.pool.memory_budget import Room, Tenant
 
 
 class House:

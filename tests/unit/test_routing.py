@@ -7,7 +7,7 @@ import itertools
 import langcodes
 import pytest
 
-from latimer_server.models.catalog import CatalogEntry
+from latimer_server.models.catalog.catalog import CatalogEntry
 from latimer_server.models.routing import Route, RouteMap
 from tests.fakes import make_entry
 

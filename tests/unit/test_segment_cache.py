@@ -8,8 +8,8 @@ import tracemalloc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latimer_server.backends.base import DecodingOptions, Hypothesis
-from latimer_server.segment_cache import SegmentCache
+from latimer_server.core.decoding import DecodingOptions, Hypothesis
+from latimer_server.models.segment_cache import SegmentCache
 
 PLAIN = DecodingOptions()
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.segmentation import (
     Splitting,
-    TextSpan,
     divide_segment,
     find_lines,
     join_lines,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from latimer_server.machine import available_cores, available_memory
-from latimer_server.settings import load_settings
+from latimer_server.config.resource_limits import available_cores, available_memory
+from latimer_server.config.settings import load_settings
 
 
 def test_each_source_wins_over_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

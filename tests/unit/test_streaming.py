@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from latimer.v1 import translation_pb2 as pb
-from latimer_server.errors import (
+from latimer_server.core.errors import (
     DeadlineExceeded,
     InvalidRequest,
     LatimerError,
@@ -19,9 +19,9 @@ from latimer_server.errors import (
     Unavailable,
     Violation,
 )
-from latimer_server.pieces import Usage
+from latimer_server.core.usage import Usage
+from latimer_server.rpc.servicers.streaming import MOST_HELD, answer_stream
 from latimer_server.scheduling import Admission, weigh_texts
-from latimer_server.servicers.streaming import MOST_HELD, answer_stream
 
 E = TypeVar("E", bound=Exception)
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from latimer_server.backends.base import LanguagePair
-from latimer_server.backends.fast_tokens import FastTokens
+from latimer_server.backends.huggingface.fast_tokens import FastTokens
+from latimer_server.backends.huggingface.tokenization import SentencePieceTokens
 from latimer_server.backends.token_spans import Span, merge_spans, place_tokens, trim_span
-from latimer_server.backends.tokenization import SentencePieceTokens
+from latimer_server.core.decoding import LanguagePair
 from tests.marian_students import DATA
 
 # What a normaliser takes apart, puts together, drops or reads as a space, and what a vocabulary lacks.

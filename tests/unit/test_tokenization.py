@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import sentencepiece
 
-from latimer_server.backends.base import LanguagePair, LoadRequest
-from latimer_server.backends.hub_config import read_hub_config
-from latimer_server.backends.hub_generator import HubGenerator
-from latimer_server.backends.tokenization import Tokenization, load_tokenization
-from latimer_server.errors import ModelFileError
+from latimer_server.backends.huggingface.config import read_hub_config
+from latimer_server.backends.huggingface.generator import HubGenerator
+from latimer_server.backends.huggingface.tokenization import Tokenization, load_tokenization
+from latimer_server.backends.protocol import LoadRequest
+from latimer_server.core.decoding import LanguagePair
+from latimer_server.core.errors import ModelFileError
 
 
 def write(folder: Path, **files: object) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from latimer_server.backends.base import Cancelled, Ranking
+from latimer_server.backends.protocol import Ranking
+from latimer_server.core.decoding import Cancelled
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -1,1 +1,1 @@
-"""Which models there are (catalog), their files (store), and those that are loaded (pool)."""
+"""Models: the catalogue of those that exist, their sources, their files on disk, and the pool of loaded ones."""

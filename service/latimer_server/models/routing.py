@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from latimer_server.backends.base import LanguagePair
-from latimer_server.languages import CodeIndex
-from latimer_server.models.catalog import CatalogEntry
+from latimer_server.core.decoding import LanguagePair
+from latimer_server.core.languages import CodeIndex
+from latimer_server.models.catalog.catalog import CatalogEntry
 
 _MAX_DESCRIBED = 40
 # Callers may ask for any code that there is.

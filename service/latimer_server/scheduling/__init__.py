@@ -4,14 +4,14 @@ Knows no gRPC, no model library and no clock but the one it is given. One event 
 runs in other threads.
 """
 
+from latimer_server.core.decoding import Outcome
 from latimer_server.scheduling.admission import Admission
-from latimer_server.scheduling.entries import Outcome
 from latimer_server.scheduling.executors import Executors, Seat
+from latimer_server.scheduling.inflight_limit import PieceWindow
 from latimer_server.scheduling.offload import gather_or_cancel, off_loop, weigh_texts
 from latimer_server.scheduling.permits import CorePermits
-from latimer_server.scheduling.precedence import Precedence, Priority
+from latimer_server.scheduling.priority import Precedence, Priority
 from latimer_server.scheduling.queue import BatchQueue
-from latimer_server.scheduling.window import PieceWindow
 
 __all__ = [
     "Admission",

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
-from latimer_server.errors import Overloaded, Unavailable
+from latimer_server.core.errors import Overloaded, Unavailable
 
 # One place in so many is kept for callers that hold few, so that one caller alone cannot shut the others out.
 _KEPT_SHARE = 8

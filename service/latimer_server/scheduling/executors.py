@@ -12,9 +12,9 @@ from contextlib import suppress
 from threading import Lock
 from typing import Generic, ParamSpec, TypeVar
 
-from latimer_server.priorities import BATCHES, give_way
 from latimer_server.scheduling.permits import CorePermits
-from latimer_server.scheduling.precedence import Priority
+from latimer_server.scheduling.priority import Priority
+from latimer_server.scheduling.thread_priority import BATCHES, give_way
 
 T = TypeVar("T")
 P = ParamSpec("P")

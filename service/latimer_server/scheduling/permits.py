@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from latimer_server.scheduling.precedence import Precedence, Priority
+from latimer_server.scheduling.priority import Precedence, Priority
 
 
 def _interactive() -> Priority:

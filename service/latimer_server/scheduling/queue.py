@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, Limits, TokenIds
-from latimer_server.errors import DeadlineExceeded, Overloaded, Unavailable
-from latimer_server.scheduling.entries import Claim, Clock, Entry, Outcome
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, Limits, Outcome, TokenIds
+from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
+from latimer_server.scheduling.cost_model import Drain, Pace
 from latimer_server.scheduling.executors import Seat
-from latimer_server.scheduling.lanes import Budget, Lane
-from latimer_server.scheduling.pace import Drain, Pace
-from latimer_server.scheduling.precedence import BULK_EVERY, Precedence, Priority
+from latimer_server.scheduling.priority import BULK_EVERY, Precedence, Priority
+from latimer_server.scheduling.waiting_items import Budget, Lane
+from latimer_server.scheduling.work_items import Claim, Clock, Entry
 
 RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
 

@@ -1,1 +1,3 @@
-"""Keeping text whole: pure functions over strings, without models, sockets or settings."""
+"""Pure functions over strings: segmentation, casing, normalization, alignment, language detection, markup,
+protection, checks.
+"""

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from latimer_server.text.segmentation import TextSpan
+from latimer_server.core.spans import TextSpan
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from latimer_server.text.protection.shields import Guarded, divide_at_spans
+from latimer_server.text.protection.masking import Guarded, divide_at_spans
 
 _WORD = re.compile(r"(?<!\w)[^\W\d_]++(?:['’][^\W\d_]++)*+(?!\w)")
 # A word in small letters, as text in capitals has none.

@@ -11,10 +11,10 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Move, follow
-from latimer_server.text.protection.shields import Guarded, divide_at_spans
+from latimer_server.text.protection.masking import Guarded, divide_at_spans
 from latimer_server.text.protection.spans import merge_spans, widen_span
-from latimer_server.text.segmentation import TextSpan
 
 IsKnown = Callable[[str], bool]
 

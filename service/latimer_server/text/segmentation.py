@@ -14,6 +14,8 @@ from enum import Enum
 
 import sentencex
 
+from latimer_server.core.spans import TextSpan
+
 # Line breaks as str.splitlines knows them, CR LF as one.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 _COLUMN_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\t]")
@@ -46,14 +48,6 @@ class Splitting(Enum):
     NONE = "none"
     SENTENCES_ACROSS_LINES = "sentences across lines"
     LINES = "lines"
-
-
-@dataclass(frozen=True)
-class TextSpan:
-    """A range of a text in code points, half-open."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)

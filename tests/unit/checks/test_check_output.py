@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latimer_server.text.checks import Flag, check_language, check_output
+from latimer_server.core.flags import Flag
+from latimer_server.text.checks.output_checks import check_language, check_output
 
 _LANGUAGES = st.sampled_from(["en", "pt-BR", "de-CH", "zh-Hant", "ja", "es-MX", "th", "x-private", "und", "", "xx-"])
 # Digits of many scripts, fractions, marks and number words make more of the texts that the readers have to work on.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.text.copies import is_copy
+from latimer_server.text.checks.copied import is_copy
 
 COPIES = [
     ("en", "pt", "The old house near the river was sold.", "The old house near the river was sold."),

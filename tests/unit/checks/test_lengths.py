@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.text.lengths import has_odd_length
+from latimer_server.text.checks.length import has_odd_length
 
 SENTENCE = "The kernel provides a common base to all other programs on the system."
 ODD = [

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latimer_server.text.checks import Flag, check_output
-from latimer_server.text.numbers import has_number_mismatch
+from latimer_server.core.flags import Flag
+from latimer_server.text.checks.numbers import has_number_mismatch
+from latimer_server.text.checks.output_checks import check_output
 
 SAME = [
     ("en", "pt", "It costs 1,234.5 euros.", "Custa 1.234,5 euros."),

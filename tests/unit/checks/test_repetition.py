@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.text.repetition import has_loop
+from latimer_server.text.checks.repetition import has_loop
 
 LOOPS = [
     ("pt", "The cat sat down.", "O gato gato gato sentou."),

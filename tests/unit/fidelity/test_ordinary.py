@@ -10,7 +10,7 @@ from benchmarks.fidelity.answers import Answer
 from benchmarks.fidelity.cost import measure_cost
 from benchmarks.fidelity.ordinary import Direction, Scores, describe, list_alarms
 from benchmarks.fidelity.prose import is_prose
-from latimer_server.text.checks import Flag
+from latimer_server.core.flags import Flag
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from latimer_server.models.store import Store
+from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackHub, Repository
 from tests.unit.hub.model import MARIAN, nothing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from latimer_server.models.entry import CatalogEntry, Task
+from latimer_server.models.catalog.entry import CatalogEntry, Task
 
 WEIGHTS = bytes(range(256)) * 400
 MARIAN = {

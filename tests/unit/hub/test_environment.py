@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from latimer_server.errors import ModelError
-from latimer_server.models.store import Store
+from latimer_server.core.errors import ModelError
+from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackHub
 from tests.unit.hub.model import WEIGHTS, entry, nothing
 

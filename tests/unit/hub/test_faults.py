@@ -8,9 +8,9 @@ import shutil
 import pytest
 from huggingface_hub import constants
 
-from latimer_server.errors import ModelError, ModelFileError
-from latimer_server.models.entry import FileEntry
-from latimer_server.models.store import Store
+from latimer_server.core.errors import ModelError, ModelFileError
+from latimer_server.models.catalog.entry import FileEntry
+from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackHub, Repository
 from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 

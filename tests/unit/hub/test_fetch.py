@@ -9,11 +9,11 @@ import threading
 
 import pytest
 
-from latimer_server.errors import ModelError, ModelFileError
-from latimer_server.models.catalog import Catalog
-from latimer_server.models.entry import FileEntry
-from latimer_server.models.inventory import Inventory
-from latimer_server.models.store import Store
+from latimer_server.core.errors import ModelError, ModelFileError
+from latimer_server.models.catalog.catalog import Catalog
+from latimer_server.models.catalog.entry import FileEntry
+from latimer_server.models.store.local_models import Inventory
+from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackHub, Repository
 from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup import OBJECT, TextFormat, parse_markup
-from latimer_server.text.segmentation import TextSpan
 from tests.unit.markup.texts import list_marks, list_texts, translate
 
 

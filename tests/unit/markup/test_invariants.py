@@ -12,18 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
-from latimer_server.text.markup import (
-    OBJECT,
-    Block,
-    MarkKind,
-    Placed,
-    TextFormat,
-    parse_markup,
-    place_marks,
-    render,
-)
-from latimer_server.text.segmentation import TextSpan
+from latimer_server.text.markup import OBJECT, Block, MarkKind, Placed, TextFormat, parse_markup, place_marks, render
 from tests.unit.markup.texts import SOUP, find_atoms, list_words
 
 _FORMATS = st.sampled_from(TextFormat)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
 from latimer_server.text.markup import OBJECT, TextFormat, parse_markup, place_marks
-from latimer_server.text.segmentation import TextSpan
 from tests.unit.markup.texts import find_atoms, link_words, translate
 
 _HTML = TextFormat.HTML

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
 from latimer_server.text.markup import OBJECT, Block, TextFormat, parse_markup, place_marks, render
 from latimer_server.text.markup.nesting import split_text
-from latimer_server.text.segmentation import TextSpan
 
 PARTS = [
     "<b>", "</b>", '<i class="x">', "</i>", '<a href="u>v">', "</a>", "<br>", "<br/>", "<code>", "</code>", "<p>",

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, Limits, TokenIds
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, Limits, TokenIds
 from latimer_server.scheduling import BatchQueue, CorePermits, Outcome, Seat
 
 GREEDY = DecodingOptions()

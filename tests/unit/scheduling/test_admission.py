@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from latimer_server.errors import Overloaded, Unavailable
+from latimer_server.core.errors import Overloaded, Unavailable
 from latimer_server.scheduling import Admission
 
 

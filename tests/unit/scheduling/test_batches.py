@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
-from latimer_server.errors import Unavailable
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.errors import Unavailable
 from latimer_server.scheduling import BatchQueue, Outcome
 from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, queue_for, run_all, settle
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from latimer_server.backends.base import DecodingOptions, Limits
+from latimer_server.core.decoding import DecodingOptions, Limits
 from latimer_server.scheduling import BatchQueue, CorePermits, Seat
 from tests.unit.scheduling.machines import HeldExecutor, Machine, run_all, settle
 

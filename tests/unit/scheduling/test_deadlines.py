@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from latimer_server.backends.base import Cancelled, DecodingOptions, Hypothesis, TokenIds
-from latimer_server.errors import DeadlineExceeded, Overloaded
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.errors import DeadlineExceeded, Overloaded
 from latimer_server.scheduling import BatchQueue, Outcome, Priority
 from tests.unit.scheduling.machines import (
     GREEDY,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latimer_server.backends.base import TokenIds
-from latimer_server.errors import DeadlineExceeded, Overloaded
+from latimer_server.core.decoding import TokenIds
+from latimer_server.core.errors import DeadlineExceeded, Overloaded
 from latimer_server.scheduling import BatchQueue, Outcome, Priority
 from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, run_all, settle
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from latimer_server.scheduling.entries import Claim, Entry
-from latimer_server.scheduling.lanes import Lane
+from latimer_server.scheduling.waiting_items import Lane
+from latimer_server.scheduling.work_items import Claim, Entry
 from tests.unit.scheduling.machines import GREEDY
 
 

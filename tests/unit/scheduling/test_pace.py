@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.scheduling.pace import Drain, Pace
+from latimer_server.scheduling.cost_model import Drain, Pace
 
 
 def test_nothing_is_expected_before_anything_ran() -> None:

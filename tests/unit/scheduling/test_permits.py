@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latimer_server.scheduling import CorePermits, Precedence, Priority
-from latimer_server.scheduling.precedence import BULK_EVERY
+from latimer_server.scheduling.priority import BULK_EVERY
 from tests.unit.scheduling.machines import settle
 
 

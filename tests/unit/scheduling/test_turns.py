@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from latimer_server.backends.base import DecodingOptions
+from latimer_server.core.decoding import DecodingOptions
 from latimer_server.scheduling import Priority
-from latimer_server.scheduling.precedence import BULK_EVERY
+from latimer_server.scheduling.priority import BULK_EVERY
 from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, queue_for, run_all, settle
 
 

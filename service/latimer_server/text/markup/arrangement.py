@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
 from latimer_server.text.markup.document import Block
 from latimer_server.text.markup.nesting import MAX_DEPTH, Nesting, Node, TextToken, TokenKind
-from latimer_server.text.segmentation import TextSpan
 
 # A link between more tokens than these says nothing about a single one's place.
 _MOST_LINKED = 4

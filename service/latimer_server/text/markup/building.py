@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from unicodedata import category
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, Piece, TextFormat
-from latimer_server.text.segmentation import TextSpan
 
 
 @dataclass

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from latimer_server.text.segmentation import Document, Rebuilt, TextSpan, rebuild_text
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.segmentation import Document, Rebuilt, rebuild_text
 
 # Stands in the text of a block for what must come out once and as it is: OBJECT REPLACEMENT CHARACTER.
 OBJECT = "\ufffc"

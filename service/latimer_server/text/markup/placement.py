@@ -10,12 +10,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
 from latimer_server.text.markup.arrangement import Arrangement
 from latimer_server.text.markup.document import Block, MarkKind, Piece, Placed, TextFormat
 from latimer_server.text.markup.escaping import find_escapes
 from latimer_server.text.markup.nesting import Nesting, Node, TextToken, TokenKind, cut_tokens, read_nesting, split_text
-from latimer_server.text.segmentation import TextSpan
 
 # With marks inside of it; what is longer is no word that a translation could share.
 _LONGEST_WORD = 64

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.spans import widen_span
-from latimer_server.text.segmentation import TextSpan
 
 _WORD = re.compile(r"\S++")
 # A text without any of this, and a word, is prose.

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 
-from latimer_server.text.numerals import find_decimal_mark
-from latimer_server.text.protection.shields import Guarded, divide_at_spans
-from latimer_server.text.segmentation import TextSpan
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.checks.numerals import find_decimal_mark
+from latimer_server.text.protection.masking import Guarded, divide_at_spans
 
 # With the signs that models change along with them; a hyphen or dash between two of them is a range.
 _FIGURE = re.compile(

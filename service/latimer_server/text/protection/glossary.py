@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.protection.masking import Guarded
 from latimer_server.text.protection.rules import ProtectionRules, compile_phrases, find_words
-from latimer_server.text.protection.shields import Guarded
 from latimer_server.text.protection.spans import merge_spans
-from latimer_server.text.segmentation import TextSpan
 
 # What has no more letters and is in capitals may be so because it always is.
 _ACRONYM_LETTERS = 3

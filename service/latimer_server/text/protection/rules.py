@@ -13,10 +13,10 @@ from typing import Any
 
 import re2
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.builtin import find_builtin
 from latimer_server.text.protection.spans import is_glue, merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
-from latimer_server.text.segmentation import TextSpan
 
 # Of one pattern's program; RE2 refuses what needs more.
 _MAX_MEMORY = 1 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from latimer_server.text.segmentation import TextSpan
+from latimer_server.core.spans import TextSpan
 
 
 def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:

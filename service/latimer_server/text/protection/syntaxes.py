@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 
-from latimer_server.text.segmentation import TextSpan
+from latimer_server.core.spans import TextSpan
 
 _BRACE = re.compile(r"[{}']")
 # Deeper nesting is no message anybody wrote.

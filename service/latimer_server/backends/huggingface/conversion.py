@@ -1,0 +1,219 @@
+"""Converts checkpoints to CTranslate2's format, once, into a folder that appears as a whole and is verified after.
+
+The conversion runs in a process of its own (`converter`): it needs several times the model's memory and a second
+team of torch's threads, which would slow every later batch. It ends with whoever waits for it, and at a limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from latimer_server.backends.huggingface.conversion_worker import KEPT, WEIGHTS, Job, lacks_tokenizer
+from latimer_server.backends.huggingface.manifest import check_seal, is_whole, seal
+from latimer_server.backends.protocol import LoadRequest
+from latimer_server.core.decoding import Cancelled
+from latimer_server.core.errors import ModelError, ModelFileError
+
+_log = logging.getLogger(__name__)
+
+_LAYOUT = 4
+_SAMPLE_BYTES = 1 << 20
+# A model of 3 GB takes some three minutes on two cores.
+_LIMIT_SECONDS = 1_800.0
+_POLL_SECONDS = 0.1
+_SCRATCH = ".new-"
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted model: CTranslate2's own files, and the checkpoint's small ones."""
+
+    weights: Path
+    checkpoint: Path
+
+
+def is_converted(request: LoadRequest, quantization: str) -> bool:
+    """Whether `convert` has nothing to do."""
+    return request.cache is not None and is_whole(_place(request, request.cache, quantization))
+
+
+def convert(request: LoadRequest, quantization: str) -> Converted:
+    """The model in CTranslate2's format; converts it first if that was not done yet, or what was made is damaged.
+
+    Raises `ModelError` saying what the conversion choked on, that it took too long or nobody waits for it any
+    more, or that there is no room or right to write.
+    """
+    folder = _make(request, quantization, only_unpack=False)
+    return Converted(folder / "weights", folder / "checkpoint")
+
+
+def prepare_checkpoint(request: LoadRequest) -> Path:
+    """The folder of the checkpoint as transformers reads it: its own, or one made of a GGUF file, or of one
+    that lacks a `tokenizer.json`. Raises `ModelError` as `convert` does."""
+    packed = any(path.suffix == ".gguf" for path in request.files.values())
+    if not packed and not lacks_tokenizer(request.folder):
+        return request.folder
+    return _make(request, "", only_unpack=True) / "checkpoint"
+
+
+def find_made(cache: Path | None, quantization: str) -> Path | None:
+    """What was made last for a type (`unpacked`: for transformers), of whichever files; None where nothing was."""
+    made = [folder for folder in cache.glob(f"*-{quantization}") if folder.name[0] != "."] if cache else []
+    try:
+        return max(made, key=lambda folder: folder.stat().st_mtime_ns, default=None)
+    except OSError:  # it has just made way for a newer one
+        return None
+
+
+def verify_made(request: LoadRequest) -> None:
+    """Recomputes the digests of everything that was made of the checkpoint as it is now. Raises `ModelFileError`
+    naming the first file that is missing or changed."""
+    if request.cache is None or not request.cache.is_dir():
+        return
+    for folder in sorted(request.cache.glob(f"{_fingerprint(request)}-*")):
+        try:
+            check_seal(folder)
+        except ModelFileError as error:
+            place = f"{request.cache.parent.name}/{request.cache.name}/{error.file}"
+            raise ModelFileError(place, f"{error.problem}; the next load makes it anew") from error
+
+
+def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path:
+    if request.cache is None:
+        raise ModelError("has no folder for the converted model")
+    target = _place(request, request.cache, quantization)
+    if is_whole(target):
+        return target
+    try:
+        request.cache.mkdir(parents=True, exist_ok=True)
+        with _locked(request.cache, request.cancelled):
+            if is_whole(target):  # another process was faster, with the same result
+                return target
+            if target.exists():
+                _log.warning("what was made of a model is damaged", extra={"model": request.name, "path": str(target)})
+            for left in request.cache.glob(f"{_SCRATCH}*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=request.cache) as scratch:
+                output = Path(scratch) / "made"
+                output.mkdir()
+                _log.info("converting", extra={"model": request.name, "quantization": quantization})
+                gguf = next((str(path) for path in request.files.values() if path.suffix == ".gguf"), "")
+                job = Job(str(request.folder), gguf, quantization, str(output), request.allow_pickle, only_unpack)
+                _run(job, Path(scratch), request.cancelled)
+                if only_unpack and not gguf:
+                    _link_weights(request.folder, output / "checkpoint", target / "checkpoint")
+                seal(output)
+                shutil.rmtree(target, ignore_errors=True)
+                output.rename(target)
+            _forget_old(request.cache, target)
+    except OSError as error:
+        raise ModelError(f"{error.filename or request.cache}: cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def _place(request: LoadRequest, cache: Path, quantization: str) -> Path:
+    return cache / f"{_fingerprint(request)}-{quantization or 'unpacked'}"
+
+
+@contextmanager
+def _locked(cache: Path, cancelled: Cancelled) -> Iterator[None]:
+    """One conversion at a time for a model, whichever process makes it."""
+    lock = FileLock(cache.with_name(f".{cache.name}.lock"))
+    try:
+        lock.acquire(timeout=_LIMIT_SECONDS, poll_interval=_POLL_SECONDS, cancel_check=cancelled)
+    except Timeout as error:
+        raise ModelError("another process converts it, and has not finished") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run(job: Job, scratch: Path, cancelled: Cancelled) -> None:
+    """Runs the conversion, and ends it when nobody waits for it any more or its time is over."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TMPDIR": str(scratch)}
+    said = scratch / "said"
+    with said.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "latimer_server.backends.huggingface.conversion_worker", job.describe()],
+            stdin=subprocess.DEVNULL,  # a library that asks whether to run a checkpoint's code gets no answer
+            stdout=subprocess.DEVNULL,
+            stderr=sink,
+            env=environment,
+            start_new_session=True,  # so that all of it can be ended
+        )
+        try:
+            _wait_for(process, cancelled)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):  # it has ended
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        lines = [line.strip() for line in said.read_text("utf-8", "replace").splitlines() if line.strip()]
+        raise ModelError(f"could not be converted: {lines[-1][:500] if lines else f'exit {process.returncode}'}")
+
+
+def _wait_for(process: subprocess.Popen[bytes], cancelled: Cancelled) -> None:
+    end = time.monotonic() + _LIMIT_SECONDS
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+            return
+        if cancelled():
+            raise ModelError("its conversion was stopped: nobody waits for it any more")
+        if time.monotonic() > end:
+            raise ModelError(f"could not be converted in {_LIMIT_SECONDS:g} s")
+
+
+def _link_weights(source: Path, output: Path, final: Path) -> None:
+    """Links to the weights, of which no copy is made, as they lead from where the links will be: relative, so
+    that they hold in a copy of a store."""
+    for path in source.iterdir():
+        if path.suffix in WEIGHTS or path.name.endswith(".index.json"):
+            (output / path.name).symlink_to(os.path.relpath(path.resolve(), final.resolve()))
+
+
+def _fingerprint(request: LoadRequest) -> str:
+    """What the result depends on: the checkpoint's files and the converter. Copies of a store keep it: names,
+    sizes, and the ends of large files, not times."""
+    digest = hashlib.sha256(f"{_LAYOUT} {version('ctranslate2')}".encode())
+    for path in sorted(_list_files(request)):
+        try:
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size} ".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_SAMPLE_BYTES))
+                file.seek(max(0, size - _SAMPLE_BYTES))
+                digest.update(file.read(_SAMPLE_BYTES))
+        except OSError as error:
+            raise ModelFileError(path.name, f"cannot be read: {error.strerror}") from error
+    return digest.hexdigest()[:16]
+
+
+def _list_files(request: LoadRequest) -> Iterable[Path]:
+    named = set(request.files.values())
+    wanted = (path for path in request.folder.iterdir() if path.name in KEPT or path.suffix in WEIGHTS)
+    return named | {path for path in wanted if path.is_file()} if request.folder.is_dir() else named
+
+
+def _forget_old(cache: Path, current: Path) -> None:
+    """Removes what was made from other files or by another version, for the same type."""
+    kind = current.name.partition("-")[2]
+    for folder in cache.glob(f"*-{kind}"):
+        if folder != current:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,158 @@
+"""The process that converts a checkpoint: `python -m latimer_server.backends.huggingface.conversion_worker JOB`.
+
+Knows the libraries that read checkpoints and write CTranslate2's format; `conversion` starts it and says where.
+Reads no network and runs no code of a checkpoint's own: `trust_remote_code` is False wherever a library has it,
+since without it transformers asks whoever sits at the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_WATCH_SECONDS = 0.5
+WEIGHTS = (".safetensors", ".bin", ".gguf")
+# What published configurations carry and those that transformers 5 writes do not; the converter asks for it.
+_UNWRITTEN: Mapping[str, Mapping[str, bool]] = {
+    "bart": {"normalize_before": False},
+    "mbart": {"normalize_before": True},
+    "pegasus": {"normalize_before": True, "normalize_embedding": False},
+}
+# Small files that go with a checkpoint; the converted folder has its own copies, so that it stands alone.
+KEPT = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "source.spm",
+    "target.spm",
+    "sentencepiece.bpe.model",
+    "tokenizer.json",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to make of which checkpoint. `gguf`: the file it is packed in, "" for none. `only_unpack`: make what
+    transformers reads, and nothing of CTranslate2's."""
+
+    folder: str
+    gguf: str
+    quantization: str
+    output: str
+    allow_pickle: bool
+    only_unpack: bool
+
+    def describe(self) -> str:
+        """The job as the process is told it."""
+        return json.dumps(asdict(self))
+
+
+def lacks_tokenizer(folder: Path) -> bool:
+    """Whether a checkpoint has a vocabulary that transformers makes a `tokenizer.json` of, and not the result.
+    Marian and M2M-100 have none and need none."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if "tokenizer.json" in names or {"vocab.json", "sentencepiece.bpe.model"} <= names:
+        return False
+    return bool(names & {"spiece.model", "sentencepiece.bpe.model", "merges.txt", "tokenizer.model"})
+
+
+def _convert(job: Job) -> None:
+    output = Path(job.output)
+    source = Path(job.folder)
+    if job.gguf:
+        source = _unpack(Path(job.gguf), output / "checkpoint")
+    if not (job.gguf and job.only_unpack):
+        _write_tokenizer(source, output / "checkpoint")
+    if not job.only_unpack:
+        _write_weights(source, output / "weights", job)
+        for path in (output / "checkpoint").iterdir():
+            if path.suffix in WEIGHTS:
+                path.unlink()
+
+
+def _unpack(gguf: Path, target: Path) -> Path:
+    """A checkpoint with float32 safetensors from a GGUF file. 4-bit weights need no more than they say."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    names = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **names)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, quantization_config=GgufConfig(dequantize=True), **names)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    return target
+
+
+def _write_tokenizer(source: Path, target: Path) -> None:
+    """The small files, and a `tokenizer.json` where the checkpoint has only SentencePiece's."""
+    target.mkdir(exist_ok=True)
+    for name in KEPT:
+        if (source / name).is_file() and source != target:
+            shutil.copyfile(source / name, target / name)
+    if not lacks_tokenizer(source):
+        return
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
+    tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"))
+
+
+def _write_weights(source: Path, target: Path, job: Job) -> None:
+    from ctranslate2.converters import TransformersConverter
+
+    class _Converter(TransformersConverter):  # type: ignore[misc]  # the library has no types
+        def load_model(self, model_class: type, name: str, **keys: object) -> object:
+            keys |= {"local_files_only": True, "trust_remote_code": False}
+            keys |= {"use_safetensors": None if job.allow_pickle else True}
+            model, report = model_class.from_pretrained(name, output_loading_info=True, **keys)  # type: ignore[attr-defined]
+            wrong = sorted(map(str, {*(report.get("missing_keys") or ()), *(report.get("mismatched_keys") or ())}))
+            if wrong:  # transformers makes up what is missing
+                raise ValueError(f"the weights do not fit config.json: {wrong[0]} and {len(wrong) - 1} more")
+            config = model.config
+            for key, value in _UNWRITTEN.get(config.model_type, {}).items():
+                if not hasattr(config, key):
+                    setattr(config, key, value)
+            if config.model_type in ("t5", "mt5"):
+                # The converter scales the logits where embeddings are tied. transformers 5 calls them tied in
+                # every T5 (that only the first version scales, it keeps elsewhere): FLAN-T5's and mT5's beams
+                # would go astray, their greedy search would not show it.
+                config.tie_word_embeddings = getattr(config, "scale_decoder_outputs", False)
+            return model
+
+        def load_tokenizer(self, tokenizer_class: type, name: str, **keys: object) -> object:
+            keys |= {"local_files_only": True, "trust_remote_code": False}
+            return tokenizer_class.from_pretrained(name, **keys)  # type: ignore[attr-defined]
+
+    converter = _Converter(str(source), low_cpu_mem_usage=True)
+    converter.convert(str(target), quantization=None if job.quantization == "float32" else job.quantization)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when the one that waits for it is gone: killed, it could not end it itself."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)
+
+
+def _main(arguments: list[str]) -> int:
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    keys: Mapping[str, object] = json.loads(arguments[0])
+    try:
+        _convert(Job(**keys))  # type: ignore[arg-type]
+    except Exception as error:  # noqa: BLE001 (the parent reads the last line)
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

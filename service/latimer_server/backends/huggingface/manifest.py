@@ -1,0 +1,70 @@
+"""The record of files that were made of a checkpoint: their sizes and digests, written when all of them are there.
+
+Files without their record are not whole, such as half of a copy. Knows bytes only, not what they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from latimer_server.core.errors import ModelFileError
+
+RECORD = "made.json"
+_MAX_RECORD_BYTES = 1 << 20
+
+
+def seal(folder: Path) -> None:
+    """Writes the record of what `folder` holds; all of it is on disk then. Raises OSError."""
+    files, links = {}, []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():  # to a file of the operator's, who answers for it
+            links.append(name)
+        elif path.is_file():
+            with path.open("rb") as file:
+                files[name] = {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+                os.fsync(file.fileno())
+    with (folder / RECORD).open("w", encoding="utf-8") as file:
+        file.write(json.dumps({"files": files, "links": links}, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_seal(folder: Path) -> None:
+    """Compares every file with the record. Raises `ModelFileError` naming the first that is missing or changed."""
+    try:
+        if (folder / RECORD).stat().st_size > _MAX_RECORD_BYTES:
+            raise ValueError("too long")
+        record = json.loads((folder / RECORD).read_text("utf-8"))
+        files = {name: (int(file["size"]), str(file["sha256"])) for name, file in record["files"].items()}
+        links = [str(name) for name in record["links"]]
+    except OSError as error:
+        raise ModelFileError(f"{folder.name}/{RECORD}", "is missing") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f"{folder.name}/{RECORD}", "is no record of ours") from error
+    for name in (*files, *links):
+        if not (folder / name).is_file():
+            raise ModelFileError(f"{folder.name}/{name}", "is missing")
+    for name, (size, digest) in files.items():
+        if (folder / name).stat().st_size != size or _digest(folder, name) != digest:
+            raise ModelFileError(f"{folder.name}/{name}", "has changed since it was made")
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether `check_seal` finds nothing wrong."""
+    try:
+        check_seal(folder)
+    except ModelFileError:
+        return False
+    return True
+
+
+def _digest(folder: Path, name: str) -> str:
+    try:
+        with (folder / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelFileError(f"{folder.name}/{name}", f"cannot be read: {error.strerror}") from error

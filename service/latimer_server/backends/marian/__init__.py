@@ -1,0 +1,3 @@
+"""The backend of Marian students, such as the Firefox translation models: file formats, engines, greedy and beam
+search.
+"""

@@ -1,0 +1,89 @@
+"""Greedy search over one batch of a Marian student: which rows are left, what each has said so far.
+
+Knows the engine that computes it; no vocabulary and no files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from latimer_server.backends.marian.engine import END, Engine, Floats, Ids, choose_candidates
+from latimer_server.backends.marian.length_cap import COMPACT_SHARE, MOST_STEPS, output_cap
+from latimer_server.backends.marian.shortlist import Shortlist
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+
+
+class GreedySearch:
+    """The likeliest next token at each step. For one `run`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        shortlist: Shortlist | None,
+        batch: Sequence[TokenIds],
+        options: DecodingOptions,
+    ) -> None:
+        self._caps = np.array([output_cap(len(row), options) for row in batch])
+        self._ids: list[list[int]] = [[] for _ in batch]
+        self._log_probs: list[list[float]] = [[] for _ in batch]
+        self._finished = [False] * len(batch)  # said </s> by itself
+        self._stopped = [False] * len(batch)  # that, or reached its cap
+        self._rows = list(range(len(batch)))  # the batch row behind each row of the arrays
+        self._links: list[list[tuple[int, float]]] | None = [[] for _ in batch] if options.alignment else None
+        candidates = choose_candidates(engine, shortlist, batch)
+        self._decoding = engine.begin(batch, candidates, aligned=options.alignment)
+
+    def run(self, cancelled: Cancelled) -> list[Hypothesis]:
+        """The hypothesis of each row, in the batch's order."""
+        previous: Ids | None = None
+        position = 0
+        while True:
+            caps = np.where([self._stopped[row] for row in self._rows], -1, self._caps[self._rows])
+            step = self._decoding.advance(previous, position, caps, MOST_STEPS)
+            if self._links is not None:
+                self._align(self._links)
+            self._record(step.chosen, step.log_probs)
+            self._rows = [self._rows[place] for place in step.kept.tolist()]
+            keep = [not self._stopped[row] for row in self._rows]
+            if not any(keep) or cancelled():
+                break
+            position += len(step.chosen)
+            previous = step.chosen[-1, step.kept]
+            # Rows that have ended stay in the arrays until they are so many that leaving them out is worth the copies.
+            if len(keep) - sum(keep) >= COMPACT_SHARE * len(keep):
+                previous = self._drop(keep, previous)
+        links = self._links or [[] for _ in self._ids]
+        return [
+            # A row that has stopped looks on: what belongs to no id of its is no link.
+            Hypothesis(tuple(ids), math.fsum(logs), truncated=not finished, alignment=tuple(own[: len(ids)]))
+            for ids, logs, finished, own in zip(self._ids, self._log_probs, self._finished, links, strict=True)
+        ]
+
+    def _align(self, links: list[list[tuple[int, float]]]) -> None:
+        """Appends what each row looked at in this step."""
+        for row, link in zip(self._rows, zip(*self._decoding.align(), strict=True), strict=True):
+            links[row].append(link)
+
+    def _record(self, chosen: Ids, log_probs: Floats) -> None:
+        """Appends what rows said in these steps, [steps, rows]. A row that has stopped may stay in the arrays for some
+        time yet: what it says there is nothing."""
+        for row, said, logs in zip(self._rows, chosen.T.tolist(), log_probs.T.tolist(), strict=True):
+            if self._stopped[row]:
+                continue
+            ids, left = self._ids[row], int(self._caps[row]) - len(self._ids[row])
+            count = said.index(END) if END in said else len(said)
+            self._finished[row] = count < len(said) and count <= left
+            self._stopped[row] = self._finished[row] or left < len(said)
+            kept = min(count, left)
+            ids.extend(said[:kept])
+            self._log_probs[row].extend(logs[: kept + self._finished[row]])
+
+    def _drop(self, keep: list[bool], previous: Ids) -> Ids:
+        rows = np.flatnonzero(keep)
+        self._rows = [row for row, kept in zip(self._rows, keep, strict=True) if kept]
+        self._decoding.select_hypotheses(rows)
+        self._decoding.select_sources(rows)
+        return previous[rows]

@@ -1,0 +1,89 @@
+"""An engine that is made when something asks for it that the native search does not do: beams.
+
+Most servers never need it, and ONNX Runtime with another copy of the weights costs a third of a second and tens of
+megabytes. Knows no engine but the one that it is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from latimer_server.backends.marian.architecture import Shape
+from latimer_server.backends.marian.engine import Candidates, Decoding, Engine, Floats
+from latimer_server.core.decoding import TokenIds
+from latimer_server.core.errors import ModelFileError, NotServed
+
+
+class HeldFile:
+    """A file that stays open: it may be removed or replaced meanwhile, and is read all the same. Raises
+    `ModelFileError` naming it where it cannot be opened or read."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ModelFileError(self.name, f"cannot be read: {error.strerror}") from error
+        weakref.finalize(self, os.close, self._file)
+
+    def read(self) -> bytes:
+        """All of it, as it is now."""
+        try:
+            data = b""
+            while more := os.pread(self._file, max(1, os.fstat(self._file).st_size - len(data)), len(data)):
+                data = data + more if data else more
+            return data
+        except OSError as error:
+            raise ModelFileError(self.name, f"cannot be read: {error.strerror}") from error
+
+
+class LaterEngine:
+    """An `Engine` of a file that may be removed meanwhile, but not written over.
+
+    `data`: what was read of it. `start`: makes the engine of that. `begin` raises what `start` does, and `NotServed`
+    when the file holds something else by then; from then on always. `memory_bytes`: 0 until it is made.
+    """
+
+    def __init__(self, file: HeldFile, data: bytes, shape: Shape, start: Callable[[bytes], Engine]) -> None:
+        self.shape = shape
+        self.compute_type = "int8"
+        self._file = file
+        self._digest = _digest(data)
+        self._start = start
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._overwritten = False
+
+    @property
+    def memory_bytes(self) -> int:
+        """See `Engine.memory_bytes`."""
+        return self._engine.memory_bytes if self._engine else 0
+
+    @property
+    def output_bias(self) -> Floats:
+        """See `Engine.output_bias`."""
+        return self.open().output_bias
+
+    def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> Decoding:
+        """See `Engine.begin`."""
+        return self.open().begin(batch, candidates, aligned=aligned)
+
+    def open(self) -> Engine:
+        """The engine, made now if it was not yet."""
+        with self._lock:
+            if self._engine is None:
+                data = b"" if self._overwritten else self._file.read()
+                self._overwritten = self._overwritten or _digest(data) != self._digest
+                if self._overwritten:
+                    raise NotServed(f"{self._file.name} was written over since the model was loaded: load it again")
+                self._engine = self._start(data)
+            return self._engine
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()

@@ -1,0 +1,384 @@
+"""Greedy search over a Marian student by our own C++ (`latimer_server/backends/marian/native`): int8 products with the processor's own
+instructions, a whole batch in one call.
+
+Knows no text, and not how the rest of a student is computed: beams are for an `Engine`. Where the library was not built
+or the processor lacks the instructions there is none of it, and callers go on without.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import logging
+import math
+import sys
+import weakref
+from collections.abc import Sequence
+from enum import IntEnum
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from latimer_server.backends.marian.architecture import Shape
+from latimer_server.backends.marian.engine import sinusoids
+from latimer_server.backends.marian.length_cap import MOST_STEPS, output_cap
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.shortlist import Shortlist
+from latimer_server.backends.marian.weights import Array, Levels, Weights, has_multipliers, read_tables
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+
+_LIBRARY = "latimer_server.backends.marian.native._student"
+_INTERFACE = 1  # `LATIMER_INTERFACE` of `native/student.h`
+# Longer outputs than this are possible only where a caller asks for them.
+_POSITIONS = 512
+# What the kernels read at a time.
+_BLOCK, _LANES = 64, 16
+
+_log = logging.getLogger(__name__)
+
+_Pointer, _Int, _Float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
+
+
+class Instructions(IntEnum):
+    """What products are computed with: AVX-512 VNNI, or AMX besides."""
+
+    NONE = 0
+    DOTS = 1
+    TILES = 2
+
+
+class _Sizes(ctypes.Structure):
+    _fields_ = [
+        (name, _Int)
+        for name in ("dimension", "heads", "ffn_dimension", "encoder_depth", "decoder_depth", "target_vocabulary")
+    ]
+
+
+class _Tables(ctypes.Structure):
+    _fields_ = [
+        ("source", _Pointer),
+        ("target", _Pointer),
+        ("source_unit", _Float),
+        ("target_unit", _Float),
+        ("output_unit", _Float),
+        ("output_bias", _Pointer),
+        ("shortlist_offsets", _Pointer),
+        ("shortlist_ids", _Pointer),
+        ("first", _Int),
+        ("shared", _Int),
+    ]
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = [
+        ("values", _Pointer),
+        ("bias", _Pointer),
+        ("columns", _Int),
+        ("multiplier", _Float),
+        ("activation_multiplier", _Float),
+    ]
+
+
+class _Norm(ctypes.Structure):
+    _fields_ = [("scale", _Pointer), ("bias", _Pointer)]
+
+
+class _FeedForward(ctypes.Structure):
+    _fields_ = [("inner", _Matrix), ("outer", _Matrix), ("norm", _Norm)]
+
+
+_ATTENTION = [
+    *((name, _Matrix) for name in ("query", "key", "value", "out")),
+    ("norm", _Norm),
+    ("feed", _FeedForward),
+]
+
+
+class _EncoderLayer(ctypes.Structure):
+    _fields_ = _ATTENTION
+
+
+class _DecoderLayer(ctypes.Structure):
+    _fields_ = [("candidate", _Matrix), ("forget", _Matrix), ("cell_norm", _Norm), *_ATTENTION]
+
+
+class _Output(ctypes.Structure):
+    _fields_ = [
+        *((name, _Pointer) for name in ("ids", "counts", "finished", "scores", "focus", "weights")),
+        ("stride", _Int),
+    ]
+
+
+@cache
+def open_library() -> ctypes.CDLL | None:
+    """The library, if it was built for this version and can be opened. Its calls leave the interpreter to others."""
+    spec = importlib.util.find_spec(_LIBRARY)
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        library = load_library(spec.origin)
+    except (OSError, AttributeError) as error:
+        _log.warning("the C++ of the students cannot be opened", extra={"reason": str(error)})
+        return None
+    if library.latimer_get_interface() != _INTERFACE:
+        _log.warning("the C++ of the students is of another version", extra={"reason": "install the package again"})
+        return None
+    return library
+
+
+def load_library(path: str) -> ctypes.CDLL:
+    """The library of a file. Raises `OSError` or `AttributeError` where it is none of ours."""
+    library = ctypes.CDLL(path)
+    for name, result, arguments in (
+        ("get_interface", ctypes.c_int, []),
+        ("find_instructions", ctypes.c_int, []),
+        ("load", _Pointer, [_Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
+        ("unload", None, [_Pointer]),
+        ("begin", _Pointer, [_Pointer, ctypes.c_int, _Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
+        ("advance", ctypes.c_int, [_Pointer, ctypes.c_int, _Pointer, _Pointer]),
+        ("end", None, [_Pointer]),
+    ):
+        function = getattr(library, f"latimer_{name}")
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+@cache
+def find_instructions() -> Instructions:
+    """What this processor has, as far as the library is there."""
+    library = open_library()
+    return Instructions(library.latimer_find_instructions()) if library else Instructions.NONE
+
+
+def explain_instructions() -> str:
+    """A line for whoever installs this."""
+    if open_library() is None:
+        return "students run on ONNX Runtime: their C++ was not built (it needs g++ 11; it is three times as fast)"
+    found = find_instructions()
+    if found == Instructions.NONE:
+        return "students run on ONNX Runtime: this processor has no AVX-512 VNNI, which their C++ needs"
+    return f"students run on their C++ ({'AMX' if found == Instructions.TILES else 'AVX-512 VNNI'})"
+
+
+def can_compute(source: MarianFile, shape: Shape) -> bool:
+    """Whether the kernels can compute this network: one in int8, with its multipliers, of sizes that fill registers."""
+    depth = shape.dimension // shape.heads
+    return (
+        has_multipliers(source)
+        and all(source.is_quantized(name) for name in _name_tables(shape))
+        and shape.dimension % _BLOCK == shape.ffn_dimension % _BLOCK == depth % _LANES == 0
+    )
+
+
+def _name_tables(shape: Shape) -> tuple[str, ...]:
+    return ("Wemb",) if shape.shared else ("encoder_Wemb", "decoder_Wemb")
+
+
+class NativeStudent:
+    """A student's weights, packed for the processor. May be used by several threads at once.
+
+    `shortlist`: None where every token of the vocabulary is a candidate. `library`: another one than was installed.
+    Raises `ModelFileError` for a file that is at fault; `can_compute` must have said that the network can be computed.
+    """
+
+    def __init__(
+        self,
+        source: MarianFile,
+        shape: Shape,
+        shortlist: Shortlist | None,
+        instructions: Instructions,
+        library: ctypes.CDLL | None = None,
+    ) -> None:
+        library = library or open_library()
+        assert library is not None  # noqa: S101 (where it is not there are no instructions)
+        self._library = library
+        self._dimension = shape.dimension
+        self._positions = sinusoids(_POSITIONS, shape.dimension)
+        packing = _Packing(source, shape)
+        encoder = (_EncoderLayer * shape.encoder_depth)(*map(packing.encoder_layer, range(1, shape.encoder_depth + 1)))
+        decoder = (_DecoderLayer * shape.decoder_depth)(*map(packing.decoder_layer, range(1, shape.decoder_depth + 1)))
+        tables = packing.tables(shortlist)
+        sizes = _Sizes(
+            shape.dimension,
+            shape.heads,
+            shape.ffn_dimension,
+            shape.encoder_depth,
+            shape.decoder_depth,
+            shape.target_vocabulary,
+        )
+        student = library.latimer_load(*map(ctypes.byref, (sizes, tables, encoder, decoder)), int(instructions))
+        if not student:
+            raise MemoryError("no memory for the weights of a model")
+        self._student = student
+        # Not at the end of the process: a batch may be in it still.
+        weakref.finalize(self, library.latimer_unload, student).atexit = False
+        self._kept = packing.kept  # what the library points to
+        self.memory_bytes = packing.matrix_bytes + sum(array.nbytes for array in self._kept)
+
+    def search(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        """The likeliest next token at each step, for each row by itself: see `GeneratorBackend.run`."""
+        library, count = self._library, len(batch)
+        lengths = np.array([len(row) for row in batch], np.int32)
+        ids = np.fromiter((token for row in batch for token in row), np.int32, int(lengths.sum()))
+        caps = np.array([output_cap(len(row), options) for row in batch], np.int32)
+        read = self._number(0, int(lengths.max()))
+        handle = library.latimer_begin(
+            self._student, count, *map(_point, (ids, lengths, caps, read)), int(options.alignment)
+        )
+        if not handle:
+            raise MemoryError("no memory for a batch")
+        try:
+            written = _Written(count, aligned=options.alignment)
+            position, left = 0, count
+            while left > 0 and not (position and cancelled()):
+                written.begin()
+                positions = self._number(position, MOST_STEPS)
+                left = library.latimer_advance(handle, MOST_STEPS, _point(positions), ctypes.byref(written.output))
+                if left < 0:
+                    raise MemoryError("no memory for a batch")
+                written.note()
+                position += MOST_STEPS
+        finally:
+            library.latimer_end(handle)
+        return written.list_hypotheses()
+
+    def _number(self, first: int, count: int) -> npt.NDArray[np.float32]:
+        """Positions [count, d] from `first` on."""
+        if first + count <= len(self._positions):
+            return self._positions[first : first + count]
+        return sinusoids(first + count, self._dimension)[first:]
+
+
+class _Written:
+    """What rows have written so far, and the arrays that the library writes to."""
+
+    def __init__(self, rows: int, *, aligned: bool) -> None:
+        self._aligned = aligned
+        self._ids = np.zeros((rows, MOST_STEPS), np.int32)
+        self._counts = np.zeros(rows, np.int32)
+        self._finished = np.zeros(rows, np.uint8)
+        self._scores = np.zeros(rows, np.float64)
+        shape = (rows, MOST_STEPS) if aligned else (0, 0)
+        self._focus, self._weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+        self._tokens: list[list[int]] = [[] for _ in range(rows)]
+        self._links: list[list[tuple[int, float]]] = [[] for _ in range(rows)]
+        self.output = _Output(
+            _point(self._ids),
+            _point(self._counts),
+            _point(self._finished),
+            _point(self._scores),
+            _point(self._focus),
+            _point(self._weights),
+            MOST_STEPS,
+        )
+
+    def begin(self) -> None:
+        """Before some steps."""
+        self._counts[:] = 0
+
+    def note(self) -> None:
+        """After them."""
+        for row, count in enumerate(self._counts.tolist()):
+            if count:
+                self._tokens[row] += self._ids[row, :count].tolist()
+                if self._aligned:
+                    focus, weights = self._focus[row, :count].tolist(), self._weights[row, :count].tolist()
+                    self._links[row] += zip(focus, weights, strict=True)
+
+    def list_hypotheses(self) -> list[Hypothesis]:
+        """One of each row."""
+        rows = zip(self._tokens, self._scores.tolist(), self._finished.tolist(), self._links, strict=True)
+        return [
+            Hypothesis(tuple(tokens), score, truncated=not finished, alignment=tuple(links))
+            for tokens, score, finished, links in rows
+        ]
+
+
+class _Packing:
+    """Describes the arrays of a file to the library. `kept`: those that it points to for as long as it has the student;
+    matrices it copies."""
+
+    def __init__(self, source: MarianFile, shape: Shape) -> None:
+        self._source, self._shape = source, shape
+        self._weights = Weights(source, shape, Levels(), quantized=True)
+        self.kept: list[Array] = []
+        self.matrix_bytes = 0
+
+    def encoder_layer(self, number: int) -> _EncoderLayer:
+        return _EncoderLayer(*self._attention(f"encoder_l{number}_self", f"encoder_l{number}_ffn"))
+
+    def decoder_layer(self, number: int) -> _DecoderLayer:
+        cell, d = f"decoder_l{number}_rnn", self._shape.dimension
+        return _DecoderLayer(
+            self._matrix(f"{cell}_W", "", d, d),
+            self._matrix(f"{cell}_Wf", f"{cell}_bf", d, d),
+            self._norm(f"{cell}_ffn_ln"),
+            *self._attention(f"decoder_l{number}_context", f"decoder_l{number}_ffn"),
+        )
+
+    def tables(self, shortlist: Shortlist | None) -> _Tables:
+        source, target = read_tables(self._weights)
+        factor = math.sqrt(self._shape.dimension)
+        bias = self._source.float_vector("decoder_ff_logit_out_b", self._shape.target_vocabulary)
+        offsets = ids = None
+        if shortlist is not None:
+            self.kept += shortlist.offsets, shortlist.ids
+            offsets, ids = _point(shortlist.offsets), _point(shortlist.ids)
+        return _Tables(
+            self._keep(source.values),
+            self._keep(target.values),
+            source.unit * factor,
+            target.unit * factor,
+            target.unit,
+            self._keep(bias),
+            offsets,
+            ids,
+            shortlist.first if shortlist else 0,
+            int(self._shape.shared),
+        )
+
+    def _attention(self, prefix: str, feed: str) -> tuple[Any, ...]:
+        d, inner = self._shape.dimension, self._shape.ffn_dimension
+        return (
+            *(self._matrix(f"{prefix}_W{which}", f"{prefix}_b{which}", d, d) for which in "qkv"),
+            self._matrix(f"{prefix}_Wo", f"{prefix}_bo", d, d, fixed=True),
+            self._norm(f"{prefix}_Wo_ln"),
+            _FeedForward(
+                self._matrix(f"{feed}_W1", f"{feed}_b1", d, inner, fixed=True),
+                self._matrix(f"{feed}_W2", f"{feed}_b2", inner, d, fixed=True),
+                self._norm(f"{feed}_ffn_ln"),
+            ),
+        )
+
+    def _matrix(self, name: str, bias: str, rows: int, columns: int, *, fixed: bool = False) -> _Matrix:
+        """`fixed`: activations are quantised by the file's multiplier, else each row by its own largest value."""
+        matrix = self._weights.matrix(name, rows, columns)
+        self.matrix_bytes += matrix.values.nbytes
+        return _Matrix(
+            _point(matrix.values),
+            self._keep(self._weights.vector(bias, columns)) if bias else None,
+            columns,
+            matrix.multiplier,
+            self._weights.multiplier(name) if fixed else 0.0,
+        )
+
+    def _norm(self, prefix: str) -> _Norm:
+        size = self._shape.dimension
+        return _Norm(*(self._keep(self._weights.vector(f"{prefix}_{name}", size)) for name in ("scale", "bias")))
+
+    def _keep(self, array: Array) -> int:
+        """Where an array is, for good: views of the file become copies, which let the file go."""
+        own = array if array.flags.owndata else array.copy()
+        if not any(own is one for one in self.kept):
+            self.kept.append(own)
+        return _point(own)
+
+
+def _point(array: Array) -> int:
+    return array.ctypes.data
+
+
+if __name__ == "__main__":  # after an installation
+    sys.stdout.write(f"{explain_instructions()}\n")

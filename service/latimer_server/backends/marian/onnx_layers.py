@@ -1,0 +1,100 @@
+"""The layers of a Marian student's decoder, and how the inputs of its graphs are described.
+
+Sources: Vaswani et al. 2017 (post-norm), Kim et al. 2019 (D19-5632, the SSRU), marian-dev `src/models/transformer.h`
+(names and order of operations). Knows no whole graph and no search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import TensorProto, ValueInfoProto, helper
+
+from latimer_server.backends.marian.onnx_operators import Graph
+from latimer_server.backends.marian.weights import Table
+
+
+def divide_heads(graph: Graph, x: str, prefix: str, which: str, order: Sequence[int], factor: float = 1.0) -> str:
+    """Queries, keys or values of each head: `order` of [r, w, heads, d/heads].
+
+    MultiHeadAttention, which does this and what follows in one, is no faster (`python -m benchmarks.operators`).
+    """
+    found = graph.multiply_rows(x, f"{prefix}_W{which}", f"{prefix}_b{which}", graph.weights.shape.dimension, factor)
+    return graph.add("Transpose", graph.add("Reshape", found, "shape"), perm=order)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the values are called that a step takes: those of the hypotheses begin with `hypotheses`, those of their
+    rows with `rows`."""
+
+    hypotheses: str = ""
+    rows: str = ""
+
+
+def decode(graph: Graph, table: Table, position: str, names: Names, *, several: bool) -> str:
+    """The decoder's layers over the `previous` tokens: their features [n, d]. `several`: whether a row may have more
+    than one hypothesis."""
+    shape = graph.weights.shape
+    d, flat = shape.dimension, graph.constant([-1, shape.dimension], np.int64)
+    x = graph.add("Add", graph.embed(table, f"{names.hypotheses}previous"), position)
+    # The attention's 1/sqrt(depth) is folded into the query, which saves a step its scaling.
+    query_factor = 1 / math.sqrt(d // shape.heads)
+    for layer in range(1, shape.decoder_depth + 1):
+        cell, context = f"decoder_l{layer}_rnn", f"decoder_l{layer}_context"
+        candidate, forget = (
+            graph.multiply_rows(x, f"{cell}_W", "", d),
+            graph.multiply_rows(x, f"{cell}_Wf", f"{cell}_bf", d),
+        )
+        # f * c + (1 - f) * Wx, as one interpolation.
+        change = graph.add(
+            "Mul", graph.add("Sigmoid", forget), graph.add("Sub", f"{names.hypotheses}cell{layer}", candidate)
+        )
+        kept = graph.add("Add", candidate, change, out=f"next_cell{layer}")
+        x = graph.normalize(x, graph.add("Relu", kept), f"{cell}_ffn_ln")
+        query = graph.multiply_rows(x, f"{context}_Wq", f"{context}_bq", d, query_factor)
+        query = graph.add("Reshape", query, "query_shape")
+        if several:  # of one hypothesis it is in that order already
+            query = graph.add("Transpose", query, perm=[0, 2, 1, 3])
+        scores = graph.add("Add", graph.add("MatMul", query, f"{names.rows}keys{layer}"), f"{names.rows}mask")
+        looked = graph.add("Softmax", scores, axis=-1, out=f"attention{layer}")
+        attended = graph.add("MatMul", looked, f"{names.rows}values{layer}")
+        if several:
+            attended = graph.add("Transpose", attended, perm=[0, 2, 1, 3])
+        attended = graph.add("Reshape", attended, flat)
+        x = graph.normalize(x, graph.multiply(attended, f"{context}_Wo", f"{context}_bo", d, d), f"{context}_Wo_ln")
+        x = graph.feed_forward(x, f"decoder_l{layer}_ffn")
+    return x
+
+
+def score(graph: Graph, table: Table, features: str) -> str:
+    """The scores [n, o] of each hypothesis' own candidates, without their bias.
+
+    The weights stand before the features: they are other ones in every batch, and what stands second is packed for
+    each product, which costs about as much as the product (`python -m benchmarks.operators`).
+    """
+    columns = graph.add("Transpose", features, perm=[1, 0])
+    if table.quantized:
+        scores = graph.multiply_columns("weights", table, columns)
+    else:
+        scores = graph.add("MatMul", "weights", columns)
+    everything = graph.add("Reshape", scores, graph.constant([-1], np.int64))
+    return graph.add("Reshape", graph.add("GatherElements", everything, "picks", axis=0), "own_shape")
+
+
+def describe(name: str, type_: int, *sizes: int | str) -> ValueInfoProto:
+    """A value of a graph: its sizes are numbers, or names of what differs from run to run."""
+    return helper.make_tensor_value_info(name, type_, list(sizes))
+
+
+def describe_table(table: Table) -> ValueInfoProto:
+    """The input that the embeddings are."""
+    return describe("embeddings", type_of(table), *table.values.shape)
+
+
+def type_of(table: Table) -> int:
+    """Of what the embeddings are."""
+    return int(TensorProto.UINT8 if table.quantized else TensorProto.FLOAT)

@@ -1,0 +1,179 @@
+"""Greedy search over a Marian student as one ONNX graph: a loop over its steps, in a loop over the rows that are left.
+
+Nothing of it is left to the interpreter, which another thread may have: two cores would wait for it at every step.
+Knows no runtime.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
+
+from latimer_server.backends.marian.engine import END
+from latimer_server.backends.marian.length_cap import COMPACT_SHARE
+from latimer_server.backends.marian.onnx_layers import Names, decode, describe, describe_table, score
+from latimer_server.backends.marian.onnx_operators import Graph
+from latimer_server.backends.marian.weights import Table, Weights
+
+
+def build_search(weights: Weights, table: Table) -> ModelProto:
+    """Steps until every row has ended, or as many as there may be.
+
+    Sizes: r rows of the batch, n that are left, m left in the end, w source tokens, c candidates of all rows, o of
+    each row's own, s steps, v tokens of the vocabulary.
+
+    Inputs: embeddings [v + 1, d], candidates [c] of all rows, positions [p, d]; of all rows: mask [r, 1, 1, w],
+    ids, columns and bias [r, o], caps [r], keys [r, heads, d/heads, w] and values [r, heads, w, d/heads] of each layer;
+    of those that are left: rows [n], which they are, previous [n] (v, whose embedding is nothing, at the start), cells
+    [n, d] of each layer; at, the position of the first step; most, how many there may be.
+
+    Outputs: chosen and log_probs [s, n], </s> and 0 for a row that had ended; left [m], places among the n; cells
+    [m, d]. A row ends when it says </s>, or at the position that is its cap.
+    """
+    shape, graph = weights.shape, Graph(weights)
+    d, depth, layers = shape.dimension, shape.dimension // shape.heads, range(1, shape.decoder_depth + 1)
+    nothing = graph.add("Concat", graph.constant([0], np.int64), graph.add("Shape", "rows"), axis=0)
+    no_ids = graph.add("ConstantOfShape", nothing, value=graph.single(0, np.int64))
+    no_log_probs = graph.add("ConstantOfShape", nothing, value=graph.single(0, np.float32))
+    graph.add("Gather", "embeddings", "candidates", out="weights")
+    count = graph.add("Size", "rows")
+    everyone = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
+    cells = [f"cell{layer}" for layer in layers]
+    outputs = ["left", "last", *(f"last_{cell}" for cell in cells), "next_at", "steps_left", "chosen", "log_probs"]
+    starting = [everyone, "previous", *cells, "at", "most", no_ids, no_log_probs]
+    graph.loop(
+        _build_stretch(weights, table),
+        ["", graph.add("Greater", count, graph.constant(0, np.int64)), *starting],
+        outputs,
+    )
+    inputs = [
+        describe_table(table),
+        describe("candidates", TensorProto.INT64, "c"),
+        describe("positions", TensorProto.FLOAT, "p", d),
+        describe("mask", TensorProto.FLOAT, "r", 1, 1, "w"),
+        describe("ids", TensorProto.INT64, "r", "o"),
+        describe("columns", TensorProto.INT64, "r", "o"),
+        describe("bias", TensorProto.FLOAT, "r", "o"),
+        describe("caps", TensorProto.INT64, "r"),
+        *(describe(f"keys{layer}", TensorProto.FLOAT, "r", shape.heads, depth, "w") for layer in layers),
+        *(describe(f"values{layer}", TensorProto.FLOAT, "r", shape.heads, "w", depth) for layer in layers),
+        describe("rows", TensorProto.INT64, "n"),
+        describe("previous", TensorProto.INT64, "n"),
+        *(describe(cell, TensorProto.FLOAT, "n", d) for cell in cells),
+        describe("at", TensorProto.INT64),
+        describe("most", TensorProto.INT64),
+    ]
+    return graph.finish(inputs, ["left", *(f"last_{cell}" for cell in cells), "chosen", "log_probs"])
+
+
+def _build_stretch(weights: Weights, table: Table) -> GraphProto:
+    """Steps of the rows that are left, until so many of them have ended that leaving those out is worth the copies."""
+    graph, shape = Graph(weights, "stretch_"), weights.shape
+    layers = range(1, shape.decoder_depth + 1)
+    cells = [f"stretch_cell{layer}" for layer in layers]
+    own = graph.add("Gather", "rows", "stretch_left")
+    for name in ("mask", "ids", "bias", "caps", *(f"{kind}{layer}" for kind in ("keys", "values") for layer in layers)):
+        graph.add("Gather", name, own, out=f"own_{name}")
+    count = graph.add("Size", own)
+    _pick(graph, own, count)
+    share = graph.add("Mul", graph.add("Cast", count, to=TensorProto.FLOAT), graph.constant(COMPACT_SHARE, np.float32))
+    graph.add("Ceil", share, out="enough")
+    sizes = graph.add("Reshape", count, graph.constant([1], np.int64))
+    nobody = graph.add("ConstantOfShape", sizes, value=graph.single(0, np.bool_))
+    graph.add(
+        "Concat",
+        sizes,
+        graph.constant([shape.heads, 1, shape.dimension // shape.heads], np.int64),
+        axis=0,
+        out="query_shape",
+    )
+    ended = [
+        "stretch_last",
+        "stretch_ended",
+        *(f"stretch_last_{cell}" for cell in cells),
+        "stretch_chosen",
+        "stretch_log_probs",
+    ]
+    graph.loop(_build_step(weights, table), ["stretch_steps_left", "", "stretch_previous", nobody, *cells], ended)
+    all_chosen = _spread(graph, "stretch_chosen", "stretch_all_chosen", np.int64)
+    all_log_probs = _spread(graph, "stretch_log_probs", "stretch_all_log_probs", np.float32)
+    going = graph.add(
+        "Reshape", graph.add("NonZero", graph.add("Not", "stretch_ended")), graph.constant([-1], np.int64)
+    )
+    results = [
+        graph.add("Gather", "stretch_left", going),
+        graph.add("Gather", "stretch_last", going),
+        *(graph.add("Gather", f"stretch_last_{cell}", going) for cell in cells),
+    ]
+    steps = graph.add("Gather", graph.add("Shape", "stretch_chosen"), graph.constant(0, np.int64))
+    left = graph.add("Sub", "stretch_steps_left", steps)
+    zero = graph.constant(0, np.int64)
+    goes_on = graph.add("And", graph.add("Greater", graph.add("Size", going), zero), graph.add("Greater", left, zero))
+    inputs = [
+        *_describe_counters("stretch_"),
+        describe("stretch_left", TensorProto.INT64, "n"),
+        describe("stretch_previous", TensorProto.INT64, "n"),
+        *(describe(cell, TensorProto.FLOAT, "n", shape.dimension) for cell in cells),
+        describe("stretch_at", TensorProto.INT64),
+        describe("stretch_steps_left", TensorProto.INT64),
+        describe("stretch_all_chosen", TensorProto.INT64, "s", "n0"),
+        describe("stretch_all_log_probs", TensorProto.FLOAT, "s", "n0"),
+    ]
+    return graph.enclose(
+        inputs, [goes_on, *results, graph.add("Add", "stretch_at", steps), left, all_chosen, all_log_probs]
+    )
+
+
+def _pick(graph: Graph, own: str, count: str) -> None:
+    """Where the candidates of each row that is left stand among the scores [c, n] of all: `picks` [n * o]; and how
+    many they are: `own_shape`."""
+    numbers = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
+    numbers = graph.add("Reshape", numbers, graph.constant([-1, 1], np.int64))
+    places = graph.add("Add", graph.add("Mul", graph.add("Gather", "columns", own), count), numbers)
+    graph.add("Reshape", places, graph.constant([-1], np.int64), out="picks")
+    graph.add("Shape", "own_ids", out="own_shape")
+
+
+def _spread(graph: Graph, values: str, before: str, type_: type[np.int64 | np.float32]) -> str:
+    """What the rows that are left said [k, n], in the columns of the rows that there were at first, behind what was
+    said before."""
+    shape, width = graph.add("Shape", values), graph.add("Shape", "rows")
+    steps = graph.add("Gather", shape, graph.constant([0], np.int64))
+    empty = graph.add("ConstantOfShape", graph.add("Concat", steps, width, axis=0), value=graph.single(END, type_))
+    columns = graph.add("Expand", graph.add("Reshape", "stretch_left", graph.constant([1, -1], np.int64)), shape)
+    return graph.add("Concat", before, graph.add("ScatterElements", empty, columns, values, axis=1), axis=0)
+
+
+def _build_step(weights: Weights, table: Table) -> GraphProto:
+    """One step, and the choice."""
+    graph, d = Graph(weights, "step_"), weights.shape.dimension
+    layers = range(1, weights.shape.decoder_depth + 1)
+    at = graph.add("Add", "step_number", "stretch_at")
+    features = decode(graph, table, graph.add("Gather", "positions", at), Names("step_", "own_"), several=False)
+    chosen, log_probs = _choose(graph, score(graph, table, features))
+    done = graph.add("Or", "done", graph.add("Equal", chosen, graph.constant(END, np.int64)))
+    done = graph.add("Or", done, graph.add("LessOrEqual", "own_caps", at))
+    count = graph.add("ReduceSum", graph.add("Cast", done, to=TensorProto.FLOAT), keepdims=0)
+    goes_on = graph.add("Less", count, "enough")
+    inputs = [
+        *_describe_counters("step_"),
+        describe("step_previous", TensorProto.INT64, "n"),
+        describe("done", TensorProto.BOOL, "n"),
+        *(describe(f"step_cell{layer}", TensorProto.FLOAT, "n", d) for layer in layers),
+    ]
+    cells = [f"next_cell{layer}" for layer in layers]
+    return graph.enclose(inputs, [goes_on, chosen, done, *cells, graph.add("Identity", chosen), log_probs])
+
+
+def _choose(graph: Graph, own: str) -> tuple[str, str]:
+    """The likeliest of each row's own candidates [n], and its log-probability among them."""
+    scores = graph.add("LogSoftmax", graph.add("Add", own, "own_bias"), axis=1)
+    flat = graph.constant([-1], np.int64)
+    best, place = graph.add_pair("TopK", scores, graph.constant([1], np.int64), axis=1)
+    chosen = graph.add("GatherElements", "own_ids", place, axis=1)
+    return graph.add("Reshape", chosen, flat), graph.add("Reshape", best, flat)
+
+
+def _describe_counters(label: str) -> list[ValueInfoProto]:
+    """What the body of every loop is given first."""
+    return [describe(f"{label}number", TensorProto.INT64), describe(f"{label}go", TensorProto.BOOL)]

@@ -1,0 +1,36 @@
+"""The command `latimer-server`: registers its subcommands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from latimer_server import __version__
+from latimer_server.cli.models import models_app
+from latimer_server.cli.serve import serve
+
+app = typer.Typer(name="latimer-server", help="Translation and summarization over gRPC.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.command()(serve)
+
+
+def main() -> None:
+    """Runs the command line. A known error is one line on standard error and exit status 1."""
+    app()
+
+
+@app.callback()
+def show_version(
+    *, wanted: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False
+) -> None:
+    """Translation and summarization over gRPC."""
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)

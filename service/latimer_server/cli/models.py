@@ -1,0 +1,201 @@
+"""The commands `latimer-server models`: list, fetch, verify.
+
+The terminal is this module's: tables, bars, lines. What is done, the catalogue and the store do.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from latimer_server.backends.registry import prepare_model, verify_prepared
+from latimer_server.cli.options import CatalogOption, ConfigOption, StoreOption, fail, read_settings
+from latimer_server.core.errors import LatimerError, ModelError, ModelFileError
+from latimer_server.core.languages import match_code, normalize_code
+from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task, load_catalog
+from latimer_server.models.pool.loading import describe_load
+from latimer_server.models.store.store import Store
+
+models_app = typer.Typer(help="The models that the server knows.", no_args_is_help=True)
+
+# Makes of a fetched model what its backend loads, such as a conversion; does nothing where that is done.
+Prepare = Callable[[CatalogEntry, Store], bool]
+# More languages than these are counted.
+_NAMED_LANGUAGES = 3
+# A table that nobody looks at is for other programs: one line a model.
+_PIPED_WIDTH = 200
+_NARROW = 90
+
+
+@models_app.command("list")
+def list_models(
+    task: Annotated[Task | None, typer.Option(help="Only models of this task.")] = None,
+    language: Annotated[str | None, typer.Option(help="Only models that read or write it (BCP-47).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that is known, as JSON.")] = False,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    catalog: CatalogOption = None,
+) -> None:
+    """Show the catalogue and which models are fetched."""
+    known, files = _open(config, store, catalog)
+    try:
+        code = normalize_code(language) if language else None
+    except ValueError as error:
+        fail(f"--language: {error}")
+    entries = [e for e in known.entries if (task is None or e.task is task) and (code is None or _speaks(e, code))]
+    if as_json:
+        typer.echo(json.dumps([_describe(entry, files) for entry in entries], ensure_ascii=False, indent=2))
+    else:
+        _print_table(entries, files)
+
+
+@models_app.command("fetch")
+def fetch_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Models; none: the embedded set.")] = None,
+    accept_license: Annotated[
+        bool, typer.Option("--accept-license", help="Accept licences that forbid commercial use.")
+    ] = False,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    catalog: CatalogOption = None,
+) -> None:
+    """Bring models into the store; those that are there and intact cost nothing."""
+    known, files = _open(config, store, catalog)
+    try:
+        entries = [known.get(name) for name in dict.fromkeys(names or known.embedded)]
+        device = read_settings(config, store=store, catalog=catalog).device
+
+        def prepare(entry: CatalogEntry, files: Store) -> bool:
+            return prepare_model(describe_load(entry, files, device=device))
+
+        bring_models(entries, files, accept_licenses=accept_license, prepare=prepare)
+    except LatimerError as error:
+        fail(error)
+
+
+@models_app.command("verify")
+def verify_models(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models; none: all with a folder, whatever is in it.")
+    ] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    catalog: CatalogOption = None,
+) -> None:
+    """Recompute every digest, of what was fetched and what was made of it; exit 1 if a file is missing or changed."""
+    known, files = _open(config, store, catalog)
+    faults = 0
+    try:
+        entries = [known.get(name) for name in names or ()] or [e for e in known.entries if files.holds_any(e)]
+    except LatimerError as error:
+        fail(error)
+    for entry in entries:
+        try:
+            files.verify(entry)
+            verify_prepared(describe_load(entry, files))
+            typer.echo(f"{entry.name}: intact")
+        except LatimerError as error:
+            faults += 1
+            typer.echo(f"{entry.name}: {error}", err=True)
+    if faults:
+        raise typer.Exit(1)
+
+
+def bring_models(
+    entries: Sequence[CatalogEntry], files: Store, *, accept_licenses: bool = False, prepare: Prepare | None = None
+) -> None:
+    """Fetches models with a bar for each, then has each prepared. Raises `LatimerError`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=None)
+            progress.update(bars[what], completed=done, total=total or None)
+
+        fetched = files.fetch(entries, show, accept_licenses=accept_licenses)
+    faults = []
+    for entry in entries:
+        made = False
+        if prepare is not None:
+            try:
+                with console.status(f"{entry.name}: preparing ..."):
+                    made = prepare(entry, files)
+            except Exception as error:  # noqa: BLE001 (one model's fault is not the others')
+                told = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+                faults.append(f"{entry.name}: fetched, but it cannot be prepared: {told}")
+                continue
+        done = "fetched" if entry.name in fetched else "already there"
+        typer.echo(f"{entry.name}: {done}{', converted' if made else ''}")
+    if faults:
+        raise ModelError("; ".join(faults))
+
+
+def _print_table(entries: Iterable[CatalogEntry], files: Store) -> None:
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("name", overflow="fold")
+    table.add_column("task", no_wrap=True)
+    # On 80 columns these leave 22 for the name, which is enough for nine of ten.
+    table.add_column("languages", max_width=13 if console.width <= _NARROW else None)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("licence", overflow="fold", max_width=10 if console.width <= _NARROW else None)
+    table.add_column("state", no_wrap=True)
+    for entry in entries:
+        row = (entry.name, entry.task.value, _describe_languages(entry), _describe_size(entry), entry.license)
+        table.add_row(*row, _describe_state(entry, files))
+    console.print(table)
+
+
+def _describe(entry: CatalogEntry, files: Store) -> dict[str, object]:
+    """All that is known of a model; `revision` is what the store recorded when the model was fetched."""
+    try:
+        record = files.record(entry)
+    except ModelFileError:
+        record = None
+    return {
+        **entry.model_dump(mode="json", exclude={"files", "canary"}),
+        "revision": record.revision if record else entry.revision,
+        "state": _describe_state(entry, files),
+    }
+
+
+def _describe_languages(entry: CatalogEntry) -> str:
+    sides = (entry.source_languages, entry.target_languages)
+    told = [
+        " ".join(codes) if len(codes) <= _NAMED_LANGUAGES else f"{len(codes)} languages" for codes in sides if codes
+    ]
+    return " -> ".join(told) or "any"
+
+
+def _describe_size(entry: CatalogEntry) -> str:
+    if not entry.size_mb:
+        return ""
+    return f"{entry.size_mb} MB" if entry.size_mb < 1_000 else f"{entry.size_mb / 1_000:.1f} GB"
+
+
+def _describe_state(entry: CatalogEntry, files: Store) -> str:
+    return "available" if files.has(entry) else "not fetched"
+
+
+def _speaks(entry: CatalogEntry, code: str) -> bool:
+    codes = entry.source_languages + entry.target_languages
+    return not codes or match_code(code, codes) is not None
+
+
+def _open(config: Path | None, store: Path | None, catalog: Path | None) -> tuple[Catalog, Store]:
+    settings = read_settings(config, store=store, catalog=catalog)
+    try:
+        return load_catalog(settings.catalog), Store(settings.store, settings.mozilla_registry)
+    except LatimerError as error:
+        fail(error)

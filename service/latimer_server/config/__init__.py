@@ -1,0 +1,1 @@
+"""Settings of the server, and the cores and memory that its container allows."""

@@ -1,0 +1,51 @@
+"""Usage: the cost of a request in characters, segments, tokens and seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from latimer_server.core.decoding import Outcome
+
+
+@dataclass
+class Usage:
+    """What a request cost; seconds for the times. `waited` is the sum over `pieces`. `cached_segments` are those of
+    `segments` that cost nothing."""
+
+    characters: int = 0
+    segments: int = 0
+    cached_segments: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    pieces: int = 0
+    waited: float = 0.0
+    started: float = field(default=float("inf"))
+    ended: float = 0.0
+
+    def count(self, outcome: Outcome, input_tokens: int) -> None:
+        """Adds one piece."""
+        self.pieces += 1
+        self.input_tokens += input_tokens
+        self.output_tokens += len(outcome.hypothesis.ids)
+        self.waited += outcome.started - outcome.queued
+        self.started = min(self.started, outcome.started)
+        self.ended = max(self.ended, outcome.ended)
+
+    def add(self, other: Usage) -> None:
+        """Adds what another request cost for this one; characters and segments were counted here already."""
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.pieces += other.pieces
+        self.waited += other.waited
+        self.started = min(self.started, other.started)
+        self.ended = max(self.ended, other.ended)
+
+    @property
+    def queue_seconds(self) -> float:
+        """How long a piece waited, on average."""
+        return self.waited / self.pieces if self.pieces else 0.0
+
+    @property
+    def compute_seconds(self) -> float:
+        """From the first batch to the end of the last."""
+        return max(0.0, self.ended - self.started) if self.pieces else 0.0

@@ -1,0 +1,1 @@
+"""The catalogue: which models exist, with their languages, licences and sources."""

@@ -1,0 +1,227 @@
+"""The source `hub:owner/name@revision`: the Hugging Face hub, through huggingface_hub.
+
+Endpoint, token, proxy, cache and offline mode are that library's business (HF_ENDPOINT, HF_TOKEN, HF_HOME,
+HF_HUB_OFFLINE). Knows nothing of the store beyond the staging folder that it is given. Imported only when
+something is fetched: the library takes half a second.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.file_download import http_get
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+from latimer_server import __version__
+from latimer_server.core.errors import ModelError, ModelFileError
+from latimer_server.models.catalog.entry import CatalogEntry
+from latimer_server.models.catalog.source_name import parse_hub_source
+from latimer_server.models.sources.digests import is_digest, sync_file
+from latimer_server.models.sources.download import (
+    MAX_FILE_BYTES,
+    FetchProgress,
+    Meter,
+    accept_file,
+    key_of,
+    told_as_model_error,
+)
+from latimer_server.models.sources.fetched import Fetched, RecordedFile
+from latimer_server.models.sources.file_layout import check_shards, select_files
+from latimer_server.models.sources.hub_errors import told_plainly
+
+_LIBRARY = "latimer"
+
+
+@dataclass(frozen=True)
+class _HubFile:
+    """A file as the hub lists it: its digest is an LFS SHA-256 or git's. A mirror may say neither."""
+
+    path: str
+    size: int | None = None
+    digest: str | None = None
+
+
+def fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress) -> Fetched:
+    """Brings the files that the entry needs into `staging`, going on with what an earlier try left there.
+
+    Raises `ModelError` or `ModelFileError` in one line that names the model, and the file where it is one.
+    """
+    repo, revision = parse_hub_source(entry.source)
+    with told_as_model_error(entry.name, staging):
+        if constants.is_offline_mode():
+            return _take_cached(entry, repo, revision, staging, progress)
+        with told_plainly(entry, entry.source):
+            commit, listed = _list_files(entry, repo, revision)
+        paths = select_files([file.path for file in listed], entry)
+        by_path = {file.path: file for file in listed}
+        with told_plainly(entry, entry.source):
+            files = [_complete(by_path[path], repo, commit) for path in paths]
+        _check_sizes(entry, files, staging)
+        meter = Meter(entry.name, sum(file.size or 0 for file in files), progress)
+        recorded = {}
+        for file in files:
+            with (
+                told_as_model_error(entry.name, staging / Path(file.path).name),
+                told_plainly(entry, f"{entry.source} ({commit[:12]})", file.path),
+            ):
+                recorded[key_of(entry, file.path)] = _fetch_file(entry, repo, commit, file, staging, meter)
+    check_shards(staging, paths, entry)
+    return Fetched(commit, recorded)
+
+
+def _list_files(entry: CatalogEntry, repo: str, revision: str) -> tuple[str, list[_HubFile]]:
+    api = HfApi(library_name=_LIBRARY, library_version=__version__)
+    try:
+        info = api.model_info(repo, revision=revision, files_metadata=True)
+        files = [
+            _HubFile(file.rfilename, file.size, file.lfs.sha256 if file.lfs else file.blob_id)
+            for file in info.siblings or ()
+        ]
+    except (HfHubHTTPError, HFValidationError):  # ValueErrors too
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        told = f"what answers is no model hub ({type(error).__name__})"
+        raise ModelError(f"{entry.name}: {entry.source}: {told}") from error
+    if not info.sha or not files:
+        raise ModelError(f"{entry.name}: {entry.source}: what answers is no model hub: it names no commit or no files")
+    return info.sha, files
+
+
+def _complete(file: _HubFile, repo: str, commit: str) -> _HubFile:
+    """Asks for what a mirror left out of its listing. What its ETag says may be no digest at all."""
+    if file.size is not None and file.digest:
+        return file
+    told = get_hf_file_metadata(
+        hf_hub_url(repo, file.path, revision=commit), library_name=_LIBRARY, library_version=__version__
+    )
+    digest = told.etag if is_digest(told.etag) else None
+    return replace(file, size=file.size if file.size is not None else told.size, digest=file.digest or digest)
+
+
+def _check_sizes(entry: CatalogEntry, files: Iterable[_HubFile], staging: Path) -> None:
+    sizes = [file.size or 0 for file in files]
+    if max(sizes) > MAX_FILE_BYTES:
+        raise ModelError(f"{entry.name}: {entry.source}: a file is larger than {MAX_FILE_BYTES} bytes")
+    needed = sum(sizes) - sum(path.stat().st_size for path in staging.iterdir())
+    if needed > (free := shutil.disk_usage(staging).free):
+        raise ModelError(f"{entry.name}: needs {needed:,} bytes more, and the disk of {staging} has {free:,} free")
+
+
+def _fetch_file(
+    entry: CatalogEntry, repo: str, commit: str, file: _HubFile, staging: Path, meter: Meter
+) -> RecordedFile:
+    """One file into the staging folder: what an earlier fetch left, what the hub's own cache has, else a download."""
+    final = staging / Path(file.path).name
+    if final.is_file() and (accepted := _accept_whole(final, entry, file)):
+        meter.advance(accepted.size)
+        return accepted
+    # Named for its content: a part is gone on with for as long as the hub has that content.
+    part = staging / f"{final.name}.{(file.digest or commit)[:16]}.part"
+    cached = try_to_load_from_cache(repo, file.path, revision=commit)
+    if isinstance(cached, str):
+        shutil.copyfile(cached, part)
+        if accepted := _accept_whole(part, entry, file):
+            meter.advance(accepted.size)
+            part.rename(final)
+            return accepted
+    resumed = part.exists() and part.stat().st_size > 0
+    _download(entry, repo, commit, file, part, meter)
+    try:
+        accepted = accept_file(part, entry, file.path, file.digest)
+    except ModelFileError:
+        if not resumed:
+            raise
+        meter.advance(-(file.size or 0))
+        _download(entry, repo, commit, file, part, meter)  # what was there of it was not what it seemed
+        accepted = accept_file(part, entry, file.path, file.digest)
+    part.rename(final)
+    return accepted
+
+
+def _accept_whole(path: Path, entry: CatalogEntry, file: _HubFile) -> RecordedFile | None:
+    """The file if it is what the hub has; else None, and it is gone."""
+    try:
+        sync_file(path)
+        return accept_file(path, entry, file.path, file.digest)
+    except ModelFileError:
+        return None
+
+
+def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part: Path, meter: Meter) -> None:
+    """Appends to the part what it lacks."""
+    # hf_hub_download begins a file anew in every process (huggingface_hub 2.4); this is what it calls.
+    with part.open("ab") as sink:
+        if file.size is not None and sink.tell() > file.size:
+            sink.truncate(0)
+            sink.seek(0)
+        meter.advance(sink.tell())
+        try:
+            http_get(
+                hf_hub_url(repo, file.path, revision=commit),
+                sink,
+                resume_size=sink.tell(),
+                headers=build_hf_headers(library_name=_LIBRARY, library_version=__version__),
+                expected_size=file.size,
+                displayed_filename=f"{entry.name}/{part.name}",
+                tqdm_class=_make_counter(meter),
+            )
+        except HfHubHTTPError:
+            raise
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            problem = f"came with {sink.tell():,} bytes, the hub lists {file.size:,}; fetch again"
+            raise ModelFileError(f"{entry.name}/{file.path}", problem) from error
+    sync_file(part)
+
+
+def _make_counter(meter: Meter) -> Any:  # noqa: ANN401 (a class that mimics tqdm, which has no Protocol)
+    class Counter:
+        """Passes the bytes that the library reads on to the meter; draws nothing itself."""
+
+        def __init__(self, *_: object, **__: object) -> None:
+            """Takes whatever a progress bar takes."""
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            """Has nothing to close."""
+
+        def update(self, count: float = 1) -> None:
+            """`count` more bytes."""
+            meter.advance(int(count))
+
+    return Counter
+
+
+def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, progress: FetchProgress) -> Fetched:
+    """HF_HUB_OFFLINE: takes copies of what the hub's own cache (HF_HOME) holds of the revision."""
+    snapshot = _find_snapshot(repo, revision, ["config.json", *(file.path for file in entry.files.values())])
+    if snapshot is None:
+        raise ModelError(f"{entry.name}: HF_HUB_OFFLINE is set, and the hub's cache (HF_HOME) lacks {entry.source}")
+    names = select_files([path.name for path in snapshot.iterdir()], entry)
+    meter = Meter(entry.name, sum((snapshot / name).stat().st_size for name in names), progress)
+    recorded = {}
+    for name in names:
+        shutil.copyfile(snapshot / name, staging / name)
+        sync_file(staging / name)
+        # The cache's files are links to blobs that are named by their ETag.
+        blob = Path(os.path.realpath(snapshot / name)).name
+        accepted = accept_file(staging / name, entry, name, blob if is_digest(blob) else None)
+        recorded[key_of(entry, name)] = accepted
+        meter.advance(accepted.size)
+    check_shards(staging, names, entry)
+    return Fetched(snapshot.name, recorded)
+
+
+def _find_snapshot(repo: str, revision: str, likely: Sequence[str]) -> Path | None:
+    places = (try_to_load_from_cache(repo, path, revision=revision) for path in likely)
+    return next((Path(place).parent for place in places if isinstance(place, str)), None)

@@ -1,0 +1,1 @@
+"""The store: model files on disk, verified by their digests."""

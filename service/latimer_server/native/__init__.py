@@ -1,1 +1,0 @@
-"""The C++ of the backends, built where there is a compiler (`pyproject.toml`). Loaded by `backends.marian_native`."""

@@ -1,0 +1,76 @@
+"""The error table (design.md section 7): the domain's exceptions as `google.rpc.Status` with details.
+
+Knows the exceptions and the wire's status; nothing of calls. An exception that is not ours says nothing of
+itself to the caller.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from latimer_server.core import errors
+from latimer_server.core.errors import FlaggedAsError, OverlongSegment
+
+_DOMAIN = "latimer"
+# A status travels as metadata, of which gRPC takes 8 KiB without complaint, the message twice.
+_MAX_MESSAGE_CHARACTERS = 1_000
+_MAX_VIOLATIONS = 16
+_MAX_DESCRIPTION_CHARACTERS = 160
+# The first class that an error is an instance of decides.
+_CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
+    (errors.InvalidRequest, code_pb2.INVALID_ARGUMENT),
+    (errors.Unsupported, code_pb2.UNIMPLEMENTED),
+    (errors.NotServed, code_pb2.NOT_FOUND),
+    (errors.Overloaded, code_pb2.RESOURCE_EXHAUSTED),
+    (errors.Unavailable, code_pb2.UNAVAILABLE),
+    (errors.DeadlineExceeded, code_pb2.DEADLINE_EXCEEDED),
+    (errors.Unauthenticated, code_pb2.UNAUTHENTICATED),
+    (errors.PermissionDenied, code_pb2.PERMISSION_DENIED),
+    (OverlongSegment, code_pb2.INVALID_ARGUMENT),
+    (FlaggedAsError, code_pb2.FAILED_PRECONDITION),
+)
+
+
+def to_status(error: BaseException, request_id: str) -> status_pb2.Status:
+    """The status of an error. What is not in the table is INTERNAL, opaque, with the request's id."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return _pack(code, str(error), error.reason, _details(error))
+    return _pack(code_pb2.INTERNAL, f"internal error; request id {request_id}", "INTERNAL", [])
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether the table has it; what it has not is a defect of ours and belongs in the log."""
+    return isinstance(error, tuple(kind for kind, _ in _CODES))
+
+
+def _details(error: errors.LatimerError) -> list[Message]:
+    if isinstance(error, errors.InvalidRequest):
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(
+                field=violation.field, description=_shorten(violation.description, _MAX_DESCRIPTION_CHARACTERS)
+            )
+            for violation in error.violations[:_MAX_VIOLATIONS]
+        ]
+        return [error_details_pb2.BadRequest(field_violations=violations)]
+    if isinstance(error, errors.Overloaded):
+        delay = Duration()
+        delay.FromMilliseconds(round(error.retry_after * 1_000))
+        return [error_details_pb2.RetryInfo(retry_delay=delay)]
+    return []
+
+
+def _pack(code: int, message: str, reason: str, details: list[Message]) -> status_pb2.Status:
+    status = status_pb2.Status(code=code, message=_shorten(message, _MAX_MESSAGE_CHARACTERS))
+    for detail in [error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN), *details]:
+        packed = AnyMessage()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} ..."

@@ -1,0 +1,92 @@
+"""ModelService: its messages to the domain's, and back."""
+
+from __future__ import annotations
+
+from latimer.v1 import models_pb2 as pb
+from latimer.v1 import models_pb2_grpc
+from latimer_server.core.errors import PermissionDenied
+from latimer_server.core.languages import match_code
+from latimer_server.models.pool.loaded_model import ModelStatus
+from latimer_server.models.pool.pool import Pool
+from latimer_server.rpc.servicers.results import Context
+from latimer_server.rpc.servicers.validation import Rules
+
+
+class ModelServicer(models_pb2_grpc.ModelServiceServicer):
+    """Serves `latimer.v1.ModelService`."""
+
+    def __init__(self, pool: Pool, *, admin: bool = False) -> None:
+        self._pool = pool
+        self._admin = admin
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
+        """See the contract."""
+        rules = Rules()
+        rules.require(request.task in pb.ModelTask.values(), "task", "is no ModelTask")
+        rules.require(request.state in pb.ModelState.values(), "state", "is no ModelState")
+        source = rules.language(request.source_language_code, "source_language_code", optional=True)
+        target = rules.language(request.target_language_code, "target_language_code", optional=True)
+        start, size = rules.page(request.page_size, request.page_token)
+        rules.enforce()
+        models = [
+            model
+            for model in (_to_model(self._pool.describe(entry.name)) for entry in self._pool.catalog.entries)
+            if request.task in (pb.MODEL_TASK_UNSPECIFIED, model.task)
+            and request.state in (pb.MODEL_STATE_UNSPECIFIED, model.state)
+            and (not source or match_code(source, model.source_language_codes))
+            and (not target or match_code(target, model.target_language_codes))
+        ]
+        return pb.ListModelsResponse(
+            models=models[start : start + size],
+            next_page_token=str(start + size) if start + size < len(models) else "",
+        )
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: N802
+        """See the contract."""
+        _check_name(request.name)
+        return pb.GetModelResponse(model=_to_model(self._pool.describe(request.name)))
+
+    async def LoadModel(self, request: pb.LoadModelRequest, context: Context) -> pb.LoadModelResponse:  # noqa: N802
+        """See the contract. Tries a model again that failed a moment ago."""
+        self._require_admin("LoadModel")
+        _check_name(request.name)
+        await self._pool.load(request.name, again=True)
+        return pb.LoadModelResponse(model=_to_model(self._pool.describe(request.name)))
+
+    async def UnloadModel(self, request: pb.UnloadModelRequest, context: Context) -> pb.UnloadModelResponse:  # noqa: N802
+        """See the contract. Answers when the model is gone."""
+        self._require_admin("UnloadModel")
+        _check_name(request.name)
+        return pb.UnloadModelResponse(model=_to_model(await self._pool.unload(request.name)))
+
+    def _require_admin(self, method: str) -> None:
+        if not self._admin:
+            raise PermissionDenied(f"{method} is off; the server must be started with --admin (LATIMER_ADMIN=true)")
+
+
+def _check_name(name: str) -> None:
+    rules = Rules()
+    rules.require(name, "name", "is required")
+    rules.model_name(name, "name")
+    rules.enforce()
+
+
+def _to_model(status: ModelStatus) -> pb.Model:
+    entry = status.entry
+    return pb.Model(
+        name=entry.name,
+        state=pb.ModelState.Value(f"MODEL_STATE_{status.state.name}"),
+        task=pb.ModelTask.Value(f"MODEL_TASK_{entry.task.name}"),
+        family=entry.family,
+        backend=status.backend or entry.backend,
+        compute_type=status.compute_type,
+        source_language_codes=entry.source_languages,
+        target_language_codes=entry.target_languages,
+        max_input_tokens=status.max_input_tokens,
+        memory_bytes=status.memory_bytes,
+        revision=entry.revision,
+        sha256=status.weights_sha256,
+        license=entry.license,
+        attribution=entry.attribution,
+        error_message=status.error,
+    )

@@ -1,0 +1,172 @@
+"""TranslateOptions of the contract to the domain's: every limit checked, patterns and terms compiled once.
+
+Knows the messages' fields; nothing of what becomes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from latimer.v1 import translation_pb2 as pb
+from latimer.v1 import types_pb2
+from latimer_server.core.errors import Violation
+from latimer_server.core.flags import RAISED, Flag
+from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, Rules, refuse
+from latimer_server.text.markup import TextFormat
+from latimer_server.text.protection.glossary import Glossary, Term, compile_glossary
+from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
+from latimer_server.text.protection.syntaxes import Syntax
+from latimer_server.text.segmentation import Splitting
+from latimer_server.translation.requests import TranslateOptions
+
+_SPLITTING = {
+    pb.SENTENCE_SPLITTING_UNSPECIFIED: Splitting.SENTENCES,
+    pb.SENTENCE_SPLITTING_ON: Splitting.SENTENCES,
+    pb.SENTENCE_SPLITTING_OFF: Splitting.NONE,
+    pb.SENTENCE_SPLITTING_NO_NEWLINES: Splitting.SENTENCES_ACROSS_LINES,
+    pb.SENTENCE_SPLITTING_ONE_PER_LINE: Splitting.LINES,
+}
+_SYNTAXES = {
+    pb.PLACEHOLDER_SYNTAX_PRINTF: Syntax.PRINTF,
+    pb.PLACEHOLDER_SYNTAX_ICU: Syntax.ICU,
+    pb.PLACEHOLDER_SYNTAX_MUSTACHE: Syntax.MUSTACHE,
+    pb.PLACEHOLDER_SYNTAX_SHELL: Syntax.SHELL,
+    pb.PLACEHOLDER_SYNTAX_XLIFF: Syntax.XLIFF,
+    pb.PLACEHOLDER_SYNTAX_I18NEXT: Syntax.I18NEXT,
+}
+_FORMATS = {
+    types_pb2.TEXT_FORMAT_HTML: TextFormat.HTML,
+    types_pb2.TEXT_FORMAT_MARKDOWN: TextFormat.MARKDOWN,
+    types_pb2.TEXT_FORMAT_XML: TextFormat.XML,
+}
+_MAX_TAGS = 100
+_MAX_PATTERNS = 32
+_MAX_PHRASES = 1_000
+_MAX_TERMS = 1_000
+_MAX_CHARACTERS = 256
+_MAX_ALTERNATIVES = 8
+# Options that are remembered, and the bytes of one.
+_MOST_REMEMBERED = 256
+_MAX_REMEMBERED_BYTES = 256
+
+
+def read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
+    """The options; what breaks a rule is noted in `rules`.
+
+    Callers say the same call after call: what they say is read once, unless it is long or compiled, which takes memory.
+    """
+    if options.ByteSize() > _MAX_REMEMBERED_BYTES or options.patterns or options.phrases or options.glossary_terms:
+        return _read_options(options, rules)
+    known, violations = _recall_options(options.SerializeToString())
+    rules.adopt(violations)
+    return known
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _recall_options(message: bytes) -> tuple[TranslateOptions, tuple[Violation, ...]]:
+    """What a message of options says, and what is wrong with it."""
+    rules = Rules()
+    return _read_options(pb.TranslateOptions.FromString(message), rules), rules.violations
+
+
+def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
+    rules.require(options.text_format in types_pb2.TextFormat.values(), "options.text_format", "is no TextFormat")
+    rules.require(options.sentence_splitting in _SPLITTING, "options.sentence_splitting", "is no SentenceSplitting")
+    rules.require(
+        options.overlong_policy in pb.OverlongPolicy.values(), "options.overlong_policy", "is no OverlongPolicy"
+    )
+    alternatives = options.alternative_count
+    rules.require(
+        0 <= alternatives <= _MAX_ALTERNATIVES,
+        "options.alternative_count",
+        f"is {alternatives}; 0 to {_MAX_ALTERNATIVES}",
+    )
+    return TranslateOptions(
+        splitting=_SPLITTING.get(options.sentence_splitting, Splitting.SENTENCES),
+        reject_overlong=options.overlong_policy == pb.OVERLONG_POLICY_REJECT,
+        decoding=rules.decoding(options.decoding, "options.decoding"),
+        alternative_count=max(0, alternatives),
+        disable_pivot=options.disable_pivot,
+        candidates=rules.languages(
+            options.candidate_language_codes, "options.candidate_language_codes", least=0, most=MAX_CANDIDATES
+        ),
+        fallback=rules.language(options.fallback_language_code, "options.fallback_language_code", optional=True),
+        error_flags=_read_flags(options, rules),
+        include_segments=options.include_segments,
+        protection=_read_protection(options, rules),
+        glossary=_read_glossary(options, rules),
+        text_format=_FORMATS.get(options.text_format),
+        ignore_tags=tuple(_read_texts(options.ignore_tags, "options.ignore_tags", _MAX_TAGS, rules)),
+        include_alignment=options.include_alignment,
+    )
+
+
+def refuse_unserved(options: pb.TranslateOptions) -> None:
+    """UNIMPLEMENTED by name for what the contract has and this version does not serve."""
+    for flag in options.error_flags:
+        name = types_pb2.Flag.Name(flag)
+        refuse(Flag[name.removeprefix("FLAG_")] not in RAISED, f"options.error_flags {name}")
+
+
+def _read_flags(options: pb.TranslateOptions, rules: Rules) -> frozenset[Flag]:
+    known = set(types_pb2.Flag.values()) - {types_pb2.FLAG_UNSPECIFIED}
+    for index, flag in enumerate(options.error_flags):
+        rules.require(flag in known, f"options.error_flags[{index}]", "is no Flag")
+    return frozenset(
+        Flag[types_pb2.Flag.Name(flag).removeprefix("FLAG_")] for flag in options.error_flags if flag in known
+    )
+
+
+def _read_protection(options: pb.TranslateOptions, rules: Rules) -> ProtectionRules:
+    for index, syntax in enumerate(options.syntaxes):
+        rules.require(syntax in _SYNTAXES, f"options.syntaxes[{index}]", "is no PlaceholderSyntax")
+    patterns = [
+        compiled
+        for index, pattern in enumerate(_read_texts(options.patterns, "options.patterns", _MAX_PATTERNS, rules))
+        if (compiled := _compile(pattern, f"options.patterns[{index}]", rules)) is not None
+    ]
+    phrases = _read_texts(options.phrases, "options.phrases", _MAX_PHRASES, rules)
+    return ProtectionRules(
+        builtin=not options.disable_builtin_protection,
+        syntaxes=tuple(dict.fromkeys(_SYNTAXES[syntax] for syntax in options.syntaxes if syntax in _SYNTAXES)),
+        patterns=tuple(patterns),
+        phrases=compile_phrases(phrases),
+    )
+
+
+def _compile(pattern: str, field: str, rules: Rules) -> object | None:
+    try:
+        compiled: object = compile_pattern(pattern)
+    except PatternError as error:
+        rules.require(None, field, f"is no RE2 pattern: {error}")
+        return None
+    return compiled
+
+
+def _read_glossary(options: pb.TranslateOptions, rules: Rules) -> Glossary | None:
+    count = len(options.glossary_terms)
+    rules.require(count <= _MAX_TERMS, "options.glossary_terms", f"has {count} items; at most {_MAX_TERMS}")
+    terms: list[Term] = []
+    for index, term in enumerate(options.glossary_terms[:_MAX_TERMS]):
+        for name in ("source_text", "target_text"):
+            size = len(getattr(term, name))
+            field = f"options.glossary_terms[{index}].{name}"
+            rules.require(1 <= size <= _MAX_CHARACTERS, field, f"has {size} code points; 1 to {_MAX_CHARACTERS}")
+        terms.append(Term(term.source_text[:_MAX_CHARACTERS], term.target_text, term.case_sensitive))
+    return compile_glossary([term for term in terms if term.source])
+
+
+def _read_texts(texts: Sequence[str], field: str, most: int, rules: Rules) -> list[str]:
+    """Texts of 1 to 256 code points, at most `most`; those that are not are noted and left out."""
+    rules.require(len(texts) <= most, field, f"has {len(texts)} items; at most {most}")
+    kept = list(texts[:most])
+    for index, text in enumerate(kept):
+        rules.require(
+            1 <= len(text) <= _MAX_CHARACTERS,
+            f"{field}[{index}]",
+            f"has {len(text)} code points; 1 to {_MAX_CHARACTERS}",
+        )
+        if len(text) > _MAX_CHARACTERS:
+            kept[index] = ""
+    return kept

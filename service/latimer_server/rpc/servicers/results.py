@@ -1,0 +1,49 @@
+"""Domain results as messages: what the services' answers have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+
+from latimer.v1 import types_pb2
+from latimer_server.core.flags import Flag
+from latimer_server.core.spans import TextSpan
+from latimer_server.core.usage import Usage
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+_FLAGS = {flag: types_pb2.Flag.Value(f"FLAG_{flag.name}") for flag in Flag}
+
+
+def to_span(span: TextSpan) -> types_pb2.Span:
+    """A span."""
+    return types_pb2.Span(start=span.start, end=span.end)
+
+
+def to_flags(flags: Iterable[Flag]) -> list[types_pb2.Flag.ValueType]:
+    """Flags, by their names."""
+    return [_FLAGS[flag] for flag in flags]
+
+
+def to_usage(usage: Usage) -> types_pb2.Usage:
+    """What a call cost."""
+    message = types_pb2.Usage(
+        characters=usage.characters,
+        segments=usage.segments,
+        cached_segments=usage.cached_segments,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+    )
+    message.queue_time.FromMicroseconds(round(1e6 * usage.queue_seconds))
+    message.compute_time.FromMicroseconds(round(1e6 * usage.compute_seconds))
+    return message
+
+
+def read_deadline(context: Context) -> float | None:
+    """When the caller stops waiting, on the monotonic clock; None when it never does."""
+    remaining = context.time_remaining()
+    return None if remaining is None else time.monotonic() + remaining

@@ -1,0 +1,121 @@
+"""SummarizationService: its messages to the domain's, and back."""
+
+from __future__ import annotations
+
+from latimer.v1 import summarization_pb2 as pb
+from latimer.v1 import summarization_pb2_grpc, types_pb2
+from latimer_server.observability.log_format import request_id
+from latimer_server.rpc.caller_identity import caller
+from latimer_server.rpc.error_status import to_status
+from latimer_server.rpc.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
+from latimer_server.rpc.servicers.validation import Rules, refuse_markup
+from latimer_server.scheduling import Admission, off_loop, weigh_texts
+from latimer_server.summarization.composition import LengthLimit, Summary, SummaryMode
+from latimer_server.summarization.summarizer import Summarizer, SummarizeRequest
+
+_SENTENCES = {
+    pb.SUMMARY_LENGTH_UNSPECIFIED: 3,
+    pb.SUMMARY_LENGTH_SHORT: 1,
+    pb.SUMMARY_LENGTH_MEDIUM: 3,
+    pb.SUMMARY_LENGTH_LONG: 6,
+}
+_MAX_SENTENCES = 100
+_MAX_WORDS = 100_000
+_MODES = {
+    pb.SUMMARY_MODE_EXTRACTIVE: SummaryMode.EXTRACTIVE,
+    pb.SUMMARY_MODE_ABSTRACTIVE: SummaryMode.ABSTRACTIVE,
+    pb.SUMMARY_MODE_HYBRID: SummaryMode.HYBRID,
+}
+
+
+class SummarizationServicer(summarization_pb2_grpc.SummarizationServiceServicer):
+    """Serves `latimer.v1.SummarizationService`."""
+
+    def __init__(self, summarizer: Summarizer, admission: Admission) -> None:
+        self._summarizer = summarizer
+        self._admission = admission
+
+    async def SummarizeText(  # noqa: N802 (the contract's name)
+        self, request: pb.SummarizeTextRequest, context: Context
+    ) -> pb.SummarizeTextResponse:
+        """See the contract."""
+        with self._admission.admit(caller.get()):
+            summaries, usage = await self._summarizer.summarize(_read_request(request, read_deadline(context)))
+            return await off_loop(
+                weigh_texts(request.contents),
+                lambda: pb.SummarizeTextResponse(
+                    summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)
+                ),
+            )
+
+
+def _read_request(request: pb.SummarizeTextRequest, deadline: float | None) -> SummarizeRequest:
+    rules = Rules()
+    rules.contents(request.contents)
+    rules.model_name(request.model)
+    language = rules.language(request.language_code, "language_code", optional=True)
+    output = rules.language(request.output_language_code, "output_language_code", optional=True)
+    fallback = rules.language(request.fallback_language_code, "fallback_language_code", optional=True)
+    rules.require(request.mode in pb.SummaryMode.values(), "mode", "is no SummaryMode")
+    rules.require(request.text_format in types_pb2.TextFormat.values(), "text_format", "is no TextFormat")
+    decoding = rules.decoding(request.decoding, "decoding")
+    limit = _read_limit(request, rules)
+    rules.enforce()
+    refuse_markup(request.text_format, "text_format")
+    return SummarizeRequest(
+        tuple(request.contents),
+        language,
+        output,
+        limit,
+        _MODES.get(request.mode),
+        request.model,
+        fallback,
+        decoding,
+        deadline,
+        caller.get(),
+    )
+
+
+def _read_limit(request: pb.SummarizeTextRequest, rules: Rules) -> LengthLimit:
+    match request.WhichOneof("length_limit"):
+        case "sentence_count":
+            count = request.sentence_count
+            rules.require(1 <= count <= _MAX_SENTENCES, "sentence_count", f"is {count}; 1 to {_MAX_SENTENCES}")
+            return LengthLimit(sentence_count=count)
+        case "max_words":
+            words = request.max_words
+            rules.require(1 <= words <= _MAX_WORDS, "max_words", f"is {words}; 1 to {_MAX_WORDS}")
+            return LengthLimit(max_words=words)
+        case "ratio":
+            ratio = request.ratio
+            rules.require(0 < ratio < 1, "ratio", f"is {ratio:g}; above 0, below 1")
+            return LengthLimit(ratio=ratio)
+        case _:
+            rules.require(request.length in _SENTENCES, "length", "is no SummaryLength")
+            return LengthLimit(sentence_count=_SENTENCES.get(request.length, 1))
+
+
+def _to_summary(summary: Summary) -> pb.Summary:
+    message = pb.Summary(
+        summary_text=summary.text,
+        language_code=summary.language,
+        flags=to_flags(summary.flags),
+        models=summary.models,
+        sentences=[
+            pb.SummarySentence(
+                text=sentence.text,
+                summary_span=to_span(sentence.summary_span),
+                rank_score=sentence.rank_score,
+                source_spans=[to_span(span) for span in sentence.source_spans],
+            )
+            for sentence in summary.sentences
+        ],
+    )
+    if summary.detected:
+        message.detected_language_code = summary.detected.code
+    if summary.error:
+        message.error.CopyFrom(to_status(summary.error, request_id.get()))
+        return message
+    message.mode = pb.SummaryMode.Value(f"SUMMARY_MODE_{summary.mode.name}")
+    message.input_coverage = summary.input_coverage
+    return message

@@ -1,0 +1,185 @@
+"""TranslationService: its messages to the domain's, and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from latimer.v1 import translation_pb2 as pb
+from latimer.v1 import translation_pb2_grpc
+from latimer_server.core.errors import InvalidRequest, Violation
+from latimer_server.core.usage import Usage
+from latimer_server.observability.log_format import request_id
+from latimer_server.rpc.caller_identity import caller
+from latimer_server.rpc.error_status import to_status
+from latimer_server.rpc.servicers.options import read_options, refuse_unserved
+from latimer_server.rpc.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
+from latimer_server.rpc.servicers.streaming import Translate, answer_stream
+from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, MAX_TARGETS, Rules
+from latimer_server.scheduling import Admission, Priority, off_loop, weigh_texts
+from latimer_server.text.detection import Detection
+from latimer_server.translation.requests import ItemResult, SegmentTranslation, TranslateRequest, Translation
+from latimer_server.translation.translator import Translator
+
+
+class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
+    """Serves `latimer.v1.TranslationService`."""
+
+    def __init__(self, translator: Translator, admission: Admission) -> None:
+        self._translator = translator
+        self._admission = admission
+
+    async def TranslateText(  # noqa: N802 (the contract's name)
+        self, request: pb.TranslateTextRequest, context: Context
+    ) -> pb.TranslateTextResponse:
+        """See the contract."""
+        with self._admission.admit(caller.get()):
+            results, usage = await self._translate(_read_request(request, read_deadline(context)))
+            return pb.TranslateTextResponse(results=results, usage=to_usage(usage))
+
+    def StreamTranslateText(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], context: Context
+    ) -> AsyncIterator[pb.StreamTranslateTextResponse]:
+        """See the contract."""
+        # With None among the messages, which the interceptor knows.
+        return answer_stream(  # type: ignore[return-value]
+            request_iterator, lambda config: self._open_stream(config, context), self._admission
+        )
+
+    async def DetectLanguage(  # noqa: N802
+        self, request: pb.DetectLanguageRequest, context: Context
+    ) -> pb.DetectLanguageResponse:
+        """See the contract."""
+        rules = Rules()
+        rules.contents(request.contents)
+        candidates = rules.languages(
+            request.candidate_language_codes, "candidate_language_codes", least=0, most=MAX_CANDIDATES
+        )
+        rules.enforce()
+        with self._admission.admit(caller.get()):
+            detections = await self._translator.detect(request.contents, candidates)
+            return pb.DetectLanguageResponse(detections=[_to_detection(detection) for detection in detections])
+
+    async def ListLanguagePairs(  # noqa: N802
+        self, request: pb.ListLanguagePairsRequest, context: Context
+    ) -> pb.ListLanguagePairsResponse:
+        """See the contract."""
+        rules = Rules()
+        source = rules.language(request.source_language_code, "source_language_code", optional=True)
+        target = rules.language(request.target_language_code, "target_language_code", optional=True)
+        start, size = rules.page(request.page_size, request.page_token)
+        rules.enforce()
+        routes = self._translator.routes
+        pairs, more = routes.list_pairs(source, target, start, size)
+        return pb.ListLanguagePairsResponse(
+            language_pairs=[
+                pb.LanguagePair(source_language_code=pair[0], target_language_code=pair[1], models=route.models)
+                for pair in pairs
+                if (route := routes.find(*pair))
+            ],
+            next_page_token=str(start + size) if more else "",
+        )
+
+    def _open_stream(self, config: pb.StreamTranslateTextConfig, context: Context) -> Translate:
+        """What translates the items of a stream; raises what is wrong with its config."""
+        try:
+            request = _read_common(config, Rules(), read_deadline(context), Priority.BULK)
+        except InvalidRequest as error:
+            named = (Violation(f"config.{one.field}", one.description) for one in error.violations)
+            raise InvalidRequest(*named) from None
+        self._translator.require_served(request)
+
+        async def translate(contents: Sequence[str]) -> tuple[list[pb.TranslationResult], Usage]:
+            return await self._translate(replace(request, contents=tuple(contents)))
+
+        return translate
+
+    async def _translate(self, request: TranslateRequest) -> tuple[list[pb.TranslationResult], Usage]:
+        results, usage = await self._translator.translate(request)
+        work = weigh_texts(request.contents) * len(request.targets)
+        return await off_loop(work, lambda: [_to_result(result) for result in results]), usage
+
+
+def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> TranslateRequest:
+    rules, contents = Rules(), tuple(request.contents)
+    rules.contents(contents)
+    return _read_common(request, rules, deadline, Priority.INTERACTIVE, contents)
+
+
+def _read_common(
+    request: pb.TranslateTextRequest | pb.StreamTranslateTextConfig,
+    rules: Rules,
+    deadline: float | None,
+    priority: Priority,
+    contents: tuple[str, ...] = (),
+) -> TranslateRequest:
+    """What calls and streams have in common: all but the contents, which a stream has none of yet. Enforces `rules`."""
+    rules.model_name(request.model)
+    source = rules.language(request.source_language_code, "source_language_code", optional=True)
+    targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)
+    options = read_options(request.options, rules)
+    rules.enforce()
+    refuse_unserved(request.options)
+    return TranslateRequest(
+        contents,
+        source,
+        targets,
+        request.model,
+        options,
+        priority,
+        deadline,
+        caller=caller.get(),
+        disable_cache=request.options.disable_cache,
+    )
+
+
+def _to_result(result: ItemResult) -> pb.TranslationResult:
+    message = pb.TranslationResult(translations=[_to_translation(translation) for translation in result.translations])
+    if result.detected:
+        message.detected_language_code = result.detected.code
+        message.detected_language_confidence = result.detected.confidence
+    return message
+
+
+def _to_translation(translation: Translation) -> pb.Translation:
+    message = pb.Translation(
+        translated_text=translation.text,
+        target_language_code=translation.target,
+        avg_log_prob=translation.avg_log_prob,
+        flags=to_flags(translation.flags),
+        segments=[_to_segment(segment) for segment in translation.segments],
+        models=translation.models,
+    )
+    if translation.error:
+        message.error.CopyFrom(to_status(translation.error, request_id.get()))
+    return message
+
+
+def _to_segment(segment: SegmentTranslation) -> pb.Segment:
+    return pb.Segment(
+        source_span=to_span(segment.source_span),
+        target_span=to_span(segment.target_span),
+        translated_text=segment.text,
+        avg_log_prob=segment.avg_log_prob,
+        flags=to_flags(segment.flags),
+        alternatives=[
+            pb.Alternative(translated_text=other.text, avg_log_prob=other.avg_log_prob)
+            for other in segment.alternatives
+        ],
+        alignment=[
+            pb.AlignmentLink(
+                source_span=to_span(link.source), target_span=to_span(link.target), score=min(1.0, link.score)
+            )
+            for link in segment.alignment
+        ],
+    )
+
+
+def _to_detection(detection: Detection) -> pb.LanguageDetection:
+    return pb.LanguageDetection(
+        candidates=[
+            pb.DetectedLanguage(language_code=candidate.code, confidence=candidate.confidence)
+            for candidate in detection.candidates
+        ],
+        reliable=detection.reliable,
+    )

@@ -1,1 +1,0 @@
-"""protobuf to domain and back, nothing else: one module for each service, and what they check alike."""

@@ -1,0 +1,116 @@
+"""Whether a translation is its source, left as it was.
+
+Pure. Names, titles, loanwords and code are rightly copied: what counts are plain words, and among them those that only
+the source's language has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from latimer_server.text.checks.repetition import split_words
+
+# Frequent words that say which language a text is in; those that two languages share count for neither.
+_FUNCTION_WORDS = {
+    "en": "the of and to in is are was were be been it its that this these those with for on from by at as or not"
+    " you your"
+    " we our they their he his she her i my have has had will would can could should which who what when where there"
+    " but if"
+    " do does did an up out so than then into about more no any all how",
+    "pt": "o a os as um uma de do da dos das em no na nos nas e é são foi ser que para por com não se mais como mas"
+    " ou ao à"
+    " pelo pela seu sua ele ela eles você eu nós este esta isso isto esse essa ter tem há está pode quando onde"
+    " muito já também"
+    " sem sobre até entre num numa lhe me",
+    "es": "el la los las un una de del en y es son fue ser que para por con no se más como pero o al su sus él ella"
+    " ellos"
+    " usted yo este esta esto ese esa eso tiene hay está puede cuando donde muy ya también sin sobre hasta entre lo"
+    " le me",
+    "fr": "le la les un une de du des en et est sont été être que qui pour par avec ne pas se plus comme mais ou au"
+    " aux son"
+    " sa ses il elle ils vous je nous ce cette ces dans sur a ont peut quand où très déjà aussi sans jusqu entre y lui",
+    "it": "il lo la i gli le un una di del della dei delle in nel nella e è sono stato essere che per con non si più"
+    " come ma"
+    " o al alla suo sua lui lei loro io noi questo questa ha può quando dove molto già anche senza su fino tra",
+    "de": "der die das den dem des ein eine einen einem einer und ist sind war sein zu im in mit für auf von bei als"
+    " oder"
+    " nicht sie wir ihr er es ich haben hat kann wird werden wenn wo auch noch aber nach aus an um durch über nur so",
+}
+_WORDS = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
+# Languages near enough that a sentence may be the same in both.
+_KIN = (
+    frozenset({"pt", "gl", "es", "ast", "ca", "an"}),
+    frozenset({"nb", "nn", "no", "da", "sv"}),
+    frozenset({"hr", "sr", "bs", "sh", "sl", "mk", "bg"}),
+    frozenset({"cs", "sk"}),
+    frozenset({"id", "ms"}),
+    frozenset({"ru", "uk", "be"}),
+    frozenset({"hi", "ur", "mr", "ne"}),
+    frozenset({"nl", "af"}),
+    frozenset({"zh", "yue", "ja"}),
+)
+_MIN_WORDS = 4
+_MIN_WORDS_WITH_FUNCTION = 3
+_MIN_KIN_WORDS = 8
+_MIN_DENSE_LETTERS = 10
+_NEAR = 0.85
+_MIN_NEAR_WORDS = 6
+_HAN_OR_KANA = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0eff]")
+_NAME_OR_CODE = re.compile("[\\d@/\\\\_<>{}=]")
+
+
+def is_copy(
+    source: str,
+    output: str,
+    source_language: str,
+    target_language: str,
+    protected: Sequence[str] = (),
+    source_words: Sequence[str] | None = None,
+    output_words: Sequence[str] | None = None,
+) -> bool:
+    """Whether `output` is `source`, but for case, punctuation and a word or two, though it has plain words to
+    translate.
+
+    The words may be given where they are known (`repetition.split_words`).
+    """
+    mine, theirs = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
+    if mine == theirs or not source:
+        return False
+    words = split_words(source) if source_words is None else source_words
+    others = split_words(output) if output_words is None else output_words
+    same = words == others
+    if not same and not _is_near(words, others):
+        return False
+    if any(mine in group and theirs in group for group in _KIN):
+        return same and _count_plain(source, protected) >= _MIN_KIN_WORDS
+    if not same and len(others) < _MIN_NEAR_WORDS:
+        return False
+    plain = _count_plain(source, protected)
+    own = _WORDS.get(mine, frozenset()) - _WORDS.get(theirs, frozenset())
+    if own and theirs in _WORDS:
+        return plain >= _MIN_WORDS_WITH_FUNCTION and not own.isdisjoint(words)
+    if len(_HAN_OR_KANA.findall(source)) >= _MIN_DENSE_LETTERS:
+        return True
+    return plain >= (_MIN_WORDS_WITH_FUNCTION if own and not own.isdisjoint(words) else _MIN_WORDS)
+
+
+def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether nearly all words are the same ones."""
+    size, other = len(words), len(others)
+    if size < _MIN_NEAR_WORDS or not 0.8 * size <= other <= 1.25 * size:
+        return False
+    mine, theirs = set(words), set(others)
+    return len(mine & theirs) >= _NEAR * max(len(mine), len(theirs))
+
+
+def _count_plain(source: str, protected: Sequence[str]) -> int:
+    """The words that are no names, numbers or code: written small, or anything in a text that is all capitals."""
+    for span in protected[:32]:
+        source = source.replace(span, " ")
+    known = frozenset(word for span in protected[32:] for word in span.split())
+    lowered = source.lower() if source.isupper() else source
+    return sum(
+        len(word) > 1 and word[0].islower() and word not in known and not _NAME_OR_CODE.search(word)
+        for word in lowered.split()
+    )

@@ -1,0 +1,45 @@
+"""Flags: what is said about a segment, how a translation is checked for damage, and how the flags of segments become
+those of a text.
+
+Pure; the names are those of the contract's Flag enum. Knows no models: whoever detects languages is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from latimer_server.core.flags import Flag
+from latimer_server.text.checks.copied import is_copy
+from latimer_server.text.checks.length import has_odd_length
+from latimer_server.text.checks.numbers import has_number_mismatch
+from latimer_server.text.checks.repetition import has_loop, split_words
+
+
+def check_output(
+    source: str, output: str, *, source_language: str, target_language: str, protected: Sequence[str] = ()
+) -> tuple[Flag, ...]:
+    """What may be wrong with `output` as the translation of `source`, in the order of the contract: REPETITION,
+    COPIED_SOURCE, LENGTH_RATIO, NUMBER_MISMATCH. Never raises; linear in the length of the texts.
+
+    Languages are BCP-47 codes. `protected` are the texts of the spans that must come out unchanged: their numbers and
+    words are not looked at.
+    """
+    languages = source_language, target_language
+    words, others = split_words(source), split_words(output)
+    flags = []
+    if has_loop(source, output, target_language, words, others):
+        flags.append(Flag.REPETITION)
+    if is_copy(source, output, *languages, protected, words, others):
+        flags.append(Flag.COPIED_SOURCE)
+    if has_odd_length(source, output, *languages):
+        flags.append(Flag.LENGTH_RATIO)
+    if has_number_mismatch(source, output, *languages, protected, words, others):
+        flags.append(Flag.NUMBER_MISMATCH)
+    return tuple(flags)
+
+
+def check_language(
+    output: str, target_language: str, is_written_in: Callable[[str, str], bool | None]
+) -> tuple[Flag, ...]:
+    """WRONG_OUTPUT_LANGUAGE where `is_written_in` (whether a text is in a language; None: who can tell) says no."""
+    return (Flag.WRONG_OUTPUT_LANGUAGE,) if is_written_in(output, target_language) is False else ()

@@ -1,0 +1,1 @@
+"""The use case of translations: from texts to segments, through models, to checked and assembled translations."""
