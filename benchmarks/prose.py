@@ -21,7 +21,7 @@ from pathlib import Path
 import sentencex
 
 from benchmarks.corpus import CACHE, read_paragraphs
-from latimer_server.backends.marian.student import load_backend
+from latimer_server.backends.marian.student import load_student
 from latimer_server.config.settings import Settings
 from latimer_server.core.decoding import DecodingOptions, LanguagePair
 from latimer_server.models.catalog.catalog import load_catalog
@@ -104,7 +104,7 @@ def translate_sentences(language: str, sentences: Sequence[str]) -> list[str]:
 def _translate(language: str, sentences: Sequence[str]) -> list[str]:
     print(f"translating {len(sentences)} sentences ...", file=sys.stderr)
     entry = load_catalog(None).get(_MODELS[language])
-    model = load_backend(Store(Settings().store).locate(entry), 1)
+    model = load_student(Store(Settings().store).locate(entry), 1)
     pair = LanguagePair(language, "pt" if language == "en" else "en")
     rows = [encoding.ids for encoding in model.encode(sentences, pair)]
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))

@@ -19,8 +19,8 @@ from benchmarks.corpus import sample_sentences
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.onnx_engine import OnnxEngine
 from latimer_server.backends.marian.onnx_operators import Graph
-from latimer_server.backends.marian.student import MarianStudent, load_backend
-from latimer_server.backends.marian.weights import Levels
+from latimer_server.backends.marian.student import MarianStudent, load_student
+from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.config.settings import load_settings
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.models.catalog.catalog import load_catalog
@@ -61,7 +61,7 @@ class Way:
 
     name: str
     methods: tuple[tuple[str, Multiply], ...] = ()
-    levels: Levels | None = Levels()
+    levels: QuantizationLevels | None = QuantizationLevels()
 
 
 WAYS = (
@@ -69,7 +69,7 @@ WAYS = (
     Way("attention and the cell by the file's multipliers too", (("multiply_rows", multiply_by_file),)),
     Way("chosen: feed-forward layers by the file's multipliers, the rest by rows"),
     Way("feed-forward layers by rows too", (("feed_forward", feed_forward_by_rows),)),
-    Way("chosen, in seven bits", levels=Levels(63)),
+    Way("chosen, in seven bits", levels=QuantizationLevels(63)),
 )
 
 
@@ -103,7 +103,7 @@ def main() -> None:
     console, store = Console(width=130), Store(load_settings(None).store)
     for name, language in _MODELS:
         files = store.locate(load_catalog().get(name))
-        student = load_backend(files, 1)
+        student = load_student(files, 1)
         source = MarianFile(files["model"].read_bytes(), files["model"].name)
         texts = sample_sentences(language, _SENTENCES)
         rows = [encoding.ids for encoding in student.encode(texts)]

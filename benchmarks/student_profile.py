@@ -26,13 +26,13 @@ from rich.table import Table
 
 from benchmarks.corpus import sample_sentences
 from latimer_server.backends.marian import onnx_engine
-from latimer_server.backends.marian.architecture import read_shape
+from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.engine import choose_candidates
-from latimer_server.backends.marian.lazy_engine import LaterEngine
+from latimer_server.backends.marian.lazy_engine import LazyEngine
 from latimer_server.backends.marian.model_file import MarianFile
-from latimer_server.backends.marian.native_engine import NativeStudent, find_instructions, load_library
+from latimer_server.backends.marian.native_engine import NativeStudent, detect_instruction_set, load_library
 from latimer_server.backends.marian.onnx_runtime import onnxruntime
-from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.config.settings import load_settings
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.models.catalog.catalog import load_catalog
@@ -68,15 +68,15 @@ def locate_student() -> Mapping[str, Path]:
     return store.locate(entry)
 
 
-def load_student() -> MarianStudent:
+def load_embedded_student() -> MarianStudent:
     """The embedded student, one batch at a time."""
-    return load_backend(locate_student(), 1)
+    return load_student(locate_student(), 1)
 
 
 def load_graphs() -> MarianStudent:
     """The same by ONNX Runtime."""
-    student = load_student()
-    engine = student._engine.open() if isinstance(student._engine, LaterEngine) else student._engine
+    student = load_embedded_student()
+    engine = student._engine.open() if isinstance(student._engine, LazyEngine) else student._engine
     return MarianStudent(engine, student._source, student._target, student._shortlist)
 
 
@@ -98,12 +98,12 @@ def build_profiled(folder: Path) -> ctypes.CDLL:
 
 def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, int]:
     """Seconds of each part, and the tokens read and written."""
-    student, files = load_student(), locate_student()
+    student, files = load_embedded_student(), locate_student()
     file = MarianFile(files["model"].read_bytes(), "model.bin")
     with tempfile.TemporaryDirectory() as folder:
         library = build_profiled(Path(folder))
-    shape = read_shape(file.config, "model.bin")
-    native = NativeStudent(file, shape, student._shortlist, find_instructions(), library)
+    shape = read_architecture(file.config, "model.bin")
+    native = NativeStudent(file, shape, student._shortlist, detect_instruction_set(), library)
     student._native = native
     ordered = sorted(texts, key=len)
     run_all(student, [encoding.ids for encoding in student.encode(ordered)], size)
@@ -172,7 +172,7 @@ def time_parts(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, 
 
 def count_candidates(texts: Sequence[str], size: int) -> float:
     """The candidates of a batch, on average."""
-    student = load_student()
+    student = load_embedded_student()
     rows = [encoding.ids for encoding in student.encode(sorted(texts, key=len))]
     batches = [rows[at : at + size] for at in range(0, len(rows), size)]
     return statistics.mean(
@@ -215,14 +215,14 @@ def _profiled(folder: Path) -> Iterator[list[Any]]:
     onnx_engine._start = start_profiled
     sessions: list[Any] = []
     try:
-        choose = onnx_engine.choose_levels
+        choose = onnx_engine.choose_quantization_levels
         levels = choose()
         made.clear()
-        onnx_engine.choose_levels = lambda: levels
+        onnx_engine.choose_quantization_levels = lambda: levels
         sessions = made
         yield sessions
     finally:
-        onnx_engine._start, onnx_engine.choose_levels = start, choose
+        onnx_engine._start, onnx_engine.choose_quantization_levels = start, choose
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.config.settings import load_settings
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.models.catalog.catalog import load_catalog
@@ -35,7 +35,7 @@ _SEED = 2
 
 def load(name: str) -> MarianStudent:
     """An embedded student."""
-    return load_backend(Store(load_settings(None).store).locate(load_catalog().get(name)), 2)
+    return load_student(Store(load_settings(None).store).locate(load_catalog().get(name)), 2)
 
 
 def translate(student: MarianStudent, texts: Sequence[str]) -> list[str]:

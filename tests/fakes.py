@@ -11,7 +11,7 @@ from typing import Any
 from latimer_server.backends.extractive import ExtractiveRanker
 from latimer_server.backends.protocol import Backend, Encoding, LoadRequest
 from latimer_server.config.settings import Settings
-from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, LanguagePair, Limits, TokenIds
+from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task
 from latimer_server.rpc.server import LatimerServer, build_server
 
@@ -28,7 +28,7 @@ class EchoBackend:
     compute_type = "identity"
 
     def __init__(self, max_input_tokens: int = 4_096) -> None:
-        self.limits = Limits(max_input_tokens, 64 * max_input_tokens, 64)
+        self.limits = BatchLimits(max_input_tokens, 64 * max_input_tokens, 64)
         self.batches: list[list[TokenIds]] = []
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:
@@ -140,7 +140,7 @@ async def serve_fakes(
     backends = backends or {"en-pt": EchoBackend(), "pt-en": EchoBackend()}
     catalog = catalog or make_catalog(*(make_entry(name, *name.split("-")) for name in backends))
     server = await build_server(
-        Settings(**{"listen": "127.0.0.1:0", **settings}), catalog=catalog, make_backend=make_backends(backends)
+        Settings(**{"listen": "127.0.0.1:0", **settings}), catalog=catalog, backend_loader=make_backends(backends)
     )
     await server.start()
     await server.preload()

@@ -17,7 +17,7 @@ from latimer_server.backends.protocol import Backend, LoadRequest
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import ModelError
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, FileEntry, Task
-from latimer_server.models.pool.pool import Pool
+from latimer_server.models.pool.pool import ModelPool
 from latimer_server.models.store.store import Store
 from latimer_server.scheduling import Executors
 from latimer_server.text.detection import LanguageDetector
@@ -93,10 +93,10 @@ def make_model(folder: Path, name: str, *, size: int = 10, **keys: Any) -> Catal
 @asynccontextmanager
 async def open_pool(
     catalog: Catalog, folder: Path, maker: Callable[[LoadRequest], Backend], **keys: Any
-) -> AsyncIterator[Pool]:
+) -> AsyncIterator[ModelPool]:
     """A pool on four cores."""
     executors = Executors(4)
-    pool = Pool(catalog, Store(folder / "store"), maker, executors, LanguageDetector(), **keys)
+    pool = ModelPool(catalog, Store(folder / "store"), maker, executors, LanguageDetector(), **keys)
     try:
         yield pool
     finally:
@@ -109,7 +109,7 @@ def make_models(folder: Path, names: str, **keys: Any) -> Catalog:
     return make_catalog(*(make_model(folder, name, **keys) for name in names.split()))
 
 
-def states(pool: Pool) -> dict[str, str]:
+def states(pool: ModelPool) -> dict[str, str]:
     """The states of all models but the ranker."""
     return {
         entry.name: pool.describe(entry.name).state.name for entry in pool.catalog.entries if entry.name != "extractive"

@@ -19,13 +19,13 @@ from benchmarks.fidelity.ordinary import translate_bare
 from benchmarks.fidelity.prose import choose_sentences
 from latimer_server.backends.protocol import Encoding, GeneratorBackend
 from latimer_server.core.decoding import LanguagePair
-from latimer_server.models.pool.vocabulary_coverage import KnownCharacters
+from latimer_server.models.pool.vocabulary_coverage import VocabularyCoverage
 from latimer_server.text.casing import find_casing, lower_text, style_text
 from latimer_server.text.checks.output_checks import check_output
 from latimer_server.text.detection import LanguageDetector
-from latimer_server.text.protection.figures import guard_figures
-from latimer_server.text.protection.glossary import guard_text
-from latimer_server.text.protection.masking import SYMBOLS, Guarded, peel, shield, unshield
+from latimer_server.text.protection.figures import protect_figures
+from latimer_server.text.protection.glossary import protect_text
+from latimer_server.text.protection.masking import MASK_FORMS, ProtectedText, mask_spans, strip_edge_signs, unmask_spans
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Splitting, needs_translation, rebuild_text, segment_text
 
@@ -44,7 +44,7 @@ class _Blank:
 
 
 _RULES = ProtectionRules()
-_KNOWN = KnownCharacters(cast(GeneratorBackend, _Blank()))
+_KNOWN = VocabularyCoverage(cast(GeneratorBackend, _Blank()))
 _ENGLISH = LanguagePair("en", "pt")
 _DETECTOR = LanguageDetector()
 
@@ -55,15 +55,15 @@ def _segment(text: str) -> object:
 
 
 def _hide(text: str) -> object:
-    guarded = guard_text(text, _RULES)
-    guarded = guard_figures(guarded, "en", "pt", only_grouped=True)
-    _, core = peel(guarded)
-    hidden = shield(core, SYMBOLS[0])
-    return unshield(hidden.text, hidden)
+    guarded = protect_text(text, _RULES)
+    guarded = protect_figures(guarded, "en", "pt", only_grouped=True)
+    _, core = strip_edge_signs(guarded)
+    hidden = mask_spans(core, MASK_FORMS[0])
+    return unmask_spans(hidden.text, hidden)
 
 
 def _style(text: str) -> object:
-    guarded = Guarded(text)
+    guarded = ProtectedText(text)
     casing = find_casing(guarded)
     return style_text(lower_text(guarded, casing), casing, "pt")
 
@@ -78,7 +78,7 @@ STEPS: Mapping[str, Step] = {
     "segmentation and rebuilding": _segment,
     "is there anything to translate": needs_translation,
     "protection: found, hidden, put back": _hide,
-    "characters that the model knows": lambda text: _KNOWN.knows_all(text, _ENGLISH),
+    "characters that the model knows": lambda text: _KNOWN.covers_all(text, _ENGLISH),
     "casing": _style,
     "checks of the output": _check,
     "language of the output": lambda text: _DETECTOR.is_written_in(_TRANSLATIONS.get(text, text), "pt"),

@@ -24,7 +24,7 @@ from rich.console import Console
 from benchmarks.fidelity.answers import Answer
 from benchmarks.fidelity.prose import choose_sentences
 from benchmarks.fidelity.service import Service, serve
-from latimer_server.backends.marian.student import load_backend
+from latimer_server.backends.marian.student import load_student
 from latimer_server.config.settings import load_settings
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.models.catalog.catalog import load_catalog
@@ -83,7 +83,7 @@ def translate_bare(sentences: Sequence[str], languages: tuple[str, str]) -> tupl
     """The model's own outputs, and those of the other engine (`translate_long`)."""
     store, entry = Store(load_settings(None).store), load_catalog().get(_MODELS[languages])
     files = store.locate(entry)
-    student = load_backend(files, 2)
+    student = load_student(files, 2)
     mine: list[str] = []
     for start in range(0, len(sentences), _BATCH):
         rows = [encoding.ids for encoding in student.encode(sentences[start : start + _BATCH])]

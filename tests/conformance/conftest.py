@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from latimer_server.backends.marian.engine import Engine
-from latimer_server.backends.marian.lazy_engine import LaterEngine
-from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.backends.marian.lazy_engine import LazyEngine
+from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.config.settings import load_settings
 from latimer_server.models.catalog.catalog import load_catalog
 from latimer_server.models.store.store import Store
@@ -27,18 +27,18 @@ def locate(name: str) -> Mapping[str, Path]:
 @pytest.fixture(scope="session")
 def students() -> Mapping[str, MarianStudent]:
     """Both students, by source language."""
-    return {source: load_backend(locate(name), 2) for source, name in PAIRS.items()}
+    return {source: load_student(locate(name), 2) for source, name in PAIRS.items()}
 
 
 @pytest.fixture(scope="session")
 def exact_students() -> Mapping[str, MarianStudent]:
     """The same in float32: what is computed in two ways comes out the same there, and not only nearly so."""
-    return {source: load_backend(locate(name), 2, compute_type="float32") for source, name in PAIRS.items()}
+    return {source: load_student(locate(name), 2, compute_type="float32") for source, name in PAIRS.items()}
 
 
 def open_engine(student: MarianStudent) -> Engine:
     """What computes what the native search does not do."""
-    return student._engine.open() if isinstance(student._engine, LaterEngine) else student._engine
+    return student._engine.open() if isinstance(student._engine, LazyEngine) else student._engine
 
 
 def without_native(student: MarianStudent) -> MarianStudent:

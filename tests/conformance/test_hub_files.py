@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from latimer_server.backends.huggingface.transformers import choose_device, choose_type
+from latimer_server.backends.huggingface.transformers import choose_torch_device, choose_type
 from latimer_server.backends.protocol import GeneratorBackend, LoadRequest
 from latimer_server.backends.registry import load_backend, prepare_model
 from latimer_server.core.decoding import DecodingOptions, LanguagePair
@@ -228,8 +228,8 @@ def test_what_a_gpu_computes_in_depends_on_the_family() -> None:
     assert choose_type("cpu", "bart", "bfloat16") is torch.bfloat16
     with pytest.raises(ModelError, match="compute_type 'int8'"):
         choose_type("cpu", "bart", "int8")
-    assert choose_device("cpu") == "cpu"
-    assert choose_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_torch_device("cpu") == "cpu"
+    assert choose_torch_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def test_bfloat16_translates_too() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from latimer_server.backends.marian.beam import BeamSearch
 from latimer_server.backends.marian.engine import END, UNKNOWN
 from latimer_server.backends.marian.model_file import MarianFile
-from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import read_sentences
 from tests.marian_students import StudentShape, make_student
@@ -192,7 +192,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A small student with random weights in float32, as it is computed once more, and its file."""
     files = make_student(SMALL, split=request.param == "split", shortlist=True)
     paths = files.write(tmp_path_factory.mktemp(f"aligned-{request.param}"))
-    return load_backend(paths, 1, compute_type="float32"), MarianFile(files.model, "model.bin")
+    return load_student(paths, 1, compute_type="float32"), MarianFile(files.model, "model.bin")
 
 
 @pytest.mark.parametrize("beam", [1, 4])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from latimer_server.backends.marian import onnx_engine
 from latimer_server.backends.marian.engine import choose_candidates, group_rows
 from latimer_server.backends.marian.student import MarianStudent
-from latimer_server.backends.marian.weights import Levels
+from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import open_engine, read_sentences, without_native
 
@@ -103,12 +103,12 @@ def test_seven_bits_where_a_processor_adds_products_in_sixteen(monkeypatch: pyte
             return [np.minimum(pairs, 32_767).sum(1, keepdims=True)]
 
     # Whichever processor this is, eight bits are taken only where four products came out exactly.
-    assert onnx_engine.choose_levels() in (Levels(127), Levels(63))
+    assert onnx_engine.choose_quantization_levels() in (QuantizationLevels(127), QuantizationLevels(63))
     monkeypatch.setattr(onnx_engine, "_start", lambda _model: Saturating())
-    assert onnx_engine.choose_levels() == Levels(63)
+    assert onnx_engine.choose_quantization_levels() == QuantizationLevels(63)
 
 
 def test_the_levels_are_those_of_the_files_multipliers() -> None:
-    assert (Levels().zero, Levels(63).zero) == (128, 64)
-    assert Levels().scale(10) == pytest.approx(1 / 10)
-    assert Levels(63).scale(10) == pytest.approx(127 / 63 / 10)
+    assert (QuantizationLevels().zero, QuantizationLevels(63).zero) == (128, 64)
+    assert QuantizationLevels().scale(10) == pytest.approx(1 / 10)
+    assert QuantizationLevels(63).scale(10) == pytest.approx(127 / 63 / 10)

@@ -18,7 +18,7 @@ from latimer_server.backends.marian.onnx_engine import OnnxEngine
 from latimer_server.backends.marian.shortlist import Shortlist
 from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.backends.marian.torch_engine import TorchEngine
-from latimer_server.backends.marian.weights import Levels
+from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import read_sentences, without_native
 from tests.marian_files import floats, model_items, write_model, write_shortlist
@@ -39,7 +39,11 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     items = model_items({"dec-depth": 2})
     items["decoder_ff_logit_out_b"] = floats(1.0, *[0.1 * (i % 5) for i in range(1, VOCABULARY)])
     file = MarianFile(write_model(items), "model.bin")
-    return OnnxEngine(file, "model.bin", Levels()) if request.param == "onnx" else TorchEngine(file, "model.bin", "cpu")
+    return (
+        OnnxEngine(file, "model.bin", QuantizationLevels())
+        if request.param == "onnx"
+        else TorchEngine(file, "model.bin", "cpu")
+    )
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latimer_server.backends.marian.architecture import read_shape
+from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.onnx_engine import OnnxEngine
-from latimer_server.backends.marian.student import load_backend
-from latimer_server.backends.marian.weights import Levels
+from latimer_server.backends.marian.student import load_student
+from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.core.errors import ModelFileError
 from tests.conformance.conftest import locate
@@ -22,7 +22,7 @@ from tests.marian_files import CONFIG, FLOAT32, floats, matrix, model_items, wri
 def network(config: dict[str, object] | None = None, **items: object) -> OnnxEngine:
     made = model_items(config)
     made.update(items)  # type: ignore[arg-type]
-    return OnnxEngine(MarianFile(write_model(made), "model.bin"), "model.bin", Levels())
+    return OnnxEngine(MarianFile(write_model(made), "model.bin"), "model.bin", QuantizationLevels())
 
 
 @pytest.mark.parametrize(
@@ -79,25 +79,25 @@ def test_sizes_and_depths_are_read_from_the_file(config: dict[str, object]) -> N
 )
 def test_what_is_not_supported_is_refused_by_name(key: str, value: object) -> None:
     with pytest.raises(ModelFileError, match=key):
-        read_shape({**CONFIG, key: value}, "model.bin")
+        read_architecture({**CONFIG, key: value}, "model.bin")
 
 
 @pytest.mark.parametrize("others", [{}, {"tied-embeddings": True, "tied-embeddings-src": True}])
 def test_embeddings_that_are_tied_in_another_way_are_refused(others: dict[str, object]) -> None:
     with pytest.raises(ModelFileError, match="tied-embeddings-src"):
-        read_shape({**CONFIG, "tied-embeddings-all": False, **others}, "model.bin")
+        read_architecture({**CONFIG, "tied-embeddings-all": False, **others}, "model.bin")
 
 
 def test_a_dimension_that_its_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(ModelFileError, match="dim-emb 8 does not divide into 3 heads"):
-        read_shape({**CONFIG, "transformer-heads": 3}, "model.bin")
+        read_architecture({**CONFIG, "transformer-heads": 3}, "model.bin")
 
 
 def test_a_weight_that_is_missing_or_of_another_size_is_named() -> None:
     items = model_items()
     del items["decoder_l1_rnn_Wf"]
     with pytest.raises(ModelFileError, match="decoder_l1_rnn_Wf"):
-        OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", Levels())
+        OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", QuantizationLevels())
     with pytest.raises(ModelFileError, match="encoder_l1_self_Wq"):
         network(encoder_l1_self_Wq=matrix(8, 9))
     with pytest.raises(ModelFileError, match="decoder_ff_logit_out_b"):
@@ -109,7 +109,7 @@ def test_a_configuration_that_promises_more_than_the_file_holds_allocates_nothin
     promised = model_items({"dim-vocabs": [1_000_000, 1_000_000], "dim-emb": 8})["special:model.yml"]
     items["special:model.yml"] = promised
     with pytest.raises(ModelFileError, match="Wemb"):
-        OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", Levels())
+        OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", QuantizationLevels())
 
 
 @pytest.fixture
@@ -128,20 +128,20 @@ def test_a_truncated_file_is_refused_by_name(files: dict[str, Path], key: str, s
     data = files[key].read_bytes()
     files[key].write_bytes(data[: int(share * len(data))])
     with pytest.raises(ModelFileError, match=files[key].name.replace(".", r"\.")):
-        load_backend(files, 1)
+        load_student(files, 1)
 
 
 def test_a_missing_file_is_refused_by_name(files: dict[str, Path]) -> None:
     files["vocabulary"].unlink()
     with pytest.raises(ModelFileError, match=r"vocab\.enpt\.spm: cannot be read"):
-        load_backend(files, 1)
+        load_student(files, 1)
 
 
 def test_a_vocabulary_of_another_model_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
     small = tmp_path / "small.bin"
     small.write_bytes(write_model(model_items()))
     with pytest.raises(ModelFileError, match="do not belong together"):
-        load_backend({"model": small, "vocabulary": files["vocabulary"]}, 1)
+        load_student({"model": small, "vocabulary": files["vocabulary"]}, 1)
 
 
 def test_a_model_with_a_vocabulary_for_each_language_says_which_files_it_wants(
@@ -150,22 +150,22 @@ def test_a_model_with_a_vocabulary_for_each_language_says_which_files_it_wants(
     small = tmp_path / "small.bin"
     small.write_bytes(write_model(model_items({"tied-embeddings-all": False, "tied-embeddings": True})))
     with pytest.raises(ModelFileError, match=r"small\.bin: .*`source_vocabulary` and `target_vocabulary`"):
-        load_backend({"model": small, "vocabulary": files["vocabulary"]}, 1)
+        load_student({"model": small, "vocabulary": files["vocabulary"]}, 1)
     with pytest.raises(ModelFileError, match=r"enpt.*must name `vocabulary`"):
-        load_backend({"model": files["model"], "source_vocabulary": files["vocabulary"]}, 1)
+        load_student({"model": files["model"], "source_vocabulary": files["vocabulary"]}, 1)
 
 
 def test_embeddings_in_float32_are_read_too() -> None:
     items = model_items({"dim-vocabs": [6, 6], "dim-emb": 4})
     items["Wemb"] = FLOAT32, (6, 4), np.arange(24, dtype="<f4").tobytes()
-    loaded = OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", Levels())
+    loaded = OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", QuantizationLevels())
     # And behind them the embedding of nothing.
     assert loaded.target.tolist() == [*np.arange(24).reshape(6, 4).tolist(), [0] * 4]
     assert loaded._source is loaded.target
 
 
 def test_a_model_without_a_shortlist_uses_its_whole_vocabulary(files: dict[str, Path]) -> None:
-    student = load_backend({key: path for key, path in files.items() if key != "shortlist"}, 2)
+    student = load_student({key: path for key, path in files.items() if key != "shortlist"}, 2)
     (row,) = student.encode(["The old red house near the river was sold yesterday."])
     (hypothesis,) = student.run([row.ids], DecodingOptions(), lambda: False)
     assert student.decode([hypothesis.ids]) == ["A antiga casa vermelha perto do rio foi vendida ontem."]
@@ -176,4 +176,4 @@ def test_a_hostile_count_in_a_real_file_is_refused(files: dict[str, Path]) -> No
     struct.pack_into("<Q", data, 8, 60_000)
     files["model"].write_bytes(data)
     with pytest.raises(ModelFileError, match="model"):
-        load_backend(files, 1)
+        load_student(files, 1)

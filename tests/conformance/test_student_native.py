@@ -21,18 +21,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latimer_server.backends.marian import native_engine, student
-from latimer_server.backends.marian.architecture import read_shape
+from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.greedy import GreedySearch
-from latimer_server.backends.marian.lazy_engine import LaterEngine
+from latimer_server.backends.marian.lazy_engine import LazyEngine
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.native_engine import (
-    Instructions,
+    InstructionSet,
     NativeStudent,
-    can_compute,
-    find_instructions,
+    detect_instruction_set,
     open_library,
+    supports_model,
 )
-from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import ModelFileError, NotServed
 from tests.conformance.conftest import PAIRS, locate, open_engine, read_sentences, without_native
@@ -42,7 +42,7 @@ OPTIONS = DecodingOptions()
 # Several in a batch are computed together from this many on, and two times sixteen rows at a time.
 SIZES = (1, 2, 3, 4, 7, 16, 17, 31, 32, 33, 70)
 needs_native = pytest.mark.skipif(
-    find_instructions() == Instructions.NONE,
+    detect_instruction_set() == InstructionSet.NONE,
     reason="not built, or not for this processor: students run on ONNX Runtime",
 )
 
@@ -51,12 +51,12 @@ def never() -> bool:
     return False
 
 
-def build(source: str, instructions: Instructions, *, listed: bool = True) -> NativeStudent:
+def build(source: str, instructions: InstructionSet, *, listed: bool = True) -> NativeStudent:
     """The embedded student that reads `source`."""
     files = locate(PAIRS[source])
     file = MarianFile(files["model"].read_bytes(), "model.bin")
-    shortlist = load_backend(files, 1)._shortlist if listed else None
-    return NativeStudent(file, read_shape(file.config, "model.bin"), shortlist, instructions)
+    shortlist = load_student(files, 1)._shortlist if listed else None
+    return NativeStudent(file, read_architecture(file.config, "model.bin"), shortlist, instructions)
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +67,11 @@ def rows(students: Mapping[str, MarianStudent]) -> Sequence[TokenIds]:
 @needs_native
 @pytest.mark.parametrize("listed", [True, False])
 def test_every_instruction_says_the_same_to_the_bit(rows: Sequence[TokenIds], *, listed: bool) -> None:
-    best, options = find_instructions(), DecodingOptions(alignment=True, max_output_tokens=None if listed else 6)
+    best, options = detect_instruction_set(), DecodingOptions(alignment=True, max_output_tokens=None if listed else 6)
     few = rows if listed else rows[:40]
-    dots = build("en", Instructions.DOTS, listed=listed)
+    dots = build("en", InstructionSet.DOTS, listed=listed)
     alone = [dots.search([row], options, never)[0] for row in few]
-    for instructions in {Instructions.DOTS, best}:
+    for instructions in {InstructionSet.DOTS, best}:
         student = build("en", instructions, listed=listed)
         for size in SIZES if listed else (1, 5, 32):
             together: list[Hypothesis] = []
@@ -103,10 +103,10 @@ def test_it_is_as_near_to_float32_as_the_graphs_are(
 ) -> None:
     texts = read_sentences(source)
     written = []
-    for student in (exact_students[source], students[source], without_native(students[source])):
-        batch = [encoding.ids for encoding in student.encode(texts)]
-        outputs = [h for at in range(0, len(batch), 32) for h in student.run(batch[at : at + 32], OPTIONS, never)]
-        written.append(student.decode([hypothesis.ids for hypothesis in outputs]))
+    for loaded in (exact_students[source], students[source], without_native(students[source])):
+        batch = [encoding.ids for encoding in loaded.encode(texts)]
+        outputs = [h for at in range(0, len(batch), 32) for h in loaded.run(batch[at : at + 32], OPTIONS, never)]
+        written.append(loaded.decode([hypothesis.ids for hypothesis in outputs]))
     exact, native, graphs = written
     scores = [sacrebleu.corpus_chrf(each, [exact]).score for each in (native, graphs)]
     print(f"{source}: chrF against float32 {scores[0]:.2f}, of the graphs {scores[1]:.2f}")
@@ -156,7 +156,7 @@ def test_an_output_ends_at_its_cap_and_says_so(students: Mapping[str, MarianStud
 def test_an_output_may_be_longer_than_the_positions_that_are_kept(rows: Sequence[TokenIds]) -> None:
     # A source that ends nowhere goes on for as long as it may.
     endless = [(*([17_347] * 120), 0)]
-    native = build("en", find_instructions())
+    native = build("en", detect_instruction_set())
     found = native.search(endless, DecodingOptions(max_length_ratio=10), never)[0]
     again = native.search([*endless, rows[0]], DecodingOptions(max_length_ratio=10), never)[0]
     assert found == again
@@ -194,7 +194,7 @@ def resident_bytes() -> int:
 @needs_native
 def test_loading_and_searching_leave_nothing_behind(rows: Sequence[TokenIds]) -> None:
     def once() -> None:
-        student = build("en", find_instructions())
+        student = build("en", detect_instruction_set())
         for at in range(0, 128, 32):
             student.search(rows[at : at + 32], OPTIONS, never)
 
@@ -213,7 +213,7 @@ def test_a_student_of_another_size_is_for_the_graphs(tmp_path: Path) -> None:
     for shape, native in ((odd, False), (TINY, True)):
         folder = tmp_path / str(native)
         folder.mkdir()
-        loaded = load_backend(make_student(shape, split=False, shortlist=True).write(folder), 1)
+        loaded = load_student(make_student(shape, split=False, shortlist=True).write(folder), 1)
         assert (loaded._native is not None) == native
         assert loaded.run([encoding.ids for encoding in loaded.encode(["house"])], OPTIONS, never)
 
@@ -221,15 +221,15 @@ def test_a_student_of_another_size_is_for_the_graphs(tmp_path: Path) -> None:
 def test_without_the_library_nothing_is_missing(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(student, "find_instructions", lambda: Instructions.NONE)
-    without = load_backend(locate(PAIRS["en"]), 1)
+    monkeypatch.setattr(student, "detect_instruction_set", lambda: InstructionSet.NONE)
+    without = load_student(locate(PAIRS["en"]), 1)
     assert without._native is None
     assert without.run(rows[:20], OPTIONS, never) == without_native(students["en"]).run(rows[:20], OPTIONS, never)
 
 
 def write_student(folder: Path) -> tuple[MarianStudent, Path]:
     files = make_student(TINY, split=False, shortlist=True).write(folder)
-    return load_backend(files, 1), files["model"]
+    return load_student(files, 1), files["model"]
 
 
 BEAM = DecodingOptions(beam_size=2)
@@ -239,7 +239,7 @@ BEAM = DecodingOptions(beam_size=2)
 def test_beams_need_the_file_once_more_and_have_it_when_it_is_gone(tmp_path: Path) -> None:
     student, model = write_student(tmp_path)
     batch = [encoding.ids for encoding in student.encode(["house"])]
-    assert isinstance(student._engine, LaterEngine)
+    assert isinstance(student._engine, LazyEngine)
     assert student._engine._engine is None
     student.run(batch, OPTIONS, never)
     assert student._engine._engine is None
@@ -268,7 +268,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     del student
     files = {"model": tmp_path / "none.bin", "vocabulary": model}
     with pytest.raises(ModelFileError, match=r"none\.bin: cannot be read"):
-        load_backend(files, 1)
+        load_student(files, 1)
 
 
 def test_the_library_is_built_where_it_can_be() -> None:
@@ -292,13 +292,13 @@ print([hypothesis.ids for hypothesis in student.search(read_rows()[:40], OPTIONS
 def build_with(path: str) -> NativeStudent:
     files = locate(PAIRS["en"])
     file = MarianFile(files["model"].read_bytes(), "model.bin")
-    shortlist = load_backend(files, 1)._shortlist
-    shape = read_shape(file.config, "model.bin")
-    return NativeStudent(file, shape, shortlist, find_instructions(), native_engine.load_library(path))
+    shortlist = load_student(files, 1)._shortlist
+    shape = read_architecture(file.config, "model.bin")
+    return NativeStudent(file, shape, shortlist, detect_instruction_set(), native_engine.load_library(path))
 
 
 def read_rows() -> list[TokenIds]:
-    return [encoding.ids for encoding in load_backend(locate(PAIRS["en"]), 1).encode(read_sentences("en"))]
+    return [encoding.ids for encoding in load_student(locate(PAIRS["en"]), 1).encode(read_sentences("en"))]
 
 
 @needs_native
@@ -339,4 +339,4 @@ def test_what_lacks_a_multiplier_is_not_computed(tmp_path: Path) -> None:
     data = make_student(TINY, split=False, shortlist=True).write(tmp_path)["model"].read_bytes()
     for name in (b"encoder_l1_self_Wo_QuantMultA", b"decoder_l1_ffn_W2_QuantMultA"):
         file = MarianFile(data.replace(name, name[:-1] + b"B"), "model.bin")
-        assert not can_compute(file, read_shape(file.config, "model.bin"))
+        assert not supports_model(file, read_architecture(file.config, "model.bin"))

@@ -21,9 +21,9 @@ from torch import Tensor
 from latimer_server.backends.marian.engine import Engine
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.onnx_engine import OnnxEngine
-from latimer_server.backends.marian.student import MarianStudent, load_backend
+from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.backends.marian.torch_engine import MarianNetwork, TorchEngine
-from latimer_server.backends.marian.weights import Levels
+from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import ModelFileError
 from tests.conformance.conftest import read_sentences, without_native
@@ -57,7 +57,7 @@ def run(student: MarianStudent, rows: Sequence[TokenIds]) -> list[Hypothesis]:
 
 def load(files: StudentFiles, folder: Path) -> MarianStudent:
     folder.mkdir()
-    student = load_backend(files.write(folder), 1)
+    student = load_student(files.write(folder), 1)
     assert student.compute_type == "int8"
     return student
 
@@ -91,7 +91,7 @@ def make_case(shape: StudentShape, folder: Path, *, split: bool, shortlist: bool
     file = MarianFile(files.model, "model.bin")
     exact = replace_engine(student, TorchEngine(file, "model.bin", "cpu"))
     keep_those_that_stand(exact)
-    keep_those_that_stand(replace_engine(student, OnnxEngine(file, "model.bin", Levels(63))))
+    keep_those_that_stand(replace_engine(student, OnnxEngine(file, "model.bin", QuantizationLevels(63))))
     oracle = fxtranslate.Translator(files.model, files.source_vocabulary, files.target_vocabulary, files.shortlist)
     expected = tuple(oracle.translate(text) for text in outputs)
     return Case(student, exact, tuple(row for row, _ in outputs.values()), expected)
@@ -195,11 +195,11 @@ def test_vocabularies_that_are_swapped_are_refused(tmp_path: Path) -> None:
     files = make_student(TINY, split=True, shortlist=True).write(tmp_path)
     files["source_vocabulary"], files["target_vocabulary"] = files["target_vocabulary"], files["source_vocabulary"]
     with pytest.raises(ModelFileError, match="do not belong together"):
-        load_backend(files, 1)
+        load_student(files, 1)
 
 
 def test_each_side_has_a_vocabulary_of_its_own(tmp_path: Path) -> None:
-    student = load_backend(make_student(TINY, split=True, shortlist=True).write(tmp_path), 1)
+    student = load_student(make_student(TINY, split=True, shortlist=True).write(tmp_path), 1)
     (encoding,) = student.encode(["The house is red."])
     assert max(encoding.ids) < 720
     assert student.decode([(799,)]) != [""]

@@ -25,7 +25,7 @@ from tests.pool_fakes import until
 
 
 def find_queue(server: LatimerServer) -> BatchQueue:
-    loaded = server.pool._slots["en-pt"].loaded
+    loaded = server.pool._active["en-pt"].loaded
     assert isinstance(loaded, LoadedGenerator)
     return loaded.queue
 
@@ -34,7 +34,7 @@ def assert_nothing_is_left(server: LatimerServer) -> None:
     queue = find_queue(server)
     assert (server._admission.active, len(server._admission._of_caller)) == (0, 0)
     assert queue.waiting == 0
-    assert all(lane.tokens == 0 and not lane._shelves for lane in queue._lanes.values())
+    assert all(lane.tokens == 0 and not lane._buckets for lane in queue._by_priority.values())
 
 
 @asynccontextmanager
@@ -138,7 +138,7 @@ async def test_a_call_that_would_wait_in_vain_is_refused_at_once_and_told_when_t
 ) -> None:
     backend = EchoBackend()
     async with serve_fakes({"en-pt": backend, "pt-en": EchoBackend()}) as server:
-        monkeypatch.setattr(find_queue(server), "foresee_wait", lambda *_: 7.0)
+        monkeypatch.setattr(find_queue(server), "estimate_wait", lambda *_: 7.0)
         before = len(backend.batches)
         async with connect(server, seconds=10.0) as client:
             with pytest.raises(OverloadedError) as refused:

@@ -36,7 +36,7 @@ async def test_nothing_is_serving_before_the_models_are_loaded() -> None:
 
     catalog = make_catalog(make_entry("en-pt", "en", "pt"))
     settings = Settings(listen="127.0.0.1:0", models=("en-pt",))
-    server = await build_server(settings, catalog=catalog, make_backend=make)
+    server = await build_server(settings, catalog=catalog, backend_loader=make)
     await server.start()
     preloading = asyncio.create_task(server.preload())
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
@@ -90,7 +90,7 @@ async def test_a_model_is_loaded_once_however_many_ask() -> None:
     server = await build_server(
         Settings(listen="127.0.0.1:0", models=()),
         catalog=make_catalog(make_entry("en-pt", "en", "pt")),
-        make_backend=make,
+        backend_loader=make,
     )
     await server.start()
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
@@ -166,7 +166,7 @@ async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.Monk
     server = await build_server(
         Settings(listen="127.0.0.1:0", models=("en-pt",)),
         catalog=make_catalog(make_entry("en-pt", "en", "pt")),
-        make_backend=make,
+        backend_loader=make,
     )
     await server.start()
     await server.preload()
@@ -196,7 +196,7 @@ async def test_a_preloaded_model_that_failed_is_tried_again_without_a_caller(mon
     server = await build_server(
         Settings(listen="127.0.0.1:0", models=("en-pt",)),
         catalog=make_catalog(make_entry("en-pt", "en", "pt")),
-        make_backend=make,
+        backend_loader=make,
     )
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:

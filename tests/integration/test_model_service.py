@@ -105,7 +105,7 @@ async def test_a_model_that_cannot_be_loaded_says_why_and_another_try_may_succee
 
     catalog = make_catalog(make_entry("en-pt", "en", "pt"))
     settings = Settings(listen="127.0.0.1:0", models=(), admin=True)
-    server = await build_server(settings, catalog=catalog, make_backend=make)
+    server = await build_server(settings, catalog=catalog, backend_loader=make)
     await server.start()
     async with connect(server) as (_, stub):
         with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -195,7 +195,7 @@ async def serve_parrot(folder: Path, names: Sequence[str], **keys: Any) -> Async
         **keys,
     )
     settings = Settings(listen="127.0.0.1:0", models=())
-    server = await build_server(settings, catalog=make_catalog(entry), make_backend=Parrot)
+    server = await build_server(settings, catalog=make_catalog(entry), backend_loader=Parrot)
     await server.start()
     try:
         async with AsyncClient(f"127.0.0.1:{server.port}", timeout=10) as client:
@@ -313,7 +313,7 @@ async def test_a_strict_server_ends_when_a_model_cannot_be_preloaded() -> None:
 
     catalog = make_catalog(make_entry("en-pt", "en", "pt"))
     settings = Settings(listen="127.0.0.1:0", models=("en-pt", "typo"), strict=True)
-    server = await build_server(settings, catalog=catalog, make_backend=make)
+    server = await build_server(settings, catalog=catalog, backend_loader=make)
     await server.start()
     with pytest.raises(
         PreloadError, match=r"--strict: model en-pt failed to load: MemoryError.*; there is no .*'typo'"
@@ -330,7 +330,7 @@ async def test_models_are_told_the_device_and_loaded_off_the_batch_thread() -> N
         return EchoBackend()
 
     settings = Settings(listen="127.0.0.1:0", models=("en-pt",), device="cuda")
-    server = await build_server(settings, catalog=make_catalog(make_entry("en-pt", "en", "pt")), make_backend=make)
+    server = await build_server(settings, catalog=make_catalog(make_entry("en-pt", "en", "pt")), backend_loader=make)
     await server.start()
     await server.preload()
     await server.drain(0)

@@ -17,8 +17,8 @@ from latimer.v1 import translation_pb2_grpc, types_pb2
 from latimer_server.rpc.server import LatimerServer
 from latimer_server.rpc.servicers import streaming
 from latimer_server.scheduling import BatchQueue, Priority
-from latimer_server.translation.model_run import PieceOptions
-from latimer_server.translation.protected_run import run_guarded
+from latimer_server.translation.model_run import ModelRunOptions
+from latimer_server.translation.protected_run import run_protected
 from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, serve_fakes
 from tests.integration.test_errors import violations
 from tests.streams import take, until
@@ -171,14 +171,14 @@ async def test_the_last_message_says_what_the_stream_cost(channel: grpc.aio.Chan
 
 async def test_a_caller_that_does_not_read_stops_the_server_from_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = 0
-    take = streaming._Flight._take
+    take = streaming._StreamState._take
 
-    async def count(flight: streaming._Flight, *arguments: Any) -> None:
+    async def count(flight: streaming._StreamState, *arguments: Any) -> None:
         nonlocal taken
         await take(flight, *arguments)
         taken += 1
 
-    monkeypatch.setattr(streaming._Flight, "_take", count)
+    monkeypatch.setattr(streaming._StreamState, "_take", count)
     text = "a sentence of no importance " * 40
     total = 30_000  # 33 MB, more than lies anywhere on the way
     async with serve_fakes() as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
@@ -325,20 +325,20 @@ async def test_a_stream_that_does_not_end_in_time_is_unavailable() -> None:
 
 
 @pytest.fixture
-def noted(monkeypatch: pytest.MonkeyPatch) -> list[PieceOptions]:
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[ModelRunOptions]:
     """The options of what goes to models."""
-    found: list[PieceOptions] = []
+    found: list[ModelRunOptions] = []
 
-    async def note(model: Any, segments: Any, options: PieceOptions, *rest: Any) -> Any:
+    async def note(model: Any, segments: Any, options: ModelRunOptions, *rest: Any) -> Any:
         found.append(options)
-        return await run_guarded(model, segments, options, *rest)
+        return await run_protected(model, segments, options, *rest)
 
-    monkeypatch.setattr("latimer_server.translation.translator.run_guarded", note)
+    monkeypatch.setattr("latimer_server.translation.translator.run_protected", note)
     return found
 
 
 async def test_calls_go_before_streams_and_the_cache_can_be_left_out(
-    client: AsyncClient, noted: list[PieceOptions]
+    client: AsyncClient, noted: list[ModelRunOptions]
 ) -> None:
     for options in ({}, {"disable_cache": True}):
         await client.translate("A text.", source="en", target="pt", **options)
@@ -352,7 +352,7 @@ async def test_calls_go_before_streams_and_the_cache_can_be_left_out(
 
 
 async def test_callers_are_known_by_their_connection(
-    server: LatimerServer, noted: list[PieceOptions], monkeypatch: pytest.MonkeyPatch
+    server: LatimerServer, noted: list[ModelRunOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else gRPC may go on with the connection that another channel of this process has just closed.
     options = [*_channel.OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
@@ -366,7 +366,9 @@ async def test_callers_are_known_by_their_connection(
     assert "whatever" not in f"{first}{third}"
 
 
-async def test_callers_are_known_by_their_token_where_there_are_some(tmp_path: Path, noted: list[PieceOptions]) -> None:
+async def test_callers_are_known_by_their_token_where_there_are_some(
+    tmp_path: Path, noted: list[ModelRunOptions]
+) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("sesame\nother\n")
     async with serve_fakes(auth_tokens=tokens) as server:

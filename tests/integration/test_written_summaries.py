@@ -120,10 +120,10 @@ async def test_what_is_no_summary_is_replaced_by_sentences_of_the_source(output:
 
 
 async def test_a_document_longer_than_the_model_reads_is_read_in_parts() -> None:
-    def write(text: str) -> Sequence[str]:
+    def write_summary(text: str) -> Sequence[str]:
         return [text.partition(".")[0] + "."]
 
-    writer = WriterBackend(write, max_input_tokens=400)
+    writer = WriterBackend(write_summary, max_input_tokens=400)
     document = " ".join(f"Item {number} of the long list was counted in the hall." for number in range(40))
     async with serve(writer) as client:
         summary = await client.summarize(document, mode="abstractive", sentences=1)
@@ -248,12 +248,12 @@ async def test_a_model_that_fails_at_every_sentence_fails_the_item_and_no_other(
 
 
 async def test_a_model_that_fails_at_one_sentence_leaves_it_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    def write(text: str) -> list[str]:
+    def write_summary(text: str) -> list[str]:
         if text == COST:
             raise RuntimeError("out of memory")
         return shorten_well(text)
 
-    async with serve(WriterBackend(write)) as client:
+    async with serve(WriterBackend(write_summary)) as client:
         summary = await client.summarize(TEXT, mode="hybrid", sentences=2)
     assert [sentence.text for sentence in summary.sentences] == [BRIDGE.partition(",")[0] + ".", COST]
     assert "sentence not shortened" in caplog.text

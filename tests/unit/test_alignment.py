@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.alignment import Link, follow, split_link
+from latimer_server.text.alignment import Link, map_span, split_link
 
 # `was T-1)` for `was $1,500)`
 MOVES = [(TextSpan(4, 7), TextSpan(4, 10))]
@@ -16,7 +16,7 @@ MOVES = [(TextSpan(4, 7), TextSpan(4, 10))]
     [((0, 3), (0, 3)), ((4, 7), (4, 10)), ((5, 6), (4, 10)), ((7, 8), (10, 11)), ((6, 8), (4, 11)), ((2, 5), (2, 10))],
 )
 def test_a_range_that_touches_what_was_replaced_takes_all_of_it(span: tuple[int, int], moved: tuple[int, int]) -> None:
-    assert follow(MOVES, TextSpan(*span)) == TextSpan(*moved)
+    assert map_span(MOVES, TextSpan(*span)) == TextSpan(*moved)
 
 
 def test_a_link_of_tokens_that_reach_out_of_a_symbol_is_two() -> None:

@@ -17,15 +17,15 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.usage import Usage
 from latimer_server.models.catalog.catalog import FileEntry
 from latimer_server.models.pool.loaded_model import LoadedGenerator
-from latimer_server.models.pool.vocabulary_coverage import KnownCharacters
+from latimer_server.models.pool.vocabulary_coverage import VocabularyCoverage
 from latimer_server.models.segment_cache import ModelCache, SegmentCache
-from latimer_server.scheduling import BatchQueue, Executors, PieceWindow, Priority
-from latimer_server.translation.model_run import PieceOptions, run_model
-from latimer_server.translation.segment_output import Output
+from latimer_server.scheduling import BatchQueue, Executors, InflightLimit, Priority
+from latimer_server.translation.model_run import ModelRunOptions, run_model
+from latimer_server.translation.segment_output import SegmentOutput
 from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, make_catalog, make_entry
 from tests.pool_fakes import Maker, make_model, open_pool
 
-OPTIONS = PieceOptions(
+OPTIONS = ModelRunOptions(
     DecodingOptions(), reject_overlong=False, priority=Priority.INTERACTIVE, deadline=None, caller=None
 )
 
@@ -34,18 +34,18 @@ OPTIONS = PieceOptions(
 async def load(backend: EchoBackend, cache: ModelCache | None = None) -> AsyncIterator[LoadedGenerator]:
     """The backend as a loaded model, with a cache of its own unless one is given."""
     executors = Executors(1)
-    queue = BatchQueue(backend.run, backend.limits, executors.seat())
+    queue = BatchQueue(backend.run, backend.limits, executors.slot())
     cache = cache or SegmentCache(1_000_000).of_model("r1")
-    yield LoadedGenerator(make_entry("en-pt", "en", "pt"), backend, queue, KnownCharacters(backend), cache)
+    yield LoadedGenerator(make_entry("en-pt", "en", "pt"), backend, queue, VocabularyCoverage(backend), cache)
     await queue.close()
     executors.close()
 
 
 async def run(
-    model: LoadedGenerator, texts: Sequence[str], options: PieceOptions = OPTIONS
-) -> tuple[list[Output | Exception], Usage]:
+    model: LoadedGenerator, texts: Sequence[str], options: ModelRunOptions = OPTIONS
+) -> tuple[list[SegmentOutput | Exception], Usage]:
     usage = Usage()
-    return await run_model(model, texts, options, PieceWindow(64), usage), usage
+    return await run_model(model, texts, options, InflightLimit(64), usage), usage
 
 
 def count_rows(backend: EchoBackend) -> int:
@@ -57,8 +57,8 @@ async def test_what_was_translated_before_costs_nothing_and_comes_out_the_same()
     async with load(backend) as model:
         first, cost = await run(model, ["One sentence.", "Another one."])
         again, nothing = await run(model, ["Another one.", "One sentence."])
-    assert [output for output in again if isinstance(output, Output)] == [
-        replace(output, flags=(Flag.CACHED,)) for output in reversed(first) if isinstance(output, Output)
+    assert [output for output in again if isinstance(output, SegmentOutput)] == [
+        replace(output, flags=(Flag.CACHED,)) for output in reversed(first) if isinstance(output, SegmentOutput)
     ]
     assert count_rows(backend) == 2
     assert (cost.pieces, nothing.pieces, nothing.input_tokens, nothing.output_tokens) == (2, 0, 0, 0)
@@ -70,8 +70,8 @@ async def test_alternatives_and_alignment_come_out_the_same() -> None:
         guided = replace(model, entry=model.entry.model_copy(update={"guided_alignment": True}))
         (first,), _ = await run(guided, ["A sentence."], options)
         (again,), _ = await run(guided, ["A sentence."], options)
-    assert isinstance(first, Output)
-    assert isinstance(again, Output)
+    assert isinstance(first, SegmentOutput)
+    assert isinstance(again, SegmentOutput)
     assert first.links
     assert again.links == first.links
 
@@ -84,12 +84,12 @@ async def test_alternatives_and_alignment_come_out_the_same() -> None:
         replace(OPTIONS, languages=LanguagePair("en", "pt")),
     ],
 )
-async def test_with_other_options_it_is_done_again(options: PieceOptions) -> None:
+async def test_with_other_options_it_is_done_again(options: ModelRunOptions) -> None:
     backend = EchoBackend()
     async with load(backend) as model:
         await run(model, ["A sentence."])
         (output,), _ = await run(model, ["A sentence."], options)
-    assert isinstance(output, Output)
+    assert isinstance(output, SegmentOutput)
     assert Flag.CACHED not in output.flags
     assert count_rows(backend) == 2
 
@@ -100,7 +100,7 @@ async def test_a_request_without_the_cache_neither_reads_nor_writes_it() -> None
         await run(model, ["A sentence."], without)
         await run(model, ["A sentence."])  # was not written
         (output,), _ = await run(model, ["A sentence."], without)
-    assert isinstance(output, Output)
+    assert isinstance(output, SegmentOutput)
     assert output.flags == ()
     assert count_rows(backend) == 3
 
@@ -109,10 +109,10 @@ async def test_a_segment_is_cached_only_if_all_of_it_was() -> None:
     async with load(EchoBackend()) as model:
         await run(model, ["first line"])
         (output,), usage = await run(model, ["first line\nsecond line"])
-        assert isinstance(output, Output)
+        assert isinstance(output, SegmentOutput)
         assert (output.text, output.flags, usage.pieces) == ("first line\nsecond line", (), 1)
         (output,), usage = await run(model, ["second line\nfirst line"])
-        assert isinstance(output, Output)
+        assert isinstance(output, SegmentOutput)
         assert (output.flags, usage.pieces) == ((Flag.CACHED,), 0)
 
 
@@ -140,7 +140,7 @@ async def test_what_was_cut_short_because_its_caller_left_is_not_kept() -> None:
         await asyncio.to_thread(backend.saw_cancelled.wait, 10)
         backend.release.set()
         (output,), _ = await run(model, ["A sentence."])
-    assert isinstance(output, Output)
+    assert isinstance(output, SegmentOutput)
     assert (output.text, output.flags) == ("A sentence.", ())
 
 
@@ -148,7 +148,7 @@ async def test_the_same_text_at_the_same_time_is_one_text() -> None:
     backend = EchoBackend()
     async with load(backend) as model:
         results = await asyncio.gather(*(run(model, ["The same.", f"Number {i % 3}."]) for i in range(60)))
-    assert {output.text for outputs, _ in results for output in outputs if isinstance(output, Output)} == {
+    assert {output.text for outputs, _ in results for output in outputs if isinstance(output, SegmentOutput)} == {
         "The same.", "Number 0.", "Number 1.", "Number 2.",
     }  # fmt: skip
     assert count_rows(backend) <= 8  # the first batch began with what was there
@@ -158,7 +158,7 @@ async def test_nothing_is_refused_for_its_deadline_where_the_cache_has_all_of_it
     async with load(EchoBackend()) as model:
         await run(model, ["A sentence."])
         outputs, _ = await run(model, ["A sentence."], replace(OPTIONS, deadline=0.0))
-        assert isinstance(outputs[0], Output)
+        assert isinstance(outputs[0], SegmentOutput)
         with pytest.raises(DeadlineExceeded):
             await run(model, ["Another one."], replace(OPTIONS, deadline=0.0))
 
@@ -167,17 +167,17 @@ async def test_a_request_that_would_wait_in_vain_is_refused_unless_it_has_begun(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with load(EchoBackend()) as model:
-        monkeypatch.setattr(model.queue, "foresee_wait", lambda *_: 3_600.0)
+        monkeypatch.setattr(model.queue, "estimate_wait", lambda *_: 3_600.0)
         in_an_hour = replace(OPTIONS, deadline=asyncio.get_running_loop().time() + 3_600)
         with pytest.raises(Overloaded):
             await run(model, ["A sentence."], in_an_hour)
         begun = Usage(pieces=1)
-        await run_model(model, ["A sentence."], in_an_hour, PieceWindow(64), begun)
+        await run_model(model, ["A sentence."], in_an_hour, InflightLimit(64), begun)
 
 
 async def test_what_goes_through_two_models_came_from_the_cache_only_if_both_did() -> None:
-    computed, cached = Output("a", -1.0, 2), Output("b", -1.0, 2, (Flag.CACHED,))
-    start = Output("", flags=(Flag.PIVOTED,))
+    computed, cached = SegmentOutput("a", -1.0, 2), SegmentOutput("b", -1.0, 2, (Flag.CACHED,))
+    start = SegmentOutput("", flags=(Flag.PIVOTED,))
     assert start.followed_by(cached).followed_by(cached).flags == (Flag.PIVOTED, Flag.CACHED, Flag.CACHED)
     assert start.followed_by(cached).followed_by(computed).flags == (Flag.PIVOTED,)
     assert start.followed_by(computed).followed_by(cached).flags == (Flag.PIVOTED,)
@@ -197,7 +197,7 @@ async def test_a_model_that_is_loaded_again_finds_what_it_wrote_unless_its_files
         async def translate(name: str) -> tuple[Flag, ...]:
             async with pool.hold_generator(name) as model:
                 (output,), _ = await run(model, ["A sentence."])
-            assert isinstance(output, Output)
+            assert isinstance(output, SegmentOutput)
             return output.flags
 
         names = ("pinned", "unknown", "half")

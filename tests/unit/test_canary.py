@@ -10,7 +10,7 @@ from latimer_server.backends.protocol import Encoding
 from latimer_server.core.decoding import LanguagePair
 from latimer_server.core.errors import ModelError
 from latimer_server.models.catalog.catalog import CatalogEntry
-from latimer_server.models.pool.canary import try_model
+from latimer_server.models.pool.canary import run_canary
 from latimer_server.text.detection import LanguageDetector
 from tests.fakes import EchoBackend, make_entry
 
@@ -51,23 +51,23 @@ def test_a_model_of_many_languages_is_tried_from_its_canarys_into_one_that_is_ea
     detector: LanguageDetector,
 ) -> None:
     speaker = Speaker()
-    try_model(make_model(["af", "en", "pt"], ["acm", "de", "fr", "pt"]), speaker, detector)
+    run_canary(make_model(["af", "en", "pt"], ["acm", "de", "fr", "pt"]), speaker, detector)
     assert speaker.asked == {LanguagePair("en", "fr")}
 
 
 def test_a_model_that_writes_another_language_than_it_was_told_is_refused(detector: LanguageDetector) -> None:
     with pytest.raises(ModelError, match="its canary came out in de, not in fr"):
-        try_model(make_model(["en"], ["de", "fr", "pt"]), Speaker(always="de"), detector)
+        run_canary(make_model(["en"], ["de", "fr", "pt"]), Speaker(always="de"), detector)
 
 
 def test_variants_of_one_language_are_not_told_apart(detector: LanguageDetector) -> None:
-    try_model(make_model(["en"], ["pt-BR", "pt"]), Speaker(always="pt"), detector)
+    run_canary(make_model(["en"], ["pt-BR", "pt"]), Speaker(always="pt"), detector)
 
 
 def test_a_language_that_cannot_be_detected_is_taken_on_trust(detector: LanguageDetector) -> None:
-    try_model(make_model(["en"], ["acm"], canary="An old bridge is closed."), Speaker(), detector)
+    run_canary(make_model(["en"], ["acm"], canary="An old bridge is closed."), Speaker(), detector)
 
 
 def test_output_of_an_insane_length_is_refused(detector: LanguageDetector) -> None:
     with pytest.raises(ModelError, match="its canary of 4 characters came out with 50"):
-        try_model(make_model(["en"], ["fr"], canary="Yes."), Speaker(always="fr"), detector)
+        run_canary(make_model(["en"], ["fr"], canary="Yes."), Speaker(always="fr"), detector)

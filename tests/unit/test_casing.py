@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
-from latimer_server.text.protection.masking import Guarded
+from latimer_server.text.protection.masking import ProtectedText
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ from latimer_server.text.protection.masking import Guarded
     ],
 )
 def test_how_a_text_is_written_is_told(text: str, casing: Casing) -> None:
-    assert find_casing(Guarded(text)) is casing
+    assert find_casing(ProtectedText(text)) is casing
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_how_a_text_is_written_is_told(text: str, casing: Casing) -> None:
     ],
 )
 def test_it_is_written_as_sentences_are(text: str, lowered: str) -> None:
-    guarded = Guarded(text)
+    guarded = ProtectedText(text)
     assert lower_text(guarded, find_casing(guarded)).text == lowered
 
 
@@ -65,33 +65,33 @@ def test_it_is_written_as_sentences_are(text: str, lowered: str) -> None:
     ],
 )
 def test_an_output_is_written_as_its_source_was(output: str, casing: Casing, language: str, styled: str) -> None:
-    assert style_text(Guarded(output), casing, language).text == styled
+    assert style_text(ProtectedText(output), casing, language).text == styled
 
 
 def test_protected_spans_stay_as_they_are_and_say_nothing() -> None:
-    guarded = Guarded("OPEN http://a.b NOW", (TextSpan(5, 15),))
+    guarded = ProtectedText("OPEN http://a.b NOW", (TextSpan(5, 15),))
     assert find_casing(guarded) is Casing.UPPER
     assert lower_text(guarded, Casing.UPPER).text == "Open http://a.b now"
-    styled = style_text(Guarded("abra http://a.b já", (TextSpan(5, 15),)), Casing.UPPER, "pt")
-    assert styled == Guarded("ABRA http://a.b JÁ", (TextSpan(5, 15),))
-    grown = style_text(Guarded("straße x_y", (TextSpan(7, 10),)), Casing.UPPER, "de")
+    styled = style_text(ProtectedText("abra http://a.b já", (TextSpan(5, 15),)), Casing.UPPER, "pt")
+    assert styled == ProtectedText("ABRA http://a.b JÁ", (TextSpan(5, 15),))
+    grown = style_text(ProtectedText("straße x_y", (TextSpan(7, 10),)), Casing.UPPER, "de")
     assert grown.text[grown.spans[0].start : grown.spans[0].end] == "x_y"
 
 
 @given(st.text(max_size=60), st.sampled_from(list(Casing)))
 def test_any_text_keeps_its_length_in_lower_case(text: str, casing: Casing) -> None:
-    assert len(lower_text(Guarded(text), casing).text) == len(text)
+    assert len(lower_text(ProtectedText(text), casing).text) == len(text)
 
 
 @given(st.lists(st.sampled_from(["THE", "CAT'S", "ÉCOLE", "2", "-", "OK!"]), min_size=2, max_size=8).map(" ".join))
 def test_capitals_come_back_from_a_model_that_changes_nothing(text: str) -> None:
-    guarded = Guarded(text)
+    guarded = ProtectedText(text)
     casing = find_casing(guarded)
     assert style_text(lower_text(guarded, casing), casing, "en").text == text
 
 
 @given(st.text(alphabet="aBcß I'’é1 -.,!\u0301İ", max_size=30))
 def test_casing_told_at_a_glance_is_what_looking_at_every_word_says(text: str) -> None:
-    behind_a_span = Guarded(f"1 {text}", (TextSpan(0, 1),))
+    behind_a_span = ProtectedText(f"1 {text}", (TextSpan(0, 1),))
 
-    assert find_casing(Guarded(f"  {text}")) is find_casing(behind_a_span)
+    assert find_casing(ProtectedText(f"  {text}")) is find_casing(behind_a_span)

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from latimer_server.backends.huggingface.manifest import seal
+from latimer_server.backends.huggingface.manifest import write_manifest
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.cli.main import app
-from latimer_server.cli.models import bring_models
+from latimer_server.cli.models import fetch_missing
 from latimer_server.core.errors import ModelError
 from latimer_server.models.catalog.entry import CatalogEntry, Task
 from latimer_server.models.store.store import Store
@@ -164,7 +164,7 @@ def test_what_was_made_of_a_model_is_verified_too(tmp_path: Path, own: Path) -> 
     made = tmp_path / ".made" / "mine" / f"{_fingerprint(request)}-int8"
     made.mkdir(parents=True)
     (made / "model.bin").write_bytes(b"made")
-    seal(made)
+    write_manifest(made)
     assert run("verify", "mine", store=tmp_path, catalog=own).exit_code == 0
     (made / "model.bin").write_bytes(b"mude")
     result = run("verify", "mine", store=tmp_path, catalog=own)
@@ -217,7 +217,7 @@ def test_each_model_is_prepared_after_it_was_fetched(tmp_path: Path, capsys: pyt
         prepared.append(entry.name)
         return True
 
-    bring_models([entry], store, prepare=prepare)
+    fetch_missing([entry], store, prepare=prepare)
     assert prepared == ["toy"]
     assert capsys.readouterr().out == "toy: already there, converted\n"
 
@@ -233,7 +233,7 @@ def test_what_a_model_chokes_on_is_told_and_the_others_are_prepared(
         return False
 
     with pytest.raises(ModelError, match=r"odd: fetched, but it cannot be prepared: KeyError: '</s>'"):
-        bring_models(entries, Store(tmp_path), prepare=prepare)
+        fetch_missing(entries, Store(tmp_path), prepare=prepare)
     assert capsys.readouterr().out == "good: already there\n"
 
 

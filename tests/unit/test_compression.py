@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latimer_server.summarization.evidence.claim_support import index_sources, is_grounded
 from latimer_server.summarization.evidence.compression import find_compression, is_compression
-from latimer_server.summarization.evidence.context import depends_on_previous, find_pointing, list_introductions
+from latimer_server.summarization.evidence.context import depends_on_previous, find_back_references, list_introductions
 
 VOTE = (
     "The housing minister, Helena Brandvold, survived a vote of no confidence on Tuesday night by 84 votes to 79, "
@@ -253,8 +253,8 @@ def test_a_thing_that_no_sentence_before_has_named_points_back_and_the_first_sen
         "The fee is £210 for a vessel up to 7 metres and £385 for a longer one.",
         "The applicant must prove that the vessel is insured for at least £3 million.",
     ]
-    assert find_pointing(sentences) == {2}
-    assert find_pointing(sentences, "de") == frozenset()
+    assert find_back_references(sentences) == {2}
+    assert find_back_references(sentences, "de") == frozenset()
 
 
 SOURCES = [BRIDGE, "The work will cost 4.2 million euros.", "Anna Lind did not vote on Tuesday."]

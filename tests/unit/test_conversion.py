@@ -16,7 +16,7 @@ import pytest
 
 from latimer_server.backends.huggingface import conversion
 from latimer_server.backends.huggingface.conversion import convert, is_converted, prepare_checkpoint
-from latimer_server.backends.huggingface.conversion_worker import Job
+from latimer_server.backends.huggingface.conversion_worker import ConversionJob
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.backends.registry import prepare_model, verify_prepared
 from latimer_server.core.errors import ModelError, ModelFileError
@@ -37,11 +37,11 @@ def ask(folder: Path, **keys: Any) -> LoadRequest:
 
 
 @pytest.fixture
-def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+def conversions(monkeypatch: pytest.MonkeyPatch) -> list[ConversionJob]:
     """Has conversions write a file of 3,000 bytes instead, and notes them."""
-    done: list[Job] = []
+    done: list[ConversionJob] = []
 
-    def write(job: Job, scratch: Path, cancelled: Callable[[], bool]) -> None:
+    def write(job: ConversionJob, scratch: Path, cancelled: Callable[[], bool]) -> None:
         for name in ("weights/model.bin", "checkpoint/config.json"):
             path = Path(job.output) / name
             path.parent.mkdir()
@@ -65,7 +65,7 @@ def flip(path: Path) -> None:
 @pytest.mark.parametrize("harm", [Path.unlink, cut, flip])
 @pytest.mark.parametrize("name", ["weights/model.bin", "checkpoint/config.json", "made.json"])
 def test_a_conversion_that_is_not_what_was_made_is_told_and_made_anew(
-    tmp_path: Path, conversions: list[Job], name: str, harm: Callable[[Path], None]
+    tmp_path: Path, conversions: list[ConversionJob], name: str, harm: Callable[[Path], None]
 ) -> None:
     asked = ask(tmp_path / "model")
     made = convert(asked, "int8").weights.parent
@@ -84,7 +84,7 @@ def test_a_conversion_that_is_not_what_was_made_is_told_and_made_anew(
     assert [path.name for path in made.parent.iterdir()] == [made.name]  # and nothing is left beside it
 
 
-def test_what_was_made_of_other_files_is_nobodys_fault(tmp_path: Path, conversions: list[Job]) -> None:
+def test_what_was_made_of_other_files_is_nobodys_fault(tmp_path: Path, conversions: list[ConversionJob]) -> None:
     asked = ask(tmp_path / "model")
     flip(convert(asked, "int8").weights / "model.bin")
     (tmp_path / "model" / "model.safetensors").write_bytes(b"others")
@@ -92,7 +92,7 @@ def test_what_was_made_of_other_files_is_nobodys_fault(tmp_path: Path, conversio
 
 
 def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_for_writing(
-    tmp_path: Path, conversions: list[Job]
+    tmp_path: Path, conversions: list[ConversionJob]
 ) -> None:
     model = tmp_path / "store" / "m"
     model.mkdir(parents=True)
@@ -160,7 +160,9 @@ def test_a_conversion_has_a_limit(tmp_path: Path, endless: Path, monkeypatch: py
     assert not is_running(int(endless.read_text()))
 
 
-def test_what_a_killed_process_left_goes_with_the_next_conversion(tmp_path: Path, conversions: list[Job]) -> None:
+def test_what_a_killed_process_left_goes_with_the_next_conversion(
+    tmp_path: Path, conversions: list[ConversionJob]
+) -> None:
     asked = ask(tmp_path / "model")
     assert asked.cache is not None
     (asked.cache / ".new-killed" / "made").mkdir(parents=True)
@@ -171,7 +173,7 @@ def test_what_a_killed_process_left_goes_with_the_next_conversion(tmp_path: Path
 
 def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config.json")  # reading it waits for ever
-    job = Job(str(tmp_path), "", "int8", str(tmp_path / "made"), allow_pickle=False, only_unpack=False)
+    job = ConversionJob(str(tmp_path), "", "int8", str(tmp_path / "made"), allow_pickle=False, only_unpack=False)
     code = (
         "import subprocess, sys\n"
         "command = [sys.executable, '-m', 'latimer_server.backends.huggingface.conversion_worker', sys.argv[1]]\n"
@@ -220,7 +222,7 @@ def run_with_yes(code: str, folder: Path, *arguments: str) -> subprocess.Complet
 
 def test_a_checkpoints_own_tokenizer_is_never_run_though_somebody_says_yes(hostile: Path, tmp_path: Path) -> None:
     (hostile / "spiece.model").write_bytes(b"pieces")  # so that a tokenizer.json is to be made
-    job = Job(str(hostile), "", "int8", str(tmp_path / "out"), allow_pickle=False, only_unpack=True)
+    job = ConversionJob(str(hostile), "", "int8", str(tmp_path / "out"), allow_pickle=False, only_unpack=True)
     (tmp_path / "out").mkdir()
     code = "import sys; from latimer_server.backends.huggingface.conversion_worker import _main; sys.exit(_main(sys.argv[1:]))"
     done = run_with_yes(code, tmp_path, job.describe())
@@ -237,8 +239,8 @@ def test_nor_by_the_library_that_converts(hostile: Path, tmp_path: Path) -> None
         "config = (folder / 'config.json').read_bytes()\n"
         "LlamaForCausalLM(LlamaConfig.from_pretrained(folder)).save_pretrained(folder)\n"
         "(folder / 'config.json').write_bytes(config)\n"
-        "from latimer_server.backends.huggingface.conversion_worker import Job, _write_weights\n"
-        "job = Job(str(folder), '', 'float32', '', allow_pickle=False, only_unpack=False)\n"
+        "from latimer_server.backends.huggingface.conversion_worker import ConversionJob, _write_weights\n"
+        "job = ConversionJob(str(folder), '', 'float32', '', allow_pickle=False, only_unpack=False)\n"
         "_write_weights(folder, Path(sys.argv[2]), job)"
     )
     done = run_with_yes(code, tmp_path, str(hostile), str(tmp_path / "out"))

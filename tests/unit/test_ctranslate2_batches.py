@@ -98,7 +98,7 @@ def test_a_summarizers_batch_is_shared_by_the_workers() -> None:
 def test_hypotheses_of_a_translators_beam_take_the_place_of_rows() -> None:
     limits = make(Engine()).limits
     assert limits.count_rows(DecodingOptions()) * 4 == limits.count_rows(DecodingOptions(beam_size=1))
-    assert make(Engine(), task="summarization").limits.own_beam == 0
+    assert make(Engine(), task="summarization").limits.default_beam == 0
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.summarization.composition import LengthLimit, Reading, Sentence, count_words
-from latimer_server.summarization.extraction import Ranked, extract_standing
+from latimer_server.summarization.composition import LengthLimit, Sentence, SummarySource, count_words
+from latimer_server.summarization.extraction import RankedSentences, extract_standalone
 
 SENTENCES = (
     "This licence is for powered vessels on the rivers and canals of the Board.",
@@ -18,8 +18,8 @@ SENTENCES = (
 def take(order: tuple[int, ...], count: int, language: str = "en") -> list[int]:
     sentences = tuple(Sentence(text, TextSpan(0, 1), text) for text in SENTENCES)
     words = tuple(count_words(text, language) for text in SENTENCES)
-    ranked = Ranked(order, (0.0,) * len(SENTENCES))
-    return extract_standing(Reading(sentences, language, words), ranked, LengthLimit(sentence_count=count))
+    ranked = RankedSentences(order, (0.0,) * len(SENTENCES))
+    return extract_standalone(SummarySource(sentences, language, words), ranked, LengthLimit(sentence_count=count))
 
 
 def test_whom_a_sentence_names_is_introduced_before_it_or_the_sentence_is_left_out() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from latimer_server.backends.huggingface.memory_estimate import foresee_bytes
+from latimer_server.backends.huggingface.memory_estimate import estimate_bytes
 from latimer_server.backends.protocol import LoadRequest
 
 
@@ -46,7 +46,7 @@ def test_what_is_not_converted_counts_in_the_type_that_it_will_have(
     lay(tmp_path / "model" / "model.safetensors", 400)
     lay(tmp_path / "model" / "tokenizer.json", 5_000)
     (tmp_path / "model" / "config.json").write_text(json.dumps({"torch_dtype": dtype} if dtype else {}))
-    assert foresee_bytes(ask(tmp_path, backend, **keys)) == expected
+    assert estimate_bytes(ask(tmp_path, backend, **keys)) == expected
 
 
 def test_of_what_was_made_only_what_will_be_loaded_counts(tmp_path: Path) -> None:
@@ -58,6 +58,6 @@ def test_of_what_was_made_only_what_will_be_loaded_counts(tmp_path: Path) -> Non
     lay(made / ".new-killed" / "made" / "weights" / "model.bin", 10_000)
     (made / "0123-unpacked" / "checkpoint").mkdir(parents=True)
     (made / "0123-unpacked" / "checkpoint" / "model.safetensors").symlink_to(weights)
-    assert foresee_bytes(ask(tmp_path, "auto")) == 110
-    assert foresee_bytes(ask(tmp_path, "ctranslate2", compute_type="float32")) == 405
-    assert foresee_bytes(ask(tmp_path, "transformers")) == 400
+    assert estimate_bytes(ask(tmp_path, "auto")) == 110
+    assert estimate_bytes(ask(tmp_path, "ctranslate2", compute_type="float32")) == 405
+    assert estimate_bytes(ask(tmp_path, "transformers")) == 400

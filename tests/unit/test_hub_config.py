@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from latimer_server.backends.huggingface.batch_splitting import Pace, StepPace
+from latimer_server.backends.huggingface.batch_splitting import BatchSplitter, StepCostModel
 from latimer_server.backends.huggingface.config import read_hub_config
 from latimer_server.backends.huggingface.prompt import render_prompt
 from latimer_server.backends.huggingface.selection import choose_backend
@@ -216,7 +216,7 @@ def test_a_batch_is_divided_into_parts_of_about_two_seconds() -> None:
     def clock() -> float:
         return now
 
-    pace, sizes = Pace(clock), []
+    pace, sizes = BatchSplitter(clock), []
     for part in pace.divide([10] * 100, lambda row: row):
         now += 0.1 * len(part)
         sizes.append(len(part))
@@ -228,7 +228,7 @@ def test_a_batch_is_divided_into_parts_of_about_two_seconds() -> None:
 
 def test_full_batches_stay_whole_beside_single_rows_which_cost_more_each() -> None:
     now = 0.0
-    pace, sizes = Pace(lambda: now), []
+    pace, sizes = BatchSplitter(lambda: now), []
     for rows in (32, 32, 1, 32, 1, 1, 1, 32):
         for part in pace.divide([10] * rows, lambda row: row):
             now += 0.5 + 0.01 * len(part)
@@ -239,7 +239,7 @@ def test_full_batches_stay_whole_beside_single_rows_which_cost_more_each() -> No
 @pytest.mark.parametrize("slow", [1, 4])
 def test_a_batch_that_was_slow_once_is_not_divided_for_ever(slow: int) -> None:
     now = 0.0
-    pace, sizes = Pace(lambda: now), []
+    pace, sizes = BatchSplitter(lambda: now), []
     for number in range(12):
         for part in pace.divide([30] * 32, lambda row: row):
             now += (0.5 if len(part) > 4 else 0.2) * (8 if number == slow else 1)
@@ -249,7 +249,7 @@ def test_a_batch_that_was_slow_once_is_not_divided_for_ever(slow: int) -> None:
 
 def test_a_row_that_takes_longer_than_a_part_goes_alone() -> None:
     now = 0.0
-    pace, sizes = Pace(lambda: now), []
+    pace, sizes = BatchSplitter(lambda: now), []
     for part in pace.divide([1, 1, 1, 1, 500, 1], lambda row: row):
         now += float(sum(part))
         sizes.append(len(part))
@@ -257,11 +257,11 @@ def test_a_row_that_takes_longer_than_a_part_goes_alone() -> None:
 
 
 def test_nothing_is_foreseen_before_a_step_was_measured() -> None:
-    assert StepPace().foresee(1, 10) is None
+    assert StepCostModel().foresee(1, 10) is None
 
 
 def test_what_is_foreseen_of_steps_is_the_most_that_they_may_take() -> None:
-    steps = StepPace()
+    steps = StepCostModel()
     steps.learn(8, 10, 1.0)
     assert steps.foresee(8, 20) == pytest.approx(2.0)
     assert steps.foresee(1, 20) == pytest.approx(2.0)  # it may be that rows cost nothing

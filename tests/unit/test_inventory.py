@@ -14,7 +14,7 @@ import pytest
 
 from latimer_server.core.errors import ModelFileError
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, FileEntry, Task
-from latimer_server.models.store.local_models import Inventory
+from latimer_server.models.store.local_models import LocalModels
 from latimer_server.models.store.store import Store
 
 
@@ -63,58 +63,58 @@ def age(folder: Path) -> None:
     os.utime(folder, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10_000_000_000))
 
 
-def open_inventory(entry: CatalogEntry, folder: Path) -> tuple[Inventory, CountingStore, Clock]:
+def open_inventory(entry: CatalogEntry, folder: Path) -> tuple[LocalModels, CountingStore, Clock]:
     store, clock = CountingStore(folder / "store"), Clock()
-    return Inventory(Catalog({entry.name: entry}), store, clock), store, clock
+    return LocalModels(Catalog({entry.name: entry}), store, clock), store, clock
 
 
 VOCABULARY = {"</s>": 0, ">>por<<": 1, ">>pob<<": 2, ">>glg<<": 3}
 
 
 def test_the_targets_of_a_model_are_those_of_its_vocabulary(tmp_path: Path) -> None:
-    inventory, _, _ = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
-    holding = inventory.look("model")
-    assert holding.entry.target_languages == ("gl", "pt", "pt-BR")
-    assert holding.entry.source_languages == ("en",)
-    assert holding.tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
+    local_models, _, _ = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
+    local = local_models.get("model")
+    assert local.entry.target_languages == ("gl", "pt", "pt-BR")
+    assert local.entry.source_languages == ("en",)
+    assert local.tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
 
 
 def test_separate_vocabularies_are_both_read(tmp_path: Path) -> None:
     files = {"vocab.json": {">>por<<": 1}, "target_vocab.json": {">>glg<<": 1}}
-    inventory, _, _ = open_inventory(make_model(tmp_path, files), tmp_path)
-    assert inventory.look("model").entry.target_languages == ("gl", "pt")
+    local_models, _, _ = open_inventory(make_model(tmp_path, files), tmp_path)
+    assert local_models.get("model").entry.target_languages == ("gl", "pt")
 
 
 def test_a_vocabulary_without_tokens_is_that_of_a_model_with_one_target(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {"vocab.json": {"</s>": 0}}, target_languages=("de",))
-    holding = open_inventory(entry, tmp_path)[0].look("model")
-    assert (holding.entry, holding.tokens, holding.error) == (entry, {}, "")
+    local = open_inventory(entry, tmp_path)[0].get("model")
+    assert (local.entry, local.tokens, local.error) == (entry, {}, "")
 
 
 def test_listed_languages_that_the_vocabulary_lacks_are_dropped_with_one_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, target_languages=("pt", "fr", "it"))
-    inventory, _, clock = open_inventory(entry, tmp_path)
+    local_models, _, clock = open_inventory(entry, tmp_path)
     with caplog.at_level(logging.WARNING):
-        assert inventory.look("model").entry.target_languages == ("pt",)
+        assert local_models.get("model").entry.target_languages == ("pt",)
         (tmp_path / "model" / "more").touch()
         clock.now += 10
-        assert inventory.look("model").entry.target_languages == ("pt",)
+        assert local_models.get("model").entry.target_languages == ("pt",)
     assert [(r.__dict__["model"], r.__dict__["languages"]) for r in caplog.records] == [("model", "fr it")]
 
 
 def test_a_model_that_has_none_of_its_languages_is_named(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, target_languages=("fr", "it"))
-    error = open_inventory(entry, tmp_path)[0].look("model").error
+    error = open_inventory(entry, tmp_path)[0].get("model").error
     assert error == "the vocabulary of model has none of the languages that the catalogue lists: fr, it"
 
 
 def test_listed_tokens_are_taken_at_their_word_where_the_vocabulary_has_them(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"target_languages": ("pt", "fr"), "language_tokens": {"pt": "pob", "fr": "fra"}}
-    holding = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}, **keys), tmp_path)[0].look("model")
-    assert holding.entry.target_languages == ("pt",)
-    assert holding.tokens == {"pt": "pob"}
+    local = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}, **keys), tmp_path)[0].get("model")
+    assert local.entry.target_languages == ("pt",)
+    assert local.tokens == {"pt": "pob"}
 
 
 def test_models_that_are_told_both_languages_have_both_checked(tmp_path: Path) -> None:
@@ -122,53 +122,53 @@ def test_models_that_are_told_both_languages_have_both_checked(tmp_path: Path) -
     entry = make_model(
         tmp_path, files, family="nllb", source_languages=("en", "de"), target_languages=("pt", "en", "fr")
     )
-    holding = open_inventory(entry, tmp_path)[0].look("model")
-    assert holding.entry.source_languages == ("en",)
-    assert holding.entry.target_languages == ("pt", "en")
-    assert holding.tokens == {"pt": "por_Latn", "en": "eng_Latn"}
+    local = open_inventory(entry, tmp_path)[0].get("model")
+    assert local.entry.source_languages == ("en",)
+    assert local.entry.target_languages == ("pt", "en")
+    assert local.tokens == {"pt": "por_Latn", "en": "eng_Latn"}
 
 
 def test_the_large_file_is_read_only_where_the_small_ones_say_nothing(tmp_path: Path) -> None:
     files: dict[str, object] = {"tokenizer_config.json": {}, "tokenizer.json": {"added_tokens": ["__pt__", "__en__"]}}
     entry = make_model(tmp_path, files, family="m2m100", source_languages=())
-    assert open_inventory(entry, tmp_path)[0].look("model").entry.source_languages == ("en", "pt")
+    assert open_inventory(entry, tmp_path)[0].get("model").entry.source_languages == ("en", "pt")
 
 
 def test_the_disk_is_looked_at_again_only_when_the_folder_changed(tmp_path: Path) -> None:
-    inventory, store, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
-    first = inventory.look("model")
+    local_models, store, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
+    first = local_models.get("model")
     for _ in range(100):
         clock.now += 1
-        assert inventory.look("model") is first
+        assert local_models.get("model") is first
     assert store.looks == 1
 
 
 def test_what_comes_or_goes_is_seen_within_a_second(tmp_path: Path) -> None:
-    inventory, _, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
-    entry = inventory.look("model").entry
+    local_models, _, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
+    entry = local_models.get("model").entry
     shutil.move(tmp_path / "model", tmp_path / "away")
     clock.now += 1
-    assert not inventory.look("model").fetched
+    assert not local_models.get("model").fetched
     shutil.move(tmp_path / "away", tmp_path / "model")
     clock.now += 1
-    assert inventory.look("model").fetched
-    assert inventory.look("model").entry == entry
+    assert local_models.get("model").fetched
+    assert local_models.get("model").entry == entry
     (tmp_path / "model" / "vocab.json").write_text(json.dumps({">>fra<<": 1}))
     (tmp_path / "model" / "touched").touch()
     clock.now += 1
-    assert inventory.look("model").entry.target_languages == ("fr",)
+    assert local_models.get("model").entry.target_languages == ("fr",)
 
 
 def test_a_folder_that_changed_a_moment_ago_is_not_trusted_by_its_time(tmp_path: Path) -> None:
-    inventory, _, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
+    local_models, _, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
     place = tmp_path / "model"
     place.touch()
     before = place.stat()
-    assert inventory.look("model").fetched
+    assert local_models.get("model").fetched
     (place / "vocab.json").unlink()
     os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))  # as within one tick of the clock
     clock.now += 1
-    assert not inventory.look("model").fetched
+    assert not local_models.get("model").fetched
 
 
 M2M100 = {"additional_special_tokens": ["__en__", "__pt__"]}
@@ -190,19 +190,19 @@ def test_what_the_model_says_it_is_counts_and_not_the_catalogues_word(
     tmp_path: Path, model_type: str, files: dict[str, object], tokens: dict[str, str], family: str
 ) -> None:
     entry = make_model(tmp_path, files | {"config.json": {"model_type": model_type}}, family=family)
-    assert open_inventory(entry, tmp_path)[0].look("model").tokens == tokens
+    assert open_inventory(entry, tmp_path)[0].get("model").tokens == tokens
 
 
 @pytest.mark.parametrize("config", [{}, {"model_type": None}, {"model_type": 5}, []])
 def test_a_config_that_does_not_say_leaves_it_to_the_catalogue(tmp_path: Path, config: object) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY, "config.json": config})
-    assert open_inventory(entry, tmp_path)[0].look("model").tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
+    assert open_inventory(entry, tmp_path)[0].get("model").tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
 
 
 @pytest.mark.parametrize("family", ["marian", "MarianMT", "opus-mt", "OPUS MT"])
 def test_a_family_may_be_spelt_in_several_ways(tmp_path: Path, family: str) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, family=family)
-    assert open_inventory(entry, tmp_path)[0].look("model").tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
+    assert open_inventory(entry, tmp_path)[0].get("model").tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_several_targets_are_refused_where_nothing_tells_the_model_which(
     tmp_path: Path, targets: tuple[str, ...], refused: bool, family: str
 ) -> None:
     entry = make_model(tmp_path, {"vocab.json": {"</s>": 0}}, target_languages=targets, family=family)
-    error = open_inventory(entry, tmp_path)[0].look("model").error
+    error = open_inventory(entry, tmp_path)[0].get("model").error
     expected = (
         f"the catalogue lists several target languages ({', '.join(targets)}), and nothing tells model which: "
         "its vocabulary has no language tokens"
@@ -231,23 +231,23 @@ def test_several_targets_are_refused_where_nothing_tells_the_model_which(
 
 def test_other_families_are_what_the_catalogue_says(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, family="marian-student", target_languages=("de",))
-    assert open_inventory(entry, tmp_path)[0].look("model").entry is entry
+    assert open_inventory(entry, tmp_path)[0].get("model").entry is entry
 
 
 def test_a_folder_inside_of_a_model_that_came_later_is_watched_too(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {}, files={"vocab.json": FileEntry(path="deep/vocab.json")})
-    inventory, _, clock = open_inventory(entry, tmp_path)
-    assert not inventory.look("model").fetched
+    local_models, _, clock = open_inventory(entry, tmp_path)
+    assert not local_models.get("model").fetched
     deep = tmp_path / "model" / "deep"
     deep.mkdir()
     (deep / "vocab.json").write_text("{}")
     for folder in (tmp_path / "model", deep):
         age(folder)
     clock.now += 1
-    assert inventory.look("model").fetched
+    assert local_models.get("model").fetched
     (deep / "vocab.json").unlink()
     clock.now += 1
-    assert not inventory.look("model").fetched
+    assert not local_models.get("model").fetched
 
 
 def test_what_the_store_cannot_tell_of_a_model_is_the_models_error(tmp_path: Path) -> None:
@@ -256,5 +256,5 @@ def test_what_the_store_cannot_tell_of_a_model_is_the_models_error(tmp_path: Pat
             raise ModelFileError("model/record.json", "is no record")
 
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY})
-    inventory = Inventory(Catalog({"model": entry}), BrokenStore(tmp_path / "store"))
-    assert inventory.look("model").error == "model/record.json: is no record"
+    local_models = LocalModels(Catalog({"model": entry}), BrokenStore(tmp_path / "store"))
+    assert local_models.get("model").error == "model/record.json: is no record"

@@ -102,7 +102,7 @@ async def test_a_model_larger_than_the_bound_is_failed_by_name_and_no_route_goes
         with pytest.raises(NotServed, match=r"big needs 3\.0 KiB; max_model_memory is 2\.0 KiB"):
             await pool.load("big")
         assert "3.0 KiB" in pool.describe("big").error
-        assert [entry.name for entry in pool.usable(Task.TRANSLATION)] == ["small"]
+        assert [entry.name for entry in pool.list_usable(Task.TRANSLATION)] == ["small"]
 
 
 async def test_a_model_that_is_smaller_than_its_files_is_not_refused_by_their_size(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ async def test_a_model_larger_than_its_files_said_waits_for_the_room_it_needs(tm
 
 
 async def test_preloaded_models_make_way_for_nobody(tmp_path: Path) -> None:
-    async with open_pool(make_models(tmp_path, "kept a b"), tmp_path, Maker(), max_memory=20, kept=["kept"]) as pool:
+    async with open_pool(make_models(tmp_path, "kept a b"), tmp_path, Maker(), max_memory=20, pinned=["kept"]) as pool:
         for name in ("kept", "a", "b", "a"):
             await pool.load(name)
         assert states(pool) == {"a": "READY", "b": "AVAILABLE", "kept": "READY"}
@@ -143,7 +143,7 @@ async def test_preloaded_models_make_way_for_nobody(tmp_path: Path) -> None:
 async def test_unloading_waits_for_the_batches_and_gives_everything_back(tmp_path: Path) -> None:
     maker = Maker()
     changes: list[str] = []
-    async with open_pool(make_models(tmp_path, "a"), tmp_path, maker, kept=["a"]) as pool:
+    async with open_pool(make_models(tmp_path, "a"), tmp_path, maker, pinned=["a"]) as pool:
         pool.subscribe(changes.append)
         async with pool.hold_generator("a") as held:
             unloading = asyncio.create_task(pool.unload("a"))
@@ -186,7 +186,7 @@ async def test_a_failed_model_says_why_is_not_tried_again_at_once_but_is_when_to
                 await pool.load("a")
         assert maker.made == {"a": 1}
         assert pool.describe("a").error == "its weights are no weights"
-        assert pool.usable(Task.TRANSLATION) == ()
+        assert pool.list_usable(Task.TRANSLATION) == ()
         maker.failing.clear()
         await pool.load("a", again=True)
         assert states(pool) == {"a": "READY"}
@@ -295,7 +295,7 @@ async def test_generated_summaries_run_beside_translations_on_half_the_cores(tmp
         assert maker.requests["writer"].threads == 2
         if sys.platform == "linux":  # where a thread has a priority of its own
             assert maker.niceness["writer"] > maker.niceness["a"] == os.getpriority(os.PRIO_PROCESS, 0)
-        assert [entry.name for entry in pool.usable(Task.SUMMARIZATION)] == ["extractive", "writer"]
+        assert [entry.name for entry in pool.list_usable(Task.SUMMARIZATION)] == ["extractive", "writer"]
 
 
 async def test_a_closed_pool_refuses_and_those_who_wait_are_told(tmp_path: Path) -> None:
@@ -316,13 +316,13 @@ async def test_what_is_usable_is_the_same_object_until_something_changes(tmp_pat
     maker = Maker()
     maker.failing.add("b")
     async with open_pool(make_models(tmp_path, "a b"), tmp_path, maker) as pool:
-        usable = pool.usable(Task.TRANSLATION)
+        usable = pool.list_usable(Task.TRANSLATION)
         await pool.load("a")
-        assert pool.usable(Task.TRANSLATION) is usable
+        assert pool.list_usable(Task.TRANSLATION) is usable
         with pytest.raises(NotServed):
             await pool.load("b")
-        assert pool.usable(Task.TRANSLATION) is not usable
-        assert [entry.name for entry in pool.usable(Task.TRANSLATION)] == ["a"]
+        assert pool.list_usable(Task.TRANSLATION) is not usable
+        assert [entry.name for entry in pool.list_usable(Task.TRANSLATION)] == ["a"]
 
 
 async def test_memory_that_settled_is_given_back_all_the_same(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ async def test_memory_that_settled_is_given_back_all_the_same(tmp_path: Path) ->
     async with open_pool(make_models(tmp_path, "a"), tmp_path, lambda _: Knot(alive)) as pool:
         try:
             await pool.load("a")
-            pool.settle()
+            pool.freeze_loaded()
             await pool.unload("a")
             assert alive[0]() is None
         finally:

@@ -33,8 +33,8 @@ def test_whatever_callers_do_the_bound_holds_and_everybody_is_answered(
 async def _live(folder: Path, operations: list[tuple[str, int]], with_kept: bool) -> None:
     maker = Maker({f"m{number}": 8 + 4 * number for number in range(5)})
     catalog = make_models(folder, "m0 m1 m2 m3 m4")
-    kept = ["m0"] if with_kept else []
-    async with open_pool(catalog, folder, maker, max_memory=40, kept=kept) as pool:
+    pinned = ["m0"] if with_kept else []
+    async with open_pool(catalog, folder, maker, max_memory=40, pinned=pinned) as pool:
         tasks: list[asyncio.Task[Any]] = []
         refusals: list[tuple[str, str]] = []
 

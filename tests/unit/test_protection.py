@@ -12,9 +12,9 @@ from latimer_server.core.spans import TextSpan
 from latimer_server.text.normalization import find_quotes, normalize_text, restore_quotes
 from latimer_server.text.protection import rules
 from latimer_server.text.protection.builtin import find_builtin
-from latimer_server.text.protection.figures import guard_figures
-from latimer_server.text.protection.glossary import Term, compile_glossary, guard_text
-from latimer_server.text.protection.masking import Guarded, peel
+from latimer_server.text.protection.figures import protect_figures
+from latimer_server.text.protection.glossary import GlossaryTerm, compile_glossary, protect_text
+from latimer_server.text.protection.masking import ProtectedText, strip_edge_signs
 from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
@@ -118,8 +118,10 @@ def test_patterns_are_re2s_and_phrases_whole_words() -> None:
 
 
 def test_terms_overlap_the_longer_one_counts_and_what_is_protected_is_none() -> None:
-    glossary = compile_glossary([Term("network", "rede"), Term("network card", "placa"), Term("IT", "TI", True)])
-    guarded = guard_text("The Network card of it and IT at network.org", ProtectionRules(), glossary)
+    glossary = compile_glossary(
+        [GlossaryTerm("network", "rede"), GlossaryTerm("network card", "placa"), GlossaryTerm("IT", "TI", True)]
+    )
+    guarded = protect_text("The Network card of it and IT at network.org", ProtectionRules(), glossary)
     found = [guarded.text[span.start : span.end] for span in guarded.spans]
     assert list(zip(found, guarded.wanted, strict=True)) == [
         ("Network card", "Placa"),
@@ -140,18 +142,20 @@ def test_terms_overlap_the_longer_one_counts_and_what_is_protected_is_none() -> 
 def test_figures_come_out_as_the_target_language_writes_them(
     text: str, languages: tuple[str, str], written: list[str]
 ) -> None:
-    assert guard_figures(Guarded(text), *languages).wanted == written
+    assert protect_figures(ProtectedText(text), *languages).wanted == written
 
 
 def test_only_groups_of_thousands_are_guarded_beforehand() -> None:
-    guarded = guard_figures(Guarded("1,234 of 3.5 and 12"), "en", "pt", only_grouped=True)
+    guarded = protect_figures(ProtectedText("1,234 of 3.5 and 12"), "en", "pt", only_grouped=True)
     assert guarded.wanted == ["1.234"]
-    plain = Guarded("3.5 and 12")
-    assert guard_figures(plain, "en", "pt", only_grouped=True) is plain
+    plain = ProtectedText("3.5 and 12")
+    assert protect_figures(plain, "en", "pt", only_grouped=True) is plain
 
 
 def test_what_a_vocabulary_lacks_is_written_otherwise_or_protected_with_its_word() -> None:
-    normalized = normalize_text(Guarded("“a”\u00a0b\u200bc – naïve 中文 →"), lambda character: character.isascii())
+    normalized = normalize_text(
+        ProtectedText("“a”\u00a0b\u200bc – naïve 中文 →"), lambda character: character.isascii()
+    )
     guarded = normalized.guarded
     assert guarded.text == '"a" bc - naïve 中文 →'
     assert guarded.wanted == ["naïve", "中文", "→"]
@@ -173,18 +177,18 @@ def test_what_a_vocabulary_lacks_is_written_otherwise_or_protected_with_its_word
     ],
 )
 def test_quotation_marks_come_out_as_they_were_written(source: str, output: str, expected: str) -> None:
-    known = normalize_text(Guarded(source), lambda character: character.isascii())
+    known = normalize_text(ProtectedText(source), lambda character: character.isascii())
     quotes = find_quotes(source, TextSpan(0, len(known.guarded.text)), known)
-    assert restore_quotes(Guarded(output), quotes).text == expected
+    assert restore_quotes(ProtectedText(output), quotes).text == expected
 
 
 def test_quotation_marks_in_spans_are_theirs() -> None:
-    output = Guarded('Bob wegen "Acme" GmbH', (TextSpan(10, 21),), ('"Acme" GmbH',))
+    output = ProtectedText('Bob wegen "Acme" GmbH', (TextSpan(10, 21),), ('"Acme" GmbH',))
     assert restore_quotes(output, "“”") == output
-    output = Guarded('"Bob" wegen "Acme" GmbH', (TextSpan(12, 23),), ('"Acme" GmbH',))
+    output = ProtectedText('"Bob" wegen "Acme" GmbH', (TextSpan(12, 23),), ('"Acme" GmbH',))
     assert restore_quotes(output, "“”").text == '“Bob” wegen "Acme" GmbH'
     source = 'He said “{"a"}” to her'
-    known = normalize_text(Guarded(source, (TextSpan(9, 14),)), lambda character: character.isascii())
+    known = normalize_text(ProtectedText(source, (TextSpan(9, 14),)), lambda character: character.isascii())
     assert find_quotes(source, TextSpan(0, len(known.guarded.text)), known) == "“”"
 
 
@@ -192,8 +196,8 @@ def test_quotation_marks_in_spans_are_theirs() -> None:
 def test_protected_spans_are_never_rewritten(text: str, edges: set[int]) -> None:
     places = sorted(edge for edge in edges if edge <= len(text))
     spans = merge_spans(TextSpan(*pair) for pair in zip(places[::2], places[1::2], strict=False))
-    normalized = normalize_text(Guarded(text, spans), lambda character: character.isascii())
-    assert [normalized.guarded.text[s.start : s.end] for s in normalized.spans] == Guarded(text, spans).wanted
+    normalized = normalize_text(ProtectedText(text, spans), lambda character: character.isascii())
+    assert [normalized.guarded.text[s.start : s.end] for s in normalized.spans] == ProtectedText(text, spans).wanted
 
 
 @pytest.mark.parametrize(
@@ -205,7 +209,7 @@ def test_protected_spans_are_never_rewritten(text: str, edges: set[int]) -> None
     ],
 )
 def test_unknown_signs_beside_what_is_replaced_are_protected_too(text: str, core: list[str]) -> None:
-    guarded = guard_figures(guard_text(text, ProtectionRules()), "en", "pt", only_grouped=True)
+    guarded = protect_figures(protect_text(text, ProtectionRules()), "en", "pt", only_grouped=True)
     normalized = normalize_text(guarded, lambda character: character.isascii() and character not in "{}[]")
     assert normalized.guarded.wanted == core
 
@@ -215,16 +219,16 @@ _WORDS = ["a", "1,234", "🙂", "{", "}", "[", "http://x.yz", "é", " ", "%", "\
 
 @given(st.lists(st.sampled_from(_WORDS), max_size=14), st.booleans())
 def test_what_a_model_is_given_has_ascending_spans_that_hold_every_protected_one(words: list[str], terms: bool) -> None:
-    glossary = compile_glossary([Term("%", "por cento"), Term("a", "b")]) if terms else None
-    guarded = guard_text("".join(words), ProtectionRules(), glossary)
-    guarded = guard_figures(guarded, "en", "pt", only_grouped=True)
+    glossary = compile_glossary([GlossaryTerm("%", "por cento"), GlossaryTerm("a", "b")]) if terms else None
+    guarded = protect_text("".join(words), ProtectionRules(), glossary)
+    guarded = protect_figures(guarded, "en", "pt", only_grouped=True)
     normalized = normalize_text(guarded, lambda character: character.isascii() and character not in "{}[]%")
     spans = normalized.guarded.spans
     assert all(a.end <= b.start for a, b in pairwise(spans))
     assert len(normalized.spans) == len(guarded.spans)
     for span in normalized.spans:
         assert sum(one.start <= span.start and span.end <= one.end for one in spans) == 1
-    place, core = peel(normalized.guarded)
+    place, core = strip_edge_signs(normalized.guarded)
     kept = zip(core.spans, core.replacements or (None,) * len(core.spans), strict=True)
     assert sum(new is not None for _, new in kept) == sum(new is not None for new in normalized.guarded.replacements)
     assert core.text == normalized.guarded.text[place.start : place.end]
@@ -232,14 +236,21 @@ def test_what_a_model_is_given_has_ascending_spans_that_hold_every_protected_one
 
 def test_a_long_word_that_a_vocabulary_lacks_is_looked_at_once() -> None:
     text = "ж" * 100_000  # quadratic work would take a quarter of an hour
-    assert normalize_text(Guarded(text), str.isascii).guarded.spans == (TextSpan(0, len(text)),)
-    assert guard_figures(Guarded("1,234 and " + "1" * 200_000 + "a"), "en", "pt", only_grouped=True).wanted == ["1.234"]
-    assert peel(Guarded("🙂 " * 50_000, tuple(TextSpan(2 * i, 2 * i + 1) for i in range(50_000))))[1].text == ""
+    assert normalize_text(ProtectedText(text), str.isascii).guarded.spans == (TextSpan(0, len(text)),)
+    assert protect_figures(ProtectedText("1,234 and " + "1" * 200_000 + "a"), "en", "pt", only_grouped=True).wanted == [
+        "1.234"
+    ]
+    assert (
+        strip_edge_signs(ProtectedText("🙂 " * 50_000, tuple(TextSpan(2 * i, 2 * i + 1) for i in range(50_000))))[
+            1
+        ].text
+        == ""
+    )
 
 
 def test_words_of_letters_with_marks_are_protected_whole() -> None:
     text = "the word नमस्ते दुनिया means hello"
-    guarded = normalize_text(Guarded(text), str.isascii).guarded
+    guarded = normalize_text(ProtectedText(text), str.isascii).guarded
     assert guarded.text == text
     assert guarded.wanted == ["नमस्ते", "दुनिया"]
 

@@ -21,7 +21,7 @@ from latimer_server.core.errors import (
 )
 from latimer_server.core.usage import Usage
 from latimer_server.rpc.servicers.streaming import MOST_HELD, answer_stream
-from latimer_server.scheduling import Admission, weigh_texts
+from latimer_server.scheduling import Admission, estimate_text_work
 
 E = TypeVar("E", bound=Exception)
 
@@ -306,7 +306,9 @@ async def test_a_caller_that_does_not_take_stops_the_reading() -> None:
             taken += len((await anext(answers)).results)
             await settle()
             held = 16 * (read.read - 1) - taken
-            assert held * weigh_texts([text]) <= MOST_HELD + 16 * weigh_texts([text]) + 1_024 * weigh_texts([text])
+            assert held * estimate_text_work([text]) <= MOST_HELD + 16 * estimate_text_work(
+                [text]
+            ) + 1_024 * estimate_text_work([text])
         before = read.read
         await settle()
         assert read.read == before
@@ -320,7 +322,11 @@ async def test_a_slow_head_of_an_ordered_stream_stops_the_reading() -> None:
         waiting = asyncio.ensure_future(anext(answers))
         await settle()
         assert not waiting.done()
-        assert 16 * (read.read - 3) * weigh_texts([text]) <= MOST_HELD < 16 * (read.read + 1) * weigh_texts([text])
+        assert (
+            16 * (read.read - 3) * estimate_text_work([text])
+            <= MOST_HELD
+            < 16 * (read.read + 1) * estimate_text_work([text])
+        )
         translator.release.set()
         results = (await waiting).results
         assert [result.item_id for result in results[:3]] == ["-1", "0", "1"]

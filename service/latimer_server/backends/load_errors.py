@@ -14,7 +14,7 @@ _LONGEST = 300
 
 
 @contextmanager
-def blamed_on(file: str) -> Iterator[None]:
+def naming_file(file: str) -> Iterator[None]:
     """Turns whatever is raised inside into a `ModelFileError` that names `file`, a panic in Rust among it, which is
     no `Exception`. A `ModelError` passes: it names what is wrong already."""
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, LanguagePair, Limits, TokenIds
+from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
 
 
 def _is_awaited() -> bool:
@@ -56,7 +56,7 @@ class GeneratorBackend(Protocol):
     `limits.concurrent_batches` says; the rest from any."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> BatchLimits:
         """Sizes that the caller must respect."""
         ...
 

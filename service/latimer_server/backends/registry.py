@@ -22,7 +22,7 @@ def load_backend(request: LoadRequest) -> Backend:
         from latimer_server.backends.marian import student
 
         device = choose_device(request.device)
-        return student.load_backend(
+        return student.load_student(
             request.files, request.threads, request.max_input_tokens, device, request.compute_type
         )
     if request.backend == "extractive":
@@ -35,7 +35,7 @@ def load_backend(request: LoadRequest) -> Backend:
         from latimer_server.backends.huggingface import ctranslate2
 
         try:
-            return ctranslate2.load_backend(request)
+            return ctranslate2.load_ctranslate2(request)
         except ModelFileError:
             raise
         except ModelError as error:
@@ -47,7 +47,7 @@ def load_backend(request: LoadRequest) -> Backend:
     if name == "transformers":
         from latimer_server.backends.huggingface import transformers
 
-        return transformers.load_backend(request)
+        return transformers.load_transformers(request)
     raise ModelError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")
 
 
@@ -64,9 +64,9 @@ def prepare_model(request: LoadRequest) -> bool:
 def verify_prepared(request: LoadRequest) -> None:
     """Recomputes the digests of what was made of a model's files. Raises `ModelFileError` naming the first file
     that is missing or changed."""
-    from latimer_server.backends.huggingface.conversion import verify_made
+    from latimer_server.backends.huggingface.conversion import verify_conversion
 
-    verify_made(request)
+    verify_conversion(request)
 
 
 def _check_type(request: LoadRequest, only: str) -> None:

@@ -21,7 +21,7 @@ from latimer_server.cli.options import CatalogOption, ConfigOption, StoreOption,
 from latimer_server.core.errors import LatimerError, ModelError, ModelFileError
 from latimer_server.core.languages import match_code, normalize_code
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task, load_catalog
-from latimer_server.models.pool.loading import describe_load
+from latimer_server.models.pool.loading import build_load_request
 from latimer_server.models.store.store import Store
 
 models_app = typer.Typer(help="The models that the server knows.", no_args_is_help=True)
@@ -74,9 +74,9 @@ def fetch_models(
         device = read_settings(config, store=store, catalog=catalog).device
 
         def prepare(entry: CatalogEntry, files: Store) -> bool:
-            return prepare_model(describe_load(entry, files, device=device))
+            return prepare_model(build_load_request(entry, files, device=device))
 
-        bring_models(entries, files, accept_licenses=accept_license, prepare=prepare)
+        fetch_missing(entries, files, accept_licenses=accept_license, prepare=prepare)
     except LatimerError as error:
         fail(error)
 
@@ -100,7 +100,7 @@ def verify_models(
     for entry in entries:
         try:
             files.verify(entry)
-            verify_prepared(describe_load(entry, files))
+            verify_prepared(build_load_request(entry, files))
             typer.echo(f"{entry.name}: intact")
         except LatimerError as error:
             faults += 1
@@ -109,7 +109,7 @@ def verify_models(
         raise typer.Exit(1)
 
 
-def bring_models(
+def fetch_missing(
     entries: Sequence[CatalogEntry], files: Store, *, accept_licenses: bool = False, prepare: Prepare | None = None
 ) -> None:
     """Fetches models with a bar for each, then has each prepared. Raises `LatimerError`."""

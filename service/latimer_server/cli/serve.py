@@ -80,10 +80,10 @@ def serve(
 async def _serve(settings: Settings) -> None:
     # gRPC's core reads this when it is imported, and else tells of every connection that ends.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    from latimer_server.models.pool.gc_tuning import collect_rarely
+    from latimer_server.models.pool.gc_tuning import tune_collector
     from latimer_server.rpc.server import build_server
 
-    collect_rarely()
+    tune_collector()
     # How long a thread keeps Python's lock while others want it. The event loop asks for it at every turn, and each
     # time would wait for 5 ms, Python's default, for a thread that works on text.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -112,4 +112,4 @@ async def _preload(server: LatimerServer, stop: asyncio.Event) -> None:
     except BaseException:
         stop.set()
         raise
-    server.pool.settle()
+    server.pool.freeze_loaded()

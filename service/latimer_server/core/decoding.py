@@ -44,7 +44,9 @@ class DecodingOptions:
     target: str = ""
     alignment: bool = False
 
-    def giving(self, hypothesis_count: int, *, alignment: bool | None = None, target: str | None = None) -> Self:
+    def with_hypotheses(
+        self, hypothesis_count: int, *, alignment: bool | None = None, target: str | None = None
+    ) -> Self:
         """These options with another count, and with another `alignment` or `target` where one is named; themselves
         where nothing of it is new."""
         asked = (
@@ -58,10 +60,10 @@ class DecodingOptions:
 
 
 @dataclass(frozen=True)
-class Limits:
+class BatchLimits:
     """What one piece may be, and the most worth computing at once. `added_tokens`: those of the input's that
     are not the text's: the end token, a language, an instruction. `concurrent_batches`: how many batches may run
-    at the same time, each in a thread of its own and each with its share of the backend's cores. `own_beam`: the
+    at the same time, each in a thread of its own and each with its share of the backend's cores. `default_beam`: the
     beam of a piece that asks for none, where each hypothesis of a beam costs what a row does; 0: rows alone count.
     """
 
@@ -70,13 +72,13 @@ class Limits:
     max_batch_rows: int
     added_tokens: int = 1
     concurrent_batches: int = 1
-    own_beam: int = 0
+    default_beam: int = 0
 
     def count_rows(self, options: DecodingOptions) -> int:
         """The most rows of a batch with these options."""
-        if not self.own_beam:
+        if not self.default_beam:
             return self.max_batch_rows
-        return max(1, self.max_batch_rows // max(options.beam_size or self.own_beam, options.hypothesis_count))
+        return max(1, self.max_batch_rows // max(options.beam_size or self.default_beam, options.hypothesis_count))
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TimedHypothesis:
     """What became of a piece, and when: `queued`, `started`, `ended` are readings of the clock in seconds."""
 
     hypothesis: Hypothesis

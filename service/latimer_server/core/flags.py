@@ -37,7 +37,7 @@ class Flag(Enum):
 
 
 # Those that a translation can raise; a caller may not ask for an error on the others, which it would never see.
-RAISED = frozenset(Flag) - {Flag.UNSUPPORTED_CLAIM}
+TRANSLATION_FLAGS = frozenset(Flag) - {Flag.UNSUPPORTED_CLAIM}
 
 
 def merge_flags(groups: Iterable[Iterable[Flag]]) -> tuple[Flag, ...]:

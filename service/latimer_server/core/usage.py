@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from latimer_server.core.decoding import Outcome
+from latimer_server.core.decoding import TimedHypothesis
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Usage:
     started: float = field(default=float("inf"))
     ended: float = 0.0
 
-    def count(self, outcome: Outcome, input_tokens: int) -> None:
+    def count(self, outcome: TimedHypothesis, input_tokens: int) -> None:
         """Adds one piece."""
         self.pieces += 1
         self.input_tokens += input_tokens

@@ -30,7 +30,7 @@ class Route:
     targets: tuple[str, ...]
 
     @property
-    def hops(self) -> tuple[LanguagePair, ...]:
+    def language_pairs(self) -> tuple[LanguagePair, ...]:
         """What each model reads and writes, in its entry's codes."""
         return tuple(LanguagePair(source, target) for source, target in zip(self.sources, self.targets, strict=True))
 
@@ -45,7 +45,7 @@ class Route:
         return self.targets[-1]
 
 
-class _Side:
+class _LanguageIndex:
     """The entries by the codes of the languages that they read, or of those that they write."""
 
     def __init__(self, entries: Iterable[CatalogEntry], codes_of: Callable[[CatalogEntry], Sequence[str]]) -> None:
@@ -84,8 +84,8 @@ class RouteMap:
         ranked = sorted(entries, key=lambda entry: len(entry.source_languages) * len(entry.target_languages))
         self._entries = {entry.name: entry for entry in ranked}
         self._ranks = {name: rank for rank, name in enumerate(self._entries)}
-        self._readers = _Side(ranked, lambda entry: entry.source_languages)
-        self._writers = _Side(ranked, lambda entry: entry.target_languages)
+        self._readers = _LanguageIndex(ranked, lambda entry: entry.source_languages)
+        self._writers = _LanguageIndex(ranked, lambda entry: entry.target_languages)
         self._found: dict[tuple[str, str, bool], Route | None] = {}
         # Sets of target codes are numbers, a bit a code: of 200 languages there are 40,000 pairs.
         self._bits = {code: 1 << place for place, code in enumerate(sorted(self._writers.by_code))}

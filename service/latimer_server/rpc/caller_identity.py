@@ -12,7 +12,7 @@ from contextvars import ContextVar
 caller: ContextVar[str | None] = ContextVar("caller", default=None)
 
 
-def name_caller(peer: str, token: bytes = b"") -> str:
+def identify_caller(peer: str, token: bytes = b"") -> str:
     """One name for all calls of one caller: of those with one token, else of those of one connection. `token` is one
     that was checked: who may write into it what they like would have a turn for each call."""
     return f"token:{hashlib.sha256(token).hexdigest()}" if token else f"connection:{peer}"

@@ -30,7 +30,7 @@ from google.protobuf.message import DecodeError
 from latimer_server import __version__
 from latimer_server.core.errors import InvalidRequest, LatimerError, Overloaded, Unauthenticated, Unavailable, Violation
 from latimer_server.observability.log_format import request_id
-from latimer_server.rpc.caller_identity import caller, name_caller
+from latimer_server.rpc.caller_identity import caller, identify_caller
 from latimer_server.rpc.error_status import is_expected, to_status
 
 _log = logging.getLogger(__name__)
@@ -119,17 +119,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _around_unary(self, behaviour: Any, method: str) -> Any:  # noqa: ANN401
         async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
             given = _read_metadata(context)
-            ending = _begin(context, method, given)
+            call_log = _begin(context, method, given)
             try:
                 self._check(request, method, given, context)
                 response = await behaviour(request, context)
-                await ending.open()
+                await call_log.open()
             except _NOT_OURS:
-                ending.log_cut()
+                call_log.log_cut()
                 raise
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
-                await ending.fail(error)
-            ending.log("OK")
+                await call_log.fail(error)
+            call_log.log("OK")
             return response
 
         return call
@@ -139,39 +139,39 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         async def call(request: Any, context: Context) -> None:  # noqa: ANN401
             given = _read_metadata(context)
-            ending = _begin(context, method, given)
+            call_log = _begin(context, method, given)
             asked: AsyncGenerator[Any, None] | None = None
             try:
                 self._check(request, method, given, context)
                 if isinstance(request, AsyncIterable):
                     asked = request = _read_each(request, self._draining if is_own else None)
-                work = asyncio.ensure_future(_answer(behaviour(request, context), context, ending))
+                work = asyncio.ensure_future(_answer(behaviour(request, context), context, call_log))
                 if not is_own:
                     self._watchers.add(work)
                     work.add_done_callback(self._watchers.discard)
-                with _ending_quietly(work):
+                with _ignoring_server_end(work):
                     await work
             except _NOT_OURS:
-                ending.log_cut()
+                call_log.log_cut()
                 raise
             except BaseException as error:  # noqa: BLE001 (as above)
-                await ending.fail(error)
+                await call_log.fail(error)
             finally:
                 if asked is not None:
                     await asked.aclose()
-            ending.log("OK")
+            call_log.log("OK")
 
         return call
 
     def _check(self, request: object, method: str, given: Mapping[str, object], context: Context) -> None:
         peer = context.peer()
-        caller.set(name_caller(peer))
+        caller.set(identify_caller(peer))
         if self._tokens and not method.startswith(_OPEN_SERVICES):
             offered = str(given.get("authorization", "")).removeprefix("Bearer ").encode()
             # Every token is compared, in constant time, so that an answer's delay tells nothing.
             if not any([hmac.compare_digest(offered, token) for token in self._tokens]):  # noqa: C419
                 raise Unauthenticated("the call needs metadata `authorization: Bearer TOKEN` with a token we know")
-            caller.set(name_caller(peer, offered))
+            caller.set(identify_caller(peer, offered))
         if isinstance(request, _Undecodable):
             raise _undecodable_error()
 
@@ -180,16 +180,16 @@ def _read_metadata(context: Context) -> Mapping[str, object]:
     return dict(context.invocation_metadata() or ())
 
 
-def _begin(context: Context, method: str, given: Mapping[str, object]) -> _Ending:
+def _begin(context: Context, method: str, given: Mapping[str, object]) -> _CallLog:
     offered = given.get("x-request-id", "")
     identifier = offered if isinstance(offered, str) and _REQUEST_ID.fullmatch(offered) else f"{_draw(128):032x}"
     request_id.set(identifier)
     if _log.isEnabledFor(logging.DEBUG):
         _log.debug("call began", extra={"method": method})
-    return _Ending(context, method, identifier)
+    return _CallLog(context, method, identifier)
 
 
-class _Ending:
+class _CallLog:
     """How one call ends: its status on the wire and its line in the log."""
 
     def __init__(self, context: Context, method: str, identifier: str) -> None:
@@ -287,13 +287,13 @@ async def _read_each(requests: AsyncIterable[Any], draining: asyncio.Event | Non
         over.cancel()
 
 
-async def _answer(answering: Any, context: Context, ending: _Ending) -> None:  # noqa: ANN401
+async def _answer(answering: Any, context: Context, call_log: _CallLog) -> None:  # noqa: ANN401
     """Sends what a stream has to say. The library takes both: a generator, and a coroutine that writes for
     itself (health's Watch)."""
     if isinstance(answering, AsyncIterator):
         try:
             async for response in answering:
-                await ending.open()
+                await call_log.open()
                 # None: the stream is accepted, and has nothing to say yet.
                 if response is not None:
                     await context.write(response)
@@ -302,12 +302,12 @@ async def _answer(answering: Any, context: Context, ending: _Ending) -> None:  #
             if isinstance(answering, AsyncGenerator):
                 await answering.aclose()
     else:
-        await ending.open()
+        await call_log.open()
         await answering
 
 
 @contextmanager
-def _ending_quietly(work: asyncio.Task[None]) -> Iterator[None]:
+def _ignoring_server_end(work: asyncio.Task[None]) -> Iterator[None]:
     """A stream that the server ends is no failure; one whose caller leaves is cancelled with its call."""
     try:
         yield

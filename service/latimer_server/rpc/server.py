@@ -29,8 +29,8 @@ from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError, NotServed
 from latimer_server.models.catalog.catalog import Catalog, Task, load_catalog
 from latimer_server.models.pool.loaded_model import ModelState
-from latimer_server.models.pool.loading import MakeBackend
-from latimer_server.models.pool.pool import RETRY_SECONDS, Pool
+from latimer_server.models.pool.loading import BackendLoader
+from latimer_server.models.pool.pool import RETRY_SECONDS, ModelPool
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
 from latimer_server.rpc.eager_accept import AcceptingServer
@@ -80,7 +80,7 @@ class LatimerServer:
         self,
         server: grpc.aio.Server,
         port: int,
-        pool: Pool,
+        pool: ModelPool,
         preload: Sequence[str],
         admission: Admission,
         calls: CallInterceptor,
@@ -176,29 +176,29 @@ class LatimerServer:
 
 
 async def build_server(
-    settings: Settings, *, catalog: Catalog | None = None, make_backend: MakeBackend = load_backend
+    settings: Settings, *, catalog: Catalog | None = None, backend_loader: BackendLoader = load_backend
 ) -> LatimerServer:
     """A server whose port is bound. Raises `LatimerError` for a catalogue, a file or an address at fault.
 
-    `catalog` and `make_backend` stand in for the real ones in tests.
+    `catalog` and `backend_loader` stand in for the real ones in tests.
     """
     catalog = catalog or load_catalog(settings.catalog)
     tokens = _read_tokens(settings.auth_tokens)
     detector = LanguageDetector()
     executors = Executors(settings.compute_threads)
     preload = catalog.preloaded if settings.models is None else settings.models
-    pool = Pool(
+    pool = ModelPool(
         catalog,
         Store(settings.store),
-        make_backend,
+        backend_loader,
         executors,
         detector,
         settings.device,
         max_memory=settings.max_model_memory,
-        kept=preload,
+        pinned=preload,
         cache=SegmentCache(settings.segment_cache_mb * _MEGABYTE) if settings.segment_cache_mb else None,
     )
-    await asyncio.to_thread(pool.take_stock)
+    await asyncio.to_thread(pool.scan_files)
     admission = Admission(settings.max_requests)
     translator = Translator(pool, detector, pivoting=settings.pivoting)
     summarizer = Summarizer(pool, detector, translator)

@@ -4,26 +4,26 @@ Knows no gRPC, no model library and no clock but the one it is given. One event 
 runs in other threads.
 """
 
-from latimer_server.core.decoding import Outcome
+from latimer_server.core.decoding import TimedHypothesis
 from latimer_server.scheduling.admission import Admission
-from latimer_server.scheduling.executors import Executors, Seat
-from latimer_server.scheduling.inflight_limit import PieceWindow
-from latimer_server.scheduling.offload import gather_or_cancel, off_loop, weigh_texts
+from latimer_server.scheduling.executors import ComputeSlot, Executors
+from latimer_server.scheduling.inflight_limit import InflightLimit
+from latimer_server.scheduling.offload import estimate_text_work, gather_or_cancel, run_off_loop
 from latimer_server.scheduling.permits import CorePermits
-from latimer_server.scheduling.priority import Precedence, Priority
+from latimer_server.scheduling.priority import Priority, PriorityPolicy
 from latimer_server.scheduling.queue import BatchQueue
 
 __all__ = [
     "Admission",
     "BatchQueue",
+    "ComputeSlot",
     "CorePermits",
     "Executors",
-    "Outcome",
-    "PieceWindow",
-    "Precedence",
+    "InflightLimit",
     "Priority",
-    "Seat",
+    "PriorityPolicy",
+    "TimedHypothesis",
+    "estimate_text_work",
     "gather_or_cancel",
-    "off_loop",
-    "weigh_texts",
+    "run_off_loop",
 ]

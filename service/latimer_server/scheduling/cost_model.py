@@ -12,7 +12,7 @@ _DOUBLED_ROWS = 1.5
 _REMEMBERED_BATCHES = 16
 
 
-class Pace:
+class BatchCostModel:
     """Seconds of a batch, by its longest row and by about how many rows it has: a step takes no twice the time for
     twice the rows."""
 
@@ -21,9 +21,9 @@ class Pace:
 
     def learn(self, rows: int, longest: int, seconds: float) -> None:
         """Notes a batch that ran."""
-        bucket, pace = rows.bit_length(), max(seconds, 0.0) / max(longest, 1)
+        bucket, cost_model = rows.bit_length(), max(seconds, 0.0) / max(longest, 1)
         known = self._by_rows.get(bucket)
-        self._by_rows[bucket] = pace if known is None else known + _SMOOTHING * (pace - known)
+        self._by_rows[bucket] = cost_model if known is None else known + _SMOOTHING * (cost_model - known)
 
     def estimate(self, rows: int, longest: int) -> float:
         """Seconds that a batch will take. Where none of about these rows ran yet: of the nearest, scaled; upwards
@@ -36,7 +36,7 @@ class Pace:
         return float(self._by_rows[nearest] * longest * factor ** (bucket - nearest))
 
 
-class Drain:
+class DrainRate:
     """Tokens a second that leave a queue while more waits than a batch takes: with everything that slows it down,
     other models among them. Small batches, where little waits, say nothing of what it could do."""
 

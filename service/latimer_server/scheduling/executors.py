@@ -14,7 +14,7 @@ from typing import Generic, ParamSpec, TypeVar
 
 from latimer_server.scheduling.permits import CorePermits
 from latimer_server.scheduling.priority import Priority
-from latimer_server.scheduling.thread_priority import BATCHES, give_way
+from latimer_server.scheduling.thread_priority import BATCH_NICENESS, lower_priority
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -34,7 +34,7 @@ class _Call(Generic[T]):
         self._errors: list[BaseException] = []
         self._forgotten = False
 
-    def make(self) -> None:
+    def run(self) -> None:
         """Runs it, in whatever thread."""
         try:
             result = self._work.pop()()
@@ -57,7 +57,7 @@ class _Call(Generic[T]):
         self._errors.clear()
 
 
-class Seat:
+class ComputeSlot:
     """Where a model's batches run: at most `batches` at a time, each in a thread of `executor` and on `cores`
     cores of the permits."""
 
@@ -92,7 +92,7 @@ class Seat:
                 return None
             call = _Call(work)
             del work
-            told = self._start(call, granted)
+            notified = self._start(call, granted)
         except BaseException:
             call = None
             raise
@@ -100,7 +100,7 @@ class Seat:
             if call is None:
                 self._permits.release(granted, generation=self._generation)
         try:
-            await told
+            await notified
         except asyncio.CancelledError:
             call.forget()
             raise
@@ -111,17 +111,17 @@ class Seat:
         heard: to wrap the executor's own and shield it would take two turns more, with everybody's callbacks in them.
         """
         loop = asyncio.get_running_loop()
-        told: asyncio.Future[None] = loop.create_future()
+        notified: asyncio.Future[None] = loop.create_future()
         ended: asyncio.Future[None] = loop.create_future()
 
         def finish() -> None:
             self._running.discard(ended)
             ended.set_result(None)
             self._permits.release(granted, generation=self._generation)
-            if not told.done():
-                told.set_result(None)
+            if not notified.done():
+                notified.set_result(None)
 
-        made = self._executor.submit(call.make)
+        made = self._executor.submit(call.run)
         self._running.add(ended)
 
         def tell(_: Future[None]) -> None:
@@ -130,21 +130,21 @@ class Seat:
 
         # After the executor's own: what has told us is free for the next batch.
         made.add_done_callback(tell)
-        return told
+        return notified
 
-    async def rest(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Waits until nothing runs here, whoever has stopped waiting for it."""
         while self._running:
             await asyncio.wait(self._running)
 
 
-class Team(Executor):
+class StickyThreadPool(Executor):
     """Threads of which the first that is free takes the next work: what it left in its core's caches, of a model's
     weights above all, is there still. The threads of one `ThreadPoolExecutor` take turns."""
 
     def __init__(self, size: int, name: str) -> None:
         self._threads = [
-            ThreadPoolExecutor(1, f"{name}_{number}", initializer=give_way, initargs=(BATCHES,))
+            ThreadPoolExecutor(1, f"{name}_{number}", initializer=lower_priority, initargs=(BATCH_NICENESS,))
             for number in range(size)
         ]
         self._work = [0] * size  # that each has
@@ -184,28 +184,28 @@ class Executors:
 
     def __init__(self, cores: int) -> None:
         self.permits = CorePermits(cores)
-        self._single = ThreadPoolExecutor(1, "batch", initializer=give_way, initargs=(BATCHES,))
-        self._several = Team(cores, "worker")
+        self._single = ThreadPoolExecutor(1, "batch", initializer=lower_priority, initargs=(BATCH_NICENESS,))
+        self._per_core = StickyThreadPool(cores, "worker")
         self._generation = ThreadPoolExecutor(1, thread_name_prefix="generation")
 
     def count_threads(self, *, generation: bool) -> int:
         """The cores that a model may use in all: what its backend is told when it is loaded."""
         return self.permits.generation_cores if generation else self.permits.cores
 
-    def seat(self, concurrent_batches: int = 1, *, generation: bool = False) -> Seat:
+    def slot(self, concurrent_batches: int = 1, *, generation: bool = False) -> ComputeSlot:
         """A seat for a model that runs so many batches at a time, each on its share of the cores."""
         threads = self.count_threads(generation=generation)
         if generation:
-            return Seat(self.permits, self._generation, cores=threads, generation=True)
+            return ComputeSlot(self.permits, self._generation, cores=threads, generation=True)
         batches = max(1, min(concurrent_batches, threads))
-        executor = self._single if concurrent_batches == 1 else self._several
-        return Seat(self.permits, executor, cores=threads // batches, batches=batches)
+        executor = self._single if concurrent_batches == 1 else self._per_core
+        return ComputeSlot(self.permits, executor, cores=threads // batches, batches=batches)
 
-    def seat_small(self) -> Seat:
+    def single_core_slot(self) -> ComputeSlot:
         """A seat for short work on one core, from however many callers: ranking sentences."""
-        return Seat(self.permits, self._several, batches=self.permits.cores)
+        return ComputeSlot(self.permits, self._per_core, batches=self.permits.cores)
 
     def close(self) -> None:
         """Waits for what runs, and ends the threads."""
-        for executor in (self._single, self._several, self._generation):
+        for executor in (self._single, self._per_core, self._generation):
             executor.shutdown(wait=True)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class PieceWindow:
+class InflightLimit:
     """Bounds the pieces that one request has in the queues, so that a document of any size is fed through.
 
     First come, first served. A demand larger than the window waits until it is empty. A request has one window,

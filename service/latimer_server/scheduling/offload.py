@@ -18,12 +18,12 @@ _INLINE_CHARACTERS = 1_000
 _TEXT_CHARACTERS = 50
 
 
-def weigh_texts(texts: Sequence[str]) -> int:
-    """The work on texts, for `off_loop`: a thousand of one letter are no little work."""
+def estimate_text_work(texts: Sequence[str]) -> int:
+    """The work on texts, for `run_off_loop`: a thousand of one letter are no little work."""
     return sum(map(len, texts)) + _TEXT_CHARACTERS * len(texts)
 
 
-async def off_loop(size: int, work: Callable[[], T]) -> T:
+async def run_off_loop(size: int, work: Callable[[], T]) -> T:
     """Runs `work` over `size` code points of text: at once when that is little, else in a thread."""
     return work() if size <= _INLINE_CHARACTERS else await asyncio.to_thread(work)
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from latimer_server.scheduling.priority import Precedence, Priority
+from latimer_server.scheduling.priority import Priority, PriorityPolicy
 
 
 def _interactive() -> Priority:
@@ -40,7 +40,7 @@ class CorePermits:
         self._translating = 0
         self._unclaimed = 0  # given to waiters that have not come back for them yet
         self._waiters: list[_Waiter] = []
-        self._precedence = Precedence()
+        self._policy = PriorityPolicy()
 
     @property
     def used(self) -> int:
@@ -96,12 +96,12 @@ class CorePermits:
                 return
             wanted = {id(waiter): waiter.priority() for waiter in able}
             waiting = set(wanted.values())
-            chosen = self._precedence.choose(waiting)
+            chosen = self._policy.choose(waiting)
             waiter = next(waiter for waiter in able if wanted[id(waiter)] is chosen)
             cores = self._count(waiter)
             if not self._fits(waiter, cores):
                 return
-            self._precedence.note(chosen, waiting)
+            self._policy.note(chosen, waiting)
             self._waiters.remove(waiter)
             if waiter.generation:
                 self._generating += cores

@@ -20,7 +20,7 @@ class Priority(enum.IntEnum):
     BULK = 1
 
 
-class Precedence:
+class PriorityPolicy:
     """Interactive before bulk, except that bulk has one turn in `every` while both wait."""
 
     def __init__(self, every: int = BULK_EVERY) -> None:

@@ -14,12 +14,12 @@ from contextlib import suppress
 # Steps of setpriority(2) below the process's own. Without the first, twice the load that a server can bear waited for
 # the loop, unseen by who refuses; without the second, translations beside eight callers of summaries took 1.9 to 2.3
 # times as long at p99 on two cores that others used too, and 1.1 to 1.5 times with it (benchmarks/beside_summaries.py).
-BATCHES = 10
-SUMMARIES = 19
+BATCH_NICENESS = 10
+SUMMARY_NICENESS = 19
 _LEAST_URGENT = 19
 
 
-def give_way(steps: int) -> None:
+def lower_priority(steps: int) -> None:
     """Has this thread, and those that it starts from now on, wait where there is more to do than cores. Linux only,
     where a thread has a priority of its own."""
     if sys.platform == "linux":

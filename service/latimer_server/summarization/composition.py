@@ -56,7 +56,7 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SummarySource:
     """A content as its sentences, in the language that a model reads. `words`: of each sentence."""
 
     sentences: tuple[Sentence, ...]
@@ -72,7 +72,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedSentence:
     """A sentence for a summary, in the language of the reading. `original`: what stands in the content where `text`
     stands for one sentence of it, else "". `generated`: it is no sentence of the content as it is."""
 
@@ -165,7 +165,7 @@ def count_words(text: str, language: str) -> int:
     return len(text.split())
 
 
-def compose(chosen: Sequence[Chosen], language: str) -> Summary:
+def compose_summary(chosen: Sequence[SelectedSentence], language: str) -> Summary:
     """The summary that consists of these sentences, in this order."""
     separator = "" if language.split("-")[0] in _UNSPACED_LANGUAGES else " "
     parts: list[SummarySentence] = []

@@ -8,57 +8,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from latimer_server.models.pool.pool import Pool
-from latimer_server.scheduling import off_loop
+from latimer_server.models.pool.pool import ModelPool
+from latimer_server.scheduling import run_off_loop
 from latimer_server.summarization.composition import (
-    Chosen,
     LengthLimit,
-    Reading,
+    SelectedSentence,
     Selection,
+    SummarySource,
     choose_candidates,
     take_within,
 )
-from latimer_server.summarization.evidence.context import find_pointing, list_introductions
+from latimer_server.summarization.evidence.context import find_back_references, list_introductions
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedSentences:
     """The indices of a reading's candidates, best first, and every sentence's score (0 for no candidate)."""
 
     order: tuple[int, ...]
     scores: tuple[float, ...]
 
 
-async def rank_sentences(pool: Pool, model: str, reading: Reading) -> Ranked:
+async def rank_sentences(pool: ModelPool, model: str, source: SummarySource) -> RankedSentences:
     """Ranks what may stand in a summary."""
-    texts = reading.texts
+    texts = source.texts
     size = sum(map(len, texts))
-    kept = await off_loop(size, lambda: choose_candidates(texts))
+    kept = await run_off_loop(size, lambda: choose_candidates(texts))
     async with pool.hold_ranker(model) as loaded:
-        ranking = await pool.permits.run(
+        ranking = await pool.ranking_slot.run(
             lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
         )
     scores = [0.0] * len(texts)
     if ranking is None:
-        return Ranked((), tuple(scores))
+        return RankedSentences((), tuple(scores))
     for index, score in zip(kept, ranking.scores, strict=True):
         scores[index] = score
-    return Ranked(tuple(kept[index] for index in ranking.order), tuple(scores))
+    return RankedSentences(tuple(kept[index] for index in ranking.order), tuple(scores))
 
 
-def extract(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
+def extract_sentences(source: SummarySource, ranked: RankedSentences, limit: LengthLimit) -> list[int]:
     """The best sentences, in the order of the text."""
-    return take_within(ranked.order, reading.words, sum(reading.words), limit)
+    return take_within(ranked.order, source.words, sum(source.words), limit)
 
 
-def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> list[int]:
+def extract_standalone(source: SummarySource, ranked: RankedSentences, limit: LengthLimit) -> list[int]:
     """The best sentences that can be understood where they will stand: those that point back to nothing, each with
     the sentences that introduce whom or what it speaks of; only where there are none, those that point back, beside
     the sentence that they point to. Takes seconds of a long document: not for the event loop."""
-    introductions = list_introductions(reading.texts, reading.language)
-    pointing = find_pointing(reading.texts, reading.language)
+    introductions = list_introductions(source.texts, source.language)
+    pointing = find_back_references(source.texts, source.language)
     candidates = frozenset(ranked.order)
-    selection = Selection(reading.words, sum(reading.words), limit)
+    selection = Selection(source.words, sum(source.words), limit)
     for index in ranked.order:
         if selection.is_full:
             break
@@ -70,7 +70,7 @@ def extract_standing(reading: Reading, ranked: Ranked, limit: LengthLimit) -> li
     for index in ranked.order:
         if index in pointing and index - 1 in selection.taken:
             selection.offer(index)
-    return sorted(selection.taken) or extract(reading, ranked, limit)
+    return sorted(selection.taken) or extract_sentences(source, ranked, limit)
 
 
 def _gather_introductions(index: int, introductions: Sequence[frozenset[int]]) -> frozenset[int]:
@@ -83,9 +83,9 @@ def _gather_introductions(index: int, introductions: Sequence[frozenset[int]]) -
     return frozenset(company)
 
 
-def take_over(reading: Reading, ranked: Ranked, indices: Sequence[int]) -> list[Chosen]:
+def copy_sentences(source: SummarySource, ranked: RankedSentences, indices: Sequence[int]) -> list[SelectedSentence]:
     """Sentences of the content as they are."""
     return [
-        Chosen(sentence.text, sentence.original, (sentence.span,), ranked.scores[index])
-        for index, sentence in ((index, reading.sentences[index]) for index in indices)
+        SelectedSentence(sentence.text, sentence.original, (sentence.span,), ranked.scores[index])
+        for index, sentence in ((index, source.sentences[index]) for index in indices)
     ]

@@ -17,24 +17,24 @@ from latimer_server.core.flags import Flag, merge_flags
 from latimer_server.core.languages import UNDETERMINED, match_code
 from latimer_server.core.usage import Usage
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
-from latimer_server.models.pool.pool import Pool
-from latimer_server.scheduling import Priority, gather_or_cancel, off_loop, weigh_texts
+from latimer_server.models.pool.pool import ModelPool
+from latimer_server.scheduling import Priority, estimate_text_work, gather_or_cancel, run_off_loop
 from latimer_server.summarization.composition import (
-    Chosen,
     LengthLimit,
-    Reading,
+    SelectedSentence,
     Sentence,
     Summary,
     SummaryMode,
-    compose,
+    SummarySource,
+    compose_summary,
     count_words,
     take_within,
 )
-from latimer_server.summarization.extraction import Ranked, extract, rank_sentences, take_over
-from latimer_server.summarization.generation import Generated, shorten, write
+from latimer_server.summarization.extraction import RankedSentences, copy_sentences, extract_sentences, rank_sentences
+from latimer_server.summarization.generation import GeneratedSummary, shorten_sentences, write_summary
 from latimer_server.text.detection import Candidate, LanguageDetector
 from latimer_server.text.segmentation import Splitting, join_lines, needs_translation, segment_text
-from latimer_server.translation.model_run import PieceOptions
+from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.requests import ItemResult, TranslateOptions, TranslateRequest, Translation
 from latimer_server.translation.translator import Translator
 
@@ -86,7 +86,7 @@ class _Plan:
 class Summarizer:
     """Summarizes requests with the models of a pool."""
 
-    def __init__(self, pool: Pool, detector: LanguageDetector, translator: Translator) -> None:
+    def __init__(self, pool: ModelPool, detector: LanguageDetector, translator: Translator) -> None:
         self._pool = pool
         self._detector = detector
         self._translator = translator
@@ -110,7 +110,7 @@ class Summarizer:
         return await gather_or_cancel(summarize_item(content) for content in request.contents), usage
 
     def _plan(self, request: SummarizeRequest) -> _Plan:
-        usable = self._pool.usable(Task.SUMMARIZATION)
+        usable = self._pool.list_usable(Task.SUMMARIZATION)
         rankers = [entry for entry in usable if entry.ranks]
         writers = [entry for entry in usable if not entry.ranks]
         named = self._pool.get_entry(request.model) if request.model else None
@@ -149,21 +149,21 @@ class Summarizer:
             if not language:
                 language, detected, flags = await self._detect(request, content, plan)
             writer = plan.choose_writer(language)
-            reading = await self._read(request, content, language, writer, usage)
-            usage.segments += len(reading.sentences)
-            ranked = await rank_sentences(self._pool, plan.ranker.name, reading)
-            generated = await self._make(request, plan.mode, writer, reading, ranked, usage)
-            summary = await self._write_out(request, reading, generated.chosen, language, usage)
-            if summary.language == language and _is_longer(summary, reading, language):
+            source = await self._read(request, content, language, writer, usage)
+            usage.segments += len(source.sentences)
+            ranked = await rank_sentences(self._pool, plan.ranker.name, source)
+            generated = await self._make(request, plan.mode, writer, source, ranked, usage)
+            summary = await self._write_out(request, source, generated.chosen, language, usage)
+            if summary.language == language and _is_longer(summary, source, language):
                 # What was written in another language grew on its way back.
-                extracted = take_over(reading, ranked, extract(reading, ranked, request.limit))
-                summary = await self._write_out(request, reading, extracted, language, usage)
-            models = (*reading.models, plan.ranker.name, *([writer.name] if writer else []), *summary.models)
+                extracted = copy_sentences(source, ranked, extract_sentences(source, ranked, request.limit))
+                summary = await self._write_out(request, source, extracted, language, usage)
+            models = (*source.models, plan.ranker.name, *([writer.name] if writer else []), *summary.models)
             return replace(
                 summary,
                 detected=detected,
                 mode=plan.mode,
-                flags=merge_flags([flags, reading.flags, generated.flags, summary.flags]),
+                flags=merge_flags([flags, source.flags, generated.flags, summary.flags]),
                 models=tuple(dict.fromkeys(models)),
                 input_coverage=generated.coverage,
             )
@@ -184,7 +184,7 @@ class Summarizer:
             # The summary will be translated, so the translator says what it would read the text as.
             options = TranslateOptions(fallback=request.fallback)
             asked = TranslateRequest((content,), "", (request.output_language,), options=options)
-            (source,) = await off_loop(weigh_texts([content]), lambda: self._translator.find_sources(asked))
+            (source,) = await run_off_loop(estimate_text_work([content]), lambda: self._translator.find_sources(asked))
             best = source.detected or Candidate(UNDETERMINED, 0.0)
             return source.code or UNDETERMINED, best, source.flags
         found = (await self._translator.detect([content], ()))[0]
@@ -201,12 +201,12 @@ class Summarizer:
 
     async def _read(
         self, request: SummarizeRequest, content: str, language: str, writer: CatalogEntry | None, usage: Usage
-    ) -> Reading:
+    ) -> SummarySource:
         """The content's sentences; translated, each by itself, where the model reads another language."""
-        document = await off_loop(
+        document = await run_off_loop(
             len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language)
         )
-        originals = await off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
+        originals = await run_off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
         reads = writer.source_languages if writer and needs_translation(content) else ()
         texts, read_in = originals, language
         models: tuple[str, ...] = ()
@@ -216,22 +216,26 @@ class Summarizer:
             texts, read_in = [translation.text for translation in translations], reads[0]
             models = next((translation.models for translation in translations if translation.models), ())
             flags = merge_flags(translation.flags for translation in translations)
-        words = await off_loop(len(content), lambda: tuple(count_words(text, read_in) for text in texts))
+        words = await run_off_loop(len(content), lambda: tuple(count_words(text, read_in) for text in texts))
         sentences = tuple(map(Sentence, originals, document.spans, texts))
-        return Reading(sentences, read_in, words, models, tuple(flag for flag in flags if flag is not Flag.PASSTHROUGH))
+        return SummarySource(
+            sentences, read_in, words, models, tuple(flag for flag in flags if flag is not Flag.PASSTHROUGH)
+        )
 
     async def _make(
         self,
         request: SummarizeRequest,
         mode: SummaryMode,
         writer: CatalogEntry | None,
-        reading: Reading,
-        ranked: Ranked,
+        source: SummarySource,
+        ranked: RankedSentences,
         usage: Usage,
-    ) -> Generated:
+    ) -> GeneratedSummary:
         if writer is None or not ranked.order:
-            return Generated(tuple(take_over(reading, ranked, extract(reading, ranked, request.limit))))
-        pieces = PieceOptions(
+            return GeneratedSummary(
+                tuple(copy_sentences(source, ranked, extract_sentences(source, ranked, request.limit)))
+            )
+        pieces = ModelRunOptions(
             request.decoding,
             reject_overlong=False,
             priority=Priority.INTERACTIVE,
@@ -239,12 +243,17 @@ class Summarizer:
             caller=request.caller,
         )
         if request.deadline is not None:
-            self._pool.require_time(writer.name, request.deadline, request.caller, cached=True)
-        make = shorten if mode is SummaryMode.HYBRID else write
-        return await make(self._pool, writer.name, reading, ranked, request.limit, pieces, usage)
+            self._pool.require_deadline_met(writer.name, request.deadline, request.caller, cached=True)
+        make = shorten_sentences if mode is SummaryMode.HYBRID else write_summary
+        return await make(self._pool, writer.name, source, ranked, request.limit, pieces, usage)
 
     async def _write_out(
-        self, request: SummarizeRequest, reading: Reading, chosen: Sequence[Chosen], language: str, usage: Usage
+        self,
+        request: SummarizeRequest,
+        source: SummarySource,
+        chosen: Sequence[SelectedSentence],
+        language: str,
+        usage: Usage,
     ) -> Summary:
         """The summary in the language that was asked for. What was taken over from the content comes from there;
         only what was generated in another language is translated back, unless that makes it the longer one."""
@@ -252,7 +261,7 @@ class Summarizer:
         wanted: dict[int, tuple[str, str]] = {}
         finished = list(chosen)
         for index, one in enumerate(chosen):
-            text, said_in = (one.text, reading.language) if one.generated else (one.original, language)
+            text, said_in = (one.text, source.language) if one.generated else (one.original, language)
             finished[index] = replace(one, text=text)
             if not match_code(said_in, [target]):
                 wanted[index] = (text, said_in)
@@ -270,9 +279,9 @@ class Summarizer:
                 finished[index] = replace(one, text=translation.text)
                 flags.append(translation.flags)
         if wanted:
-            finished = _keep_within(finished, request.limit, reading, language, target)
+            finished = _keep_within(finished, request.limit, source, language, target)
         flags += [one.flags for one in finished]
-        return replace(compose(finished, target), models=models, flags=merge_flags(flags))
+        return replace(compose_summary(finished, target), models=models, flags=merge_flags(flags))
 
     async def _translate_all(
         self, request: SummarizeRequest, texts: Sequence[str], source: str, target: str, usage: Usage
@@ -299,12 +308,12 @@ class Summarizer:
         return translations
 
 
-def _count_content(reading: Reading, language: str) -> int:
-    return sum(count_words(sentence.original, language) for sentence in reading.sentences)
+def _count_content(source: SummarySource, language: str) -> int:
+    return sum(count_words(sentence.original, language) for sentence in source.sentences)
 
 
-def _is_longer(summary: Summary, reading: Reading, language: str) -> bool:
-    return count_words(summary.text, language) > _count_content(reading, language)
+def _is_longer(summary: Summary, source: SummarySource, language: str) -> bool:
+    return count_words(summary.text, language) > _count_content(source, language)
 
 
 def _grew(before: str, after: str, language: str) -> bool:
@@ -312,9 +321,9 @@ def _grew(before: str, after: str, language: str) -> bool:
 
 
 def _keep_within(
-    chosen: Sequence[Chosen], limit: LengthLimit, reading: Reading, language: str, target: str
-) -> list[Chosen]:
+    chosen: Sequence[SelectedSentence], limit: LengthLimit, source: SummarySource, language: str, target: str
+) -> list[SelectedSentence]:
     """As many of the translated sentences as the limit allows, which counts the words that the caller will read."""
     words = [count_words(one.text, target) for one in chosen]
     order = sorted(range(len(chosen)), key=lambda index: -chosen[index].score)
-    return [chosen[index] for index in take_within(order, words, _count_content(reading, language), limit)]
+    return [chosen[index] for index in take_within(order, words, _count_content(source, language), limit)]

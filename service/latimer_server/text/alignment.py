@@ -38,7 +38,7 @@ def shift_link(link: Link, source: int, target: int) -> Link:
 Move = tuple[TextSpan, TextSpan]
 
 
-def follow(moves: Sequence[Move], span: TextSpan) -> TextSpan:
+def map_span(moves: Sequence[Move], span: TextSpan) -> TextSpan:
     """Where a range stands in the other text. `moves`: what was replaced, ascending, disjoint; a range that touches
     what was replaced takes all of that."""
     return TextSpan(_follow_start(moves, span.start), _follow_end(moves, span))

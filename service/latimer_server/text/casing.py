@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from latimer_server.text.protection.masking import Guarded, divide_at_spans
+from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 
 _WORD = re.compile(r"(?<!\w)[^\W\d_]++(?:['’][^\W\d_]++)*+(?!\w)")
 # A word in small letters, as text in capitals has none.
@@ -39,7 +39,7 @@ class Casing(Enum):
     TITLE = "title"
 
 
-def find_casing(guarded: Guarded) -> Casing:
+def find_casing(guarded: ProtectedText) -> Casing:
     """How the words outside the protected spans are written."""
     if not guarded.spans and _ends_sentence(guarded.text) and _SMALL_WORD.search(guarded.text):
         return Casing.NORMAL  # as most are, told at a glance
@@ -64,7 +64,7 @@ def _ends_sentence(text: str) -> bool:
     return text.rstrip().endswith((".", "!", "?", "…", ";", ","))
 
 
-def lower_text(guarded: Guarded, casing: Casing) -> Guarded:
+def lower_text(guarded: ProtectedText, casing: Casing) -> ProtectedText:
     """The text in normal case, as far as that can be told: the first letter large, acronyms and names with capitals
     inside as they are where the rest is a title. Letters whose small form has another length stay."""
     if casing is Casing.NORMAL:
@@ -78,15 +78,15 @@ def lower_text(guarded: Guarded, casing: Casing) -> Guarded:
         return "I" if word == "I" else _keep_length(word, word.lower())
 
     text = list(guarded.text)
-    for part in divide_at_spans(guarded):
+    for part in list_unprotected(guarded):
         text[part.start : part.end] = _WORD.sub(lower, guarded.text[part.start : part.end])
     first = next((index for index, character in enumerate(text) if character.isalpha()), None)
     if first is not None and not any(span.start <= first < span.end for span in guarded.spans):
         text[first] = _keep_length(text[first], text[first].upper())
-    return Guarded("".join(text), guarded.spans, guarded.replacements)
+    return ProtectedText("".join(text), guarded.spans, guarded.replacements)
 
 
-def style_text(guarded: Guarded, casing: Casing, language: str) -> Guarded:
+def style_text(guarded: ProtectedText, casing: Casing, language: str) -> ProtectedText:
     """An output in the casing of its source; protected spans stay. `language`: the output's."""
     if casing is Casing.NORMAL:
         return guarded
@@ -104,7 +104,7 @@ def style_text(guarded: Guarded, casing: Casing, language: str) -> Guarded:
         moved[span] = type(span)(length + len(before), length + len(before) + len(kept))
         length, position = moved[span].end, span.end
     parts.append(_style(guarded.text[position:], casing, code, first=first))
-    return Guarded("".join(parts), tuple(moved[span] for span in guarded.spans), guarded.replacements)
+    return ProtectedText("".join(parts), tuple(moved[span] for span in guarded.spans), guarded.replacements)
 
 
 def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
@@ -124,8 +124,8 @@ def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
     return _WORD.sub(style, text)
 
 
-def _list_words(guarded: Guarded) -> list[str]:
-    parts = (guarded.text[part.start : part.end] for part in divide_at_spans(guarded))
+def _list_words(guarded: ProtectedText) -> list[str]:
+    parts = (guarded.text[part.start : part.end] for part in list_unprotected(guarded))
     return [word for part in parts for word in _WORD.findall(part)]
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.alignment import Move, follow
-from latimer_server.text.protection.masking import Guarded, divide_at_spans
+from latimer_server.text.alignment import Move, map_span
+from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans, widen_span
 
 IsKnown = Callable[[str], bool]
@@ -46,12 +46,12 @@ class Normalized:
     """A text as a model can read it. `moves`: what is written otherwise than in the source, and where that stands
     there. `spans`: where the source's protected spans stand now, each by itself."""
 
-    guarded: Guarded
+    guarded: ProtectedText
     moves: tuple[Move, ...]
     spans: tuple[TextSpan, ...]
 
 
-def normalize_text(guarded: Guarded, is_known: IsKnown) -> Normalized:
+def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
     """The text with no character outside the protected spans that the model does not know, what cannot be written
     otherwise being protected, with the word that it stands in."""
     text = guarded.text
@@ -77,8 +77,8 @@ def normalize_text(guarded: Guarded, is_known: IsKnown) -> Normalized:
         position += len(new)
         index = end
     back = [(old, new) for new, old in moves]
-    moved = tuple(follow(back, span) for span in guarded.spans)
-    known = protect_more(Guarded("".join(written), moved, guarded.replacements), unknown)
+    moved = tuple(map_span(back, span) for span in guarded.spans)
+    known = protect_more(ProtectedText("".join(written), moved, guarded.replacements), unknown)
     return Normalized(known, tuple(moves), moved)
 
 
@@ -112,29 +112,29 @@ def find_quotes(text: str, place: TextSpan, known: Normalized) -> str:
     return "".join(marks) if _count_quotes(known.guarded, place) == len(marks) else ""
 
 
-def restore_quotes(guarded: Guarded, quotes: str) -> Guarded:
+def restore_quotes(guarded: ProtectedText, quotes: str) -> ProtectedText:
     """An output with `quotes` for its `"`, where it has as many outside its spans: the marks come out as they were
     written. As long as it was, so that every span stays where it is."""
     if not quotes or _count_quotes(guarded, TextSpan(0, len(guarded.text))) != len(quotes):
         return guarded
     characters = list(guarded.text)
     marks = iter(quotes)
-    for part in divide_at_spans(guarded):
+    for part in list_unprotected(guarded):
         for index in range(part.start, part.end):
             if characters[index] == _QUOTE:
                 characters[index] = next(marks)
-    return Guarded("".join(characters), guarded.spans, guarded.replacements)
+    return ProtectedText("".join(characters), guarded.spans, guarded.replacements)
 
 
-def _count_quotes(guarded: Guarded, place: TextSpan) -> int:
+def _count_quotes(guarded: ProtectedText, place: TextSpan) -> int:
     """How many `"` stand in a place, protected spans left out."""
     return sum(
         guarded.text.count(_QUOTE, max(part.start, place.start), max(part.start, place.start, min(part.end, place.end)))
-        for part in divide_at_spans(guarded)
+        for part in list_unprotected(guarded)
     )
 
 
-def protect_more(guarded: Guarded, spans: Sequence[TextSpan]) -> Guarded:
+def protect_more(guarded: ProtectedText, spans: Sequence[TextSpan]) -> ProtectedText:
     """The same with these spans (ascending) protected too, letters with the word that they stand in. A span that is to
     be replaced stays what it is."""
     if not spans:
@@ -145,10 +145,10 @@ def protect_more(guarded: Guarded, spans: Sequence[TextSpan]) -> Guarded:
     more = _subtract(list(_widen_all(guarded.text, spans)), [span for span, _ in fixed])
     merged = merge_spans([*plain, *more])
     if not fixed:
-        return Guarded(guarded.text, merged)
+        return ProtectedText(guarded.text, merged)
     every: list[tuple[TextSpan, str | None]] = [*((span, None) for span in merged), *fixed]
     every.sort(key=lambda one: one[0].start)
-    return Guarded(guarded.text, tuple(span for span, _ in every), tuple(new for _, new in every))
+    return ProtectedText(guarded.text, tuple(span for span, _ in every), tuple(new for _, new in every))
 
 
 def _widen_all(text: str, spans: Sequence[TextSpan]) -> Iterator[TextSpan]:

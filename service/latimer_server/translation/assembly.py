@@ -13,31 +13,33 @@ from latimer_server.core.errors import FlaggedAsError, LatimerError
 from latimer_server.core.flags import Flag, merge_flags
 from latimer_server.core.spans import TextSpan
 from latimer_server.models.routing import Route
-from latimer_server.text.alignment import Link, follow, shift_link
-from latimer_server.text.markup import OBJECT, Block, Placed, place_marks, render
-from latimer_server.text.protection.masking import Guarded
+from latimer_server.text.alignment import Link, map_span, shift_link
+from latimer_server.text.markup import OBJECT, Block, PlacedBlock, place_marks, render
+from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.segmentation import Rebuilt, Splitting, rebuild_text
 from latimer_server.translation.requests import SegmentTranslation, TranslateOptions, Translation
-from latimer_server.translation.segment_output import Alternative, Output, average_log_prob
-from latimer_server.translation.segmenting import Part, Reading
+from latimer_server.translation.segment_output import Alternative, SegmentOutput, average_log_prob
+from latimer_server.translation.segmenting import ContentPart, ParsedContent
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
+class ContentJob:
     """A content on its way into one target language. `segments`: those of all parts, in order; `wanted`: which of
     them need a model; `outputs`: what became of those."""
 
-    reading: Reading
-    parts: tuple[Part, ...]
+    parsed: ParsedContent
+    parts: tuple[ContentPart, ...]
     route: Route
-    segments: Sequence[Guarded]
+    segments: Sequence[ProtectedText]
     wanted: tuple[int, ...]
-    outputs: dict[int, Output | Exception]
+    outputs: dict[int, SegmentOutput | Exception]
 
 
-def finish(job: Job | Translation, flags: tuple[Flag, ...], options: TranslateOptions) -> Translation:
+def finish_translation(
+    job: ContentJob | Translation, flags: tuple[Flag, ...], options: TranslateOptions
+) -> Translation:
     """The translation that a job came to, with the flags of its source, or the error that it met."""
     translation = job if isinstance(job, Translation) else _assemble(job, options)
     if translation.error:
@@ -50,12 +52,12 @@ def finish(job: Job | Translation, flags: tuple[Flag, ...], options: TranslateOp
     return translation if merged == translation.flags else replace(translation, flags=merged)
 
 
-def _assemble(job: Job, options: TranslateOptions) -> Translation:
+def _assemble(job: ContentJob, options: TranslateOptions) -> Translation:
     """The translated content, with its segments where they are wanted and what is said about the whole."""
     failed = [output for output in job.outputs.values() if isinstance(output, Exception)]
     if failed:
         return Translation("", job.route.target, error=_name_error(failed[0], job.route))
-    done = {index: output for index, output in job.outputs.items() if isinstance(output, Output)}
+    done = {index: output for index, output in job.outputs.items() if isinstance(output, SegmentOutput)}
     first, built = 0, []
     for part in job.parts:
         outputs = [done.get(index) for index in range(first, first + len(part.segments))]
@@ -63,10 +65,10 @@ def _assemble(job: Job, options: TranslateOptions) -> Translation:
         first += len(part.segments)
     passing = (Flag.PASSTHROUGH,) if len(done) < first or not first else ()
     repaired = (Flag.MARKUP_REPAIRED,) if any(one.placed and one.placed.repaired for one in built) else ()
-    if job.reading.markup is None:
+    if job.parsed.markup is None:
         text, starts = built[0].rebuilt.text, [0]
     else:
-        rendered = render(job.reading.markup, [one.placed.text for one in built if one.placed])
+        rendered = render(job.parsed.markup, [one.placed.text for one in built if one.placed])
         text, starts = rendered.text, [span.start for span in rendered.spans]
     segments = (
         tuple(segment for one, start in zip(built, starts, strict=True) for segment in one.describe(start, options))
@@ -84,13 +86,13 @@ def _assemble(job: Job, options: TranslateOptions) -> Translation:
 
 
 @dataclass(frozen=True)
-class _Built:
+class _AssembledPart:
     """A part with the outputs of its segments in their places. `placed`: with its markup, where it has any."""
 
-    part: Part
-    outputs: tuple[Output, ...]
+    part: ContentPart
+    outputs: tuple[SegmentOutput, ...]
     rebuilt: Rebuilt
-    placed: Placed | None
+    placed: PlacedBlock | None
 
     def describe(self, start: int, options: TranslateOptions) -> list[SegmentTranslation]:
         """The segments of the part, which stands at `start` in the translation."""
@@ -114,7 +116,7 @@ class _Built:
             )
         return segments
 
-    def _write(self, target: TextSpan, output: Output) -> str:
+    def _write(self, target: TextSpan, output: SegmentOutput) -> str:
         """A segment as it stands in the translation, tags and all."""
         if self.placed is None:
             return output.text
@@ -129,30 +131,30 @@ class _Built:
         return TextSpan(start + inner.start, start + inner.end)
 
 
-def _build(part: Part, outputs: Sequence[Output | None], options: TranslateOptions) -> _Built:
+def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: TranslateOptions) -> _AssembledPart:
     texts = part.document.segments
     finished = tuple(
-        _keep_lines(output, segment, text, part.block) if output else Output(text, flags=(Flag.PASSTHROUGH,))
+        _keep_lines(output, segment, text, part.block) if output else SegmentOutput(text, flags=(Flag.PASSTHROUGH,))
         for output, segment, text in zip(outputs, part.segments, texts, strict=True)
     )
     join = options.splitting is Splitting.SENTENCES_ACROSS_LINES and part.block is None
     rebuilt = rebuild_text(part.document, [output.text for output in finished], join=join)
     if part.block is None:
-        return _Built(part, finished, rebuilt, None)
+        return _AssembledPart(part, finished, rebuilt, None)
     atoms = list(_find_atoms(part, outputs, finished, rebuilt))
     placed = place_marks(part.block, rebuilt.text, atoms, _link_block(part, outputs, finished, rebuilt))
-    return _Built(part, finished, rebuilt, placed)
+    return _AssembledPart(part, finished, rebuilt, placed)
 
 
-def _keep_lines(output: Output, segment: Guarded, text: str, block: Block | None) -> Output:
+def _keep_lines(output: SegmentOutput, segment: ProtectedText, text: str, block: Block | None) -> SegmentOutput:
     """In markup, where line breaks say nothing, a segment that a model did not change as it stood."""
     if block is None or not segment.moves or output.text != segment.text or segment.replacements:
         return output
-    return replace(output, text=text, protected=tuple(follow(segment.moves, span) for span in output.protected))
+    return replace(output, text=text, protected=tuple(map_span(segment.moves, span) for span in output.protected))
 
 
 def _find_atoms(
-    part: Part, outputs: Sequence[Output | None], finished: Sequence[Output], rebuilt: Rebuilt
+    part: ContentPart, outputs: Sequence[SegmentOutput | None], finished: Sequence[SegmentOutput], rebuilt: Rebuilt
 ) -> Iterator[TextSpan]:
     """Where the objects of a block stand in its translation, in the order of the block."""
     before = after = 0
@@ -177,7 +179,7 @@ def _find_objects(text: str, start: int, end: int, shift: int) -> Iterator[TextS
 
 
 def _link_block(
-    part: Part, outputs: Sequence[Output | None], finished: Sequence[Output], rebuilt: Rebuilt
+    part: ContentPart, outputs: Sequence[SegmentOutput | None], finished: Sequence[SegmentOutput], rebuilt: Rebuilt
 ) -> list[Link] | None:
     """The links of a block's segments; None where no model has any. A segment without is linked as a whole."""
     if not any(output and output.links is not None for output in outputs) and any(outputs):
@@ -189,15 +191,17 @@ def _link_block(
     return links
 
 
-def _place_links(segment: Guarded, output: Output, source: TextSpan, target: TextSpan) -> list[Link] | None:
+def _place_links(
+    segment: ProtectedText, output: SegmentOutput, source: TextSpan, target: TextSpan
+) -> list[Link] | None:
     """The links of a segment as those between the texts that it and its output stand in."""
     if output.links is None:
         return None
-    linked = [replace(link, source=follow(segment.moves, link.source)) for link in output.links]
+    linked = [replace(link, source=map_span(segment.moves, link.source)) for link in output.links]
     return [shift_link(link, source.start, target.start) for link in linked]
 
 
-def _tell_apart(output: Output, *, plain: bool) -> tuple[Alternative, ...]:
+def _tell_apart(output: SegmentOutput, *, plain: bool) -> tuple[Alternative, ...]:
     """The alternatives, those left out that read as the output or a better alternative does: token ids may differ
     where the text does not. Where there is markup they are its words only, those with marks within left out."""
     others = [other for other in output.alternatives if plain or OBJECT not in other.text]

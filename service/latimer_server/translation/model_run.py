@@ -16,17 +16,17 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
-from latimer_server.scheduling import Outcome, PieceWindow, Priority, gather_or_cancel, off_loop
+from latimer_server.scheduling import InflightLimit, Priority, TimedHypothesis, gather_or_cancel, run_off_loop
 from latimer_server.text.alignment import Link, shift_link
 from latimer_server.text.segmentation import Document, divide_segment, find_lines, needs_translation, rebuild_text
-from latimer_server.translation.segment_output import Alternative, Output
+from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
 # Pieces that enter the queue together.
 _SLICE_PIECES = 256
 
 
 @dataclass(frozen=True)
-class PieceOptions:
+class ModelRunOptions:
     """What holds for all pieces of a request. `caller`: whose turn they take in the queue; None: nobody else's.
     `cached`: whether what is known of them may be taken from the cache, and what is made of them kept there."""
 
@@ -57,54 +57,54 @@ class _Result:
 
 
 async def run_model(
-    model: LoadedGenerator, texts: Sequence[str], options: PieceOptions, window: PieceWindow, usage: Usage
-) -> list[Output | Exception]:
+    model: LoadedGenerator, texts: Sequence[str], options: ModelRunOptions, inflight: InflightLimit, usage: Usage
+) -> list[SegmentOutput | Exception]:
     """For each text, in order, its output or what went wrong with it alone.
 
-    Its pieces enter the queue as `window` has room, unless the cache knows them. Raises `DeadlineExceeded` and
+    Its pieces enter the queue as `inflight` has room, unless the cache knows them. Raises `DeadlineExceeded` and
     `Unavailable`, which concern all texts, and `Overloaded` where the cache does not know all of them, nothing of the
     request was begun and its deadline leaves no time for the wait. When it ends, however it ends, none of its pieces
     stays queued.
     """
     size = sum(map(len, texts))
-    plans = await off_loop(size, lambda: _plan_all(model.backend, texts, options))
+    plans = await run_off_loop(size, lambda: _plan_all(model.backend, texts, options))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
-    decoding = options.decoding.giving(options.decoding.hypothesis_count, target=options.languages.target)
+    decoding = options.decoding.with_hypotheses(options.decoding.hypothesis_count, target=options.languages.target)
     options = options if decoding is options.decoding else replace(options, decoding=decoding)
     cache = model.cache if options.cached else None
     known = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
     missing = [ids for ids, hypothesis in zip(pieces, known, strict=True) if hypothesis is None]
-    begins = not usage.pieces and window.is_empty
+    begins = not usage.pieces and inflight.is_empty
     if missing and cache is not None and begins and options.priority is Priority.INTERACTIVE:
         # Where there is no cache this was asked before the text was looked at.
-        model.queue.require_time(options.deadline, options.priority, _name_caller(options, window))
+        model.queue.require_deadline_met(options.deadline, options.priority, _name_caller(options, inflight))
     slices = [missing[start : start + _SLICE_PIECES] for start in range(0, len(missing), _SLICE_PIECES)]
-    parts = await gather_or_cancel(_run_slice(model, part, options, window, usage) for part in slices)
+    parts = await gather_or_cancel(_run_slice(model, part, options, inflight, usage) for part in slices)
     computed = iter([result for part in parts for result in part])
     results = [_Result(hypothesis, cached=True) if hypothesis else next(computed) for hypothesis in known]
     aligns = options.decoding.alignment and model.entry.guided_alignment
-    return await off_loop(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
+    return await run_off_loop(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
 
 
 async def _run_slice(
-    model: LoadedGenerator, pieces: Sequence[TokenIds], options: PieceOptions, window: PieceWindow, usage: Usage
+    model: LoadedGenerator, pieces: Sequence[TokenIds], options: ModelRunOptions, inflight: InflightLimit, usage: Usage
 ) -> list[_Result | Exception]:
-    async with window.hold(len(pieces)):
+    async with inflight.hold(len(pieces)):
         futures = [
             model.queue.submit(
                 ids,
                 options.decoding,
                 priority=options.priority,
                 deadline=options.deadline,
-                caller=_name_caller(options, window),
-                request=window,
+                caller=_name_caller(options, inflight),
+                request=inflight,
             )
             for ids in pieces
         ]
         results = await _wait_for_all(futures)
     kept: list[_Result | Exception] = []
     for ids, result in zip(pieces, results, strict=True):
-        if isinstance(result, Outcome):
+        if isinstance(result, TimedHypothesis):
             usage.count(result, len(ids))
             if model.cache and options.cached:
                 model.cache.put(ids, options.decoding, result.hypothesis)
@@ -116,7 +116,7 @@ async def _run_slice(
     return kept
 
 
-async def _wait_for_all(futures: Sequence[asyncio.Future[Outcome]]) -> list[Outcome | BaseException]:
+async def _wait_for_all(futures: Sequence[asyncio.Future[TimedHypothesis]]) -> list[TimedHypothesis | BaseException]:
     """What became of each, in order; all are withdrawn when the caller goes. One alone is awaited as it is: a sentence
     is one piece, and gathering costs as much as queueing it."""
     try:
@@ -130,11 +130,13 @@ async def _wait_for_all(futures: Sequence[asyncio.Future[Outcome]]) -> list[Outc
             future.cancel()
 
 
-def _name_caller(options: PieceOptions, window: PieceWindow) -> Hashable:
-    return window if options.caller is None else options.caller
+def _name_caller(options: ModelRunOptions, inflight: InflightLimit) -> Hashable:
+    return inflight if options.caller is None else options.caller
 
 
-def _plan_all(backend: GeneratorBackend, texts: Sequence[str], options: PieceOptions) -> list[_Plan | OverlongSegment]:
+def _plan_all(
+    backend: GeneratorBackend, texts: Sequence[str], options: ModelRunOptions
+) -> list[_Plan | OverlongSegment]:
     limit = backend.limits.max_input_tokens
     plans: list[_Plan | OverlongSegment] = []
     for text, encoding in zip(texts, backend.encode(texts, options.languages), strict=True):
@@ -172,12 +174,12 @@ def _decode_all(
     results: Sequence[_Result | Exception],
     *,
     aligns: bool,
-) -> list[Output | Exception]:
+) -> list[SegmentOutput | Exception]:
     done = [result.hypothesis for result in results if isinstance(result, _Result)]
     ranked = [(hypothesis, *hypothesis.alternatives) for hypothesis in done]
     texts = iter(backend.decode([hypothesis.ids for row in ranked for hypothesis in row]))
     decoded = iter([[(next(texts), hypothesis) for hypothesis in row] for row in ranked])
-    outputs: list[Output | Exception] = []
+    outputs: list[SegmentOutput | Exception] = []
     position = 0
     for plan in plans:
         if isinstance(plan, OverlongSegment):
@@ -202,7 +204,7 @@ def _join(
     links: tuple[Link, ...] | None,
     *,
     cached: bool,
-) -> Output:
+) -> SegmentOutput:
     """The output of a segment from what its pieces came to, best first. Another output is made of the pieces'
     next best, where a piece has one."""
     flags = plan.flags
@@ -238,9 +240,9 @@ def _choose(
     flags: tuple[Flag, ...] = (),
     alternatives: tuple[Alternative, ...] = (),
     links: tuple[Link, ...] | None = None,
-) -> Output:
+) -> SegmentOutput:
     chosen = [row[rank] if rank < len(row) else row[0] for row in pieces]
-    return Output(
+    return SegmentOutput(
         rebuild_text(plan.document, [text for text, _ in chosen]).text,
         sum(hypothesis.log_prob for _, hypothesis in chosen),
         sum(hypothesis.token_count for _, hypothesis in chosen),

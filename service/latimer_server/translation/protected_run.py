@@ -15,32 +15,32 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
-from latimer_server.scheduling import PieceWindow, off_loop, weigh_texts
-from latimer_server.text.alignment import Link, Move, follow, split_link
+from latimer_server.scheduling import InflightLimit, estimate_text_work, run_off_loop
+from latimer_server.text.alignment import Link, Move, map_span, split_link
 from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
 from latimer_server.text.normalization import Normalized, find_quotes, normalize_text, restore_quotes
 from latimer_server.text.protection.masking import (
-    SYMBOLS,
-    Guarded,
-    Restored,
-    Shielded,
-    divide_at_spans,
-    peel,
-    shield,
-    unshield,
+    MASK_FORMS,
+    MaskedText,
+    ProtectedText,
+    UnmaskedText,
+    list_unprotected,
+    mask_spans,
+    strip_edge_signs,
+    unmask_spans,
 )
 from latimer_server.text.segmentation import Document, Splitting, needs_translation, rebuild_text, segment_text
-from latimer_server.translation.model_run import PieceOptions, run_model
-from latimer_server.translation.segment_output import Alternative, Output
+from latimer_server.translation.model_run import ModelRunOptions, run_model
+from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
 _REPLACEMENT = "\ufffd"
-_PENDING = Output("")
+_PENDING = SegmentOutput("")
 # Among more symbols a model loses its way.
 _MOST_SYMBOLS = 12
 
 
 @dataclass(frozen=True)
-class _Task:
+class _SegmentTask:
     """A segment on its way through the model. `written`: as it came; `known`: as the model can read it, in the casing
     that it reads best; `place`: what of that it shall read, which is `core`."""
 
@@ -48,18 +48,18 @@ class _Task:
     written: str
     known: Normalized
     place: TextSpan
-    core: Guarded
+    core: ProtectedText
     casing: Casing
     target: str
     flags: tuple[Flag, ...] = ()
 
-    def finish(
+    def finish_translation(
         self,
-        output: Output,
-        restored: Restored,
+        output: SegmentOutput,
+        restored: UnmaskedText,
         sources: Sequence[Move],
-        alternatives: Sequence[tuple[Restored, float]] = (),
-    ) -> Output:
+        alternatives: Sequence[tuple[UnmaskedText, float]] = (),
+    ) -> SegmentOutput:
         """The output in the casing of its source, with what was taken off at the edges. `sources`: the moves from what
         the model read to the core; `restored` has those from what it wrote."""
         styled = self._style(restored.guarded)
@@ -68,7 +68,7 @@ class _Task:
             kept = len(styled.text) == len(restored.guarded.text)
             parts = (part for link in links for part in split_link(link, sources, restored.moves))
             links = tuple(self._return(part, sources, restored.moves) for part in parts) if kept else None
-        return Output(
+        return SegmentOutput(
             self._surround(styled.text),
             output.log_prob,
             output.token_count,
@@ -78,10 +78,10 @@ class _Task:
             links,
         )
 
-    def _style(self, restored: Guarded) -> Guarded:
+    def _style(self, restored: ProtectedText) -> ProtectedText:
         if restored.text == self.core.text and not self.known.moves:
             # The model changed nothing, and neither do we.
-            return Guarded(self.written[self.place.start : self.place.end], restored.spans)
+            return ProtectedText(self.written[self.place.start : self.place.end], restored.spans)
         quotes = find_quotes(self.written, self.place, self.known) if self.known.moves else ""
         return style_text(restore_quotes(restored, quotes), self.casing, self.target)
 
@@ -89,7 +89,7 @@ class _Task:
         whole = self.known.guarded.text
         return whole[: self.place.start] + text + whole[self.place.end :]
 
-    def _locate(self, span: TextSpan, styled: Guarded) -> TextSpan:
+    def _locate(self, span: TextSpan, styled: ProtectedText) -> TextSpan:
         """Where a protected span of the segment stands in the output."""
         if span.end <= self.place.start:
             return span
@@ -108,124 +108,136 @@ class _Task:
 
     def _return(self, link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> Link:
         """A link between what the model read and wrote, as one between the segment and its output."""
-        source = _shift(follow(sources, link.source), self.place.start)
+        source = _shift(map_span(sources, link.source), self.place.start)
         return Link(
-            follow(self.known.moves, source), _shift(follow(targets, link.target), self.place.start), link.score
+            map_span(self.known.moves, source), _shift(map_span(targets, link.target), self.place.start), link.score
         )
 
 
-async def run_guarded(
-    model: LoadedGenerator, segments: Sequence[Guarded], options: PieceOptions, window: PieceWindow, usage: Usage
-) -> list[Output | Exception]:
+async def run_protected(
+    model: LoadedGenerator,
+    segments: Sequence[ProtectedText],
+    options: ModelRunOptions,
+    inflight: InflightLimit,
+    usage: Usage,
+) -> list[SegmentOutput | Exception]:
     """For each segment, in order, its output with every protected span in it exactly once, or what went wrong with
     it alone. Raises as `run_model` does."""
-    work = weigh_texts([segment.text for segment in segments])
+    work = estimate_text_work([segment.text for segment in segments])
     languages = options.languages
-    waiting = await off_loop(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
+    waiting = await run_off_loop(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
     needy = [task.core.needs_model() for task in waiting]
-    results: list[Output | Exception] = [
+    results: list[SegmentOutput | Exception] = [
         # What becomes of the others is put in its place.
         _PENDING if needs else _keep(segment)
         for segment, needs in zip(segments, needy, strict=True)
     ]
     waiting = [task for task, needs in zip(waiting, needy, strict=True) if needs]
-    for form in SYMBOLS:
+    for form in MASK_FORMS:
         fits = [task for task in waiting if len(task.core.spans) <= _MOST_SYMBOLS]
         if not fits:
             break
-        shielded = [shield(task.core, form) for task in fits]
-        outputs = await run_model(model, [one.text for one in shielded], options, window, usage)
-        restored = await off_loop(work, lambda all_of=(fits, shielded, outputs): _restore_all(*all_of))  # type: ignore[misc]
+        shielded = [mask_spans(task.core, form) for task in fits]
+        outputs = await run_model(model, [one.text for one in shielded], options, inflight, usage)
+        restored = await run_off_loop(work, lambda all_of=(fits, shielded, outputs): _restore_all(*all_of))  # type: ignore[misc]
         results = [restored.get(index) or result for index, result in enumerate(results)]
         waiting = [task for task in waiting if task.index not in restored]
-    divided = await _run_divided(model, waiting, options, window, usage)
+    divided = await _run_divided(model, waiting, options, inflight, usage)
     for task, result in zip(waiting, divided, strict=True):
         results[task.index] = result
     return results
 
 
-def _keep(segment: Guarded) -> Output:
+def _keep(segment: ProtectedText) -> SegmentOutput:
     """What comes of a segment that has nothing for a model."""
     kept = _replace_spans(segment)
-    return Output(kept.text, protected=kept.spans)
+    return SegmentOutput(kept.text, protected=kept.spans)
 
 
-def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segment: Guarded) -> _Task:
-    characters = model.characters
+def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segment: ProtectedText) -> _SegmentTask:
+    coverage = model.coverage
     casing = find_casing(segment)
     # First: vocabularies have more small letters than capitals.
     lowered = lower_text(segment, casing)
     known = Normalized(lowered, (), segment.spans)
-    if not characters.knows_all(lowered.text, languages):
-        known = normalize_text(lowered, lambda character: characters.knows(character, languages))
-    place, core = peel(known.guarded)
+    if not coverage.covers_all(lowered.text, languages):
+        known = normalize_text(lowered, lambda character: coverage.covers(character, languages))
+    place, core = strip_edge_signs(known.guarded)
     # What was lost before it came to us comes out as it is, and is said.
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT in segment.text else ()
-    return _Task(index, segment.text, known, place, core, casing, languages.target, flags)
+    return _SegmentTask(index, segment.text, known, place, core, casing, languages.target, flags)
 
 
 def _restore_all(
-    tasks: Sequence[_Task], shielded: Sequence[Shielded], outputs: Sequence[Output | Exception]
-) -> dict[int, Output | Exception]:
+    tasks: Sequence[_SegmentTask], shielded: Sequence[MaskedText], outputs: Sequence[SegmentOutput | Exception]
+) -> dict[int, SegmentOutput | Exception]:
     """The outputs with their spans in their places, by the segment; those left out where one did not come out
     exactly once."""
-    found: dict[int, Output | Exception] = {}
+    found: dict[int, SegmentOutput | Exception] = {}
     for task, hidden, output in zip(tasks, shielded, outputs, strict=True):
         if isinstance(output, Exception):
             found[task.index] = output
-        elif (restored := unshield(output.text, hidden)) is not None:
-            others = [(unshield(other.text, hidden), other.avg_log_prob) for other in output.alternatives]
+        elif (restored := unmask_spans(output.text, hidden)) is not None:
+            others = [(unmask_spans(other.text, hidden), other.avg_log_prob) for other in output.alternatives]
             whole = [(other, score) for other, score in others if other is not None]
-            found[task.index] = task.finish(output, restored, hidden.moves, whole)
+            found[task.index] = task.finish_translation(output, restored, hidden.moves, whole)
     return found
 
 
 async def _run_divided(
-    model: LoadedGenerator, tasks: Sequence[_Task], options: PieceOptions, window: PieceWindow, usage: Usage
-) -> list[Output | Exception]:
+    model: LoadedGenerator,
+    tasks: Sequence[_SegmentTask],
+    options: ModelRunOptions,
+    inflight: InflightLimit,
+    usage: Usage,
+) -> list[SegmentOutput | Exception]:
     """Segments of which the model loses a span whatever it is hidden behind: each part between the spans by itself."""
     if not tasks:
         return []
     documents = [_divide(task.core) for task in tasks]
     decoding = replace(options.decoding, hypothesis_count=1, alignment=False)
     texts = [text for document in documents for text in document.segments]
-    outputs = iter(await run_model(model, texts, replace(options, decoding=decoding), window, usage))
-    results: list[Output | Exception] = []
+    outputs = iter(await run_model(model, texts, replace(options, decoding=decoding), inflight, usage))
+    results: list[SegmentOutput | Exception] = []
     for task, document in zip(tasks, documents, strict=True):
         mine = [next(outputs) for _ in document.spans]
         failed = next((output for output in mine if isinstance(output, Exception)), None)
-        results.append(failed or _join(task, document, [output for output in mine if isinstance(output, Output)]))
+        results.append(
+            failed or _join(task, document, [output for output in mine if isinstance(output, SegmentOutput)])
+        )
     return results
 
 
-def _divide(guarded: Guarded) -> Document:
+def _divide(guarded: ProtectedText) -> Document:
     """The parts between the spans that there is something to translate in."""
     wanted: list[TextSpan] = []
-    for part in divide_at_spans(guarded):
+    for part in list_unprotected(guarded):
         text = guarded.text[part.start : part.end]
         if needs_translation(text):
             wanted += [_shift(span, part.start) for span in segment_text(text, Splitting.NONE, "").spans]
     return Document(guarded.text, tuple(wanted))
 
 
-def _join(task: _Task, document: Document, outputs: Sequence[Output]) -> Output:
+def _join(task: _SegmentTask, document: Document, outputs: Sequence[SegmentOutput]) -> SegmentOutput:
     rebuilt = rebuild_text(document, [output.text for output in outputs])
     moves = list(zip(document.spans, rebuilt.spans, strict=True))
-    moved = tuple(follow(moves, span) for span in task.core.spans)
-    whole = Output(
+    moved = tuple(map_span(moves, span) for span in task.core.spans)
+    whole = SegmentOutput(
         "",
         sum(output.log_prob for output in outputs),
         sum(output.token_count for output in outputs),
         # Shown as cached would be what was computed too: this segment was tried whole before.
         tuple(flag for output in outputs for flag in output.flags if flag is not Flag.CACHED),
     )
-    return task.finish(whole, Restored(_replace_spans(Guarded(rebuilt.text, moved, task.core.replacements))), ())
+    return task.finish_translation(
+        whole, UnmaskedText(_replace_spans(ProtectedText(rebuilt.text, moved, task.core.replacements))), ()
+    )
 
 
-def _replace_spans(guarded: Guarded) -> Guarded:
+def _replace_spans(guarded: ProtectedText) -> ProtectedText:
     """The text with what is to come out in the place of its spans."""
     rebuilt = rebuild_text(Document(guarded.text, guarded.spans), guarded.wanted)
-    return Guarded(rebuilt.text, rebuilt.spans)
+    return ProtectedText(rebuilt.text, rebuilt.spans)
 
 
 def _shift(span: TextSpan, offset: int) -> TextSpan:

@@ -19,7 +19,7 @@ class Alternative:
 
 
 @dataclass(frozen=True)
-class Output:
+class SegmentOutput:
     """A segment's output, the log-probability of its tokens over all models so far, and its flags.
     `alternatives`: the last model's, the best first. `protected`: where the source's protected spans stand now, in
     the source's order. `links`: which words answer which, where that was asked for and the model knows."""
@@ -37,13 +37,13 @@ class Output:
         """The mean over its tokens; 0 where no model ran."""
         return average_log_prob([self])
 
-    def followed_by(self, later: Output) -> Output:
+    def followed_by(self, later: SegmentOutput) -> SegmentOutput:
         """The output of the next model on this one's text, with what this one said. It came from the cache if all of
         it did."""
         flags = self.flags + later.flags
         if not all(Flag.CACHED in one.flags for one in (self, later) if one.token_count):
             flags = tuple(flag for flag in flags if flag is not Flag.CACHED)
-        return Output(
+        return SegmentOutput(
             later.text,
             self.log_prob + later.log_prob,
             self.token_count + later.token_count,
@@ -54,7 +54,7 @@ class Output:
         )
 
 
-def average_log_prob(outputs: Iterable[Output]) -> float:
+def average_log_prob(outputs: Iterable[SegmentOutput]) -> float:
     """The mean natural log-probability of all tokens of the outputs; 0 where there are none."""
     total, count = 0.0, 0
     for output in outputs:

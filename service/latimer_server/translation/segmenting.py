@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup import OBJECT, Block, MarkupDocument, TextFormat, parse_markup
-from latimer_server.text.protection.glossary import Glossary, guard_text
-from latimer_server.text.protection.masking import Guarded, cut_out
+from latimer_server.text.protection.glossary import Glossary, protect_text
+from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Document, Splitting, segment_text
 
@@ -20,7 +20,7 @@ _PARAGRAPH = "\v"
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedContent:
     """A content, and its blocks where it has markup."""
 
     content: str
@@ -35,35 +35,35 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Part:
+class ContentPart:
     """A text that is divided by itself: a plain content, or a block of one with markup. `segments`: those of
     `document`, in order, as a model will be given them."""
 
     document: Document
-    segments: tuple[Guarded, ...]
+    segments: tuple[ProtectedText, ...]
     block: Block | None = None
 
 
-def read_content(content: str, text_format: TextFormat | None, ignore_tags: Sequence[str]) -> Reading:
+def parse_content(content: str, text_format: TextFormat | None, ignore_tags: Sequence[str]) -> ParsedContent:
     """A content as what it is; `text_format` None is plain text."""
-    return Reading(content, None if text_format is None else parse_markup(content, text_format, ignore_tags))
+    return ParsedContent(content, None if text_format is None else parse_markup(content, text_format, ignore_tags))
 
 
-def divide_reading(
-    reading: Reading, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
-) -> tuple[Part, ...]:
+def segment_content(
+    parsed: ParsedContent, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
+) -> tuple[ContentPart, ...]:
     """The parts of a content, in order. `language`: what the content is in."""
-    if reading.markup is None:
-        guarded = guard_text(reading.content, rules, glossary)
-        document = segment_text(reading.content, splitting, language, guarded.spans)
+    if parsed.markup is None:
+        guarded = protect_text(parsed.content, rules, glossary)
+        document = segment_text(parsed.content, splitting, language, guarded.spans)
         join = splitting is Splitting.SENTENCES_ACROSS_LINES
-        return (Part(document, tuple(cut_out(guarded, document.spans, join=join))),)
-    return tuple(_divide_block(block, language, splitting, rules, glossary) for block in reading.markup.blocks)
+        return (ContentPart(document, tuple(extract_parts(guarded, document.spans, join=join))),)
+    return tuple(_divide_block(block, language, splitting, rules, glossary) for block in parsed.markup.blocks)
 
 
 def _divide_block(
     block: Block, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
-) -> Part:
+) -> ContentPart:
     """In a block a line break is a space, and only marks that break lines end a sentence."""
     breaks: set[int] = set()
     if splitting is not Splitting.NONE:
@@ -74,10 +74,10 @@ def _divide_block(
         broken[offset] = _PARAGRAPH
     text = "".join(broken)
     objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
-    guarded = guard_text(text, rules, glossary, objects)
+    guarded = protect_text(text, rules, glossary, objects)
     document = segment_text(text, splitting, language, guarded.spans)
-    segments = cut_out(replace(guarded, text=block.text), document.spans, join=True)
-    return Part(Document(block.text, document.spans), tuple(segments), block)
+    segments = extract_parts(replace(guarded, text=block.text), document.spans, join=True)
+    return ContentPart(Document(block.text, document.spans), tuple(segments), block)
 
 
 def _find_objects(text: str) -> Iterator[int]:

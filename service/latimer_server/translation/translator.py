@@ -20,21 +20,21 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.languages import UNDETERMINED, is_near
 from latimer_server.core.usage import Usage
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
-from latimer_server.models.pool.pool import Pool
+from latimer_server.models.pool.pool import ModelPool
 from latimer_server.models.routing import Route, RouteMap
-from latimer_server.scheduling import PieceWindow, Priority, gather_or_cancel, off_loop, weigh_texts
+from latimer_server.scheduling import InflightLimit, Priority, estimate_text_work, gather_or_cancel, run_off_loop
 from latimer_server.text.detection import Candidate, Detection, LanguageDetector
-from latimer_server.text.protection.figures import guard_figures
-from latimer_server.text.protection.masking import Guarded
+from latimer_server.text.protection.figures import protect_figures
+from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.rules import PatternError
 from latimer_server.text.segmentation import needs_translation
-from latimer_server.translation.assembly import Job, finish
-from latimer_server.translation.model_run import PieceOptions
-from latimer_server.translation.output_repair import Proofreader, keep_spans
-from latimer_server.translation.protected_run import run_guarded
+from latimer_server.translation.assembly import ContentJob, finish_translation
+from latimer_server.translation.model_run import ModelRunOptions
+from latimer_server.translation.output_repair import OutputRepairer, drop_extra_spans
+from latimer_server.translation.protected_run import run_protected
 from latimer_server.translation.requests import ItemResult, TranslateOptions, TranslateRequest, Translation
-from latimer_server.translation.segment_output import Output
-from latimer_server.translation.segmenting import Reading, divide_reading, read_content
+from latimer_server.translation.segment_output import SegmentOutput
+from latimer_server.translation.segmenting import ParsedContent, parse_content, segment_content
 
 # Segments, of whatever texts, encoded and queued together: enough to fill batches of like lengths.
 _CHUNK_SEGMENTS = 256
@@ -50,7 +50,7 @@ _WINDOW_PIECES = 1_024
 
 
 @dataclass(frozen=True)
-class Source:
+class ContentLanguage:
     """The language of a content; "" where it has nothing to translate."""
 
     code: str
@@ -59,13 +59,13 @@ class Source:
 
 
 # A segment that needs a model: its job, its place among the job's, and what it is.
-_Wanted = tuple[Job, int, Guarded]
+_Wanted = tuple[ContentJob, int, ProtectedText]
 
 
 class Translator:
     """Translates requests with the models of a pool."""
 
-    def __init__(self, pool: Pool, detector: LanguageDetector, *, pivoting: bool = True) -> None:
+    def __init__(self, pool: ModelPool, detector: LanguageDetector, *, pivoting: bool = True) -> None:
         self._pool = pool
         self._detector = detector
         self._usable: Sequence[CatalogEntry] = ()
@@ -81,24 +81,28 @@ class Translator:
         if request.source:
             self._require_time(request, [request.source])
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
-        work = weigh_texts(request.contents) * len(request.targets)
+        work = estimate_text_work(request.contents) * len(request.targets)
         if request.source:
-            sources, jobs = await off_loop(work, lambda: self._begin(request))
+            sources, jobs = await run_off_loop(work, lambda: self._begin(request))
         else:
-            readings, sources = await off_loop(work, lambda: self._read(request))
+            parsed_contents, sources = await run_off_loop(work, lambda: self._read(request))
             self._require_time(request, [source.code for source in sources if source.code])
-            jobs = await off_loop(work, lambda: self._start_jobs(request, readings, sources))
-        usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, Job))
+            jobs = await run_off_loop(work, lambda: self._start_jobs(request, parsed_contents, sources))
+        usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, ContentJob))
         _check_size(request.options, usage.segments)
         # A target that is named twice is one job.
-        unique = {id(job): job for row in jobs for job in row if isinstance(job, Job)}
+        unique = {id(job): job for row in jobs for job in row if isinstance(job, ContentJob)}
         await self._run_jobs(request, list(unique.values()), usage)
-        outputs = [output for row in jobs for job in row if isinstance(job, Job) for output in job.outputs.values()]
-        usage.cached_segments = sum(isinstance(one, Output) and Flag.CACHED in one.flags for one in outputs)
-        return await off_loop(
+        outputs = [
+            output for row in jobs for job in row if isinstance(job, ContentJob) for output in job.outputs.values()
+        ]
+        usage.cached_segments = sum(isinstance(one, SegmentOutput) and Flag.CACHED in one.flags for one in outputs)
+        return await run_off_loop(
             work,
             lambda: [
-                ItemResult(tuple(finish(job, source.flags, request.options) for job in row), source.detected)
+                ItemResult(
+                    tuple(finish_translation(job, source.flags, request.options) for job in row), source.detected
+                )
                 for row, source in zip(jobs, sources, strict=True)
             ],
         ), usage
@@ -110,7 +114,7 @@ class Translator:
     @property
     def routes(self) -> RouteMap:
         """The routes through the models that can be asked now, except those that must be named."""
-        usable = self._pool.usable(Task.TRANSLATION)
+        usable = self._pool.list_usable(Task.TRANSLATION)
         if self._usable is not usable:
             self._usable = usable
             free = [entry for entry in usable if not entry.noncommercial]
@@ -130,35 +134,35 @@ class Translator:
         if not is_near(source, target):
             self._find_route(request or TranslateRequest((), source, (target,)), source, target)
 
-    def find_sources(self, request: TranslateRequest, texts: Sequence[str] = ()) -> list[Source]:
+    def find_sources(self, request: TranslateRequest, texts: Sequence[str] = ()) -> list[ContentLanguage]:
         """The language of each content: as given, or as detected in `texts`, where those are not the contents.
 
         A detection that is not reliable takes the fallback, else the likeliest language that can be
         translated: short texts are often of a served language.
         """
         if request.source:
-            return [Source(request.source)] * len(request.contents)
+            return [ContentLanguage(request.source)] * len(request.contents)
         asks = not request.options.fallback and not request.options.candidates
         likely = sorted({*self.routes.sources, *request.targets}) if asks else []
         return [self._find_source(request, text, likely) for text in texts or request.contents]
 
-    def _find_source(self, request: TranslateRequest, content: str, likely: Sequence[str]) -> Source:
+    def _find_source(self, request: TranslateRequest, content: str, likely: Sequence[str]) -> ContentLanguage:
         if not needs_translation(content):
-            return Source("", Candidate(UNDETERMINED, 0.0))
+            return ContentLanguage("", Candidate(UNDETERMINED, 0.0))
         found = self._detector.detect(content, request.options.candidates)
         if found.reliable:
-            return Source(found.best.code, found.best)
+            return ContentLanguage(found.best.code, found.best)
         doubt = (Flag.LOW_LANGUAGE_CONFIDENCE,)
         if request.options.fallback:
-            return Source(request.options.fallback, found.best, doubt)
+            return ContentLanguage(request.options.fallback, found.best, doubt)
         if likely:
             found = self._detector.detect(content, likely, only=False)
             if len(found.candidates) > 1 and all(is_near(found.best.code, target) for target in request.targets):
                 # Left as it is only where it is clearly in the target language already.
                 first, second = found.candidates[:2]
                 best = first if first.confidence > _CLEARLY * second.confidence else second
-                return Source(best.code, best, doubt)
-        return Source(found.best.code, found.best, doubt)
+                return ContentLanguage(best.code, best, doubt)
+        return ContentLanguage(found.best.code, found.best, doubt)
 
     def _require_time(self, request: TranslateRequest, sources: Sequence[str]) -> None:
         """Raises `Overloaded` where a model that these languages need has more before it than the deadline leaves time
@@ -168,7 +172,7 @@ class Translator:
         pairs = {(source, target) for source in sources for target in request.targets}
         routes = [self._try_route(request, *pair) for pair in pairs if not is_near(*pair)]
         for name in {name for route in routes if isinstance(route, Route) for name in route.models}:
-            self._pool.require_time(name, request.deadline, request.caller, cached=not request.disable_cache)
+            self._pool.require_deadline_met(name, request.deadline, request.caller, cached=not request.disable_cache)
 
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         routes = self.routes
@@ -181,38 +185,40 @@ class Translator:
             raise NotServed(f"language pair {source}->{target} is not served{by_model}; served: {routes.describe()}")
         return route
 
-    def _read(self, request: TranslateRequest) -> tuple[list[Reading], list[Source]]:
+    def _read(self, request: TranslateRequest) -> tuple[list[ParsedContent], list[ContentLanguage]]:
         """The contents, and the language of each."""
         options = request.options
-        readings = [read_content(content, options.text_format, options.ignore_tags) for content in request.contents]
-        return readings, self.find_sources(request, [reading.text for reading in readings])
+        parsed_contents = [
+            parse_content(content, options.text_format, options.ignore_tags) for content in request.contents
+        ]
+        return parsed_contents, self.find_sources(request, [parsed.text for parsed in parsed_contents])
 
-    def _begin(self, request: TranslateRequest) -> tuple[list[Source], list[list[Job | Translation]]]:
+    def _begin(self, request: TranslateRequest) -> tuple[list[ContentLanguage], list[list[ContentJob | Translation]]]:
         """The jobs of a request whose language is known: all that is done before a model, in one go."""
-        readings, sources = self._read(request)
-        return sources, self._start_jobs(request, readings, sources)
+        parsed_contents, sources = self._read(request)
+        return sources, self._start_jobs(request, parsed_contents, sources)
 
     def _start_jobs(
-        self, request: TranslateRequest, readings: Sequence[Reading], sources: Sequence[Source]
-    ) -> list[list[Job | Translation]]:
+        self, request: TranslateRequest, parsed_contents: Sequence[ParsedContent], sources: Sequence[ContentLanguage]
+    ) -> list[list[ContentJob | Translation]]:
         """For each content and target a job, or the translation where there is nothing to do or nothing that
         can do it."""
         routes: dict[tuple[str, str], Route | NotServed] = {}
-        rows: list[list[Job | Translation]] = []
+        rows: list[list[ContentJob | Translation]] = []
         options = request.options
-        for reading, source in zip(readings, sources, strict=True):
+        for parsed, source in zip(parsed_contents, sources, strict=True):
             try:
-                parts = divide_reading(reading, source.code, options.splitting, options.protection, options.glossary)
+                parts = segment_content(parsed, source.code, options.splitting, options.protection, options.glossary)
             except PatternError as error:
                 refusal = InvalidRequest(Violation("options.patterns", str(error)))
                 rows.append([Translation("", target, error=refusal) for target in request.targets])
                 continue
             segments = [segment for part in parts for segment in part.segments]
             wanted = tuple(i for i, segment in enumerate(segments) if segment.replacements or segment.needs_model())
-            started: dict[str, Job | Translation] = {}
+            started: dict[str, ContentJob | Translation] = {}
             for target in dict.fromkeys(request.targets):
                 if not source.code or is_near(source.code, target):
-                    started[target] = Translation(reading.content, target, flags=(Flag.PASSTHROUGH,))
+                    started[target] = Translation(parsed.content, target, flags=(Flag.PASSTHROUGH,))
                     continue
                 pair = (source.code, target)
                 if pair not in routes:
@@ -221,7 +227,7 @@ class Translator:
                 if isinstance(route, NotServed):
                     started[target] = Translation("", target, error=route)
                 else:
-                    started[target] = Job(reading, parts, route, segments, wanted, {})
+                    started[target] = ContentJob(parsed, parts, route, segments, wanted, {})
             rows.append([started[target] for target in request.targets])
         return rows
 
@@ -231,26 +237,26 @@ class Translator:
         except NotServed as error:
             return error
 
-    async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[Job], usage: Usage) -> None:
+    async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[ContentJob], usage: Usage) -> None:
         """Takes the segments of all jobs through their models, those of one route together."""
         options = request.options
-        pieces = PieceOptions(
-            options.decoding.giving(1 + options.alternative_count, alignment=options.needs_alignment),
+        pieces = ModelRunOptions(
+            options.decoding.with_hypotheses(1 + options.alternative_count, alignment=options.needs_alignment),
             options.reject_overlong,
             request.priority,
             request.deadline,
             caller=object() if request.caller is None else request.caller,
             cached=not request.disable_cache,
         )
-        window = PieceWindow(_WINDOW_PIECES)
+        inflight = InflightLimit(_WINDOW_PIECES)
 
         async def run_chunk(route: Route, chunk: Sequence[_Wanted]) -> None:
             segments = [segment for _, _, segment in chunk]
-            outputs = await self._translate_segments(route, segments, pieces, window, usage)
+            outputs = await self._translate_segments(route, segments, pieces, inflight, usage)
             for (job, index, _), output in zip(chunk, outputs, strict=True):
                 job.outputs[index] = output
 
-        by_route: dict[Route, list[Job]] = {}
+        by_route: dict[Route, list[ContentJob]] = {}
         for job in jobs:
             by_route.setdefault(job.route, []).append(job)
         await gather_or_cancel(
@@ -277,79 +283,103 @@ class Translator:
         await gather_or_cancel(feed() for _ in range(min(_CHUNKS_AT_ONCE, math.ceil(count / _CHUNK_SEGMENTS))))
 
     async def _translate_segments(
-        self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
-    ) -> list[Output | Exception]:
+        self,
+        route: Route,
+        segments: Sequence[ProtectedText],
+        pieces: ModelRunOptions,
+        inflight: InflightLimit,
+        usage: Usage,
+    ) -> list[SegmentOutput | Exception]:
         """Takes segments through a route, and what comes out through a proofreader."""
 
-        async def redo(some: Sequence[Guarded], decoding: DecodingOptions) -> list[Output | Exception]:
+        async def retranslate(
+            some: Sequence[ProtectedText], decoding: DecodingOptions
+        ) -> list[SegmentOutput | Exception]:
             asked = pieces if decoding is pieces.decoding else replace(pieces, decoding=decoding)
-            return await self._run_route(route, some, asked, window, usage)
+            return await self._run_route(route, some, asked, inflight, usage)
 
-        work = weigh_texts([segment.text for segment in segments])
-        grouped = await off_loop(
-            work, lambda: [guard_figures(one, route.source, route.target, only_grouped=True) for one in segments]
+        work = estimate_text_work([segment.text for segment in segments])
+        grouped = await run_off_loop(
+            work, lambda: [protect_figures(one, route.source, route.target, only_grouped=True) for one in segments]
         )
-        outputs = list(map(keep_spans, await redo(grouped, pieces.decoding), grouped, segments))
-        reader = Proofreader(route.source, route.target, pieces.decoding, redo, self._detector.is_written_in)
-        return await reader.proofread(segments, outputs)
+        outputs = list(map(drop_extra_spans, await retranslate(grouped, pieces.decoding), grouped, segments))
+        repairer = OutputRepairer(
+            route.source, route.target, pieces.decoding, retranslate, self._detector.is_written_in
+        )
+        return await repairer.check_and_repair(segments, outputs)
 
     async def _run_route(
-        self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
-    ) -> list[Output | Exception]:
+        self,
+        route: Route,
+        segments: Sequence[ProtectedText],
+        pieces: ModelRunOptions,
+        inflight: InflightLimit,
+        usage: Usage,
+    ) -> list[SegmentOutput | Exception]:
         """Takes segments through every model of a route; what fails at one goes no further."""
         if len(route.models) == 1:
-            return await self._run_only_hop(route, segments, pieces, window, usage)
+            return await self._run_single_model_route(route, segments, pieces, inflight, usage)
         pivoted = (Flag.PIVOTED,)
-        results: list[Output | Exception] = [Output(segment.text, flags=pivoted) for segment in segments]
+        results: list[SegmentOutput | Exception] = [SegmentOutput(segment.text, flags=pivoted) for segment in segments]
         guarded = list(segments)
         orders = [tuple(range(len(segment.spans))) for segment in segments]
         last = len(route.models) - 1
-        for hop, (name, languages) in enumerate(zip(route.models, route.hops, strict=True)):
-            going = [(index, result) for index, result in enumerate(results) if isinstance(result, Output)]
+        for step, (name, languages) in enumerate(zip(route.models, route.language_pairs, strict=True)):
+            going = [(index, result) for index, result in enumerate(results) if isinstance(result, SegmentOutput)]
             asked = [guarded[index] for index, _ in going]
             try:
                 # Alternatives are the last model's: what an earlier one might also have said is never read.
-                wanted = pieces.decoding.hypothesis_count if hop == last else 1
-                mine = replace(pieces, languages=languages, decoding=pieces.decoding.giving(wanted))
-                outputs = await self._run_hop(name, asked, mine, window, usage)
+                wanted = pieces.decoding.hypothesis_count if step == last else 1
+                mine = replace(pieces, languages=languages, decoding=pieces.decoding.with_hypotheses(wanted))
+                outputs = await self._run_one_model(name, asked, mine, inflight, usage)
             except NotServed as error:
                 return [error] * len(segments)
             for (index, result), output in zip(going, outputs, strict=True):
-                results[index] = result.followed_by(output) if isinstance(output, Output) else output
-                if isinstance(output, Output) and hop < last:
+                results[index] = result.followed_by(output) if isinstance(output, SegmentOutput) else output
+                if isinstance(output, SegmentOutput) and step < last:
                     guarded[index], orders[index] = _order_spans(output, orders[index])
-                elif isinstance(output, Output):
+                elif isinstance(output, SegmentOutput):
                     # In the order of the source again; which word answers which is known of one model only.
                     spans = dict(zip(orders[index], output.protected, strict=True))
                     ordered = tuple(spans[place] for place in sorted(spans))
                     results[index] = replace(results[index], protected=ordered, links=None)  # type: ignore[type-var]
         return results
 
-    async def _run_only_hop(
-        self, route: Route, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
-    ) -> list[Output | Exception]:
+    async def _run_single_model_route(
+        self,
+        route: Route,
+        segments: Sequence[ProtectedText],
+        pieces: ModelRunOptions,
+        inflight: InflightLimit,
+        usage: Usage,
+    ) -> list[SegmentOutput | Exception]:
         """Takes segments through the one model of a route: what comes out is what is asked for."""
         try:
-            mine = replace(pieces, languages=route.hops[0])
-            return await self._run_hop(route.models[0], segments, mine, window, usage)
+            mine = replace(pieces, languages=route.language_pairs[0])
+            return await self._run_one_model(route.models[0], segments, mine, inflight, usage)
         except NotServed as error:
             return [error] * len(segments)
 
-    async def _run_hop(
-        self, name: str, segments: Sequence[Guarded], pieces: PieceOptions, window: PieceWindow, usage: Usage
-    ) -> list[Output | Exception]:
+    async def _run_one_model(
+        self,
+        name: str,
+        segments: Sequence[ProtectedText],
+        pieces: ModelRunOptions,
+        inflight: InflightLimit,
+        usage: Usage,
+    ) -> list[SegmentOutput | Exception]:
         """Takes segments through one model. Here, so that nothing refers to it while the next is waited for."""
         async with self._pool.hold_generator(name) as model:
-            return await run_guarded(model, segments, pieces, window, usage)
+            return await run_protected(model, segments, pieces, inflight, usage)
 
 
-def _order_spans(output: Output, order: Sequence[int]) -> tuple[Guarded, tuple[int, ...]]:
+def _order_spans(output: SegmentOutput, order: Sequence[int]) -> tuple[ProtectedText, tuple[int, ...]]:
     """An output as what the next model is given: its protected spans ascending, and which of the source's each is."""
     ranked = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
-    return Guarded(output.text, tuple(span for span, _ in ranked)), tuple(place for _, place in ranked)
+    return ProtectedText(output.text, tuple(span for span, _ in ranked)), tuple(place for _, place in ranked)
 
 
-def _list_wanted(job: Job) -> Iterator[_Wanted]:
+def _list_wanted(job: ContentJob) -> Iterator[_Wanted]:
     segments = job.segments
     return ((job, index, segments[index]) for index in job.wanted)
 

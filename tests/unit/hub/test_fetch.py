@@ -12,7 +12,7 @@ import pytest
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.catalog import Catalog
 from latimer_server.models.catalog.entry import FileEntry
-from latimer_server.models.store.local_models import Inventory
+from latimer_server.models.store.local_models import LocalModels
 from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackHub, Repository
 from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
@@ -33,7 +33,7 @@ def test_a_model_is_fetched_whole_with_its_commit_and_digests_recorded(hub: Loop
     assert record.source == "hub:owner/good"
     assert record.files["model.safetensors"].sha256 == hashlib.sha256(WEIGHTS).hexdigest()
     assert (
-        Inventory(Catalog({"good": entry()}), store).look("good").weights_sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+        LocalModels(Catalog({"good": entry()}), store).get("good").weights_sha256 == hashlib.sha256(WEIGHTS).hexdigest()
     )
     assert set(store.locate(entry())) == set(MARIAN)
     total = sum(map(len, MARIAN.values()))

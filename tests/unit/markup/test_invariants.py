@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
-from latimer_server.text.markup import OBJECT, Block, MarkKind, Placed, TextFormat, parse_markup, place_marks, render
+from latimer_server.text.markup import (
+    OBJECT,
+    Block,
+    MarkKind,
+    PlacedBlock,
+    TextFormat,
+    parse_markup,
+    place_marks,
+    render,
+)
 from tests.unit.markup.texts import SOUP, find_atoms, list_words
 
 _FORMATS = st.sampled_from(TextFormat)
@@ -66,21 +75,21 @@ def _shuffle(block: Block, chance: random.Random) -> tuple[str, list[TextSpan], 
     return translation, atoms, [link for link in links if chance.random() < 0.8]
 
 
-def _check_marks(block: Block, placed: Placed, translation: str, atoms: list[TextSpan]) -> None:
+def _check_marks(block: Block, placed: PlacedBlock, translation: str, atoms: list[TextSpan]) -> None:
     for mark, atom in zip(block.atoms, atoms, strict=True):
         span = placed.locate(atom)
         assert placed.text[span.start : span.end] == mark.written
     # Between the pieces stand the other marks, in an order in which they nest.
     position = 0
     between = ""
-    for piece in placed.pieces:
-        between += placed.text[position : piece.other_start]
-        position = piece.other_end
+    for run in placed.runs:
+        between += placed.text[position : run.other_start]
+        position = run.other_end
     between += placed.text[position:]
     tags = [mark for mark in block.marks if mark.kind is not MarkKind.ATOM]
     assert sorted(between) == sorted("".join(mark.written for mark in tags))
     assert _nests(block, between)
-    assert sum(piece.end - piece.start for piece in placed.pieces) == len(translation)
+    assert sum(run.end - run.start for run in placed.runs) == len(translation)
 
 
 def _nests(block: Block, written: str) -> bool:

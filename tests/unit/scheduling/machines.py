@@ -8,8 +8,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, Limits, TokenIds
-from latimer_server.scheduling import BatchQueue, CorePermits, Outcome, Seat
+from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.scheduling import BatchQueue, ComputeSlot, CorePermits, TimedHypothesis
 
 GREEDY = DecodingOptions()
 
@@ -64,8 +64,8 @@ async def settle() -> None:
 async def queue_for(machine: Machine, rows: int = 8, tokens: int = 100) -> AsyncIterator[BatchQueue]:
     """A queue that runs one batch at a time, in a thread."""
     with ThreadPoolExecutor(1) as executor:
-        seat = Seat(CorePermits(1), executor)
-        queue = BatchQueue(machine.run, Limits(50, tokens, rows), seat, lambda: machine.now)
+        slot = ComputeSlot(CorePermits(1), executor)
+        queue = BatchQueue(machine.run, BatchLimits(50, tokens, rows), slot, lambda: machine.now)
         yield queue
         await queue.close()
 
@@ -76,8 +76,8 @@ async def held_queue(
 ) -> AsyncIterator[tuple[BatchQueue, HeldExecutor]]:
     """A queue of `batches` batches at a time, whose batches wait until they are told to run."""
     executor = HeldExecutor()
-    seat = Seat(CorePermits(cores or batches), executor, batches=batches)
-    queue = BatchQueue(machine.run, Limits(50, tokens, rows), seat, lambda: machine.now)
+    slot = ComputeSlot(CorePermits(cores or batches), executor, batches=batches)
+    queue = BatchQueue(machine.run, BatchLimits(50, tokens, rows), slot, lambda: machine.now)
     yield queue, executor
     await queue.close()
 
@@ -89,6 +89,6 @@ async def run_all(executor: HeldExecutor) -> None:
         await executor.finish()
 
 
-def outcomes(results: Sequence[Outcome | BaseException]) -> list[TokenIds | type[BaseException]]:
+def outcomes(results: Sequence[TimedHypothesis | BaseException]) -> list[TokenIds | type[BaseException]]:
     """Of each result what it is: the ids that came out, or the kind of error."""
-    return [one.hypothesis.ids if isinstance(one, Outcome) else type(one) for one in results]
+    return [one.hypothesis.ids if isinstance(one, TimedHypothesis) else type(one) for one in results]

@@ -11,7 +11,7 @@ import pytest
 
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import Unavailable
-from latimer_server.scheduling import BatchQueue, Outcome
+from latimer_server.scheduling import BatchQueue, TimedHypothesis
 from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, queue_for, run_all, settle
 
 
@@ -92,7 +92,7 @@ async def test_withdrawn_pieces_of_a_length_that_no_batch_comes_near_are_forgott
         await asyncio.gather(*live)
 
 
-def _withdraw(queue: BatchQueue, length: int) -> asyncio.Future[Outcome]:
+def _withdraw(queue: BatchQueue, length: int) -> asyncio.Future[TimedHypothesis]:
     future = queue.submit((7,) * length, GREEDY)
     future.cancel()
     return future
@@ -241,4 +241,4 @@ async def test_a_batch_that_fails_while_the_queue_closes_leaves_nobody_waiting()
         await executor.finish()
         await queue.close()
         results = await asyncio.gather(*futures, return_exceptions=True)
-    assert [type(result) for result in results] == [Outcome, Unavailable, Unavailable, Unavailable]
+    assert [type(result) for result in results] == [TimedHypothesis, Unavailable, Unavailable, Unavailable]

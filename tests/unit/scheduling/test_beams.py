@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from latimer_server.core.decoding import DecodingOptions, Limits
-from latimer_server.scheduling import BatchQueue, CorePermits, Seat
+from latimer_server.core.decoding import BatchLimits, DecodingOptions
+from latimer_server.scheduling import BatchQueue, ComputeSlot, CorePermits
 from tests.unit.scheduling.machines import HeldExecutor, Machine, run_all, settle
 
 
@@ -22,18 +22,18 @@ from tests.unit.scheduling.machines import HeldExecutor, Machine, run_all, settl
     ],
 )
 def test_a_batch_has_room_for_hypotheses(options: DecodingOptions, rows: int) -> None:
-    assert Limits(50, 1_000, 32, own_beam=4).count_rows(options) == rows
+    assert BatchLimits(50, 1_000, 32, default_beam=4).count_rows(options) == rows
 
 
 @pytest.mark.parametrize("options", [DecodingOptions(), DecodingOptions(beam_size=8)])
 def test_where_a_beam_is_not_counted_rows_are(options: DecodingOptions) -> None:
-    assert Limits(50, 1_000, 32).count_rows(options) == 32
+    assert BatchLimits(50, 1_000, 32).count_rows(options) == 32
 
 
 async def test_a_queue_takes_as_many_pieces_as_have_room_with_their_beams() -> None:
     machine = Machine()
-    seat = Seat(CorePermits(1), executor := HeldExecutor())
-    queue = BatchQueue(machine.run, Limits(50, 1_000, 8, own_beam=4), seat, lambda: machine.now)
+    slot = ComputeSlot(CorePermits(1), executor := HeldExecutor())
+    queue = BatchQueue(machine.run, BatchLimits(50, 1_000, 8, default_beam=4), slot, lambda: machine.now)
     futures = [queue.submit((i,), DecodingOptions()) for i in range(4)]
     futures += [queue.submit((i,), DecodingOptions(beam_size=1)) for i in range(4, 12)]
     await run_all(executor)
@@ -44,8 +44,8 @@ async def test_a_queue_takes_as_many_pieces_as_have_room_with_their_beams() -> N
 
 async def test_a_turn_is_a_batch_of_the_models_own_beam() -> None:
     machine = Machine()
-    seat = Seat(CorePermits(1), executor := HeldExecutor())
-    queue = BatchQueue(machine.run, Limits(50, 1_000, 8, own_beam=4), seat, lambda: machine.now)
+    slot = ComputeSlot(CorePermits(1), executor := HeldExecutor())
+    queue = BatchQueue(machine.run, BatchLimits(50, 1_000, 8, default_beam=4), slot, lambda: machine.now)
     first = [queue.submit((i,), DecodingOptions(), caller="bulk") for i in range(6)]
     await settle()  # the first two are at work
     second = queue.submit((1,) * 40, DecodingOptions(), caller="other")

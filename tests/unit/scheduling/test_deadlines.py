@@ -9,7 +9,7 @@ import pytest
 
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
-from latimer_server.scheduling import BatchQueue, Outcome, Priority
+from latimer_server.scheduling import BatchQueue, Priority, TimedHypothesis
 from tests.unit.scheduling.machines import (
     GREEDY,
     HeldExecutor,
@@ -85,14 +85,14 @@ async def test_beside_other_work_what_is_hopeless_costs_nothing() -> None:
 
 async def test_a_slow_spell_is_forgotten() -> None:
     # Else whoever sets short deadlines would be refused for ever by a pace that nothing measures any more.
-    pace = [60.0]
-    machine = Machine(seconds=lambda batch: pace[0])
+    cost_model = [60.0]
+    machine = Machine(seconds=lambda batch: cost_model[0])
     async with held_queue(machine, rows=1) as (queue, executor):
         await learn(queue, executor, rows=1)
-        pace[0] = 0.01
-        results: list[Outcome | BaseException] = []
+        cost_model[0] = 0.01
+        results: list[TimedHypothesis | BaseException] = []
         for number in range(30):
-            queue.require_time(machine.now + 1.0, Priority.INTERACTIVE, "caller")
+            queue.require_deadline_met(machine.now + 1.0, Priority.INTERACTIVE, "caller")
             future = queue.submit((number,) * 10, GREEDY, deadline=machine.now + 1.0)
             await run_all(executor)
             results += await asyncio.gather(future, return_exceptions=True)
@@ -158,16 +158,16 @@ async def test_a_request_whose_deadline_the_wait_exceeds_is_refused_at_once() ->
     machine = Machine(seconds=lambda batch: 1.0)
     async with held_queue(machine) as (queue, executor):
         futures = await fill(queue, executor, 80)
-        wait = queue.foresee_wait(Priority.INTERACTIVE, "new")
+        wait = queue.estimate_wait(Priority.INTERACTIVE, "new")
         assert 9 <= wait <= 12  # ten batches of eight, and what is left of the one in work
         with pytest.raises(Overloaded) as refused:
-            queue.require_time(machine.now + wait, Priority.INTERACTIVE, "new")
+            queue.require_deadline_met(machine.now + wait, Priority.INTERACTIVE, "new")
         assert refused.value.retry_after == pytest.approx(wait)
-        queue.require_time(machine.now + 4 * wait, Priority.INTERACTIVE, "new")
-        queue.require_time(None, Priority.INTERACTIVE, "new")
+        queue.require_deadline_met(machine.now + 4 * wait, Priority.INTERACTIVE, "new")
+        queue.require_deadline_met(None, Priority.INTERACTIVE, "new")
         await run_all(executor)
         await asyncio.gather(*futures)
-        queue.require_time(machine.now + 0.001, Priority.INTERACTIVE, "new")  # idle: nothing is refused
+        queue.require_deadline_met(machine.now + 0.001, Priority.INTERACTIVE, "new")  # idle: nothing is refused
 
 
 async def test_beside_one_long_document_a_new_caller_is_not_refused() -> None:
@@ -176,9 +176,9 @@ async def test_beside_one_long_document_a_new_caller_is_not_refused() -> None:
         await learn(queue, executor, rows=32, times=3)
         futures = [queue.submit((i, *[0] * 9), GREEDY, caller="document") for i in range(1_000)]
         await settle()
-        queue.require_time(machine.now + 6.0, Priority.INTERACTIVE, "new")
+        queue.require_deadline_met(machine.now + 6.0, Priority.INTERACTIVE, "new")
         with pytest.raises(Overloaded):
-            queue.require_time(machine.now + 6.0, Priority.BULK, "new")
+            queue.require_deadline_met(machine.now + 6.0, Priority.BULK, "new")
         for future in futures:
             future.cancel()
 
@@ -189,6 +189,6 @@ async def test_bulk_that_waits_is_no_wait_for_interactive_work() -> None:
         await learn(queue, executor, rows=32, times=3)
         futures = [queue.submit((i, *[0] * 9), GREEDY, caller=i, priority=Priority.BULK) for i in range(1_000)]
         await settle()
-        queue.require_time(machine.now + 4.0, Priority.INTERACTIVE, "new")
+        queue.require_deadline_met(machine.now + 4.0, Priority.INTERACTIVE, "new")
         for future in futures:
             future.cancel()

@@ -13,8 +13,8 @@ from contextlib import suppress
 
 import pytest
 
-from latimer_server.scheduling import CorePermits, Executors, Seat
-from latimer_server.scheduling.executors import Team
+from latimer_server.scheduling import ComputeSlot, CorePermits, Executors
+from latimer_server.scheduling.executors import StickyThreadPool
 from tests.unit.scheduling.machines import HeldExecutor, settle
 
 
@@ -25,16 +25,16 @@ async def executors() -> AsyncIterator[Executors]:
     made.close()
 
 
-async def run_in(seat: Seat) -> str:
-    name = await seat.run(lambda: lambda: threading.current_thread().name)
+async def run_in(slot: ComputeSlot) -> str:
+    name = await slot.run(lambda: lambda: threading.current_thread().name)
     assert name is not None
     return name.partition("_")[0]
 
 
 async def test_one_batch_at_a_time_runs_always_in_the_same_thread_and_has_every_core(executors: Executors) -> None:
-    seats = [executors.seat(), executors.seat(1)]
-    assert {(seat.cores, seat.batches) for seat in seats} == {(4, 1)}
-    threads = [await seat.run(lambda: threading.get_ident) for seat in seats for _ in range(5)]
+    seats = [executors.slot(), executors.slot(1)]
+    assert {(slot.cores, slot.batches) for slot in seats} == {(4, 1)}
+    threads = [await slot.run(lambda: threading.get_ident) for slot in seats for _ in range(5)]
     assert len(set(threads)) == 1
     assert await run_in(seats[0]) == "batch"
 
@@ -43,23 +43,23 @@ async def test_one_batch_at_a_time_runs_always_in_the_same_thread_and_has_every_
 async def test_batches_at_the_same_time_share_the_cores(
     executors: Executors, batches: int, cores: int, at_once: int
 ) -> None:
-    seat = executors.seat(batches)
-    assert (seat.cores, seat.batches) == (cores, at_once)
-    assert await run_in(seat) == "worker"
+    slot = executors.slot(batches)
+    assert (slot.cores, slot.batches) == (cores, at_once)
+    assert await run_in(slot) == "worker"
 
 
 async def test_batches_one_after_the_other_run_in_the_same_thread(executors: Executors) -> None:
-    seat, release = executors.seat(4), threading.Event()
-    first = {await seat.run(lambda: threading.get_ident) for _ in range(20)}
+    slot, release = executors.slot(4), threading.Event()
+    first = {await slot.run(lambda: threading.get_ident) for _ in range(20)}
     assert len(first) == 1
-    held = asyncio.create_task(seat.run(lambda: release.wait))
+    held = asyncio.create_task(slot.run(lambda: release.wait))
     await settle()
-    second = {await seat.run(lambda: threading.get_ident) for _ in range(20)}
+    second = {await slot.run(lambda: threading.get_ident) for _ in range(20)}
     assert len(second) == 1
     assert first != second
     release.set()
     await held
-    assert await seat.run(lambda: threading.get_ident) in first
+    assert await slot.run(lambda: threading.get_ident) in first
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
@@ -68,13 +68,13 @@ async def test_batches_wait_for_the_event_loop_where_there_is_more_to_do_than_co
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     own = read_niceness()
-    for seat in (executors.seat(1), executors.seat(4), executors.seat_small()):
-        assert await seat.run(lambda: read_niceness) == min(19, own + 10)
+    for slot in (executors.slot(1), executors.slot(4), executors.single_core_slot()):
+        assert await slot.run(lambda: read_niceness) == min(19, own + 10)
     assert read_niceness() == own
 
 
 def test_work_that_no_thread_could_begin_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    team = Team(2, "worker")
+    team = StickyThreadPool(2, "worker")
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -89,15 +89,15 @@ def test_work_that_no_thread_could_begin_is_not_counted(monkeypatch: pytest.Monk
 
 
 async def test_summaries_have_half_of_the_cores_and_a_thread_of_their_own(executors: Executors) -> None:
-    seat = executors.seat(4, generation=True)
-    assert (seat.cores, seat.batches, executors.count_threads(generation=True)) == (2, 1, 2)
-    assert await run_in(seat) == "generation"
+    slot = executors.slot(4, generation=True)
+    assert (slot.cores, slot.batches, executors.count_threads(generation=True)) == (2, 1, 2)
+    assert await run_in(slot) == "generation"
 
 
 async def test_batches_of_two_models_never_have_more_cores_than_there_are() -> None:
     permits, executor = CorePermits(2), HeldExecutor()
-    narrow, wide = Seat(permits, executor, cores=1, batches=2), Seat(permits, executor, cores=2)
-    tasks = [asyncio.create_task(seat.run(lambda: lambda: None)) for seat in (narrow, wide, narrow, narrow)]
+    narrow, wide = ComputeSlot(permits, executor, cores=1, batches=2), ComputeSlot(permits, executor, cores=2)
+    tasks = [asyncio.create_task(slot.run(lambda: lambda: None)) for slot in (narrow, wide, narrow, narrow)]
     seen = []
     await settle()
     while executor.held:
@@ -108,26 +108,26 @@ async def test_batches_of_two_models_never_have_more_cores_than_there_are() -> N
 
 
 async def test_permits_come_back_whatever_becomes_of_the_work(executors: Executors) -> None:
-    seat = executors.seat()
+    slot = executors.slot()
 
     def fail() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await seat.run(lambda: fail)
+        await slot.run(lambda: fail)
     with pytest.raises(ValueError, match="no"):
-        await seat.run(fail)
-    await seat.run(lambda: None)
+        await slot.run(fail)
+    await slot.run(lambda: None)
     assert executors.permits.used == 0
 
 
 async def test_permits_of_a_batch_whose_callers_left_come_back_when_it_has_ended() -> None:
     permits, executor = CorePermits(1), HeldExecutor()
-    seat = Seat(permits, executor)
-    task = asyncio.create_task(seat.run(lambda: lambda: 1))
+    slot = ComputeSlot(permits, executor)
+    task = asyncio.create_task(slot.run(lambda: lambda: 1))
     await settle()
     task.cancel()
-    resting = asyncio.create_task(seat.rest())
+    resting = asyncio.create_task(slot.wait_until_idle())
     await settle()
     assert permits.used == 1
     assert not resting.done()
@@ -146,7 +146,7 @@ async def test_a_thread_keeps_nothing_of_what_it_ran(executors: Executors) -> No
     async def use(*, fails: bool) -> weakref.ref[Weights]:
         weights = Weights()
         with suppress(ValueError):
-            await executors.seat().run(lambda: lambda: weights.run(fails=fails))
+            await executors.slot().run(lambda: lambda: weights.run(fails=fails))
         return weakref.ref(weights)
 
     for _ in range(20):

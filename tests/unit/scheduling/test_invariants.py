@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from latimer_server.core.decoding import TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
-from latimer_server.scheduling import BatchQueue, Outcome, Priority
+from latimer_server.scheduling import BatchQueue, Priority, TimedHypothesis
 from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, run_all, settle
 
 ROWS, TOKENS, POISON = 5, 60, 12
@@ -30,7 +30,7 @@ class Arrival:
     finish: int
 
 
-def submit(queue: BatchQueue, one: Arrival, now: float) -> asyncio.Future[Outcome]:
+def submit(queue: BatchQueue, one: Arrival, now: float) -> asyncio.Future[TimedHypothesis]:
     return queue.submit(
         (one.kind,) * one.length,
         GREEDY,
@@ -54,7 +54,7 @@ ARRIVALS = st.builds(
 )
 
 
-def check_result(one: Arrival, result: Outcome | BaseException) -> None:
+def check_result(one: Arrival, result: TimedHypothesis | BaseException) -> None:
     if isinstance(result, DeadlineExceeded):
         assert one.seconds is not None
     elif one.gone:
@@ -62,7 +62,7 @@ def check_result(one: Arrival, result: Outcome | BaseException) -> None:
     elif one.kind == POISON:
         assert isinstance(result, RuntimeError)
     else:
-        assert isinstance(result, Outcome)
+        assert isinstance(result, TimedHypothesis)
         assert result.hypothesis.ids == (one.kind,) * one.length
         assert result.queued <= result.started <= result.ended
         assert one.seconds is None or result.ended - result.queued <= one.seconds
@@ -81,7 +81,7 @@ def test_whatever_arrives_everyone_is_answered_once_and_no_batch_is_over_budget(
 ) -> None:
     async def play() -> None:
         machine = Machine(seconds=lambda batch: 0.1 * len(batch), fail_on=lambda ids: ids[0] == POISON)
-        answered: list[asyncio.Future[Outcome]] = []
+        answered: list[asyncio.Future[TimedHypothesis]] = []
         async with held_queue(machine, batches=batches, cores=cores, rows=ROWS, tokens=TOKENS) as (queue, executor):
             futures = []
             for one in arrivals:
@@ -97,7 +97,7 @@ def test_whatever_arrives_everyone_is_answered_once_and_no_batch_is_over_budget(
             await run_all(executor)
             results = await asyncio.gather(*futures, return_exceptions=True)
             assert queue.waiting == 0
-            assert all(not lane._shelves and lane.tokens == 0 for lane in queue._lanes.values())
+            assert all(not queued._buckets and queued.tokens == 0 for queued in queue._by_priority.values())
         assert sorted(map(id, answered)) == sorted(map(id, futures))
         for one, result in zip(arrivals, results, strict=True):
             check_result(one, result)
@@ -148,8 +148,13 @@ async def test_a_thousand_callers_that_come_and_leave_leave_nothing() -> None:
             if caller % 100 == 0:
                 await settle()
         await settle()
-        lane = queue._lanes[Priority.INTERACTIVE]
-        assert (queue.waiting, lane.tokens, len(lane._shelves), lane._turns.count_before(None)[0]) == (0, 0, 0, 0)
+        queued = queue._by_priority[Priority.INTERACTIVE]
+        assert (queue.waiting, queued.tokens, len(queued._buckets), queued._fair_order.count_ahead(None)[0]) == (
+            0,
+            0,
+            0,
+            0,
+        )
         await executor.finish()
         await blocker
     assert machine.batches == [[(1,)]]
@@ -160,7 +165,7 @@ async def test_under_twice_the_load_what_is_let_in_is_done_in_time() -> None:
     machine = Machine(seconds=lambda batch: 0.4 + 0.075 * len(batch))
     done, late, refused = 0, 0, 0
     async with held_queue(machine, rows=8) as (queue, executor):
-        pending: list[asyncio.Future[Outcome]] = []
+        pending: list[asyncio.Future[TimedHypothesis]] = []
         due = 0.0
         number = 0
         while machine.now < 1_000:
@@ -168,7 +173,7 @@ async def test_under_twice_the_load_what_is_let_in_is_done_in_time() -> None:
                 number += 1
                 due += 1 / 16
                 try:
-                    queue.require_time(due + 5.0, Priority.INTERACTIVE, number)
+                    queue.require_deadline_met(due + 5.0, Priority.INTERACTIVE, number)
                 except Overloaded:
                     refused += 1
                     continue

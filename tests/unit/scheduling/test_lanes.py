@@ -6,23 +6,23 @@ import asyncio
 
 import pytest
 
-from latimer_server.scheduling.waiting_items import Lane
-from latimer_server.scheduling.work_items import Claim, Entry
+from latimer_server.scheduling.waiting_items import WaitingItems
+from latimer_server.scheduling.work_items import PieceWaiter, WorkItem
 from tests.unit.scheduling.machines import GREEDY
 
 
 @pytest.mark.parametrize("many", [1_020, 1_100, 3_000])
 async def test_pieces_that_are_withdrawn_together_are_counted_no_more_once_they_are_swept(many: int) -> None:
     """Those of two callers who leave in one turn of the loop, and a worker that looks between them."""
-    loop, lane = asyncio.get_running_loop(), Lane(32)
+    loop, queued = asyncio.get_running_loop(), WaitingItems(32)
     first, second = ([loop.create_future() for _ in range(count)] for count in (many, 3))
     for caller, futures in (("a", first), ("b", second)):
         for number, future in enumerate(futures):
-            lane.add((ord(caller), number), GREEDY, Claim(future, None, 0.0), caller, caller)
-    seen: list[tuple[Entry | None, int]] = []
+            queued.add((ord(caller), number), GREEDY, PieceWaiter(future, None, 0.0), caller, caller)
+    seen: list[tuple[WorkItem | None, int]] = []
 
     def look() -> None:
-        seen.append((lane.take_head(Entry.is_wanted), lane.count))
+        seen.append((queued.take_head(WorkItem.is_wanted), queued.count))
 
     for future in first:
         future.cancel()
@@ -32,4 +32,4 @@ async def test_pieces_that_are_withdrawn_together_are_counted_no_more_once_they_
     await asyncio.sleep(0)
     assert seen == [(None, 0)]
     await asyncio.sleep(0)
-    assert (lane.count, lane.tokens) == (0, 0)
+    assert (queued.count, queued.tokens) == (0, 0)

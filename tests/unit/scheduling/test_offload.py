@@ -7,18 +7,18 @@ import threading
 
 import pytest
 
-from latimer_server.scheduling import gather_or_cancel, off_loop, weigh_texts
+from latimer_server.scheduling import estimate_text_work, gather_or_cancel, run_off_loop
 
 
 @pytest.mark.parametrize(("characters", "here"), [(5, True), (400, True), (1_000, False)])
 async def test_a_sentence_is_worked_on_at_once_and_a_paragraph_in_a_thread(characters: int, here: bool) -> None:
-    thread = await off_loop(weigh_texts(["x" * characters]), threading.get_ident)
+    thread = await run_off_loop(estimate_text_work(["x" * characters]), threading.get_ident)
 
     assert (thread == threading.get_ident()) is here
 
 
 async def test_many_short_texts_are_no_little_work() -> None:
-    assert await off_loop(weigh_texts(["x"] * 20), threading.get_ident) != threading.get_ident()
+    assert await run_off_loop(estimate_text_work(["x"] * 20), threading.get_ident) != threading.get_ident()
 
 
 async def test_one_coroutine_alone_needs_no_task_of_its_own() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latimer_server.scheduling import CorePermits, Precedence, Priority
+from latimer_server.scheduling import CorePermits, Priority, PriorityPolicy
 from latimer_server.scheduling.priority import BULK_EVERY
 from tests.unit.scheduling.machines import settle
 
@@ -111,7 +111,7 @@ async def test_the_class_is_that_of_what_waits_when_there_is_a_permit() -> None:
 
 
 def test_bulk_that_waits_has_one_turn_in_eight_and_no_claim_for_the_time_before() -> None:
-    precedence = Precedence()
+    precedence = PriorityPolicy()
     for _ in range(100):
         precedence.note(Priority.INTERACTIVE, [Priority.INTERACTIVE])
     both = (Priority.INTERACTIVE, Priority.BULK)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from latimer_server.scheduling import PieceWindow
+from latimer_server.scheduling import InflightLimit
 
 
 async def test_the_window_lets_in_what_fits_in_order_and_frees_what_is_cancelled() -> None:
-    window = PieceWindow(10)
+    window = InflightLimit(10)
     order: list[str] = []
 
     async def use(name: str, count: int, release: asyncio.Event) -> None:
@@ -31,7 +31,7 @@ async def test_the_window_lets_in_what_fits_in_order_and_frees_what_is_cancelled
 
 
 async def test_a_window_is_empty_while_nobody_holds_it() -> None:
-    window = PieceWindow(4)
+    window = InflightLimit(4)
     seen = [window.is_empty]
     async with window.hold(9):
         seen.append(window.is_empty)

@@ -45,7 +45,7 @@ class _ByRows:
         return self._known[min(known, key=lambda one: abs(one - bits))] if known else None
 
 
-class Pace:
+class BatchSplitter:
     """How long a token takes, learnt from the parts that ran."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -87,7 +87,7 @@ class Pace:
         return rate * (1.0 if alike else max(1.0, known_rows / rows)) * tokens
 
 
-class StepPace:
+class StepCostModel:
     """How long a step of a batch takes, so that it can be told how long a batch may last whatever its rows become."""
 
     def __init__(self) -> None:

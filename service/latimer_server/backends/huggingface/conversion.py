@@ -23,8 +23,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from latimer_server.backends.huggingface.conversion_worker import KEPT, WEIGHTS, Job, lacks_tokenizer
-from latimer_server.backends.huggingface.manifest import check_seal, is_whole, seal
+from latimer_server.backends.huggingface.conversion_worker import KEPT, WEIGHTS, ConversionJob, lacks_tokenizer
+from latimer_server.backends.huggingface.manifest import is_complete, verify_manifest, write_manifest
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.decoding import Cancelled
 from latimer_server.core.errors import ModelError, ModelFileError
@@ -49,7 +49,7 @@ class Converted:
 
 def is_converted(request: LoadRequest, quantization: str) -> bool:
     """Whether `convert` has nothing to do."""
-    return request.cache is not None and is_whole(_place(request, request.cache, quantization))
+    return request.cache is not None and is_complete(_place(request, request.cache, quantization))
 
 
 def convert(request: LoadRequest, quantization: str) -> Converted:
@@ -71,7 +71,7 @@ def prepare_checkpoint(request: LoadRequest) -> Path:
     return _make(request, "", only_unpack=True) / "checkpoint"
 
 
-def find_made(cache: Path | None, quantization: str) -> Path | None:
+def find_conversion(cache: Path | None, quantization: str) -> Path | None:
     """What was made last for a type (`unpacked`: for transformers), of whichever files; None where nothing was."""
     made = [folder for folder in cache.glob(f"*-{quantization}") if folder.name[0] != "."] if cache else []
     try:
@@ -80,14 +80,14 @@ def find_made(cache: Path | None, quantization: str) -> Path | None:
         return None
 
 
-def verify_made(request: LoadRequest) -> None:
+def verify_conversion(request: LoadRequest) -> None:
     """Recomputes the digests of everything that was made of the checkpoint as it is now. Raises `ModelFileError`
     naming the first file that is missing or changed."""
     if request.cache is None or not request.cache.is_dir():
         return
     for folder in sorted(request.cache.glob(f"{_fingerprint(request)}-*")):
         try:
-            check_seal(folder)
+            verify_manifest(folder)
         except ModelFileError as error:
             place = f"{request.cache.parent.name}/{request.cache.name}/{error.file}"
             raise ModelFileError(place, f"{error.problem}; the next load makes it anew") from error
@@ -97,12 +97,12 @@ def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path
     if request.cache is None:
         raise ModelError("has no folder for the converted model")
     target = _place(request, request.cache, quantization)
-    if is_whole(target):
+    if is_complete(target):
         return target
     try:
         request.cache.mkdir(parents=True, exist_ok=True)
         with _locked(request.cache, request.cancelled):
-            if is_whole(target):  # another process was faster, with the same result
+            if is_complete(target):  # another process was faster, with the same result
                 return target
             if target.exists():
                 _log.warning("what was made of a model is damaged", extra={"model": request.name, "path": str(target)})
@@ -113,11 +113,13 @@ def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path
                 output.mkdir()
                 _log.info("converting", extra={"model": request.name, "quantization": quantization})
                 gguf = next((str(path) for path in request.files.values() if path.suffix == ".gguf"), "")
-                job = Job(str(request.folder), gguf, quantization, str(output), request.allow_pickle, only_unpack)
+                job = ConversionJob(
+                    str(request.folder), gguf, quantization, str(output), request.allow_pickle, only_unpack
+                )
                 _run(job, Path(scratch), request.cancelled)
                 if only_unpack and not gguf:
                     _link_weights(request.folder, output / "checkpoint", target / "checkpoint")
-                seal(output)
+                write_manifest(output)
                 shutil.rmtree(target, ignore_errors=True)
                 output.rename(target)
             _forget_old(request.cache, target)
@@ -144,7 +146,7 @@ def _locked(cache: Path, cancelled: Cancelled) -> Iterator[None]:
         lock.release()
 
 
-def _run(job: Job, scratch: Path, cancelled: Cancelled) -> None:
+def _run(job: ConversionJob, scratch: Path, cancelled: Cancelled) -> None:
     """Runs the conversion, and ends it when nobody waits for it any more or its time is over."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TMPDIR": str(scratch)}
     said = scratch / "said"

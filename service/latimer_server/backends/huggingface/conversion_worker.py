@@ -41,7 +41,7 @@ KEPT = (
 
 
 @dataclass(frozen=True)
-class Job:
+class ConversionJob:
     """What to make of which checkpoint. `gguf`: the file it is packed in, "" for none. `only_unpack`: make what
     transformers reads, and nothing of CTranslate2's."""
 
@@ -66,7 +66,7 @@ def lacks_tokenizer(folder: Path) -> bool:
     return bool(names & {"spiece.model", "sentencepiece.bpe.model", "merges.txt", "tokenizer.model"})
 
 
-def _convert(job: Job) -> None:
+def _convert(job: ConversionJob) -> None:
     output = Path(job.output)
     source = Path(job.folder)
     if job.gguf:
@@ -106,7 +106,7 @@ def _write_tokenizer(source: Path, target: Path) -> None:
     tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"))
 
 
-def _write_weights(source: Path, target: Path, job: Job) -> None:
+def _write_weights(source: Path, target: Path, job: ConversionJob) -> None:
     from ctranslate2.converters import TransformersConverter
 
     class _Converter(TransformersConverter):  # type: ignore[misc]  # the library has no types
@@ -147,7 +147,7 @@ def _main(arguments: list[str]) -> int:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     keys: Mapping[str, object] = json.loads(arguments[0])
     try:
-        _convert(Job(**keys))  # type: ignore[arg-type]
+        _convert(ConversionJob(**keys))  # type: ignore[arg-type]
     except Exception as error:  # noqa: BLE001 (the parent reads the last line)
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return 1

@@ -14,13 +14,13 @@ from typing import Any
 
 import ctranslate2
 
-from latimer_server.backends.huggingface.batch_splitting import Pace, StepPace
+from latimer_server.backends.huggingface.batch_splitting import BatchSplitter, StepCostModel
 from latimer_server.backends.huggingface.config import HubConfig, read_hub_config
 from latimer_server.backends.huggingface.conversion import Converted, convert, is_converted
 from latimer_server.backends.huggingface.conversion_worker import lacks_tokenizer
 from latimer_server.backends.huggingface.generator import HubGenerator
 from latimer_server.backends.huggingface.tokenization import Tokenization, load_tokenization
-from latimer_server.backends.load_errors import blamed_on
+from latimer_server.backends.load_errors import naming_file
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import ModelError
@@ -33,12 +33,12 @@ _UNASKED_SECONDS = 4.0
 _DEVICE_TYPES = {"cpu": "int8", "cuda": "float16"}
 
 
-def load_backend(request: LoadRequest) -> CTranslate2Generator:
+def load_ctranslate2(request: LoadRequest) -> CTranslate2Generator:
     """Converts the checkpoint where that was not done yet, and loads it.
 
     Raises `ModelError` for what cannot be converted or loaded, `ModelFileError` naming a file at fault.
     """
-    device = choose_device(request.device)
+    device = _choose_ctranslate2_device(request.device)
     compute_type = _choose_type(request, device)
     converted = _convert(request, compute_type)
     config = read_hub_config(converted.checkpoint, request.task)
@@ -51,7 +51,7 @@ def load_backend(request: LoadRequest) -> CTranslate2Generator:
         engine = kind(str(converted.weights), **keys)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"CTranslate2 cannot load it: {error}") from error
-    with blamed_on("generation_config.json"):  # its end tokens may be none of the vocabulary's
+    with naming_file("generation_config.json"):  # its end tokens may be none of the vocabulary's
         return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
 
 
@@ -61,7 +61,7 @@ def _count_workers(request: LoadRequest, device: str) -> int:
 
 def prepare_model(request: LoadRequest) -> bool:
     """Converts the checkpoint where that was not done yet; whether it was."""
-    compute_type = _choose_type(request, choose_device(request.device))
+    compute_type = _choose_type(request, _choose_ctranslate2_device(request.device))
     if is_converted(request, compute_type):
         return False
     _convert(request, compute_type)
@@ -77,7 +77,7 @@ def _convert(request: LoadRequest, compute_type: str) -> Converted:
     return convert(request, compute_type)
 
 
-def choose_device(wanted: str) -> str:
+def _choose_ctranslate2_device(wanted: str) -> str:
     """`cpu` or `cuda`; `auto` takes a GPU where CTranslate2 sees one."""
     if wanted != "auto":
         return wanted
@@ -129,8 +129,8 @@ class CTranslate2Generator(HubGenerator):
         # Two for each worker, so that one that ends early has another.
         self._shares = 2 * workers if workers > self.limits.concurrent_batches else 1
         self._clock = clock
-        self._pace = Pace(clock)
-        self._steps = StepPace()  # of greedy search
+        self._splitter = BatchSplitter(clock)
+        self._steps = StepCostModel()  # of greedy search
         self._ends = [tokenization.tokens([i])[0] for i in sorted(config.end_ids)]
         self.memory_bytes = memory_bytes
         self.compute_type: str = engine.compute_type
@@ -139,7 +139,7 @@ class CTranslate2Generator(HubGenerator):
         """See `GeneratorBackend.run`. Rows of other lengths than theirs change no row: the library masks them."""
         chosen = self._config.choose(options)
         hypotheses: list[Hypothesis] = []
-        for part in self._pace.divide(batch, lambda row: len(row) * (chosen.beam_size or 1)):
+        for part in self._splitter.divide(batch, lambda row: len(row) * (chosen.beam_size or 1)):
             if cancelled():
                 break
             hypotheses += self._run_by_cap(part, chosen, lambda rows, cap: self._search(rows, cap, chosen, cancelled))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from latimer_server.backends.huggingface.config import HubConfig
 from latimer_server.backends.huggingface.tokenization import Tokenization
 from latimer_server.backends.protocol import Encoding, LoadRequest
-from latimer_server.core.decoding import DecodingOptions, Hypothesis, LanguagePair, Limits, TokenIds
+from latimer_server.core.decoding import BatchLimits, DecodingOptions, Hypothesis, LanguagePair, TokenIds
 
 
 class HubGenerator:
@@ -31,13 +31,13 @@ class HubGenerator:
         self._config = config
         self._task = request.task
         longest = config.limit_input(request.max_input_tokens, request.task)
-        self.limits = Limits(
+        self.limits = BatchLimits(
             longest,
             max(max_batch_tokens, longest),
             max_batch_rows,
             tokenization.added_tokens,
             concurrent_batches,
-            own_beam=(config.defaults.beam_size or 1) if counts_beams else 0,
+            default_beam=(config.defaults.beam_size or 1) if counts_beams else 0,
         )
 
     def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:

@@ -16,7 +16,7 @@ RECORD = "made.json"
 _MAX_RECORD_BYTES = 1 << 20
 
 
-def seal(folder: Path) -> None:
+def write_manifest(folder: Path) -> None:
     """Writes the record of what `folder` holds; all of it is on disk then. Raises OSError."""
     files, links = {}, []
     for path in sorted(folder.rglob("*")):
@@ -33,7 +33,7 @@ def seal(folder: Path) -> None:
         os.fsync(file.fileno())
 
 
-def check_seal(folder: Path) -> None:
+def verify_manifest(folder: Path) -> None:
     """Compares every file with the record. Raises `ModelFileError` naming the first that is missing or changed."""
     try:
         if (folder / RECORD).stat().st_size > _MAX_RECORD_BYTES:
@@ -53,10 +53,10 @@ def check_seal(folder: Path) -> None:
             raise ModelFileError(f"{folder.name}/{name}", "has changed since it was made")
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether `check_seal` finds nothing wrong."""
+def is_complete(folder: Path) -> bool:
+    """Whether `verify_manifest` finds nothing wrong."""
     try:
-        check_seal(folder)
+        verify_manifest(folder)
     except ModelFileError:
         return False
     return True

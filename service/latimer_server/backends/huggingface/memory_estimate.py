@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from latimer_server.backends.huggingface.config import read_json
-from latimer_server.backends.huggingface.conversion import find_made
+from latimer_server.backends.huggingface.conversion import find_conversion
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.errors import ModelFileError
 
@@ -21,7 +21,7 @@ _WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1}
 _TYPES = {"ctranslate2": ("int8", "float16"), "transformers": ("float32", "float16")}
 
 
-def foresee_bytes(request: LoadRequest) -> int:
+def estimate_bytes(request: LoadRequest) -> int:
     """The bytes of weights that a model will hold: of those that were made of its files where there are any, else
     of its own in the type that the backend will compute in."""
     own = _measure(request.files.values()) or (0 if request.files else _measure(_list(request.folder)))
@@ -34,7 +34,7 @@ def foresee_bytes(request: LoadRequest) -> int:
         return own
     on_cpu, on_gpu = _TYPES[backend]
     kinds = [request.compute_type] if request.compute_type else [on_cpu, on_gpu][request.device == "cuda" :]
-    made = [find_made(request.cache, kind) for kind in (kinds if backend == "ctranslate2" else ["unpacked"])]
+    made = [find_conversion(request.cache, kind) for kind in (kinds if backend == "ctranslate2" else ["unpacked"])]
     for folder in filter(None, made):
         with suppress(OSError):  # it is being made anew
             return _measure(folder.rglob("*"))

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from latimer_server.backends.huggingface.config import HubConfig, read_json
-from latimer_server.backends.load_errors import blamed_on
+from latimer_server.backends.load_errors import naming_file
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.errors import ModelError, ModelFileError
 
@@ -43,7 +43,7 @@ def render_prompt(request: LoadRequest, config: HubConfig, folder: Path) -> tupl
 def _render(folder: Path, message: str) -> str:
     own = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
     path = folder / "chat_template.jinja"
-    with blamed_on(path.name):
+    with naming_file(path.name):
         template = path.read_text("utf-8") if path.is_file() else own.get("chat_template")
     if isinstance(template, list):
         named = {item.get("name"): item.get("template") for item in template if isinstance(item, dict)}

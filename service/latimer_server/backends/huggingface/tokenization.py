@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from latimer_server.backends.huggingface.config import HubConfig, read_json
 from latimer_server.backends.huggingface.fast_tokens import FastTokens
 from latimer_server.backends.huggingface.prompt import render_prompt
-from latimer_server.backends.load_errors import blamed_on
+from latimer_server.backends.load_errors import naming_file
 from latimer_server.backends.protocol import Encoding, LoadRequest
 from latimer_server.backends.token_spans import Span, find_unknown_pieces, locate_pieces, place_pieces
 from latimer_server.core.decoding import LanguagePair, TokenIds
@@ -174,12 +174,12 @@ def _says(piece: str) -> bool:
 def load_tokenization(request: LoadRequest, config: HubConfig, folder: Path) -> Tokenization:
     """The tokenization of the checkpoint in `folder`. Raises `ModelFileError` naming the file at fault."""
     if config.model_type == "marian":
-        with blamed_on("vocab.json"):
+        with naming_file("vocab.json"):
             return _load_marian(request, config, folder)
     if (folder / "vocab.json").is_file() and (folder / "sentencepiece.bpe.model").is_file():
-        with blamed_on("vocab.json"):
+        with naming_file("vocab.json"):
             return _load_m2m100(request, folder)
-    with blamed_on("tokenizer.json"):
+    with naming_file("tokenizer.json"):
         return _load_fast(request, config, folder)
 
 

@@ -38,7 +38,7 @@ _WIDE_RANGE = ("t5", "mt5")
 _SCORED_VALUES = 64 << 20
 
 
-def load_backend(request: LoadRequest) -> TransformersGenerator:
+def load_transformers(request: LoadRequest) -> TransformersGenerator:
     """Loads the checkpoint. Raises `ModelFileError` naming the file at fault, `ModelError` for what transformers
     cannot load."""
     torch.set_num_threads(request.threads)
@@ -48,12 +48,12 @@ def load_backend(request: LoadRequest) -> TransformersGenerator:
     folder = prepare_checkpoint(request)
     config = read_hub_config(folder, request.task)
     tokenization = load_tokenization(request, config, folder)
-    device = choose_device(request.device)
+    device = choose_torch_device(request.device)
     model = _load_model(folder, config, choose_type(device, config.model_type, request.compute_type), request)
     return TransformersGenerator(model.to(device).eval(), tokenization, config, request)
 
 
-def choose_device(wanted: str) -> str:
+def choose_torch_device(wanted: str) -> str:
     """`cpu` or `cuda`; `auto` takes a GPU where torch sees one."""
     if wanted != "auto":
         return wanted

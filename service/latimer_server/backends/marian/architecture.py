@@ -49,7 +49,7 @@ _SUPPORTED_STEPS = {
 
 
 @dataclass(frozen=True)
-class Shape:
+class Architecture:
     """The sizes that a model file gives in its own configuration.
 
     `shared`: one vocabulary and one matrix of embeddings for source, target and output. Else source and target
@@ -66,7 +66,7 @@ class Shape:
     shared: bool
 
 
-def read_shape(config: dict[str, Any], file: str) -> Shape:
+def read_architecture(config: dict[str, Any], file: str) -> Architecture:
     """The sizes in `special:model.yml`. Raises `ModelFileError` for a network we do not implement."""
     _refuse_other_networks(config, file)
     shared = _read_tying(config, file)
@@ -78,7 +78,7 @@ def read_shape(config: dict[str, Any], file: str) -> Shape:
             file, f"dim-vocabs is {reprlib.repr(vocabularies)}; two equal sizes belong to tied-embeddings-all"
         )
     source, target = (_size({"dim-vocabs": size}, "dim-vocabs", _MAX_VOCABULARY, file) for size in vocabularies)
-    shape = Shape(
+    shape = Architecture(
         dimension=_size(config, "dim-emb", _MAX_DIMENSION, file),
         heads=_size(config, "transformer-heads", _MAX_DIMENSION, file),
         ffn_dimension=_size(config, "transformer-dim-ffn", 4 * _MAX_DIMENSION, file),

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from latimer_server.backends.marian.architecture import Shape
+from latimer_server.backends.marian.architecture import Architecture
 from latimer_server.backends.marian.shortlist import Shortlist
 from latimer_server.core.decoding import TokenIds
 
@@ -28,7 +28,7 @@ _MOST_PADDING = 1.1
 
 
 @dataclass(frozen=True)
-class Candidates:
+class ShortlistCandidates:
     """What each row of a batch may write: its own shortlist, whatever stands beside it.
 
     `ids`: [rows, width], ascending, so that </s> is the first; filled up with </s>. `columns`: [rows, width], where
@@ -41,13 +41,13 @@ class Candidates:
     bias: Floats
     union: Ids
 
-    def select(self, rows: Ids) -> Candidates:
+    def select(self, rows: Ids) -> ShortlistCandidates:
         """Those of these rows."""
-        return Candidates(self.ids[rows], self.columns[rows], self.bias[rows], self.union)
+        return ShortlistCandidates(self.ids[rows], self.columns[rows], self.bias[rows], self.union)
 
 
 @dataclass(frozen=True)
-class Advance:
+class GreedySteps:
     """What rows said in some steps: ids and log-probabilities [steps, rows], and the places of the rows that were kept.
     All others have ended."""
 
@@ -56,12 +56,12 @@ class Advance:
     kept: Ids
 
 
-class Decoding(Protocol):
+class DecodingState(Protocol):
     """One batch on its way. A row is a source; it has as many hypotheses as were selected last, those of one row side
     by side, and one at the start."""
 
     @property
-    def candidates(self) -> Candidates:
+    def candidates(self) -> ShortlistCandidates:
         """What the rows that are left may write."""
         ...
 
@@ -70,7 +70,7 @@ class Decoding(Protocol):
         the start), and their log-probabilities."""
         ...
 
-    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> Advance:
+    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> GreedySteps:
         """Greedy steps from `position` on, of one hypothesis a row: at least one, at most `most`, and no more when
         every row has said </s> or is at the position that is its cap. From then on a row says nothing that counts."""
         ...
@@ -96,7 +96,7 @@ class Engine(Protocol):
     """A student's weights, and where they are computed with."""
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> Architecture:
         """The sizes of the network."""
         ...
 
@@ -115,12 +115,12 @@ class Engine(Protocol):
         """The output layer's bias, one for each id."""
         ...
 
-    def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> Decoding:
+    def begin(self, batch: Sequence[TokenIds], candidates: ShortlistCandidates, *, aligned: bool) -> DecodingState:
         """Reads the sources of a batch. `aligned`: whether `align` will be asked."""
         ...
 
 
-def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequence[TokenIds]) -> Candidates:
+def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequence[TokenIds]) -> ShortlistCandidates:
     """What the rows may write: their own shortlists, or the whole vocabulary without one. Never <unk>."""
     bias, count = engine.output_bias, len(batch)
     if shortlist is None:
@@ -128,12 +128,12 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
         own_bias = bias.copy()
         own_bias[UNKNOWN] = -np.inf
         ids = np.tile(everything, (count, 1))
-        return Candidates(ids, ids, np.tile(own_bias, (count, 1)), everything)
+        return ShortlistCandidates(ids, ids, np.tile(own_bias, (count, 1)), everything)
     if count == 1:
         only = shortlist.candidates(batch[0])
         own_bias = bias[only]
         own_bias[only == UNKNOWN] = -np.inf
-        return Candidates(only[None], np.arange(len(only))[None], own_bias[None], only)
+        return ShortlistCandidates(only[None], np.arange(len(only))[None], own_bias[None], only)
     rows, found = shortlist.list_candidates(batch)
     counts = np.bincount(rows, minlength=count)
     width = int(counts.max())
@@ -146,7 +146,7 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
     own_bias[places] = bias[found]
     own_bias[ids == UNKNOWN] = -np.inf
     shape = (count, width)
-    return Candidates(ids.reshape(shape), columns.reshape(shape), own_bias.reshape(shape), union)
+    return ShortlistCandidates(ids.reshape(shape), columns.reshape(shape), own_bias.reshape(shape), union)
 
 
 def _unite(ids: Ids, size: int) -> tuple[Ids, Ids]:

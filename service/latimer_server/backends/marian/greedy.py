@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from latimer_server.backends.marian.engine import END, Engine, Floats, Ids, choose_candidates
-from latimer_server.backends.marian.length_cap import COMPACT_SHARE, MOST_STEPS, output_cap
+from latimer_server.backends.marian.length_cap import COMPACT_SHARE, STEPS_PER_CANCEL_CHECK, output_cap
 from latimer_server.backends.marian.shortlist import Shortlist
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 
@@ -42,7 +42,7 @@ class GreedySearch:
         position = 0
         while True:
             caps = np.where([self._stopped[row] for row in self._rows], -1, self._caps[self._rows])
-            step = self._decoding.advance(previous, position, caps, MOST_STEPS)
+            step = self._decoding.advance(previous, position, caps, STEPS_PER_CANCEL_CHECK)
             if self._links is not None:
                 self._align(self._links)
             self._record(step.chosen, step.log_probs)

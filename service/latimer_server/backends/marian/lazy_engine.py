@@ -13,13 +13,13 @@ import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from latimer_server.backends.marian.architecture import Shape
-from latimer_server.backends.marian.engine import Candidates, Decoding, Engine, Floats
+from latimer_server.backends.marian.architecture import Architecture
+from latimer_server.backends.marian.engine import DecodingState, Engine, Floats, ShortlistCandidates
 from latimer_server.core.decoding import TokenIds
 from latimer_server.core.errors import ModelFileError, NotServed
 
 
-class HeldFile:
+class OpenFile:
     """A file that stays open: it may be removed or replaced meanwhile, and is read all the same. Raises
     `ModelFileError` naming it where it cannot be opened or read."""
 
@@ -42,14 +42,14 @@ class HeldFile:
             raise ModelFileError(self.name, f"cannot be read: {error.strerror}") from error
 
 
-class LaterEngine:
+class LazyEngine:
     """An `Engine` of a file that may be removed meanwhile, but not written over.
 
     `data`: what was read of it. `start`: makes the engine of that. `begin` raises what `start` does, and `NotServed`
     when the file holds something else by then; from then on always. `memory_bytes`: 0 until it is made.
     """
 
-    def __init__(self, file: HeldFile, data: bytes, shape: Shape, start: Callable[[bytes], Engine]) -> None:
+    def __init__(self, file: OpenFile, data: bytes, shape: Architecture, start: Callable[[bytes], Engine]) -> None:
         self.shape = shape
         self.compute_type = "int8"
         self._file = file
@@ -69,7 +69,7 @@ class LaterEngine:
         """See `Engine.output_bias`."""
         return self.open().output_bias
 
-    def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> Decoding:
+    def begin(self, batch: Sequence[TokenIds], candidates: ShortlistCandidates, *, aligned: bool) -> DecodingState:
         """See `Engine.begin`."""
         return self.open().begin(batch, candidates, aligned=aligned)
 

@@ -15,7 +15,7 @@ _MIN_OUTPUT_TOKENS = 8
 # Rows leave the batch once this share of it is finished; each leaving copies what stays.
 COMPACT_SHARE = 0.45
 # After so many steps it is asked whether anybody still waits.
-MOST_STEPS = 32
+STEPS_PER_CANCEL_CHECK = 32
 
 
 def output_cap(source_tokens: int, options: DecodingOptions) -> int:

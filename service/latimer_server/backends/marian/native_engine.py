@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latimer_server.backends.marian.architecture import Shape
+from latimer_server.backends.marian.architecture import Architecture
 from latimer_server.backends.marian.engine import sinusoids
-from latimer_server.backends.marian.length_cap import MOST_STEPS, output_cap
+from latimer_server.backends.marian.length_cap import STEPS_PER_CANCEL_CHECK, output_cap
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.shortlist import Shortlist
-from latimer_server.backends.marian.weights import Array, Levels, Weights, has_multipliers, read_tables
+from latimer_server.backends.marian.weights import Array, QuantizationLevels, Weights, has_multipliers, read_tables
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 
 _LIBRARY = "latimer_server.backends.marian.native._student"
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 _Pointer, _Int, _Float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
 
 
-class Instructions(IntEnum):
+class InstructionSet(IntEnum):
     """What products are computed with: AVX-512 VNNI, or AMX besides."""
 
     NONE = 0
@@ -146,23 +146,23 @@ def load_library(path: str) -> ctypes.CDLL:
 
 
 @cache
-def find_instructions() -> Instructions:
+def detect_instruction_set() -> InstructionSet:
     """What this processor has, as far as the library is there."""
     library = open_library()
-    return Instructions(library.latimer_find_instructions()) if library else Instructions.NONE
+    return InstructionSet(library.latimer_find_instructions()) if library else InstructionSet.NONE
 
 
-def explain_instructions() -> str:
+def describe_instruction_set() -> str:
     """A line for whoever installs this."""
     if open_library() is None:
         return "students run on ONNX Runtime: their C++ was not built (it needs g++ 11; it is three times as fast)"
-    found = find_instructions()
-    if found == Instructions.NONE:
+    found = detect_instruction_set()
+    if found == InstructionSet.NONE:
         return "students run on ONNX Runtime: this processor has no AVX-512 VNNI, which their C++ needs"
-    return f"students run on their C++ ({'AMX' if found == Instructions.TILES else 'AVX-512 VNNI'})"
+    return f"students run on their C++ ({'AMX' if found == InstructionSet.TILES else 'AVX-512 VNNI'})"
 
 
-def can_compute(source: MarianFile, shape: Shape) -> bool:
+def supports_model(source: MarianFile, shape: Architecture) -> bool:
     """Whether the kernels can compute this network: one in int8, with its multipliers, of sizes that fill registers."""
     depth = shape.dimension // shape.heads
     return (
@@ -172,7 +172,7 @@ def can_compute(source: MarianFile, shape: Shape) -> bool:
     )
 
 
-def _name_tables(shape: Shape) -> tuple[str, ...]:
+def _name_tables(shape: Architecture) -> tuple[str, ...]:
     return ("Wemb",) if shape.shared else ("encoder_Wemb", "decoder_Wemb")
 
 
@@ -180,15 +180,15 @@ class NativeStudent:
     """A student's weights, packed for the processor. May be used by several threads at once.
 
     `shortlist`: None where every token of the vocabulary is a candidate. `library`: another one than was installed.
-    Raises `ModelFileError` for a file that is at fault; `can_compute` must have said that the network can be computed.
+    Raises `ModelFileError` for a file that is at fault; `supports_model` must have said that the network can be computed.
     """
 
     def __init__(
         self,
         source: MarianFile,
-        shape: Shape,
+        shape: Architecture,
         shortlist: Shortlist | None,
-        instructions: Instructions,
+        instructions: InstructionSet,
         library: ctypes.CDLL | None = None,
     ) -> None:
         library = library or open_library()
@@ -196,7 +196,7 @@ class NativeStudent:
         self._library = library
         self._dimension = shape.dimension
         self._positions = sinusoids(_POSITIONS, shape.dimension)
-        packing = _Packing(source, shape)
+        packing = _PackedWeights(source, shape)
         encoder = (_EncoderLayer * shape.encoder_depth)(*map(packing.encoder_layer, range(1, shape.encoder_depth + 1)))
         decoder = (_DecoderLayer * shape.decoder_depth)(*map(packing.decoder_layer, range(1, shape.decoder_depth + 1)))
         tables = packing.tables(shortlist)
@@ -230,16 +230,18 @@ class NativeStudent:
         if not handle:
             raise MemoryError("no memory for a batch")
         try:
-            written = _Written(count, aligned=options.alignment)
+            written = _NativeOutput(count, aligned=options.alignment)
             position, left = 0, count
             while left > 0 and not (position and cancelled()):
                 written.begin()
-                positions = self._number(position, MOST_STEPS)
-                left = library.latimer_advance(handle, MOST_STEPS, _point(positions), ctypes.byref(written.output))
+                positions = self._number(position, STEPS_PER_CANCEL_CHECK)
+                left = library.latimer_advance(
+                    handle, STEPS_PER_CANCEL_CHECK, _point(positions), ctypes.byref(written.output)
+                )
                 if left < 0:
                     raise MemoryError("no memory for a batch")
                 written.note()
-                position += MOST_STEPS
+                position += STEPS_PER_CANCEL_CHECK
         finally:
             library.latimer_end(handle)
         return written.list_hypotheses()
@@ -251,16 +253,16 @@ class NativeStudent:
         return sinusoids(first + count, self._dimension)[first:]
 
 
-class _Written:
+class _NativeOutput:
     """What rows have written so far, and the arrays that the library writes to."""
 
     def __init__(self, rows: int, *, aligned: bool) -> None:
         self._aligned = aligned
-        self._ids = np.zeros((rows, MOST_STEPS), np.int32)
+        self._ids = np.zeros((rows, STEPS_PER_CANCEL_CHECK), np.int32)
         self._counts = np.zeros(rows, np.int32)
         self._finished = np.zeros(rows, np.uint8)
         self._scores = np.zeros(rows, np.float64)
-        shape = (rows, MOST_STEPS) if aligned else (0, 0)
+        shape = (rows, STEPS_PER_CANCEL_CHECK) if aligned else (0, 0)
         self._focus, self._weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
         self._tokens: list[list[int]] = [[] for _ in range(rows)]
         self._links: list[list[tuple[int, float]]] = [[] for _ in range(rows)]
@@ -271,7 +273,7 @@ class _Written:
             _point(self._scores),
             _point(self._focus),
             _point(self._weights),
-            MOST_STEPS,
+            STEPS_PER_CANCEL_CHECK,
         )
 
     def begin(self) -> None:
@@ -296,13 +298,13 @@ class _Written:
         ]
 
 
-class _Packing:
+class _PackedWeights:
     """Describes the arrays of a file to the library. `kept`: those that it points to for as long as it has the student;
     matrices it copies."""
 
-    def __init__(self, source: MarianFile, shape: Shape) -> None:
+    def __init__(self, source: MarianFile, shape: Architecture) -> None:
         self._source, self._shape = source, shape
-        self._weights = Weights(source, shape, Levels(), quantized=True)
+        self._weights = Weights(source, shape, QuantizationLevels(), quantized=True)
         self.kept: list[Array] = []
         self.matrix_bytes = 0
 
@@ -381,4 +383,4 @@ def _point(array: Array) -> int:
 
 
 if __name__ == "__main__":  # after an installation
-    sys.stdout.write(f"{explain_instructions()}\n")
+    sys.stdout.write(f"{describe_instruction_set()}\n")

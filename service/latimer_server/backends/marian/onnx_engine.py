@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from latimer_server.backends.marian.architecture import read_shape
+from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.engine import (
-    Advance,
-    Candidates,
     Floats,
+    GreedySteps,
     Ids,
+    ShortlistCandidates,
     choose_likeliest,
     group_rows,
     pad_batch,
@@ -27,7 +27,7 @@ from latimer_server.backends.marian.engine import (
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.onnx_graph import build_graphs
 from latimer_server.backends.marian.onnx_runtime import onnxruntime
-from latimer_server.backends.marian.weights import Levels
+from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import TokenIds
 
 # Longer outputs than this are possible only where a caller asks for them.
@@ -41,8 +41,8 @@ class OnnxEngine:
     `levels`: how activations are quantised; None: not at all.
     """
 
-    def __init__(self, source: MarianFile, file: str, levels: Levels | None) -> None:
-        self.shape = read_shape(source.config, file)
+    def __init__(self, source: MarianFile, file: str, levels: QuantizationLevels | None) -> None:
+        self.shape = read_architecture(source.config, file)
         self.head_size = self.shape.dimension // self.shape.heads
         graphs = build_graphs(source, self.shape, levels)
         self.compute_type = graphs.compute_type
@@ -55,13 +55,13 @@ class OnnxEngine:
         self._read_names = [f"{kind}{n + 1}" for n in range(self.shape.decoder_depth) for kind in ("keys", "values")]
         self._whole: Any = None
 
-    def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> OnnxDecoding:
+    def begin(self, batch: Sequence[TokenIds], candidates: ShortlistCandidates, *, aligned: bool) -> OnnxDecodingState:
         """See `Engine.begin`."""
         width = max(map(len, batch))
         if len(batch) == 1:  # nothing to put together
             ids, mask = np.array([batch[0]], np.int64), np.zeros((1, 1, 1, width), np.float32)
             read = dict(zip(self._read_names, self._read(ids, mask, width), strict=True))
-            return OnnxDecoding(self, {"mask": mask} | read, candidates, aligned=aligned)
+            return OnnxDecodingState(self, {"mask": mask} | read, candidates, aligned=aligned)
         lengths = [len(row) for row in batch]
         state: dict[str, Any] = {"mask": _mask(np.array(lengths), width)}
         groups = group_rows(lengths)
@@ -71,7 +71,7 @@ class OnnxEngine:
             state[name] = found[0] if len(found) == 1 else np.concatenate(found)
             if order != list(range(len(batch))):
                 state[name] = state[name][np.argsort(order)]
-        return OnnxDecoding(self, state, candidates, aligned=aligned)
+        return OnnxDecodingState(self, state, candidates, aligned=aligned)
 
     def _read_group(self, batch: Sequence[TokenIds], width: int) -> list[Any]:
         ids, lengths = pad_batch(batch)
@@ -111,7 +111,7 @@ class OnnxEngine:
         results: list[Any] = self._search.run(outputs, feeds)
         return results
 
-    def choose_weights(self, candidates: Candidates) -> Any:  # noqa: ANN401 (int8 or float32)
+    def choose_weights(self, candidates: ShortlistCandidates) -> Any:  # noqa: ANN401 (int8 or float32)
         """The output layer's for these candidates. Those of the whole vocabulary are made once."""
         if len(candidates.union) < len(self.output_bias):
             return self._gather(candidates.union)
@@ -123,14 +123,16 @@ class OnnxEngine:
         return self._weights.run(None, {"embeddings": self.target, "candidates": ids})[0]
 
 
-class OnnxDecoding:
-    """One batch; a `Decoding`. `state`: what each row's source is for a step, by name.
+class OnnxDecodingState:
+    """One batch; a `DecodingState`. `state`: what each row's source is for a step, by name.
 
     The arrays of all rows stay as they are; which of them are left is a list of places, and the graphs take those.
     So little is done in the interpreter, which may be another thread's: to have it back takes time.
     """
 
-    def __init__(self, engine: OnnxEngine, state: dict[str, Any], candidates: Candidates, *, aligned: bool) -> None:
+    def __init__(
+        self, engine: OnnxEngine, state: dict[str, Any], candidates: ShortlistCandidates, *, aligned: bool
+    ) -> None:
         self._engine = engine
         self._state = state
         self._all = candidates
@@ -139,17 +141,19 @@ class OnnxDecoding:
         self._rows = np.arange(len(candidates.ids))  # of all, those that are left
         self._kept: Ids | None = None  # the places of the hypotheses that go on among the cells, where not all do
         self._cells = [np.zeros((len(self._rows), engine.shape.dimension), np.float32) for _ in range(self._depth)]
-        self._own: tuple[int, Candidates, dict[str, Any]] | None = None  # what `step` takes of those that are left
+        self._own: tuple[int, ShortlistCandidates, dict[str, Any]] | None = (
+            None  # what `step` takes of those that are left
+        )
         self._attention: Floats | None = None
         self._weights: Any = None  # of the output layer, for `step`
 
     @property
-    def candidates(self) -> Candidates:
-        """See `Decoding.candidates`."""
+    def candidates(self) -> ShortlistCandidates:
+        """See `DecodingState.candidates`."""
         return self._select_own()[0]
 
     def step(self, previous: Ids | None, position: int) -> tuple[Floats, Floats]:
-        """See `Decoding.step`."""
+        """See `DecodingState.step`."""
         engine, depth = self._engine, self._depth
         if self._weights is None:
             self._weights = engine.choose_weights(self._all)
@@ -169,14 +173,14 @@ class OnnxDecoding:
         self._attention = rest[depth] if self._aligned else None
         return logits, log_probs
 
-    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> Advance:
-        """See `Decoding.advance`. By the searching graph, but where the alignment is asked for: that takes a step at a
+    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> GreedySteps:
+        """See `DecodingState.advance`. By the searching graph, but where the alignment is asked for: that takes a step at a
         time."""
         engine, rows = self._engine, np.arange(len(self._rows))
         if self._aligned:
             _, log_probs = self.step(previous, position)
             chosen, best = choose_likeliest(log_probs, self.candidates.ids)
-            return Advance(chosen[None], best[None], rows)
+            return GreedySteps(chosen[None], best[None], rows)
         all_caps = np.zeros(len(self._all.ids), np.int64)
         all_caps[self._rows] = caps
         feeds = self._state | {
@@ -198,27 +202,27 @@ class OnnxDecoding:
         found, log_probs, left, *self._cells = engine.run_search(outputs, feeds)
         self._rows = self._rows[left]
         self._kept = None
-        return Advance(found, log_probs, left)
+        return GreedySteps(found, log_probs, left)
 
     def align(self) -> tuple[list[int], list[float]]:
-        """See `Decoding.align`."""
+        """See `DecodingState.align`."""
         assert self._attention is not None  # noqa: S101 (`begin` was told)
         weights = self._attention[:, 0].reshape(-1, self._attention.shape[-1])
         return weights.argmax(axis=1).tolist(), weights.max(axis=1).tolist()
 
     def select_hypotheses(self, hypotheses: Ids) -> None:
-        """See `Decoding.select_hypotheses`."""
+        """See `DecodingState.select_hypotheses`."""
         self._kept = hypotheses if self._kept is None else self._kept[hypotheses]
 
     def select_sources(self, rows: Ids) -> None:
-        """See `Decoding.select_sources`."""
+        """See `DecodingState.select_sources`."""
         self._rows = self._rows[rows]
         self._own = None
 
     def _count(self) -> int:
         return len(self._cells[0]) if self._kept is None else len(self._kept)
 
-    def _select_own(self) -> tuple[Candidates, dict[str, Any]]:
+    def _select_own(self) -> tuple[ShortlistCandidates, dict[str, Any]]:
         """The candidates of the rows that are left, and what a step takes of those, for as many hypotheses as there
         are now."""
         count = self._count()
@@ -241,7 +245,7 @@ def _mask(lengths: npt.NDArray[np.integer[Any]], width: int) -> Floats:
     return np.where(past, np.float32(-np.inf), np.float32(0))[:, None, None, :]
 
 
-def choose_levels() -> Levels:
+def choose_quantization_levels() -> QuantizationLevels:
     """How activations must be quantised here. Processors that have no dot product of bytes add two products in 16
     bits and cut off what is more (Intel's VPMADDUBSW); whether this one does is tried out."""
     weight = np.full((4, 1), 127, np.int8)
@@ -253,7 +257,7 @@ def choose_levels() -> Levels:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     (product,) = _start(model).run(None, {"x": value})
-    return Levels() if int(product[0, 0]) == 4 * 255 * 127 else Levels(_HALF_LEVELS)
+    return QuantizationLevels() if int(product[0, 0]) == 4 * 255 * 127 else QuantizationLevels(_HALF_LEVELS)
 
 
 def _start(model: ModelProto) -> onnxruntime.InferenceSession:

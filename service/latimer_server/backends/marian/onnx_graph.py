@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, TensorProto
 
-from latimer_server.backends.marian.architecture import Shape
+from latimer_server.backends.marian.architecture import Architecture
 from latimer_server.backends.marian.engine import Floats
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.onnx_layers import (
@@ -26,7 +26,14 @@ from latimer_server.backends.marian.onnx_layers import (
 )
 from latimer_server.backends.marian.onnx_operators import Graph
 from latimer_server.backends.marian.onnx_search import build_search
-from latimer_server.backends.marian.weights import Array, Levels, Table, Weights, has_multipliers, read_tables
+from latimer_server.backends.marian.weights import (
+    Array,
+    EmbeddingTable,
+    QuantizationLevels,
+    Weights,
+    has_multipliers,
+    read_tables,
+)
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,11 @@ class Graphs:
     memory_bytes: int
 
 
-def build_graphs(source: MarianFile, shape: Shape, levels: Levels | None) -> Graphs:
+def build_graphs(source: MarianFile, shape: Architecture, levels: QuantizationLevels | None) -> Graphs:
     """The graphs of a student; without `levels` in float32. Raises `ModelFileError` when `source` lacks a weight or has
     another size than its configuration says."""
     quantized = levels is not None and has_multipliers(source)
-    weights = Weights(source, shape, levels or Levels(), quantized=quantized)
+    weights = Weights(source, shape, levels or QuantizationLevels(), quantized=quantized)
     source_table, target_table = read_tables(weights)
     encoder = _build_encoder(weights, source_table)
     step, search = _build_step(weights, target_table), build_search(weights, target_table)
@@ -80,7 +87,7 @@ def build_graphs(source: MarianFile, shape: Shape, levels: Levels | None) -> Gra
     )
 
 
-def _build_encoder(weights: Weights, table: Table) -> ModelProto:
+def _build_encoder(weights: Weights, table: EmbeddingTable) -> ModelProto:
     graph, shape = Graph(weights), weights.shape
     d = shape.dimension
     flat = graph.constant([-1, d], np.int64)
@@ -120,7 +127,7 @@ def _build_encoder(weights: Weights, table: Table) -> ModelProto:
     return graph.finish(inputs, outputs)
 
 
-def _build_step(weights: Weights, table: Table) -> ModelProto:
+def _build_step(weights: Weights, table: EmbeddingTable) -> ModelProto:
     graph, shape = Graph(weights), weights.shape
     depth, layers = shape.dimension // shape.heads, range(1, shape.decoder_depth + 1)
     features = decode(graph, table, "position", Names(), several=True)
@@ -145,7 +152,7 @@ def _build_step(weights: Weights, table: Table) -> ModelProto:
     return graph.finish(inputs, ["logits", "log_probs", *cells, f"attention{len(layers)}"])
 
 
-def _build_weights(weights: Weights, table: Table) -> ModelProto:
+def _build_weights(weights: Weights, table: EmbeddingTable) -> ModelProto:
     graph = Graph(weights)
     graph.add("Gather", "embeddings", "candidates", out="weights")
     return graph.finish([describe_table(table), describe("candidates", TensorProto.INT64, "c")], ["weights"])

@@ -14,7 +14,7 @@ import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
 from latimer_server.backends.marian.onnx_operators import Graph
-from latimer_server.backends.marian.weights import Table
+from latimer_server.backends.marian.weights import EmbeddingTable
 
 
 def divide_heads(graph: Graph, x: str, prefix: str, which: str, order: Sequence[int], factor: float = 1.0) -> str:
@@ -35,7 +35,7 @@ class Names:
     rows: str = ""
 
 
-def decode(graph: Graph, table: Table, position: str, names: Names, *, several: bool) -> str:
+def decode(graph: Graph, table: EmbeddingTable, position: str, names: Names, *, several: bool) -> str:
     """The decoder's layers over the `previous` tokens: their features [n, d]. `several`: whether a row may have more
     than one hypothesis."""
     shape = graph.weights.shape
@@ -70,7 +70,7 @@ def decode(graph: Graph, table: Table, position: str, names: Names, *, several: 
     return x
 
 
-def score(graph: Graph, table: Table, features: str) -> str:
+def score(graph: Graph, table: EmbeddingTable, features: str) -> str:
     """The scores [n, o] of each hypothesis' own candidates, without their bias.
 
     The weights stand before the features: they are other ones in every batch, and what stands second is packed for
@@ -90,11 +90,11 @@ def describe(name: str, type_: int, *sizes: int | str) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, type_, list(sizes))
 
 
-def describe_table(table: Table) -> ValueInfoProto:
+def describe_table(table: EmbeddingTable) -> ValueInfoProto:
     """The input that the embeddings are."""
     return describe("embeddings", type_of(table), *table.values.shape)
 
 
-def type_of(table: Table) -> int:
+def type_of(table: EmbeddingTable) -> int:
     """Of what the embeddings are."""
     return int(TensorProto.UINT8 if table.quantized else TensorProto.FLOAT)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from latimer_server.backends.marian.weights import ZERO_BYTE, Table, Weights
+from latimer_server.backends.marian.weights import ZERO_BYTE, EmbeddingTable, Weights
 
 # Not in the file; 1e-5 to 1e-9 give the same text (facts.md section 2). Marian's own default.
 _LAYER_NORM_EPSILON = 1e-6
@@ -75,7 +75,7 @@ class Graph:
         name = self.add("QuantizeLinear", x, self.constant(scale, np.float32), zero)
         return Activation(name, scale, levels.zero)
 
-    def embed(self, table: Table, ids: str) -> str:
+    def embed(self, table: EmbeddingTable, ids: str) -> str:
         """The embeddings of ids, times sqrt(d)."""
         found, factor = self.add("Gather", "embeddings", ids), math.sqrt(self.weights.shape.dimension)
         if not table.quantized:
@@ -104,7 +104,7 @@ class Graph:
             product = self.add("MatMul", x, self.constant(matrix.dequantize().T * np.float32(factor), np.float32))
         return self.add("Add", product, self._bias(bias, size, factor)) if bias else product
 
-    def multiply_columns(self, bytes_: str, table: Table, columns: str) -> str:
+    def multiply_columns(self, bytes_: str, table: EmbeddingTable, columns: str) -> str:
         """Some of a table's embeddings [c, d] times values [d, n], each column in bytes by its own largest absolute
         value."""
         most = self.weights.levels.most

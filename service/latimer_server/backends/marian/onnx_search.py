@@ -13,10 +13,10 @@ from latimer_server.backends.marian.engine import END
 from latimer_server.backends.marian.length_cap import COMPACT_SHARE
 from latimer_server.backends.marian.onnx_layers import Names, decode, describe, describe_table, score
 from latimer_server.backends.marian.onnx_operators import Graph
-from latimer_server.backends.marian.weights import Table, Weights
+from latimer_server.backends.marian.weights import EmbeddingTable, Weights
 
 
-def build_search(weights: Weights, table: Table) -> ModelProto:
+def build_search(weights: Weights, table: EmbeddingTable) -> ModelProto:
     """Steps until every row has ended, or as many as there may be.
 
     Sizes: r rows of the batch, n that are left, m left in the end, w source tokens, c candidates of all rows, o of
@@ -66,7 +66,7 @@ def build_search(weights: Weights, table: Table) -> ModelProto:
     return graph.finish(inputs, ["left", *(f"last_{cell}" for cell in cells), "chosen", "log_probs"])
 
 
-def _build_stretch(weights: Weights, table: Table) -> GraphProto:
+def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
     """Steps of the rows that are left, until so many of them have ended that leaving those out is worth the copies."""
     graph, shape = Graph(weights, "stretch_"), weights.shape
     layers = range(1, shape.decoder_depth + 1)
@@ -144,7 +144,7 @@ def _spread(graph: Graph, values: str, before: str, type_: type[np.int64 | np.fl
     return graph.add("Concat", before, graph.add("ScatterElements", empty, columns, values, axis=1), axis=0)
 
 
-def _build_step(weights: Weights, table: Table) -> GraphProto:
+def _build_step(weights: Weights, table: EmbeddingTable) -> GraphProto:
     """One step, and the choice."""
     graph, d = Graph(weights, "step_"), weights.shape.dimension
     layers = range(1, weights.shape.decoder_depth + 1)

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import sentencepiece
 
-from latimer_server.backends.marian.architecture import read_shape
+from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.beam import BeamSearch
 from latimer_server.backends.marian.engine import END, UNKNOWN, Engine
 from latimer_server.backends.marian.greedy import GreedySearch
-from latimer_server.backends.marian.lazy_engine import HeldFile, LaterEngine
+from latimer_server.backends.marian.lazy_engine import LazyEngine, OpenFile
 from latimer_server.backends.marian.model_file import MarianFile
-from latimer_server.backends.marian.native_engine import NativeStudent, can_compute, find_instructions
+from latimer_server.backends.marian.native_engine import NativeStudent, detect_instruction_set, supports_model
 from latimer_server.backends.marian.shortlist import Shortlist
 from latimer_server.backends.protocol import Encoding
 from latimer_server.backends.token_spans import find_unknown_pieces, locate_pieces, place_pieces
-from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, LanguagePair, Limits, TokenIds
+from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
 from latimer_server.core.errors import ModelError, ModelFileError
 
 _ANY = LanguagePair()
@@ -34,7 +34,7 @@ _MAX_BATCH_ROWS = 32
 _MAX_BATCH_TOKENS = _MAX_BATCH_ROWS * _MAX_INPUT_TOKENS
 
 
-def load_backend(
+def load_student(
     files: Mapping[str, Path],
     threads: int,
     max_input_tokens: int = 0,
@@ -49,10 +49,10 @@ def load_backend(
     Raises `ModelFileError` naming the file at fault, `ModelError` where that compute type cannot be had.
     """
     model_path = files["model"]
-    held = HeldFile(model_path)
+    held = OpenFile(model_path)
     data = held.read()
     source = MarianFile(data, model_path.name)
-    shape = read_shape(source.config, model_path.name)
+    shape = read_architecture(source.config, model_path.name)
     source_path, target_path = _vocabulary_paths(files, shared=shape.shared)
     reads = _read_vocabulary(source_path, shape.source_vocabulary)
     writes = reads if target_path == source_path else _read_vocabulary(target_path, shape.target_vocabulary)
@@ -60,16 +60,16 @@ def load_backend(
     if "shortlist" in files:
         path = files["shortlist"]
         sizes = shape.source_vocabulary, shape.target_vocabulary
-        shortlist = Shortlist(HeldFile(path).read(), *sizes, path.name, shared=shape.shared)
+        shortlist = Shortlist(OpenFile(path).read(), *sizes, path.name, shared=shape.shared)
 
     def start(read: bytes) -> Engine:
         return _start_engine(MarianFile(read, model_path.name), model_path.name, device, compute_type)
 
     engine: Engine
-    native, instructions = None, find_instructions()
-    if device == "cpu" and compute_type in ("", "int8") and instructions and can_compute(source, shape):
+    native, instructions = None, detect_instruction_set()
+    if device == "cpu" and compute_type in ("", "int8") and instructions and supports_model(source, shape):
         native = NativeStudent(source, shape, shortlist, instructions)
-        engine = LaterEngine(held, data, shape, start)
+        engine = LazyEngine(held, data, shape, start)
     else:
         engine = start(data)
     if compute_type not in ("", engine.compute_type):
@@ -83,9 +83,9 @@ def load_backend(
 def _start_engine(source: MarianFile, file: str, device: str, compute_type: str) -> Engine:
     """What computes a model on a device. Each library is imported only where it is needed."""
     if device == "cpu":
-        from latimer_server.backends.marian.onnx_engine import OnnxEngine, choose_levels
+        from latimer_server.backends.marian.onnx_engine import OnnxEngine, choose_quantization_levels
 
-        return OnnxEngine(source, file, None if compute_type == "float32" else choose_levels())
+        return OnnxEngine(source, file, None if compute_type == "float32" else choose_quantization_levels())
     from latimer_server.backends.marian.torch_engine import TorchEngine
 
     return TorchEngine(source, file, device)
@@ -109,7 +109,7 @@ def _vocabulary_paths(files: Mapping[str, Path], *, shared: bool) -> tuple[Path,
 def _read_vocabulary(path: Path, size: int) -> sentencepiece.SentencePieceProcessor:
     vocabulary = sentencepiece.SentencePieceProcessor()
     try:
-        vocabulary.LoadFromSerializedProto(HeldFile(path).read())
+        vocabulary.LoadFromSerializedProto(OpenFile(path).read())
     except (RuntimeError, OSError) as error:
         raise ModelFileError(path.name, "is no SentencePiece model") from error
     if vocabulary.GetPieceSize() != size:
@@ -137,7 +137,7 @@ class MarianStudent:
         native: NativeStudent | None = None,
     ) -> None:
         longest = max(_MIN_INPUT_TOKENS, min(max_input_tokens or _MAX_INPUT_TOKENS, _MAX_INPUT_TOKENS))
-        self.limits = Limits(longest, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS, concurrent_batches=concurrent_batches)
+        self.limits = BatchLimits(longest, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS, concurrent_batches=concurrent_batches)
         self.compute_type = engine.compute_type
         self._engine = engine
         self._source = source

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from latimer_server.backends.marian.architecture import Shape, read_shape
-from latimer_server.backends.marian.engine import Advance, Candidates, Floats, Ids, pad_batch, sinusoids
+from latimer_server.backends.marian.architecture import Architecture, read_architecture
+from latimer_server.backends.marian.engine import Floats, GreedySteps, Ids, ShortlistCandidates, pad_batch, sinusoids
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.core.decoding import TokenIds
 from latimer_server.core.errors import ModelError
@@ -110,7 +110,7 @@ class MarianNetwork:
     """
 
     def __init__(self, source: MarianFile, file: str, device: str = "cpu") -> None:
-        self.shape = read_shape(source.config, file)
+        self.shape = read_architecture(source.config, file)
         self.device = torch.device(device)
         load = _Loader(source, self.shape, self.device)
         if self.shape.shared:
@@ -186,18 +186,18 @@ class TorchEngine:
         self.memory_bytes = self.network.memory_bytes
         self.output_bias: Floats = self.network.output_bias.cpu().numpy()
 
-    def begin(self, batch: Sequence[TokenIds], candidates: Candidates, *, aligned: bool) -> TorchDecoding:  # noqa: ARG002
+    def begin(self, batch: Sequence[TokenIds], candidates: ShortlistCandidates, *, aligned: bool) -> TorchDecodingState:  # noqa: ARG002
         """See `Engine.begin`."""
         device = self.network.device
         ids, lengths = (torch.from_numpy(values).to(device) for values in pad_batch(batch))
         with torch.inference_mode():
-            return TorchDecoding(self.network, self.network.encode(ids, lengths), candidates)
+            return TorchDecodingState(self.network, self.network.encode(ids, lengths), candidates)
 
 
-class TorchDecoding:
-    """One batch; a `Decoding`."""
+class TorchDecodingState:
+    """One batch; a `DecodingState`."""
 
-    def __init__(self, network: MarianNetwork, state: DecoderState, candidates: Candidates) -> None:
+    def __init__(self, network: MarianNetwork, state: DecoderState, candidates: ShortlistCandidates) -> None:
         self.candidates = candidates
         self._network = network
         self._state = state
@@ -205,17 +205,17 @@ class TorchDecoding:
         self._place_candidates()
 
     def step(self, previous: Ids | None, position: int) -> tuple[Floats, Floats]:
-        """See `Decoding.step`."""
+        """See `DecodingState.step`."""
         with torch.inference_mode():
             logits = self._score(previous, position)
             return logits.cpu().numpy(), torch.log_softmax(logits, dim=1).cpu().numpy()
 
-    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> Advance:  # noqa: ARG002
-        """See `Decoding.advance`. One step; only what was chosen leaves the device."""
+    def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> GreedySteps:  # noqa: ARG002
+        """See `DecodingState.advance`. One step; only what was chosen leaves the device."""
         with torch.inference_mode():
             best, places = torch.log_softmax(self._score(previous, position), dim=1).max(dim=1)
             chosen, rows = places.cpu().numpy(), np.arange(len(places))
-            return Advance(self.candidates.ids[rows, chosen][None], best[None].cpu().numpy(), rows)
+            return GreedySteps(self.candidates.ids[rows, chosen][None], best[None].cpu().numpy(), rows)
 
     def _score(self, previous: Ids | None, position: int) -> Tensor:
         last = None if previous is None else self._send(previous)
@@ -225,17 +225,17 @@ class TorchDecoding:
         return (logits + self._bias[:, None, :]).flatten(0, 1)
 
     def align(self) -> tuple[list[int], list[float]]:
-        """See `Decoding.align`."""
+        """See `DecodingState.align`."""
         weights, places = self._state.attention[:, 0].flatten(0, 1).max(dim=1)
         return places.tolist(), weights.tolist()
 
     def select_hypotheses(self, hypotheses: Ids) -> None:
-        """See `Decoding.select_hypotheses`."""
+        """See `DecodingState.select_hypotheses`."""
         with torch.inference_mode():
             self._state.select_hypotheses(self._send(hypotheses))
 
     def select_sources(self, rows: Ids) -> None:
-        """See `Decoding.select_sources`."""
+        """See `DecodingState.select_sources`."""
         self.candidates = self.candidates.select(rows)
         with torch.inference_mode():
             self._state.select_sources(self._send(rows))
@@ -252,7 +252,7 @@ class TorchDecoding:
 class _Loader:
     """Builds layers from named items, counting the bytes it holds."""
 
-    def __init__(self, source: MarianFile, shape: Shape, device: torch.device) -> None:
+    def __init__(self, source: MarianFile, shape: Architecture, device: torch.device) -> None:
         self._source = source
         self._shape = shape
         self._device = device

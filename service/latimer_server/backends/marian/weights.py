@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from latimer_server.backends.marian.architecture import Shape
+from latimer_server.backends.marian.architecture import Architecture
 from latimer_server.backends.marian.engine import Floats
 from latimer_server.backends.marian.model_file import MarianFile, QuantizedMatrix
 
@@ -24,7 +24,7 @@ Array = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
-class Levels:
+class QuantizationLevels:
     """How activations are quantised: a multiplier of the file maps its range to -`most`..`most`, kept in unsigned
     bytes with `zero` in the middle.
 
@@ -44,7 +44,7 @@ class Levels:
 
 
 @dataclass(frozen=True)
-class Table:
+class EmbeddingTable:
     """Embeddings, and after the last token's those of nothing: bytes (`ZERO_BYTE` is 0) and what one step is worth, or
     float32 and 1."""
 
@@ -56,23 +56,23 @@ class Table:
 class Weights:
     """Reads checked arrays of one file."""
 
-    def __init__(self, source: MarianFile, shape: Shape, levels: Levels, *, quantized: bool) -> None:
+    def __init__(self, source: MarianFile, shape: Architecture, levels: QuantizationLevels, *, quantized: bool) -> None:
         self.source = source
         self.shape = shape
         self.levels = levels
         self.quantized = quantized
 
-    def embeddings(self, name: str, rows: int) -> Table:
+    def embeddings(self, name: str, rows: int) -> EmbeddingTable:
         """A matrix of embeddings, in int8 where the file has it so and products are quantised."""
         if self.quantized and self.source.is_quantized(name):
             matrix = self.source.matrix(name, rows, self.shape.dimension, transposed=False)
             values = np.full((rows + 1, self.shape.dimension), ZERO_BYTE, np.uint8)
             # int8 and a byte whose 0 is 128 differ in their highest bit.
             np.bitwise_xor(matrix.values.view(np.uint8), ZERO_BYTE, out=values[:rows])
-            return Table(values, 1 / matrix.multiplier, quantized=True)
+            return EmbeddingTable(values, 1 / matrix.multiplier, quantized=True)
         plain = np.zeros((rows + 1, self.shape.dimension), np.float32)
         plain[:rows] = self.source.embeddings(name, rows, self.shape.dimension)
-        return Table(plain, 1.0, quantized=False)
+        return EmbeddingTable(plain, 1.0, quantized=False)
 
     def matrix(self, name: str, rows: int, columns: int) -> QuantizedMatrix:
         """A matrix [columns, rows]."""
@@ -93,7 +93,7 @@ def has_multipliers(source: MarianFile) -> bool:
     return all(f"{name}_QuantMultA" in names for name in names if name.rpartition("_")[2] in _PRODUCTS)
 
 
-def read_tables(weights: Weights) -> tuple[Table, Table]:
+def read_tables(weights: Weights) -> tuple[EmbeddingTable, EmbeddingTable]:
     """The embeddings of source and target; one of both where they are shared. The target's are the output's too."""
     shape = weights.shape
     if shape.shared:

@@ -20,7 +20,7 @@ def source_kind(source: str) -> str:
     return source.partition(":")[0]
 
 
-def source_place(source: str) -> str:
+def source_location(source: str) -> str:
     """What stands behind the kind."""
     return source.partition(":")[2]
 
@@ -32,11 +32,11 @@ def check_source(source: str) -> None:
     if source_kind(source) not in _FORMS:
         raise ValueError(f"must begin with one of {', '.join(kind + ':' for kind in _FORMS)}")
     pattern, form = _FORMS[source_kind(source)]
-    if not re.fullmatch(pattern, source_place(source)):
+    if not re.fullmatch(pattern, source_location(source)):
         raise ValueError(f"must be written {form}")
 
 
 def parse_hub_source(source: str) -> tuple[str, str]:
     """The repository and the revision (`main` where none is named) of a `hub:` source."""
-    repo, _, revision = source_place(source).partition("@")
+    repo, _, revision = source_location(source).partition("@")
     return repo, revision or "main"

@@ -24,7 +24,7 @@ _SUMMARY_TOKENS = 24
 _WELL_KNOWN = ("en", "fr", "de", "es", "ru", "pt", "it")
 
 
-def try_model(entry: CatalogEntry, backend: Backend, detector: LanguageDetector) -> None:
+def run_canary(entry: CatalogEntry, backend: Backend, detector: LanguageDetector) -> None:
     """Runs the entry's canary; without one there is nothing to try. Raises `ModelError` saying what is wrong."""
     if not entry.canary:
         return

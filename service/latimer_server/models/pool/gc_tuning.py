@@ -26,12 +26,12 @@ def describe_bytes(count: int) -> str:
     return f"{count} B"
 
 
-def collect_rarely() -> None:
+def tune_collector() -> None:
     """Has Python look through all objects a hundredth as often as by default, for all of the process."""
     gc.set_threshold(*_COLLECTIONS)
 
 
-def settle_memory() -> None:
+def freeze_objects() -> None:
     """Declares what is loaded now to stay: looking through it again, as a full collection does, would stop every
     call for some 60 ms."""
     gc.collect()

@@ -10,7 +10,7 @@ from enum import Enum
 
 from latimer_server.backends.protocol import GeneratorBackend, RankerBackend
 from latimer_server.models.catalog.catalog import CatalogEntry
-from latimer_server.models.pool.vocabulary_coverage import KnownCharacters
+from latimer_server.models.pool.vocabulary_coverage import VocabularyCoverage
 from latimer_server.models.segment_cache import ModelCache
 from latimer_server.scheduling import BatchQueue
 
@@ -34,7 +34,7 @@ class LoadedGenerator:
     entry: CatalogEntry
     backend: GeneratorBackend
     queue: BatchQueue
-    characters: KnownCharacters
+    coverage: VocabularyCoverage
     cache: ModelCache | None = None
 
 

@@ -16,31 +16,31 @@ from latimer_server.models.pool.gc_tuning import describe_bytes
 
 
 @dataclass(eq=False)
-class Tenant:
+class MemoryReservation:
     """A model in memory, or on its way there.
 
     `size`: bytes, first as estimated, then as measured. `least`: what it takes at the least, where `size` is an
-    estimate; only that much can refuse it before it was measured. `kept`: makes way for nobody. `holders`: batches
-    that use it now. `settled`: loaded and measured, so that it can be put out. `dismissed`: told to go, by whoever
-    runs the server. `leaving`: its memory is being given back.
+    estimate; only that much can refuse it before it was measured. `pinned`: makes way for nobody. `holders`: batches
+    that use it now. `confirmed`: loaded and measured, so that it can be put out. `evict_requested`: told to go, by whoever
+    runs the server. `unloading`: its memory is being given back.
     """
 
     name: str
     size: int
     least: int | None = None
-    kept: bool = False
+    pinned: bool = False
     holders: int = 0
-    settled: bool = False
-    dismissed: bool = False
-    leaving: bool = False
-    makes_way: bool = False
+    confirmed: bool = False
+    evict_requested: bool = False
+    unloading: bool = False
+    evict_pending: bool = False
     last_used: int = 0
     _reopened: list[asyncio.Future[None]] = field(default_factory=list, repr=False)
 
     @property
     def is_closed(self) -> bool:
         """Whether it takes no new holders: it goes as soon as those it has are done."""
-        return self.dismissed or self.leaving or self.makes_way
+        return self.evict_requested or self.unloading or self.evict_pending
 
     async def wait(self) -> None:
         """Waits until it may be open again, or is gone: look again then."""
@@ -58,139 +58,147 @@ class Tenant:
                 future.set_result(None)
 
 
-class Room:
-    """Room for `most` bytes of models, None for any number. Tenants enter in the order in which they asked.
+class MemoryBudget:
+    """Room for `max_bytes` bytes of models, None for any number. Tenants enter in the order in which they asked.
 
-    `put_out` is told, at once, of each tenant that has to leave, and calls `leave` when its memory is free.
+    `evict` is told, at once, of each tenant that has to leave, and calls `free` when its memory is free.
     """
 
-    def __init__(self, most: int | None, put_out: Callable[[Tenant], None]) -> None:
-        self.most = most
-        self._put_out = put_out
-        self._tenants: set[Tenant] = set()
-        self._waiting: deque[tuple[Tenant, asyncio.Future[None]]] = deque()
+    def __init__(self, max_bytes: int | None, evict: Callable[[MemoryReservation], None]) -> None:
+        self.max_bytes = max_bytes
+        self._evict = evict
+        self._reservations: set[MemoryReservation] = set()
+        self._waiting: deque[tuple[MemoryReservation, asyncio.Future[None]]] = deque()
         self._uses = 0
 
     @property
     def used(self) -> int:
         """Bytes taken or promised."""
-        return sum(tenant.size for tenant in self._tenants)
+        return sum(reservation.size for reservation in self._reservations)
 
-    async def enter(self, tenant: Tenant) -> None:
+    async def acquire(self, reservation: MemoryReservation) -> None:
         """Waits until there is room for the tenant. Raises `ModelError` when there never can be."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((tenant, future))
-        self.arrange()
+        self._waiting.append((reservation, future))
+        self.rebalance()
         try:
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
-                self._tenants.discard(tenant)
-            self._waiting = deque(pair for pair in self._waiting if pair[0] is not tenant)
-            self.arrange()
+                self._reservations.discard(reservation)
+            self._waiting = deque(pair for pair in self._waiting if pair[0] is not reservation)
+            self.rebalance()
             raise
 
-    def settle(self, tenant: Tenant, size: int) -> bool:
+    def confirm(self, reservation: MemoryReservation, size: int) -> bool:
         """Notes what a loaded tenant has been measured at. False when that is more than it was promised and there
         is no room for the rest: it has to leave and ask again."""
-        grown = self.used + size - tenant.size
-        if size > tenant.size and not self._may_hold(grown, tenant):
+        grown = self.used + size - reservation.size
+        if size > reservation.size and not self._may_hold(grown, reservation):
             return False
-        tenant.size, tenant.least, tenant.settled = size, None, True
-        self.arrange()
+        reservation.size, reservation.least, reservation.confirmed = size, None, True
+        self.rebalance()
         return True
 
-    def leave(self, tenant: Tenant) -> None:
+    def free(self, reservation: MemoryReservation) -> None:
         """Notes that a tenant's memory is free."""
-        self._tenants.discard(tenant)
-        tenant.wake()
-        self.arrange()
+        self._reservations.discard(reservation)
+        reservation.wake()
+        self.rebalance()
 
-    def hold(self, tenant: Tenant) -> None:
+    def hold(self, reservation: MemoryReservation) -> None:
         """Notes a holder."""
         self._uses += 1
-        tenant.holders += 1
-        tenant.last_used = self._uses
+        reservation.holders += 1
+        reservation.last_used = self._uses
 
-    def release(self, tenant: Tenant) -> None:
+    def release(self, reservation: MemoryReservation) -> None:
         """Notes that a holder is done."""
-        tenant.holders -= 1
-        self.arrange()
+        reservation.holders -= 1
+        self.rebalance()
 
-    def dismiss(self, tenant: Tenant) -> None:
+    def evict_when_idle(self, reservation: MemoryReservation) -> None:
         """Puts a tenant out as soon as nobody holds it."""
-        tenant.dismissed = True
-        self.arrange()
+        reservation.evict_requested = True
+        self.rebalance()
 
-    def arrange(self) -> None:
+    def rebalance(self) -> None:
         """Lets in whom there is room for, and has others make way for who is next."""
-        for tenant in [tenant for tenant in self._tenants if tenant.dismissed]:
-            self._put_out_if_idle(tenant)
-        making_way: set[Tenant] = set()
+        for reservation in [reservation for reservation in self._reservations if reservation.evict_requested]:
+            self._evict_if_idle(reservation)
+        pending: set[MemoryReservation] = set()
         while self._waiting:
-            tenant, future = self._waiting[0]
-            self._bound_estimate(tenant)
+            reservation, future = self._waiting[0]
+            self._bound_estimate(reservation)
             if future.done():
                 self._waiting.popleft()
-            elif self._may_hold(self.used + tenant.size, tenant):
+            elif self._may_hold(self.used + reservation.size, reservation):
                 self._waiting.popleft()
-                self._tenants.add(tenant)
+                self._reservations.add(reservation)
                 future.set_result(None)
-            elif not self._can_ever_hold(tenant):
+            elif not self._can_ever_hold(reservation):
                 self._waiting.popleft()
-                future.set_exception(ModelError(self._explain(tenant)))
+                future.set_exception(ModelError(self._explain(reservation)))
             else:
-                making_way = self._make_way(tenant)
+                pending = self._select_evictions(reservation)
                 break
-        for tenant in self._tenants:
-            reopened = tenant.makes_way and tenant not in making_way
-            tenant.makes_way = tenant in making_way
+        for reservation in self._reservations:
+            reopened = reservation.evict_pending and reservation not in pending
+            reservation.evict_pending = reservation in pending
             if reopened:
-                tenant.wake()
+                reservation.wake()
 
-    def _make_way(self, newcomer: Tenant) -> set[Tenant]:
+    def _select_evictions(self, newcomer: MemoryReservation) -> set[MemoryReservation]:
         """Puts out as many as the newcomer needs, those used longest ago first: the idle at once, the others when
         they are done. Returns those."""
-        assert self.most is not None  # noqa: S101 (else there is room for all)
-        missing = self.used + newcomer.size - self.most
-        missing -= sum(tenant.size for tenant in self._tenants if tenant.leaving or tenant.dismissed)
-        movable = [t for t in self._tenants if t.settled and not (t.kept or t.leaving or t.dismissed)]
-        making_way = set()
-        for tenant in sorted(movable, key=lambda tenant: (tenant.holders > 0, tenant.last_used)):
+        assert self.max_bytes is not None  # noqa: S101 (else there is room for all)
+        missing = self.used + newcomer.size - self.max_bytes
+        missing -= sum(
+            reservation.size
+            for reservation in self._reservations
+            if reservation.unloading or reservation.evict_requested
+        )
+        movable = [t for t in self._reservations if t.confirmed and not (t.pinned or t.unloading or t.evict_requested)]
+        pending = set()
+        for reservation in sorted(movable, key=lambda reservation: (reservation.holders > 0, reservation.last_used)):
             if missing <= 0:
                 break
-            missing -= tenant.size
-            if not self._put_out_if_idle(tenant):
-                making_way.add(tenant)
-        return making_way
+            missing -= reservation.size
+            if not self._evict_if_idle(reservation):
+                pending.add(reservation)
+        return pending
 
-    def _put_out_if_idle(self, tenant: Tenant) -> bool:
-        if tenant.holders or not tenant.settled or tenant.leaving:
+    def _evict_if_idle(self, reservation: MemoryReservation) -> bool:
+        if reservation.holders or not reservation.confirmed or reservation.unloading:
             return False
-        tenant.leaving = True
-        self._put_out(tenant)
+        reservation.unloading = True
+        self._evict(reservation)
         return True
 
-    def _may_hold(self, total: int, tenant: Tenant) -> bool:
-        """Whether `total` bytes may be held, `tenant` among those who hold them. Those that are kept may pass the
+    def _may_hold(self, total: int, reservation: MemoryReservation) -> bool:
+        """Whether `total` bytes may be held, `reservation` among those who hold them. Those that are kept may pass the
         bound, if nobody else is there: somebody said that they must be loaded."""
-        if self.most is None or total <= self.most:
+        if self.max_bytes is None or total <= self.max_bytes:
             return True
-        return tenant.kept and all(other.kept for other in self._tenants)
+        return reservation.pinned and all(other.pinned for other in self._reservations)
 
-    def _bound_estimate(self, tenant: Tenant) -> None:
+    def _bound_estimate(self, reservation: MemoryReservation) -> None:
         """Has an estimate ask for no more than there can be, so that it is the measure that refuses."""
-        if self.most is not None and tenant.least is not None and not tenant.kept:
-            tenant.size = min(tenant.size, max(tenant.least, self.most - self._kept))
+        if self.max_bytes is not None and reservation.least is not None and not reservation.pinned:
+            reservation.size = min(reservation.size, max(reservation.least, self.max_bytes - self._pinned_bytes))
 
-    def _can_ever_hold(self, tenant: Tenant) -> bool:
-        return self.most is None or tenant.kept or tenant.size + self._kept <= self.most
+    def _can_ever_hold(self, reservation: MemoryReservation) -> bool:
+        return self.max_bytes is None or reservation.pinned or reservation.size + self._pinned_bytes <= self.max_bytes
 
     @property
-    def _kept(self) -> int:
-        return sum(tenant.size for tenant in self._tenants if tenant.kept and not tenant.dismissed)
+    def _pinned_bytes(self) -> int:
+        return sum(
+            reservation.size
+            for reservation in self._reservations
+            if reservation.pinned and not reservation.evict_requested
+        )
 
-    def _explain(self, tenant: Tenant) -> str:
-        most = describe_bytes(self.most or 0)
-        kept = f", of which preloaded models take {describe_bytes(self._kept)}" if self._kept else ""
-        return f"model {tenant.name} needs {describe_bytes(tenant.size)}; max_model_memory is {most}{kept}"
+    def _explain(self, reservation: MemoryReservation) -> str:
+        max_bytes = describe_bytes(self.max_bytes or 0)
+        pinned = f", of which preloaded models take {describe_bytes(self._pinned_bytes)}" if self._pinned_bytes else ""
+        return f"model {reservation.name} needs {describe_bytes(reservation.size)}; max_model_memory is {max_bytes}{pinned}"

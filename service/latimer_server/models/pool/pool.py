@@ -17,12 +17,12 @@ from typing import cast
 
 from latimer_server.core.errors import ModelError, NotServed, Unavailable
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task
-from latimer_server.models.pool.gc_tuning import settle_memory
+from latimer_server.models.pool.gc_tuning import freeze_objects
 from latimer_server.models.pool.loaded_model import Loaded, LoadedGenerator, LoadedRanker, ModelState, ModelStatus
-from latimer_server.models.pool.loading import Loader, MakeBackend
-from latimer_server.models.pool.memory_budget import Room, Tenant
+from latimer_server.models.pool.loading import BackendLoader, Loader
+from latimer_server.models.pool.memory_budget import MemoryBudget, MemoryReservation
 from latimer_server.models.segment_cache import SegmentCache
-from latimer_server.models.store.local_models import FRESH_SECONDS, Holding, Inventory, Stamp
+from latimer_server.models.store.local_models import MAX_AGE_SECONDS, FolderStamp, LocalModel, LocalModels
 from latimer_server.models.store.store import Store
 from latimer_server.scheduling import Executors, Priority
 from latimer_server.text.detection import LanguageDetector
@@ -42,56 +42,56 @@ class _Failure:
 
     cause: str
     at: float
-    stamp: Stamp
+    stamp: FolderStamp
 
 
 @dataclass(eq=False)
-class _Slot:
-    """A model that is loaded or on its way. `begun`: it has room, and its load goes on whoever leaves. `settled`:
+class _ActiveModel:
+    """A model that is loaded or on its way. `started`: it has room, and its load goes on whoever leaves. `settled`:
     it was there when memory settled."""
 
-    holding: Holding
-    tenant: Tenant
+    local: LocalModel
+    reservation: MemoryReservation
     task: asyncio.Task[None] = field(init=False)
     loaded: Loaded | None = None
-    begun: bool = False
+    started: bool = False
     settled: bool = False
 
     @property
     def state(self) -> ModelState:
-        if self.tenant.leaving or (self.loaded and self.tenant.is_closed):
+        if self.reservation.unloading or (self.loaded and self.reservation.is_closed):
             return ModelState.DRAINING
         return ModelState.READY if self.loaded else ModelState.LOADING
 
 
-class Pool:
+class ModelPool:
     """Loads models on demand. Make and use it inside one event loop.
 
     `executors` run batches, canaries among them. `max_memory`: bytes of all models together, None for any
-    number. `kept`: names that make way for no other model. `cache`: where what they wrote is kept.
+    number. `pinned`: names that make way for no other model. `cache`: where what they wrote is kept.
     """
 
     def __init__(
         self,
         catalog: Catalog,
         store: Store,
-        make_backend: MakeBackend,
+        backend_loader: BackendLoader,
         executors: Executors,
         detector: LanguageDetector,
         device: str = "cpu",
         *,
         max_memory: int | None = None,
-        kept: Sequence[str] = (),
+        pinned: Sequence[str] = (),
         cache: SegmentCache | None = None,
     ) -> None:
         self.catalog = catalog
         # Where sentences are ranked.
-        self.permits = executors.seat_small()
-        self._loader = Loader(store, make_backend, executors, detector, device, cache)
-        self._inventory = Inventory(catalog, store)
-        self._room = Room(max_memory, self._put_out)
-        self._kept = frozenset(kept)
-        self._slots: dict[str, _Slot] = {}
+        self.ranking_slot = executors.single_core_slot()
+        self._loader = Loader(store, backend_loader, executors, detector, device, cache)
+        self._local_models = LocalModels(catalog, store)
+        self._budget = MemoryBudget(max_memory, self._evict)
+        self._pinned = frozenset(pinned)
+        self._active: dict[str, _ActiveModel] = {}
         self._failures: dict[str, _Failure] = {}
         self._usable: dict[Task, tuple[float, tuple[CatalogEntry, ...]]] = {}  # and when that was looked up
         self._unloads: set[asyncio.Task[None]] = set()
@@ -130,13 +130,13 @@ class Pool:
         async with self._hold(name) as loaded:
             yield cast(LoadedRanker, loaded)
 
-    def require_time(self, name: str, deadline: float, caller: Hashable, *, cached: bool) -> None:
+    def require_deadline_met(self, name: str, deadline: float, caller: Hashable, *, cached: bool) -> None:
         """Raises `Overloaded` where an interactive request would wait in vain for a model, as far as that can be told
         before its text is looked at; `cached`: whether the cache may know it. Says nothing of a model that is not
         loaded."""
-        loaded = slot.loaded if (slot := self._slots.get(name)) else None
+        loaded = active.loaded if (active := self._active.get(name)) else None
         if isinstance(loaded, LoadedGenerator) and not (cached and loaded.cache):
-            loaded.queue.require_time(deadline, Priority.INTERACTIVE, caller)
+            loaded.queue.require_deadline_met(deadline, Priority.INTERACTIVE, caller)
 
     async def unload(self, name: str) -> ModelStatus:
         """Unloads a model once its holders are done, and says how it was then. Whoever asks for it meanwhile
@@ -145,50 +145,50 @@ class Pool:
         Raises `NotServed` when there is none of this name. A caller that is cancelled does not stop it.
         """
         self.catalog.get(name)
-        slot = self._slots.get(name)
-        if slot is None:
+        active = self._active.get(name)
+        if active is None:
             return self.describe(name)
-        self._room.dismiss(slot.tenant)
-        while self._slots.get(name) is slot:
-            await slot.tenant.wait()
-        holding = self._inventory.inspect(name)
-        return _describe(holding, ModelState.AVAILABLE if holding.fetched else ModelState.NOT_FETCHED)
+        self._budget.evict_when_idle(active.reservation)
+        while self._active.get(name) is active:
+            await active.reservation.wait()
+        local = self._local_models.refresh(name)
+        return _describe(local, ModelState.AVAILABLE if local.fetched else ModelState.NOT_FETCHED)
 
     def describe(self, name: str) -> ModelStatus:
         """The status of a model. Raises `NotServed` when there is none of this name."""
-        slot = self._slots.get(name)
-        if slot is None:
-            holding = self._inventory.look(name)
+        active = self._active.get(name)
+        if active is None:
+            local = self._local_models.get(name)
             failure = self._failures.get(name)
-            return _describe(holding, self._rest(holding), failure.cause if failure else holding.error)
-        status = _describe(slot.holding, slot.state)
-        if slot.loaded is None:
+            return _describe(local, self._idle_state(local), failure.cause if failure else local.error)
+        status = _describe(active.local, active.state)
+        if active.loaded is None:
             return status
-        backend = slot.loaded.backend
-        limit = slot.loaded.backend.limits.max_input_tokens if isinstance(slot.loaded, LoadedGenerator) else 0
+        backend = active.loaded.backend
+        limit = active.loaded.backend.limits.max_input_tokens if isinstance(active.loaded, LoadedGenerator) else 0
         return replace(
             status,
             backend=backend.name,
             compute_type=backend.compute_type,
             max_input_tokens=limit,
-            memory_bytes=slot.tenant.size,
+            memory_bytes=active.reservation.size,
         )
 
-    def usable(self, task: Task) -> tuple[CatalogEntry, ...]:
+    def list_usable(self, task: Task) -> tuple[CatalogEntry, ...]:
         """The entries for this task that can be asked: fetched, and not FAILED, with the languages that they
         really have. The same tuple as long as nothing changes, so that what is made of it can be kept.
 
         Every request asks; a look at each of a catalogue's models costs more than the rest of a refusal."""
         seen_at, last = self._usable.get(task, (-math.inf, ()))
-        if time.monotonic() - seen_at < min(FRESH_SECONDS, RETRY_SECONDS):
+        if time.monotonic() - seen_at < min(MAX_AGE_SECONDS, RETRY_SECONDS):
             return last
         found = []
         for entry in self.catalog.entries:
             if entry.task is task:
-                slot = self._slots.get(entry.name)
-                holding = slot.holding if slot else self._inventory.look(entry.name)
-                if slot or self._rest(holding) not in _UNUSABLE:
-                    found.append(holding.entry)
+                active = self._active.get(entry.name)
+                local = active.local if active else self._local_models.get(entry.name)
+                if active or self._idle_state(local) not in _UNUSABLE:
+                    found.append(local.entry)
         if len(last) != len(found) or any(one is not other for one, other in zip(last, found, strict=True)):
             last = tuple(found)
         self._usable[task] = time.monotonic(), last
@@ -196,92 +196,92 @@ class Pool:
 
     def get_entry(self, name: str) -> CatalogEntry:
         """A model's entry with the languages that it really has. Raises `NotServed` when there is none."""
-        slot = self._slots.get(name)
-        return (slot.holding if slot else self._inventory.look(name)).entry
+        active = self._active.get(name)
+        return (active.local if active else self._local_models.get(name)).entry
 
-    def take_stock(self) -> None:
+    def scan_files(self) -> None:
         """Looks at every model's files, so that no request has to do it first. Call it before there are any."""
         for entry in self.catalog.entries:
-            self._inventory.look(entry.name)
+            self._local_models.get(entry.name)
 
-    def settle(self) -> None:
-        """Declares what is loaded now to stay; see `memory.settle_memory`."""
-        settle_memory()
-        for slot in self._slots.values():
-            slot.settled = True
+    def freeze_loaded(self) -> None:
+        """Declares what is loaded now to stay; see `memory.freeze_objects`."""
+        freeze_objects()
+        for active in self._active.values():
+            active.settled = True
 
     async def close(self) -> None:
         """Ends loads in work and closes every queue."""
         self._closing = True
-        slots = list(self._slots.values())
-        for slot in slots:
-            slot.task.cancel()
-        await asyncio.gather(*(slot.task for slot in slots), return_exceptions=True)
-        for slot in slots:
-            if isinstance(slot.loaded, LoadedGenerator):
-                await slot.loaded.queue.close()
+        active_models = list(self._active.values())
+        for active in active_models:
+            active.task.cancel()
+        await asyncio.gather(*(active.task for active in active_models), return_exceptions=True)
+        for active in active_models:
+            if isinstance(active.loaded, LoadedGenerator):
+                await active.loaded.queue.close()
         await asyncio.gather(*self._unloads, return_exceptions=True)
 
     @asynccontextmanager
     async def _hold(self, name: str) -> AsyncIterator[Loaded]:
-        while (slot := self._slots.get(name)) is not None and slot.tenant.is_closed:
-            await slot.tenant.wait()
-        slot = slot or self._begin(name)
-        self._room.hold(slot.tenant)
+        while (active := self._active.get(name)) is not None and active.reservation.is_closed:
+            await active.reservation.wait()
+        active = active or self._begin(name)
+        self._budget.hold(active.reservation)
         try:
-            yield await self._wait_for(slot)
+            yield await self._wait_for(active)
         finally:
-            self._room.release(slot.tenant)
-            if slot.tenant.holders == 0 and not slot.begun:
-                slot.task.cancel()  # nobody waits any more, and nothing was done yet
-                self._vacate(slot)
+            self._budget.release(active.reservation)
+            if active.reservation.holders == 0 and not active.started:
+                active.task.cancel()  # nobody waits any more, and nothing was done yet
+                self._remove(active)
 
-    async def _wait_for(self, slot: _Slot) -> Loaded:
-        if slot.loaded is not None and slot.task.done():
-            return slot.loaded
+    async def _wait_for(self, active: _ActiveModel) -> Loaded:
+        if active.loaded is not None and active.task.done():
+            return active.loaded
         try:
-            await asyncio.shield(slot.task)
+            await asyncio.shield(active.task)
         except ModelError as error:
-            raise NotServed(f"model {slot.tenant.name} failed to load: {error}") from error
+            raise NotServed(f"model {active.reservation.name} failed to load: {error}") from error
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._closing and not (task and task.cancelling()):
                 raise Unavailable("the server is shutting down") from None
             raise
-        assert slot.loaded is not None  # noqa: S101 (it is held)
-        return slot.loaded
+        assert active.loaded is not None  # noqa: S101 (it is held)
+        return active.loaded
 
-    def _begin(self, name: str) -> _Slot:
+    def _begin(self, name: str) -> _ActiveModel:
         """Starts to load a model. Raises `NotServed` where that is in vain."""
         if self._closing:
             raise Unavailable("the server is shutting down")
         entry = self.catalog.get(name)
-        holding = self._inventory.inspect(name)
-        match self._rest(holding):
+        local = self._local_models.refresh(name)
+        match self._idle_state(local):
             case ModelState.NOT_FETCHED:
                 raise NotServed(f"model {name} is not fetched: run latimer-server models fetch {name}")
             case ModelState.FAILED:
                 raise NotServed(f"model {name} failed to load: {self.describe(name).error}")
             case _:
                 self._failures.pop(name, None)
-        size, least = self._loader.foresee_size(holding)
-        slot = _Slot(holding, Tenant(name, size, least=least, kept=entry.name in self._kept))
-        slot.task = asyncio.get_running_loop().create_task(self._load(slot))
-        slot.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it was logged
-        self._slots[name] = slot
-        self._look_again()
-        return slot
+        size, least = self._loader.estimate_size(local)
+        active = _ActiveModel(local, MemoryReservation(name, size, least=least, pinned=entry.name in self._pinned))
+        active.task = asyncio.get_running_loop().create_task(self._load(active))
+        active.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it was logged
+        self._active[name] = active
+        self._invalidate_usable()
+        return active
 
-    async def _load(self, slot: _Slot) -> None:
+    async def _load(self, active: _ActiveModel) -> None:
         """Loads a model; where it turns out larger than its files promised, and others are in use, it goes and
         asks for the room that it really needs."""
-        name, started = slot.tenant.name, time.monotonic()
+        name, started = active.reservation.name, time.monotonic()
         try:
-            while not await self._try_to_load(slot):
-                slot.begun = False
-                self._room.leave(slot.tenant)
-                if slot.tenant.holders == 0:
-                    self._vacate(slot)
+            while not await self._try_to_load(active):
+                active.started = False
+                self._budget.free(active.reservation)
+                if active.reservation.holders == 0:
+                    self._remove(active)
                     return
         except _NOT_THE_MODELS:
             raise
@@ -295,68 +295,68 @@ class Pool:
             self._announce(name)
             return
         # Out here nothing refers to the error any more, and so nothing to the frames that hold the model.
-        self._failures[name] = _Failure(cause, time.monotonic(), slot.holding.stamp)
-        await self._loader.release(slot.holding.entry)
-        self._vacate(slot)
+        self._failures[name] = _Failure(cause, time.monotonic(), active.local.stamp)
+        await self._loader.release(active.local.entry)
+        self._remove(active)
         self._announce(name)
         raise ModelError(cause)
 
-    async def _try_to_load(self, slot: _Slot) -> bool:
+    async def _try_to_load(self, active: _ActiveModel) -> bool:
         """Loads a model once there is room for it; False if there was too little."""
-        tenant = slot.tenant
-        await self._room.enter(tenant)
-        slot.begun = True
-        self._room.hold(tenant)
+        reservation = active.reservation
+        await self._budget.acquire(reservation)
+        active.started = True
+        self._budget.hold(reservation)
         try:
-            backend = await self._loader.make(slot.holding)
-            if self._room.settle(tenant, backend.memory_bytes):
-                slot.loaded = await self._loader.finish(slot.holding, backend)
+            backend = await self._loader.make(active.local)
+            if self._budget.confirm(reservation, backend.memory_bytes):
+                active.loaded = await self._loader.finish(active.local, backend)
                 return True
-            tenant.size = tenant.least = backend.memory_bytes
+            reservation.size = reservation.least = backend.memory_bytes
             del backend
-            await self._loader.release(slot.holding.entry)
+            await self._loader.release(active.local.entry)
             return False
         finally:
-            self._room.release(tenant)
+            self._budget.release(reservation)
 
-    def _put_out(self, tenant: Tenant) -> None:
-        task = asyncio.get_running_loop().create_task(self._unload(self._slots[tenant.name]))
+    def _evict(self, reservation: MemoryReservation) -> None:
+        task = asyncio.get_running_loop().create_task(self._unload(self._active[reservation.name]))
         self._unloads.add(task)
         task.add_done_callback(self._unloads.discard)
 
-    async def _unload(self, slot: _Slot) -> None:
+    async def _unload(self, active: _ActiveModel) -> None:
         """Gives a model's memory back; nobody holds it any more."""
-        await asyncio.gather(slot.task, return_exceptions=True)
-        if isinstance(slot.loaded, LoadedGenerator):
-            await slot.loaded.queue.close()
-        slot.loaded = None
-        await self._loader.release(slot.holding.entry, settled=slot.settled)
-        _log.info("model unloaded", extra={"model": slot.tenant.name, "bytes": slot.tenant.size})
-        self._vacate(slot)
-        self._announce(slot.tenant.name)
+        await asyncio.gather(active.task, return_exceptions=True)
+        if isinstance(active.loaded, LoadedGenerator):
+            await active.loaded.queue.close()
+        active.loaded = None
+        await self._loader.release(active.local.entry, settled=active.settled)
+        _log.info("model unloaded", extra={"model": active.reservation.name, "bytes": active.reservation.size})
+        self._remove(active)
+        self._announce(active.reservation.name)
 
-    def _vacate(self, slot: _Slot) -> None:
-        if self._slots.get(slot.tenant.name) is slot:
-            del self._slots[slot.tenant.name]
-            self._look_again()
-        self._room.leave(slot.tenant)
+    def _remove(self, active: _ActiveModel) -> None:
+        if self._active.get(active.reservation.name) is active:
+            del self._active[active.reservation.name]
+            self._invalidate_usable()
+        self._budget.free(active.reservation)
 
-    def _rest(self, holding: Holding) -> ModelState:
+    def _idle_state(self, local: LocalModel) -> ModelState:
         """The state of a model that is not loaded."""
-        if not holding.fetched:
+        if not local.fetched:
             return ModelState.NOT_FETCHED
-        failure = self._failures.get(holding.entry.name)
-        recent = failure and failure.stamp == holding.stamp and time.monotonic() - failure.at < RETRY_SECONDS
-        return ModelState.FAILED if recent or holding.error else ModelState.AVAILABLE
+        failure = self._failures.get(local.entry.name)
+        recent = failure and failure.stamp == local.stamp and time.monotonic() - failure.at < RETRY_SECONDS
+        return ModelState.FAILED if recent or local.error else ModelState.AVAILABLE
 
-    def _look_again(self) -> None:
+    def _invalidate_usable(self) -> None:
         self._usable = {task: (-math.inf, found) for task, (_, found) in self._usable.items()}
 
     def _announce(self, name: str) -> None:
-        self._look_again()
+        self._invalidate_usable()
         for on_change in self._on_change:
             on_change(name)
 
 
-def _describe(holding: Holding, state: ModelState, error: str = "") -> ModelStatus:
-    return ModelStatus(holding.entry, state, error, weights_sha256=holding.weights_sha256)
+def _describe(local: LocalModel, state: ModelState, error: str = "") -> ModelStatus:
+    return ModelStatus(local.entry, state, error, weights_sha256=local.weights_sha256)

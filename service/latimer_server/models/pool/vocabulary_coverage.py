@@ -12,7 +12,7 @@ from latimer_server.core.decoding import LanguagePair
 _MOST_REMEMBERED = 65_536
 
 
-class KnownCharacters:
+class VocabularyCoverage:
     """The characters of one model, whatever languages it is told. Thread-safe: what two threads find out at once is
     the same."""
 
@@ -21,7 +21,7 @@ class KnownCharacters:
         self._known: set[str] = set()
         self._unknown: set[str] = set()
 
-    def knows(self, character: str, languages: LanguagePair) -> bool:
+    def covers(self, character: str, languages: LanguagePair) -> bool:
         """Whether the model reads this character as something."""
         if character in self._known:
             return True
@@ -37,7 +37,7 @@ class KnownCharacters:
         found.add(character)
         return known
 
-    def knows_all(self, text: str, languages: LanguagePair) -> bool:
+    def covers_all(self, text: str, languages: LanguagePair) -> bool:
         """Whether the model reads every character of a text as something."""
         new = set(text) - self._known
-        return all(self.knows(character, languages) for character in new)
+        return all(self.covers(character, languages) for character in new)

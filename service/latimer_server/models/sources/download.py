@@ -22,7 +22,7 @@ MAX_FILE_BYTES = 64 << 30
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Meter:
+class FetchMeter:
     """Bytes of one model, over all its files."""
 
     def __init__(self, model: str, total: int, progress: FetchProgress) -> None:
@@ -37,7 +37,7 @@ class Meter:
         self._progress(self._model, self.done, max(self.total, self.done))
 
 
-def accept_file(path: Path, entry: CatalogEntry, source_path: str, published: str | None) -> RecordedFile:
+def verify_download(path: Path, entry: CatalogEntry, source_path: str, published: str | None) -> RecordedFile:
     """Compares a fetched file with the digests that its source and the catalogue give for it, and describes it
     for the record.
 
@@ -53,7 +53,7 @@ def accept_file(path: Path, entry: CatalogEntry, source_path: str, published: st
 
 
 @contextmanager
-def told_as_model_error(what: str, place: Path) -> Iterator[None]:
+def raising_model_errors(what: str, place: Path) -> Iterator[None]:
     """Turns a fault of the file system into a `ModelError` that names `what`, and the file: the system's word for
     it where it gives one (a write to a full disk gives none), else `place`."""
     try:
@@ -68,6 +68,6 @@ def told_as_model_error(what: str, place: Path) -> Iterator[None]:
         raise ModelError(f"{what}: {named}: {error.strerror or error}") from error
 
 
-def key_of(entry: CatalogEntry, source_path: str) -> str:
+def file_key(entry: CatalogEntry, source_path: str) -> str:
     """The key of a file in the record: the catalogue's where it names the file, else its name."""
     return next((key for key, file in entry.files.items() if file.path == source_path), Path(source_path).name)

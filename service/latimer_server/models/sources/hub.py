@@ -26,15 +26,15 @@ from latimer_server.models.catalog.source_name import parse_hub_source
 from latimer_server.models.sources.digests import is_digest, sync_file
 from latimer_server.models.sources.download import (
     MAX_FILE_BYTES,
+    FetchMeter,
     FetchProgress,
-    Meter,
-    accept_file,
-    key_of,
-    told_as_model_error,
+    file_key,
+    raising_model_errors,
+    verify_download,
 )
 from latimer_server.models.sources.fetched import Fetched, RecordedFile
 from latimer_server.models.sources.file_layout import check_shards, select_files
-from latimer_server.models.sources.hub_errors import told_plainly
+from latimer_server.models.sources.hub_errors import raising_hub_errors
 
 _LIBRARY = "latimer"
 
@@ -54,24 +54,24 @@ def fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress
     Raises `ModelError` or `ModelFileError` in one line that names the model, and the file where it is one.
     """
     repo, revision = parse_hub_source(entry.source)
-    with told_as_model_error(entry.name, staging):
+    with raising_model_errors(entry.name, staging):
         if constants.is_offline_mode():
             return _take_cached(entry, repo, revision, staging, progress)
-        with told_plainly(entry, entry.source):
+        with raising_hub_errors(entry, entry.source):
             commit, listed = _list_files(entry, repo, revision)
         paths = select_files([file.path for file in listed], entry)
         by_path = {file.path: file for file in listed}
-        with told_plainly(entry, entry.source):
+        with raising_hub_errors(entry, entry.source):
             files = [_complete(by_path[path], repo, commit) for path in paths]
         _check_sizes(entry, files, staging)
-        meter = Meter(entry.name, sum(file.size or 0 for file in files), progress)
+        meter = FetchMeter(entry.name, sum(file.size or 0 for file in files), progress)
         recorded = {}
         for file in files:
             with (
-                told_as_model_error(entry.name, staging / Path(file.path).name),
-                told_plainly(entry, f"{entry.source} ({commit[:12]})", file.path),
+                raising_model_errors(entry.name, staging / Path(file.path).name),
+                raising_hub_errors(entry, f"{entry.source} ({commit[:12]})", file.path),
             ):
-                recorded[key_of(entry, file.path)] = _fetch_file(entry, repo, commit, file, staging, meter)
+                recorded[file_key(entry, file.path)] = _fetch_file(entry, repo, commit, file, staging, meter)
     check_shards(staging, paths, entry)
     return Fetched(commit, recorded)
 
@@ -115,7 +115,7 @@ def _check_sizes(entry: CatalogEntry, files: Iterable[_HubFile], staging: Path) 
 
 
 def _fetch_file(
-    entry: CatalogEntry, repo: str, commit: str, file: _HubFile, staging: Path, meter: Meter
+    entry: CatalogEntry, repo: str, commit: str, file: _HubFile, staging: Path, meter: FetchMeter
 ) -> RecordedFile:
     """One file into the staging folder: what an earlier fetch left, what the hub's own cache has, else a download."""
     final = staging / Path(file.path).name
@@ -134,13 +134,13 @@ def _fetch_file(
     resumed = part.exists() and part.stat().st_size > 0
     _download(entry, repo, commit, file, part, meter)
     try:
-        accepted = accept_file(part, entry, file.path, file.digest)
+        accepted = verify_download(part, entry, file.path, file.digest)
     except ModelFileError:
         if not resumed:
             raise
         meter.advance(-(file.size or 0))
         _download(entry, repo, commit, file, part, meter)  # what was there of it was not what it seemed
-        accepted = accept_file(part, entry, file.path, file.digest)
+        accepted = verify_download(part, entry, file.path, file.digest)
     part.rename(final)
     return accepted
 
@@ -149,12 +149,12 @@ def _accept_whole(path: Path, entry: CatalogEntry, file: _HubFile) -> RecordedFi
     """The file if it is what the hub has; else None, and it is gone."""
     try:
         sync_file(path)
-        return accept_file(path, entry, file.path, file.digest)
+        return verify_download(path, entry, file.path, file.digest)
     except ModelFileError:
         return None
 
 
-def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part: Path, meter: Meter) -> None:
+def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part: Path, meter: FetchMeter) -> None:
     """Appends to the part what it lacks."""
     # hf_hub_download begins a file anew in every process (huggingface_hub 2.4); this is what it calls.
     with part.open("ab") as sink:
@@ -182,7 +182,7 @@ def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part:
     sync_file(part)
 
 
-def _make_counter(meter: Meter) -> Any:  # noqa: ANN401 (a class that mimics tqdm, which has no Protocol)
+def _make_counter(meter: FetchMeter) -> Any:  # noqa: ANN401 (a class that mimics tqdm, which has no Protocol)
     class Counter:
         """Passes the bytes that the library reads on to the meter; draws nothing itself."""
 
@@ -208,15 +208,15 @@ def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, p
     if snapshot is None:
         raise ModelError(f"{entry.name}: HF_HUB_OFFLINE is set, and the hub's cache (HF_HOME) lacks {entry.source}")
     names = select_files([path.name for path in snapshot.iterdir()], entry)
-    meter = Meter(entry.name, sum((snapshot / name).stat().st_size for name in names), progress)
+    meter = FetchMeter(entry.name, sum((snapshot / name).stat().st_size for name in names), progress)
     recorded = {}
     for name in names:
         shutil.copyfile(snapshot / name, staging / name)
         sync_file(staging / name)
         # The cache's files are links to blobs that are named by their ETag.
         blob = Path(os.path.realpath(snapshot / name)).name
-        accepted = accept_file(staging / name, entry, name, blob if is_digest(blob) else None)
-        recorded[key_of(entry, name)] = accepted
+        accepted = verify_download(staging / name, entry, name, blob if is_digest(blob) else None)
+        recorded[file_key(entry, name)] = accepted
         meter.advance(accepted.size)
     check_shards(staging, names, entry)
     return Fetched(snapshot.name, recorded)

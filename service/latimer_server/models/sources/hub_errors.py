@@ -16,7 +16,7 @@ from latimer_server.models.catalog.entry import CatalogEntry
 
 
 @contextmanager
-def told_plainly(entry: CatalogEntry, place: str, file: str = "") -> Iterator[None]:
+def raising_hub_errors(entry: CatalogEntry, place: str, file: str = "") -> Iterator[None]:
     """Turns the library's many-lined errors into a `ModelError` of one line that names the model, the place and the
     file. The file system's own errors pass."""
     what = ": ".join(filter(None, (entry.name, place, file)))

@@ -22,9 +22,9 @@ import httpx2
 from latimer_server import __version__
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.catalog.source_name import source_place
+from latimer_server.models.catalog.source_name import source_location
 from latimer_server.models.sources.digests import sync_file
-from latimer_server.models.sources.download import FetchProgress, Meter, accept_file, told_as_model_error
+from latimer_server.models.sources.download import FetchMeter, FetchProgress, raising_model_errors, verify_download
 from latimer_server.models.sources.fetched import Fetched, RecordedFile
 
 _KEYS = {
@@ -58,21 +58,21 @@ def fetch_student(entry: CatalogEntry, staging: Path, registry_url: str, progres
 
     Raises `ModelError` or `ModelFileError` in one line that names the model, and the file where it is one.
     """
-    pair = source_place(entry.source)
+    pair = source_location(entry.source)
     headers = {"user-agent": f"latimer/{__version__}", "accept-encoding": "gzip, identity"}
     with (
-        told_as_model_error(entry.name, staging),
+        raising_model_errors(entry.name, staging),
         httpx2.Client(headers=headers, timeout=30, follow_redirects=True) as client,
     ):
         with _told_plainly(entry, registry_url):
             registry = _read_registry(client, registry_url)
         student = _choose(registry, pair, entry)
         base = registry.get("baseUrl") or registry_url.rpartition("/")[0].rpartition("/")[0]
-        meter = Meter(entry.name, 0, progress)
+        meter = FetchMeter(entry.name, 0, progress)
         recorded = {}
         for key, file in student.files.items():
             url = f"{str(base).rstrip('/')}/{file['path'].lstrip('/')}"
-            with told_as_model_error(entry.name, staging / url.rpartition("/")[2].removesuffix(".gz")):
+            with raising_model_errors(entry.name, staging / url.rpartition("/")[2].removesuffix(".gz")):
                 with _told_plainly(entry, url):
                     packed = _download(client, url, staging, meter)
                 recorded[_KEYS[key]] = _unpack(packed, entry, file, staging)
@@ -152,7 +152,7 @@ def _mean_chrf(metrics: Any) -> float:  # noqa: ANN401 (JSON)
     return sum(scores) / len(scores) if scores else -1.0
 
 
-def _download(client: httpx2.Client, url: str, staging: Path, meter: Meter) -> Path:
+def _download(client: httpx2.Client, url: str, staging: Path, meter: FetchMeter) -> Path:
     """The file as it is stored, packed. What is there of it already is not asked for again."""
     part = staging / f"{url.rpartition('/')[2]}.{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
     with part.open("ab") as sink:
@@ -200,7 +200,7 @@ def _unpack(packed: Path, entry: CatalogEntry, file: Mapping[str, Any], staging:
     sync_file(final)
     published = file.get("uncompressedHash")
     try:
-        return accept_file(final, entry, name, published if isinstance(published, str) else None)
+        return verify_download(final, entry, name, published if isinstance(published, str) else None)
     except ModelFileError:
         packed.unlink()
         raise

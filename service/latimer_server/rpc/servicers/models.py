@@ -7,7 +7,7 @@ from latimer.v1 import models_pb2_grpc
 from latimer_server.core.errors import PermissionDenied
 from latimer_server.core.languages import match_code
 from latimer_server.models.pool.loaded_model import ModelStatus
-from latimer_server.models.pool.pool import Pool
+from latimer_server.models.pool.pool import ModelPool
 from latimer_server.rpc.servicers.results import Context
 from latimer_server.rpc.servicers.validation import Rules
 
@@ -15,7 +15,7 @@ from latimer_server.rpc.servicers.validation import Rules
 class ModelServicer(models_pb2_grpc.ModelServiceServicer):
     """Serves `latimer.v1.ModelService`."""
 
-    def __init__(self, pool: Pool, *, admin: bool = False) -> None:
+    def __init__(self, pool: ModelPool, *, admin: bool = False) -> None:
         self._pool = pool
         self._admin = admin
 

@@ -11,10 +11,10 @@ from functools import lru_cache
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import types_pb2
 from latimer_server.core.errors import Violation
-from latimer_server.core.flags import RAISED, Flag
+from latimer_server.core.flags import TRANSLATION_FLAGS, Flag
 from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, Rules, refuse
 from latimer_server.text.markup import TextFormat
-from latimer_server.text.protection.glossary import Glossary, Term, compile_glossary
+from latimer_server.text.protection.glossary import Glossary, GlossaryTerm, compile_glossary
 from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
 from latimer_server.text.protection.syntaxes import Syntax
 from latimer_server.text.segmentation import Splitting
@@ -106,7 +106,7 @@ def refuse_unserved(options: pb.TranslateOptions) -> None:
     """UNIMPLEMENTED by name for what the contract has and this version does not serve."""
     for flag in options.error_flags:
         name = types_pb2.Flag.Name(flag)
-        refuse(Flag[name.removeprefix("FLAG_")] not in RAISED, f"options.error_flags {name}")
+        refuse(Flag[name.removeprefix("FLAG_")] not in TRANSLATION_FLAGS, f"options.error_flags {name}")
 
 
 def _read_flags(options: pb.TranslateOptions, rules: Rules) -> frozenset[Flag]:
@@ -147,13 +147,13 @@ def _compile(pattern: str, field: str, rules: Rules) -> object | None:
 def _read_glossary(options: pb.TranslateOptions, rules: Rules) -> Glossary | None:
     count = len(options.glossary_terms)
     rules.require(count <= _MAX_TERMS, "options.glossary_terms", f"has {count} items; at most {_MAX_TERMS}")
-    terms: list[Term] = []
+    terms: list[GlossaryTerm] = []
     for index, term in enumerate(options.glossary_terms[:_MAX_TERMS]):
         for name in ("source_text", "target_text"):
             size = len(getattr(term, name))
             field = f"options.glossary_terms[{index}].{name}"
             rules.require(1 <= size <= _MAX_CHARACTERS, field, f"has {size} code points; 1 to {_MAX_CHARACTERS}")
-        terms.append(Term(term.source_text[:_MAX_CHARACTERS], term.target_text, term.case_sensitive))
+        terms.append(GlossaryTerm(term.source_text[:_MAX_CHARACTERS], term.target_text, term.case_sensitive))
     return compile_glossary([term for term in terms if term.source])
 
 

@@ -20,14 +20,14 @@ from latimer_server.rpc.caller_identity import caller
 from latimer_server.rpc.error_status import is_expected, to_status
 from latimer_server.rpc.servicers.results import to_usage
 from latimer_server.rpc.servicers.validation import MAX_CONTENT_CHARACTERS, MAX_CONTENTS, MAX_ITEM_ID, Rules
-from latimer_server.scheduling import Admission, weigh_texts
+from latimer_server.scheduling import Admission, estimate_text_work
 
 _log = logging.getLogger(__name__)
 
 # Texts to their results, in order, and what that cost.
 Translate = Callable[[Sequence[str]], Awaitable[tuple[list[pb.TranslationResult], Usage]]]
 
-# Weights are those of `weigh_texts`, for each target language. What a stream may hold in the server, from when it
+# Weights are those of `estimate_text_work`, for each target language. What a stream may hold in the server, from when it
 # is read until its caller takes its result: enough for batches of like lengths to be chosen from.
 MOST_HELD = 262_144
 # Items translated together share what a group costs whatever its size, and come out together. A few groups may be of
@@ -70,20 +70,20 @@ async def answer_stream(
         raise InvalidRequest(Violation("config", "is required in the first message"))
     translate = open_stream(first.config)
     with admission.admit(caller.get()):
-        flight = _Flight(first.config, translate)
+        state = _StreamState(first.config, translate)
         try:
-            flight.start(first, messages)
+            state.start(first, messages)
             yield None
-            while await flight.has_results():
-                results, weight = flight.take_results()
+            while await state.has_results():
+                results, weight = state.take_results()
                 yield pb.StreamTranslateTextResponse(results=results)
-                flight.free(weight)
+                state.free(weight)
         finally:
-            await flight.stop()
-        yield pb.StreamTranslateTextResponse(usage=to_usage(flight.usage))
+            await state.stop()
+        yield pb.StreamTranslateTextResponse(usage=to_usage(state.usage))
 
 
-class _Flight:
+class _StreamState:
     """What a stream holds: items that are read while there is room, the groups that they are translated in, and the
     results that its caller has not taken."""
 
@@ -183,7 +183,7 @@ class _Flight:
         size = len(message.content)
         limit = MAX_CONTENT_CHARACTERS
         rules.require(size <= limit, f"items[{index}].content", f"has {size} code points; at most {limit}")
-        weight = weigh_texts([message.content]) * len(self._targets)
+        weight = estimate_text_work([message.content]) * len(self._targets)
         while self._held and self._held + weight > MOST_HELD:
             self._form_groups()
             self._room.clear()

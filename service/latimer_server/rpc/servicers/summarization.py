@@ -9,7 +9,7 @@ from latimer_server.rpc.caller_identity import caller
 from latimer_server.rpc.error_status import to_status
 from latimer_server.rpc.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.validation import Rules, refuse_markup
-from latimer_server.scheduling import Admission, off_loop, weigh_texts
+from latimer_server.scheduling import Admission, estimate_text_work, run_off_loop
 from latimer_server.summarization.composition import LengthLimit, Summary, SummaryMode
 from latimer_server.summarization.summarizer import Summarizer, SummarizeRequest
 
@@ -41,8 +41,8 @@ class SummarizationServicer(summarization_pb2_grpc.SummarizationServiceServicer)
         """See the contract."""
         with self._admission.admit(caller.get()):
             summaries, usage = await self._summarizer.summarize(_read_request(request, read_deadline(context)))
-            return await off_loop(
-                weigh_texts(request.contents),
+            return await run_off_loop(
+                estimate_text_work(request.contents),
                 lambda: pb.SummarizeTextResponse(
                     summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)
                 ),

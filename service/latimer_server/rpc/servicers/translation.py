@@ -16,7 +16,7 @@ from latimer_server.rpc.servicers.options import read_options, refuse_unserved
 from latimer_server.rpc.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.streaming import Translate, answer_stream
 from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, MAX_TARGETS, Rules
-from latimer_server.scheduling import Admission, Priority, off_loop, weigh_texts
+from latimer_server.scheduling import Admission, Priority, estimate_text_work, run_off_loop
 from latimer_server.text.detection import Detection
 from latimer_server.translation.requests import ItemResult, SegmentTranslation, TranslateRequest, Translation
 from latimer_server.translation.translator import Translator
@@ -96,8 +96,8 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
 
     async def _translate(self, request: TranslateRequest) -> tuple[list[pb.TranslationResult], Usage]:
         results, usage = await self._translator.translate(request)
-        work = weigh_texts(request.contents) * len(request.targets)
-        return await off_loop(work, lambda: [_to_result(result) for result in results]), usage
+        work = estimate_text_work(request.contents) * len(request.targets)
+        return await run_off_loop(work, lambda: [_to_result(result) for result in results]), usage
 
 
 def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> TranslateRequest:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latimer_server.summarization.evidence import english
-from latimer_server.summarization.evidence.words import Token, split_words
+from latimer_server.summarization.evidence.words import Token, list_word_tokens
 
 _MAX_WORDS = 400
 _NEAREST = 5
@@ -28,7 +28,7 @@ class Sources:
 
     def find_support(self, sentence: str) -> int | None:
         """The index of a source sentence that says what `sentence` says; None where there is none."""
-        mine = _content(split_words(sentence))
+        mine = _content(list_word_tokens(sentence))
         shared = Counter(index for word in set(mine) for index in self.found_in.get(word, ()))
         for index, _ in sorted(shared.items(), key=lambda pair: (-pair[1], pair[0]))[:_NEAREST]:
             if is_grounded(sentence, self.words[index], self.language):
@@ -38,7 +38,7 @@ class Sources:
 
 def index_sources(sentences: Sequence[str], language: str = "en") -> Sources:
     """The index of a text's sentences; language by BCP-47."""
-    words = tuple(tuple(token.lower for token in split_words(sentence)) for sentence in sentences)
+    words = tuple(tuple(token.lower for token in list_word_tokens(sentence)) for sentence in sentences)
     found_in: dict[str, list[int]] = {}
     for index, sentence in enumerate(words):
         for word in set(sentence) - english.FUNCTION_WORDS:
@@ -51,7 +51,7 @@ def is_grounded(sentence: str, source: Sequence[str], language: str = "en") -> b
 
     In languages without word lists only a literal part of it does.
     """
-    words = split_words(sentence)
+    words = list_word_tokens(sentence)
     if not words or len(words) > _MAX_WORDS:
         return False
     if language.split("-")[0] != "en":

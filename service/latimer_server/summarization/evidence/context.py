@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from latimer_server.summarization.evidence import english
-from latimer_server.summarization.evidence.words import Token, list_words, split_words
+from latimer_server.summarization.evidence.words import Token, list_word_tokens, list_words
 
 _OPENINGS = english.LEADING | english.BARE_OPENERS | {"when", "before", "for", "if", "under", "asked", "given"}
 _THINGS = frozenset({"the", "a", "an", "no", "every", "each", "some"})
@@ -25,7 +25,7 @@ _DOING = frozenset({"do", "does", "did", "done", "doing"})
 def depends_on_previous(sentence: str, language: str = "en") -> bool:
     """Whether a sentence points back: by its first word (`This ...`), or by the pronoun of a person whom it has
     not named as its subject (`In a letter, he said ...`)."""
-    words = split_words(sentence)
+    words = list_word_tokens(sentence)
     if not words or language.split("-")[0] != "en":
         return False
     if words[0].lower in english.DEPENDENT_STARTS or _points_by_word([token.lower for token in words]):
@@ -59,7 +59,7 @@ def list_mentions(sentences: Sequence[str], language: str = "en") -> list[frozen
     English, where capitals tell names."""
     if language.split("-")[0] != "en":
         return [frozenset()] * len(sentences)
-    told = [split_words(sentence) for sentence in sentences]
+    told = [list_word_tokens(sentence) for sentence in sentences]
     names = {token.owner for words in told for token in words if token.is_name} - {"I"}
     names = {name for name in names if name.lower() not in english.TIMES}
     return [frozenset({token.owner for token in words} & names | _find_subject(words)) for words in told]
@@ -77,7 +77,7 @@ def list_introductions(sentences: Sequence[str], language: str = "en") -> list[f
     return introductions
 
 
-def find_pointing(sentences: Sequence[str], language: str = "en") -> frozenset[int]:
+def find_back_references(sentences: Sequence[str], language: str = "en") -> frozenset[int]:
     """The sentences of a document that point back, to a word or to a thing that none before them has named: `The
     fee is ...`. The first has nothing to point to."""
     if language.split("-")[0] != "en":
@@ -85,7 +85,7 @@ def find_pointing(sentences: Sequence[str], language: str = "en") -> frozenset[i
     seen: set[str] = set()
     pointing = set()
     for index, sentence in enumerate(sentences):
-        if index and (depends_on_previous(sentence, language) or not _find_subject(split_words(sentence)) <= seen):
+        if index and (depends_on_previous(sentence, language) or not _find_subject(list_word_tokens(sentence)) <= seen):
             pointing.add(index)
         seen |= list_words(sentence)
     return frozenset(pointing)

@@ -48,11 +48,11 @@ def split_tokens(text: str) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-def split_words(text: str) -> list[Token]:
+def list_word_tokens(text: str) -> list[Token]:
     """The words of a sentence, without its marks."""
     return [token for token in split_tokens(text) if token.is_word]
 
 
 def list_words(text: str) -> frozenset[str]:
     """The different words of a sentence, as they are written but for the possessive."""
-    return frozenset(token.owner for token in split_words(text))
+    return frozenset(token.owner for token in list_word_tokens(text))

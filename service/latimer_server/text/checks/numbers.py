@@ -106,7 +106,7 @@ def _has_words(language: str) -> bool:
     return base in WORDS or base in HAN_LANGUAGES
 
 
-class _Pool:
+class _NumberPool:
     """Mentions to be claimed by value, each once."""
 
     def __init__(self, mentions: Sequence[Values]) -> None:
@@ -133,7 +133,7 @@ class _Pool:
         return [values for index, values in enumerate(self._mentions[start:], start) if index not in self._taken]
 
 
-def _claim_all(wanted: Sequence[Values], pool: _Pool) -> list[Values]:
+def _claim_all(wanted: Sequence[Values], pool: _NumberPool) -> list[Values]:
     """What of `wanted` finds nothing of its value. The clear ones choose before the ambiguous."""
     return [values for values in sorted(wanted, key=len) if not pool.claim(values)]
 
@@ -143,14 +143,14 @@ def _agree(mine: Numbers, theirs: Numbers, *, source_has_words: bool, target_has
 
     Figures answer figures first and words words; only what is left may be a word here and a figure there.
     """
-    pool = _Pool(theirs.figures + theirs.codes)
+    pool = _NumberPool(theirs.figures + theirs.codes)
     codes = _claim_all(mine.codes, pool)
     figures = _claim_all(mine.figures, pool)
     if codes or pool.list_free(len(theirs.figures)):
         return False
     more_figures = pool.list_free()
-    words = _Pool(theirs.clear + theirs.words)
-    more_words = _Pool(_claim_all(mine.clear + mine.words, words))
+    words = _NumberPool(theirs.clear + theirs.words)
+    more_words = _NumberPool(_claim_all(mine.clear + mine.words, words))
     figures = _claim_all(figures, words)
     more_figures = _claim_all(more_figures, more_words)
     if not all(_is_forgiven(values, has_words=target_has_words) for values in figures):

@@ -6,7 +6,7 @@ from latimer_server.text.markup.document import (
     Mark,
     MarkKind,
     MarkupDocument,
-    Placed,
+    PlacedBlock,
     TextFormat,
     render,
 )
@@ -14,12 +14,12 @@ from latimer_server.text.markup.parsing import parse_markup
 from latimer_server.text.markup.placement import place_marks
 
 __all__ = [
-    "OBJECT",
     "Block",
     "Mark",
     "MarkKind",
     "MarkupDocument",
-    "Placed",
+    "OBJECT",
+    "PlacedBlock",
     "TextFormat",
     "parse_markup",
     "place_marks",

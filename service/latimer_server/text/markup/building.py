@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from unicodedata import category
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, Piece, TextFormat
+from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, OffsetRun, TextFormat
 
 
 @dataclass
@@ -136,7 +136,7 @@ class BlockBuilder:
 
     def _build(self, items: list[_Item], first: int, last: int, *, in_table: bool) -> Block:
         marks: list[Mark] = []
-        pieces: list[Piece] = []
+        runs: list[OffsetRun] = []
         spellings: dict[str, str] = {}
         numbers: dict[int, int] = {}  # of items that are marks, in the marks
         parts: list[str] = []
@@ -150,7 +150,7 @@ class BlockBuilder:
                 span = TextSpan(item.start, item.end)
                 marks.append(Mark(offset, span, item.kind, partner, written, item.breaks_line))
             if item.text:
-                self._append_piece(pieces, Piece(offset, offset + len(item.text), item.start, item.end))
+                self._append_piece(runs, OffsetRun(offset, offset + len(item.text), item.start, item.end))
                 parts.append(item.text)
                 if len(item.text) == 1 and _is_invisible(item.text) and item.end - item.start > 1:
                     spellings[item.text] = self._source[item.start : item.end]
@@ -159,17 +159,17 @@ class BlockBuilder:
         span = TextSpan(items[first].start, items[last].end)
         source = self._source[span.start : span.end]
         return Block(
-            "".join(parts), tuple(marks), span, source, self._format, tuple(pieces), spellings, in_table=in_table
+            "".join(parts), tuple(marks), span, source, self._format, tuple(runs), spellings, in_table=in_table
         )
 
-    def _append_piece(self, pieces: list[Piece], piece: Piece) -> None:
-        if pieces:
-            before = pieces[-1]
+    def _append_piece(self, runs: list[OffsetRun], run: OffsetRun) -> None:
+        if runs:
+            before = runs[-1]
             equal = before.end - before.start == before.other_end - before.other_start
-            if equal and before.other_end == piece.other_start and piece.end - piece.start == piece[3] - piece[2]:
-                pieces[-1] = Piece(before.start, piece.end, before.other_start, piece.other_end)
+            if equal and before.other_end == run.other_start and run.end - run.start == run[3] - run[2]:
+                runs[-1] = OffsetRun(before.start, run.end, before.other_start, run.other_end)
                 return
-        pieces.append(piece)
+        runs.append(run)
 
 
 def _with_partner(mark: Mark, numbers: dict[int, int]) -> Mark:

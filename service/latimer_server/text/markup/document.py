@@ -53,7 +53,7 @@ class Mark:
     breaks_line: bool = False
 
 
-class Piece(NamedTuple):
+class OffsetRun(NamedTuple):
     """A stretch of one text that a stretch of another one stands for; of equal lengths, character by character."""
 
     start: int
@@ -66,7 +66,7 @@ class Piece(NamedTuple):
 class Block:
     """Text to translate. `span` is what is replaced in the document, and `source` what stands there.
 
-    `pieces` tell from where in the document the text comes, in ascending order. `spellings` are characters that
+    `runs` tell from where in the document the text comes, in ascending order. `spellings` are characters that
     cannot be seen (no-break spaces and the like) as the source spells them (`&nbsp;`). `in_table`: in a cell of a
     Markdown table.
     """
@@ -76,7 +76,7 @@ class Block:
     span: TextSpan
     source: str
     format: TextFormat
-    pieces: tuple[Piece, ...] = field(repr=False)
+    runs: tuple[OffsetRun, ...] = field(repr=False)
     spellings: Mapping[str, str] = field(default_factory=dict, repr=False)
     in_table: bool = False
 
@@ -87,7 +87,7 @@ class Block:
 
     def locate(self, span: TextSpan) -> TextSpan:
         """Where in the document a range of `text` stands: entities whole, the tags at its edges outside."""
-        return locate(self.pieces, span, self.span)
+        return locate(self.runs, span, self.span)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class MarkupDocument:
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedBlock:
     """A block's translation with its marks, written in the format of the block.
 
     `repaired`: a pair stands where no link says that it should (see `place_marks`).
@@ -107,11 +107,11 @@ class Placed:
 
     text: str
     repaired: bool
-    pieces: tuple[Piece, ...] = field(repr=False)
+    runs: tuple[OffsetRun, ...] = field(repr=False)
 
     def locate(self, span: TextSpan) -> TextSpan:
         """Where in `text` a range of the translation stands: escapes whole, the tags at its edges outside."""
-        return locate(self.pieces, span, TextSpan(0, len(self.text)))
+        return locate(self.runs, span, TextSpan(0, len(self.text)))
 
 
 def render(document: MarkupDocument, texts: Sequence[str]) -> Rebuilt:
@@ -122,29 +122,29 @@ def render(document: MarkupDocument, texts: Sequence[str]) -> Rebuilt:
     return rebuild_text(Document(document.source, tuple(block.span for block in document.blocks)), texts)
 
 
-def locate(pieces: Sequence[Piece], span: TextSpan, whole: TextSpan) -> TextSpan:
+def locate(runs: Sequence[OffsetRun], span: TextSpan, whole: TextSpan) -> TextSpan:
     """Where in the other text a range stands; `whole` is the range of the other text that the pieces are of."""
-    if not pieces:
+    if not runs:
         return TextSpan(whole.start, whole.start)
-    start = _locate_start(pieces, span.start, whole)
+    start = _locate_start(runs, span.start, whole)
     if span.end <= span.start:
         return TextSpan(start, start)
-    last = _piece_at(pieces, span.end - 1)
+    last = _run_at(runs, span.end - 1)
     if span.end >= last.end or not _is_literal(last):
         return TextSpan(start, max(start, last.other_end))
     return TextSpan(start, max(start, last.other_start + span.end - last.start))
 
 
-def _locate_start(pieces: Sequence[Piece], offset: int, whole: TextSpan) -> int:
-    piece = _piece_at(pieces, offset)
-    if offset >= piece.end:
-        return whole.end if piece is pieces[-1] and offset > piece.end else piece.other_end
-    return piece.other_start + (offset - piece.start if _is_literal(piece) else 0)
+def _locate_start(runs: Sequence[OffsetRun], offset: int, whole: TextSpan) -> int:
+    run = _run_at(runs, offset)
+    if offset >= run.end:
+        return whole.end if run is runs[-1] and offset > run.end else run.other_end
+    return run.other_start + (offset - run.start if _is_literal(run) else 0)
 
 
-def _piece_at(pieces: Sequence[Piece], offset: int) -> Piece:
-    return pieces[max(0, bisect_right(pieces, offset, key=lambda piece: piece.start) - 1)]
+def _run_at(runs: Sequence[OffsetRun], offset: int) -> OffsetRun:
+    return runs[max(0, bisect_right(runs, offset, key=lambda run: run.start) - 1)]
 
 
-def _is_literal(piece: Piece) -> bool:
-    return piece.end - piece.start == piece.other_end - piece.other_start
+def _is_literal(run: OffsetRun) -> bool:
+    return run.end - run.start == run.other_end - run.other_start

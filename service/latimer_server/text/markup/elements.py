@@ -27,7 +27,7 @@ _UNTOUCHED_NAMES = (
 _UNTOUCHED = frozenset(_UNTOUCHED_NAMES.split())
 
 
-def stays(source: str, tag: Tag, ignored: Collection[str]) -> bool:
+def is_untranslated(source: str, tag: Tag, ignored: Collection[str]) -> bool:
     """Whether an element, of which this is the start tag, comes out as it is: by its name, or because it says so
     (`translate="no"`, `its:translate="no"`, `translatable="false"`, a class `notranslate`)."""
     if tag.name in ignored or local_name(tag.name) in _UNTOUCHED:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 from latimer_server.text.markup.building import BlockBuilder
 from latimer_server.text.markup.document import Block, TextFormat
-from latimer_server.text.markup.elements import BLOCKS, VOIDS, stays
+from latimer_server.text.markup.elements import BLOCKS, VOIDS, is_untranslated
 from latimer_server.text.markup.tags import Tag, TokenKind, read_tags, split_entities
 
 
@@ -23,7 +23,7 @@ def find_html_blocks(source: str, start: int, end: int, ignored: Collection[str]
     number = 0
     while number < len(tags):
         tag = tags[number]
-        if tag.kind is TokenKind.OPEN and tag.name not in VOIDS and stays(source, tag, ignored):
+        if tag.kind is TokenKind.OPEN and tag.name not in VOIDS and is_untranslated(source, tag, ignored):
             number = _keep_element(builder, tags, number, closers)
         else:
             _add_tag(builder, source, tag)

@@ -15,7 +15,7 @@ import pyromark
 
 from latimer_server.text.markup.building import BlockBuilder
 from latimer_server.text.markup.document import Block, TextFormat
-from latimer_server.text.markup.elements import VOIDS, stays
+from latimer_server.text.markup.elements import VOIDS, is_untranslated
 from latimer_server.text.markup.html import add_inline_tag, find_html_blocks
 from latimer_server.text.markup.tags import TokenKind, read_tags
 
@@ -200,7 +200,11 @@ class _Reader:
         """A tag or a comment in the middle of text."""
         tag = next(read_tags(self._source, start, end))
         if tag.kind in (TokenKind.OPEN, TokenKind.CLOSE) and tag.end == end:
-            kept = tag.kind is TokenKind.OPEN and tag.name not in VOIDS and stays(self._source, tag, self._ignored)
+            kept = (
+                tag.kind is TokenKind.OPEN
+                and tag.name not in VOIDS
+                and is_untranslated(self._source, tag, self._ignored)
+            )
             add_inline_tag(self._builder, tag, opaque=kept)
         else:
             self._builder.add_atom(start, end, silent=True)

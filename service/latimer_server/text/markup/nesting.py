@@ -81,7 +81,7 @@ class Nesting:
     owners: list[Node]
 
 
-def cut_tokens(tokens: list[TextToken], cuts: list[int]) -> list[TextToken]:
+def split_tokens_at(tokens: list[TextToken], cuts: list[int]) -> list[TextToken]:
     """The tokens with those cut in two that hold a place of `cuts`, which ascend."""
     found: list[TextToken] = []
     place = 0
@@ -101,7 +101,7 @@ def read_nesting(block: Block) -> Nesting:
     """The tree of a block."""
     root = Node(-1, len(block.marks), 0, len(block.text))
     root.path = (root,)
-    tokens = cut_tokens(split_text(block.text), sorted({mark.offset for mark in block.marks}))
+    tokens = split_tokens_at(split_text(block.text), sorted({mark.offset for mark in block.marks}))
     owners: list[Node] = []
     current, depth = root, 0  # how many pairs are open that got no place in the tree
     for number, mark in enumerate(block.marks):

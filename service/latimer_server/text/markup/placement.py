@@ -13,9 +13,17 @@ from itertools import pairwise
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
 from latimer_server.text.markup.arrangement import Arrangement
-from latimer_server.text.markup.document import Block, MarkKind, Piece, Placed, TextFormat
+from latimer_server.text.markup.document import Block, MarkKind, OffsetRun, PlacedBlock, TextFormat
 from latimer_server.text.markup.escaping import find_escapes
-from latimer_server.text.markup.nesting import Nesting, Node, TextToken, TokenKind, cut_tokens, read_nesting, split_text
+from latimer_server.text.markup.nesting import (
+    Nesting,
+    Node,
+    TextToken,
+    TokenKind,
+    read_nesting,
+    split_text,
+    split_tokens_at,
+)
 
 # With marks inside of it; what is longer is no word that a translation could share.
 _LONGEST_WORD = 64
@@ -23,7 +31,7 @@ _LONGEST_WORD = 64
 
 def place_marks(
     block: Block, translation: str, atoms: Sequence[TextSpan], links: Sequence[Link] | None, *, copy: bool = True
-) -> Placed:
+) -> PlacedBlock:
     """The translation of a block in its format: escaped, and with every mark of the block exactly once.
 
     `atoms` say where each ATOM of the block, in its order, stands in `translation` (they don't overlap, but may stand
@@ -42,8 +50,8 @@ def place_marks(
         raise ValueError(f"{len(atoms)} atoms for {len(marks)}")
     if copy and translation == block.text and _are_in_order(block, atoms):
         start = block.span.start
-        pieces = (Piece(p.start, p.end, p.other_start - start, p.other_end - start) for p in block.pieces)
-        return Placed(block.source, repaired=False, pieces=tuple(pieces))
+        runs = (OffsetRun(p.start, p.end, p.other_start - start, p.other_end - start) for p in block.runs)
+        return PlacedBlock(block.source, repaired=False, runs=tuple(runs))
     placed = list(zip(atoms, marks, strict=True))
     if len(marks) == len(block.marks):
         return _write(block, translation, placed, [], repaired=False)
@@ -75,7 +83,7 @@ def _split_translation(nesting: Nesting, block: Block, translation: str, atoms: 
         if span.start < span.end:
             tokens.append(TextToken(span.start, span.end, TokenKind.ATOM))
         position = span.end
-    return cut_tokens(tokens, _list_cuts(nesting, block, translation, tokens))
+    return split_tokens_at(tokens, _list_cuts(nesting, block, translation, tokens))
 
 
 def _list_cuts(nesting: Nesting, block: Block, translation: str, tokens: list[TextToken]) -> list[int]:
@@ -124,7 +132,7 @@ class _Writer:
 
     def __init__(self, translation: str, escapes: dict[int, tuple[int, str]]) -> None:
         self.parts: list[str] = []
-        self.pieces: list[Piece] = []
+        self.runs: list[OffsetRun] = []
         self._translation = translation
         self._escapes = sorted((start, end, text) for start, (end, text) in escapes.items())
         self._starts = [start for start, _, _ in self._escapes]
@@ -158,19 +166,19 @@ class _Writer:
 
     def escape_exclamation(self) -> None:
         """Before a bracket: `![` would be an image."""
-        if self.parts and self.parts[-1].endswith("!") and self.pieces and self.pieces[-1].other_end == self._length:
-            end = self.pieces[-1].end
-            last = self.pieces.pop()
+        if self.parts and self.parts[-1].endswith("!") and self.runs and self.runs[-1].other_end == self._length:
+            end = self.runs[-1].end
+            last = self.runs.pop()
             self.parts[-1] = self.parts[-1][:-1]
             self._length -= 1
             if self.parts[-1]:
-                self.pieces.append(Piece(last.start, end - 1, last.other_start, self._length))
+                self.runs.append(OffsetRun(last.start, end - 1, last.other_start, self._length))
             self._position = end - 1
             self._write(end - 1, end, "\\!")
 
     def _write(self, start: int, end: int, text: str) -> None:
         if start < end:
-            self.pieces.append(Piece(start, end, self._length, self._length + len(text)))
+            self.runs.append(OffsetRun(start, end, self._length, self._length + len(text)))
             self.write_mark(text)
             self._position = end
 
@@ -182,7 +190,7 @@ def _write(
     insertions: list[tuple[int, int]],
     *,
     repaired: bool,
-) -> Placed:
+) -> PlacedBlock:
     atoms.sort(key=lambda atom: atom[0].start)
     line_starts = [0, *(span.end for span, number in atoms if block.marks[number].breaks_line)]
     writer = _Writer(translation, find_escapes(translation, block, line_starts))
@@ -199,4 +207,4 @@ def _write(
         writer.write_up_to(span.start)
         if number >= 0:
             writer.write_atom(span.end, block.marks[number].written)
-    return Placed("".join(writer.parts), repaired, tuple(writer.pieces))
+    return PlacedBlock("".join(writer.parts), repaired, tuple(writer.runs))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from latimer_server.text.markup.building import BlockBuilder
 from latimer_server.text.markup.document import Block, TextFormat
-from latimer_server.text.markup.elements import BLOCKS, local_name, stays
+from latimer_server.text.markup.elements import BLOCKS, is_untranslated, local_name
 from latimer_server.text.markup.html import add_inline_tag
 from latimer_server.text.markup.tags import Tag, TokenKind, read_tags, split_entities
 
@@ -46,7 +46,7 @@ def find_xml_blocks(source: str, ignored: Collection[str]) -> list[Block]:
         element = elements.get(owners[number])
         if tag.kind is TokenKind.OPEN and element is not None:
             element.is_inline = _is_inline(element, elements)
-        if tag.kind is TokenKind.OPEN and element is not None and stays(source, tag, ignored):
+        if tag.kind is TokenKind.OPEN and element is not None and is_untranslated(source, tag, ignored):
             closed = element.end < len(tags) and owners[element.end] == owners[number]
             last = element.end if closed or tag.is_void else element.end - 1
             _keep_element(builder, element, tag.start, tags[last].end)

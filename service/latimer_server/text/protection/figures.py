@@ -8,7 +8,7 @@ import re
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.checks.numerals import find_decimal_mark
-from latimer_server.text.protection.masking import Guarded, divide_at_spans
+from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 
 # With the signs that models change along with them; a hyphen or dash between two of them is a range.
 _FIGURE = re.compile(
@@ -23,9 +23,9 @@ _GROUPED = {
 _SWAPPED = str.maketrans(".,", ",.")
 
 
-def guard_figures(
-    guarded: Guarded, source_language: str, target_language: str, *, only_grouped: bool = False
-) -> Guarded:
+def protect_figures(
+    guarded: ProtectedText, source_language: str, target_language: str, *, only_grouped: bool = False
+) -> ProtectedText:
     """The same with every figure outside the spans protected, to come out in the writing of the target language.
 
     `only_grouped`: those only that have groups of thousands, and where the two languages write them differently.
@@ -37,11 +37,11 @@ def guard_figures(
     found: list[tuple[TextSpan, str | None]] = list(
         zip(guarded.spans, guarded.replacements or (None,) * len(guarded.spans), strict=True)
     )
-    for part in divide_at_spans(guarded):
+    for part in list_unprotected(guarded):
         for match in _FIGURE.finditer(guarded.text, part.start, part.end):
             figure = match.group()
             if only_grouped and not _GROUPED[mark].search(figure):
                 continue
             found.append((TextSpan(*match.span()), figure.translate(_SWAPPED) if swaps else figure))
     found.sort(key=lambda one: one[0].start)
-    return Guarded(guarded.text, tuple(span for span, _ in found), tuple(text for _, text in found))
+    return ProtectedText(guarded.text, tuple(span for span, _ in found), tuple(text for _, text in found))

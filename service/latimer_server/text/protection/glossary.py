@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.protection.masking import Guarded
+from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.rules import ProtectionRules, compile_phrases, find_words
 from latimer_server.text.protection.spans import merge_spans
 
@@ -17,7 +17,7 @@ _ACRONYM_LETTERS = 3
 
 
 @dataclass(frozen=True)
-class Term:
+class GlossaryTerm:
     """What stands in the source, and what shall stand in the translation."""
 
     source: str
@@ -54,7 +54,7 @@ class Glossary:
         return disjoint
 
 
-def compile_glossary(terms: Sequence[Term]) -> Glossary | None:
+def compile_glossary(terms: Sequence[GlossaryTerm]) -> Glossary | None:
     """The glossary of these terms; of two for one source text the last counts. None without any."""
     if not terms:
         return None
@@ -64,9 +64,9 @@ def compile_glossary(terms: Sequence[Term]) -> Glossary | None:
     return Glossary(compile_phrases(exact), compile_phrases(sources, case_sensitive=False), exact, folded)
 
 
-def guard_text(
+def protect_text(
     text: str, rules: ProtectionRules, glossary: Glossary | None = None, more: Sequence[TextSpan] = ()
-) -> Guarded:
+) -> ProtectedText:
     """A text with what must come out of it unchanged (`more` too), or as a term's translation; what is protected is no
     term."""
     spans = rules.find(text)
@@ -79,9 +79,9 @@ def guard_text(
         if after == len(spans) or term.end <= spans[after].start:
             every.append((term, target))
     if len(every) == len(spans):
-        return Guarded(text, spans)
+        return ProtectedText(text, spans)
     every.sort(key=lambda one: one[0].start)
-    return Guarded(text, tuple(span for span, _ in every), tuple(target for _, target in every))
+    return ProtectedText(text, tuple(span for span, _ in every), tuple(target for _, target in every))
 
 
 def _fold(text: str) -> str:

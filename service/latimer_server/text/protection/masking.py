@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.alignment import Move, follow
+from latimer_server.text.alignment import Move, map_span
 from latimer_server.text.protection.spans import is_glue
 from latimer_server.text.segmentation import join_lines, needs_translation
 
 _WHITE_SPACE = re.compile(r"\s+")
 # Forms of symbols, `#` for a number, the most reliable first.
-SYMBOLS = ("T-#", "_#_", "XYZ#", "[#]")
+MASK_FORMS = ("T-#", "_#_", "XYZ#", "[#]")
 
 
 @dataclass(frozen=True)
-class Guarded:
+class ProtectedText:
     """A text and the spans of it that a model must not touch: ascending, disjoint, none empty.
 
     `replacements`: what comes out in their place, None for a span that comes out as it is; () where all do. `moves`:
@@ -43,15 +43,15 @@ class Guarded:
 
     def needs_model(self) -> bool:
         """Whether anything outside the spans can be translated."""
-        return any(needs_translation(self.text[part.start : part.end]) for part in divide_at_spans(self))
+        return any(needs_translation(self.text[part.start : part.end]) for part in list_unprotected(self))
 
 
 @dataclass(frozen=True)
-class Shielded:
+class MaskedText:
     """A guarded text with a symbol for each span. `symbols`: one for each, in order. `spans`: where they stand.
     `glued`: whether a span stood close to a letter before it, and behind it, where its symbol has a space."""
 
-    source: Guarded
+    source: ProtectedText
     text: str
     symbols: tuple[str, ...]
     spans: tuple[TextSpan, ...]
@@ -67,14 +67,14 @@ class Shielded:
 
 
 @dataclass(frozen=True)
-class Restored:
+class UnmaskedText:
     """An output with its spans back, in the order of the source's; `moves`: where their symbols stood."""
 
-    guarded: Guarded
+    guarded: ProtectedText
     moves: tuple[Move, ...] = ()
 
 
-def shield(guarded: Guarded, form: str) -> Shielded:
+def mask_spans(guarded: ProtectedText, form: str) -> MaskedText:
     """Puts a symbol in the place of every span, numbered from 1, or from where the text has no such symbol."""
     first = 1
     while any(_make_symbol(form, first + offset) in guarded.text for offset in range(len(guarded.spans))):
@@ -96,16 +96,16 @@ def shield(guarded: Guarded, form: str) -> Shielded:
         glued.append(close)
         position = span.end
     parts.append(guarded.text[position:])
-    return Shielded(guarded, "".join(parts), tuple(symbols), tuple(spans), tuple(glued))
+    return MaskedText(guarded, "".join(parts), tuple(symbols), tuple(spans), tuple(glued))
 
 
-def unshield(output: str, shielded: Shielded) -> Restored | None:
+def unmask_spans(output: str, shielded: MaskedText) -> UnmaskedText | None:
     """The output with the spans in the place of their symbols; None unless each came out exactly once.
 
     The spans of the result are in the order of the source's, wherever they stand.
     """
     if not shielded.symbols:
-        return Restored(Guarded(output))
+        return UnmaskedText(ProtectedText(output))
     found: dict[str, re.Match[str]] = {}
     wanted = frozenset(shielded.symbols)
     for match in _find_any(shielded.symbols[0]).finditer(output):
@@ -134,11 +134,11 @@ def unshield(output: str, shielded: Shielded) -> Restored | None:
         position = match.end() + (close[1] and output.startswith(" ", match.end()))
         moves.append((TextSpan(moved, position), placed[symbol]))
     parts.append(output[position:])
-    guarded = Guarded("".join(parts), tuple(placed[symbol] for symbol in shielded.symbols))
-    return Restored(guarded, tuple(moves))
+    guarded = ProtectedText("".join(parts), tuple(placed[symbol] for symbol in shielded.symbols))
+    return UnmaskedText(guarded, tuple(moves))
 
 
-def cut_out(guarded: Guarded, places: Sequence[TextSpan], *, join: bool = False) -> Iterator[Guarded]:
+def extract_parts(guarded: ProtectedText, places: Sequence[TextSpan], *, join: bool = False) -> Iterator[ProtectedText]:
     """Parts of a guarded text, ascending, none of which cuts a span. With `join`, line breaks outside the spans become
     spaces."""
     first = 0
@@ -149,17 +149,17 @@ def cut_out(guarded: Guarded, places: Sequence[TextSpan], *, join: bool = False)
         while last < len(guarded.spans) and guarded.spans[last].start < place.end:
             last += 1
         spans = [TextSpan(span.start - place.start, span.end - place.start) for span in guarded.spans[first:last]]
-        part = Guarded(guarded.text[place.start : place.end], tuple(spans), guarded.replacements[first:last])
+        part = ProtectedText(guarded.text[place.start : place.end], tuple(spans), guarded.replacements[first:last])
         yield _join_lines(part) if join else part
         first = last
 
 
-def _join_lines(guarded: Guarded) -> Guarded:
+def _join_lines(guarded: ProtectedText) -> ProtectedText:
     """The text with each line break outside the spans, and the white space around it, as one space."""
     parts: list[str] = []
     moves: list[Move] = []
     position = length = 0
-    for part in divide_at_spans(guarded):
+    for part in list_unprotected(guarded):
         for run in _WHITE_SPACE.finditer(guarded.text, part.start, part.end):
             if (joined := join_lines(run.group())) != run.group():
                 parts += (guarded.text[position : run.start()], joined)
@@ -168,11 +168,11 @@ def _join_lines(guarded: Guarded) -> Guarded:
                 length, position = length + len(joined), run.end()
     parts.append(guarded.text[position:])
     back = [(old, new) for new, old in moves]
-    moved = tuple(follow(back, span) for span in guarded.spans)
-    return Guarded("".join(parts), moved, guarded.replacements, tuple(moves))
+    moved = tuple(map_span(back, span) for span in guarded.spans)
+    return ProtectedText("".join(parts), moved, guarded.replacements, tuple(moves))
 
 
-def peel(guarded: Guarded) -> tuple[TextSpan, Guarded]:
+def strip_edge_signs(guarded: ProtectedText) -> tuple[TextSpan, ProtectedText]:
     """The text without the spans at its edges that are signs only (an emoji, a bullet), and where it stood: to a model
     they say nothing. What is to be replaced stays."""
     text, spans = guarded.text, guarded.spans
@@ -183,7 +183,7 @@ def peel(guarded: Guarded) -> tuple[TextSpan, Guarded]:
         last -= 1
         end = _skip_spaces_back(text, start, spans[last].start)
     moved = tuple(TextSpan(span.start - start, span.end - start) for span in spans[first:last])
-    return TextSpan(start, end), Guarded(text[start:end], moved, guarded.replacements[first:last])
+    return TextSpan(start, end), ProtectedText(text[start:end], moved, guarded.replacements[first:last])
 
 
 def _is_glued(text: str, span: TextSpan) -> tuple[bool, bool]:
@@ -191,7 +191,7 @@ def _is_glued(text: str, span: TextSpan) -> tuple[bool, bool]:
     return before, span.end < len(text) and is_glue(text[span.end])
 
 
-def _is_sign(guarded: Guarded, number: int) -> bool:
+def _is_sign(guarded: ProtectedText, number: int) -> bool:
     span = guarded.spans[number]
     replaced = bool(guarded.replacements) and guarded.replacements[number] is not None
     return not replaced and not any(character.isalnum() for character in guarded.text[span.start : span.end])
@@ -213,7 +213,7 @@ def _skip_spaces_back(text: str, start: int, position: int) -> int:
     return position
 
 
-def divide_at_spans(guarded: Guarded) -> list[TextSpan]:
+def list_unprotected(guarded: ProtectedText) -> list[TextSpan]:
     """What lies between the spans, empty ones left out."""
     if not guarded.spans:
         return [TextSpan(0, len(guarded.text))] if guarded.text else []
