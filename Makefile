@@ -2,13 +2,15 @@
 PYTHON ?= python3
 # Where pip finds the CPU build of torch, besides the index it is configured with.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# Processes that `make test` runs tests in.
+TEST_WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
+.PHONY: install demo test test-fast check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -30,8 +32,13 @@ demo: install
 serve: install
 	@$(BIN)/latimer-server serve
 
+# A file's tests share one worker, so that a trained checkpoint or a server is made once.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+# Unit tests: no sockets, no torch.
+test-fast: $(TOOLS)
+	$(BIN)/python -m pytest tests/unit
 
 # Slow: the real model on a document of 1 MB, through a real channel; fetches the text with apt.
 long-test: install
