@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 import pytest
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
+from latimer_server.rpc.eager_accept import AT_ONCE, AcceptingServer, is_known
 
 from latimer_server.rpc import eager_accept
-from latimer_server.rpc.eager_accept import AT_ONCE, AcceptingServer, is_known
 
 METHOD = "/test.Echo/Echo"
 MANY = 300

@@ -9,7 +9,7 @@ import hashlib
 from contextvars import ContextVar
 
 # Set by the interceptor for the life of a call; tasks inherit it. None: no call.
-caller: ContextVar[str | None] = ContextVar("caller", default=None)
+current_caller: ContextVar[str | None] = ContextVar("caller", default=None)
 
 
 def identify_caller(peer: str, token: bytes = b"") -> str:

@@ -9,21 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2
 
-from latimer.v1 import (
-    models_pb2,
-    models_pb2_grpc,
-    summarization_pb2,
-    summarization_pb2_grpc,
-    translation_pb2,
-    translation_pb2_grpc,
-)
+from latimer.v1 import models_pb2, summarization_pb2, translation_pb2
 from latimer_server.backends.registry import load_backend
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError, NotServed
@@ -33,8 +26,12 @@ from latimer_server.models.pool.loading import BackendLoader
 from latimer_server.models.pool.pool import RETRY_SECONDS, ModelPool
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
-from latimer_server.rpc.eager_accept import AcceptingServer
-from latimer_server.rpc.interceptor import CallInterceptor
+from latimer_server.rpc.auth import Authenticator
+from latimer_server.rpc.behaviours import Behaviours
+from latimer_server.rpc.call_handler import CallHandler
+from latimer_server.rpc.call_limits import CallLimits
+from latimer_server.rpc.health import HealthServicer
+from latimer_server.rpc.methods import ServiceRegistry
 from latimer_server.rpc.servicers.models import ModelServicer
 from latimer_server.rpc.servicers.summarization import SummarizationServicer
 from latimer_server.rpc.servicers.translation import TranslationServicer
@@ -45,11 +42,11 @@ from latimer_server.translation.translator import Translator
 
 _log = logging.getLogger(__name__)
 
-_SERVICE_NAMES = {
-    Task.TRANSLATION: translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name,
-    Task.SUMMARIZATION: summarization_pb2.DESCRIPTOR.services_by_name["SummarizationService"].full_name,
-}
-_MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+_TRANSLATION = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"]
+_SUMMARIZATION = summarization_pb2.DESCRIPTOR.services_by_name["SummarizationService"]
+_MODELS = models_pb2.DESCRIPTOR.services_by_name["ModelService"]
+_SERVICE_NAMES = {Task.TRANSLATION: _TRANSLATION.full_name, Task.SUMMARIZATION: _SUMMARIZATION.full_name}
+_MODEL_SERVICE_NAME = _MODELS.full_name
 _OVERALL = ""
 _MEGABYTE = 1_000_000
 # Two servers on one port would share its connections without a word; the second one should fail instead.
@@ -78,13 +75,14 @@ class LatimerServer:
 
     def __init__(
         self,
-        server: grpc.aio.Server,
+        server: grpc.Server,
         port: int,
         pool: ModelPool,
         preload: Sequence[str],
         admission: Admission,
-        calls: CallInterceptor,
-        health_servicer: health.aio.HealthServicer,
+        calls: CallHandler,
+        behaviours: Behaviours,
+        health_servicer: HealthServicer,
         executors: Executors,
         *,
         strict: bool = False,
@@ -95,6 +93,7 @@ class LatimerServer:
         self._preload = tuple(preload)
         self._admission = admission
         self._calls = calls
+        self._behaviours = behaviours
         self._health = health_servicer
         self._executors = executors
         self._strict = strict
@@ -103,10 +102,10 @@ class LatimerServer:
 
     async def start(self) -> None:
         """Begins to answer calls; no model is loaded yet."""
-        await self._health.set(_MODEL_SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
+        self._health.set(_MODEL_SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
         for name in (_OVERALL, *_SERVICE_NAMES.values(), *(f"model:{e.name}" for e in self.pool.catalog.entries)):
-            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
-        await self._server.start()
+            self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._server.start()
 
     async def preload(self) -> None:
         """Loads what the server was told to. A model that cannot be loaded is reported, the others served; unless
@@ -138,13 +137,24 @@ class LatimerServer:
         """
         for task in self._tasks:
             task.cancel()
-        await self._health.enter_graceful_shutdown()
         self._admission.drain()
-        await self._calls.end_watchers()
-        await self._calls.wait_for_last(min(seconds, _LAST_CALLS_SECONDS))
-        await self._server.stop(seconds)
+        self._health.drain()
+        self._behaviours.draining.set()
+        await self._wait_for_last(min(seconds, _LAST_CALLS_SECONDS))
+        stopped = self._server.stop(seconds)
+        await asyncio.to_thread(stopped.wait)
         await self.pool.close()
         self._executors.close()
+
+    async def _wait_for_last(self, most: float) -> None:
+        """Waits until no call has begun for a moment, at most `most` seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + most
+        while (left := end - loop.time()) > 0:
+            begun = self._calls.begun
+            await asyncio.sleep(min(0.05, left))
+            if self._calls.begun == begun:
+                return
 
     def _note_change(self, name: str) -> None:
         self._run(self._update_health(name))
@@ -172,7 +182,7 @@ class LatimerServer:
 
     async def _set(self, service: str, serving: bool) -> None:  # noqa: FBT001
         statuses = health_pb2.HealthCheckResponse
-        await self._health.set(service, statuses.SERVING if serving else statuses.NOT_SERVING)
+        self._health.set(service, statuses.SERVING if serving else statuses.NOT_SERVING)
 
 
 async def build_server(
@@ -203,24 +213,26 @@ async def build_server(
     translator = Translator(pool, detector, pivoting=settings.pivoting)
     summarizer = Summarizer(pool, detector, translator)
 
-    calls = CallInterceptor(tokens)
-    server = AcceptingServer(grpc.aio.server(interceptors=[calls], options=_OPTIONS), [calls])
-    translation_pb2_grpc.add_TranslationServiceServicer_to_server(TranslationServicer(translator, admission), server)
-    summarization_pb2_grpc.add_SummarizationServiceServicer_to_server(
-        SummarizationServicer(summarizer, admission), server
+    limits = CallLimits(requests=settings.max_requests)
+    calls = CallHandler(Authenticator(tokens))
+    behaviours = Behaviours(asyncio.get_running_loop(), limits)
+    server = grpc.server(
+        ThreadPoolExecutor(limits.threads, "call"), options=_OPTIONS, maximum_concurrent_rpcs=4 * limits.threads
     )
-    models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(pool, admin=settings.admin), server)
-    health_servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    names = (*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    registry = ServiceRegistry(server, calls, behaviours)
+    registry.add_servicer(_TRANSLATION, TranslationServicer(translator, admission))
+    registry.add_servicer(_SUMMARIZATION, SummarizationServicer(summarizer, admission))
+    registry.add_servicer(_MODELS, ModelServicer(pool, admin=settings.admin))
+    health_servicer = HealthServicer(limits.watches)
+    registry.add_health(health_servicer)
+    registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
     port = _bind(server, settings)
     return LatimerServer(
-        server, port, pool, preload, admission, calls, health_servicer, executors, strict=settings.strict
+        server, port, pool, preload, admission, calls, behaviours, health_servicer, executors, strict=settings.strict
     )
 
 
-def _bind(server: grpc.aio.Server, settings: Settings) -> int:
+def _bind(server: grpc.Server, settings: Settings) -> int:
     try:
         if settings.tls_certificate and settings.tls_key:
             pair = (_read(settings.tls_key), _read(settings.tls_certificate))

@@ -33,16 +33,20 @@ class Admission:
         """Refuses every request from now on."""
         self._draining = True
 
-    @contextmanager
-    def admit(self, caller: Hashable = None) -> Iterator[None]:
-        """Holds a place while the request is in work; `caller` None is nobody in particular, whom only the bound
-        of all holds back. Raises `Overloaded` or `Unavailable`."""
+    def require_place(self, caller: Hashable = None) -> None:
+        """Raises what `admit` would raise now. May be called from any thread."""
         if self._draining:
             raise Unavailable("the server is shutting down")
         if self.active >= self._most:
             raise Overloaded(f"{self._most} requests are in work, which is the limit", self._retry_after)
-        if caller is not None and self._of_caller[caller] >= self._most_of_one:
+        if caller is not None and self._of_caller.get(caller, 0) >= self._most_of_one:
             raise Overloaded(f"this caller has {self._most_of_one} requests in work, its limit", self._retry_after)
+
+    @contextmanager
+    def admit(self, caller: Hashable = None) -> Iterator[None]:
+        """Holds a place while the request is in work; `caller` None is nobody in particular, whom only the bound
+        of all holds back. Raises `Overloaded` or `Unavailable`."""
+        self.require_place(caller)
         self.active += 1
         self._of_caller[caller] += 1
         try:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from latimer.v1 import models_pb2 as pb
-from latimer.v1 import models_pb2_grpc
 from latimer_server.core.errors import PermissionDenied
 from latimer_server.core.languages import match_code
 from latimer_server.models.pool.loaded_model import ModelStatus
 from latimer_server.models.pool.pool import ModelPool
-from latimer_server.rpc.servicers.results import Context
+from latimer_server.rpc.call import Call
 from latimer_server.rpc.servicers.validation import Rules
 
 
-class ModelServicer(models_pb2_grpc.ModelServiceServicer):
+class ModelServicer:
     """Serves `latimer.v1.ModelService`."""
 
     def __init__(self, pool: ModelPool, *, admin: bool = False) -> None:
         self._pool = pool
         self._admin = admin
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
+    async def ListModels(self, request: pb.ListModelsRequest, call: Call) -> pb.ListModelsResponse:  # noqa: N802
         """See the contract."""
         rules = Rules()
         rules.require(request.task in pb.ModelTask.values(), "task", "is no ModelTask")
@@ -41,19 +40,19 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
             next_page_token=str(start + size) if start + size < len(models) else "",
         )
 
-    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: N802
+    async def GetModel(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:  # noqa: N802
         """See the contract."""
         _check_name(request.name)
         return pb.GetModelResponse(model=_to_model(self._pool.describe(request.name)))
 
-    async def LoadModel(self, request: pb.LoadModelRequest, context: Context) -> pb.LoadModelResponse:  # noqa: N802
+    async def LoadModel(self, request: pb.LoadModelRequest, call: Call) -> pb.LoadModelResponse:  # noqa: N802
         """See the contract. Tries a model again that failed a moment ago."""
         self._require_admin("LoadModel")
         _check_name(request.name)
         await self._pool.load(request.name, again=True)
         return pb.LoadModelResponse(model=_to_model(self._pool.describe(request.name)))
 
-    async def UnloadModel(self, request: pb.UnloadModelRequest, context: Context) -> pb.UnloadModelResponse:  # noqa: N802
+    async def UnloadModel(self, request: pb.UnloadModelRequest, call: Call) -> pb.UnloadModelResponse:  # noqa: N802
         """See the contract. Answers when the model is gone."""
         self._require_admin("UnloadModel")
         _check_name(request.name)

@@ -16,7 +16,7 @@ from latimer.v1 import translation_pb2 as pb
 from latimer_server.core.errors import DeadlineExceeded, InvalidRequest, NotServed, Overloaded, Unavailable, Violation
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
-from latimer_server.rpc.caller_identity import caller
+from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import is_expected, to_status
 from latimer_server.rpc.servicers.results import to_usage
 from latimer_server.rpc.servicers.validation import MAX_CONTENT_CHARACTERS, MAX_CONTENTS, MAX_ITEM_ID, Rules
@@ -69,7 +69,7 @@ async def answer_stream(
     if first is None or not first.HasField("config"):
         raise InvalidRequest(Violation("config", "is required in the first message"))
     translate = open_stream(first.config)
-    with admission.admit(caller.get()):
+    with admission.admit(current_caller.get()):
         state = _StreamState(first.config, translate)
         try:
             state.start(first, messages)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 from latimer.v1 import translation_pb2 as pb
-from latimer.v1 import translation_pb2_grpc
 from latimer_server.core.errors import InvalidRequest, Violation
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
-from latimer_server.rpc.caller_identity import caller
+from latimer_server.rpc.call import Call
+from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import to_status
 from latimer_server.rpc.servicers.options import read_options, refuse_unserved
-from latimer_server.rpc.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
+from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.streaming import Translate, answer_stream
 from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, MAX_TARGETS, Rules
 from latimer_server.scheduling import Admission, Priority, estimate_text_work, run_off_loop
@@ -22,32 +23,33 @@ from latimer_server.translation.requests import ItemResult, SegmentTranslation, 
 from latimer_server.translation.translator import Translator
 
 
-class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
+class TranslationServicer:
     """Serves `latimer.v1.TranslationService`."""
 
     def __init__(self, translator: Translator, admission: Admission) -> None:
         self._translator = translator
         self._admission = admission
 
-    async def TranslateText(  # noqa: N802 (the contract's name)
-        self, request: pb.TranslateTextRequest, context: Context
-    ) -> pb.TranslateTextResponse:
-        """See the contract."""
-        with self._admission.admit(caller.get()):
-            results, usage = await self._translate(_read_request(request, read_deadline(context)))
+    def TranslateText(  # noqa: N802 (the contract's name)
+        self, request: pb.TranslateTextRequest, call: Call
+    ) -> Coroutine[Any, Any, pb.TranslateTextResponse]:
+        """See the contract. Validates the request in the thread of the call."""
+        self._admission.require_place(call.caller)
+        return self._run(_read_request(request, call.deadline), call)
+
+    async def _run(self, request: TranslateRequest, call: Call) -> pb.TranslateTextResponse:
+        with self._admission.admit(call.caller):
+            results, usage = await self._translate(request)
             return pb.TranslateTextResponse(results=results, usage=to_usage(usage))
 
     def StreamTranslateText(  # noqa: N802
-        self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], context: Context
-    ) -> AsyncIterator[pb.StreamTranslateTextResponse]:
+        self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], call: Call
+    ) -> AsyncIterator[pb.StreamTranslateTextResponse | None]:
         """See the contract."""
-        # With None among the messages, which the interceptor knows.
-        return answer_stream(  # type: ignore[return-value]
-            request_iterator, lambda config: self._open_stream(config, context), self._admission
-        )
+        return answer_stream(request_iterator, lambda config: self._open_stream(config, call), self._admission)
 
     async def DetectLanguage(  # noqa: N802
-        self, request: pb.DetectLanguageRequest, context: Context
+        self, request: pb.DetectLanguageRequest, call: Call
     ) -> pb.DetectLanguageResponse:
         """See the contract."""
         rules = Rules()
@@ -56,12 +58,12 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             request.candidate_language_codes, "candidate_language_codes", least=0, most=MAX_CANDIDATES
         )
         rules.enforce()
-        with self._admission.admit(caller.get()):
+        with self._admission.admit(current_caller.get()):
             detections = await self._translator.detect(request.contents, candidates)
             return pb.DetectLanguageResponse(detections=[_to_detection(detection) for detection in detections])
 
     async def ListLanguagePairs(  # noqa: N802
-        self, request: pb.ListLanguagePairsRequest, context: Context
+        self, request: pb.ListLanguagePairsRequest, call: Call
     ) -> pb.ListLanguagePairsResponse:
         """See the contract."""
         rules = Rules()
@@ -80,10 +82,10 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             next_page_token=str(start + size) if more else "",
         )
 
-    def _open_stream(self, config: pb.StreamTranslateTextConfig, context: Context) -> Translate:
+    def _open_stream(self, config: pb.StreamTranslateTextConfig, call: Call) -> Translate:
         """What translates the items of a stream; raises what is wrong with its config."""
         try:
-            request = _read_common(config, Rules(), read_deadline(context), Priority.BULK)
+            request = _read_common(config, Rules(), call.deadline, Priority.BULK)
         except InvalidRequest as error:
             named = (Violation(f"config.{one.field}", one.description) for one in error.violations)
             raise InvalidRequest(*named) from None
@@ -128,7 +130,7 @@ def _read_common(
         options,
         priority,
         deadline,
-        caller=caller.get(),
+        caller=current_caller.get(),
         disable_cache=request.options.disable_cache,
     )
 

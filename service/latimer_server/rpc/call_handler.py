@@ -1,0 +1,97 @@
+"""Handles one call: credentials, message, behaviour, status, log line.
+
+A call runs in a thread of gRPC's server. All methods are registered as streams of requests: of those gRPC reads no message by itself, so that
+the message of a caller without credentials is never received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from latimer_server.core.errors import InvalidRequest, Violation
+from latimer_server.observability.log_format import request_id
+from latimer_server.rpc.auth import Authenticator
+from latimer_server.rpc.call import Call, read_deadline, read_metadata, read_request_id
+from latimer_server.rpc.call_status import CallStatus
+from latimer_server.rpc.caller_identity import current_caller
+
+_ENDS_OF_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of a service. `path`: as on the wire, `/package.Service/Method`. `parse`: raises `DecodeError` or ValueError.
+    `needs_token`: whether callers need credentials where the server has any. `is_logged`: at INFO, else at DEBUG."""
+
+    path: str
+    parse: Callable[[bytes], Message]
+    streams_responses: bool = False
+    needs_token: bool = True
+    is_logged: bool = True
+
+    def read(self, data: bytes | None) -> Any:  # noqa: ANN401 (each method has its own message)
+        """Returns the message that `data` holds. Raises `InvalidRequest` where it holds none."""
+        if data is None:
+            raise InvalidRequest(Violation("", "the call has no request message"))
+        try:
+            return self.parse(data)
+        except (DecodeError, ValueError):
+            raise InvalidRequest(Violation("", "the bytes are no message of this method")) from None
+
+
+# Yields the responses of a call to its requests. None: the call is accepted and has no response yet.
+Behaviour = Callable[[Iterator[bytes], Call, grpc.ServicerContext], Iterator[Message | None]]
+
+
+class CallHandler:
+    """Makes gRPC's handlers of methods. `begun` counts calls since the start of the server."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+        self.begun = 0
+
+    def make_handler(self, method: Method, behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
+        """Returns the handler with which gRPC serves a method."""
+
+        def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Message]:
+            status = CallStatus(context, method.path, is_logged=method.is_logged)
+            try:
+                call = self._begin(method, status)
+                for response in behaviour(requests, call, context):
+                    status.open()
+                    if response is not None:
+                        yield response
+            except _ENDS_OF_PROCESS:
+                status.log_cut()
+                raise
+            except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
+                status.fail(error)
+            status.log("OK")
+
+        def unary(requests: Iterator[bytes], context: grpc.ServicerContext) -> Message:
+            (response,) = stream(requests, context)
+            return response
+
+        if method.streams_responses:
+            return grpc.stream_stream_rpc_method_handler(stream, None, _serialize)
+        return grpc.stream_unary_rpc_method_handler(unary, None, _serialize)
+
+    def _begin(self, method: Method, status: CallStatus) -> Call:
+        self.begun += 1
+        context = status.context
+        metadata = read_metadata(context)
+        status.request_id = read_request_id(metadata)
+        request_id.set(status.request_id)
+        peer = context.peer()
+        caller = self._authenticator.identify(peer, metadata if method.needs_token else None)
+        current_caller.set(caller)
+        return Call(method.path, status.request_id, caller, read_deadline(context))
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
