@@ -60,8 +60,8 @@ class _Call(Generic[T]):
 class ComputeSlot:
     """The permits and threads of one model.
 
-    Runs at most `batches` batches at a time, each in a thread of `executor` and with permits for `cores` cores.
-    `generation` marks batches of summaries, to which `CorePermits` gives a limited share.
+    Each batch runs in a thread of `executor` and with permits for `cores` cores. `batches` is the number of batches
+    that the model's queue may run at a time; the slot does not check it. `generation` marks batches of summaries, to which `CorePermits` gives a limited share.
     """
 
     def __init__(

@@ -108,7 +108,7 @@ class BatchQueue:
         now = self._clock()
         waiter = PieceWaiter(asyncio.get_running_loop().create_future(), deadline, now)
         if not waiter.is_open(now):
-            waiter.settle(DeadlineExceeded("the deadline passed before the work began"))
+            waiter.settle(DeadlineExceeded("the deadline passed before the work began; set a later deadline"))
             return waiter.future
         self._by_priority[priority].add(ids, options, waiter, request if caller is None else caller, request)
         if not self._dispatch_scheduled:
@@ -225,7 +225,7 @@ class BatchQueue:
             for item in batch.items:
                 item.fail(Unavailable("the model is being unloaded"))
             raise
-        except BaseException as error:  # noqa: BLE001 (every backend failure goes to its pieces; a Rust panic is a BaseException)
+        except BaseException as error:  # noqa: BLE001 (a Rust panic is a BaseException)
             await self._run_one_by_one(batch, error)
             return False
         if self._has_next_batch(batch):

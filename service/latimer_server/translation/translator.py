@@ -389,7 +389,7 @@ def _list_job_segments(job: ContentJob) -> Iterator[_JobSegment]:
 
 def _check_size(options: TranslateOptions, segments: int) -> None:
     """Raises `InvalidRequest` if the response would hold too many segments and alternatives."""
-    limit = f"the limit is {MAX_RETURNED_SEGMENTS} in total; send fewer contents in one request"
+    limit = f"at most {MAX_RETURNED_SEGMENTS} in total; send fewer contents in one request"
     if options.alternative_count and segments * (1 + options.alternative_count) > MAX_RETURNED_SEGMENTS:
         rule = f"would return {segments} segments and {options.alternative_count} alternatives of each; {limit}"
         raise InvalidRequest(Violation("options.alternative_count", rule))
