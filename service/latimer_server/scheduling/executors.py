@@ -61,7 +61,8 @@ class ComputeSlot:
     """The permits and threads of one model.
 
     Each batch runs in a thread of `executor` and with permits for `cores` cores. `batches` is the number of batches
-    that the model's queue may run at a time; the slot does not check it. `generation` marks batches of summaries, to which `CorePermits` gives a limited share.
+    that the model's queue may run at a time; the slot does not check it. `generation` marks batches of summaries, to
+    which `CorePermits` gives a limited share.
     """
 
     def __init__(
