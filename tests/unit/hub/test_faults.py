@@ -253,7 +253,7 @@ def test_a_broken_record_is_named_and_the_model_fetched_again(hub: LoopbackHub, 
     store.fetch([entry()], nothing)
     (store.folder(entry()) / "latimer.json").write_text(text)
     assert not store.has(entry())
-    with pytest.raises(ModelFileError, match=r"good/latimer\.json: is no record of ours"):
+    with pytest.raises(ModelFileError, match=r"good/latimer\.json: is malformed"):
         store.verify(entry())
     assert store.fetch([entry()], nothing) == ["good"]
 
