@@ -23,7 +23,7 @@ class RecordedFile(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def _is_a_name(cls, path: str) -> str:
+    def _check_name(cls, path: str) -> str:
         if Path(path).name != path or path == RECORD:
             raise ValueError(f"must be a file name without folders, and not {RECORD}")
         return path
