@@ -148,7 +148,7 @@ def test_a_hub_that_is_not_there_is_said_so(hub: LoopbackHub, store: Store, monk
 def test_an_answer_that_is_no_hubs_is_said_so(hub: LoopbackHub, store: Store, answer: bytes) -> None:
     hub.faults.lies[""] = answer
     with pytest.raises(
-        ModelError, match="good: hub:owner/good: the server.s answer is not that of a model hub"
+        ModelError, match=r"good: hub:owner/good: the server's answer is not that of a model hub"
     ) as raised:
         store.fetch([entry()], nothing)
     assert "\n" not in str(raised.value)

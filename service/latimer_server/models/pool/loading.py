@@ -52,8 +52,9 @@ class Loader:
     def estimate_size(self, local: LocalModel) -> tuple[int, int]:
         """Returns the bytes that a model will take in memory, and a lower bound of them.
 
-        Both are the measured size if the model was loaded before and its files have not changed. Else the first is the
-        size of its files, and the second half of that: files may store shared weights, such as embeddings, twice.
+        Both are the measured size if the model was loaded before and its files have not changed. Else the first is
+        estimated from the size of its files, and the second is half of that: files may store shared weights, such as
+        embeddings, twice.
         """
         entry = local.entry
         stamp, size = self._measured.get(entry.name, (None, 0))

@@ -99,7 +99,7 @@ class ModelPool:
         options: PoolOptions = PoolOptions(),
     ) -> None:
         self.catalog = catalog
-        # All rankers share one slot.
+        # The slot in which extractive summaries rank sentences.
         self.ranking_slot = executors.single_core_slot()
         self._loader = Loader(store, backend_loader, executors, detector, options.device, options.cache)
         self._local_models = LocalModels(catalog, store)
