@@ -118,7 +118,7 @@ def lose_the_weights(folder: Path) -> str:
 
 def break_the_record(folder: Path) -> str:
     (folder / "latimer.json").write_text("{")
-    return "latimer.json: is no record of ours"
+    return "latimer.json: is malformed"
 
 
 def name_another_source(folder: Path) -> str:
@@ -185,14 +185,16 @@ def test_a_mistake_in_the_catalogue_is_one_line_with_its_line(tmp_path: Path, ow
     for command in ("list", "fetch", "verify"):
         result = run(command, store=tmp_path, catalog=own)
         assert result.exit_code == 1
-        assert re.fullmatch(r"latimer-server: \S+own\.toml, line 15: .*is no key \(license\?\)\n", result.stderr)
+        assert re.fullmatch(
+            r"latimer-server: \S+own\.toml, line 15: .*is not a known key \(license\?\)\n", result.stderr
+        )
 
 
 def test_an_unknown_model_is_named(tmp_path: Path) -> None:
     for command in ("fetch", "verify"):
         result = run(command, "opus-mt-en-dee", store=tmp_path)
         assert result.exit_code == 1
-        assert "'opus-mt-en-dee'; near it are opus-mt-en-de" in result.stderr
+        assert "'opus-mt-en-dee'; similar names: opus-mt-en-de" in result.stderr
 
 
 def test_the_registry_is_a_setting_and_the_recorded_revision_is_listed(

@@ -30,7 +30,7 @@ from latimer_server.core.errors import LatimerError, NotServed
 from latimer_server.models.catalog.catalog import Catalog, Task, load_catalog
 from latimer_server.models.pool.loaded_model import ModelState
 from latimer_server.models.pool.loading import BackendLoader
-from latimer_server.models.pool.pool import RETRY_SECONDS, ModelPool
+from latimer_server.models.pool.pool import RETRY_SECONDS, ModelPool, PoolOptions
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
 from latimer_server.rpc.eager_accept import AcceptingServer
@@ -187,17 +187,13 @@ async def build_server(
     detector = LanguageDetector()
     executors = Executors(settings.compute_threads)
     preload = catalog.preloaded if settings.models is None else settings.models
-    pool = ModelPool(
-        catalog,
-        Store(settings.store),
-        backend_loader,
-        executors,
-        detector,
-        settings.device,
+    options = PoolOptions(
+        device=settings.device,
         max_memory=settings.max_model_memory,
         pinned=preload,
         cache=SegmentCache(settings.segment_cache_mb * _MEGABYTE) if settings.segment_cache_mb else None,
     )
+    pool = ModelPool(catalog, Store(settings.store), backend_loader, executors, detector, options)
     await asyncio.to_thread(pool.scan_files)
     admission = Admission(settings.max_requests)
     translator = Translator(pool, detector, pivoting=settings.pivoting)

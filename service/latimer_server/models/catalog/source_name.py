@@ -1,7 +1,4 @@
-"""The forms that a catalogue entry's `source` may have.
-
-Knows how they are written; who fetches from them is the store's business.
-"""
+"""Source names: parses and checks the key `source` of a catalogue entry, such as `hub:owner/name@revision`."""
 
 from __future__ import annotations
 
@@ -16,17 +13,17 @@ _FORMS = {
 
 
 def source_kind(source: str) -> str:
-    """`hub`, `mozilla`, `wheel` or `dir`; "" for a model without files."""
+    """Returns the part before the colon: `hub`, `mozilla`, `wheel` or `dir`; "" for a model without files."""
     return source.partition(":")[0]
 
 
 def source_location(source: str) -> str:
-    """What stands behind the kind."""
+    """Returns the part after the first colon."""
     return source.partition(":")[2]
 
 
 def check_source(source: str) -> None:
-    """Raises ValueError that says how a source is written."""
+    """Raises ValueError if a source is malformed. An empty source is valid."""
     if not source:
         return
     if source_kind(source) not in _FORMS:
@@ -37,6 +34,6 @@ def check_source(source: str) -> None:
 
 
 def parse_hub_source(source: str) -> tuple[str, str]:
-    """The repository and the revision (`main` where none is named) of a `hub:` source."""
+    """Returns the repository and the revision of a `hub:` source. The default revision is `main`."""
     repo, _, revision = source_location(source).partition("@")
     return repo, revision or "main"
