@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latimer_server.core.languages import UNDETERMINED, match_code
+from latimer_server.core.scripts import UNSPACED_CHARACTERS
 
 _MAX_CANDIDATES = 5
 # Among all languages what is less likely is not listed.
@@ -44,8 +45,8 @@ _WINDOW_CHARACTERS = 600
 # What is no word: addresses, paths, placeholders, numbers. Looked for in ASCII only, or Chinese that has a digit in
 # it would be none either.
 _NO_WORD = re.compile(r"[/@_\\{}<>%$=|#*~^\[\]0-9\x00]")
-# Letters of scripts that put no spaces between words (Thai to Khmer, Chinese, Japanese): two are taken for a word.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u2e80-\ua4cf]")
+# Two characters of a script without spaces count as a word.
+_UNSPACED = re.compile(f"[{UNSPACED_CHARACTERS}]")
 # eldc's `ms` answers for Indonesian too; py3langid tells the two apart.
 _LEFT_TO_LANGID = frozenset({"ms"})
 

@@ -11,14 +11,15 @@ from latimer_server.backends.protocol import Backend, GeneratorBackend, RankerBa
 from latimer_server.core.decoding import DecodingOptions, LanguagePair
 from latimer_server.core.errors import ModelError
 from latimer_server.core.languages import match_code
+from latimer_server.core.scripts import DENSE_LANGUAGES, UNSPACED_LANGUAGES
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.text.segmentation import Splitting, segment_text
 
 # An output beyond these shares of its source's length is no translation.
 _SANE_LENGTHS = (0.3, 3.0)
-# Languages whose scripts say more with a character: seven in Chinese are thirty in English.
-_DENSE = ("zh", "ja", "ko", "yue", "th", "lo", "km", "my")
+# Seven characters of Chinese are thirty of English; unspaced scripts get the same range.
+_DENSE = DENSE_LANGUAGES | UNSPACED_LANGUAGES
 _SANE_DENSE_LENGTHS = (0.08, 12.0)
 _SUMMARY_TOKENS = 24
 _WELL_KNOWN = ("en", "fr", "de", "es", "ru", "pt", "it")

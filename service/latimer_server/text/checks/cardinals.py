@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from latimer_server.core.scripts import HAN_LANGUAGES
 from latimer_server.text.checks.number_words import WORDS, NumberWords
 
 # The values that a mention may stand for, likeliest first, as decimal strings without needless zeros ("1234.5").
@@ -19,7 +20,6 @@ _ROMAN = re.compile("(?<![^\\W_])[IVX]{1,7}(?![^\\W_])")
 # `I` is a number in English where a name stands before it and no verb behind.
 _ENGLISH_ONE = re.compile("(?<=[a-z] )I(?![\\w'’]| [a-z])")
 _SMALL_DIGITS = re.compile("[⁰¹²³⁴-⁹]+")
-HAN_LANGUAGES = frozenset({"zh", "ja", "yue"})
 HAN_SCALES = {"十": 1, "百": 2, "千": 3, "万": 4, "萬": 4, "亿": 8, "億": 8, "兆": 12}
 _HAN = re.compile("[〇零一二兩两三四五六七八九十百千万萬亿億兆]+")
 _HAN_FIGURES = ("〇零", "一", "二兩两", "三", "四", "五", "六", "七", "八", "九")

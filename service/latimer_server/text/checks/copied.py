@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from latimer_server.core.scripts import UNSPACED_OR_DENSE_LETTERS
 from latimer_server.text.checks.repetition import split_words
 
 # Frequent words that say which language a text is in; those that two languages share count for neither.
@@ -53,10 +54,10 @@ _KIN = (
 _MIN_WORDS = 4
 _MIN_WORDS_WITH_FUNCTION = 3
 _MIN_KIN_WORDS = 8
-_MIN_DENSE_LETTERS = 10
+_MIN_COMPACT_LETTERS = 10
 _NEAR = 0.85
 _MIN_NEAR_WORDS = 6
-_HAN_OR_KANA = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0eff]")
+_COMPACT_LETTER = re.compile(f"[{UNSPACED_OR_DENSE_LETTERS}]")
 _NAME_OR_CODE = re.compile("[\\d@/\\\\_<>{}=]")
 
 
@@ -90,7 +91,7 @@ def is_copy(
     own = _WORDS.get(mine, frozenset()) - _WORDS.get(theirs, frozenset())
     if own and theirs in _WORDS:
         return plain >= _MIN_WORDS_WITH_FUNCTION and not own.isdisjoint(words)
-    if len(_HAN_OR_KANA.findall(source)) >= _MIN_DENSE_LETTERS:
+    if len(_COMPACT_LETTER.findall(source)) >= _MIN_COMPACT_LETTERS:
         return True
     return plain >= (_MIN_WORDS_WITH_FUNCTION if own and not own.isdisjoint(words) else _MIN_WORDS)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from latimer_server.core.scripts import DENSE_LANGUAGES
+
 # Code points that a text takes where it takes one in English.
 _DENSITIES = {
     "ar": 0.84, "ca": 1.08, "cs": 0.97, "de": 1.16, "el": 1.12, "es": 1.09, "fa": 0.94, "fr": 1.11, "he": 0.80,
@@ -15,7 +17,6 @@ _DENSITIES = {
     "ru": 1.05, "sv": 1.02, "tr": 0.98, "vi": 1.02, "yue": 0.31, "zh": 0.32,
 }  # fmt: skip
 _MEASURED = frozenset({"en", "pt"})
-_DENSE = frozenset({"zh", "ja", "ko", "yue"})
 # How far the logarithm of the ratio may be from the usual: a constant and a part that shrinks with the length, in
 # English code points. Measured for the pairs above; other pairs get the slack, dense scripts more.
 _SHORTER = (0.38, 4.5)
@@ -37,7 +38,7 @@ def has_odd_length(source: str, output: str, source_language: str, target_langua
     wanted = size / _DENSITIES.get(mine, 1.0)
     given = length / _DENSITIES.get(theirs, 1.0)
     slack = 0.0 if mine in _MEASURED and theirs in _MEASURED else _SLACK
-    if mine in _DENSE or theirs in _DENSE:
+    if mine in DENSE_LANGUAGES or theirs in DENSE_LANGUAGES:
         slack = _DENSE_SLACK
     if max(wanted, given) < _MIN_LENGTH * 2 and min(wanted, given) >= 1:
         return max(wanted, given) > 8 * (min(wanted, given) + 2)

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from latimer_server.text.checks.cardinals import HAN_LANGUAGES, Values
+from latimer_server.core.scripts import HAN_LANGUAGES
+from latimer_server.text.checks.cardinals import Values
 from latimer_server.text.checks.number_words import CLEAR_WORDS, WORDS
 from latimer_server.text.checks.numerals import FIGURES, Numbers, find_decimal_mark, read_numbers
 from latimer_server.text.checks.repetition import split_words

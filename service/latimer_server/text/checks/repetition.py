@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from operator import eq
 
+from latimer_server.core.scripts import UNSPACED_LANGUAGES
+
 # A word: what stands between spaces and punctuation. Marks of Indic and Thai letters belong to it, unlike with \w.
 _WORD = re.compile('[^\\s!"#$%&()*+,./:;<=>?@\\[\\\\\\]^_`{|}~«»“”„…‹›–—、。，！？；：（）「」『』・।॥؟،؛]+')
 _ALIKE_RUN = re.compile("([^\\W\\d]|[^\\w\\s.…_*=~#-])\\1{5,}|(\\S)\\2{15,}")
@@ -22,7 +24,6 @@ _SCATTERED_WORDS = 4
 _SCATTERED_REPEATS = 4
 # Characters of one word, or of a text in a script without spaces: 哈哈 and `haha` are words, the fourth is a loop.
 _CHARACTER_LOOP = re.compile("(.{5,24}?)\\1{2,}|(.{1,4}?)\\2{3,}", re.DOTALL)
-_SPACELESS = frozenset(["zh", "ja", "yue", "th", "lo", "km", "my", "bo", "dz", "wuu"])
 _LONG_WORD = 16
 _DIGITS_AND_MARKS = re.compile("[\\W\\d_]+")
 
@@ -59,7 +60,7 @@ def has_loop(
     # Marks that stand alone are more gaps than words.
     if output.count(" ") > len(words) and _MARKS_ALIKE.search(output) and not _MARKS_ALIKE.search(source):
         return True
-    if target_language.split("-", 1)[0].lower() in _SPACELESS:
+    if target_language.split("-", 1)[0].lower() in UNSPACED_LANGUAGES:
         return _loops_more(source, output)
     if max(map(len, words), default=0) >= _LONG_WORD:
         return any(len(word) >= _LONG_WORD and _loops_more(source, word) for word in words)

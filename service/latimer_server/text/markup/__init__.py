@@ -14,11 +14,11 @@ from latimer_server.text.markup.parsing import parse_markup
 from latimer_server.text.markup.placement import place_marks
 
 __all__ = [
+    "OBJECT",
     "Block",
     "Mark",
     "MarkKind",
     "MarkupDocument",
-    "OBJECT",
     "PlacedBlock",
     "TextFormat",
     "parse_markup",

@@ -9,17 +9,15 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
+from latimer_server.core.scripts import UNSPACED_CHARACTERS
 from latimer_server.text.markup.document import OBJECT, Block, MarkKind
 
 # Pairs deeper than this go where the text near them goes, in their order.
 MAX_DEPTH = 32
-# Scripts without spaces between words: a character is a token.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3130-\u318f\u31a0-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
+# Each character of a script without spaces is a token.
 _TOKEN = re.compile(
-    rf"(?P<atom>{OBJECT})|(?P<word>[0-9]++(?:[.,:][0-9]++)*+|[{_UNSPACED}\u3040-\u30ff]"
-    rf"|(?:[^\W{_UNSPACED}]|[\u0300-\u036f])++)|(?P<sign>[^\s\w])"
+    rf"(?P<atom>{OBJECT})|(?P<word>[0-9]++(?:[.,:][0-9]++)*+|[{UNSPACED_CHARACTERS}]"
+    rf"|(?:[^\W{UNSPACED_CHARACTERS}]|[\u0300-\u036f])++)|(?P<sign>[^\s\w])"
 )
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from latimer_server.core.scripts import UNSPACED_LETTERS
 from latimer_server.core.spans import TextSpan
+
+_UNGLUED = re.compile(f"[{UNSPACED_LETTERS}\u2e80-\U0010ffff]")
+# Characters below this one need no search.
+_FIRST_UNGLUED = "\u0e00"
 
 
 def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
@@ -29,5 +35,9 @@ def widen_span(text: str, span: TextSpan) -> TextSpan:
 
 
 def is_glue(character: str) -> bool:
-    """Whether a character makes one word with what it touches: letters and digits of scripts that have spaces."""
-    return character.isalnum() and not "\u0e00" <= character <= "\u0eff" and character < "\u2e80"
+    """Returns True for a letter or digit that forms one word with its neighbours.
+
+    Letters of scripts without spaces do not, nor does anything from U+2E80 on (the first of the CJK blocks): Hangul is
+    there too, and Korean particles follow a noun without a space.
+    """
+    return character.isalnum() and (character < _FIRST_UNGLUED or not _UNGLUED.match(character))
