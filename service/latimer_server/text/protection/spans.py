@@ -1,4 +1,4 @@
-"""Spans put together, and the words that they are parts of. Pure."""
+"""Merges spans, and widens them to whole words. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST_UNGLUED = "\u0e00"
 
 
 def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
-    """Spans ascending, those that overlap or touch as one; empty ones left out."""
+    """Returns the spans in ascending order; those that overlap or touch are merged, empty ones dropped."""
     merged: list[TextSpan] = []
     for span in sorted((span for span in spans if span.start < span.end), key=lambda span: span.start):
         if merged and span.start <= merged[-1].end:
@@ -25,7 +25,7 @@ def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
 
 
 def widen_span(text: str, span: TextSpan) -> TextSpan:
-    """A span with the letters and digits of the word that it is part of."""
+    """Returns a span widened by the letters and digits of its word."""
     start, end = span.start, span.end
     while start > 0 and is_glue(text[start - 1]):
         start -= 1
