@@ -17,9 +17,9 @@ from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, O
 class _Item:
     """A part of the text (`kind` None) or a mark. `start` and `end`: its span in the source.
 
-    `opaque`: an OPEN mark whose element becomes one atom. `silent`: an atom without meaning for the sentence, such as an
-    image or a comment; code is not silent. `written`: its text in the output, if it differs from the source. `partner`:
-    the index of the item that opens or closes it.
+    `opaque`: an OPEN mark whose element becomes one atom. `silent`: an atom without meaning for the sentence, such as
+    an image or a comment; code is not silent. `written`: its text in the output if that differs from the source.
+    `partner`: the index of the item that opens or closes it.
     """
 
     start: int
@@ -174,12 +174,7 @@ def _append_run(runs: list[OffsetRun], run: OffsetRun) -> None:
     """Appends a run, joined with the last one if both are literal and adjacent."""
     if runs:
         before = runs[-1]
-        is_literal = before.end - before.start == before.other_end - before.other_start
-        if (
-            is_literal
-            and before.other_end == run.other_start
-            and run.end - run.start == run.other_end - run.other_start
-        ):
+        if before.is_literal and run.is_literal and before.other_end == run.other_start:
             runs[-1] = OffsetRun(before.start, run.end, before.other_start, run.other_end)
             return
     runs.append(run)

@@ -64,14 +64,19 @@ class OffsetRun(NamedTuple):
     other_start: int
     other_end: int
 
+    @property
+    def is_literal(self) -> bool:
+        """True if both ranges have equal lengths."""
+        return self.end - self.start == self.other_end - self.other_start
+
 
 @dataclass(frozen=True)
 class Block:
     """A text to translate and its marks.
 
     `span`: the part of the document that the translation replaces. `source`: the document's text there. `runs`: where
-    in the document each part of `text` comes from, ascending. `spellings`: the spelling (`&nbsp;`) of invisible characters
-    such as no-break spaces in the source. `in_table`: True inside a cell of a Markdown table.
+    in the document each part of `text` comes from, ascending. `spellings`: the source's spelling (`&nbsp;`) of
+    characters that are invisible, such as no-break spaces. `in_table`: True inside a cell of a Markdown table.
     """
 
     text: str
@@ -134,7 +139,7 @@ def locate(runs: Sequence[OffsetRun], span: TextSpan, whole: TextSpan) -> TextSp
     if span.end <= span.start:
         return TextSpan(start, start)
     last = _find_run(runs, span.end - 1)
-    if span.end >= last.end or not _is_literal(last):
+    if span.end >= last.end or not last.is_literal:
         return TextSpan(start, max(start, last.other_end))
     return TextSpan(start, max(start, last.other_start + span.end - last.start))
 
@@ -143,12 +148,8 @@ def _locate_start(runs: Sequence[OffsetRun], offset: int, whole: TextSpan) -> in
     run = _find_run(runs, offset)
     if offset >= run.end:
         return whole.end if run is runs[-1] and offset > run.end else run.other_end
-    return run.other_start + (offset - run.start if _is_literal(run) else 0)
+    return run.other_start + (offset - run.start if run.is_literal else 0)
 
 
 def _find_run(runs: Sequence[OffsetRun], offset: int) -> OffsetRun:
     return runs[max(0, bisect_right(runs, offset, key=lambda run: run.start) - 1)]
-
-
-def _is_literal(run: OffsetRun) -> bool:
-    return run.end - run.start == run.other_end - run.other_start

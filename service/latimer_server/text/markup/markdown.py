@@ -98,6 +98,7 @@ class _Reader:
         self._in_table = False
 
     def read_blocks(self) -> list[Block]:
+        """Returns the blocks of the text."""
         for name, value, start, end in _read_events(self._source, self._start):
             if name in ("Start", "End"):
                 kind, data = next(iter(value.items())) if isinstance(value, dict) else (str(value), None)

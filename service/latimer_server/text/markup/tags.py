@@ -93,7 +93,7 @@ def read_tags(source: str, start: int, end: int, *, xml: bool = False) -> Iterat
 
 
 def read_attributes(source: str, tag: Tag) -> dict[str, str]:
-    """Returns the attributes of a tag, with lower-case names and decoded values. The first of two equal names counts."""
+    """Returns the attributes of a tag, with lower-case names and decoded values. Of equal names the first counts."""
     attributes: dict[str, str] = {}
     for match in _EACH_ATTRIBUTE.finditer(source, tag.start + 1 + len(tag.name), tag.end - 1):
         value = match["value"] or ""
