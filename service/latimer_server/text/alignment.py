@@ -34,7 +34,7 @@ def shift_link(link: Link, source: int, target: int) -> Link:
     )
 
 
-# A replacement: a span of a text, and the span of the new text that replaces it.
+# A replacement: a span of one text, and the corresponding span of the other text.
 Move = tuple[TextSpan, TextSpan]
 
 

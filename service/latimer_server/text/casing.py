@@ -92,7 +92,7 @@ def lower_text(guarded: ProtectedText, casing: Casing) -> ProtectedText:
 
 
 def style_text(guarded: ProtectedText, casing: Casing, language: str) -> ProtectedText:
-    """Returns an output in the casing of its source; protected spans stay. `language`: the code of the output's."""
+    """Returns an output in the casing of its source; protected spans stay. `language`: BCP-47 code of the output."""
     if casing is Casing.NORMAL:
         return guarded
     code = language.split("-")[0]

@@ -108,7 +108,7 @@ _FORM = re.compile(
     "|".join(
         (
             r"[\w.+-]++@(?:\[[0-9a-fA-F.:]+\]|[\w-]++(?:\.[\w-]++)+)",  # e-mail
-            r"@\w[\w.-]*+|#\w++",  # people and topics
+            r"@\w[\w.-]*+|#\w++",  # mentions and hashtags
             rf"(?=(?:[\w-]++\.)++(?<=\.)(?:{_TOP_LEVEL})(?![\w-]))(?:[\w-]++\.)++\w++(?::\d++)?(?:[/?#]\S*+)?",  # hosts
             r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}",  # hardware addresses
             r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",  # UUID
@@ -116,7 +116,7 @@ _FORM = re.compile(
             rf"{_OCTET}(?:\.{_OCTET}){{3}}(?::\d{{1,5}}|/\d{{1,2}})?",  # IPv4
             r"(?=[a-f]*+\d)(?=\d*+[a-f])[0-9a-f]{7,128}",  # digests
             r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?",  # ISO 8601
-            r"[vV]\d++(?:\.\d++)*+(?:[-+][0-9A-Za-z.+-]++)?",  # versions, but no groups of thousands
+            r"[vV]\d++(?:\.\d++)*+(?:[-+][0-9A-Za-z.+-]++)?",  # versions, without groups of thousands
             r"(?!\d{1,3}(?:\.\d{3}){2,}$)\d++(?:\.\d++){2,}(?:[-+][0-9A-Za-z.+-]++)?",
             r"\+\d[\d().-]{5,20}|\d{3,4}-\d{3,4}-\d{4}",  # telephone numbers
             r"(?:~|\.{1,2})?/[^/\s](?:[^\s]*+)|~\w*+/\S*+",  # paths
@@ -165,8 +165,9 @@ _EMOJI = re.compile(
     "(?:\u200d[\U0001f300-\U0001faff\u2600-\u27bf][\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?)*+"
 )
 _CODE = re.compile(r"[A-Z]{3}")
-# Rows of one sign. Letters and figures of other shapes, which tokenizers flatten, are protected with their word.
+# A row of one sign, such as `-----`.
 _ROW = re.compile(r"([-_=*~.!?·#+])\1{3,}+")
+# Superscripts, fractions, circled digits and other symbols that tokenizers flatten to plain letters and digits.
 _SHAPES = re.compile("[²³¹⁰-₟½¼¾⅐-⅞™℠®©①-⓿№℃℉µ]++")
 _FACE_SIGN = re.compile("[:;=^<]")
 _FACE = re.compile(
@@ -197,7 +198,7 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
 
 
 def _find_shapes(text: str) -> Iterator[TextSpan]:
-    """Yields the words that have letters or figures of other shapes, such as `cm²`."""
+    """Yields the words with a superscript, fraction or similar symbol, such as `cm²`."""
     end = 0
     for match in _SHAPES.finditer(text):
         if match.start() >= end:
