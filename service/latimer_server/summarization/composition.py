@@ -13,6 +13,7 @@ from enum import Enum
 from latimer_server.core.errors import LatimerError
 from latimer_server.core.flags import Flag
 from latimer_server.core.languages import UNDETERMINED
+from latimer_server.core.scripts import UNSPACED_LANGUAGES
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.detection import Candidate
 from latimer_server.text.segmentation import needs_translation
@@ -20,7 +21,8 @@ from latimer_server.text.segmentation import needs_translation
 # A whole sentence ends with one of these; titles, list items and captions do not.
 _SENTENCE_ENDS = tuple(".!?…。！？।؟۔։")
 _CLOSING = "\"'”’»)]」』"
-_UNSPACED_LANGUAGES = ("zh", "ja", "th", "lo", "km", "my")
+# Tibetan and Dzongkha have no spaces between words, but one after each sentence.
+_SENTENCES_UNSPACED = UNSPACED_LANGUAGES - {"bo", "dz"}
 
 
 class SummaryMode(Enum):
@@ -182,14 +184,14 @@ def take_within(order: Sequence[int], words: Sequence[int], total: int, limit: L
 
 def count_words(text: str, language: str) -> int:
     """Returns the number of words; in languages written without spaces, the number of letters and digits."""
-    if language.split("-")[0] in _UNSPACED_LANGUAGES:
+    if language.split("-")[0] in UNSPACED_LANGUAGES:
         return sum(character.isalnum() for character in text)
     return len(text.split())
 
 
 def compose_summary(chosen: Sequence[SelectedSentence], language: str) -> Summary:
     """Joins the chosen sentences, in this order, into a summary."""
-    separator = "" if language.split("-")[0] in _UNSPACED_LANGUAGES else " "
+    separator = "" if language.split("-")[0] in _SENTENCES_UNSPACED else " "
     parts: list[SummarySentence] = []
     position = 0
     for sentence in chosen:

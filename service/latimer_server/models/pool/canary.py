@@ -11,6 +11,7 @@ from latimer_server.backends.protocol import Backend, GeneratorBackend, RankerBa
 from latimer_server.core.decoding import DecodingOptions, LanguagePair
 from latimer_server.core.errors import ModelError
 from latimer_server.core.languages import match_code
+from latimer_server.core.scripts import DENSE_LANGUAGES, UNSPACED_LANGUAGES
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.text.segmentation import Splitting, segment_text
@@ -18,7 +19,7 @@ from latimer_server.text.segmentation import Splitting, segment_text
 # Bounds on the length of a translation, relative to the length of its source in characters.
 _SANE_LENGTHS = (0.3, 3.0)
 # Languages that need fewer characters: 7 in Chinese correspond to 30 in English. Their bounds are wider.
-_DENSE = ("zh", "ja", "ko", "yue", "th", "lo", "km", "my")
+_DENSE = DENSE_LANGUAGES | UNSPACED_LANGUAGES
 _SANE_DENSE_LENGTHS = (0.08, 12.0)
 _SUMMARY_TOKENS = 24
 # Target languages that the language detector recognizes reliably.

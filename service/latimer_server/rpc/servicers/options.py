@@ -15,7 +15,13 @@ from latimer_server.core.flags import TRANSLATION_FLAGS, Flag
 from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, Rules, refuse
 from latimer_server.text.markup import TextFormat
 from latimer_server.text.protection.glossary import Glossary, GlossaryTerm, compile_glossary
-from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
+from latimer_server.text.protection.rules import (
+    CompiledPattern,
+    PatternError,
+    ProtectionRules,
+    compile_pattern,
+    compile_phrases,
+)
 from latimer_server.text.protection.syntaxes import Syntax
 from latimer_server.text.segmentation import Splitting
 from latimer_server.translation.requests import TranslateOptions
@@ -135,9 +141,9 @@ def _read_protection(options: pb.TranslateOptions, rules: Rules) -> ProtectionRu
     )
 
 
-def _compile(pattern: str, field: str, rules: Rules) -> object | None:
+def _compile(pattern: str, field: str, rules: Rules) -> CompiledPattern | None:
     try:
-        compiled: object = compile_pattern(pattern)
+        compiled = compile_pattern(pattern)
     except PatternError as error:
         rules.require(None, field, f"is no RE2 pattern: {error}")
         return None

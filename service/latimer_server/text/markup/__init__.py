@@ -1,4 +1,4 @@
-"""Text with markup: HTML, XML and Markdown as blocks to translate, and what is translated put back between the tags."""
+"""Reads HTML, XML and Markdown as blocks to translate, and puts translations back with their tags."""
 
 from latimer_server.text.markup.document import (
     OBJECT,
@@ -14,11 +14,11 @@ from latimer_server.text.markup.parsing import parse_markup
 from latimer_server.text.markup.placement import place_marks
 
 __all__ = [
+    "OBJECT",
     "Block",
     "Mark",
     "MarkKind",
     "MarkupDocument",
-    "OBJECT",
     "PlacedBlock",
     "TextFormat",
     "parse_markup",
