@@ -70,7 +70,10 @@ class AcceptingServer(grpc.aio.Server):
         await self._server.start()
         if self._core is None or not is_known(cygrpc):
             extra = {"version": grpc.__version__}
-            _log.warning("calls are accepted more slowly: the private functions of this grpcio version are not known", extra=extra)
+            _log.warning(
+                "calls are accepted more slowly: the private functions of this grpcio version are not known",
+                extra=extra,
+            )
             return
         for method in self._handlers:
             for _ in range(AT_ONCE):

@@ -105,7 +105,7 @@ class _StreamState:
         self._reading = True
         self._refusal: BaseException | None = None  # why reading stopped; raised after all results
         self._failure: BaseException | None = None  # ends the stream at once
-        self._news = asyncio.Event()
+        self._progress = asyncio.Event()
         self._room = asyncio.Event()
 
     def start(
@@ -133,8 +133,8 @@ class _StreamState:
                 if self._refusal:
                     raise self._refusal
                 return False
-            self._news.clear()
-            await self._news.wait()
+            self._progress.clear()
+            await self._progress.wait()
 
     def take_results(self) -> tuple[list[pb.StreamResult], int]:
         """Returns the results for one message, and their weight, which the caller must `free` after sending them."""
@@ -166,7 +166,7 @@ class _StreamState:
         except BaseException as error:  # noqa: BLE001 (becomes the status of the stream)
             self._refusal = error
         self._reading = False
-        self._news.set()
+        self._progress.set()
 
     async def _take_all(self, items: Sequence[pb.StreamItem]) -> None:
         rules = Rules()
@@ -229,7 +229,7 @@ class _StreamState:
             raise
         except BaseException as error:  # noqa: BLE001 (becomes the status of the stream)
             self._failure = error
-            self._news.set()
+            self._progress.set()
         self._active_groups -= 1
         self._form_groups()
 
@@ -265,7 +265,7 @@ class _StreamState:
         while self._unanswered and self._unanswered[0].result is not None:
             self._ready.append(self._unanswered.popleft())
         if self._ready:
-            self._news.set()
+            self._progress.set()
 
     def _refuse(self, error: BaseException) -> pb.TranslationResult:
         status = to_status(error, request_id.get())
