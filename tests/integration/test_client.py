@@ -310,8 +310,9 @@ async def test_the_address_can_come_from_the_environment(
 async def test_client_and_server_print_and_send_the_same_version(
     channel: grpc.aio.Channel, run_cli: Callable[..., Any]
 ) -> None:
-    call = channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
-    sent = dict(await call.initial_metadata())["x-latimer-version"]
+    method: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+    call = method(b"")
+    sent = str(dict(await call.initial_metadata())["x-latimer-version"])
     await call
     project = tomllib.loads((Path(__file__).parents[2] / "clients/python/pyproject.toml").read_text())["project"]
     assert (latimer_server.__version__, latimer.__version__, project["version"]) == (sent, sent, sent)

@@ -1,5 +1,4 @@
-"""Demonstrates the server with real models: translates an article from English to Portuguese and back, and summarizes
-it.
+"""Demonstrates the server with real models: translates an article to Portuguese and back, and summarizes it.
 
 Starts a server on a free port, waits until it is healthy, calls it with the client and stops it. `make demo` runs this
 file.
@@ -95,11 +94,9 @@ def main() -> None:
     console.print(table)
     console.print(Panel(english.text, title="Summary in English, two sentences"))
     console.print(Panel(portuguese.text, title="Summary in Portuguese, two sentences"))
-    console.print(
-        Panel(short.text, title="Summary of two sentences, shortened by a model where the source supports the result")
-    )
+    console.print(Panel(short.text, title="Two sentences, shortened by a model where the source supports it"))
     words = len(article.split())
-    facts = Table("what", "how", box=None, show_header=False)
+    facts = Table("fact", "value", box=None, show_header=False)
     flags = {*there.flags, *back.flags, *english.flags, *portuguese.flags, *short.flags}
     facts.add_row("flags", ", ".join(sorted(flags)) or "none")
     facts.add_row("models", ", ".join([*there.models, *back.models, *short.models]))

@@ -69,7 +69,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._wrapped: dict[str, tuple[Handler, Handler]] = {}
         self._watchers: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
-        self._begun = 0  # calls, since the server did
+        self._begun = 0  # calls since the server started
 
     async def end_watchers(self) -> None:
         """Ends the streams that would otherwise end only when their callers leave. Latimer's streams get no further
@@ -140,11 +140,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> None:  # noqa: ANN401
             given = _read_metadata(context)
             call_log = _begin(context, method, given)
-            asked: AsyncGenerator[Any, None] | None = None
+            messages: AsyncGenerator[Any, None] | None = None
             try:
                 self._check(request, method, given, context)
                 if isinstance(request, AsyncIterable):
-                    asked = request = _read_each(request, self._draining if is_own else None)
+                    messages = request = _read_each(request, self._draining if is_own else None)
                 work = asyncio.ensure_future(_answer(behaviour(request, context), context, call_log))
                 if not is_own:
                     self._watchers.add(work)
@@ -157,8 +157,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status)
                 await call_log.fail(error)
             finally:
-                if asked is not None:
-                    await asked.aclose()
+                if messages is not None:
+                    await messages.aclose()
             call_log.log("OK")
 
         return call

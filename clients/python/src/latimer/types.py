@@ -48,7 +48,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Segment:
-    """A sentence or line that was translated by itself.
+    """A part of a text that was translated by itself, usually a sentence.
 
     `score`: the mean natural log-probability of its tokens. `flags`: names without the prefix `FLAG_`. `alignment` and
     `alternatives`: only if requested.
