@@ -1,6 +1,5 @@
-"""What happens around every call: its id, who may call, and how an exception becomes a status.
-
-Knows gRPC and the error table; nothing of what the calls do.
+"""Handles every call around its servicer: sets its request id, checks its token, converts exceptions to statuses and
+logs its end.
 """
 
 from __future__ import annotations
@@ -30,59 +29,60 @@ from google.protobuf.message import DecodeError
 from latimer_server import __version__
 from latimer_server.core.errors import InvalidRequest, LatimerError, Overloaded, Unauthenticated, Unavailable, Violation
 from latimer_server.observability.log_format import request_id
-from latimer_server.rpc.caller_identity import caller, identify_caller
+from latimer_server.rpc.caller_identity import current_caller, identify_caller
 from latimer_server.rpc.error_status import is_expected, to_status
 
 _log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
-# A name for the log, no secret: the system's random numbers would let the interpreter go, which batches then have.
+# Request ids are names for the log, not secrets. The system's random numbers would release the interpreter lock, and
+# batches would take it.
 _draw = random.Random().getrandbits
 _RETRY_PUSHBACK_MS = "1000"
-# Callable by anybody: whoever watches the container has no credentials.
+# Services that need no token: the probes of a container have no credentials.
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
 _OWN_SERVICES = "/latimer."
-_LAST_WORDS_SECONDS = 0.2
-# So long nobody is accepted when nobody waits for it, even where a turn of the loop takes as long.
+_LAST_MESSAGE_SECONDS = 0.2
+# If no call begins within this time, no call is waiting to be accepted, even if a turn of the event loop takes as long.
 _QUIET_SECONDS = 0.05
 
 _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
 
-# How the runtime ends a call or the process; no failures.
-_NOT_OURS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+# The exceptions by which the runtime ends a call or the process. They are not failures of the call.
+_RUNTIME_EXITS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]]
-Handler = Any  # grpc.RpcMethodHandler, whose four behaviours the library leaves untyped
+Handler = Any  # grpc.RpcMethodHandler, whose four behaviours are untyped in the library
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class _Undecodable:
-    """Stands for a message whose bytes are no message of ours."""
+    """Replaces a request whose bytes cannot be decoded."""
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Gives each call its id, checks its credentials, maps its exceptions and logs how it ended."""
+    """Sets the request id of each call, checks its token, converts its exceptions to statuses and logs its end."""
 
     def __init__(self, tokens: Sequence[str] = ()) -> None:
         self._tokens = tuple(token.encode() for token in tokens)
-        # By the methods' names: what the library gave, and what stands for it.
+        # By method name: the library's handler and its wrapper.
         self._wrapped: dict[str, tuple[Handler, Handler]] = {}
         self._watchers: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
-        self._begun = 0  # calls, since the server did
+        self._begun = 0  # calls since the server started
 
     async def end_watchers(self) -> None:
-        """Ends what else ends only when its caller leaves. Our own streams are given nothing more, and end when they
-        have answered what they were given. Those of the standard services are ended; what they have to say of
-        the end they may say first."""
+        """Ends the streams that would otherwise end only when their callers leave. Latimer's streams get no further
+        messages, and end when they have answered those that they have. Streams of the standard services are cancelled
+        after a short time, in which they can send their last message."""
         self._draining.set()
         if self._watchers:
-            await asyncio.wait(self._watchers, timeout=_LAST_WORDS_SECONDS)
+            await asyncio.wait(self._watchers, timeout=_LAST_MESSAGE_SECONDS)
         for watcher in self._watchers:
             watcher.cancel()
 
     async def wait_for_last(self, most: float) -> None:
-        """Waits until no call has begun for a moment, `most` seconds at the longest."""
+        """Waits until no call has begun for a moment, at most `most` seconds."""
         loop = asyncio.get_running_loop()
         end = loop.time() + most
         while (left := end - loop.time()) > 0:
@@ -94,7 +94,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """Wraps the handler of a method; once, as it is the same for all calls."""
+        """Returns the wrapped handler of a method. A handler is wrapped once, because all calls share it."""
         self._begun += 1
         handler: Handler = await continuation(handler_call_details)
         if handler is None:
@@ -124,10 +124,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 self._check(request, method, given, context)
                 response = await behaviour(request, context)
                 await call_log.open()
-            except _NOT_OURS:
+            except _RUNTIME_EXITS:
                 call_log.log_cut()
                 raise
-            except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
+            except BaseException as error:  # noqa: BLE001 (every failure becomes a status; a Rust panic is a BaseException)
                 await call_log.fail(error)
             call_log.log("OK")
             return response
@@ -140,38 +140,40 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> None:  # noqa: ANN401
             given = _read_metadata(context)
             call_log = _begin(context, method, given)
-            asked: AsyncGenerator[Any, None] | None = None
+            messages: AsyncGenerator[Any, None] | None = None
             try:
                 self._check(request, method, given, context)
                 if isinstance(request, AsyncIterable):
-                    asked = request = _read_each(request, self._draining if is_own else None)
+                    messages = request = _read_each(request, self._draining if is_own else None)
                 work = asyncio.ensure_future(_answer(behaviour(request, context), context, call_log))
                 if not is_own:
                     self._watchers.add(work)
                     work.add_done_callback(self._watchers.discard)
                 with _ignoring_server_end(work):
                     await work
-            except _NOT_OURS:
+            except _RUNTIME_EXITS:
                 call_log.log_cut()
                 raise
-            except BaseException as error:  # noqa: BLE001 (as above)
+            except BaseException as error:  # noqa: BLE001 (every failure becomes a status)
                 await call_log.fail(error)
             finally:
-                if asked is not None:
-                    await asked.aclose()
+                if messages is not None:
+                    await messages.aclose()
             call_log.log("OK")
 
         return call
 
     def _check(self, request: object, method: str, given: Mapping[str, object], context: Context) -> None:
         peer = context.peer()
-        caller.set(identify_caller(peer))
+        current_caller.set(identify_caller(peer))
         if self._tokens and not method.startswith(_OPEN_SERVICES):
             offered = str(given.get("authorization", "")).removeprefix("Bearer ").encode()
-            # Every token is compared, in constant time, so that an answer's delay tells nothing.
+            # Every token is compared, in constant time, so that the delay of an answer reveals nothing.
             if not any([hmac.compare_digest(offered, token) for token in self._tokens]):  # noqa: C419
-                raise Unauthenticated("the call needs metadata `authorization: Bearer TOKEN` with a token we know")
-            caller.set(identify_caller(peer, offered))
+                raise Unauthenticated(
+                    "the call needs metadata `authorization: Bearer TOKEN` with a token that this server accepts"
+                )
+            current_caller.set(identify_caller(peer, offered))
         if isinstance(request, _Undecodable):
             raise _undecodable_error()
 
@@ -190,7 +192,7 @@ def _begin(context: Context, method: str, given: Mapping[str, object]) -> _CallL
 
 
 class _CallLog:
-    """How one call ends: its status on the wire and its line in the log."""
+    """The status and the log line with which one call ends."""
 
     def __init__(self, context: Context, method: str, identifier: str) -> None:
         self._context = context
@@ -200,7 +202,7 @@ class _CallLog:
         self._opened = False
 
     async def open(self) -> None:
-        """Sends what every call is told of itself, before its first message."""
+        """Sends the initial metadata, once: the request id and the server's version."""
         if not self._opened:
             self._opened = True
             await self._context.send_initial_metadata(self._identity())
@@ -222,8 +224,8 @@ class _CallLog:
             *self._identity(),
             ("grpc-status-details-bin", status.SerializeToString()),
         ]
-        # A client may try again only what has not begun: initial metadata would be the beginning (gRFC A6).
-        # One that is refused for want of room is told so in one go: there is most to do just then.
+        # A client may retry a call only if it has not received initial metadata (gRFC A6). A call that is refused for
+        # lack of room gets none either: the server has most to do at that time.
         if isinstance(error, Unavailable):
             trailing.append(("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS))
         elif not isinstance(error, Overloaded):
@@ -235,12 +237,12 @@ class _CallLog:
             raise
 
     def log_cut(self) -> None:
-        """The line of a call that its caller, its deadline or the end of the server cut off."""
+        """Logs a call that its caller, its deadline or the end of the server cancelled."""
         remaining = self._context.time_remaining()
         self.log("DEADLINE_EXCEEDED" if remaining is not None and remaining <= 0 else "CANCELLED")
 
     def log(self, code: str, reason: str = "") -> None:
-        """One line a call; health checks only when the log is verbose."""
+        """Logs one line for each call; for health checks at level DEBUG only."""
         level = logging.DEBUG if self._method.startswith(_OPEN_SERVICES) else logging.INFO
         if not _log.isEnabledFor(level):
             return
@@ -250,8 +252,9 @@ class _CallLog:
 
 
 def _forget_trace_of(error: grpc.aio.AbortError) -> None:
-    """Once the library has seen how a call ended, in the next turn. It keeps that with the call, and the frames of the
-    trace keep the call: such circles are freed only by garbage collections, which stop everything for milliseconds."""
+    """Drops the traceback of an error in the next turn of the event loop, when the library has handled it. The library
+    keeps the error with the call, and the traceback's frames keep the call. Only a garbage collection would free such a
+    cycle, and it stops the process for milliseconds."""
 
     def forget() -> None:
         error.__traceback__ = error.__context__ = None
@@ -260,12 +263,12 @@ def _forget_trace_of(error: grpc.aio.AbortError) -> None:
 
 
 def _undecodable_error() -> InvalidRequest:
-    return InvalidRequest(Violation("", "the bytes are no message of this method"))
+    return InvalidRequest(Violation("", "the request cannot be decoded as a message of this method"))
 
 
 async def _read_each(requests: AsyncIterable[Any], draining: asyncio.Event | None) -> AsyncGenerator[Any, None]:
-    """The messages of a stream. Raises at one whose bytes were none, and where it would wait for one when the server
-    drains."""
+    """Yields the messages of a stream. Raises `InvalidRequest` for a message that cannot be decoded, and `Unavailable`
+    when the server drains while the stream waits for a message."""
     messages = aiter(requests)
     over = asyncio.ensure_future((draining or asyncio.Event()).wait())
     try:
@@ -274,7 +277,9 @@ async def _read_each(requests: AsyncIterable[Any], draining: asyncio.Event | Non
             try:
                 await asyncio.wait((read, over), return_when=asyncio.FIRST_COMPLETED)
                 if not read.done():
-                    raise Unavailable("the server is shutting down; what has no answer yet can be sent again")
+                    raise Unavailable(
+                        "the server is shutting down; send the items without a result again on another stream"
+                    )
             finally:
                 read.cancel()
             message = read.result()
@@ -288,17 +293,17 @@ async def _read_each(requests: AsyncIterable[Any], draining: asyncio.Event | Non
 
 
 async def _answer(answering: Any, context: Context, call_log: _CallLog) -> None:  # noqa: ANN401
-    """Sends what a stream has to say. The library takes both: a generator, and a coroutine that writes for
-    itself (health's Watch)."""
+    """Sends the responses of a stream. As in the library, the servicer's method is a generator, or a coroutine that
+    writes its responses itself (Watch of the health service)."""
     if isinstance(answering, AsyncIterator):
         try:
             async for response in answering:
                 await call_log.open()
-                # None: the stream is accepted, and has nothing to say yet.
+                # None means that the stream is accepted and has no message yet.
                 if response is not None:
                     await context.write(response)
         finally:
-            # At once, so that what it holds is free when the call is over.
+            # Closed at once, so that its resources are free when the call is over.
             if isinstance(answering, AsyncGenerator):
                 await answering.aclose()
     else:
@@ -308,7 +313,8 @@ async def _answer(answering: Any, context: Context, call_log: _CallLog) -> None:
 
 @contextmanager
 def _ignoring_server_end(work: asyncio.Task[None]) -> Iterator[None]:
-    """A stream that the server ends is no failure; one whose caller leaves is cancelled with its call."""
+    """Ignores the cancellation of a stream that the server ends. If the caller leaves, the call's own task is
+    cancelled, and the cancellation is raised."""
     try:
         yield
     except asyncio.CancelledError:
@@ -318,7 +324,8 @@ def _ignoring_server_end(work: asyncio.Task[None]) -> Iterator[None]:
 
 
 def _tolerant(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
-    """A deserializer that gives `_Undecodable` where the library alone would end the call with UNKNOWN."""
+    """Returns a deserializer that gives `_Undecodable` for invalid bytes. The library alone would end the call with
+    UNKNOWN."""
     if deserializer is None:
         return None
 

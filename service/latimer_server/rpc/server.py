@@ -1,14 +1,14 @@
-"""Puts the server together: pool, use cases, services, health, reflection; starts it and drains it.
+"""Builds, starts and drains the server: model pool, use cases, servicers, health and reflection.
 
-Knows every layer below, and of the process only its event loop: signals and the terminal are the command
-line's.
+Signals and the terminal are the command line's part.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,78 +52,90 @@ _SERVICE_NAMES = {
 _MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
 _OVERALL = ""
 _MEGABYTE = 1_000_000
-# Two servers on one port would share its connections without a word; the second one should fail instead.
-# Calls that nobody has accepted yet; past them gRPC's core ends calls with CANCELLED, which nobody tries again. By
-# default some at random past a thousand, and all past 3,000; we refuse as many a second, with what to do about it.
-_MOST_PENDING, _MOST_PENDING_EVER = 10_000, 20_000
+# Bounds on unaccepted calls. Beyond them gRPC answers CANCELLED, which clients do not retry: above the first bound for
+# some calls at random, above the second for all. The defaults are 1,000 and 3,000. With these bounds the server refuses
+# the calls itself, and its status says when to retry.
+_PENDING_SOFT_LIMIT, _PENDING_HARD_LIMIT = 10_000, 20_000
 _OPTIONS = (
+    # Without this a second server on the same port would silently share its connections. It must fail instead.
     ("grpc.so_reuseport", 0),
-    ("grpc.server.max_pending_requests", _MOST_PENDING),
-    ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING_EVER),
+    ("grpc.server.max_pending_requests", _PENDING_SOFT_LIMIT),
+    ("grpc.server.max_pending_requests_hard_limit", _PENDING_HARD_LIMIT),
 )
-# At the end: calls that wait to be accepted are, to be told so. Enough for a thousand; who goes on asking is not heard.
+# Seconds in which a draining server still accepts unaccepted calls in order to refuse them. This is enough for about a
+# thousand calls; clients that keep calling get no answer afterwards.
 _LAST_CALLS_SECONDS = 0.5
 
 
 class ListenError(LatimerError):
-    """The address cannot be listened on."""
+    """The server cannot listen: the address, the TLS files or the token file cannot be used."""
 
 
 class PreloadError(LatimerError):
-    """A model that must be loaded cannot be, and the server was told to end then."""
+    """A preloaded model cannot be loaded, and the server runs with --strict."""
+
+
+@dataclass(frozen=True)
+class ServedModels:
+    """The models that a server serves, and the resources that their calls share.
+
+    `preload`: names of the models to load at the start. `strict`: whether the server ends if one of them cannot be
+    loaded.
+    """
+
+    pool: ModelPool
+    admission: Admission
+    executors: Executors
+    preload: tuple[str, ...]
+    strict: bool = False
 
 
 class LatimerServer:
-    """A server that listens. Make it with `build_server`."""
+    """A gRPC server that is bound to `port`. Created by `build_server`."""
 
     def __init__(
         self,
         server: grpc.aio.Server,
         port: int,
-        pool: ModelPool,
-        preload: Sequence[str],
-        admission: Admission,
+        models: ServedModels,
         calls: CallInterceptor,
         health_servicer: health.aio.HealthServicer,
-        executors: Executors,
-        *,
-        strict: bool = False,
     ) -> None:
         self.port = port
-        self.pool = pool
+        self.pool = models.pool
         self._server = server
-        self._preload = tuple(preload)
-        self._admission = admission
+        self._preload = models.preload
+        self._admission = models.admission
         self._calls = calls
         self._health = health_servicer
-        self._executors = executors
-        self._strict = strict
+        self._executors = models.executors
+        self._strict = models.strict
         self._tasks: set[asyncio.Task[None]] = set()
-        pool.subscribe(self._note_change)
+        self.pool.subscribe(self._note_change)
 
     async def start(self) -> None:
-        """Begins to answer calls; no model is loaded yet."""
+        """Starts to answer calls. No model is loaded yet."""
         await self._health.set(_MODEL_SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
         for name in (_OVERALL, *_SERVICE_NAMES.values(), *(f"model:{e.name}" for e in self.pool.catalog.entries)):
             await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
 
     async def preload(self) -> None:
-        """Loads what the server was told to. A model that cannot be loaded is reported, the others served; unless
-        the server is strict: then it raises `PreloadError`, naming each."""
+        """Loads the preloaded models. A model that cannot be loaded is logged and tried again later, and the others are
+        served. A strict server raises `PreloadError` instead, which names each such model."""
         results = await asyncio.gather(*(self.pool.load(name) for name in self._preload), return_exceptions=True)
         failed = {n: error for n, error in zip(self._preload, results, strict=True) if isinstance(error, NotServed)}
         for name, error in failed.items():
             _log.error("model not preloaded", extra={"model": name, "cause": str(error)})
         await self._update_health()
         if failed and self._strict:
-            raise PreloadError(f"--strict: {'; '.join(map(str, failed.values()))}")
+            raise PreloadError(f"models cannot be loaded (--strict): {'; '.join(map(str, failed.values()))}")
         if failed:
             self._run(self._keep_trying(failed))
 
     async def _keep_trying(self, failed: Iterable[str]) -> None:
-        """Tries preloaded models that failed again and again: a probe that sees NOT_SERVING keeps away the
-        callers that would."""
+        """Retries the preloaded models that failed, until each is READY. No call would load them: a probe that sees
+        NOT_SERVING keeps callers away."""
         left = self._known_names().intersection(failed)
         while left:
             await asyncio.sleep(RETRY_SECONDS)
@@ -131,10 +143,10 @@ class LatimerServer:
             left = {name for name in left if self.pool.describe(name).state is not ModelState.READY}
 
     async def drain(self, seconds: float) -> None:
-        """Refuses new calls, lets those in flight finish for `seconds`, then ends.
+        """Refuses new calls, waits up to `seconds` for calls in flight, and stops the server.
 
-        Whoever only watches health would never finish: such streams are told and ended first. Who has called already
-        and was not accepted yet is refused, too, where gRPC would say CANCELLED.
+        Health watches and other streams that never end by themselves are ended first. Calls that gRPC has received and
+        not accepted yet are accepted and refused; gRPC alone would answer CANCELLED.
         """
         for task in self._tasks:
             task.cancel()
@@ -155,7 +167,8 @@ class LatimerServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _update_health(self, changed: str | None = None) -> None:
-        """Overall: every preloaded model is READY. A service: it has a READY model, and none loading."""
+        """Sets the health statuses. The server is SERVING if every preloaded model is READY; a service, if one of its
+        preloaded models is READY and none is LOADING. `changed`: a model whose own status is set as well."""
         if changed:
             await self._set(f"model:{changed}", self.pool.describe(changed).state is ModelState.READY)
         states = {name: self.pool.describe(name) for name in self._preload if name in self._known_names()}
@@ -164,8 +177,8 @@ class LatimerServer:
             len(states) == len(self._preload) and all(s.state is ModelState.READY for s in states.values()),
         )
         for task, service in _SERVICE_NAMES.items():
-            mine = [status.state for status in states.values() if status.entry.task is task]
-            await self._set(service, ModelState.READY in mine and ModelState.LOADING not in mine)
+            model_states = [status.state for status in states.values() if status.entry.task is task]
+            await self._set(service, ModelState.READY in model_states and ModelState.LOADING not in model_states)
 
     def _known_names(self) -> set[str]:
         return {entry.name for entry in self.pool.catalog.entries}
@@ -178,9 +191,10 @@ class LatimerServer:
 async def build_server(
     settings: Settings, *, catalog: Catalog | None = None, backend_loader: BackendLoader = load_backend
 ) -> LatimerServer:
-    """A server whose port is bound. Raises `LatimerError` for a catalogue, a file or an address at fault.
+    """Returns a server whose port is bound. Raises `LatimerError` if the catalogue, a file or the address cannot be
+    used.
 
-    `catalog` and `backend_loader` stand in for the real ones in tests.
+    `catalog` and `backend_loader` replace the real ones in tests.
     """
     catalog = catalog or load_catalog(settings.catalog)
     tokens = _read_tokens(settings.auth_tokens)
@@ -211,9 +225,8 @@ async def build_server(
     names = (*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     port = _bind(server, settings)
-    return LatimerServer(
-        server, port, pool, preload, admission, calls, health_servicer, executors, strict=settings.strict
-    )
+    models = ServedModels(pool, admission, executors, tuple(preload), settings.strict)
+    return LatimerServer(server, port, models, calls, health_servicer)
 
 
 def _bind(server: grpc.aio.Server, settings: Settings) -> int:
@@ -222,11 +235,11 @@ def _bind(server: grpc.aio.Server, settings: Settings) -> int:
             pair = (_read(settings.tls_key), _read(settings.tls_certificate))
             return server.add_secure_port(settings.listen, grpc.ssl_server_credentials([pair]))
         if settings.tls_certificate or settings.tls_key:
-            raise ListenError("tls_certificate and tls_key need each other")
+            raise ListenError("tls_certificate and tls_key must be set together; only one of them is set")
         return server.add_insecure_port(settings.listen)
     except RuntimeError as error:
         raise ListenError(
-            f"cannot listen on {settings.listen}: is it in use, or no address of this machine?"
+            f"cannot listen on {settings.listen}: the port may be in use, or the address may not belong to this machine"
         ) from error
 
 
@@ -236,7 +249,7 @@ def _read_tokens(path: Path | None) -> list[str]:
     tokens = [line.strip() for line in _read(path).decode("utf-8").splitlines()]
     tokens = [token for token in tokens if token and not token.startswith("#")]
     if not tokens:
-        raise ListenError(f"{path}: holds no token; nobody could call")
+        raise ListenError(f"{path}: contains no token, so every call would be refused; add one token per line")
     return tokens
 
 

@@ -1,4 +1,4 @@
-"""TranslationService: its messages to the domain's, and back."""
+"""The servicer of TranslationService: converts requests to the domain's, and translations to messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latimer.v1 import translation_pb2_grpc
 from latimer_server.core.errors import InvalidRequest, Violation
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
-from latimer_server.rpc.caller_identity import caller
+from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import to_status
 from latimer_server.rpc.servicers.options import read_options, refuse_unserved
 from latimer_server.rpc.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
@@ -23,25 +23,25 @@ from latimer_server.translation.translator import Translator
 
 
 class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
-    """Serves `latimer.v1.TranslationService`."""
+    """Implements `latimer.v1.TranslationService`."""
 
     def __init__(self, translator: Translator, admission: Admission) -> None:
         self._translator = translator
         self._admission = admission
 
-    async def TranslateText(  # noqa: N802 (the contract's name)
+    async def TranslateText(  # noqa: N802 (gRPC's name of the method)
         self, request: pb.TranslateTextRequest, context: Context
     ) -> pb.TranslateTextResponse:
-        """See the contract."""
-        with self._admission.admit(caller.get()):
+        """Translates each text of the request into each target language."""
+        with self._admission.admit(current_caller.get()):
             results, usage = await self._translate(_read_request(request, read_deadline(context)))
             return pb.TranslateTextResponse(results=results, usage=to_usage(usage))
 
     def StreamTranslateText(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], context: Context
     ) -> AsyncIterator[pb.StreamTranslateTextResponse]:
-        """See the contract."""
-        # With None among the messages, which the interceptor knows.
+        """Translates the items of a stream."""
+        # The generator also yields None, which the interceptor handles: the stream is accepted, without a message.
         return answer_stream(  # type: ignore[return-value]
             request_iterator, lambda config: self._open_stream(config, context), self._admission
         )
@@ -49,21 +49,21 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
     async def DetectLanguage(  # noqa: N802
         self, request: pb.DetectLanguageRequest, context: Context
     ) -> pb.DetectLanguageResponse:
-        """See the contract."""
+        """Detects the language of each text."""
         rules = Rules()
         rules.contents(request.contents)
         candidates = rules.languages(
             request.candidate_language_codes, "candidate_language_codes", least=0, most=MAX_CANDIDATES
         )
         rules.enforce()
-        with self._admission.admit(caller.get()):
+        with self._admission.admit(current_caller.get()):
             detections = await self._translator.detect(request.contents, candidates)
             return pb.DetectLanguageResponse(detections=[_to_detection(detection) for detection in detections])
 
     async def ListLanguagePairs(  # noqa: N802
         self, request: pb.ListLanguagePairsRequest, context: Context
     ) -> pb.ListLanguagePairsResponse:
-        """See the contract."""
+        """Lists the language pairs that pass the filters, one page at a time."""
         rules = Rules()
         source = rules.language(request.source_language_code, "source_language_code", optional=True)
         target = rules.language(request.target_language_code, "target_language_code", optional=True)
@@ -81,12 +81,13 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         )
 
     def _open_stream(self, config: pb.StreamTranslateTextConfig, context: Context) -> Translate:
-        """What translates the items of a stream; raises what is wrong with its config."""
+        """Returns the function that translates groups of a stream's items. Raises `InvalidRequest`, `Unsupported` or
+        `NotServed` for the stream's config."""
         try:
             request = _read_common(config, Rules(), read_deadline(context), Priority.BULK)
         except InvalidRequest as error:
-            named = (Violation(f"config.{one.field}", one.description) for one in error.violations)
-            raise InvalidRequest(*named) from None
+            violations = (Violation(f"config.{each.field}", each.description) for each in error.violations)
+            raise InvalidRequest(*violations) from None
         self._translator.require_served(request)
 
         async def translate(contents: Sequence[str]) -> tuple[list[pb.TranslationResult], Usage]:
@@ -113,7 +114,7 @@ def _read_common(
     priority: Priority,
     contents: tuple[str, ...] = (),
 ) -> TranslateRequest:
-    """What calls and streams have in common: all but the contents, which a stream has none of yet. Enforces `rules`."""
+    """Converts the fields that calls and streams share, and enforces `rules`. A stream has no contents yet."""
     rules.model_name(request.model)
     source = rules.language(request.source_language_code, "source_language_code", optional=True)
     targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)
@@ -128,7 +129,7 @@ def _read_common(
         options,
         priority,
         deadline,
-        caller=caller.get(),
+        caller=current_caller.get(),
         disable_cache=request.options.disable_cache,
     )
 
