@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from latimer_server import __version__
 from latimer_server.backends.huggingface.manifest import write_manifest
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.cli.main import app
@@ -245,3 +246,9 @@ def test_a_server_needs_no_downloader(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["version"]])
+def test_the_version_is_printed(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, result.stdout.strip()) == (0, __version__)

@@ -1,4 +1,3 @@
-"""Core types that all layers share: errors, flags, languages, spans, decoding options and usage.
-
-Imports no other package of the server.
+"""Types that all layers share: errors, flags, languages, scripts, spans, decoding options and usage. Imports no other
+package of the server.
 """
