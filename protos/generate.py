@@ -1,11 +1,11 @@
-"""Generates the Python stubs of the contract, and checks the contract; the only caller of protoc.
+"""Generates the Python stubs of the contract, and checks the contract. Only this file runs protoc.
 
-    python protos/generate.py            writes clients/python/src/latimer/v1
-    python protos/generate.py --check    fails if what is committed is not what would be generated
-    python protos/generate.py --lint     buf's lint and format rules
+    python protos/generate.py            writes the stubs to clients/python/src/latimer/v1
+    python protos/generate.py --check    fails if the committed stubs differ from generated ones
+    python protos/generate.py --lint     checks the contract against buf's lint and format rules
 
-The compiler lives in a virtual environment of its own: stubs refuse runtimes older than their
-generator, so an old grpcio-tools is pinned, which would not fit beside the product's protobuf.
+The compiler is installed in a separate virtual environment, protos/.venv. Stubs refuse a runtime that is older than
+their generator, so grpcio-tools is pinned to an old version, which conflicts with the protobuf version of the server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PROTOS = Path(__file__).resolve().parent
 OUTPUT = PROTOS.parent / "clients" / "python" / "src"
 PACKAGE = Path("latimer") / "v1"
 TOOLS = PROTOS / ".venv"
-# googleapis-common-protos carries google/rpc/status.proto; grpcio-tools carries google/protobuf.
+# googleapis-common-protos contains google/rpc/status.proto, and grpcio-tools contains google/protobuf.
 REQUIREMENTS = (
     "grpcio-tools==1.71.2",
     "grpcio==1.71.2",
@@ -34,7 +34,8 @@ REQUIREMENTS = (
 
 
 def install_tools() -> Path:
-    """The interpreter of the compiler's environment, made on the first call."""
+    """Returns the Python interpreter of the compiler's environment. Creates the environment if it is missing or
+    outdated."""
     python = TOOLS / "bin" / "python"
     stamp = TOOLS / "requirements.txt"
     wanted = "\n".join(REQUIREMENTS)
@@ -46,7 +47,7 @@ def install_tools() -> Path:
 
 
 def run_protoc(*arguments: str) -> None:
-    """Protoc over all files of the contract."""
+    """Runs protoc on all files of the contract. Raises CalledProcessError if it fails."""
     python = install_tools()
     site = next(TOOLS.glob("lib/python*/site-packages"))
     includes = [f"-I{PROTOS}", f"-I{site}", f"-I{site / 'grpc_tools' / '_proto'}"]
@@ -56,7 +57,7 @@ def run_protoc(*arguments: str) -> None:
 
 
 def generate(output: Path) -> None:
-    """Writes messages, services and their type stubs below `output`."""
+    """Writes the modules of messages and services, and their type stubs, to a folder."""
     run_protoc(
         f"--python_out={output}",
         f"--grpc_python_out={output}",
@@ -66,19 +67,21 @@ def generate(output: Path) -> None:
 
 
 def check() -> int:
-    """0 if the committed stubs are what `generate` writes; says which differ."""
+    """Compares the committed stubs with generated ones, and prints the names of those that differ. Returns the exit
+    status: 1 if any differ or are missing, else 0."""
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         fresh, committed = Path(folder) / PACKAGE, OUTPUT / PACKAGE
         names = {path.name for root in (fresh, committed) for path in root.glob("*_pb2*")}
         _, differing, missing = filecmp.cmpfiles(fresh, committed, sorted(names), shallow=False)
     for name in differing + missing:
-        print(f"{PACKAGE / name} is not what the contract generates: run python protos/generate.py", file=sys.stderr)
+        print(f"{PACKAGE / name} is out of date; run python protos/generate.py", file=sys.stderr)
     return 1 if differing or missing else 0
 
 
 def lint() -> int:
-    """Buf's rules over the compiled contract: buf itself could not fetch google/rpc without a network."""
+    """Checks the contract against buf's lint and format rules. Returns the exit status. The lint rules run on the
+    compiled contract, because buf would need a network to fetch google/rpc."""
     buf = Path(sys.executable).with_name("buf")
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "contract.binpb"
@@ -96,7 +99,7 @@ def lint() -> int:
 def main() -> int:
     """Parses the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with what is committed")
+    parser.add_argument("--check", action="store_true", help="compare the committed stubs with generated ones")
     parser.add_argument("--lint", action="store_true", help="check the contract with buf")
     arguments = parser.parse_args()
     if arguments.lint:

@@ -1,3 +1,3 @@
-"""Latimer's server: open translation and summarization models behind one gRPC contract."""
+"""The Latimer server: serves open translation and summarization models over gRPC."""
 
 __version__ = "0.1.0"

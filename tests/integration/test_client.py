@@ -7,6 +7,7 @@ import inspect
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import trustme
 
 import latimer
+import latimer_server
 from latimer import (
     TLS,
     AsyncClient,
@@ -127,7 +129,7 @@ async def test_a_list_never_fails_for_one_item(client: AsyncClient) -> None:
     assert (short.text, last.text) == ("One.", "Three.")
     assert failed.text == ""
     assert isinstance(failed.error, InvalidArgumentError)
-    assert failed.error.violations == (("contents[1]", "has 1000005 code points; at most 1000000"),)
+    assert failed.error.violations == (("contents[1]", "has 1000005 code points; at most 1000000 are allowed"),)
     with pytest.raises(InvalidArgumentError):
         await client.translate(too_long, source="en", target="pt")
     summaries = await client.summarize(["The bridge is closed.", too_long])
@@ -157,9 +159,9 @@ def test_every_request_fits_the_contract_and_a_message(texts: list[str]) -> None
 @pytest.mark.parametrize("bad", ["a\ud800b", "\udfff"])
 async def test_text_that_cannot_be_utf8_names_its_item(client: AsyncClient, bad: str) -> None:
     for call in (client.detect, client.summarize):
-        with pytest.raises(InvalidArgumentError, match="item 1 cannot be UTF-8"):
+        with pytest.raises(InvalidArgumentError, match="item 1 cannot be encoded in UTF-8"):
             await call(["fine", bad])
-    with pytest.raises(ValueError, match="item 0 cannot be UTF-8"):
+    with pytest.raises(ValueError, match="item 0 cannot be encoded in UTF-8"):
         await client.translate(bad, target="pt")
     with pytest.raises(InvalidArgumentError, match="item 0 is int"):
         await client.translate([7], target="pt")  # type: ignore[list-item]
@@ -303,6 +305,46 @@ async def test_the_address_can_come_from_the_environment(
 ) -> None:
     monkeypatch.setenv("LATIMER_ADDRESS", f"127.0.0.1:{server.port}")
     assert (await asyncio.to_thread(run_cli, "health")).returncode == 0
+
+
+async def test_client_and_server_print_and_send_the_same_version(
+    channel: grpc.aio.Channel, run_cli: Callable[..., Any]
+) -> None:
+    method: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+    call = method(b"")
+    sent = str(dict(await call.initial_metadata())["x-latimer-version"])
+    await call
+    project = tomllib.loads((Path(__file__).parents[2] / "clients/python/pyproject.toml").read_text())["project"]
+    assert (latimer_server.__version__, latimer.__version__, project["version"]) == (sent, sent, sent)
+    printed = await asyncio.to_thread(run_cli, "--version")
+    assert (printed.returncode, printed.stdout.decode()) == (0, f"{sent}\n")
+
+
+async def test_errors_of_the_command_line_say_what_to_do(
+    server: LatimerServer, run_cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    async def complain(*arguments: str, stdin: bytes = b"") -> str:
+        done = await asyncio.to_thread(run_cli, *arguments, stdin=stdin)
+        assert done.returncode == 1
+        (line,) = done.stderr.decode().splitlines()
+        return str(line)
+
+    at = ("--address", f"127.0.0.1:{server.port}")
+    missing = tmp_path / "nothing"
+    assert (await complain("health", "--address", "127.0.0.1:1")).startswith(
+        "latimer: the server at 127.0.0.1:1 is not available (UNAVAILABLE): "
+    )
+    assert (await complain("translate", "-t", "de", "-s", "en", *at, stdin=b"Hello.")).startswith(
+        "latimer: the server does not have this model or language pair (NOT_FOUND): "
+    )
+    assert await complain("translate", *at) == "latimer: no target language; give one or more, such as --target pt"
+    assert await complain("detect", str(missing), *at) == f"latimer: cannot read {missing}: No such file or directory"
+    assert (
+        await complain("health", "--ca", str(missing)) == f"latimer: cannot read {missing}: No such file or directory"
+    )
+    assert await complain("detect", "-", *at, stdin=b"ab\xff") == (
+        "latimer: standard input is not UTF-8 text: invalid byte at offset 2"
+    )
 
 
 async def test_a_closed_client_says_so(server: LatimerServer) -> None:

@@ -316,7 +316,7 @@ async def test_a_strict_server_ends_when_a_model_cannot_be_preloaded() -> None:
     server = await build_server(settings, catalog=catalog, backend_loader=make)
     await server.start()
     with pytest.raises(
-        PreloadError, match=r"--strict: model en-pt failed to load: MemoryError.*; there is no .*'typo'"
+        PreloadError, match=r"--strict\): model en-pt failed to load: MemoryError.*; there is no .*'typo'"
     ):
         await server.preload()
     await server.drain(0)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from latimer_server import __version__
 from latimer_server.backends.huggingface.manifest import write_manifest
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.cli.main import app
@@ -118,7 +119,7 @@ def lose_the_weights(folder: Path) -> str:
 
 def break_the_record(folder: Path) -> str:
     (folder / "latimer.json").write_text("{")
-    return "latimer.json: is no record of ours"
+    return "latimer.json: is malformed"
 
 
 def name_another_source(folder: Path) -> str:
@@ -185,14 +186,16 @@ def test_a_mistake_in_the_catalogue_is_one_line_with_its_line(tmp_path: Path, ow
     for command in ("list", "fetch", "verify"):
         result = run(command, store=tmp_path, catalog=own)
         assert result.exit_code == 1
-        assert re.fullmatch(r"latimer-server: \S+own\.toml, line 15: .*is no key \(license\?\)\n", result.stderr)
+        assert re.fullmatch(
+            r"latimer-server: \S+own\.toml, line 15: .*is not a known key \(license\?\)\n", result.stderr
+        )
 
 
 def test_an_unknown_model_is_named(tmp_path: Path) -> None:
     for command in ("fetch", "verify"):
         result = run(command, "opus-mt-en-dee", store=tmp_path)
         assert result.exit_code == 1
-        assert "'opus-mt-en-dee'; near it are opus-mt-en-de" in result.stderr
+        assert "'opus-mt-en-dee'; similar names: opus-mt-en-de" in result.stderr
 
 
 def test_the_registry_is_a_setting_and_the_recorded_revision_is_listed(
@@ -243,3 +246,9 @@ def test_a_server_needs_no_downloader(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["version"]])
+def test_the_version_is_printed(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, result.stdout.strip()) == (0, __version__)

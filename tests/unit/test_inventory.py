@@ -223,8 +223,8 @@ def test_several_targets_are_refused_where_nothing_tells_the_model_which(
     entry = make_model(tmp_path, {"vocab.json": {"</s>": 0}}, target_languages=targets, family=family)
     error = open_inventory(entry, tmp_path)[0].get("model").error
     expected = (
-        f"the catalogue lists several target languages ({', '.join(targets)}), and nothing tells model which: "
-        "its vocabulary has no language tokens"
+        f"the catalogue lists several target languages ({', '.join(targets)}), "
+        "but the vocabulary of model has no language token to select one of them"
     )
     assert error == (expected if refused else "")
 

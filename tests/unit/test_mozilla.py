@@ -140,28 +140,30 @@ def test_a_pair_without_a_model_is_said_with_those_near_it(
     registry: LoopbackRegistry, store: Store, listed: Any
 ) -> None:
     registry.models |= {"de-en": listed, "en-de": [], "fr-en": [], "en-fr": []}
-    with pytest.raises(ModelError, match=r"firefox-de-en: .* has no model de-en .*; near it: .*en-de"):
+    with pytest.raises(ModelError, match=r"firefox-de-en: .* has no model de-en .*; similar pairs: .*en-de"):
         store.fetch([entry()], nothing)
 
 
 @pytest.mark.parametrize("models", [None, [], "text"])
 def test_a_registry_of_another_form_is_said_so(registry: LoopbackRegistry, store: Store, models: Any) -> None:
     registry.models = models
-    with pytest.raises(ModelError, match=r"firefox-de-en: http.*models\.json: is no registry .* no table of models"):
+    with pytest.raises(
+        ModelError, match=r"firefox-de-en: http.*models\.json: is not a valid registry .* no table of models"
+    ):
         store.fetch([entry()], nothing)
 
 
 @pytest.mark.parametrize("text", [b"", b"<html>", b"[1, 2]", b"\xff\xfe\x00"])
 def test_a_registry_that_is_no_json_is_said_so(registry: LoopbackRegistry, store: Store, text: bytes) -> None:
     registry.faults.lies["models.json"] = text
-    with pytest.raises(ModelError, match=r"firefox-de-en: http.*models\.json: is no registry"):
+    with pytest.raises(ModelError, match=r"firefox-de-en: http.*models\.json: is not a valid registry"):
         store.fetch([entry()], nothing)
 
 
 @pytest.mark.parametrize("suffix", [".zst", ".xz", ""])
 def test_another_packing_is_refused_by_name(registry: LoopbackRegistry, store: Store, suffix: str) -> None:
     registry.models["de-en"][0]["files"]["vocab"]["path"] = f"models/de-en/vocab.deen.spm{suffix}"
-    with pytest.raises(ModelFileError, match=rf"firefox-de-en/vocab\.deen\.spm{suffix}: is packed in another way"):
+    with pytest.raises(ModelFileError, match=rf"firefox-de-en/vocab\.deen\.spm{suffix}: is not compressed as \.gz"):
         store.fetch([entry()], nothing)
 
 

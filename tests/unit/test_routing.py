@@ -185,4 +185,4 @@ def test_a_callers_many_codes_are_not_remembered_without_end(monkeypatch: pytest
     routes = RouteMap(ENTRIES)
     for region in itertools.islice(itertools.product("ABCDEFGHIJ", repeat=2), 50):
         routes.find("en", f"pt-{''.join(region)}")
-    assert len(routes._found) <= 10
+    assert len(routes._routes) <= 10

@@ -203,9 +203,9 @@ async def test_a_bad_item_is_an_error_of_its_own() -> None:
     errors = [result.result.translations[0].error for result in results]
     assert [error.code for error in errors] == [0, 3, 3, 3, 0, 0]
     assert [error.message for error in errors[1:4]] == [
-        "items[1].item_id: has 0 code points; 1 to 256",
-        "items[2].item_id: has 257 code points; 1 to 256",
-        "items[3].content: has 1000001 code points; at most 1000000",
+        "items[1].item_id: has 0 code points; 1 to 256 are allowed",
+        "items[2].item_id: has 257 code points; 1 to 256 are allowed",
+        "items[3].content: has 1000001 code points; at most 1000000 are allowed",
     ]
 
 

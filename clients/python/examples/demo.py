@@ -1,7 +1,7 @@
-"""The main job on real models: an article from English to Portuguese and back, and its summaries.
+"""Demonstrates the server with real models: translates an article to Portuguese and back, and summarizes it.
 
-Starts a server on a free port, waits until it is healthy, calls it as any client would, and stops it.
-`make demo` runs it.
+Starts a server on a free port, waits until it is healthy, calls it with the client and stops it. `make demo` runs this
+file.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ START_SECONDS = 120
 
 @contextmanager
 def run_server() -> Iterator[str]:
-    """A server of the embedded models on a free port; gives its address."""
+    """Runs a server with the embedded models on a free port, and yields its address."""
     command = [str(Path(sys.executable).with_name("latimer-server")), "serve", "--listen", "127.0.0.1:0"]
     with subprocess.Popen([*command, "--log-level", "WARNING"], stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line.startswith("listening on "):
-                sys.exit("the server did not start")
+                sys.exit("the server did not start; run latimer-server serve to see why")
             yield line.split()[-1]
         finally:
             process.terminate()
@@ -41,17 +41,17 @@ def run_server() -> Iterator[str]:
 
 
 def wait_until_healthy(client: Client) -> None:
-    """Until the server says SERVING."""
+    """Waits until the server's health status is SERVING. Exits with the states of the models after 120 seconds."""
     deadline = time.monotonic() + START_SECONDS
     while client.health() != "SERVING":
         if time.monotonic() > deadline:
-            failed = [f"{model.name}: {model.error_message or model.state}" for model in client.models()]
-            sys.exit("the server is not healthy: " + "; ".join(failed))
+            states = [f"{model.name}: {model.error_message or model.state}" for model in client.models()]
+            sys.exit(f"the server is not healthy after {START_SECONDS} seconds; its models: " + "; ".join(states))
         time.sleep(0.05)
 
 
 def pair_sentences(article: str, there: Translation, back: Translation) -> Iterator[tuple[str, str, str]]:
-    """Each sentence, its translation, and that translated back, joined by where they stand."""
+    """Yields each sentence, its translation, and the translation back. Segments are matched by their spans."""
     returned = {segment.source_span: segment.text for segment in back.segments}
     for segment in there.segments:
         source = article[segment.source_span.start : segment.source_span.end]
@@ -59,14 +59,14 @@ def pair_sentences(article: str, there: Translation, back: Translation) -> Itera
 
 
 def main() -> None:
-    """Runs the demonstration and prints what came of it."""
+    """Runs the demonstration and prints the results."""
     console = Console()
     article = ARTICLE.read_text("utf-8")
-    began = time.perf_counter()
+    process_started = time.perf_counter()
     with run_server() as address, Client(address, timeout=300) as client:
         with console.status("starting the server and loading the models ..."):
             wait_until_healthy(client)
-        seconds = {"start to SERVING": time.perf_counter() - began}
+        seconds = {"start to SERVING": time.perf_counter() - process_started}
 
         def timed(name: str, started: float) -> None:
             seconds[name] = time.perf_counter() - started
@@ -86,21 +86,21 @@ def main() -> None:
             timed("summary in Portuguese", started)
             started = time.perf_counter()
             short = client.summarize(article, sentences=2, mode="hybrid")
-            timed("shortened by a model, which is loaded first", started)
+            timed("summary shortened by a model, including loading it", started)
 
-    table = Table("English", "Portuguese", "and back", title="The first sentences", show_lines=True)
+    table = Table("English", "Portuguese", "back to English", title="The first sentences", show_lines=True)
     for row, _ in zip(pair_sentences(article, there, back), range(SHOWN_SENTENCES), strict=False):
         table.add_row(*row)
     console.print(table)
     console.print(Panel(english.text, title="Summary in English, two sentences"))
     console.print(Panel(portuguese.text, title="Summary in Portuguese, two sentences"))
-    console.print(Panel(short.text, title="Two sentences, each shortened by a model where that leaves it true"))
+    console.print(Panel(short.text, title="Two sentences, shortened by a model where the source supports it"))
     words = len(article.split())
-    facts = Table("what", "how", box=None, show_header=False)
+    facts = Table("fact", "value", box=None, show_header=False)
     flags = {*there.flags, *back.flags, *english.flags, *portuguese.flags, *short.flags}
     facts.add_row("flags", ", ".join(sorted(flags)) or "none")
     facts.add_row("models", ", ".join([*there.models, *back.models, *short.models]))
-    facts.add_row("scores (mean log-probability)", f"{there.score:.3f} there, {back.score:.3f} back")
+    facts.add_row("scores (mean log-probability)", f"{there.score:.3f} to Portuguese, {back.score:.3f} back to English")
     for name, value in seconds.items():
         rate = f", {words / value:,.0f} words a second" if " to " in name and "SERVING" not in name else ""
         facts.add_row(name, f"{value:.2f} s{rate}")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from latimer_server.backends.protocol import Ranking
 from latimer_server.core.decoding import Cancelled
+from latimer_server.core.scripts import UNSPACED_LETTERS
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -34,9 +35,8 @@ _BEST_TERMS, _TERMS_WIDTH = 25, 0.5
 # Authors often say at once what a text is about: the first sentences count more, by up to this share,
 # falling off over this many sentences.
 _LEAD_BONUS, _LEAD_SENTENCES = 0.5, 3
-# Scripts written without spaces: their characters are read in pairs.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_TERM = re.compile(f"([{_UNSPACED}]+)|[^\\W_{_UNSPACED}]+")
+# Letters of scripts without spaces are read in pairs, other letters as words.
+_TERM = re.compile(f"([{UNSPACED_LETTERS}]+)|[^\\W_{UNSPACED_LETTERS}]+")
 
 
 class ExtractiveRanker:

@@ -1,1 +1,1 @@
-"""The command line `latimer-server`: serve and models."""
+"""The command line of the server."""

@@ -16,21 +16,27 @@ app.command()(serve)
 
 
 def main() -> None:
-    """Runs the command line. A known error is one line on standard error and exit status 1."""
+    """Runs the command line. Expected errors print one line to standard error and end with status 1."""
     app()
 
 
-@app.callback()
-def show_version(
-    *, wanted: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False
-) -> None:
-    """Translation and summarization over gRPC."""
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 (the library calls it so)
     if wanted:
         typer.echo(__version__)
         raise typer.Exit
 
 
-@app.command()
-def version() -> None:
+@app.callback()
+def set_up(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Translation and summarization over gRPC."""
+
+
+@app.command("version")
+def print_version() -> None:
     """Print the version."""
     typer.echo(__version__)

@@ -1,7 +1,4 @@
-"""The commands `latimer-server models`: list, fetch, verify.
-
-The terminal is this module's: tables, bars, lines. What is done, the catalogue and the store do.
-"""
+"""The commands `latimer-server models`: list, fetch and verify. Handles their output; the store does the work."""
 
 from __future__ import annotations
 
@@ -24,33 +21,37 @@ from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task, l
 from latimer_server.models.pool.loading import build_load_request
 from latimer_server.models.store.store import Store
 
-models_app = typer.Typer(help="The models that the server knows.", no_args_is_help=True)
+models_app = typer.Typer(help="List, fetch and verify the models of the catalogue.", no_args_is_help=True)
 
-# Makes of a fetched model what its backend loads, such as a conversion; does nothing where that is done.
+# Converts a fetched model to the form that its backend loads. Returns True if it had to be converted.
 Prepare = Callable[[CatalogEntry, Store], bool]
-# More languages than these are counted.
+# The table shows up to this many language codes, and else their number.
 _NAMED_LANGUAGES = 3
-# A table that nobody looks at is for other programs: one line a model.
+# The width of a table that is not printed to a terminal: enough for one line per model, for other programs.
 _PIPED_WIDTH = 200
 _NARROW = 90
 
 
 @models_app.command("list")
 def list_models(
-    task: Annotated[Task | None, typer.Option(help="Only models of this task.")] = None,
-    language: Annotated[str | None, typer.Option(help="Only models that read or write it (BCP-47).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything that is known, as JSON.")] = False,
+    task: Annotated[Task | None, typer.Option(help="Only models for this task.")] = None,
+    language: Annotated[str | None, typer.Option(help="Only models that read or write this language (BCP-47).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all details as JSON.")] = False,
     config: ConfigOption = None,
     store: StoreOption = None,
     catalog: CatalogOption = None,
 ) -> None:
-    """Show the catalogue and which models are fetched."""
-    known, files = _open(config, store, catalog)
+    """List the models of the catalogue, and show which are fetched."""
+    models, files = _open(config, store, catalog)
     try:
         code = normalize_code(language) if language else None
     except ValueError as error:
         fail(f"--language: {error}")
-    entries = [e for e in known.entries if (task is None or e.task is task) and (code is None or _speaks(e, code))]
+    entries = [
+        entry
+        for entry in models.entries
+        if (task is None or entry.task is task) and (code is None or _has_language(entry, code))
+    ]
     if as_json:
         typer.echo(json.dumps([_describe(entry, files) for entry in entries], ensure_ascii=False, indent=2))
     else:
@@ -59,7 +60,7 @@ def list_models(
 
 @models_app.command("fetch")
 def fetch_models(
-    names: Annotated[list[str] | None, typer.Argument(help="Models; none: the embedded set.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of models. Default: the embedded models.")] = None,
     accept_license: Annotated[
         bool, typer.Option("--accept-license", help="Accept licences that forbid commercial use.")
     ] = False,
@@ -67,10 +68,10 @@ def fetch_models(
     store: StoreOption = None,
     catalog: CatalogOption = None,
 ) -> None:
-    """Bring models into the store; those that are there and intact cost nothing."""
-    known, files = _open(config, store, catalog)
+    """Fetch models into the store. Models that are there and intact are not fetched again."""
+    models, files = _open(config, store, catalog)
     try:
-        entries = [known.get(name) for name in dict.fromkeys(names or known.embedded)]
+        entries = [models.get(name) for name in dict.fromkeys(names or models.embedded)]
         device = read_settings(config, store=store, catalog=catalog).device
 
         def prepare(entry: CatalogEntry, files: Store) -> bool:
@@ -84,17 +85,17 @@ def fetch_models(
 @models_app.command("verify")
 def verify_models(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Models; none: all with a folder, whatever is in it.")
+        list[str] | None, typer.Argument(help="Names of models. Default: all that have a folder, even an empty one.")
     ] = None,
     config: ConfigOption = None,
     store: StoreOption = None,
     catalog: CatalogOption = None,
 ) -> None:
-    """Recompute every digest, of what was fetched and what was made of it; exit 1 if a file is missing or changed."""
-    known, files = _open(config, store, catalog)
+    """Check the digests of all fetched and converted files. End with status 1 if a file is missing or changed."""
+    models, files = _open(config, store, catalog)
     faults = 0
     try:
-        entries = [known.get(name) for name in names or ()] or [e for e in known.entries if files.holds_any(e)]
+        entries = [models.get(name) for name in names or ()] or [e for e in models.entries if files.holds_any(e)]
     except LatimerError as error:
         fail(error)
     for entry in entries:
@@ -112,31 +113,34 @@ def verify_models(
 def fetch_missing(
     entries: Sequence[CatalogEntry], files: Store, *, accept_licenses: bool = False, prepare: Prepare | None = None
 ) -> None:
-    """Fetches models with a bar for each, then has each prepared. Raises `LatimerError`."""
+    """Fetches the models that are missing, with a progress bar for each, and then prepares each model.
+
+    Raises `LatimerError`. An error in one model's preparation is raised after the others are prepared.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bars: dict[str, TaskID] = {}
 
-        def show(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=None)
-            progress.update(bars[what], completed=done, total=total or None)
+        def show(name: str, done: int, total: int) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=None)
+            progress.update(bars[name], completed=done, total=total or None)
 
         fetched = files.fetch(entries, show, accept_licenses=accept_licenses)
     faults = []
     for entry in entries:
-        made = False
+        was_converted = False
         if prepare is not None:
             try:
                 with console.status(f"{entry.name}: preparing ..."):
-                    made = prepare(entry, files)
-            except Exception as error:  # noqa: BLE001 (one model's fault is not the others')
-                told = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
-                faults.append(f"{entry.name}: fetched, but it cannot be prepared: {told}")
+                    was_converted = prepare(entry, files)
+            except Exception as error:  # noqa: BLE001 (the other models must still be prepared)
+                cause = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+                faults.append(f"{entry.name}: fetched, but it cannot be prepared: {cause}")
                 continue
-        done = "fetched" if entry.name in fetched else "already there"
-        typer.echo(f"{entry.name}: {done}{', converted' if made else ''}")
+        state = "fetched" if entry.name in fetched else "already there"
+        typer.echo(f"{entry.name}: {state}{', converted' if was_converted else ''}")
     if faults:
         raise ModelError("; ".join(faults))
 
@@ -146,7 +150,7 @@ def _print_table(entries: Iterable[CatalogEntry], files: Store) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("name", overflow="fold")
     table.add_column("task", no_wrap=True)
-    # On 80 columns these leave 22 for the name, which is enough for nine of ten.
+    # On a terminal of 80 columns, these widths leave 22 for the name, which fits 90 % of the names.
     table.add_column("languages", max_width=13 if console.width <= _NARROW else None)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("licence", overflow="fold", max_width=10 if console.width <= _NARROW else None)
@@ -158,7 +162,7 @@ def _print_table(entries: Iterable[CatalogEntry], files: Store) -> None:
 
 
 def _describe(entry: CatalogEntry, files: Store) -> dict[str, object]:
-    """All that is known of a model; `revision` is what the store recorded when the model was fetched."""
+    """Returns the details of a model for JSON. `revision` is that of the fetched files, else the catalogue's."""
     try:
         record = files.record(entry)
     except ModelFileError:
@@ -172,10 +176,10 @@ def _describe(entry: CatalogEntry, files: Store) -> dict[str, object]:
 
 def _describe_languages(entry: CatalogEntry) -> str:
     sides = (entry.source_languages, entry.target_languages)
-    told = [
+    texts = [
         " ".join(codes) if len(codes) <= _NAMED_LANGUAGES else f"{len(codes)} languages" for codes in sides if codes
     ]
-    return " -> ".join(told) or "any"
+    return " -> ".join(texts) or "any"
 
 
 def _describe_size(entry: CatalogEntry) -> str:
@@ -188,7 +192,8 @@ def _describe_state(entry: CatalogEntry, files: Store) -> str:
     return "available" if files.has(entry) else "not fetched"
 
 
-def _speaks(entry: CatalogEntry, code: str) -> bool:
+def _has_language(entry: CatalogEntry, code: str) -> bool:
+    """Returns True if the model reads or writes this language or a near one, or any language."""
     codes = entry.source_languages + entry.target_languages
     return not codes or match_code(code, codes) is not None
 

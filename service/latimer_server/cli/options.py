@@ -1,7 +1,4 @@
-"""What the commands share: their options, how settings are read, and how an error ends a command.
-
-Knows neither servers nor models.
-"""
+"""Command-line options that several commands share, and how a command reads its settings and reports an error."""
 
 from __future__ import annotations
 
@@ -15,21 +12,21 @@ from pydantic import ValidationError
 from latimer_server.config.settings import Settings, load_settings
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
-StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the model files.")]
-CatalogOption = Annotated[Path | None, typer.Option("--catalog", help="Your own catalogue (TOML).")]
+StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder for model files.")]
+CatalogOption = Annotated[Path | None, typer.Option("--catalog", help="Your additions to the catalogue (TOML file).")]
 
 
 def read_settings(config: Path | None, **flags: object) -> Settings:
-    """The settings; says what is wrong with them and ends the command."""
+    """Returns the settings. If they are invalid, prints an error and ends the process with status 1."""
     try:
         return load_settings(config, **flags)
     except ValidationError as error:
-        fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+        fail("; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()))
     except (OSError, ValueError) as error:
         fail(error)
 
 
 def fail(error: object) -> NoReturn:
-    """One line on standard error, exit status 1."""
+    """Prints one line to standard error and ends the process with status 1."""
     typer.echo(f"latimer-server: {error}", err=True)
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""The command `latimer-server serve`: runs a server until SIGTERM or SIGINT."""
+"""The command `latimer-server serve`: runs the server until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -18,40 +18,50 @@ from latimer_server.observability.log_format import configure_logging
 if TYPE_CHECKING:
     from latimer_server.rpc.server import LatimerServer
 
+# How long a thread may keep Python's interpreter lock while others wait for it. The event loop needs the lock at every
+# turn. With Python's default of 5 ms it would wait that long each time for a thread that processes text.
 _SWITCH_SECONDS = 0.001
 
 
 def serve(
     config: ConfigOption = None,
-    listen: Annotated[str | None, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = None,
+    listen: Annotated[str | None, typer.Option(help="Address as HOST:PORT; port 0 selects a free port.")] = None,
     store: StoreOption = None,
     catalog: CatalogOption = None,
     models: Annotated[
-        str | None, typer.Option(help="Names to load at the start, with commas; '' loads none. Default: embedded.")
+        str | None,
+        typer.Option(
+            help="Models to load at the start, separated by commas; '' loads none. Default: the embedded models."
+        ),
     ] = None,
     compute_threads: Annotated[
-        int | None, typer.Option(help="Cores that batches may use together. Default: those of the container.")
+        int | None, typer.Option(help="Cores for all batches together. Default: all that the container allows.")
     ] = None,
     segment_cache_mb: Annotated[
         int | None,
         typer.Option(
-            help="Megabytes of what was translated before, so that it costs nothing again. Default: 0, off, because"
-            " callers can tell from it what others sent."
+            help="Size in megabytes of the cache of translated segments. Default: 0 (off), because callers could find"
+            " out what other callers sent."
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where models run: auto, cpu or cuda. Default: auto.")] = None,
     max_model_memory: Annotated[
-        str | None, typer.Option(help="Bytes of all loaded models, as 2GiB; or unlimited. Default: half of the memory.")
+        str | None,
+        typer.Option(
+            help="Memory limit for all loaded models, such as 2GiB or 500MB, or unlimited. Default: half of the memory."
+        ),
     ] = None,
-    pivoting: Annotated[bool | None, typer.Option(help="Whether a pair may go through two models.")] = None,
-    admin: Annotated[bool | None, typer.Option("--admin", help="Serve LoadModel and UnloadModel.")] = None,
+    pivoting: Annotated[
+        bool | None, typer.Option(help="Translate a pair through two models if no model serves it. Default: on.")
+    ] = None,
+    admin: Annotated[bool | None, typer.Option("--admin", help="Enable LoadModel and UnloadModel.")] = None,
     strict: Annotated[
-        bool | None, typer.Option("--strict", help="End if a model cannot be loaded at the start.")
+        bool | None, typer.Option("--strict", help="End with status 1 if a model cannot be loaded at the start.")
     ] = None,
-    log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="console or json. Default: console.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR. Default: INFO.")] = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; calls in flight then finish."""
+    """Serve until SIGTERM or SIGINT. Calls in progress may then finish."""
     settings = read_settings(
         config,
         listen=listen,
@@ -78,14 +88,12 @@ def serve(
 
 
 async def _serve(settings: Settings) -> None:
-    # gRPC's core reads this when it is imported, and else tells of every connection that ends.
+    # gRPC reads this variable when it is imported. Without it, gRPC logs every connection that ends.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from latimer_server.models.pool.gc_tuning import tune_collector
     from latimer_server.rpc.server import build_server
 
     tune_collector()
-    # How long a thread keeps Python's lock while others want it. The event loop asks for it at every turn, and each
-    # time would wait for 5 ms, Python's default, for a thread that works on text.
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -94,7 +102,7 @@ async def _serve(settings: Settings) -> None:
     server = await build_server(settings)
     await server.start()
     host = settings.listen.rpartition(":")[0] or settings.listen
-    print(f"listening on {host}:{server.port}", flush=True)  # noqa: T201 (others read this line)
+    print(f"listening on {host}:{server.port}", flush=True)  # noqa: T201 (part of the interface: callers read the port)
     preloading = loop.create_task(_preload(server, stop))
     await stop.wait()
     preloading.cancel()
@@ -106,7 +114,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _preload(server: LatimerServer, stop: asyncio.Event) -> None:
-    """Loads what the server starts with; has it end if that is reason to."""
+    """Loads the models to serve at the start. Stops the server if that raises an error."""
     try:
         await server.preload()
     except BaseException:

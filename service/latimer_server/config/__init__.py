@@ -1,1 +1,1 @@
-"""Settings of the server, and the cores and memory that its container allows."""
+"""Configuration: the server's settings, and the cores and memory that the machine or container provides."""

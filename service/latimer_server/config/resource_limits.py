@@ -1,8 +1,8 @@
-"""What this process may use: cores and memory, of the machine or of the container that it is in.
+"""Resource limits: determines how many cores and how much memory this process may use.
 
-Reads the process's affinity and its control groups, version 2 and 1, by `/proc/self/cgroup` and
-`/proc/self/mountinfo` as Go's runtime and the JVM do (proc(5), cgroups(7)): a limit may be set at the process's own
-group or at any above it, and the least holds. Knows nothing of what the figures are for.
+Reads the process's CPU affinity and its control groups (versions 1 and 2) from `/proc/self/cgroup` and
+`/proc/self/mountinfo`, as Go's runtime and the JVM do (proc(5), cgroups(7)). A limit may be set at the process's own
+group or at any parent group; the lowest limit applies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True)
 class _Mount:
-    """A hierarchy of control groups: which of its groups is mounted, and where."""
+    """A mounted hierarchy of control groups.
+
+    `group`: the group that is mounted, as a path in the hierarchy. `place`: the mount point. `version`: 1 or 2.
+    """
 
     group: PurePosixPath
     place: str
@@ -29,14 +32,20 @@ class _Mount:
 
 
 def available_cores(root: Path = _ROOT) -> int:
-    """The cores that this process may use: those of its affinity, or its container's time on the processors if that
-    is less, a part of a core counted as one. At least 1. `root`: where `/proc` and the mounts are, for tests."""
+    """Returns the number of cores that this process may use, at least 1.
+
+    This is the lower of the CPU affinity and the container's CPU quota, rounded up. `root`: the folder of `/proc` and
+    the mounts; only tests change it.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([cores, *(math.ceil(share) for share in _read_shares(root))]))
 
 
 def available_memory(root: Path = _ROOT) -> int | None:
-    """The bytes that this process may use: the machine's, or its container's if that is less; None if unknown."""
+    """Returns the memory in bytes that this process may use: the lower of the machine's and the container's limit.
+
+    Returns None if it is unknown.
+    """
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return None
     bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
@@ -47,20 +56,22 @@ def available_memory(root: Path = _ROOT) -> int | None:
 
 
 def _read_shares(root: Path) -> Iterator[float]:
-    """Processor time a second, in seconds, that the groups of this process allow."""
+    """Yields the CPU quotas of this process's groups, in cores."""
     for version, group in _list_groups("cpu", root):
         if version == 2:
             numbers = _read(group / "cpu.max").split()
         else:
             numbers = [_read(group / "cpu.cfs_quota_us").strip(), _read(group / "cpu.cfs_period_us").strip()]
-        # "max", -1 and what is not there are no limits.
+        # "max", -1 and a missing file mean that there is no limit.
         if len(numbers) == 2 and all(number.isdecimal() for number in numbers) and int(numbers[1]) > 0:
             yield int(numbers[0]) / int(numbers[1])
 
 
 def _list_groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
-    """The folders of the groups that this process is in, its own first and then those above it as far as they can
-    be seen, each with the version of its hierarchy."""
+    """Yields the folders of this process's groups, its own first and then the visible parents.
+
+    Each comes with the version of its hierarchy.
+    """
     paths = _read_paths(root)
     for mount in _read_mounts(root):
         if mount.version == 1 and controller not in mount.controllers:
@@ -69,16 +80,16 @@ def _list_groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
         if path is None:
             continue
         place = root / mount.place.lstrip("/")
-        # In a container without a namespace of its own the path is the host's, of which only a part is mounted.
-        seen = path.is_relative_to(mount.group) and ".." not in path.parts
-        inner = path.relative_to(mount.group) if seen else PurePosixPath()
+        # In a container without a cgroup namespace, the path is that of the host, but only part of it is mounted.
+        is_visible = path.is_relative_to(mount.group) and ".." not in path.parts
+        inner = path.relative_to(mount.group) if is_visible else PurePosixPath()
         for folder in dict.fromkeys([place / inner, *(place / parent for parent in inner.parents)]):
             if folder.is_dir():
                 yield mount.version, folder
 
 
 def _read_paths(root: Path) -> dict[str, PurePosixPath]:
-    """The group of this process by controller; "" is version 2's."""
+    """Returns the group of this process by controller. The key "" stands for version 2, which has one group for all."""
     paths: dict[str, PurePosixPath] = {}
     for line in _read(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
@@ -100,7 +111,8 @@ def _read_mounts(root: Path) -> Iterator[_Mount]:
 
 
 def _unescape(text: str) -> str:
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), text)
+    """Decodes octal escapes, which mountinfo uses for spaces, tabs, newlines and backslashes."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), text)
 
 
 def _read_number(path: Path) -> int | None:

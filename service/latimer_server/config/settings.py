@@ -1,5 +1,7 @@
-"""Every setting of the server, once: a flag wins over LATIMER_* in the environment, that over the
-configuration file, that over the default. Knows nothing of what the settings are for.
+"""Settings: defines and reads all settings of the server.
+
+The first of these that has a setting wins: command-line flag, environment variable LATIMER_*, configuration file,
+default.
 """
 
 from __future__ import annotations
@@ -27,65 +29,91 @@ MOZILLA_REGISTRY = "https://storage.googleapis.com/moz-fx-translations-data--303
 
 
 class LogFormat(StrEnum):
-    """How log lines look."""
+    """The format of log lines."""
 
     CONSOLE = "console"
     JSON = "json"
 
 
 def default_store() -> Path:
-    """Where model files are kept when nothing says otherwise: the user's data folder."""
+    """Returns the default folder of the model store, in the user's data folder."""
     return user_data_path("latimer", appauthor=False) / "models"
 
 
 def default_model_memory() -> int | None:
-    """Half of the memory there is. The other half is for what batches compute, and for the second copy that most
-    models need while they are loaded: whoever takes more is ended by the system, in the middle of its calls."""
+    """Returns half of the available memory in bytes; None (unlimited) if that is unknown.
+
+    The other half is for running batches, and for the second copy of their weights that most models need while they are
+    loaded. A server that exceeds the machine's memory is killed by the operating system.
+    """
     memory = available_memory()
     return None if memory is None else memory // 2
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `2GiB`, `500 MB`, `1.5g` or `1000000`. KiB, MiB, GiB, TiB and single letters are powers of 1,024; KB,
-    MB, GB, TB of 1,000. Raises ValueError."""
-    found = _SIZE.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f"{text[:40]!r} is no size; write 2GiB, 500MB or bytes, or unlimited")
-    number, unit, binary = found.groups()
-    decimal = unit and not binary and text.strip()[-1] in "bB"
-    return int(float(number) * (1_000 if decimal else 1_024) ** _POWERS[unit.upper()])
+    """Parses a number of bytes such as `2GiB`, `500 MB`, `1.5g` or `1000000`. Raises ValueError.
+
+    KiB, MiB, GiB, TiB and single letters are powers of 1,024; KB, MB, GB and TB are powers of 1,000.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text[:40]!r} is not a size; write for example 2GiB, 500MB, 1000000 or unlimited")
+    number, unit, binary = match.groups()
+    is_decimal = unit and not binary and text.strip()[-1] in "bB"
+    return int(float(number) * (1_000 if is_decimal else 1_024) ** _POWERS[unit.upper()])
 
 
 class Settings(BaseSettings):
-    """The settings; `docs/operating.md` describes them. Raises pydantic's ValidationError."""
+    """All settings of the server, described in docs/operating.md. Invalid values raise pydantic's ValidationError."""
 
     model_config = SettingsConfigDict(env_prefix="LATIMER_", frozen=True, extra="forbid")
 
     listen: str = "127.0.0.1:50051"
     store: Path = Field(default_factory=default_store)
     catalog: Path | None = None
-    # Where `models fetch` finds Firefox's students.
+    # The URL of the registry of Firefox's models, for `models fetch`.
     mozilla_registry: str = Field(default=MOZILLA_REGISTRY, pattern="^https?://")
-    # Names to load at the start; None loads the embedded set.
+    # Names of the models to load at the start; None loads the embedded models.
     models: Annotated[tuple[str, ...] | None, NoDecode] = None
     compute_threads: int = Field(default_factory=available_cores, ge=1, le=1024)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    # Bytes of all loaded models; None: unlimited.
+    # A bound on the bytes of all loaded models together; None is unlimited.
     max_model_memory: int | None = Field(default_factory=default_model_memory, ge=1)
-    # Megabytes (1,000,000 bytes) of pieces and what models made of them; 0 keeps none. Off unless asked for: a caller
-    # is told, by CACHED and by the time it takes, that somebody sent the same sentence before.
+    # A bound on the segment cache in megabytes (1,000,000 bytes); 0 disables it. Disabled by default, because the flag
+    # CACHED and the response time tell a caller that another caller sent the same sentence before.
     segment_cache_mb: int = Field(default=0, ge=0)
-    # Whether a pair may go through two models.
+    # Allows routes of two models through a pivot language.
     pivoting: bool = True
-    # Whether LoadModel and UnloadModel are served.
+    # Enables the methods LoadModel and UnloadModel.
     admin: bool = False
-    # Whether the server ends when a model that it was told to load at its start cannot be.
+    # Ends the server if a model to load at the start cannot be loaded.
     strict: bool = False
+    # A bound on the requests in progress; further requests are refused.
     max_requests: int = Field(default=256, ge=1)
+    # Bounds on open translation streams and health watches.
+    max_streams: int = Field(default=512, ge=1, le=4096)
+    max_watches: int = Field(default=64, ge=1, le=1024)
+    # How long a request message may take to arrive.
+    receive_seconds: float = Field(default=30.0, gt=0)
+    # How long a stream may wait for its config, and for each later message.
+    stream_config_seconds: float = Field(default=30.0, gt=0)
+    stream_idle_seconds: float = Field(default=600.0, gt=0)
+    # A bound on the calls of one connection at a time; further calls wait in the client.
+    max_calls_per_connection: int = Field(default=1024, ge=1)
+    # A connection without calls is closed after `connection_idle_seconds`. One that has existed for
+    # `connection_age_seconds` is told to reconnect, so that clients find new servers; its calls have
+    # `connection_grace_seconds` to end.
+    connection_idle_seconds: float = Field(default=1_800.0, gt=0)
+    connection_age_seconds: float = Field(default=14_400.0, gt=0)
+    connection_grace_seconds: float = Field(default=3_600.0, gt=0)
+    # A silent client is pinged after `keepalive_seconds` and is gone if it does not answer in time.
+    keepalive_seconds: float = Field(default=60.0, ge=10)
+    keepalive_timeout_seconds: float = Field(default=20.0, ge=1)
+    # How long calls in progress may take to finish when the server stops.
     drain_seconds: float = Field(default=30.0, ge=0)
     log_format: LogFormat = LogFormat.CONSOLE
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    # A file of accepted tokens, one a line; without it every caller is served.
+    # A file of accepted bearer tokens, one per line. None: the server accepts every caller.
     auth_tokens: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -93,12 +121,12 @@ class Settings(BaseSettings):
     @field_validator("models", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
-        """Names with commas between, as a flag and the environment have them; "" is none at all."""
+        """Splits a comma-separated text, from a flag or the environment. An empty text is an empty list."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("max_model_memory", mode="before")
     @classmethod
-    def _read_size(cls, value: object) -> object:
+    def _parse_max_memory(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return None if value.strip().lower() in ("unlimited", "none") else parse_size(value)
@@ -112,12 +140,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library calls it by name)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then the environment, then the file that `load_settings` names."""
+        """Orders the sources: flags, environment, the configuration file of `load_settings`."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
 def load_settings(config: Path | None, **flags: Any) -> Settings:  # noqa: ANN401 (each flag has its own type)
-    """The settings with `config` (TOML) below the environment; flags that are None count as not given."""
+    """Reads the settings from flags, the environment and the configuration file `config` (TOML).
+
+    A flag that is None counts as not given. Raises pydantic's ValidationError for invalid values, ValueError for
+    malformed TOML and OSError if the file cannot be read.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
     if config is None:
         return Settings(**given)

@@ -1,3 +1,3 @@
-"""Types that all layers share: errors, flags, languages, spans, decoding options and usage. Imports no other
+"""Types that all layers share: errors, flags, languages, scripts, spans, decoding options and usage. Imports no other
 package of the server.
 """

@@ -1,6 +1,6 @@
-"""Types of decoding: token ids, options, limits of a batch, hypotheses.
+"""Decoding types: token ids, options, batch limits and hypotheses.
 
-A backend turns a batch of token ids into hypotheses. All layers above speak of that in these types.
+A backend turns a batch of token ids into hypotheses. The layers above exchange these types with it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 TokenIds = tuple[int, ...]
-
-
+# Returns True once the result is no longer needed. Long computations call it regularly.
 Cancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class LanguagePair:
-    """What a text is in and what it shall become, as the catalogue's entry names them; "" where a model has
-    one language only."""
+    """The source and target language in the codes of the catalogue's entry; "" if the model has only one."""
 
     source: str = ""
     target: str = ""
@@ -26,12 +24,15 @@ class LanguagePair:
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """How to decode. Pieces share a batch only if these are equal; None is the model's own default.
+    """The options of a decoder. Only pieces with equal options share a batch. None selects the model's default.
 
-    `max_output_tokens`: end token not counted. `max_length_ratio`: output tokens per input token.
-    `beam_size`: 1 is greedy. `length_penalty`: exponent of the length that a score is divided by.
-    `hypothesis_count`: how many to give; the beam is widened to it. `target`: the language to write, for models
-    whose decoder is told it. `alignment`: whether to say what each token answers, where the model can.
+    `max_output_tokens`: a bound on the output, without the end token.
+    `max_length_ratio`: a bound on output tokens per input token.
+    `beam_size`: hypotheses kept per step; 1 is greedy search.
+    `length_penalty`: a score is divided by the output's length to this power.
+    `hypothesis_count`: how many hypotheses to return. The beam is at least this wide.
+    `target`: the target language, for models whose decoder starts with its token; else "".
+    `alignment`: requests the word alignment, from models that have one.
     """
 
     max_output_tokens: int | None = None
@@ -47,24 +48,27 @@ class DecodingOptions:
     def with_hypotheses(
         self, hypothesis_count: int, *, alignment: bool | None = None, target: str | None = None
     ) -> Self:
-        """These options with another count, and with another `alignment` or `target` where one is named; themselves
-        where nothing of it is new."""
-        asked = (
-            hypothesis_count,
-            self.alignment if alignment is None else alignment,
-            self.target if target is None else target,
-        )
-        if asked == (self.hypothesis_count, self.alignment, self.target):
+        """Returns these options with another count, and with another `alignment` and `target` unless those are None.
+
+        Returns the same object if nothing changes.
+        """
+        new_alignment = self.alignment if alignment is None else alignment
+        new_target = self.target if target is None else target
+        if (hypothesis_count, new_alignment, new_target) == (self.hypothesis_count, self.alignment, self.target):
             return self
-        return replace(self, hypothesis_count=asked[0], alignment=asked[1], target=asked[2])
+        return replace(self, hypothesis_count=hypothesis_count, alignment=new_alignment, target=new_target)
 
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """What one piece may be, and the most worth computing at once. `added_tokens`: those of the input's that
-    are not the text's: the end token, a language, an instruction. `concurrent_batches`: how many batches may run
-    at the same time, each in a thread of its own and each with its share of the backend's cores. `default_beam`: the
-    beam of a piece that asks for none, where each hypothesis of a beam costs what a row does; 0: rows alone count.
+    """Bounds on a piece and on a batch.
+
+    `max_input_tokens`: of one piece.
+    `max_batch_tokens` and `max_batch_rows`: of a batch. Larger batches are not faster.
+    `added_tokens`: tokens of an input that are not text: the end token, a language token, an instruction.
+    `concurrent_batches`: how many batches may run at a time, each in a thread and on its share of the backend's cores.
+    `default_beam`: the beam size of a piece without one, for backends where each hypothesis of a beam costs as much as
+    a row; 0 for backends where the beam size does not matter.
     """
 
     max_input_tokens: int
@@ -75,7 +79,7 @@ class BatchLimits:
     default_beam: int = 0
 
     def count_rows(self, options: DecodingOptions) -> int:
-        """The most rows of a batch with these options."""
+        """Returns the maximum number of rows of a batch with these options."""
         if not self.default_beam:
             return self.max_batch_rows
         return max(1, self.max_batch_rows // max(options.beam_size or self.default_beam, options.hypothesis_count))
@@ -83,12 +87,15 @@ class BatchLimits:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One output: ids without the end token, its natural log-probability (the end token's included, when it
-    was reached), whether the output cap cut it off, and the next best ones where they were asked for.
+    """One output of a model.
 
-    `alignment`: for each of `ids` the index of the input token that it answers, in the row that was given to `run`
-    (with what `encode` put around the text: an end token at its last index answers nothing), and how sure that is
-    (0..1). Empty where it was not asked for, or the backend has none.
+    `ids`: without the end token.
+    `log_prob`: natural logarithm of its probability, the end token included if it was reached.
+    `truncated`: the output reached its bound before the end token.
+    `alternatives`: the next best hypotheses, if they were requested.
+    `alignment`: one pair per id: the index of the aligned input token in the row given to `run`, and a confidence in
+    0..1. The row includes the tokens that `encode` adds to the text; the index of the end token means "no input token".
+    Empty if it was not requested or the backend has no alignment.
     """
 
     ids: TokenIds
@@ -99,13 +106,13 @@ class Hypothesis:
 
     @property
     def token_count(self) -> int:
-        """The tokens that `log_prob` is the sum of."""
+        """The number of tokens that `log_prob` covers."""
         return len(self.ids) + (not self.truncated)
 
 
 @dataclass(frozen=True)
 class TimedHypothesis:
-    """What became of a piece, and when: `queued`, `started`, `ended` are readings of the clock in seconds."""
+    """The result of a piece, with the times (monotonic seconds) when it was queued, and its batch started and ended."""
 
     hypothesis: Hypothesis
     queued: float

@@ -1,16 +1,18 @@
-"""The exceptions of the domain, each carrying what its caller must be told.
+"""Exceptions of the server. Their messages may be sent to callers.
 
-Knows nothing of gRPC: `interceptors` maps each class to a status. The tree:
+They are independent of gRPC; the `rpc` package maps each class to a status code. The class hierarchy:
 
     LatimerError
-      InvalidRequest        the request breaks a rule; names each field and limit
-      Unsupported           the contract has it, this server does not serve it
-      NotServed             no model for this name or language pair; names what there is
-      Overloaded            try again after `retry_after` seconds
-      Unavailable           starting or draining
-      DeadlineExceeded      the caller's time is over
-      Unauthenticated       no or wrong credentials
-      PermissionDenied      the server's own switch for it is off
+      InvalidRequest        the request breaks a rule; names each field and its limit
+      Unsupported           the contract defines the feature, but this server does not implement it
+      NotServed             no model has this name or serves this language pair
+      Overloaded            the server is busy; retry after `retry_after` seconds
+      Unavailable           the server is starting or draining
+      DeadlineExceeded      the call's deadline has passed
+      Unauthenticated       the credentials are missing or wrong
+      PermissionDenied      the server's settings disable the method
+      OverlongSegment       a segment is too long, and the caller asked for an error in this case
+      FlaggedAsError        a flag was raised that the caller asked to be an error
       ModelError            a model cannot be used
         ModelFileError      a file of a model is missing, changed or malformed
 """
@@ -22,23 +24,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken rule: the path of the field and what the rule is."""
+    """One broken rule. `field`: the path of the field. `description`: the rule."""
 
     field: str
     description: str
 
 
 class LatimerError(Exception):
-    """Base of all errors whose text may be shown to a caller.
+    """Base of all errors whose message may be sent to a caller.
 
-    `reason` is stable, UPPER_SNAKE, and travels as `google.rpc.ErrorInfo.reason`.
+    `reason` is sent as `google.rpc.ErrorInfo.reason`. It is in UPPER_SNAKE case and never changes.
     """
 
     reason = "INTERNAL"
 
 
 class InvalidRequest(LatimerError):
-    """The request as a whole, or one item of it, breaks a rule of the contract."""
+    """The request, or one item of it, breaks rules of the contract."""
 
     reason = "INVALID_ARGUMENT"
 
@@ -48,7 +50,7 @@ class InvalidRequest(LatimerError):
 
 
 class Unsupported(LatimerError):
-    """The contract defines it; this server does not serve it (yet)."""
+    """The contract defines this feature, but this server does not implement it."""
 
     reason = "UNSUPPORTED_FEATURE"
 
@@ -60,7 +62,10 @@ class NotServed(LatimerError):
 
 
 class Overloaded(LatimerError):
-    """More requests than the server admits; nothing of this one was done."""
+    """The server has too many requests. No work was done for this one.
+
+    `retry_after`: seconds until the caller should retry.
+    """
 
     reason = "OVERLOADED"
 
@@ -70,37 +75,40 @@ class Overloaded(LatimerError):
 
 
 class Unavailable(LatimerError):
-    """The server is starting or draining; another try may succeed."""
+    """The server is starting or draining. A retry may succeed."""
 
     reason = "UNAVAILABLE"
 
 
 class DeadlineExceeded(LatimerError):
-    """The deadline passed before the work was done."""
+    """The deadline passed before the call was finished."""
 
     reason = "DEADLINE_EXCEEDED"
 
 
 class Unauthenticated(LatimerError):
-    """The call carries no credentials, or wrong ones."""
+    """The call's credentials are missing or wrong."""
 
     reason = "UNAUTHENTICATED"
 
 
 class PermissionDenied(LatimerError):
-    """The caller may not do this, whoever it is: the server's switch for it is off."""
+    """The server's settings disable this method for every caller."""
 
     reason = "ADMIN_DISABLED"
 
 
 class ModelError(LatimerError):
-    """A model cannot be used; names the model where it is known."""
+    """A model cannot be used."""
 
     reason = "MODEL_FAILED"
 
 
 class ModelFileError(ModelError):
-    """A file of a model is missing, changed, malformed or of an unsupported kind."""
+    """A file of a model is missing, changed, malformed or of an unsupported kind.
+
+    `problem` completes the sentence that begins with the file's name: "is missing".
+    """
 
     reason = "MODEL_FILE"
 
@@ -111,12 +119,12 @@ class ModelFileError(ModelError):
 
 
 class OverlongSegment(LatimerError):
-    """A segment is longer than the model reads, and the caller asked for an error then."""
+    """A segment is longer than the model's input, and the caller asked for an error in this case."""
 
     reason = "SEGMENT_OVERLONG"
 
 
 class FlaggedAsError(LatimerError):
-    """A flag was raised that the caller turned into an error."""
+    """A flag was raised that the caller asked to be an error."""
 
     reason = "FLAGGED"

@@ -1,7 +1,4 @@
-"""Flags: facts and warnings about one segment, and how the flags of segments become those of a text.
-
-The names are those of the contract's `Flag` enum.
-"""
+"""Flags: facts and warnings about a segment. The names and numbers are those of the contract's `Flag` enum."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from enum import Enum
 
 
 class Flag(Enum):
-    """A fact about one segment; see the contract for what each says."""
+    """A fact or a warning about one segment. The contract defines each flag."""
 
     PASSTHROUGH = 1
     PIVOTED = 2
@@ -32,15 +29,15 @@ class Flag(Enum):
 
     @property
     def is_warning(self) -> bool:
-        """Whether it says what may be wrong; the others say what was done."""
+        """True if the flag warns of a possible error. Other flags report what the server did."""
         return self.value >= Flag.OUTPUT_TRUNCATED.value
 
 
-# Those that a translation can raise; a caller may not ask for an error on the others, which it would never see.
+# The flags that a translation can raise. A request that asks for an error on any other flag is invalid.
 TRANSLATION_FLAGS = frozenset(Flag) - {Flag.UNSUPPORTED_CLAIM}
 
 
 def merge_flags(groups: Iterable[Iterable[Flag]]) -> tuple[Flag, ...]:
-    """Every flag of the groups once, in the order of the contract."""
-    found = {flag for group in groups for flag in group}
-    return tuple(sorted(found, key=lambda flag: flag.value)) if found else ()
+    """Returns each flag of the groups once, sorted by number."""
+    merged = {flag for group in groups for flag in group}
+    return tuple(sorted(merged, key=lambda flag: flag.value)) if merged else ()

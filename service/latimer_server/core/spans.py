@@ -1,4 +1,4 @@
-"""Spans of text, in code points."""
+"""Text spans: ranges of code points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TextSpan:
-    """A range of a text in code points, half-open."""
+    """A half-open range of a text in code points: `start` is included, `end` is not."""
 
     start: int
     end: int

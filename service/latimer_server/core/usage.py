@@ -1,4 +1,4 @@
-"""Usage: the cost of a request in characters, segments, tokens and seconds."""
+"""Usage: counts the characters, segments, tokens and seconds that a request takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from latimer_server.core.decoding import TimedHypothesis
 
 @dataclass
 class Usage:
-    """What a request cost; seconds for the times. `waited` is the sum over `pieces`. `cached_segments` are those of
-    `segments` that cost nothing."""
+    """The usage of one request.
+
+    `cached_segments`: the part of `segments` that came from the cache. `waited`: the queue time of all `pieces`
+    together, in seconds. `started` and `ended`: when the first batch started and the last ended (monotonic seconds).
+    """
 
     characters: int = 0
     segments: int = 0
@@ -23,7 +26,7 @@ class Usage:
     ended: float = 0.0
 
     def count(self, outcome: TimedHypothesis, input_tokens: int) -> None:
-        """Adds one piece."""
+        """Adds the result of one piece."""
         self.pieces += 1
         self.input_tokens += input_tokens
         self.output_tokens += len(outcome.hypothesis.ids)
@@ -32,7 +35,7 @@ class Usage:
         self.ended = max(self.ended, outcome.ended)
 
     def add(self, other: Usage) -> None:
-        """Adds what another request cost for this one; characters and segments were counted here already."""
+        """Adds the tokens, pieces and times of another usage. Characters and segments are already counted here."""
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.pieces += other.pieces
@@ -42,10 +45,10 @@ class Usage:
 
     @property
     def queue_seconds(self) -> float:
-        """How long a piece waited, on average."""
+        """The mean queue time of a piece in seconds."""
         return self.waited / self.pieces if self.pieces else 0.0
 
     @property
     def compute_seconds(self) -> float:
-        """From the first batch to the end of the last."""
+        """The seconds from the start of the first batch to the end of the last."""
         return max(0.0, self.ended - self.started) if self.pieces else 0.0

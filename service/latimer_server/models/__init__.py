@@ -1,1 +1,1 @@
-"""Models: the catalogue of those that exist, their sources, their files on disk, and the pool of loaded ones."""
+"""Models: the catalogue of available models, their sources, their files on disk, and the pool of loaded models."""

@@ -1,6 +1,6 @@
-"""What models made of pieces of text before, kept within a bound of bytes; the least recently used goes first.
+"""Segment cache: keeps finished hypotheses within a bound of bytes, and drops the least recently used.
 
-Knows token ids, options and the revisions of models by name; nothing of models or requests. One event loop's.
+Not thread-safe: must be used inside one event loop.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ import sys
 from array import array
 from collections import OrderedDict
 from hashlib import blake2b
-from typing import Any
+from typing import TypeAlias
 
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 
-# What an entry takes beside its key and its value: its place in the table, which may have grown a moment ago, and in
-# the order of use. tests/unit/test_segment_cache.py measures that this is no less than it is.
+# An upper bound on the memory of an entry besides its key and its value: its places in the hash table and in the order
+# of use. tests/unit/test_segment_cache.py measures it.
 _ENTRY_BYTES = 200
 _DIGEST_BYTES = 16
+# A hypothesis as marshal writes it: its fields in order, its alternatives packed likewise.
+_Packed: TypeAlias = "tuple[TokenIds, float, bool, tuple[_Packed, ...], tuple[tuple[int, float], ...]]"
 
 
 class SegmentCache:
-    """Hypotheses by model revision, options and token ids, in at most `max_bytes` bytes.
+    """Hypotheses by model revision, decoding options and token ids, in at most `max_bytes` bytes.
 
-    Keys are digests (BLAKE2b, 128 bits): no text of a user is kept as such. Values are packed, about 5 bytes a token.
+    A key is a digest (BLAKE2b, 128 bits), so no user's text is kept in readable form. A value takes about 5 bytes per
+    token.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -35,18 +38,18 @@ class SegmentCache:
         return len(self._values)
 
     def of_model(self, revision: str) -> ModelCache:
-        """The part of it that is one revision's of one model; no other revision's entries are found there."""
+        """Returns the part of the cache that belongs to one revision of one model."""
         return ModelCache(self, revision)
 
     def get(self, key: bytes) -> bytes | None:
-        """A value, which counts as used now."""
+        """Returns a value, or None, and marks the value as the most recently used."""
         value = self._values.get(key)
         if value is not None:
             self._values.move_to_end(key)
         return value
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Keeps a value, and drops those used longest ago if it must. One larger than the bound is not kept."""
+        """Stores a value, and drops the least recently used ones to make room. Ignores a value above the bound."""
         self._drop(key)
         size = _count_bytes(key, value)
         if size > self.max_bytes:
@@ -63,22 +66,22 @@ class SegmentCache:
 
 
 class ModelCache:
-    """The cache as one model sees it."""
+    """The part of a cache that belongs to one revision of one model."""
 
     def __init__(self, cache: SegmentCache, revision: str) -> None:
         self._cache = cache
         self._revision = revision
 
     def get(self, ids: TokenIds, options: DecodingOptions) -> Hypothesis | None:
-        """What the model made of these ids with these options, exactly; None if that is not known."""
-        value = self._cache.get(self._name(ids, options))
-        return None if value is None else _unpack(marshal.loads(value))  # noqa: S302 (this process packed it)
+        """Returns the model's hypothesis for exactly these ids and options; None if it is not cached."""
+        value = self._cache.get(self._make_key(ids, options))
+        return None if value is None else _unpack(marshal.loads(value))  # noqa: S302 (written by this process)
 
     def put(self, ids: TokenIds, options: DecodingOptions, hypothesis: Hypothesis) -> None:
-        """Keeps what the model made of these ids. Only for what was computed to its end."""
-        self._cache.put(self._name(ids, options), marshal.dumps(_pack(hypothesis)))
+        """Stores the model's hypothesis for these ids. Must not be called for a cancelled computation."""
+        self._cache.put(self._make_key(ids, options), marshal.dumps(_pack(hypothesis)))
 
-    def _name(self, ids: TokenIds, options: DecodingOptions) -> bytes:
+    def _make_key(self, ids: TokenIds, options: DecodingOptions) -> bytes:
         digest = blake2b(f"{self._revision}\0{options!r}\0".encode(), digest_size=_DIGEST_BYTES)
         digest.update(array("q", ids))
         return digest.digest()
@@ -88,10 +91,11 @@ def _count_bytes(key: bytes, value: bytes) -> int:
     return sys.getsizeof(key) + sys.getsizeof(value) + _ENTRY_BYTES
 
 
-def _pack(one: Hypothesis) -> tuple[Any, ...]:
-    return one.ids, one.log_prob, one.truncated, tuple(map(_pack, one.alternatives)), one.alignment
+def _pack(hypothesis: Hypothesis) -> _Packed:
+    alternatives = tuple(map(_pack, hypothesis.alternatives))
+    return hypothesis.ids, hypothesis.log_prob, hypothesis.truncated, alternatives, hypothesis.alignment
 
 
-def _unpack(packed: tuple[Any, ...]) -> Hypothesis:
+def _unpack(packed: _Packed) -> Hypothesis:
     ids, log_prob, truncated, alternatives, alignment = packed
     return Hypothesis(ids, log_prob, truncated, tuple(map(_unpack, alternatives)), alignment)

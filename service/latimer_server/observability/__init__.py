@@ -1,1 +1,1 @@
-"""Logs of the server."""
+"""Logging of the server."""

@@ -1,7 +1,6 @@
-"""Log lines: console or JSON, each with the request's id, never with a user's text.
+"""Log format: writes log lines as plain text or JSON, with the request's id and without any text of a user.
 
-Exceptions are logged by their type and where they were raised; their messages may quote what was being
-worked on, so they are left out.
+An exception is logged by its type and its place in the code. Its message is left out: it may quote a user's text.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from latimer_server.config.settings import LogFormat
 
-# Set by the interceptor for the life of a call; tasks inherit it.
+# Set by the call interceptor for the duration of a call. Tasks that the call creates inherit it.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _MAX_WAITING_LINES = 10_000
@@ -30,7 +29,10 @@ _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def configure_logging(style: LogFormat, level: str) -> LogWriter:
-    """Sends the log to standard error in this style. Called once, by the command line, which closes it."""
+    """Sends all log records of this level and above to standard error, and returns the writer.
+
+    Call it once per process. The caller must close the writer.
+    """
     writer = LogWriter()
     handler = _QueueHandler(writer.queue)
     handler.setFormatter(_Json() if style is LogFormat.JSON else _Console())
@@ -40,38 +42,47 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
     return writer
 
 
-class LogWriter(threading.Thread):
-    """Writes lines to standard error in a thread of its own: whoever reads them slowly, or not at all,
-    stops no call. Past `_MAX_WAITING_LINES` lines are dropped."""
+class LogWriter(logging.handlers.QueueListener):
+    """Writes queued lines to standard error in a thread of its own, so that a blocked pipe delays no call.
+
+    Lines are dropped while more than `_MAX_WAITING_LINES` wait.
+    """
 
     def __init__(self) -> None:
-        super().__init__(name="log", daemon=True)
-        self.queue: queue.Queue[logging.LogRecord | None] = queue.Queue(_MAX_WAITING_LINES)
+        super().__init__(queue.Queue(_MAX_WAITING_LINES))
 
-    def run(self) -> None:
-        """Writes until `close`."""
-        while (record := self.queue.get()) is not None:
-            sys.stderr.write(f"{record.getMessage()}\n")
-            sys.stderr.flush()
+    def handle(self, record: logging.LogRecord) -> None:
+        """Writes one formatted line.
+
+        Uses no handler of `logging`: a write that blocks would hold the handler's lock, and `logging.shutdown` would
+        wait for it when the process exits.
+        """
+        sys.stderr.write(f"{record.getMessage()}\n")
+        sys.stderr.flush()
 
     def close(self) -> None:
-        """Writes what waits, for a moment at most: a log that nobody reads must not keep the process."""
-        with contextlib.suppress(queue.Full):
-            self.queue.put_nowait(None)
-            self.join(_CLOSING_SECONDS)
+        """Writes the queued lines, for at most `_CLOSING_SECONDS`: a blocked pipe must not keep the process alive."""
+        # `stop` has no timeout, so it runs in a daemon thread.
+        stopper = threading.Thread(target=self._stop_unless_full, name="log-close", daemon=True)
+        stopper.start()
+        stopper.join(_CLOSING_SECONDS)
+
+    def _stop_unless_full(self) -> None:
+        with contextlib.suppress(queue.Full):  # a full queue: standard error is blocked
+            self.stop()
 
 
 class _QueueHandler(logging.handlers.QueueHandler):
-    """Formats a line where it is logged, as what it needs is there, and leaves the writing to the writer."""
+    """Formats a record in the thread that logs it, where the request's id is known, and queues the line."""
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Drops the line when nobody reads the log."""
+        """Queues the line, or drops it if the queue is full."""
         with contextlib.suppress(queue.Full):
             self.queue.put_nowait(record)
 
 
 def describe_exception(error: BaseException) -> str:
-    """The type of an exception and of its causes, and where each was raised; no message, no values."""
+    """Returns the types of an exception and its causes, with the place of each, without messages or values."""
     parts = []
     current: BaseException | None = error
     while current is not None:
@@ -89,7 +100,7 @@ def _add_request_id(record: logging.LogRecord) -> bool:
 
 class _WithoutMessages(logging.Formatter):
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 (logging's name)
-        """The exception without its message."""
+        """Returns the description of an exception without its message."""
         return describe_exception(ei[1]) if ei[1] else ""
 
 
@@ -98,10 +109,10 @@ class _Console(_WithoutMessages):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        """The line, with what was given as `extra` as key=value."""
+        """Returns the line with the record's `extra` values as key=value."""
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        if rid := getattr(record, "request_id", ""):
-            extra["request_id"] = rid
+        if current_id := getattr(record, "request_id", ""):
+            extra["request_id"] = current_id
         return " ".join([super().formatMessage(record), *(f"{key}={value}" for key, value in extra.items())])
 
 

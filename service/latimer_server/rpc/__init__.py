@@ -1,3 +1,3 @@
-"""The gRPC front: server, interceptor, authentication and servicers. The only package that imports grpc and
+"""The gRPC front end: server, interceptor, authentication and servicers. The only package that imports grpc and
 protobuf.
 """

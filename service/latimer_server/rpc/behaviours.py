@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from latimer_server.core.errors import Unavailable
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
 from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit
@@ -49,6 +50,8 @@ class Behaviours:
         """Runs a method with streams of requests and responses."""
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message | None]:
+            if self.draining.is_set():
+                raise Unavailable("the server is shutting down")
             scope = CallScope(self._loop, context)
             with self._streams.hold(call.caller):
                 messages = read_messages(

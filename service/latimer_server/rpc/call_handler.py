@@ -19,6 +19,7 @@ from latimer_server.rpc.auth import Authenticator
 from latimer_server.rpc.call import Call, read_deadline, read_metadata, read_request_id
 from latimer_server.rpc.call_status import CallStatus
 from latimer_server.rpc.caller_identity import current_caller
+from latimer_server.rpc.servicers.request_bounds import check_bounds
 
 _ENDS_OF_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -39,9 +40,11 @@ class Method:
         if data is None:
             raise InvalidRequest(Violation("", "the call has no request message"))
         try:
-            return self.parse(data)
+            message = self.parse(data)
         except (DecodeError, ValueError):
             raise InvalidRequest(Violation("", "the bytes are no message of this method")) from None
+        check_bounds(message)
+        return message
 
 
 # Yields the responses of a call to its requests. None: the call is accepted and has no response yet.
@@ -85,8 +88,8 @@ class CallHandler:
         self.begun += 1
         context = status.context
         metadata = read_metadata(context)
-        status.request_id = read_request_id(metadata)
-        request_id.set(status.request_id)
+        request_id.set(read_request_id(metadata))
+        status.begin(request_id.get())
         peer = context.peer()
         caller = self._authenticator.identify(peer, metadata if method.needs_token else None)
         current_caller.set(caller)

@@ -31,6 +31,11 @@ class CallStatus:
         self._began = time.monotonic()
         self._opened = False
 
+    def begin(self, request_id: str) -> None:
+        """Notes the id of the call."""
+        self.request_id = request_id
+        _log.debug("call began", extra={"method": self._path})
+
     def open(self) -> None:
         """Sends the initial metadata, once."""
         if not self._opened:

@@ -1,6 +1,7 @@
-"""Who calls: what the queues' turns go by. The interceptor sets it for each call, what queues its work reads it.
+"""Identifies the caller of each call, so that admission and the model queues can treat callers fairly.
 
-Knows nothing of calls; no token is kept or shown, only its digest.
+The interceptor sets `current_caller` for each call; servicers read it. Tokens are neither stored nor logged: the
+identity holds only the digest of a token.
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 import hashlib
 from contextvars import ContextVar
 
-# Set by the interceptor for the life of a call; tasks inherit it. None: no call.
-current_caller: ContextVar[str | None] = ContextVar("caller", default=None)
+# The caller's identity for the duration of a call. Tasks that the call creates inherit it. None outside of calls.
+current_caller: ContextVar[str | None] = ContextVar("current_caller", default=None)
 
 
 def identify_caller(peer: str, token: bytes = b"") -> str:
-    """One name for all calls of one caller: of those with one token, else of those of one connection. `token` is one
-    that was checked: who may write into it what they like would have a turn for each call."""
+    """Returns the identity of a caller: the same for all calls with one token, or without a token for all calls of
+    one connection.
+
+    `token` must be checked already. An unchecked token would let one client pose as many callers and get the share
+    of each.
+    """
     return f"token:{hashlib.sha256(token).hexdigest()}" if token else f"connection:{peer}"

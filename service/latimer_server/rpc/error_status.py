@@ -1,7 +1,7 @@
-"""The error table (design.md section 7): the domain's exceptions as `google.rpc.Status` with details.
+"""The error table: converts the domain's exceptions to `google.rpc.Status` messages with details.
 
-Knows the exceptions and the wire's status; nothing of calls. An exception that is not ours says nothing of
-itself to the caller.
+Every status carries an ErrorInfo with the exception's `reason`. An exception that is not in the table becomes an opaque
+INTERNAL status, so that its text never reaches the caller.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from latimer_server.core.errors import FlaggedAsError, OverlongSegment
 from latimer_server.rpc.health import UnknownService
 
 _DOMAIN = "latimer"
-# A status travels as metadata, of which gRPC takes 8 KiB without complaint, the message twice.
+# These limits keep a status within gRPC's default limit of 8 KiB for metadata, in which the message appears twice: in
+# grpc-message and in grpc-status-details-bin.
 _MAX_MESSAGE_CHARACTERS = 1_000
 _MAX_VIOLATIONS = 16
 _MAX_DESCRIPTION_CHARACTERS = 160
-# The first class that an error is an instance of decides.
+# The first class that matches decides the code.
 _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
     (errors.InvalidRequest, code_pb2.INVALID_ARGUMENT),
     (errors.Unsupported, code_pb2.UNIMPLEMENTED),
@@ -37,7 +38,8 @@ _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
 
 
 def to_status(error: BaseException, request_id: str) -> status_pb2.Status:
-    """The status of an error. What is not in the table is INTERNAL, opaque, with the request's id."""
+    """Returns the status of an error. An error that is not in the table becomes INTERNAL, and its message names the
+    request id only."""
     for kind, code in _CODES:
         if isinstance(error, kind):
             return _pack(code, str(error), error.reason, _details(error))
@@ -45,7 +47,7 @@ def to_status(error: BaseException, request_id: str) -> status_pb2.Status:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether the table has it; what it has not is a defect of ours and belongs in the log."""
+    """Returns True if the table contains the error. Any other error is a defect of the server and must be logged."""
     return isinstance(error, tuple(kind for kind, _ in _CODES))
 
 
@@ -74,5 +76,5 @@ def _pack(code: int, message: str, reason: str, details: list[Message]) -> statu
     return status
 
 
-def _shorten(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]} ..."
+def _shorten(text: str, max_characters: int) -> str:
+    return text if len(text) <= max_characters else f"{text[:max_characters]} ..."

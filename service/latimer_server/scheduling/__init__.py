@@ -1,7 +1,8 @@
-"""Which work is done when: admission, batches, the order among callers, cores and threads, and what leaves the loop.
+"""Scheduling: decides which work runs when, on how many cores and in which thread.
 
-Knows no gRPC, no model library and no clock but the one it is given. One event loop's: only what a batch computes
-runs in other threads.
+Holds admission of requests, the batch queue, the order among callers, permits for cores, and helpers that move work off
+the event loop. Imports neither gRPC nor a model library, and reads time only from the clock that it is given. Its
+objects belong to one event loop; only the computation of a batch runs in other threads.
 """
 
 from latimer_server.core.decoding import TimedHypothesis

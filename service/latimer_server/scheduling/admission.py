@@ -1,7 +1,4 @@
-"""Who may come in: so many requests in work, and room kept so that no caller can have all of it.
-
-Counts requests and callers; knows nothing of what they ask for.
-"""
+"""Admission: bounds the requests that the server works on, in total and for each caller."""
 
 from __future__ import annotations
 
@@ -11,23 +8,25 @@ from contextlib import contextmanager
 
 from latimer_server.core.errors import Overloaded, Unavailable
 
-# One place in so many is kept for callers that hold few, so that one caller alone cannot shut the others out.
-_KEPT_SHARE = 8
+# One caller may hold all places but an eighth, so that it cannot shut out the others.
+_RESERVED_SHARE = 8
 
 
 class Admission:
-    """Bounds the requests in work. Past the bound a request is refused at once, not queued.
+    """A bound on active requests. Beyond the bound a request is refused at once; it is not queued.
 
-    A caller that holds all places but one in eight gets no more: somebody else always finds one.
+    `limit` is the most requests at a time. One caller gets at most `limit` minus an eighth of it, rounded down, so that
+    other callers always find a place (for a `limit` below 8 one caller may hold all places). `retry_after` is the hint
+    in seconds that a refusal carries.
     """
 
-    def __init__(self, most: int, retry_after: float = 1.0) -> None:
-        self._most = most
-        self._most_of_one = most - most // _KEPT_SHARE
+    def __init__(self, limit: int, retry_after: float = 1.0) -> None:
+        self._limit = limit
+        self._caller_limit = limit - limit // _RESERVED_SHARE
         self._retry_after = retry_after
         self._draining = False
         self._of_caller: Counter[Hashable] = Counter()
-        self.active = 0  # requests in work
+        self.active = 0  # admitted requests that have not ended
 
     def drain(self) -> None:
         """Refuses every request from now on."""
@@ -37,15 +36,23 @@ class Admission:
         """Raises what `admit` would raise now. May be called from any thread."""
         if self._draining:
             raise Unavailable("the server is shutting down")
-        if self.active >= self._most:
-            raise Overloaded(f"{self._most} requests are in work, which is the limit", self._retry_after)
-        if caller is not None and self._of_caller.get(caller, 0) >= self._most_of_one:
-            raise Overloaded(f"this caller has {self._most_of_one} requests in work, its limit", self._retry_after)
+        if self.active >= self._limit:
+            raise Overloaded(
+                f"the server has {self._limit} requests in work, which is its limit; try again later", self._retry_after
+            )
+        if caller is not None and self._of_caller.get(caller, 0) >= self._caller_limit:
+            raise Overloaded(
+                f"this caller has {self._caller_limit} requests in work, which is its limit; wait for one to end",
+                self._retry_after,
+            )
 
     @contextmanager
     def admit(self, caller: Hashable = None) -> Iterator[None]:
-        """Holds a place while the request is in work; `caller` None is nobody in particular, whom only the bound
-        of all holds back. Raises `Overloaded` or `Unavailable`."""
+        """Holds a place for one request until the context ends.
+
+        `caller` None means an anonymous caller; only the total limit applies to it. Raises `Overloaded` when a limit
+        is reached and `Unavailable` while the server drains.
+        """
         self.require_place(caller)
         self.active += 1
         self._of_caller[caller] += 1

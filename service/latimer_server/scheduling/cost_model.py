@@ -1,60 +1,70 @@
-"""How long batches take, learnt from those that ran, and how fast a queue that is never empty gets shorter.
-
-Knows only numbers of rows and tokens, and seconds.
-"""
+"""Cost model: estimates the seconds of a batch and the token rate of a busy queue from batches that ran."""
 
 from __future__ import annotations
 
+# Weight of the newest batch in the moving average.
 _SMOOTHING = 0.25
-# What twice the rows cost before that was measured: a step costs the same whatever its rows, the rest does not.
+# Assumed factor on the cost when the rows double and nothing was measured yet. It is below 2 because a part of each
+# decoding step costs the same for any number of rows.
 _DOUBLED_ROWS = 1.5
-# The drain rate is that of about so many batches.
-_REMEMBERED_BATCHES = 16
+# The drain rate averages over about this many batches.
+_AVERAGED_BATCHES = 16
 
 
 class BatchCostModel:
-    """Seconds of a batch, by its longest row and by about how many rows it has: a step takes no twice the time for
-    twice the rows."""
+    """An estimate of batch seconds from the longest row, in tokens, and the number of rows.
+
+    Keeps a moving average of seconds per token of the longest row, one average for each power of two of rows, because
+    twice the rows cost less than twice the time.
+    """
 
     def __init__(self) -> None:
-        self._by_rows: dict[int, float] = {}  # seconds for each token of the longest row, by the rows' bits
+        self._by_rows: dict[int, float] = {}  # bit length of the rows -> seconds per token of the longest row
 
     def learn(self, rows: int, longest: int, seconds: float) -> None:
-        """Notes a batch that ran."""
-        bucket, cost_model = rows.bit_length(), max(seconds, 0.0) / max(longest, 1)
-        known = self._by_rows.get(bucket)
-        self._by_rows[bucket] = cost_model if known is None else known + _SMOOTHING * (cost_model - known)
+        """Adds a finished batch to the average of its bucket. `longest` is in tokens."""
+        bucket, token_seconds = rows.bit_length(), max(seconds, 0.0) / max(longest, 1)
+        average = self._by_rows.get(bucket)
+        self._by_rows[bucket] = token_seconds if average is None else average + _SMOOTHING * (token_seconds - average)
 
     def estimate(self, rows: int, longest: int) -> float:
-        """Seconds that a batch will take. Where none of about these rows ran yet: of the nearest, scaled; upwards
-        as rows use to cost, downwards as little as it can be. 0 before anything ran."""
+        """Returns the expected seconds of a batch; 0 before any batch ran.
+
+        An unmeasured bucket is extrapolated from the nearest measured one: upwards by 1.5 for each doubling of the
+        rows, downwards by 2 for each halving, which is the lowest possible cost.
+        """
         if not self._by_rows:
             return 0.0
         bucket = rows.bit_length()
-        nearest = min(self._by_rows, key=lambda known: abs(known - bucket))
+        nearest = min(self._by_rows, key=lambda measured: abs(measured - bucket))
         factor = _DOUBLED_ROWS if bucket > nearest else 2.0
         return float(self._by_rows[nearest] * longest * factor ** (bucket - nearest))
 
 
 class DrainRate:
-    """Tokens a second that leave a queue while more waits than a batch takes: with everything that slows it down,
-    other models among them. Small batches, where little waits, say nothing of what it could do."""
+    """The tokens per second that leave a queue while more pieces wait than one batch takes.
+
+    The rate includes every slowdown, such as other models on the same cores. Batches that empty the queue are not
+    counted, because they do not show how fast it could be.
+    """
 
     def __init__(self) -> None:
         self._tokens = 0.0
         self._seconds = 0.0
-        self._last: float | None = None  # when a batch ended last and something still waited
+        self._last: float | None = None  # end of the last batch, if pieces were still waiting then
 
     @property
     def rate(self) -> float:
-        """Tokens a second; 0 while nothing is known."""
+        """Tokens per second; 0 before anything was measured."""
         return self._tokens / self._seconds if self._seconds > 0 else 0.0
 
     def note(self, tokens: int, now: float, *, full: bool, waiting: bool) -> None:
-        """Notes the end of a batch; `full`: whether it left others waiting when it began; `waiting`: whether any
-        wait now."""
+        """Records the end of a batch at `now` (seconds).
+
+        `full` is True if pieces were still waiting when the batch began, `waiting` if pieces are waiting now.
+        """
         if self._last is not None and full:
-            kept = 1 - 1 / _REMEMBERED_BATCHES
+            kept = 1 - 1 / _AVERAGED_BATCHES
             self._tokens = kept * self._tokens + tokens
             self._seconds = kept * self._seconds + now - self._last
         self._last = now if waiting else None

@@ -1,7 +1,4 @@
-"""The threads that batches run in, and for each model a seat among them: which threads, how many cores.
-
-Knows threads and permits; nothing of what is run.
-"""
+"""Executors: the threads in which batches run, and one compute slot for each model."""
 
 from __future__ import annotations
 
@@ -25,41 +22,48 @@ def _interactive() -> Priority:
 
 
 class _Call(Generic[T]):
-    """Something to run, then what came of it. A thread refers to what it ran, and to what that returned or raised, for
-    a moment after everybody was told; here it refers to this, which is empty by then."""
+    """A unit of work and its result.
+
+    A pool thread keeps a reference to its last callable and result for a moment after completion. It refers to this
+    object, which is empty by then, so the thread keeps neither the work nor the result alive.
+    """
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work: list[Callable[[], T]] = [work]
         self._results: list[T] = []
         self._errors: list[BaseException] = []
-        self._forgotten = False
+        self._discarded = False
 
     def run(self) -> None:
-        """Runs it, in whatever thread."""
+        """Runs the work in the calling thread and keeps its result or error."""
         try:
             result = self._work.pop()()
-            if not self._forgotten:
+            if not self._discarded:
                 self._results.append(result)
-        except BaseException as error:  # noqa: BLE001 (told to whoever waits, whatever it is)
-            if not self._forgotten:
+        except BaseException as error:  # noqa: BLE001 (`read` raises it in the waiting task, whatever its type)
+            if not self._discarded:
                 self._errors.append(error)
 
     def read(self) -> T:
-        """The result, once; raises what it raised."""
+        """Returns the result or raises the error. May be called once."""
         if self._errors:
             raise self._errors.pop()
         return self._results.pop()
 
-    def forget(self) -> None:
-        """Nobody will read it."""
-        self._forgotten = True
+    def discard(self) -> None:
+        """Drops the result, now or when it arrives."""
+        self._discarded = True
         self._results.clear()
         self._errors.clear()
 
 
 class ComputeSlot:
-    """Where a model's batches run: at most `batches` at a time, each in a thread of `executor` and on `cores`
-    cores of the permits."""
+    """The permits and threads of one model.
+
+    Each batch runs in a thread of `executor` and with permits for `cores` cores. `batches` is the number of batches
+    that the model's queue may run at a time; the slot does not check it. `generation` marks batches of summaries, to
+    which `CorePermits` gives a limited share.
+    """
 
     def __init__(
         self, permits: CorePermits, executor: Executor, *, cores: int = 1, batches: int = 1, generation: bool = False
@@ -73,16 +77,17 @@ class ComputeSlot:
 
     @property
     def spare(self) -> int:
-        """How many more batches could begin now, as far as cores go."""
+        """The number of further batches that free cores allow now."""
         return self._permits.spare // self.cores
 
     async def run(
         self, prepare: Callable[[], Callable[[], T] | None], priority: Callable[[], Priority] = _interactive
     ) -> T | None:
-        """Waits for permits, then asks `prepare` what to run; None runs nothing. What is run is chosen as late as
-        possible, so that it is what is best to run then.
+        """Waits for permits, then runs the callable that `prepare` returns in a thread and returns its result.
 
-        A caller that is cancelled leaves what runs to its end, and its permits are free only then.
+        `prepare` runs on the event loop once the permits are granted, so that it can choose the best work at that
+        moment. If it returns None, nothing runs and the result is None. If the caller is cancelled, a running
+        callable continues to its end and its permits are released only then.
         """
         granted = await self._permits.acquire(self.cores, generation=self._generation, priority=priority)
         call: _Call[T] | None = None
@@ -92,7 +97,7 @@ class ComputeSlot:
                 return None
             call = _Call(work)
             del work
-            notified = self._start(call, granted)
+            completed = self._start(call, granted)
         except BaseException:
             call = None
             raise
@@ -100,64 +105,68 @@ class ComputeSlot:
             if call is None:
                 self._permits.release(granted, generation=self._generation)
         try:
-            await notified
+            await completed
         except asyncio.CancelledError:
-            call.forget()
+            call.discard()
             raise
         return call.read()
 
     def _start(self, call: _Call[T], granted: int) -> asyncio.Future[None]:
-        """Has a thread make the call. The future tells whoever waits, in the turn of the loop in which the thread is
-        heard: to wrap the executor's own and shield it would take two turns more, with everybody's callbacks in them.
+        """Submits the call to the executor and returns a future that is done when the call has ended.
+
+        Wrapping and shielding the executor's own future would resume the caller two turns of the event loop later.
         """
         loop = asyncio.get_running_loop()
-        notified: asyncio.Future[None] = loop.create_future()
+        completed: asyncio.Future[None] = loop.create_future()
         ended: asyncio.Future[None] = loop.create_future()
 
         def finish() -> None:
             self._running.discard(ended)
             ended.set_result(None)
             self._permits.release(granted, generation=self._generation)
-            if not notified.done():
-                notified.set_result(None)
+            if not completed.done():
+                completed.set_result(None)
 
-        made = self._executor.submit(call.run)
+        submitted = self._executor.submit(call.run)
         self._running.add(ended)
 
-        def tell(_: Future[None]) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits
+        def notify_loop(_: Future[None]) -> None:
+            with suppress(RuntimeError):  # the loop is closed, so no task waits
                 loop.call_soon_threadsafe(finish)
 
-        # After the executor's own: what has told us is free for the next batch.
-        made.add_done_callback(tell)
-        return notified
+        # Registered after the executor's own callback, so that the thread already counts as free.
+        submitted.add_done_callback(notify_loop)
+        return completed
 
     async def wait_until_idle(self) -> None:
-        """Waits until nothing runs here, whoever has stopped waiting for it."""
+        """Waits until no batch of this slot runs, including batches whose callers were cancelled."""
         while self._running:
             await asyncio.wait(self._running)
 
 
 class StickyThreadPool(Executor):
-    """Threads of which the first that is free takes the next work: what it left in its core's caches, of a model's
-    weights above all, is there still. The threads of one `ThreadPoolExecutor` take turns."""
+    """A pool of `size` threads that gives the next work to the first free thread.
+
+    The caches of that thread's core still hold the model's weights. A plain `ThreadPoolExecutor` rotates its threads.
+    `name` is the prefix of the thread names.
+    """
 
     def __init__(self, size: int, name: str) -> None:
         self._threads = [
             ThreadPoolExecutor(1, f"{name}_{number}", initializer=lower_priority, initargs=(BATCH_NICENESS,))
             for number in range(size)
         ]
-        self._work = [0] * size  # that each has
+        self._pending = [0] * size  # submitted and unfinished calls of each thread
         self._lock = Lock()
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """See `Executor.submit`. Where none is free it waits for one that has least to do."""
+        """See `Executor.submit`. If no thread is free, the work queues at a thread with the least pending work."""
         with self._lock:
-            number = self._work.index(min(self._work))
-            self._work[number] += 1
+            number = self._pending.index(min(self._pending))
+            self._pending[number] += 1
         try:
             future = self._threads[number].submit(work, *args, **kwargs)
-        except BaseException:  # the system may have no more threads to give
+        except BaseException:  # the system may refuse a new thread
             self._note_done(number)
             raise
         future.add_done_callback(lambda _: self._note_done(number))
@@ -170,16 +179,16 @@ class StickyThreadPool(Executor):
 
     def _note_done(self, number: int) -> None:
         with self._lock:
-            self._work[number] -= 1
+            self._pending[number] -= 1
 
 
 class Executors:
-    """The threads and permits of a server. Make it with the cores that batches may use; `close` it in the end.
+    """The threads and permits of a server. `cores` is the number of cores for batches. Call `close` at the end.
 
-    Libraries that use every core for one batch (torch) run in one thread, always the same: OpenMP keeps a team of
-    threads for each that ever called it, and beside an idle second team batches take 1.6 times as long. Libraries
-    that run a batch on a core or a few, without Python's lock, have a thread for each core. Summaries have a thread
-    of their own: they take seconds.
+    A library that uses every core for one batch (torch) always runs in the same thread: OpenMP keeps a team of threads
+    for every thread that called it, and beside an idle second team batches take 1.6 times as long. A library that runs
+    a batch on a few cores and releases the interpreter lock gets one thread for each core. Summaries take seconds, so
+    they run in a thread of their own.
     """
 
     def __init__(self, cores: int) -> None:
@@ -189,11 +198,14 @@ class Executors:
         self._generation = ThreadPoolExecutor(1, thread_name_prefix="generation")
 
     def count_threads(self, *, generation: bool) -> int:
-        """The cores that a model may use in all: what its backend is told when it is loaded."""
+        """Returns the cores that a model may use in total. Its backend receives this number when it is loaded."""
         return self.permits.generation_cores if generation else self.permits.cores
 
     def slot(self, concurrent_batches: int = 1, *, generation: bool = False) -> ComputeSlot:
-        """A seat for a model that runs so many batches at a time, each on its share of the cores."""
+        """Returns the slot of a model that runs `concurrent_batches` at a time, each on its share of the cores.
+
+        A slot for `generation` runs one batch at a time on all cores of generation.
+        """
         threads = self.count_threads(generation=generation)
         if generation:
             return ComputeSlot(self.permits, self._generation, cores=threads, generation=True)
@@ -202,10 +214,10 @@ class Executors:
         return ComputeSlot(self.permits, executor, cores=threads // batches, batches=batches)
 
     def single_core_slot(self) -> ComputeSlot:
-        """A seat for short work on one core, from however many callers: ranking sentences."""
+        """Returns a slot for short work on one core for each call, such as ranking sentences."""
         return ComputeSlot(self.permits, self._per_core, batches=self.permits.cores)
 
     def close(self) -> None:
-        """Waits for what runs, and ends the threads."""
+        """Waits for running work and ends the threads."""
         for executor in (self._single, self._per_core, self._generation):
             executor.shutdown(wait=True)

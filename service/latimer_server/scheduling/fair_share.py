@@ -1,7 +1,4 @@
-"""Whose piece comes next: callers take turns, and within a caller its requests do.
-
-Knows entries, callers and requests; nothing of batches.
-"""
+"""Fair order: callers take turns, and the requests of one caller take turns among themselves."""
 
 from __future__ import annotations
 
@@ -10,31 +7,33 @@ from collections.abc import Callable, Hashable
 
 from latimer_server.scheduling.work_items import Owner, WorkItem
 
-# Requests that are done and may come back, of which it is remembered what was left of their turn.
-_MOST_REMEMBERED = 1_024
+# Bound on the finished requests whose unused part of a turn is remembered.
+_MAX_REMEMBERED = 1_024
 
 
 class FairOrder:
-    """Pieces in the order of turns. A turn is a request's: it lasts until `quantum` of its pieces were taken, in
-    whatever batch, or all of them; then its caller stands behind the others, and the request behind its caller's
-    others. So a request of a few pieces is done in one turn, not in as many as it has pieces, and one of thousands
-    holds nobody up for longer. One that comes back, because something has to be done again, goes on with what was
-    left of its turn. A piece that was taken elsewhere meanwhile is passed over.
+    """The waiting pieces in the order of turns.
+
+    A turn belongs to a request. It ends when `quantum` pieces of the request were taken, in any batch, or when none is
+    left. Then its caller moves behind the other callers, and the request behind the other requests of its caller. So a
+    short request is done in one turn, and a request of thousands of pieces delays no other for longer than one turn.
+    A request that comes back for a second try uses the rest of its last turn. Pieces that were taken in another
+    request's turn are skipped.
     """
 
     def __init__(self, quantum: int) -> None:
         self._quantum = quantum
-        self._left = quantum  # of the turn of whoever stands first
+        self._left = quantum  # pieces left in the current turn
         self._callers: OrderedDict[Hashable, OrderedDict[Hashable, deque[WorkItem]]] = OrderedDict()
-        self._unused: OrderedDict[Owner, int] = OrderedDict()  # what was left of turns that ended early
+        self._unused: OrderedDict[Owner, int] = OrderedDict()  # pieces left of turns that ended early
         self._returned: deque[WorkItem] = deque()
 
     def count_ahead(self, caller: Hashable) -> tuple[int, int]:
-        """How many other callers stand here, and how many requests of this one."""
+        """Returns how many other callers are waiting, and how many requests of this caller."""
         return len(self._callers) - (caller in self._callers), len(self._callers.get(caller, ()))
 
     def add(self, item: WorkItem, caller: Hashable, request: Hashable) -> None:
-        """Puts a piece behind the others of its request."""
+        """Appends a piece to its request."""
         if unused := self._unused.pop((caller, request), 0):
             self._remember((caller, request), unused - 1)
             self._returned.append(item)
@@ -43,7 +42,10 @@ class FairOrder:
         item.owners.add((caller, request))
 
     def take(self, is_wanted: Callable[[WorkItem], bool]) -> WorkItem | None:
-        """The oldest piece of the request whose turn it is. It counts when `count` is told."""
+        """Removes and returns the oldest wanted piece of the request that has the turn; None if there is none.
+
+        The piece does not count against the turn until `count` is called.
+        """
         while self._returned:
             if is_wanted(item := self._returned.popleft()):
                 return item
@@ -58,7 +60,10 @@ class FairOrder:
         return None
 
     def count(self, item: WorkItem) -> None:
-        """Notes that a piece was taken, by `take` or in a batch that another one begins."""
+        """Counts a taken piece against the current turn if the request that has the turn owns it.
+
+        Applies to pieces from `take` and to pieces that joined a batch by their length.
+        """
         if not self._callers:
             return
         caller, requests = next(iter(self._callers.items()))
@@ -68,7 +73,7 @@ class FairOrder:
                 self._end_turn()
 
     def sweep(self, is_wanted: Callable[[WorkItem], bool]) -> None:
-        """Forgets pieces that were taken or that nobody waits for, and whoever has no others."""
+        """Drops pieces that are not wanted any more, and callers and requests that have no others."""
         self._returned = deque(item for item in self._returned if is_wanted(item))
         callers = self._callers
         self._callers = OrderedDict()
@@ -92,5 +97,5 @@ class FairOrder:
     def _remember(self, owner: Owner, unused: int) -> None:
         if unused > 0:
             self._unused[owner] = unused
-        if len(self._unused) > _MOST_REMEMBERED:
+        if len(self._unused) > _MAX_REMEMBERED:
             self._unused.popitem(last=False)

@@ -1,7 +1,4 @@
-"""How many pieces one request may have in the queues.
-
-Counts; knows nothing of what is counted.
-"""
+"""In-flight limit: bounds the pieces of one request that are in the queues."""
 
 from __future__ import annotations
 
@@ -12,10 +9,11 @@ from contextlib import asynccontextmanager
 
 
 class InflightLimit:
-    """Bounds the pieces that one request has in the queues, so that a document of any size is fed through.
+    """A bound on the pieces of one request in the queues, so that a document of any size is fed in gradually.
 
-    First come, first served. A demand larger than the window waits until it is empty. A request has one window,
-    by which the queues know its pieces from those of other requests.
+    `size` is the most pieces at a time. Waiters are served in order of arrival. A demand above `size` waits until
+    nothing else of the request is in the queues. Each request has one instance; the queues also use it as the identity
+    of the request.
     """
 
     def __init__(self, size: int) -> None:
@@ -25,12 +23,12 @@ class InflightLimit:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of the request is in a queue, nor waits for room."""
+        """True if no piece of the request is in a queue or waits for room."""
         return self._used == 0 and not self._waiters
 
     @asynccontextmanager
     async def hold(self, count: int) -> AsyncIterator[None]:
-        """Holds room for `count` pieces."""
+        """Waits for room for `count` pieces and holds it until the context ends."""
         count = min(count, self._size)
         if self._waiters or self._used + count > self._size:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -51,7 +49,7 @@ class InflightLimit:
     def _release(self, count: int) -> None:
         self._used -= count
         while self._waiters and (self._waiters[0][1].done() or self._used + self._waiters[0][0] <= self._size):
-            wanted, waiter = self._waiters.popleft()
+            requested, waiter = self._waiters.popleft()
             if not waiter.done():
-                self._used += wanted
+                self._used += requested
                 waiter.set_result(None)

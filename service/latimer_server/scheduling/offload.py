@@ -1,42 +1,45 @@
-"""Work on texts that must not hold the event loop up, and coroutines that belong together.
-
-Knows sizes of texts; nothing of batches.
-"""
+"""Offloading: moves longer work on texts off the event loop, and runs groups of coroutines."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
 T = TypeVar("T")
-# Nearly every paragraph: a call goes through here some ten times, and each time a thread costs more than the work on so
-# little text, for it has the interpreter's lock to wait for. What is worked on here holds up every other call; at 500
-# paragraphs were a sixth slower, and at 2,500 no faster.
+# Work on fewer code points runs on the event loop; nearly every paragraph is shorter. A call gets here some ten times,
+# and for such short texts a thread costs more than the work, because it waits for the interpreter lock. Inline work
+# delays every other call: with 500 paragraphs were a sixth slower, with 2,500 they were no faster.
 _INLINE_CHARACTERS = 1_000
-# What a text costs beside its length, in code points.
+# Fixed cost of one text, expressed in code points.
 _TEXT_CHARACTERS = 50
 
 
 def estimate_text_work(texts: Sequence[str]) -> int:
-    """The work on texts, for `run_off_loop`: a thousand of one letter are no little work."""
+    """Returns the cost of work on texts, in code points, as the `size` of `run_off_loop`.
+
+    Every text adds a fixed cost, because a thousand texts of one letter are expensive too.
+    """
     return sum(map(len, texts)) + _TEXT_CHARACTERS * len(texts)
 
 
 async def run_off_loop(size: int, work: Callable[[], T]) -> T:
-    """Runs `work` over `size` code points of text: at once when that is little, else in a thread."""
+    """Runs `work` over `size` code points of text: inline up to 1,000 code points, otherwise in a thread."""
     return work() if size <= _INLINE_CHARACTERS else await asyncio.to_thread(work)
 
 
-async def gather_or_cancel(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of all; when one fails or the caller goes, the others are cancelled and waited for.
+async def gather_or_cancel(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Returns the results of all awaitables, in order.
 
-    One alone is awaited where it is called: a task for it would cost a sentence two turns of the loop, and say nothing.
+    If one fails or the caller is cancelled, cancels the others, waits until they have ended, and raises the first
+    error. A single awaitable is awaited directly: a task of its own would cost two turns of the event loop.
     """
-    coroutines = list(work)
-    if len(coroutines) <= 1:
-        return [await one for one in coroutines]
-    tasks = [asyncio.ensure_future(one) for one in coroutines]
+    awaitables = list(work)
+    if len(awaitables) <= 1:
+        return [await awaitable for awaitable in awaitables]
+    # An asyncio.TaskGroup would be no simpler: it raises an ExceptionGroup, which would have to be unwrapped because
+    # callers catch the error itself, and it ignores a task that ends in CancelledError.
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
     try:
         return list(await asyncio.gather(*tasks))
     except BaseException:

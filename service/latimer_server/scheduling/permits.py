@@ -1,7 +1,4 @@
-"""One set of permits for the cores, over all models: two busy models do not take each other's cores.
-
-Counts cores and who waits for them; knows no threads and no models.
-"""
+"""Core permits: one set of permits for the cores, shared by all models, so that busy models do not share a core."""
 
 from __future__ import annotations
 
@@ -25,12 +22,13 @@ class _Waiter:
 
 
 class CorePermits:
-    """Permits for `cores` cores. Whoever waits is let in by precedence, then in the order of coming; nobody
-    overtakes a batch that waits for several cores, or it would starve.
+    """Permits for `cores` cores. Waiters are served by priority, then in order of arrival.
 
-    Generation (summaries) holds a core for seconds. It gets half of the cores at most, and never the last one: a
-    translation meant for every core then runs on those that are left. Where there is one core only, generation
-    runs beside the permits and the system shares the core out.
+    No waiter overtakes a batch that waits for several cores; otherwise that batch would starve.
+
+    Generation (summaries) holds its cores for seconds. It gets at most half of the cores and never the last one, so a
+    translation that asks for every core runs on the remaining ones. On a machine with one core, generation does not
+    count against translation, and the operating system shares the core.
     """
 
     def __init__(self, cores: int) -> None:
@@ -38,25 +36,27 @@ class CorePermits:
         self.generation_cores = max(1, cores // 2)
         self._generating = 0
         self._translating = 0
-        self._unclaimed = 0  # given to waiters that have not come back for them yet
+        self._unclaimed = 0  # permits granted to waiters that have not resumed yet
         self._waiters: list[_Waiter] = []
         self._policy = PriorityPolicy()
 
     @property
     def used(self) -> int:
-        """Permits that are out."""
+        """Permits that are granted."""
         return self._generating + self._translating
 
     @property
     def spare(self) -> int:
-        """Cores that work could begin on now."""
+        """Cores that new work could start on now, including permits that are granted but not claimed yet."""
         return max(0, self.cores - self.used) + self._unclaimed
 
     async def acquire(
         self, cores: int, *, generation: bool = False, priority: Callable[[], Priority] = _interactive
     ) -> int:
-        """Waits for permits for `cores` cores and says how many it took: fewer where there are no more to have.
-        `priority` is asked when there is something to give, so that it is that of what waits then."""
+        """Waits for permits for `cores` cores and returns the number granted, which is lower if fewer can be had.
+
+        `priority` is called each time permits can be granted, so that it names the class of the work that waits then.
+        """
         waiter = _Waiter(cores, generation, priority, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         self._grant()
@@ -77,7 +77,7 @@ class CorePermits:
         return granted
 
     def release(self, cores: int, *, generation: bool = False) -> None:
-        """Gives permits back."""
+        """Returns permits for `cores` cores; `generation` must be as in `acquire`."""
         if generation:
             self._generating -= cores
         else:
@@ -86,18 +86,18 @@ class CorePermits:
 
     def _grant(self) -> None:
         while True:
-            # Summaries beyond their share wait for each other and hold nobody else up.
-            able = [
+            # Generation beyond its share waits for other generation only, so it must not block other waiters.
+            eligible = [
                 waiter
                 for waiter in self._waiters
                 if not waiter.future.done() and (not waiter.generation or self._may_generate(waiter))
             ]
-            if not able:
+            if not eligible:
                 return
-            wanted = {id(waiter): waiter.priority() for waiter in able}
-            waiting = set(wanted.values())
+            priorities = {id(waiter): waiter.priority() for waiter in eligible}
+            waiting = set(priorities.values())
             chosen = self._policy.choose(waiting)
-            waiter = next(waiter for waiter in able if wanted[id(waiter)] is chosen)
+            waiter = next(waiter for waiter in eligible if priorities[id(waiter)] is chosen)
             cores = self._count(waiter)
             if not self._fits(waiter, cores):
                 return
@@ -114,14 +114,14 @@ class CorePermits:
         return self._generating + min(waiter.cores, self.generation_cores) <= self.generation_cores
 
     def _count(self, waiter: _Waiter) -> int:
-        return min(waiter.cores, self.generation_cores if waiter.generation else self._left)
+        return min(waiter.cores, self.generation_cores if waiter.generation else self._translation_cores)
 
     def _fits(self, waiter: _Waiter, cores: int) -> bool:
         if waiter.generation:
             return self.cores == 1 or self.used + cores <= self.cores
-        return self._translating + cores <= self._left
+        return self._translating + cores <= self._translation_cores
 
     @property
-    def _left(self) -> int:
-        """Cores that generation leaves."""
+    def _translation_cores(self) -> int:
+        """Cores that generation leaves to translation; at least 1."""
         return max(1, self.cores - self._generating)

@@ -1,8 +1,8 @@
-"""Joins the pieces of all requests for a model into batches and has them run.
+"""Batch queue: joins the pieces of all requests for one model into batches and runs them off the event loop.
 
-Knows no gRPC, no model and no clock but the one it is given; a batch is run by whatever callable it is
-given, off the event loop. The batch rule (callers take turns to begin one, and it is filled with the nearest in
-length up to a budget of padded tokens) follows text-embeddings-inference's queue and CTranslate2's token batches.
+Reads time only from the clock that it is given. The batching rule follows the queue of text-embeddings-inference and
+the token batches of CTranslate2: callers take turns to supply the first piece, and the batch is filled with the pieces
+of nearest length, up to a budget of padded tokens.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from latimer_server.scheduling.work_items import Clock, PieceWaiter, WorkItem
 
 RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
 
-# A batch is made smaller for a deadline, but not below this share of its rows while as many wait: rows cost most in
-# the smallest batches, and a queue full of late pieces would be done in those.
-_LEAST_SHARE = 4
-# How many times the foreseen wait a deadline must leave. A request is done when the last of its pieces is, and batches
-# of like lengths take some pieces early and some late: one in a hundred requests took 2.5 times the wait on average.
-_MARGIN = 3
-# Sooner there is no point in trying again.
-_LEAST_RETRY_SECONDS = 0.1
+# A tight deadline shrinks a batch, but not below a quarter of the allowed rows. Rows cost most in small batches, and a
+# queue full of late pieces would otherwise run in the smallest ones.
+_MIN_ROWS_SHARE = 4
+# A deadline must leave this many times the estimated wait. A request ends with its last piece, and batches by length
+# take some of its pieces late: the slowest hundredth of requests waited 2.5 times the mean.
+_WAIT_MARGIN = 3
+# Lower bound on the retry hint of a refusal.
+_MIN_RETRY_SECONDS = 0.1
+# Weight of the newest batch in the moving average of batch seconds.
 _SMOOTHING = 0.25
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """`full`: others were left waiting when it was taken."""
+    """The pieces of one batch. `full` is True if other pieces were still waiting when it was taken."""
 
     items: tuple[WorkItem, ...] = ()
     full: bool = False
@@ -52,30 +53,35 @@ class _Batch:
 
 
 class BatchQueue:
-    """The pieces that wait for one model. Make it inside a running event loop; `close` it there."""
+    """The queue of one model: joins pieces of all requests into batches.
+
+    Must be created and closed inside the same running event loop. `run` computes one batch in a thread of `slot`: it
+    gets the token ids of each row, their common options and a function that returns True once the batch is abandoned,
+    and returns one hypothesis for each row. `clock` returns seconds.
+    """
 
     def __init__(self, run: RunBatch, limits: BatchLimits, slot: ComputeSlot, clock: Clock = time.monotonic) -> None:
         self._run = run
         self._limits = limits
         self._slot = slot
         self._clock = clock
-        turn = limits.count_rows(DecodingOptions())
-        self._by_priority = {priority: WaitingItems(turn) for priority in Priority}
+        quantum = limits.count_rows(DecodingOptions())
+        self._by_priority = {priority: WaitingItems(quantum) for priority in Priority}
         self._policy = PriorityPolicy()
         self._cost_models: dict[tuple[int, int], BatchCostModel] = {}
         self._recent_cost = BatchCostModel()
-        self._recent_rows = turn  # that a batch may have
+        self._recent_rows = quantum  # most rows of a batch with the options of the last one
         self._drain_rate = DrainRate()
-        self._batch_seconds = 0.0  # of late, on average
+        self._batch_seconds = 0.0  # moving average
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting_workers = 0  # workers that wait for permits
-        self._computing = 0
-        self._woken = False
+        self._computing = 0  # batches that run
+        self._dispatch_scheduled = False
         self._closed = False
 
     @property
     def waiting(self) -> int:
-        """Pieces that wait; identical ones count once."""
+        """The number of waiting pieces; equal pieces count once."""
         return sum(queued.count for queued in self._by_priority.values())
 
     def submit(
@@ -88,47 +94,49 @@ class BatchQueue:
         caller: Hashable = None,
         request: Hashable = None,
     ) -> asyncio.Future[TimedHypothesis]:
-        """Queues a piece. `deadline` is a reading of the clock; callers take turns, and the requests of one caller
-        take turns within its own. Cancel the future to withdraw the piece. A piece that waits already is not
-        computed twice.
+        """Queues a piece and returns the future of its hypothesis. Cancel the future to withdraw the piece.
 
-        Its future raises `DeadlineExceeded` when the piece cannot be done in time, `Unavailable` when the
-        queue is closed, and what the backend raised when the piece failed by itself too.
+        `deadline` is a clock reading in seconds. Callers take turns, and the requests of one caller take turns among
+        themselves; `caller` None makes each request a caller of its own. If an equal piece with equal options waits
+        already, it is computed once for both.
+
+        Raises `Unavailable` if the queue is closed. The future raises `DeadlineExceeded` if the piece cannot be done in
+        time, `Unavailable` if the queue closes first, and the backend's error if the piece fails in a batch of its own.
         """
         if self._closed:
             raise Unavailable("the model is being unloaded")
         now = self._clock()
         waiter = PieceWaiter(asyncio.get_running_loop().create_future(), deadline, now)
         if not waiter.is_open(now):
-            waiter.settle(DeadlineExceeded("the deadline passed before the work began"))
+            waiter.settle(DeadlineExceeded("the deadline passed before the work began; set a later deadline"))
             return waiter.future
         self._by_priority[priority].add(ids, options, waiter, request if caller is None else caller, request)
-        if not self._woken:
-            # At the loop's next turn: what is queued in this one may share a batch.
-            self._woken = True
+        if not self._dispatch_scheduled:
+            # Deferred to the next turn of the loop, so that pieces submitted in this turn can share a batch.
+            self._dispatch_scheduled = True
             asyncio.get_running_loop().call_soon(self._dispatch)
         return waiter.future
 
     def estimate_wait(self, priority: Priority, caller: Hashable) -> float:
-        """Seconds until a piece that is queued now would be begun, as far as can be told; 0 when nothing waits.
+        """Returns the estimated seconds until a piece that is queued now would start; 0 if no piece waits.
 
-        Two bounds hold, and the nearer one is taken: what waits has to be done before it, and so has a batch of each
-        caller whose turn comes first.
+        The estimate is the lower of two upper bounds: the time for all waiting pieces, and the time for one batch of
+        each request whose turn comes first.
         """
         if not self.waiting:
             return 0.0
         queued, other = self._by_priority[priority], self._by_priority[Priority(1 - priority)]
-        callers, mine = queued.count_ahead(caller)
-        seconds = self._bound(queued, callers * max(1, mine))
+        callers, own_requests = queued.count_ahead(caller)
+        seconds = self._bound(queued, callers * max(1, own_requests))
         if other.count and priority is Priority.INTERACTIVE:
             seconds *= BULK_EVERY / (BULK_EVERY - 1)
         elif other.count:
             seconds += self._bound(other, (callers + 1) * (BULK_EVERY - 1))
-        # And what runs now: half of a batch, on average, from one of its workers to the next.
+        # A running batch is half done on average, and the first of the workers to finish takes the piece.
         return seconds + self._batch_seconds / (2 * self._slot.batches)
 
     def _bound(self, queued: WaitingItems, batches: int) -> float:
-        """Seconds until all of a lane is done, or so many batches, whichever is sooner."""
+        """Returns the seconds until all pieces of `queued` are done, or until `batches` are, whichever is less."""
         if not queued.count:
             return 0.0
         if self._drain_rate.rate > 0:
@@ -140,18 +148,22 @@ class BatchQueue:
         return min(batches * self._batch_seconds / self._slot.batches, all_seconds)
 
     def require_deadline_met(self, deadline: float | None, priority: Priority, caller: Hashable) -> None:
-        """Raises `Overloaded` where a request that comes now would wait in vain: its deadline does not leave the
-        time for the wait, with a margin, and for a batch."""
+        """Raises `Overloaded` if a request that arrives now would probably miss its deadline.
+
+        The deadline must leave time for three times the estimated wait and for one batch. The error's retry hint is
+        the estimated wait, at least 0.1 s.
+        """
         if deadline is None:
             return
         wait = self.estimate_wait(priority, caller)
-        if wait and self._clock() + _MARGIN * wait + self._batch_seconds > deadline:
+        if wait and self._clock() + _WAIT_MARGIN * wait + self._batch_seconds > deadline:
             raise Overloaded(
-                f"what waits takes {wait:.1f} s, too long for this deadline", max(_LEAST_RETRY_SECONDS, wait)
+                f"the queue takes {wait:.1f} s, too long for this deadline; try again later or set a later deadline",
+                max(_MIN_RETRY_SECONDS, wait),
             )
 
     async def close(self) -> None:
-        """Takes no more pieces; those that wait, and those of the batches in work, fail with `Unavailable`."""
+        """Closes the queue. Waiting pieces and pieces of running batches fail with `Unavailable`."""
         self._closed = True
         workers = list(self._workers)
         for worker in workers:
@@ -162,8 +174,8 @@ class BatchQueue:
                 item.fail(Unavailable("the model is being unloaded"))
 
     def _dispatch(self) -> None:
-        """Has workers come for what waits, as many as there may be."""
-        self._woken = False
+        """Starts workers for the waiting pieces, up to the slot's number of batches."""
+        self._dispatch_scheduled = False
         while not self._closed and len(self._workers) < self._slot.batches and self._waiting_workers < self.waiting:
             self._waiting_workers += 1
             worker = asyncio.get_running_loop().create_task(self._work())
@@ -177,17 +189,17 @@ class BatchQueue:
     async def _work(self) -> None:
         while True:
             if not await self._run_batch(self._take):
-                # Lets the futures' owners queue their next pieces before the next batch is filled.
+                # Lets the callers of this batch queue their next pieces before the next batch is filled.
                 await asyncio.sleep(0)
             if self._waiting_workers >= self.waiting:
                 return
             self._waiting_workers += 1
 
     async def _run_batch(self, choose: Callable[[], _Batch]) -> bool:
-        """Runs the batch that `choose` gives once there are permits. Whether the next one need not wait for what its
-        owners do with this one.
+        """Runs the batch that `choose` returns once permits are granted.
 
-        A batch that fails is run again piece by piece, so that one poison piece fails alone.
+        Returns True if the worker may start the next batch at once, before the callers of this batch have seen their
+        results. A batch that fails is run again piece by piece, so that only the faulty piece fails.
         """
         batch = _Batch()
         started = 0.0
@@ -208,24 +220,26 @@ class BatchQueue:
             finally:
                 self._computing -= bool(batch.items)
             if hypotheses is not None and len(hypotheses) != len(batch.items):
-                raise RuntimeError(f"the backend gave {len(hypotheses)} hypotheses for {len(batch.items)} pieces")
+                raise RuntimeError(f"the backend returned {len(hypotheses)} hypotheses for {len(batch.items)} pieces")
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             for item in batch.items:
                 item.fail(Unavailable("the model is being unloaded"))
             raise
-        except BaseException as error:  # noqa: BLE001 (any failure of a backend is its pieces', a Rust panic too)
+        except BaseException as error:  # noqa: BLE001 (a Rust panic is a BaseException)
             await self._run_one_by_one(batch, error)
             return False
-        if self._has_more_than(batch):
-            # The owners of a full batch have milliseconds of work with what they are told; a core would wait for them.
+        if self._has_next_batch(batch):
+            # Callers of a full batch take milliseconds of the loop for their results; a core would stay idle meanwhile.
             asyncio.get_running_loop().call_soon(self._finish, batch, hypotheses or [], started, self._clock())
             return True
         self._finish(batch, hypotheses or [], started, self._clock())
         return False
 
-    def _has_more_than(self, batch: _Batch) -> bool:
-        """Whether enough waits for a batch of its own: half of this one's pieces, for each worker that asks. What is
-        less urgent does not count, or it would go before what the owners of this one may have to ask yet."""
+    def _has_next_batch(self, batch: _Batch) -> bool:
+        """True if enough pieces wait for another batch: half as many as in `batch`, for this and each waiting worker.
+
+        Pieces of a lower priority do not count. They would run before pieces that the callers of `batch` submit next.
+        """
         waiting = sum(queued.count for priority, queued in self._by_priority.items() if priority <= batch.priority)
         return bool(batch.items) and waiting * 2 >= len(batch.items) * (1 + self._waiting_workers)
 
@@ -238,7 +252,7 @@ class BatchQueue:
                 alone = _Batch() if item.is_abandoned(self._clock()) else _Batch((item,))
                 await self._run_batch(lambda alone=alone: alone)  # type: ignore[misc]
                 item.expire(self._clock())
-        except BaseException:  # they stand in no lane any more
+        except BaseException:  # these pieces are in no queue any more, so nothing else would answer them
             for item in batch.items:
                 item.fail(Unavailable("the model is being unloaded"))
             raise
@@ -248,16 +262,19 @@ class BatchQueue:
             self._recent_cost = self._cost_model(batch.items[0].options)
             self._recent_rows = self._limits.count_rows(batch.items[0].options)
             self._recent_cost.learn(len(batch.items), batch.longest, ended - started)
-            known = self._batch_seconds
-            self._batch_seconds = known + _SMOOTHING * (ended - started - known) if known else ended - started
+            average = self._batch_seconds
+            self._batch_seconds = average + _SMOOTHING * (ended - started - average) if average else ended - started
         if batch.items:
             self._drain_rate.note(batch.tokens, ended, full=batch.full, waiting=self.waiting > 0)
         for item, hypothesis in zip(batch.items, hypotheses, strict=True):
             item.settle(hypothesis, started, ended)
 
     def _take(self) -> _Batch:
-        """The next batch: its first piece is that of whose turn it is; with those nearest in length, as many as the
-        limits, the first one's deadline and the other workers leave."""
+        """Takes the next batch; it is empty if no wanted piece waits.
+
+        Its first piece belongs to the request that has the turn. It is filled with the pieces of nearest length, within
+        the model's limits, the deadline of the first piece and this worker's share of the waiting pieces.
+        """
         self._waiting_workers -= 1
         if self._closed:
             return _Batch()
@@ -268,16 +285,16 @@ class BatchQueue:
             queued = self._by_priority[priority]
             head = queued.take_head(self._is_wanted)
             if head is None:
-                empty.add(priority)  # all of them were late
+                empty.add(priority)  # all its pieces had expired or were withdrawn
                 continue
             self._policy.note(priority, waiting)
-            # Workers that could begin now have their share of what waits: a lone request is done on every core.
+            # Idle workers get an equal share of the waiting tokens, so that a lone request runs on every core.
             idle = max(0, min(self._slot.batches - self._computing - 1, self._slot.spare))
             budget = Budget(
                 self._count_rows(head, queued.count + 1),
                 self._limits.max_batch_tokens,
                 math.ceil(tokens / (1 + idle)),
-                # More than they could take would have to wait for a batch of its own.
+                # Pieces that the idle workers cannot take join this batch, or they would wait for another one.
                 pieces - idle * self._limits.count_rows(head.options),
             )
             items = tuple(queued.fill(head, budget, self._is_wanted))
@@ -285,31 +302,36 @@ class BatchQueue:
         return _Batch()
 
     def _count_rows(self, head: WorkItem, waiting: int) -> int:
-        """The rows that a batch may have: as many as its first piece's deadline leaves time for, but not so few that
-        the rest pays for it."""
-        most = self._limits.count_rows(head.options)
-        rows = min(most, waiting)
-        least = max(1, min(rows, most // _LEAST_SHARE))
+        """Returns the most rows of the next batch.
+
+        Halves the rows until the deadline of `head` leaves enough time, but not below a quarter of the allowed rows.
+        """
+        allowed = self._limits.count_rows(head.options)
+        rows = min(allowed, waiting)
+        least = max(1, min(rows, allowed // _MIN_ROWS_SHARE))
         if head.deadline is None:
             return rows
-        cost_model, left = self._cost_model(head.options), head.deadline - self._clock()
-        while rows > least and cost_model.estimate(rows, len(head.ids)) > left:
+        cost_model, seconds_left = self._cost_model(head.options), head.deadline - self._clock()
+        while rows > least and cost_model.estimate(rows, len(head.ids)) > seconds_left:
             rows = max(least, rows // 2)
         return rows
 
     def _is_wanted(self, item: WorkItem) -> bool:
-        """Whether somebody still waits for a piece, and in time; who is late is told so. What can't be done in time
-        any more is not begun, except where nothing else is to be done: so a pace that was once slow is learnt anew."""
+        """Fails the waiters of a piece that cannot be done by their deadlines. Returns True if others still wait.
+
+        The estimate of the piece's own seconds counts only while another batch runs. On an idle model a late-looking
+        piece is tried, so that the cost model can recover from a slow measurement.
+        """
         if item.deadline is not None:
-            alone = self._cost_model(item.options).estimate(1, len(item.ids)) if self._computing else 0.0
-            item.expire(self._clock() + alone)
+            seconds = self._cost_model(item.options).estimate(1, len(item.ids)) if self._computing else 0.0
+            item.expire(self._clock() + seconds)
         return item.is_wanted()
 
     def _list_waiting(self) -> list[Priority]:
         return [priority for priority, queued in self._by_priority.items() if queued.count]
 
     def _choose_priority(self) -> Priority:
-        """The class of what waits, for which permits are asked."""
+        """Returns the priority with which a worker waits for permits."""
         waiting = self._list_waiting()
         return self._policy.choose(waiting) if waiting else Priority.INTERACTIVE
 

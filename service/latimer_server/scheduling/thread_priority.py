@@ -1,7 +1,7 @@
-"""Which threads come first where there is more to do than cores.
+"""Thread priority: lowers the priority of batch threads so that the event loop runs first.
 
-The event loop's does: what it has to do is short, everybody waits for it, and a call that cannot be had in time must be
-refused at once. Knows nothing of what threads do.
+The event loop's work is short and every call depends on it. A call that cannot meet its deadline must also be refused
+at once.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ import sys
 import threading
 from contextlib import suppress
 
-# Steps of setpriority(2) below the process's own. Without the first, twice the load that a server can bear waited for
-# the loop, unseen by who refuses; without the second, translations beside eight callers of summaries took 1.9 to 2.3
-# times as long at p99 on two cores that others used too, and 1.1 to 1.5 times with it (benchmarks/beside_summaries.py).
+# Nice values added to the process's own (setpriority(2)). Without the first, the event loop starved under twice the
+# bearable load and refused calls too late. Without the second, summaries slowed translations down: on two shared cores
+# their p99 latency grew 1.9 to 2.3 times instead of 1.1 to 1.5 times (benchmarks/beside_summaries.py).
 BATCH_NICENESS = 10
 SUMMARY_NICENESS = 19
-_LEAST_URGENT = 19
+_MAX_NICENESS = 19
 
 
 def lower_priority(steps: int) -> None:
-    """Has this thread, and those that it starts from now on, wait where there is more to do than cores. Linux only,
-    where a thread has a priority of its own."""
+    """Raises the nice value of this thread, and of threads that it starts later, by `steps` above the process's value.
+
+    Works on Linux only, where each thread has its own nice value. Does nothing if the container forbids it.
+    """
     if sys.platform == "linux":
-        with suppress(OSError):  # the container forbids it
-            own = os.getpriority(os.PRIO_PROCESS, os.getpid())
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(_LEAST_URGENT, own + steps))
+        with suppress(OSError):
+            process_niceness = os.getpriority(os.PRIO_PROCESS, os.getpid())
+            niceness = min(_MAX_NICENESS, process_niceness + steps)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

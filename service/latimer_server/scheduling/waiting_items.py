@@ -1,7 +1,6 @@
-"""The pieces of one priority that wait: by whose turn it is, which decides what a batch begins with, and by length
-and options, which decide what joins it.
+"""Waiting items: the waiting pieces of one priority, ordered in two ways.
 
-Knows entries and sizes of batches; no clock and no cores.
+The order of turns picks the first piece of a batch. Buckets by options and length pick the pieces that join it.
 """
 
 from __future__ import annotations
@@ -14,20 +13,23 @@ from latimer_server.core.decoding import DecodingOptions, TokenIds
 from latimer_server.scheduling.fair_share import FairOrder
 from latimer_server.scheduling.work_items import PieceWaiter, WorkItem
 
-# Pieces share a batch if the longer one has no more tokens than twice those of the shorter and a few: beside a
-# piece of far more tokens a short one would wait for all of them, and save next to nothing.
+# Two pieces share a batch if the longer has at most 2 times the tokens of the shorter plus 8. Beside a much longer
+# piece, a short one would wait for all of its decoding steps and save next to nothing.
 _LENGTH_RATIO = 2
 _LENGTH_SLACK = 8
-# Withdrawn pieces that a lane keeps, beside as many as wait, before it looks for them.
-_MOST_WITHDRAWN = 1_024
+# Withdrawn pieces are swept out when there are this many more of them than waiting pieces.
+_MAX_WITHDRAWN = 1_024
 
 IsWanted = Callable[[WorkItem], bool]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a batch may be: rows, tokens when padded to the longest row, and tokens without padding, which a batch
-    of `least_rows` may pass."""
+    """The bounds of one batch.
+
+    `rows`: number of rows. `padded_tokens`: rows times tokens of the longest row. `tokens`: tokens without padding;
+    this bound applies only beyond `least_rows` rows.
+    """
 
     rows: int
     padded_tokens: int
@@ -36,30 +38,33 @@ class Budget:
 
 
 class _LengthBuckets:
-    """Waiting pieces of one set of options, by their length, the oldest first, and by what they are."""
+    """The waiting pieces with one set of decoding options, by length (oldest first) and by token ids."""
 
     def __init__(self) -> None:
         self._by_length: dict[int, deque[WorkItem]] = {}
-        self._twins: dict[TokenIds, WorkItem] = {}
+        self._by_ids: dict[TokenIds, WorkItem] = {}
 
     def add(self, item: WorkItem) -> None:
         self._by_length.setdefault(len(item.ids), deque()).append(item)
-        self._twins[item.ids] = item
+        self._by_ids[item.ids] = item
 
     def find(self, ids: TokenIds) -> WorkItem | None:
-        item = self._twins.get(ids)
+        item = self._by_ids.get(ids)
         return item if item and item.is_wanted() else None
 
     def forget(self, item: WorkItem) -> bool:
-        """Notes that a piece waits no more; whether none is left."""
-        if self._twins.get(item.ids) is item:
-            del self._twins[item.ids]
-        return not self._twins
+        """Removes a piece from the index by token ids. Returns True if the index is then empty."""
+        if self._by_ids.get(item.ids) is item:
+            del self._by_ids[item.ids]
+        return not self._by_ids
 
     def nearest(self, length: int, is_wanted: IsWanted) -> Iterator[WorkItem]:
-        """Pieces of about this length, the nearest first, then the oldest. One that is not taken stays."""
-        near = [size for size in self._by_length if _are_near(size, length)]
-        for size in sorted(near, key=lambda size: abs(size - length)):
+        """Yields wanted pieces of about this length, the nearest length first, then the oldest piece.
+
+        A yielded piece is removed if its `taken` is True when the iterator resumes; otherwise iteration ends.
+        """
+        near_sizes = [size for size in self._by_length if _are_near(size, length)]
+        for size in sorted(near_sizes, key=lambda size: abs(size - length)):
             items = self._by_length[size]
             while items:
                 if is_wanted(items[0]):
@@ -79,7 +84,10 @@ class _LengthBuckets:
 
 
 class WaitingItems:
-    """The pieces of one priority. `count` and `tokens` are of those that wait. `quantum`: the pieces of a turn."""
+    """The waiting pieces of one priority. `quantum` is the number of pieces in a turn.
+
+    `count` is the number of waiting pieces and `tokens` the sum of their tokens.
+    """
 
     def __init__(self, quantum: int) -> None:
         self.count = 0
@@ -90,14 +98,17 @@ class WaitingItems:
         self._withdrawn = 0
 
     def count_ahead(self, caller: Hashable) -> tuple[int, int]:
-        """How many other callers wait, and how many requests of this one."""
+        """Returns how many other callers are waiting, and how many requests of this caller."""
         return self._fair_order.count_ahead(caller)
 
     def add(
         self, ids: TokenIds, options: DecodingOptions, waiter: PieceWaiter, caller: Hashable, request: Hashable
     ) -> None:
-        """Puts a piece at its place. One that waits already, for whomever, is claimed once more, and comes as soon
-        as either turn does."""
+        """Adds a piece of a request.
+
+        If an equal piece of any caller waits already, `waiter` joins it. That piece is then taken at the earliest turn
+        among its owners.
+        """
         buckets = self._buckets.setdefault(options, _LengthBuckets())
         item = buckets.find(ids)
         if item is None:
@@ -110,14 +121,14 @@ class WaitingItems:
         waiter.future.add_done_callback(lambda _: self._note_done(item))
 
     def take_head(self, is_wanted: IsWanted) -> WorkItem | None:
-        """The piece that the next batch begins with."""
+        """Takes the first piece of the next batch; None if no wanted piece waits."""
         item = self._fair_order.take(self._check(is_wanted))
         if item is not None:
             self._take(item)
         return item
 
     def fill(self, head: WorkItem, budget: Budget, is_wanted: IsWanted) -> list[WorkItem]:
-        """A batch of `head` and those that waste least padding beside it, whoever's they are."""
+        """Takes a batch: `head` and the pieces of nearest length, of any caller, so that least padding is wasted."""
         batch, longest, tokens = [head], len(head.ids), len(head.ids)
         buckets = self._buckets.get(head.options)
         for item in buckets.nearest(longest, self._check(is_wanted)) if buckets else ():
@@ -133,18 +144,18 @@ class WaitingItems:
         return batch
 
     def drain(self) -> Iterator[WorkItem]:
-        """Every piece that waits, taken."""
+        """Takes every waiting piece."""
         while (item := self.take_head(WorkItem.is_wanted)) is not None:
             yield item
 
     def _check(self, is_wanted: IsWanted) -> IsWanted:
-        """The same question; a piece that is wanted no more is counted no more, at once."""
+        """Wraps `is_wanted` so that a piece that is not wanted stops being counted at once."""
 
         def check(item: WorkItem) -> bool:
-            wanted = is_wanted(item)
-            if not wanted:
+            item_is_wanted = is_wanted(item)
+            if not item_is_wanted:
                 self._forget(item)
-            return wanted
+            return item_is_wanted
 
         return check
 
@@ -158,10 +169,10 @@ class WaitingItems:
             return
         self._forget(item)
         self._withdrawn += 1
-        if self._withdrawn > _MOST_WITHDRAWN + self.count:
-            # Those of a length or of a caller that no batch comes near would stay for good.
+        if self._withdrawn > _MAX_WITHDRAWN + self.count:
+            # Without a sweep, pieces of a length or caller that no batch selects would stay forever.
             self._withdrawn = 0
-            # Some of them may not have told yet that they are withdrawn: what is dropped here is counted no more.
+            # The done callbacks of some withdrawn pieces may not have run yet, so the check must stop counting them.
             check = self._check(WorkItem.is_wanted)
             self._fair_order.sweep(check)
             for buckets in list(self._buckets.values()):
@@ -180,5 +191,5 @@ class WaitingItems:
             self._fair_order = FairOrder(self._quantum)
 
 
-def _are_near(one: int, other: int) -> bool:
-    return max(one, other) <= _LENGTH_RATIO * min(one, other) + _LENGTH_SLACK
+def _are_near(length: int, other: int) -> bool:
+    return max(length, other) <= _LENGTH_RATIO * min(length, other) + _LENGTH_SLACK

@@ -1,7 +1,4 @@
-"""A piece in a queue, who waits for it, and what became of it.
-
-Knows token ids and futures; no order.
-"""
+"""Work items: a queued piece, the callers that wait for it, and its result."""
 
 from __future__ import annotations
 
@@ -19,32 +16,35 @@ Owner = tuple[Hashable, Hashable]
 
 @dataclass(frozen=True, eq=False)
 class PieceWaiter:
-    """Somebody waits for a piece, until `deadline`, since `queued`."""
+    """One submission of a piece. `deadline` (None: no deadline) and `queued` are clock readings in seconds."""
 
     future: asyncio.Future[TimedHypothesis] = field(repr=False)
     deadline: float | None
     queued: float
 
     def settle(self, result: TimedHypothesis | BaseException) -> None:
-        """Answers whoever waits, if they still do."""
+        """Sets the result or the error of the future, unless it is done already."""
         if self.future.done():
             return
         if isinstance(result, BaseException):
-            # What is no Exception would end the tasks of those who wait, not only their call.
-            known = isinstance(result, Exception)
-            self.future.set_exception(result if known else RuntimeError(type(result).__name__))
+            # A BaseException such as KeyboardInterrupt would end the caller's task, not only its call.
+            is_plain = isinstance(result, Exception)
+            self.future.set_exception(result if is_plain else RuntimeError(type(result).__name__))
         else:
             self.future.set_result(result)
 
     def is_open(self, now: float) -> bool:
-        """Whether anybody waits who has time left."""
+        """True if the future is pending and its deadline is later than `now`."""
         return not self.future.done() and (self.deadline is None or self.deadline > now)
 
 
 @dataclass(eq=False)
 class WorkItem:
-    """A piece: computed once, for all who claim it. `owners`: callers and requests that it counts for. `taken`: it is
-    in a batch, and takes no more claims. `forgotten`: it counts no more among those that wait."""
+    """A piece that is computed once for all of its waiters.
+
+    `owners` are the callers and requests whose turns it counts against. `taken`: the piece is in a batch and accepts no
+    more waiters. `forgotten`: the piece is no longer counted as waiting.
+    """
 
     ids: TokenIds
     options: DecodingOptions
@@ -55,31 +55,34 @@ class WorkItem:
 
     @property
     def deadline(self) -> float | None:
-        """When the last of those who still wait stops waiting; None if one never does."""
+        """The latest deadline of the pending waiters; None if one of them has no deadline, or if none is pending."""
         deadlines = [waiter.deadline for waiter in self.waiters if not waiter.future.done()]
         return None if None in deadlines or not deadlines else max(d for d in deadlines if d is not None)
 
     def is_abandoned(self, now: float) -> bool:
-        """Whether nobody waits any more, or in vain. Once it is, it stays so. Asked from any thread."""
+        """True if no waiter is open at `now`. Once true it stays true. May be called from any thread."""
         return not any(waiter.is_open(now) for waiter in self.waiters)
 
     def is_wanted(self) -> bool:
-        """Whether it waits and somebody waits for it."""
+        """True if the piece is not taken and a waiter is pending."""
         return not self.taken and not all(waiter.future.done() for waiter in self.waiters)
 
     def expire(self, end: float) -> None:
-        """Tells those whose deadline is not after `end`, when the piece could be done at the earliest."""
+        """Fails every waiter whose deadline is not after `end`, the earliest possible end of the computation."""
         for waiter in self.waiters:
             if waiter.deadline is not None and waiter.deadline <= end:
-                waiter.settle(DeadlineExceeded("the deadline leaves no time for the work"))
+                waiter.settle(DeadlineExceeded("the deadline leaves no time for the work; set a later deadline"))
 
     def settle(self, hypothesis: Hypothesis, started: float, ended: float) -> None:
-        """Answers everybody. Those who came too late for it learn that: their batch may have been cut short."""
+        """Answers every pending waiter. `started` and `ended` are clock readings in seconds.
+
+        Waiters whose deadline has passed get `DeadlineExceeded`, because the batch may have been cut short.
+        """
         self.expire(ended)
         for waiter in self.waiters:
             waiter.settle(TimedHypothesis(hypothesis, waiter.queued, started, ended))
 
     def fail(self, error: BaseException) -> None:
-        """Tells everybody what went wrong."""
+        """Answers every pending waiter with `error`."""
         for waiter in self.waiters:
             waiter.settle(error)

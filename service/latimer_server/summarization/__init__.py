@@ -1,1 +1,1 @@
-"""The use case of summaries: ranking and extraction of sentences, generation by a model, composition."""
+"""Summarization: ranks and extracts sentences, generates text with a model, and composes summaries."""

@@ -1,6 +1,6 @@
-"""The parts of a summary, from sentences read to sentences put together, and how long it may be.
+"""Composition: the value types of a summary, its length limit, and the assembly of chosen sentences.
 
-Pure; knows no models.
+Pure functions; imports no model library.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from enum import Enum
 from latimer_server.core.errors import LatimerError
 from latimer_server.core.flags import Flag
 from latimer_server.core.languages import UNDETERMINED
+from latimer_server.core.scripts import UNSPACED_LANGUAGES
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.detection import Candidate
 from latimer_server.text.segmentation import needs_translation
 
-# A sentence is a fair candidate if it ends like one; titles, list items and captions do not.
+# A whole sentence ends with one of these; titles, list items and captions do not.
 _SENTENCE_ENDS = tuple(".!?…。！？।؟۔։")
 _CLOSING = "\"'”’»)]」』"
-_UNSPACED_LANGUAGES = ("zh", "ja", "th", "lo", "km", "my")
+# Tibetan and Dzongkha have no spaces between words, but one after each sentence.
+_SENTENCES_UNSPACED = UNSPACED_LANGUAGES - {"bo", "dz"}
 
 
 class SummaryMode(Enum):
-    """How a summary is made."""
+    """The method of a summary: sentences of the source, text of a model, or source sentences shortened by a model."""
 
     EXTRACTIVE = "extractive"
     ABSTRACTIVE = "abstractive"
@@ -33,14 +35,14 @@ class SummaryMode(Enum):
 
 @dataclass(frozen=True)
 class LengthLimit:
-    """How long a summary may be: exactly one of these is set. `ratio`: share of the source's words."""
+    """The maximum length of a summary. Exactly one field is set; `ratio` is a share of the source's words (0 to 1)."""
 
     sentence_count: int | None = None
     max_words: int | None = None
     ratio: float | None = None
 
     def count_words(self, total: int) -> int | None:
-        """The most words, of a source of `total`; None where sentences are counted."""
+        """Returns the most words for a source of `total` words; None if the limit counts sentences."""
         if self.sentence_count is not None:
             return None
         return self.max_words if self.max_words is not None else math.floor((self.ratio or 0) * total)
@@ -48,7 +50,11 @@ class LengthLimit:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of a content: as it stands there, where, and as a model reads it, which may be a translation."""
+    """A sentence of a content and its span there (code points).
+
+    `original` is the sentence in the content, with line breaks joined. `text` is the sentence that the model reads,
+    which may be a translation.
+    """
 
     original: str
     span: TextSpan
@@ -57,7 +63,11 @@ class Sentence:
 
 @dataclass(frozen=True)
 class SummarySource:
-    """A content as its sentences, in the language that a model reads. `words`: of each sentence."""
+    """The sentences of a content in a language that the model reads.
+
+    `language` is that language (BCP-47) and `words` the word count of each sentence. `models` and `flags` come from
+    the translation into that language, if one was needed.
+    """
 
     sentences: tuple[Sentence, ...]
     language: str
@@ -67,14 +77,17 @@ class SummarySource:
 
     @property
     def texts(self) -> list[str]:
-        """The sentences as the model reads them."""
+        """The sentences that the model reads."""
         return [sentence.text for sentence in self.sentences]
 
 
 @dataclass(frozen=True)
 class SelectedSentence:
-    """A sentence for a summary, in the language of the reading. `original`: what stands in the content where `text`
-    stands for one sentence of it, else "". `generated`: it is no sentence of the content as it is."""
+    """A sentence that was chosen for a summary, in the language of the `SummarySource`.
+
+    `original` is the matching sentence of the content; "" if there is no single one. `spans` are the supporting spans
+    of the content. `generated` is True if a model wrote or shortened the text.
+    """
 
     text: str
     original: str
@@ -86,7 +99,7 @@ class SelectedSentence:
 
 @dataclass(frozen=True)
 class SummarySentence:
-    """A sentence of a summary, where it stands there, and what supports it in the content."""
+    """A sentence of a summary, with its span in the summary and the spans of the content that support it."""
 
     text: str
     summary_span: TextSpan
@@ -96,7 +109,11 @@ class SummarySentence:
 
 @dataclass(frozen=True)
 class Summary:
-    """The summary of one content, or the error that it met. `detected`: None when the language was given."""
+    """The summary of one content, or the error of the item.
+
+    `language` is the language of the summary. `detected` is the detected language; None if the request named it.
+    `input_coverage` is the share of the content's words that was read (0 to 1).
+    """
 
     text: str
     language: str
@@ -110,46 +127,53 @@ class Summary:
 
 
 def choose_candidates(texts: Sequence[str]) -> list[int]:
-    """The indices of what may stand in a summary: whole sentences, or whatever has letters where there are none."""
-    lettered = [index for index, text in enumerate(texts) if needs_translation(text)]
-    whole = [index for index in lettered if is_whole(texts[index])]
-    return whole or lettered
+    """Returns the indices of candidates for a summary: whole sentences, or all texts with letters if none is whole."""
+    with_letters = [index for index, text in enumerate(texts) if needs_translation(text)]
+    whole = [index for index in with_letters if is_whole(texts[index])]
+    return whole or with_letters
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text ends as a sentence does."""
+    """True if the text ends like a sentence."""
     return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
 
 
 class Selection:
-    """The sentences taken so far, as many as a limit allows of a text of `total` words."""
+    """The sentences taken so far within a length limit.
+
+    `words` is the word count of each sentence, and `total` the words of the source.
+    """
 
     def __init__(self, words: Sequence[int], total: int, limit: LengthLimit) -> None:
         self._words = words
-        self._most = limit.sentence_count
-        self._budget = limit.count_words(total)
+        self._max_sentences = limit.sentence_count
+        self._words_left = limit.count_words(total)
         self.taken: set[int] = set()
 
     @property
     def is_full(self) -> bool:
-        """Whether there is room for no sentence more."""
-        return len(self.taken) == self._most or (self._budget is not None and self._budget <= 0)
+        """True if no further sentence fits."""
+        return len(self.taken) == self._max_sentences or (self._words_left is not None and self._words_left <= 0)
 
     def offer(self, *indices: int) -> None:
-        """Takes those of these sentences that were not taken yet, if there is room for all of them."""
-        wanted = set(indices) - self.taken
-        if self._most and len(self.taken) + len(wanted) > self._most:
+        """Takes these sentences if all that are not taken yet fit; otherwise takes none."""
+        new = set(indices) - self.taken
+        if self._max_sentences and len(self.taken) + len(new) > self._max_sentences:
             return
-        if self._budget is not None:
-            size = sum(self._words[index] for index in wanted)
-            if size > self._budget:
+        if self._words_left is not None:
+            size = sum(self._words[index] for index in new)
+            if size > self._words_left:
                 return
-            self._budget -= size
-        self.taken |= wanted
+            self._words_left -= size
+        self.taken |= new
 
 
 def take_within(order: Sequence[int], words: Sequence[int], total: int, limit: LengthLimit) -> list[int]:
-    """As many indices as the limit allows, offered in this order, given ascending; of a ratio at least one."""
+    """Returns the sentences that fit into the limit, as ascending indices.
+
+    `order` lists the indices in order of preference; a sentence that does not fit is skipped. A `ratio` limit yields
+    at least the first sentence of `order`.
+    """
     selection = Selection(words, total, limit)
     for index in order:
         selection.offer(index)
@@ -159,15 +183,15 @@ def take_within(order: Sequence[int], words: Sequence[int], total: int, limit: L
 
 
 def count_words(text: str, language: str) -> int:
-    """Words; in scripts written without spaces, characters that are letters or digits."""
-    if language.split("-")[0] in _UNSPACED_LANGUAGES:
+    """Returns the number of words; in languages written without spaces, the number of letters and digits."""
+    if language.split("-")[0] in UNSPACED_LANGUAGES:
         return sum(character.isalnum() for character in text)
     return len(text.split())
 
 
 def compose_summary(chosen: Sequence[SelectedSentence], language: str) -> Summary:
-    """The summary that consists of these sentences, in this order."""
-    separator = "" if language.split("-")[0] in _UNSPACED_LANGUAGES else " "
+    """Joins the chosen sentences, in this order, into a summary."""
+    separator = "" if language.split("-")[0] in _SENTENCES_UNSPACED else " "
     parts: list[SummarySentence] = []
     position = 0
     for sentence in chosen:

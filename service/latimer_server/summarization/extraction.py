@@ -1,7 +1,4 @@
-"""Ranks the sentences of a reading and takes the best, word for word.
-
-Knows the pool and the ranker's Protocol; nothing of requests or of what is generated.
-"""
+"""Extraction: ranks the sentences of a source and selects the best ones unchanged."""
 
 from __future__ import annotations
 
@@ -23,68 +20,71 @@ from latimer_server.summarization.evidence.context import find_back_references, 
 
 @dataclass(frozen=True)
 class RankedSentences:
-    """The indices of a reading's candidates, best first, and every sentence's score (0 for no candidate)."""
+    """The indices of the candidates, best first, and the score of every sentence (0 if it is no candidate)."""
 
     order: tuple[int, ...]
     scores: tuple[float, ...]
 
 
 async def rank_sentences(pool: ModelPool, model: str, source: SummarySource) -> RankedSentences:
-    """Ranks what may stand in a summary."""
+    """Ranks the sentences of a source that may stand in a summary."""
     texts = source.texts
     size = sum(map(len, texts))
-    kept = await run_off_loop(size, lambda: choose_candidates(texts))
+    candidates = await run_off_loop(size, lambda: choose_candidates(texts))
     async with pool.hold_ranker(model) as loaded:
         ranking = await pool.ranking_slot.run(
-            lambda: lambda: loaded.backend.rank([texts[index] for index in kept], lambda: False)
+            lambda: lambda: loaded.backend.rank([texts[index] for index in candidates], lambda: False)
         )
     scores = [0.0] * len(texts)
     if ranking is None:
         return RankedSentences((), tuple(scores))
-    for index, score in zip(kept, ranking.scores, strict=True):
+    for index, score in zip(candidates, ranking.scores, strict=True):
         scores[index] = score
-    return RankedSentences(tuple(kept[index] for index in ranking.order), tuple(scores))
+    return RankedSentences(tuple(candidates[index] for index in ranking.order), tuple(scores))
 
 
 def extract_sentences(source: SummarySource, ranked: RankedSentences, limit: LengthLimit) -> list[int]:
-    """The best sentences, in the order of the text."""
+    """Returns the indices of the best sentences that fit into the limit, in the order of the text."""
     return take_within(ranked.order, source.words, sum(source.words), limit)
 
 
 def extract_standalone(source: SummarySource, ranked: RankedSentences, limit: LengthLimit) -> list[int]:
-    """The best sentences that can be understood where they will stand: those that point back to nothing, each with
-    the sentences that introduce whom or what it speaks of; only where there are none, those that point back, beside
-    the sentence that they point to. Takes seconds of a long document: not for the event loop."""
+    """Returns the indices of the best sentences that a reader understands without the rest, in the order of the text.
+
+    First takes sentences that do not refer back, each together with the sentences that introduce the names and things
+    that it mentions. Then adds sentences that refer back if the sentence before them is taken. Falls back to
+    `extract_sentences` if this yields none. Takes seconds for a long document, so it must not run on the event loop.
+    """
     introductions = list_introductions(source.texts, source.language)
-    pointing = find_back_references(source.texts, source.language)
+    referring_back = find_back_references(source.texts, source.language)
     candidates = frozenset(ranked.order)
     selection = Selection(source.words, sum(source.words), limit)
     for index in ranked.order:
         if selection.is_full:
             break
-        if index in pointing:
+        if index in referring_back:
             continue
-        company = _gather_introductions(index, introductions)
-        if pointing.isdisjoint(company) and company <= candidates:
-            selection.offer(*company)
+        group = _gather_introductions(index, introductions)
+        if referring_back.isdisjoint(group) and group <= candidates:
+            selection.offer(*group)
     for index in ranked.order:
-        if index in pointing and index - 1 in selection.taken:
+        if index in referring_back and index - 1 in selection.taken:
             selection.offer(index)
     return sorted(selection.taken) or extract_sentences(source, ranked, limit)
 
 
 def _gather_introductions(index: int, introductions: Sequence[frozenset[int]]) -> frozenset[int]:
-    """A sentence, those that introduce whom it names, those that introduce whom these name, and so on."""
-    company, waiting = {index}, [index]
-    while waiting:
-        new = introductions[waiting.pop()] - company
-        company |= new
-        waiting += new
-    return frozenset(company)
+    """Returns a sentence with all sentences that introduce its names, and recursively those that introduce theirs."""
+    group, pending = {index}, [index]
+    while pending:
+        new = introductions[pending.pop()] - group
+        group |= new
+        pending += new
+    return frozenset(group)
 
 
 def copy_sentences(source: SummarySource, ranked: RankedSentences, indices: Sequence[int]) -> list[SelectedSentence]:
-    """Sentences of the content as they are."""
+    """Returns sentences of the source unchanged, with their spans and scores."""
     return [
         SelectedSentence(sentence.text, sentence.original, (sentence.span,), ranked.scores[index])
         for index, sentence in ((index, source.sentences[index]) for index in indices)

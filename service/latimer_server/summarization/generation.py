@@ -1,7 +1,7 @@
-"""Summaries that a model writes: alone (ABSTRACTIVE), or shortening chosen sentences (HYBRID).
+"""Generation: summaries that a model writes (ABSTRACTIVE) and sentences that a model shortens (HYBRID).
 
-HYBRID gives each chosen sentence to the model by itself and takes of its beam only what is that sentence with
-words left out that can be left out; else the sentence stays as it is. Knows the pool and pieces; nothing of gRPC.
+HYBRID gives each chosen sentence to the model by itself. It uses a hypothesis only if that is the sentence with words
+left out that can be left out safely; otherwise the sentence stays unchanged.
 """
 
 from __future__ import annotations
@@ -39,20 +39,23 @@ from latimer_server.translation.segment_output import SegmentOutput
 
 _log = logging.getLogger(__name__)
 
-# Shorter sentences are short enough.
+# Sentences with fewer words are not shortened.
 _MIN_SHORTENED_WORDS = 12
+# Beam of HYBRID: every hypothesis is a candidate for the shortened sentence.
 _BEAM = 4
-# A shortened sentence has no more tokens than a long sentence.
+# Most tokens of a shortened sentence.
 _MAX_SENTENCE_TOKENS = 96
-# Parts of a document that are summarized each by itself; what is beyond them is not read.
+# Most parts of a document that are summarized by themselves; text beyond them is not read.
 _MAX_PARTS = 64
+# Most rounds of summarizing the summaries of parts.
 _MAX_ROUNDS = 4
+# Most pieces of one request in the queue.
 _WINDOW_PIECES = 64
 
 
 @dataclass(frozen=True)
 class GeneratedSummary:
-    """Sentences of a summary, the share of the content's words that was read, and what is said of the whole."""
+    """The sentences of a summary, the share of the content's words that was read (0 to 1), and the flags."""
 
     chosen: tuple[SelectedSentence, ...]
     coverage: float = 1.0
@@ -61,7 +64,7 @@ class GeneratedSummary:
 
 @dataclass(frozen=True)
 class _ShorteningTask:
-    """A sentence to be shortened: its place in the summary, and the words that those behind it rely upon."""
+    """A sentence to shorten: its place in the summary, and the words that later sentences of the summary need."""
 
     place: int
     kept: frozenset[str]
@@ -73,12 +76,12 @@ async def shorten_sentences(
     source: SummarySource,
     ranked: RankedSentences,
     limit: LengthLimit,
-    pieces: ModelRunOptions,
+    run_options: ModelRunOptions,
     usage: Usage,
 ) -> GeneratedSummary:
-    """HYBRID: the best sentences that stand by themselves, each shortened where that leaves it true.
+    """Writes a HYBRID summary: extracts sentences that stand alone and shortens each if it stays true.
 
-    Raises what the model failed with where it failed at every sentence.
+    If the model fails for some sentences, these stay unchanged. If it fails for all, raises the first error.
     """
     size = sum(map(len, source.texts))
     indices = await run_off_loop(size, lambda: extract_standalone(source, ranked, limit))
@@ -86,30 +89,30 @@ async def shorten_sentences(
     tasks = await run_off_loop(size, lambda: _list_shortening_tasks(source, indices))
     if not tasks:
         return GeneratedSummary(tuple(chosen))
-    asked = pieces.decoding
-    beam = max(_BEAM, asked.beam_size or 1)
+    requested = run_options.decoding
+    beam = max(_BEAM, requested.beam_size or 1)
     decoding = replace(
-        asked,
+        requested,
         beam_size=beam,
         hypothesis_count=beam,
-        max_output_tokens=min(_MAX_SENTENCE_TOKENS, asked.max_output_tokens or _MAX_SENTENCE_TOKENS),
+        max_output_tokens=min(_MAX_SENTENCE_TOKENS, requested.max_output_tokens or _MAX_SENTENCE_TOKENS),
     )
     async with pool.hold_generator(model) as loaded:
         outputs = await run_model(
             loaded,
             [chosen[task.place].text for task in tasks],
-            replace(pieces, decoding=decoding),
+            replace(run_options, decoding=decoding),
             InflightLimit(_WINDOW_PIECES),
             usage,
         )
-    failed = [output for output in outputs if isinstance(output, Exception)]
-    if len(failed) == len(outputs):
-        raise failed[0]
-    for error in failed:
+    errors = [output for output in outputs if isinstance(output, Exception)]
+    if len(errors) == len(outputs):
+        raise errors[0]
+    for error in errors:
         _log.error("sentence not shortened", exc_info=error, extra={"models": model})
-    done = [(task, output) for task, output in zip(tasks, outputs, strict=True) if isinstance(output, SegmentOutput)]
+    pairs = [(task, output) for task, output in zip(tasks, outputs, strict=True) if isinstance(output, SegmentOutput)]
     shorter = await asyncio.to_thread(
-        lambda: {task.place: _find_shorter(chosen[task.place].text, task, out, source.language) for task, out in done}
+        lambda: {task.place: _find_shorter(chosen[task.place].text, task, out, source.language) for task, out in pairs}
     )
     for place, text in shorter.items():
         if text:
@@ -123,14 +126,18 @@ async def write_summary(
     source: SummarySource,
     ranked: RankedSentences,
     limit: LengthLimit,
-    pieces: ModelRunOptions,
+    run_options: ModelRunOptions,
     usage: Usage,
 ) -> GeneratedSummary:
-    """ABSTRACTIVE: what the model writes, of parts of the document and then of what it wrote of those."""
+    """Writes an ABSTRACTIVE summary: summarizes parts of the document, then the joined summaries, until they fit.
+
+    Falls back to the best sentences of the source if the model writes no whole sentence that fits, or more words than
+    the source has. A sentence that no source sentence supports gets the UNSUPPORTED_CLAIM flag.
+    """
     async with pool.hold_generator(model) as loaded:
-        texts, read = await run_off_loop(sum(map(len, source.texts)), lambda: _pack(loaded, source.texts))
+        texts, read_count = await run_off_loop(sum(map(len, source.texts)), lambda: _pack(loaded, source.texts))
         for _ in range(_MAX_ROUNDS):
-            outputs = await _write_each(loaded, texts, pieces, usage)
+            outputs = await _write_each(loaded, texts, run_options, usage)
             sentences = [sentence for output in outputs for sentence in _whole_sentences(output, source.language)]
             if len(outputs) <= 1 or _fits(sentences, source, limit):
                 break
@@ -138,47 +145,49 @@ async def write_summary(
             if len(texts) >= len(outputs):
                 break
     flags = merge_flags(output.flags for output in outputs)
-    coverage = sum(source.words[:read]) / max(1, sum(source.words))
+    coverage = sum(source.words[:read_count]) / max(1, sum(source.words))
     words = [count_words(sentence, source.language) for sentence in sentences]
     kept = take_within(range(len(sentences)), words, sum(source.words), limit)
     if not kept or sum(words[index] for index in kept) > sum(source.words):
-        # Nothing whole came out, or more than went in.
         return GeneratedSummary(
             tuple(copy_sentences(source, ranked, extract_sentences(source, ranked, limit))), coverage, flags
         )
-    found = await asyncio.to_thread(lambda: _support([sentences[index] for index in kept], source, ranked))
-    return GeneratedSummary(tuple(found), coverage, flags)
+    supported = await asyncio.to_thread(lambda: _find_support([sentences[index] for index in kept], source, ranked))
+    return GeneratedSummary(tuple(supported), coverage, flags)
 
 
 def _list_shortening_tasks(source: SummarySource, indices: Sequence[int]) -> list[_ShorteningTask]:
-    """What is worth shortening. What the next sentence points back to must not be shortened away, nor what a later
-    one mentions."""
-    pointing = find_back_references(source.texts, source.language)
+    """Returns the long sentences, except those that the next sentence of the summary refers back to.
+
+    Each task keeps the names and things that later sentences of the summary mention.
+    """
+    referring_back = find_back_references(source.texts, source.language)
     mentions = list_mentions(source.texts, source.language)
     return [
         _ShorteningTask(place, frozenset[str]().union(*(mentions[later] for later in indices[place + 1 :])))
         for place, index in enumerate(indices)
-        if source.words[index] >= _MIN_SHORTENED_WORDS and not (index + 1 in indices and index + 1 in pointing)
+        if source.words[index] >= _MIN_SHORTENED_WORDS and not (index + 1 in indices and index + 1 in referring_back)
     ]
 
 
 def _find_shorter(sentence: str, task: _ShorteningTask, output: SegmentOutput, language: str) -> str:
-    written = [output.text, *(alternative.text for alternative in output.alternatives)]
-    return find_compression(written, sentence, task.kept, language)
+    candidates = [output.text, *(alternative.text for alternative in output.alternatives)]
+    return find_compression(candidates, sentence, task.kept, language)
 
 
 async def _write_each(
-    loaded: LoadedGenerator, texts: Sequence[str], pieces: ModelRunOptions, usage: Usage
+    loaded: LoadedGenerator, texts: Sequence[str], run_options: ModelRunOptions, usage: Usage
 ) -> list[SegmentOutput]:
-    outputs = await run_model(loaded, texts, pieces, InflightLimit(_WINDOW_PIECES), usage)
-    failed = next((output for output in outputs if isinstance(output, Exception)), None)
-    if failed:
-        raise failed
+    """Returns the model's output for each text. Raises the first error."""
+    outputs = await run_model(loaded, texts, run_options, InflightLimit(_WINDOW_PIECES), usage)
+    error = next((output for output in outputs if isinstance(output, Exception)), None)
+    if error:
+        raise error
     return [output for output in outputs if isinstance(output, SegmentOutput)]
 
 
 def _fits(sentences: Sequence[str], source: SummarySource, limit: LengthLimit) -> bool:
-    """Whether what was written of the parts is already as short as it may be."""
+    """True if the generated sentences are within the length limit."""
     budget = limit.count_words(sum(source.words))
     if budget is not None:
         return sum(count_words(sentence, source.language) for sentence in sentences) <= budget
@@ -186,7 +195,10 @@ def _fits(sentences: Sequence[str], source: SummarySource, limit: LengthLimit) -
 
 
 def _pack(loaded: LoadedGenerator, texts: Sequence[str]) -> tuple[list[str], int]:
-    """Parts that the model can read, of whole texts in order, and how many of the texts are in them."""
+    """Joins whole texts, in order, into parts that the model can read.
+
+    Returns the parts and the number of texts in them; there are at most 64 parts.
+    """
     limits = loaded.backend.limits
     sizes = [len(loaded.backend.token_starts(text)) for text in texts]
     parts: list[list[str]] = []
@@ -203,20 +215,23 @@ def _pack(loaded: LoadedGenerator, texts: Sequence[str]) -> tuple[list[str], int
 
 
 def _whole_sentences(output: SegmentOutput, language: str) -> list[str]:
-    """The sentences of an output that are whole. Of one that was cut off the last is not, whatever it ends with:
-    `Prices rose to 3.`"""
+    """Returns the whole sentences of an output.
+
+    The last sentence of a truncated output is dropped even if it ends with a full stop (`Prices rose to 3.`).
+    """
     segments = segment_text(output.text, Splitting.SENTENCES_ACROSS_LINES, language).segments
     if Flag.OUTPUT_TRUNCATED in output.flags:
         segments = segments[:-1]
     return [" ".join(segment.split()) for segment in segments if is_whole(segment)]
 
 
-def _support(sentences: Sequence[str], source: SummarySource, ranked: RankedSentences) -> list[SelectedSentence]:
+def _find_support(sentences: Sequence[str], source: SummarySource, ranked: RankedSentences) -> list[SelectedSentence]:
     sources = index_sources(source.texts, source.language)
-    return [_name_support(sentence, sources.find_support(sentence), source, ranked) for sentence in sentences]
+    return [_add_support(sentence, sources.find_support(sentence), source, ranked) for sentence in sentences]
 
 
-def _name_support(sentence: str, index: int | None, source: SummarySource, ranked: RankedSentences) -> SelectedSentence:
+def _add_support(sentence: str, index: int | None, source: SummarySource, ranked: RankedSentences) -> SelectedSentence:
+    """Adds the span and score of source sentence `index` to a generated sentence; None means no support."""
     if index is None:
         return SelectedSentence(sentence, "", (), 0.0, (Flag.UNSUPPORTED_CLAIM,), generated=True)
     return SelectedSentence(sentence, "", (source.sentences[index].span,), ranked.scores[index], generated=True)

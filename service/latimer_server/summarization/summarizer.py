@@ -1,7 +1,7 @@
-"""The use case: texts in, short summaries out. Document to sentences to ranking to selection or generation.
+"""Summarizer: summarizes requests. Splits contents into sentences, ranks them, and extracts or generates a summary.
 
-Knows no gRPC and no model library. A document in a language that the model does not read goes through the
-translator, and a summary in another language too. One bad item never fails its neighbours.
+Imports neither gRPC nor a model library. The translator translates contents in a language that the model does not read,
+and summaries into the requested output language. An error of one item does not affect other items.
 """
 
 from __future__ import annotations
@@ -40,16 +40,21 @@ from latimer_server.translation.translator import Translator
 
 _log = logging.getLogger(__name__)
 
-# Items of a request in work at once, so that no turn of the event loop is long.
+# Items of one request in progress at a time, which keeps each turn of the event loop short.
 _ITEMS_AT_ONCE = 8
-# Sentences translated together; all of a long document would be one large request.
+# Sentences in one request to the translator, which bounds the size of that request for a long document.
 _SENTENCES_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True)
 class SummarizeRequest:
-    """Texts and what to make of them. `language` "" detects; `mode` None takes the best that is served;
-    `deadline` reads the monotonic clock; `caller`: with whom its pieces share a turn in the queues."""
+    """The contents of one request, its languages and its options.
+
+    `language` is a BCP-47 code; "" detects the language of each content. `output_language` "" keeps that language.
+    `mode` None is ABSTRACTIVE if `model` names a model that generates text, otherwise EXTRACTIVE. `model` "" selects
+    the best usable one. `fallback` is the language of contents whose detection is unreliable. `deadline` is a reading
+    of the monotonic clock in seconds. Requests with the same `caller` share one turn in the queues.
+    """
 
     contents: tuple[str, ...]
     language: str
@@ -65,26 +70,25 @@ class SummarizeRequest:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How the items of a request are summarized: by a ranker, and by one of the models that write, the best first,
-    where the mode has one."""
+    """The models for a request: a ranker, and the generators that the mode may use, best first."""
 
     mode: SummaryMode
     ranker: CatalogEntry
-    writers: tuple[CatalogEntry, ...] = ()
+    generators: tuple[CatalogEntry, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """What the models that write can read."""
-        return tuple(dict.fromkeys(code for writer in self.writers for code in writer.source_languages))
+        """The languages that the generators read."""
+        return tuple(dict.fromkeys(code for generator in self.generators for code in generator.source_languages))
 
-    def choose_writer(self, language: str) -> CatalogEntry | None:
-        """The best of those that read a language; where none does, the best for its translation."""
-        reads = [writer for writer in self.writers if match_code(language, writer.source_languages)]
-        return next(iter(reads or self.writers), None)
+    def choose_generator(self, language: str) -> CatalogEntry | None:
+        """Returns the best generator that reads a language, or the best of all, which then reads a translation."""
+        suitable = [generator for generator in self.generators if match_code(language, generator.source_languages)]
+        return next(iter(suitable or self.generators), None)
 
 
 class Summarizer:
-    """Summarizes requests with the models of a pool."""
+    """A summarizer of requests with the models of a pool."""
 
     def __init__(self, pool: ModelPool, detector: LanguageDetector, translator: Translator) -> None:
         self._pool = pool
@@ -92,10 +96,11 @@ class Summarizer:
         self._translator = translator
 
     async def summarize(self, request: SummarizeRequest) -> tuple[list[Summary], Usage]:
-        """One summary for each content, in order.
+        """Returns one summary for each content, in order, and the usage of the request.
 
-        Raises `NotServed` for a model that there is not or that does not summarize, and for a pair of
-        given languages that no model translates; `DeadlineExceeded` when its time is over.
+        Raises `NotServed` if the named model does not exist or does not summarize, if no suitable model is usable, or
+        if no model translates between the two given languages. Raises `InvalidRequest` if the options do not fit the
+        mode, `DeadlineExceeded` if the deadline passes, and `Overloaded` if a queue is too long for the deadline.
         """
         plan = self._plan(request)
         usage = Usage()
@@ -112,33 +117,38 @@ class Summarizer:
     def _plan(self, request: SummarizeRequest) -> _Plan:
         usable = self._pool.list_usable(Task.SUMMARIZATION)
         rankers = [entry for entry in usable if entry.ranks]
-        writers = [entry for entry in usable if not entry.ranks]
+        generators = [entry for entry in usable if not entry.ranks]
         named = self._pool.get_entry(request.model) if request.model else None
         if named and named.task is not Task.SUMMARIZATION:
             raise NotServed(f"model {named.name} does not summarize; served: {', '.join(e.name for e in usable)}")
         if named and not named.ranks:
-            writers = [named]
+            generators = [named]
         mode = request.mode or (SummaryMode.ABSTRACTIVE if named and not named.ranks else SummaryMode.EXTRACTIVE)
         if named and named.ranks:
             rankers = [named]
             if mode is not SummaryMode.EXTRACTIVE:
                 raise InvalidRequest(
-                    Violation("model", f"{named.name} ranks sentences; {mode.value} needs one that writes")
+                    Violation("model", f"{named.name} ranks sentences; {mode.value} mode needs a model that generates")
                 )
         elif named and mode is SummaryMode.EXTRACTIVE:
-            raise InvalidRequest(Violation("model", f"{named.name} writes; extractive needs one that ranks sentences"))
+            raise InvalidRequest(
+                Violation("model", f"{named.name} generates text; extractive mode needs a model that ranks sentences")
+            )
         if not rankers:
             raise NotServed("no summarization model is served")
         if mode is SummaryMode.EXTRACTIVE:
             if request.decoding != DecodingOptions():
-                raise InvalidRequest(Violation("decoding", "says how a model writes; extractive summaries have none"))
+                raise InvalidRequest(
+                    Violation("decoding", "applies to generated text only; leave it unset for extractive summaries")
+                )
             return _Plan(mode, rankers[0])
-        free = [entry for entry in writers if entry is named or not entry.noncommercial]
-        if not free:
+        allowed = [entry for entry in generators if entry is named or not entry.noncommercial]
+        if not allowed:
             raise NotServed(
-                f"no model for {mode.value} summaries is fetched: latimer-server models list shows those there are"
+                f"no model for {mode.value} summaries is fetched; "
+                "`latimer-server models list` shows the models that can be fetched"
             )
-        return _Plan(mode, rankers[0], tuple(sorted(free, key=lambda entry: (not entry.embedded, entry.name))))
+        return _Plan(mode, rankers[0], tuple(sorted(allowed, key=lambda entry: (not entry.embedded, entry.name))))
 
     async def _summarize_item(self, request: SummarizeRequest, content: str, plan: _Plan, usage: Usage) -> Summary:
         usage.characters += len(content)
@@ -148,17 +158,17 @@ class Summarizer:
         try:
             if not language:
                 language, detected, flags = await self._detect(request, content, plan)
-            writer = plan.choose_writer(language)
-            source = await self._read(request, content, language, writer, usage)
+            generator = plan.choose_generator(language)
+            source = await self._read(request, content, language, generator, usage)
             usage.segments += len(source.sentences)
             ranked = await rank_sentences(self._pool, plan.ranker.name, source)
-            generated = await self._make(request, plan.mode, writer, source, ranked, usage)
-            summary = await self._write_out(request, source, generated.chosen, language, usage)
+            generated = await self._generate(request, plan.mode, generator, source, ranked, usage)
+            summary = await self._compose(request, source, generated.chosen, language, usage)
             if summary.language == language and _is_longer(summary, source, language):
-                # What was written in another language grew on its way back.
+                # The translation back made the summary longer than the content, so sentences are extracted instead.
                 extracted = copy_sentences(source, ranked, extract_sentences(source, ranked, request.limit))
-                summary = await self._write_out(request, source, extracted, language, usage)
-            models = (*source.models, plan.ranker.name, *([writer.name] if writer else []), *summary.models)
+                summary = await self._compose(request, source, extracted, language, usage)
+            models = (*source.models, plan.ranker.name, *([generator.name] if generator else []), *summary.models)
             return replace(
                 summary,
                 detected=detected,
@@ -171,8 +181,9 @@ class Summarizer:
             raise
         except LatimerError as error:
             return Summary("", request.output_language or language, detected, flags=flags, error=error)
-        except Exception as error:  # noqa: BLE001 (one item's failure is its own)
-            _log.exception("item failed", extra={"models": "+".join(e.name for e in (plan.ranker, *plan.writers[:1]))})
+        except Exception as error:  # noqa: BLE001 (an unexpected error concerns its item only)
+            names = "+".join(entry.name for entry in (plan.ranker, *plan.generators[:1]))
+            _log.exception("item failed", extra={"models": names})
             internal = LatimerError("internal error")
             internal.__cause__ = error
             return Summary("", request.output_language or language, detected, error=internal)
@@ -181,61 +192,63 @@ class Summarizer:
         self, request: SummarizeRequest, content: str, plan: _Plan
     ) -> tuple[str, Candidate, tuple[Flag, ...]]:
         if request.output_language:
-            # The summary will be translated, so the translator says what it would read the text as.
+            # The summary will be translated, so the content gets the language that the translator would choose.
             options = TranslateOptions(fallback=request.fallback)
-            asked = TranslateRequest((content,), "", (request.output_language,), options=options)
-            (source,) = await run_off_loop(estimate_text_work([content]), lambda: self._translator.find_sources(asked))
+            translate_request = TranslateRequest((content,), "", (request.output_language,), options=options)
+            work = estimate_text_work([content])
+            (source,) = await run_off_loop(work, lambda: self._translator.find_sources(translate_request))
             best = source.detected or Candidate(UNDETERMINED, 0.0)
             return source.code or UNDETERMINED, best, source.flags
-        found = (await self._translator.detect([content], ()))[0]
-        if found.reliable or not needs_translation(content):
-            return found.best.code, found.best, ()
+        detection = (await self._translator.detect([content], ()))[0]
+        if detection.reliable or not needs_translation(content):
+            return detection.best.code, detection.best, ()
         doubt = (Flag.LOW_LANGUAGE_CONFIDENCE,)
         if request.fallback:
-            return request.fallback, found.best, doubt
+            return request.fallback, detection.best, doubt
         if plan.languages:
-            # A doubtful text is taken to be in a language that can be read, as it is for a translation.
+            # As in a translation, an unreliable detection is limited to languages that some model reads.
             readable = sorted({*plan.languages, *self._translator.routes.sources})
-            found = (await self._translator.detect([content], readable))[0]
-        return found.best.code, found.best, doubt
+            detection = (await self._translator.detect([content], readable))[0]
+        return detection.best.code, detection.best, doubt
 
     async def _read(
-        self, request: SummarizeRequest, content: str, language: str, writer: CatalogEntry | None, usage: Usage
+        self, request: SummarizeRequest, content: str, language: str, generator: CatalogEntry | None, usage: Usage
     ) -> SummarySource:
-        """The content's sentences; translated, each by itself, where the model reads another language."""
+        """Splits a content into sentences, and translates each by itself if the generator does not read `language`."""
         document = await run_off_loop(
             len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language)
         )
         originals = await run_off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
-        reads = writer.source_languages if writer and needs_translation(content) else ()
-        texts, read_in = originals, language
+        model_languages = generator.source_languages if generator and needs_translation(content) else ()
+        texts, text_language = originals, language
         models: tuple[str, ...] = ()
         flags: tuple[Flag, ...] = ()
-        if reads and originals and not match_code(language, reads):
-            translations = await self._translate_all(request, originals, language, reads[0], usage)
-            texts, read_in = [translation.text for translation in translations], reads[0]
+        if model_languages and originals and not match_code(language, model_languages):
+            translations = await self._translate_all(request, originals, language, model_languages[0], usage)
+            texts, text_language = [translation.text for translation in translations], model_languages[0]
             models = next((translation.models for translation in translations if translation.models), ())
             flags = merge_flags(translation.flags for translation in translations)
-        words = await run_off_loop(len(content), lambda: tuple(count_words(text, read_in) for text in texts))
+        words = await run_off_loop(len(content), lambda: tuple(count_words(text, text_language) for text in texts))
         sentences = tuple(map(Sentence, originals, document.spans, texts))
         return SummarySource(
-            sentences, read_in, words, models, tuple(flag for flag in flags if flag is not Flag.PASSTHROUGH)
+            sentences, text_language, words, models, tuple(flag for flag in flags if flag is not Flag.PASSTHROUGH)
         )
 
-    async def _make(
+    async def _generate(
         self,
         request: SummarizeRequest,
         mode: SummaryMode,
-        writer: CatalogEntry | None,
+        generator: CatalogEntry | None,
         source: SummarySource,
         ranked: RankedSentences,
         usage: Usage,
     ) -> GeneratedSummary:
-        if writer is None or not ranked.order:
+        """Runs the generator in the given mode; extracts sentences if there is no generator or no candidate."""
+        if generator is None or not ranked.order:
             return GeneratedSummary(
                 tuple(copy_sentences(source, ranked, extract_sentences(source, ranked, request.limit)))
             )
-        pieces = ModelRunOptions(
+        run_options = ModelRunOptions(
             request.decoding,
             reject_overlong=False,
             priority=Priority.INTERACTIVE,
@@ -243,11 +256,11 @@ class Summarizer:
             caller=request.caller,
         )
         if request.deadline is not None:
-            self._pool.require_deadline_met(writer.name, request.deadline, request.caller, cached=True)
-        make = shorten_sentences if mode is SummaryMode.HYBRID else write_summary
-        return await make(self._pool, writer.name, source, ranked, request.limit, pieces, usage)
+            self._pool.require_deadline_met(generator.name, request.deadline, request.caller, cached=True)
+        generate = shorten_sentences if mode is SummaryMode.HYBRID else write_summary
+        return await generate(self._pool, generator.name, source, ranked, request.limit, run_options, usage)
 
-    async def _write_out(
+    async def _compose(
         self,
         request: SummarizeRequest,
         source: SummarySource,
@@ -255,41 +268,49 @@ class Summarizer:
         language: str,
         usage: Usage,
     ) -> Summary:
-        """The summary in the language that was asked for. What was taken over from the content comes from there;
-        only what was generated in another language is translated back, unless that makes it the longer one."""
+        """Composes the summary in the output language.
+
+        Extracted sentences use the original text of the content. Sentences in another language than the output are
+        translated. A shortened sentence whose translation back into the content's language is longer than the original
+        is replaced by the original.
+        """
         target = request.output_language or language
-        wanted: dict[int, tuple[str, str]] = {}
+        untranslated: dict[int, tuple[str, str]] = {}  # index -> text and its language
         finished = list(chosen)
-        for index, one in enumerate(chosen):
-            text, said_in = (one.text, source.language) if one.generated else (one.original, language)
-            finished[index] = replace(one, text=text)
-            if not match_code(said_in, [target]):
-                wanted[index] = (text, said_in)
+        for index, sentence in enumerate(chosen):
+            text, text_language = (
+                (sentence.text, source.language) if sentence.generated else (sentence.original, language)
+            )
+            finished[index] = replace(sentence, text=text)
+            if not match_code(text_language, [target]):
+                untranslated[index] = (text, text_language)
         models: tuple[str, ...] = ()
         flags: list[tuple[Flag, ...]] = []
-        for said_in in sorted({source for _, source in wanted.values()}):
-            mine = [index for index, (_, source) in wanted.items() if source == said_in]
-            translations = await self._translate_all(request, [wanted[i][0] for i in mine], said_in, target, usage)
-            for index, translation in zip(mine, translations, strict=True):
-                one = finished[index]
+        for text_language in sorted({code for _, code in untranslated.values()}):
+            indices = [index for index, (_, code) in untranslated.items() if code == text_language]
+            texts = [untranslated[index][0] for index in indices]
+            translations = await self._translate_all(request, texts, text_language, target, usage)
+            for index, translation in zip(indices, translations, strict=True):
+                sentence = finished[index]
                 models, target = models + translation.models, translation.target
-                if match_code(target, [language]) and one.original and _grew(one.original, translation.text, language):
-                    finished[index] = replace(one, text=one.original)
+                original = sentence.original
+                if match_code(target, [language]) and original and _grew(original, translation.text, language):
+                    finished[index] = replace(sentence, text=original)
                     continue
-                finished[index] = replace(one, text=translation.text)
+                finished[index] = replace(sentence, text=translation.text)
                 flags.append(translation.flags)
-        if wanted:
+        if untranslated:
             finished = _keep_within(finished, request.limit, source, language, target)
-        flags += [one.flags for one in finished]
+        flags += [sentence.flags for sentence in finished]
         return replace(compose_summary(finished, target), models=models, flags=merge_flags(flags))
 
     async def _translate_all(
         self, request: SummarizeRequest, texts: Sequence[str], source: str, target: str, usage: Usage
     ) -> list[Translation]:
-        """Sentences, each a text by itself. Raises the error of the first that cannot be translated."""
+        """Translates sentences, each as a content by itself. Raises the first error of a sentence."""
         results: list[ItemResult] = []
         for start in range(0, len(texts), _SENTENCES_AT_ONCE):
-            some, cost = await self._translator.translate(
+            chunk, chunk_usage = await self._translator.translate(
                 TranslateRequest(
                     contents=tuple(texts[start : start + _SENTENCES_AT_ONCE]),
                     source=source,
@@ -299,12 +320,12 @@ class Summarizer:
                     caller=request.caller,
                 )
             )
-            usage.add(cost)
-            results += some
+            usage.add(chunk_usage)
+            results += chunk
         translations = [result.translations[0] for result in results]
-        failed = next((translation.error for translation in translations if translation.error), None)
-        if failed:
-            raise failed
+        error = next((translation.error for translation in translations if translation.error), None)
+        if error:
+            raise error
         return translations
 
 
@@ -323,7 +344,7 @@ def _grew(before: str, after: str, language: str) -> bool:
 def _keep_within(
     chosen: Sequence[SelectedSentence], limit: LengthLimit, source: SummarySource, language: str, target: str
 ) -> list[SelectedSentence]:
-    """As many of the translated sentences as the limit allows, which counts the words that the caller will read."""
-    words = [count_words(one.text, target) for one in chosen]
+    """Returns the best translated sentences that fit into the limit, which counts words of the output language."""
+    words = [count_words(sentence.text, target) for sentence in chosen]
     order = sorted(range(len(chosen)), key=lambda index: -chosen[index].score)
     return [chosen[index] for index in take_within(order, words, _count_content(source, language), limit)]

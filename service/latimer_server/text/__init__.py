@@ -1,3 +1,3 @@
-"""Pure functions over strings: segmentation, casing, normalization, alignment, language detection, markup,
-protection, checks.
+"""Functions over strings: segmentation, casing, normalization, alignment, language detection, markup, protection and
+checks. All but the language detector are pure.
 """

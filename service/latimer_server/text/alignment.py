@@ -1,6 +1,6 @@
-"""Links: which words of a translation answer which words of its source.
+"""Links between the words of a source and the words of its translation, and moves of spans between two texts.
 
-Where they come from (a model's attention) and what they are used for (markup, protection) is known elsewhere; pure.
+Backends derive links from a model's attention; markup and protected spans are placed by them. Pure functions.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from latimer_server.core.spans import TextSpan
 
 @dataclass(frozen=True)
 class Link:
-    """A range of the source that a range of the translation answers, and how sure that is (0 to 1).
+    """A span of the source, the span of the translation that renders it, and a score from 0 to 1.
 
-    Code points, half-open. A range of several words, up to a whole sentence, says only that the words
-    in it answer the words of the other together.
+    Spans are half-open, in code points. A link between several words, up to whole sentences, aligns the two groups but
+    no single words.
     """
 
     source: TextSpan
@@ -26,7 +26,7 @@ class Link:
 
 
 def shift_link(link: Link, source: int, target: int) -> Link:
-    """The same link between longer texts, in which its own start at `source` and at `target`."""
+    """Returns a link with its spans moved right by `source` and by `target` code points."""
     return Link(
         TextSpan(link.source.start + source, link.source.end + source),
         TextSpan(link.target.start + target, link.target.end + target),
@@ -34,23 +34,25 @@ def shift_link(link: Link, source: int, target: int) -> Link:
     )
 
 
-# A range of a text, and the range of another text that took its place.
+# A replacement: a span of one text, and the corresponding span of the other text.
 Move = tuple[TextSpan, TextSpan]
 
 
 def map_span(moves: Sequence[Move], span: TextSpan) -> TextSpan:
-    """Where a range stands in the other text. `moves`: what was replaced, ascending, disjoint; a range that touches
-    what was replaced takes all of that."""
+    """Returns the span of the new text for a span of the old one.
+
+    `moves`: ascending and disjoint. A span that touches a replaced part covers all of its replacement.
+    """
     return TextSpan(_follow_start(moves, span.start), _follow_end(moves, span))
 
 
-def _find(moves: Sequence[Move], position: int) -> int:
-    """The last move that begins at or before a position; -1 where there is none."""
+def _find_move(moves: Sequence[Move], position: int) -> int:
+    """Returns the index of the last move that begins at or before a position, or -1."""
     return bisect_right(moves, position, key=lambda move: move[0].start) - 1
 
 
 def _follow_start(moves: Sequence[Move], position: int) -> int:
-    index = _find(moves, position)
+    index = _find_move(moves, position)
     if index < 0:
         return position
     old, new = moves[index]
@@ -58,7 +60,7 @@ def _follow_start(moves: Sequence[Move], position: int) -> int:
 
 
 def _follow_end(moves: Sequence[Move], span: TextSpan) -> int:
-    index = _find(moves, max(span.end - 1, span.start))
+    index = _find_move(moves, max(span.end - 1, span.start))
     if index < 0:
         return span.end
     old, new = moves[index]
@@ -66,15 +68,18 @@ def _follow_end(moves: Sequence[Move], span: TextSpan) -> int:
 
 
 def split_link(link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> list[Link]:
-    """A link whose both ends reach from what was replaced into what was not (a token `1)` of `T-1)`) as two."""
-    source, target = _divide(sources, link.source), _divide(targets, link.target)
-    if source is None or target is None:
+    """Splits a link in two if both of its spans begin in a replaced part and end behind it.
+
+    An example is the token `1)` of `T-1)` where `T-1` was replaced.
+    """
+    source_parts, target_parts = _divide(sources, link.source), _divide(targets, link.target)
+    if source_parts is None or target_parts is None:
         return [link]
-    return [Link(mine, theirs, link.score) for mine, theirs in zip(source, target, strict=True)]
+    return [Link(source, target, link.score) for source, target in zip(source_parts, target_parts, strict=True)]
 
 
 def _divide(moves: Sequence[Move], span: TextSpan) -> tuple[TextSpan, TextSpan] | None:
-    """The part of a range that was replaced, and the part behind it; None unless it begins in one and ends behind."""
-    index = _find(moves, span.start)
+    """Returns the replaced part of a span and the rest; None unless it begins in a replaced part and ends behind."""
+    index = _find_move(moves, span.start)
     end = moves[index][0].end if index >= 0 else 0
     return (TextSpan(span.start, end), TextSpan(end, span.end)) if span.start < end < span.end else None

@@ -1,7 +1,8 @@
-"""Texts in capitals and titles: written in lower case for a model, which reads them better so, and styled again.
+"""Lowers texts in capitals or title case for a model, and restores their casing in the output.
 
-On a student chrF against the translation of the same words in normal case is 31 for a sentence in capitals as it is,
-75 for one In Title Case, and 95 for either once it is in lower case (`make report-fidelity` has such cases). Pure.
+Models translate such texts better in lower case. With a student, chrF against the translation of the same words in
+normal case is 31 for a sentence in capitals, 75 for one in title case, and 95 for either in lower case
+(`make report-fidelity` has such cases). Pure functions.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from enum import Enum
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 
 _WORD = re.compile(r"(?<!\w)[^\W\d_]++(?:['’][^\W\d_]++)*+(?!\w)")
-# A word in small letters, as text in capitals has none.
+# A word in small letters. Text in capitals has none.
 _SMALL_WORD = re.compile(r"(?<=\s)[a-z]++(?=[\s,.])")
-# Words that titles leave small, in the languages whose titles have capitals.
+# Words that stay small in titles, for the languages that capitalize titles.
 _SMALL = {
     "en": "a an and as at but by for from in into nor of on or per the to via vs with",
     "pt": "a à ao aos as às com da das de do dos e em na nas no nos o os ou para pela pelas pelo pelos por sem um uma",
@@ -26,13 +27,14 @@ _SMALL = {
 }
 _SMALL_WORDS = {code: frozenset(words.split()) for code, words in _SMALL.items()}
 _ANY_SMALL = frozenset().union(*_SMALL_WORDS.values())
-# A word of capitals by itself may be an acronym: those are shorter.
+# A single word in capitals that is shorter than this may be an acronym.
 _MIN_SINGLE_WORD = 4
+# Languages whose capital of `i` is `İ`.
 _DOTTED = frozenset({"tr", "az"})
 
 
 class Casing(Enum):
-    """How a text is written. `NORMAL`: as sentences are."""
+    """The casing of a text. `NORMAL`: sentence case."""
 
     NORMAL = "normal"
     UPPER = "upper"
@@ -40,11 +42,12 @@ class Casing(Enum):
 
 
 def find_casing(guarded: ProtectedText) -> Casing:
-    """How the words outside the protected spans are written."""
+    """Returns the casing of the words outside the protected spans."""
     if not guarded.spans and _ends_sentence(guarded.text) and _SMALL_WORD.search(guarded.text):
-        return Casing.NORMAL  # as most are, told at a glance
+        return Casing.NORMAL  # fast path for most texts
     words = _list_words(guarded)
-    letters = "".join(words).replace("ß", "")  # which has no capital in common use
+    # ß has no capital in common use.
+    letters = "".join(words).replace("ß", "")
     if not letters or not letters[0].isupper():
         return Casing.NORMAL
     if letters.isupper():
@@ -60,20 +63,22 @@ def find_casing(guarded: ProtectedText) -> Casing:
 
 
 def _ends_sentence(text: str) -> bool:
-    """Whether a text ends as no title does."""
+    """Returns True if a text ends with punctuation that ends no title."""
     return text.rstrip().endswith((".", "!", "?", "…", ";", ","))
 
 
 def lower_text(guarded: ProtectedText, casing: Casing) -> ProtectedText:
-    """The text in normal case, as far as that can be told: the first letter large, acronyms and names with capitals
-    inside as they are where the rest is a title. Letters whose small form has another length stay."""
+    """Returns the text in sentence case: in lower case, with a large first letter.
+
+    In title case, acronyms and names with capitals inside stay. Letters stay if their small form has another length.
+    """
     if casing is Casing.NORMAL:
         return guarded
-    keeps = casing is Casing.TITLE
+    keeps_acronyms = casing is Casing.TITLE
 
     def lower(match: re.Match[str]) -> str:
         word = match.group()
-        if keeps and len(word) > 1 and not word[1:].islower():
+        if keeps_acronyms and len(word) > 1 and not word[1:].islower():
             return word
         return "I" if word == "I" else _keep_length(word, word.lower())
 
@@ -87,16 +92,16 @@ def lower_text(guarded: ProtectedText, casing: Casing) -> ProtectedText:
 
 
 def style_text(guarded: ProtectedText, casing: Casing, language: str) -> ProtectedText:
-    """An output in the casing of its source; protected spans stay. `language`: the output's."""
+    """Returns an output in the casing of its source; protected spans stay. `language`: BCP-47 code of the output."""
     if casing is Casing.NORMAL:
         return guarded
     code = language.split("-")[0]
     parts: list[str] = []
-    edges = sorted(guarded.spans, key=lambda span: span.start)
+    ascending = sorted(guarded.spans, key=lambda span: span.start)
     moved = {}
     position = length = 0
     first = True
-    for span in edges:
+    for span in ascending:
         before = _style(guarded.text[position : span.start], casing, code, first=first)
         kept = guarded.text[span.start : span.end]
         first = first and not any(map(str.isalpha, before + kept))
@@ -108,6 +113,7 @@ def style_text(guarded: ProtectedText, casing: Casing, language: str) -> Protect
 
 
 def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
+    """Returns a text in capitals or title case. `first`: it begins the title, so its first word is capitalized."""
     if casing is Casing.UPPER:
         return (text.replace("i", "İ") if code in _DOTTED else text).upper()
     small = _SMALL_WORDS.get(code, frozenset())

@@ -1,7 +1,7 @@
-"""Which language a text is in.
+"""Detects the language of texts.
 
-Knows no models. Of the sixty languages that eldc knows it tells which one a text is in; py3langid knows eighty more and
-says whether it is in one of those (docs/decisions.md has the measurements, `make bench-detection` prints them again).
+eldc chooses among the sixty languages that it knows. py3langid knows eighty more and says whether a text is in one of
+those. docs/decisions.md has the measurements; `make bench-detection` prints them again.
 """
 
 from __future__ import annotations
@@ -11,48 +11,76 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 from latimer_server.core.languages import UNDETERMINED, match_code
+from latimer_server.core.scripts import UNSPACED_CHARACTERS
 
 _MAX_CANDIDATES = 5
-# Among all languages what is less likely is not listed.
+# Without candidates, less likely languages are not listed.
 _LEAST_LISTED = 0.000_1
 _KEPT_SCOPES = 64
 # Confidences are a softmax over eldc's evidence per n-gram, times the root of the number of different words (sixteen
-# at most), over this: what made words, phrases and sentences of two and of six languages likeliest.
+# at most), divided by this scale. The value maximized the likelihood of words, phrases and sentences of two and of six
+# languages.
 _EVIDENCE_SCALE = 2_000.0
 _MAX_COUNTED_WORDS = 16
-# Of what is at least this likely 98 of 100 are right: among candidates, and among all languages.
+# At these confidences 98 of 100 answers are right: among candidates, and among all languages.
 _RELIABLE_AMONG_CANDIDATES = 0.9
 _RELIABLE_AMONG_ALL = 0.65
-# A text is mixed where two parts of it are this sure of different languages.
+# A text is mixed if two parts of it reach this confidence for different languages.
 _SURE_OF_A_PART = 0.95
-# A candidate that has less than this share of the evidence for the best of all languages is not what the text is in.
+# The text is in none of the candidates if the best one has less than this share of the evidence for the best of all
+# languages.
 _LEAST_SHARE = 0.8
 _LEAST_WORDS_WRITTEN = 5
-# By how much (evidence per n-gram) another language must lead for an output to be in a wrong one.
+# An output is in a wrong language if another one leads by at least this much evidence per n-gram.
 _ASTRAY_EVIDENCE = 3_000.0
-# eldc returns twenty scores at most, and reads 1,000 bytes at most.
+# eldc returns at most twenty scores and reads at most 1,000 bytes.
 _MAX_SCORES = 20
 _SCORES_OF_ALL = 10
 _MAX_PART_CHARACTERS = 320
 _MIN_PART_CHARACTERS = 16
 _MAX_PARTS = 4
-_MOST = 1.0 - 1e-9
+# The logarithm of evidence needs a score below 1.
+_MAX_SCORE = 1.0 - 1e-9
 _WINDOW_CHARACTERS = 600
-# What is no word: addresses, paths, placeholders, numbers. Looked for in ASCII only, or Chinese that has a digit in
-# it would be none either.
+# A character of an address, path, placeholder or number. It disqualifies ASCII words only: a whole Chinese sentence is
+# one "word", and may contain a digit.
 _NO_WORD = re.compile(r"[/@_\\{}<>%$=|#*~^\[\]0-9\x00]")
-# Letters of scripts that put no spaces between words (Thai to Khmer, Chinese, Japanese): two are taken for a word.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u2e80-\ua4cf]")
-# eldc's `ms` answers for Indonesian too; py3langid tells the two apart.
+# Two characters of a script without spaces count as a word.
+_UNSPACED = re.compile(f"[{UNSPACED_CHARACTERS}]")
+# eldc answers `ms` for Indonesian too; py3langid tells the two apart.
 _LEFT_TO_LANGID = frozenset({"ms"})
+# py3langid's label for "no linguistic content".
+_NO_LANGUAGE = "zxx"
+
+
+class _EldcResult(Protocol):
+    """The result of eldc for one text: a score from 0 to 1 for each language."""
+
+    @property
+    def scores(self) -> Mapping[str, float]: ...
+
+
+class _EldcDetector(Protocol):
+    """A detector of eldc, which has no type stubs."""
+
+    def detect_details(self, text: str, /) -> _EldcResult: ...
+
+
+class _LangidIdentifier(Protocol):
+    """A `LanguageIdentifier` of py3langid, which has no type stubs."""
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    def rank(self, text: str, /) -> Sequence[tuple[str, float]]: ...
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A language that a text may be in, and how likely (all languages sum to 1)."""
+    """A possible language of a text. `confidence`: from 0 to 1; those of all languages sum to 1."""
 
     code: str
     confidence: float
@@ -60,64 +88,68 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Detection:
-    """The likeliest languages, best first; none where the text has no letters."""
+    """The likeliest languages of a text, best first; none for a text without letters."""
 
     candidates: tuple[Candidate, ...]
     reliable: bool
 
     @property
     def best(self) -> Candidate:
-        """The likeliest; `und` at 0 where there is nothing to tell by."""
+        """The likeliest language, or `und` with confidence 0 if there is none."""
         return self.candidates[0] if self.candidates else Candidate(UNDETERMINED, 0.0)
 
 
 @dataclass(frozen=True)
 class _Scope:
-    """What a text may be in. `codes` are the candidates by the label that a library has for them (none: any
-    language); `known` says whether eldc has all of them, `scores` is eldc's detector of those it has.
+    """The languages among which a text is detected.
+
+    `codes`: the candidates by their label in eldc or py3langid; empty: any language. `eldc_labels`: the labels that
+    eldc detects. `all_in_eldc`: True if eldc knows every candidate. `eldc`: its detector of those labels, None without
+    any.
     """
 
     codes: Mapping[str, str]
-    inside: frozenset[str]
-    known: bool
-    scores: Any
+    eldc_labels: frozenset[str]
+    all_in_eldc: bool
+    eldc: _EldcDetector | None
 
 
 class LanguageDetector:
     """Detects the language of texts. Thread-safe.
 
-    The first call loads eldc (7 to 27 MB, 5 ms); the first without candidates, or with one that eldc does not know,
-    py3langid (50 MB, 0.4 s). A sentence takes 40 us among candidates that eldc knows, 150 us among all languages.
+    The first call loads eldc (7 to 27 MB, 5 ms). The first call without candidates, or with one that eldc does not
+    know, loads py3langid (50 MB, 0.4 s). A sentence takes 40 us among candidates that eldc knows, 150 us among all
+    languages.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._identifier: Any = None
+        self._identifier: _LangidIdentifier | None = None
         self._scopes: dict[tuple[str, ...], _Scope] = {}
 
     def detect(self, text: str, candidates: Sequence[str] = (), *, only: bool = True) -> Detection:
-        """The languages `text` may be in, among `candidates` where there are any.
+        """Returns the likeliest languages of `text`, at most five.
 
-        Confidences sum to 1 over the candidates; unless they are not the `only` languages it can be in, then over
-        all languages. Addresses, placeholders and numbers tell nothing. `reliable` is False where the likeliest is
-        not likely enough, where parts of the text are in different languages, and where it looks like none of the
-        candidates.
+        `candidates`: BCP-47 codes to choose from; all languages by default. Confidences sum to 1 over the candidates,
+        or over all languages with `only=False`, which means that the text may be in another language. Addresses,
+        placeholders and numbers are ignored. `reliable` is False if the best confidence is too low, if parts of the
+        text are in different languages, or if the text looks like none of the candidates.
         """
         if not any(character.isalpha() for character in text):
             return Detection((), reliable=False)
         sample = _sample(text)
         words = _find_words(sample)
         parts = _divide(" ".join(words) or sample)
-        asked, everywhere = self._find_scope(tuple(candidates)), self._find_scope(())
-        if candidates and not asked.codes:
+        narrow, everywhere = self._find_scope(tuple(candidates)), self._find_scope(())
+        if candidates and not narrow.codes:
             return Detection((), reliable=False)
-        scope = asked if only else everywhere
+        scope = narrow if only else everywhere
         evidence = [_measure(part, scope) for part in parts]
         total = _average(evidence, parts)
         shares = self._share(total, parts, scope)
-        labels = asked.codes or {label: label for label, share in shares.items() if share >= _LEAST_LISTED}
-        found = [(-shares.get(label, 0.0), code) for label, code in labels.items()]
-        best = [Candidate(code, -share) for share, code in sorted(found)[:_MAX_CANDIDATES]]
+        labels = narrow.codes or {label: label for label, share in shares.items() if share >= _LEAST_LISTED}
+        ranked = sorted((-shares.get(label, 0.0), code) for label, code in labels.items())
+        best = [Candidate(code, -negated) for negated, code in ranked[:_MAX_CANDIDATES]]
         least = _RELIABLE_AMONG_CANDIDATES if scope.codes else _RELIABLE_AMONG_ALL
         reliable = bool(words and best) and best[0].confidence >= least and not _is_mixed(evidence, parts)
         if reliable and scope.codes and total:
@@ -126,12 +158,12 @@ class LanguageDetector:
         return Detection(tuple(best), reliable)
 
     def is_written_in(self, text: str, code: str) -> bool | None:
-        """Whether an output is in the language that it should be in; takes 10 us, and raises no false alarms.
+        """Returns True if `text` is in the language `code`, False if it is clearly in another one.
 
-        None where that can't be told: fewer than five words, a language that eldc does not know, another that is
-        only a little likelier.
+        Returns None if the text has fewer than five words, if eldc does not know the language, or if another one is
+        only a little likelier: the answer False is meant to be free of false alarms. Takes 10 us.
         """
-        label = next(iter(self._find_scope((code,)).inside), "")
+        label = next(iter(self._find_scope((code,)).eldc_labels), "")
         words = _find_words(text[:_WINDOW_CHARACTERS]) if label else []
         if len(words) < _LEAST_WORDS_WRITTEN and len(_UNSPACED.findall(" ".join(words))) < 2 * _LEAST_WORDS_WRITTEN:
             return None
@@ -143,17 +175,20 @@ class LanguageDetector:
         return False if lead >= _ASTRAY_EVIDENCE else None
 
     def _share(self, evidence: Mapping[str, float], parts: Sequence[str], scope: _Scope) -> dict[str, float]:
-        """The likelihood of each language of the scope: eldc's, for as much as py3langid leaves to its languages."""
+        """Returns the likelihood of each language of the scope.
+
+        py3langid divides the likelihood between eldc's languages and the others; eldc divides its part.
+        """
         shares = _weigh(evidence, _count_words(parts))
-        if scope.codes and scope.known:
+        if scope.codes and scope.all_in_eldc:
             return shares or dict.fromkeys(scope.codes, 1 / len(scope.codes))
         inside, outside = 0.0, {}
         for label, p in self._load_identifier().rank("\n".join(parts)):
-            if (scope.codes and label not in scope.codes) or label == "zxx":  # "no linguistic content" is no answer
+            if (scope.codes and label not in scope.codes) or label == _NO_LANGUAGE:
                 continue
             if p < _LEAST_LISTED and not scope.codes:
                 break
-            if shares and label in scope.inside:
+            if shares and label in scope.eldc_labels:
                 inside += p
             else:
                 outside[label] = p
@@ -163,10 +198,10 @@ class LanguageDetector:
         }
 
     def _find_scope(self, candidates: tuple[str, ...]) -> _Scope:
-        """The scope of these candidates. Finding one takes 60 us a candidate, and a request asks with the same
-        ones for each of its texts, so the last ones are kept.
+        """Returns the scope of these candidates.
 
-        Several candidates may share a label (pt-BR, pt-PT): the first one named answers for it.
+        Scopes are kept: building one takes 60 us per candidate, and a request passes the same candidates for each of
+        its contents. If several candidates share a label (pt-BR, pt-PT), the first one stands for it.
         """
         scope = self._scopes.get(candidates)
         if scope is None:
@@ -186,17 +221,17 @@ class LanguageDetector:
         codes: dict[str, str] = {}
         for code in candidates:
             label = match_code(code, labels) or match_code(code, self._load_identifier().labels)
-            if label and label != "zxx":
+            if label and label != _NO_LANGUAGE:
                 codes.setdefault(label, code)
-        inside = labels & codes.keys() if candidates else labels
-        scores = None
-        if inside:
-            scores = eldc.instance()
-            scores.set_scores(_MAX_SCORES if candidates else _SCORES_OF_ALL)
-            scores.set_languages(sorted(inside))
-        return _Scope(codes, inside, codes.keys() <= labels, scores)
+        eldc_labels = labels & codes.keys() if candidates else labels
+        detector = None
+        if eldc_labels:
+            detector = eldc.instance()
+            detector.set_scores(_MAX_SCORES if candidates else _SCORES_OF_ALL)
+            detector.set_languages(sorted(eldc_labels))
+        return _Scope(codes, eldc_labels, codes.keys() <= labels, detector)
 
-    def _load_identifier(self) -> Any:  # noqa: ANN401 (the library has no types)
+    def _load_identifier(self) -> _LangidIdentifier:
         with self._lock:
             if self._identifier is None:
                 from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -206,7 +241,7 @@ class LanguageDetector:
 
 
 def _sample(text: str) -> str:
-    """Enough of a long text to tell its language by: windows from all of it."""
+    """Returns up to four windows of 600 characters, spread evenly over a long text."""
     if len(text) > _MAX_PARTS * _WINDOW_CHARACTERS:
         step = (len(text) - _WINDOW_CHARACTERS) // (_MAX_PARTS - 1)
         text = "\n".join(text[i * step : i * step + _WINDOW_CHARACTERS] for i in range(_MAX_PARTS))
@@ -214,6 +249,7 @@ def _sample(text: str) -> str:
 
 
 def _find_words(text: str) -> list[str]:
+    """Returns the words of a text without addresses, paths, placeholders and numbers."""
     words = text.split()
     if not _NO_WORD.search(text):
         return words
@@ -221,7 +257,7 @@ def _find_words(text: str) -> list[str]:
 
 
 def _divide(text: str) -> list[str]:
-    """Up to four parts of whole words, none longer than what eldc reads."""
+    """Returns up to four parts of whole words, each cut to the length that eldc reads."""
     count = max(1, min(_MAX_PARTS, len(text) // _MIN_PART_CHARACTERS))
     cuts = [0]
     for index in range(1, count):
@@ -233,22 +269,23 @@ def _divide(text: str) -> list[str]:
 
 
 def _measure(part: str, scope: _Scope) -> dict[str, float]:
-    """The evidence that eldc has for each language, per n-gram of the part: its scores are 1 - exp(-evidence)."""
-    if scope.scores is None:
+    """Returns eldc's evidence for each language, per n-gram of the part: its scores are 1 - exp(-evidence)."""
+    if scope.eldc is None:
         return {}
-    if not part.isascii():  # lone surrogates can't be encoded, and a NUL would be the end
+    # UTF-8 cannot encode lone surrogates, and a NUL ends the text for eldc.
+    if not part.isascii():
         part = part.replace("\0", " ").encode("utf-8", "replace").decode()
-    scores: dict[str, float] = scope.scores.detect_details(part).scores
-    return {label: -10_000.0 * math.log1p(-min(score, _MOST)) for label, score in scores.items()}
+    scores = scope.eldc.detect_details(part).scores
+    return {label: -10_000.0 * math.log1p(-min(score, _MAX_SCORE)) for label, score in scores.items()}
 
 
 def _count_words(parts: Sequence[str]) -> int:
-    """Different ones: eldc counts each once."""
+    """Returns the number of different words, since eldc counts each once."""
     return len({word for part in parts for word in part.split()})
 
 
 def _average(evidence: Sequence[Mapping[str, float]], parts: Sequence[str]) -> dict[str, float]:
-    """The evidence of all parts, each for as much as it has characters."""
+    """Returns the evidence of all parts, weighted by their length in characters."""
     if len(parts) == 1:
         return dict(evidence[0])
     characters = sum(map(len, parts))
@@ -260,7 +297,7 @@ def _average(evidence: Sequence[Mapping[str, float]], parts: Sequence[str]) -> d
 
 
 def _weigh(evidence: Mapping[str, float], words: int) -> dict[str, float]:
-    """Evidence as likelihoods that sum to 1."""
+    """Returns likelihoods that sum to 1, or nothing without evidence."""
     if not evidence:
         return {}
     scale = math.sqrt(min(words, _MAX_COUNTED_WORDS)) / _EVIDENCE_SCALE
@@ -271,7 +308,7 @@ def _weigh(evidence: Mapping[str, float], words: int) -> dict[str, float]:
 
 
 def _is_mixed(evidence: Sequence[Mapping[str, float]], parts: Sequence[str]) -> bool:
-    """Whether two parts are sure of different languages."""
+    """Returns True if two parts are surely in different languages."""
     if len(parts) == 1:
         return False
     sure = set()

@@ -1,8 +1,9 @@
-"""What is written instead of characters that a model's vocabulary lacks, before it would read them as unknown.
+"""Replaces characters that a model's vocabulary lacks, which the model would read as unknown tokens.
 
-The rule: spaces of any width become a space, hyphens and dashes `-`, quotation marks and apostrophes of any shape `"`
-and `'`, an ellipsis three full stops; what nobody sees goes; anything else becomes its compatibility form (Unicode
-Annex 15, NFKC) where the model knows that. What is left is protected. Pure; what a model knows is told to it.
+Spaces of any width become a space, hyphens and dashes `-`, quotation marks and apostrophes of any shape `"` and `'`,
+an ellipsis three full stops. Invisible characters are dropped. Any other character becomes its compatibility form
+(NFKC, Unicode Annex 15) if the model knows that, and is protected otherwise. Pure functions; callers pass the test for
+known characters.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from latimer_server.text.alignment import Move, map_span
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans, widen_span
 
+# True for a character of the model's vocabulary.
 IsKnown = Callable[[str], bool]
 
 _WRITTEN: dict[str, str] = {
@@ -28,23 +30,25 @@ _WRITTEN: dict[str, str] = {
     "\u2026": "...",
 }
 
-
-# Nobody sees them, and tokenizers read some as spaces. Joiners say something in scripts that need them: those stay
-# where the vocabulary has them.
+# Invisible characters, some of which tokenizers read as spaces. Zero-width joiners are not listed: some scripts need
+# them, so they stay if the vocabulary has them.
 _UNSEEN = frozenset(
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u200b\u200e\u200f\u202a\u202b\u202c"
     "\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufe0e\ufe0f"
 )
 _WRITTEN |= dict.fromkeys("\u200c\u200d", "")
 _QUOTE = '"'
-# Of what is written so, what is a quotation mark and no prime.
+# Quotation marks that become `"`, without the primes.
 _QUOTES = frozenset("\u201c\u201d\u201e\u201f\u00ab\u00bb\u301d\u301e")
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """A text as a model can read it. `moves`: what is written otherwise than in the source, and where that stands
-    there. `spans`: where the source's protected spans stand now, each by itself."""
+    """A text that a model can read.
+
+    `guarded`: the new text and its protected spans. `moves`: replaced parts as (span of the new text, span of the
+    source). `spans`: the source's protected spans in the new text, before any are merged.
+    """
 
     guarded: ProtectedText
     moves: tuple[Move, ...]
@@ -52,8 +56,10 @@ class Normalized:
 
 
 def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
-    """The text with no character outside the protected spans that the model does not know, what cannot be written
-    otherwise being protected, with the word that it stands in."""
+    """Replaces or protects every unknown character outside the protected spans.
+
+    A character without a known replacement is protected together with its word.
+    """
     text = guarded.text
     protected = [False] * len(text)
     for span in guarded.spans:
@@ -83,7 +89,7 @@ def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
 
 
 def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
-    """How a character, with the marks on it, is written for a model; None where it knows none of the ways."""
+    """Returns a character and its combining marks as the model can read them; None if it knows no way to write them."""
     if cluster in _UNSEEN:
         return ""
     composed = unicodedata.normalize("NFC", cluster)
@@ -96,10 +102,11 @@ def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
 
 
 def find_quotes(text: str, place: TextSpan, known: Normalized) -> str:
-    """The quotation marks of `text` (what was normalised) that are written as `"` in `place` of what it became, in
-    their order; "" where they are not pairs of one kind, such as `“…”`, or some of them were `"` from the beginning.
+    """Returns the source's quotation marks that became `"` in a part of the normalized text, in order.
 
-    Marks of several kinds may change places in a translation, and a prime is an inch: those stay as they come.
+    `text`: the source. `place`: a span of the normalized text. Returns "" unless the marks are pairs of one kind, such
+    as `“…”`, and no other `"` is in the place: marks of several kinds may change places in a translation, and a prime
+    means inches.
     """
     marks = [
         text[old.start : old.end]
@@ -113,8 +120,10 @@ def find_quotes(text: str, place: TextSpan, known: Normalized) -> str:
 
 
 def restore_quotes(guarded: ProtectedText, quotes: str) -> ProtectedText:
-    """An output with `quotes` for its `"`, where it has as many outside its spans: the marks come out as they were
-    written. As long as it was, so that every span stays where it is."""
+    """Returns an output with each `"` outside its spans replaced by the next of `quotes`.
+
+    The output is unchanged if the numbers differ. Its length never changes, so all spans stay valid.
+    """
     if not quotes or _count_quotes(guarded, TextSpan(0, len(guarded.text))) != len(quotes):
         return guarded
     characters = list(guarded.text)
@@ -127,7 +136,7 @@ def restore_quotes(guarded: ProtectedText, quotes: str) -> ProtectedText:
 
 
 def _count_quotes(guarded: ProtectedText, place: TextSpan) -> int:
-    """How many `"` stand in a place, protected spans left out."""
+    """Returns the number of `"` in a place outside the protected spans."""
     return sum(
         guarded.text.count(_QUOTE, max(part.start, place.start), max(part.start, place.start, min(part.end, place.end)))
         for part in list_unprotected(guarded)
@@ -135,24 +144,26 @@ def _count_quotes(guarded: ProtectedText, place: TextSpan) -> int:
 
 
 def protect_more(guarded: ProtectedText, spans: Sequence[TextSpan]) -> ProtectedText:
-    """The same with these spans (ascending) protected too, letters with the word that they stand in. A span that is to
-    be replaced stays what it is."""
+    """Returns the text with further spans protected; ascending.
+
+    A span of letters is widened to its word. Spans that have a replacement stay unchanged.
+    """
     if not spans:
         return guarded
-    replaced = guarded.replacements or (None,) * len(guarded.spans)
-    fixed = [(span, new) for span, new in zip(guarded.spans, replaced, strict=True) if new is not None]
-    plain = [span for span, new in zip(guarded.spans, replaced, strict=True) if new is None]
-    more = _subtract(list(_widen_all(guarded.text, spans)), [span for span, _ in fixed])
-    merged = merge_spans([*plain, *more])
-    if not fixed:
+    replacements = guarded.replacements or (None,) * len(guarded.spans)
+    replaced = [(span, new) for span, new in zip(guarded.spans, replacements, strict=True) if new is not None]
+    kept = [span for span, new in zip(guarded.spans, replacements, strict=True) if new is None]
+    more = _subtract(list(_widen_all(guarded.text, spans)), [span for span, _ in replaced])
+    merged = merge_spans([*kept, *more])
+    if not replaced:
         return ProtectedText(guarded.text, merged)
-    every: list[tuple[TextSpan, str | None]] = [*((span, None) for span in merged), *fixed]
-    every.sort(key=lambda one: one[0].start)
-    return ProtectedText(guarded.text, tuple(span for span, _ in every), tuple(new for _, new in every))
+    pairs: list[tuple[TextSpan, str | None]] = [*((span, None) for span in merged), *replaced]
+    pairs.sort(key=lambda pair: pair[0].start)
+    return ProtectedText(guarded.text, tuple(span for span, _ in pairs), tuple(new for _, new in pairs))
 
 
 def _widen_all(text: str, spans: Sequence[TextSpan]) -> Iterator[TextSpan]:
-    """Each span with its word, once for a word."""
+    """Yields each span widened to its word, and each word once."""
     end = 0
     for span in spans:
         if span.end > end:
@@ -162,7 +173,7 @@ def _widen_all(text: str, spans: Sequence[TextSpan]) -> Iterator[TextSpan]:
 
 
 def _subtract(spans: Sequence[TextSpan], others: Sequence[TextSpan]) -> list[TextSpan]:
-    """What of the spans is in none of the others; both ascending and disjoint."""
+    """Returns the parts of the spans that are in none of the others; both ascending and disjoint."""
     left: list[TextSpan] = []
     index = 0
     for span in spans:

@@ -1,7 +1,7 @@
-"""Divides a text into segments and the exact separators between them, and puts it together again.
+"""Divides a text into segments and the exact separators between them, and joins them again.
 
-Knows no model: what a model can read is told to it as token offsets. Invariant: the separators and the
-segments of a document, in turn, are the text.
+Invariant: the separators and segments of a document, in turn, are the text. Imports no tokenizer: callers pass the
+token offsets of a text.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ import sentencex
 
 from latimer_server.core.spans import TextSpan
 
-# Line breaks as str.splitlines knows them, CR LF as one.
+# The line breaks of str.splitlines; CR LF is one.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 _COLUMN_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\t]")
 _BLANK_LINES = re.compile("(?:(?>\r\n|[\n\r])[^\\S\n\r]*+){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
 _WHITE_SPACE = re.compile("\\s+")
-# What sentencex is given: inside a block no line break ends a sentence, and it panics in Rust on a full
-# stop after any other space than this one.
+# sentencex gets U+0020 for any white space: a line break inside a block ends no sentence, and sentencex panics on a
+# full stop after any other white space.
 _AS_SPACES = dict.fromkeys((c for c in range(0x3001) if chr(c).isspace()), " ")
-# At the edges of a segment these say nothing to a model and belong to the separator: white space, zero-width
-# and direction marks, the byte order mark. Inside a sentence they stay.
+# At the edges of a segment, white space, zero-width and direction marks and the byte order mark belong to the
+# separator, since a model gains nothing from them. Inside a sentence they stay.
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _EDGES = re.compile(f"[\\s{_INVISIBLE}]*")
-# A text of one line with nothing invisible at its edges, as most segments are.
+# A text of one line without invisible characters at its edges, like most segments.
 _LINE = re.compile("[!-~\\w](?:[^\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]*[!-~\\w])?")
-# sentencex holds the interpreter's lock while it works, and its time grows with the square of some texts:
-# long lines are given to it in windows, so that the event loop never waits long.
+# sentencex holds the interpreter's lock and takes quadratic time on some texts. Windows of this many code points keep
+# the event loop from waiting long.
 _WINDOW = 8_192
-# Where a sentence may be divided, best first: after clause punctuation, after a comma, at a space.
+# Places to divide a sentence, best first: after clause punctuation, after a comma, at a space.
 _CLAUSE_ENDS = (
     re.compile("[.!?…;:。！？；：।؛][\"'”’»)\\]]*+\\s++|[。！？；：]|(?<!\\s)\\s++[–—]\\s++"),
     re.compile("[,،]\\s++|[，、]|(?<!\\s)\\s++[(\\[]"),
@@ -42,7 +42,7 @@ _CLAUSE_ENDS = (
 
 
 class Splitting(Enum):
-    """Where a text is divided; see SentenceSplitting in the contract."""
+    """Ways to divide a text; see SentenceSplitting in the contract."""
 
     SENTENCES = "sentences"
     NONE = "none"
@@ -52,28 +52,31 @@ class Splitting(Enum):
 
 @dataclass(frozen=True)
 class Document:
-    """A text and the spans of its segments, ascending; what lies between them is copied as it is."""
+    """A text and the spans of its segments, ascending. The separators between them are copied unchanged."""
 
     text: str
     spans: tuple[TextSpan, ...]
 
     @property
     def segments(self) -> list[str]:
-        """The text of each segment."""
+        """The texts of the segments."""
         return [self.text[span.start : span.end] for span in self.spans]
 
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """A document with other segments: its text, and where each segment stands in it."""
+    """The text of a document with its segments replaced, and the span of each new segment in it."""
 
     text: str
     spans: tuple[TextSpan, ...]
 
 
 def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[TextSpan] = ()) -> Document:
-    """Divides `text` by the rules of `language` (BCP-47; unknown ones follow English's), and nowhere inside one of the
-    spans that are `kept` (ascending, disjoint)."""
+    """Divides `text` into segments.
+
+    `language`: BCP-47 code whose sentence rules apply; unknown ones follow the rules of English. `kept`: spans that
+    are never divided; ascending, disjoint.
+    """
     spans: list[TextSpan] = []
     divides = splitting is Splitting.SENTENCES or splitting is Splitting.SENTENCES_ACROSS_LINES
     spaced = text.translate(_AS_SPACES) if divides else text
@@ -87,14 +90,17 @@ def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[
 
 
 def find_lines(text: str) -> Document:
-    """The lines of a text, as `segment_text` finds them; at a glance where there is but one."""
+    """Divides a text into lines like `segment_text`, with a fast path for a text of one line."""
     if _LINE.fullmatch(text):
         return Document(text, (TextSpan(0, len(text)),))
     return segment_text(text, Splitting.LINES, "")
 
 
 def _join_across(spans: Sequence[TextSpan], kept: Sequence[TextSpan]) -> Iterator[TextSpan]:
-    """Segments between which there is a kept span, or a part of one, are one; one begins and ends with what it cuts."""
+    """Yields the segments with those joined that share a kept span.
+
+    A segment that cuts a kept span is widened to contain it.
+    """
     ends = [span.end for span in kept]
     joined: TextSpan | None = None
     for span in spans:
@@ -114,9 +120,10 @@ def _join_across(spans: Sequence[TextSpan], kept: Sequence[TextSpan]) -> Iterato
 
 
 def rebuild_text(document: Document, segments: Sequence[str], *, join: bool = False) -> Rebuilt:
-    """Puts `segments` where the document's own are; everything between them stays as it is.
+    """Returns the document with its segments replaced by `segments`; separators stay unchanged.
 
-    With `join`, single line breaks between segments become spaces, as `join_lines` does inside them.
+    `join`: also turns single line breaks between segments into spaces, as `join_lines` does inside them. Raises
+    `ValueError` if the number of segments differs.
     """
     if len(segments) == 1 and document.spans == (TextSpan(0, len(document.text)),):
         return Rebuilt(segments[0], (TextSpan(0, len(segments[0])),))
@@ -137,45 +144,44 @@ def rebuild_text(document: Document, segments: Sequence[str], *, join: bool = Fa
 
 
 def join_lines(segment: str) -> str:
-    """A segment with each line break, and the white space around it, as one space."""
+    """Returns a segment with each line break and the white space around it replaced by one space."""
     return _WHITE_SPACE.sub(lambda run: " " if _LINE_BREAK.search(run[0]) else run[0], segment)
 
 
 def needs_translation(segment: str) -> bool:
-    """Whether there is anything to translate: at least one letter of any script."""
+    """Returns True if a segment has at least one letter of any script."""
     return any(character.isalpha() for character in segment)
 
 
 def divide_segment(
     segment: str, limit: int, token_starts: Callable[[str], Sequence[int]], max_characters: int = 2_000
 ) -> list[TextSpan]:
-    """Divides a segment so that each part has at most `limit` tokens and `max_characters` code points.
+    """Divides a segment into pieces of at most `limit` tokens and `max_characters` code points.
 
-    `token_starts` gives the offset of each token of a text. Parts end after a clause where one ends in
-    their second half, else at a space, else anywhere; no code point is lost: white space between parts
-    is left between them, as a separator.
+    `token_starts` returns the offset of each token of a text. A piece ends after a clause that ends in its second half,
+    else at a space, else anywhere. White space between pieces becomes a separator; no other code point is lost.
     """
     pending = [_trim(segment, TextSpan(0, len(segment)))]
-    parts: list[TextSpan] = []
+    pieces: list[TextSpan] = []
     while pending:
         span = pending.pop()
         if span.start >= span.end:
             continue
         most = _fitting_end(segment, span, limit, token_starts, max_characters)
         if most >= span.end:
-            parts.append(span)
+            pieces.append(span)
             continue
         cut = _best_cut(segment, span.start, most)
         pending.append(_trim(segment, TextSpan(cut, span.end)))
         pending.append(_trim(segment, TextSpan(span.start, cut)))
-    return parts
+    return pieces
 
 
 def _blocks(text: str, splitting: Splitting) -> Iterator[TextSpan]:
     if splitting is Splitting.NONE:
         yield TextSpan(0, len(text))
         return
-    # Tabs part the columns of a table; in text that is wrapped by hand they indent.
+    # A tab separates the columns of a table, but indents lines that are wrapped by hand.
     breaks = _BLANK_LINES if splitting is Splitting.SENTENCES_ACROSS_LINES else _COLUMN_BREAK
     position = 0
     for match in breaks.finditer(text):
@@ -185,25 +191,25 @@ def _blocks(text: str, splitting: Splitting) -> Iterator[TextSpan]:
 
 
 def _sentences(text: str, block: TextSpan, language: str) -> Iterator[TextSpan]:
-    """Sentences of a block, one window at a time; a window's last sentence starts the next window."""
+    """Yields the sentences of a block, window by window. The last sentence of a window starts the next window."""
     start = block.start
     while start < block.end:
         end = min(start + _WINDOW, block.end)
         bounds = _find_bounds(text, TextSpan(start, end), language)
         if end < block.end:
-            # A sentence longer than a window is divided at a space; no model could read it anyway.
+            # A sentence longer than a window is divided at a space: no model input has room for it.
             bounds = bounds[:-1] or [TextSpan(start, text.rfind(" ", start, end) + 1 or end)]
         yield from bounds
         start = max(bounds[-1].end, start + 1) if bounds else end
 
 
 def _find_bounds(text: str, window: TextSpan, language: str) -> list[TextSpan]:
-    """What sentencex finds in a window. Should it panic, the window is one sentence: nothing is lost."""
+    """Returns the sentences of a window. If sentencex panics, the whole window is one sentence."""
     try:
         found = sentencex.get_sentence_boundaries(language, text[window.start : window.end])
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException:  # noqa: BLE001 (a Rust panic is no Exception; see pyo3's PanicException)
+    except BaseException:  # noqa: BLE001 (pyo3's PanicException derives from BaseException)
         return [window]
     return [TextSpan(window.start + item["start_index"], window.start + item["end_index"]) for item in found]
 
@@ -215,6 +221,7 @@ def _append_trimmed(spans: list[TextSpan], text: str, span: TextSpan) -> None:
 
 
 def _trim(text: str, span: TextSpan) -> TextSpan:
+    """Returns the span without invisible characters at its edges."""
     leading = _EDGES.match(text, span.start, span.end)
     start = leading.end() if leading else span.start
     end = span.end
@@ -226,17 +233,17 @@ def _trim(text: str, span: TextSpan) -> TextSpan:
 def _fitting_end(
     segment: str, span: TextSpan, limit: int, token_starts: Callable[[str], Sequence[int]], max_characters: int
 ) -> int:
-    """Up to where the text from `span.start` fits; `span.end` when all of it does."""
+    """Returns the end of the longest piece that begins at `span.start`; `span.end` if everything fits."""
     end = min(span.end, span.start + max_characters)
     starts = token_starts(segment[span.start : end])
     if len(starts) > limit:
-        # Several tokens may stem from one code point: at least one code point always goes.
+        # One code point may yield more tokens than the limit; a piece has at least one code point.
         end = span.start + max(starts[limit], 1)
     return end
 
 
 def _best_cut(segment: str, start: int, most: int) -> int:
-    """The best place to end a part that starts at `start` and may reach `most`."""
+    """Returns the best end of a piece that begins at `start` and may reach `most`."""
     middle = start + (most - start) // 2
     for pattern in _CLAUSE_ENDS:
         ends = [match.end() for match in pattern.finditer(segment, start, most)]

@@ -1,1 +1,1 @@
-"""The use case of translations: from texts to segments, through models, to checked and assembled translations."""
+"""Translation: splits texts into segments, runs them through models, and checks and assembles the translations."""

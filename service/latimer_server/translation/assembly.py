@@ -1,7 +1,4 @@
-"""Puts the outputs of segments back into their documents, and says of each what there is to say.
-
-Knows nothing of how outputs are got.
-"""
+"""Assembly: puts the outputs of segments back into their contents and collects flags, scores and spans."""
 
 from __future__ import annotations
 
@@ -26,60 +23,68 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ContentJob:
-    """A content on its way into one target language. `segments`: those of all parts, in order; `wanted`: which of
-    them need a model; `outputs`: what became of those."""
+    """The work on one content for one target language.
+
+    `segments` are the segments of all parts, in order. `to_translate` are the indices of those that need a model, and
+    `outputs` maps these indices to an output or an error.
+    """
 
     parsed: ParsedContent
     parts: tuple[ContentPart, ...]
     route: Route
     segments: Sequence[ProtectedText]
-    wanted: tuple[int, ...]
+    to_translate: tuple[int, ...]
     outputs: dict[int, SegmentOutput | Exception]
 
 
 def finish_translation(
     job: ContentJob | Translation, flags: tuple[Flag, ...], options: TranslateOptions
 ) -> Translation:
-    """The translation that a job came to, with the flags of its source, or the error that it met."""
+    """Returns the translation of a finished job, with `flags` of its source language added.
+
+    The translation carries an error instead of text if a segment failed or a flag is one of `options.error_flags`.
+    """
     translation = job if isinstance(job, Translation) else _assemble(job, options)
     if translation.error:
         return translation
     merged = merge_flags([translation.flags, flags])
     raised = [flag.name for flag in merged if flag in options.error_flags]
     if raised:
-        error = FlaggedAsError(f"raised {', '.join(raised)}, which error_flags makes an error")
+        error = FlaggedAsError(f"the translation raised {', '.join(raised)}, which error_flags turns into an error")
         return Translation("", translation.target, error=error)
     return translation if merged == translation.flags else replace(translation, flags=merged)
 
 
 def _assemble(job: ContentJob, options: TranslateOptions) -> Translation:
-    """The translated content, with its segments where they are wanted and what is said about the whole."""
-    failed = [output for output in job.outputs.values() if isinstance(output, Exception)]
-    if failed:
-        return Translation("", job.route.target, error=_name_error(failed[0], job.route))
-    done = {index: output for index, output in job.outputs.items() if isinstance(output, SegmentOutput)}
-    first, built = 0, []
+    """Builds the translated content, with its segments if the options request them, or the first error."""
+    errors = [output for output in job.outputs.values() if isinstance(output, Exception)]
+    if errors:
+        return Translation("", job.route.target, error=_convert_error(errors[0], job.route))
+    translated = {index: output for index, output in job.outputs.items() if isinstance(output, SegmentOutput)}
+    first, assembled = 0, []
     for part in job.parts:
-        outputs = [done.get(index) for index in range(first, first + len(part.segments))]
-        built.append(_build(part, outputs, options))
+        outputs = [translated.get(index) for index in range(first, first + len(part.segments))]
+        assembled.append(_build(part, outputs, options))
         first += len(part.segments)
-    passing = (Flag.PASSTHROUGH,) if len(done) < first or not first else ()
-    repaired = (Flag.MARKUP_REPAIRED,) if any(one.placed and one.placed.repaired for one in built) else ()
+    passthrough = (Flag.PASSTHROUGH,) if len(translated) < first or not first else ()
+    repaired = (Flag.MARKUP_REPAIRED,) if any(part.placed and part.placed.repaired for part in assembled) else ()
     if job.parsed.markup is None:
-        text, starts = built[0].rebuilt.text, [0]
+        text, starts = assembled[0].rebuilt.text, [0]
     else:
-        rendered = render(job.parsed.markup, [one.placed.text for one in built if one.placed])
+        rendered = render(job.parsed.markup, [part.placed.text for part in assembled if part.placed])
         text, starts = rendered.text, [span.start for span in rendered.spans]
     segments = (
-        tuple(segment for one, start in zip(built, starts, strict=True) for segment in one.describe(start, options))
+        tuple(
+            segment for part, start in zip(assembled, starts, strict=True) for segment in part.describe(start, options)
+        )
         if options.returns_segments
         else ()
     )
     return Translation(
         text,
         job.route.target,
-        avg_log_prob=average_log_prob(done.values()),
-        flags=merge_flags([passing, repaired, *(output.flags for output in done.values())]),
+        avg_log_prob=average_log_prob(translated.values()),
+        flags=merge_flags([passthrough, repaired, *(output.flags for output in translated.values())]),
         segments=segments,
         models=job.route.models,
     )
@@ -87,7 +92,7 @@ def _assemble(job: ContentJob, options: TranslateOptions) -> Translation:
 
 @dataclass(frozen=True)
 class _AssembledPart:
-    """A part with the outputs of its segments in their places. `placed`: with its markup, where it has any."""
+    """A part with the outputs of its segments. `placed` is its translation with the markup; None for plain text."""
 
     part: ContentPart
     outputs: tuple[SegmentOutput, ...]
@@ -95,19 +100,19 @@ class _AssembledPart:
     placed: PlacedBlock | None
 
     def describe(self, start: int, options: TranslateOptions) -> list[SegmentTranslation]:
-        """The segments of the part, which stands at `start` in the translation."""
+        """Returns the segments of the part. `start` is the position of the part in the translation."""
         segments = []
-        places = zip(self.part.document.spans, self.rebuilt.spans, self.outputs, self.part.segments, strict=True)
-        for source, target, output, segment in places:
+        rows = zip(self.part.document.spans, self.rebuilt.spans, self.outputs, self.part.segments, strict=True)
+        for source, target, output, segment in rows:
             links = _place_links(segment, output, source, target) or () if options.include_alignment else ()
             segments.append(
                 SegmentTranslation(
                     self._locate_source(source),
                     self._locate_target(target, start),
-                    self._write(target, output),
+                    self._extract_text(target, output),
                     output.avg_log_prob,
                     merge_flags([output.flags]),
-                    _tell_apart(output, plain=self.placed is None),
+                    _list_alternatives(output, plain=self.placed is None),
                     tuple(
                         Link(self._locate_source(link.source), self._locate_target(link.target, start), link.score)
                         for link in links
@@ -116,8 +121,8 @@ class _AssembledPart:
             )
         return segments
 
-    def _write(self, target: TextSpan, output: SegmentOutput) -> str:
-        """A segment as it stands in the translation, tags and all."""
+    def _extract_text(self, target: TextSpan, output: SegmentOutput) -> str:
+        """Returns the text of a segment as it stands in the translation, including tags."""
         if self.placed is None:
             return output.text
         inner = self.placed.locate(target)
@@ -147,7 +152,10 @@ def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: 
 
 
 def _keep_lines(output: SegmentOutput, segment: ProtectedText, text: str, block: Block | None) -> SegmentOutput:
-    """In markup, where line breaks say nothing, a segment that a model did not change as it stood."""
+    """Restores the original line breaks of an unchanged segment in markup, where line breaks have no meaning.
+
+    The model read the segment with spaces instead of its line breaks. Other segments stay as they are.
+    """
     if block is None or not segment.moves or output.text != segment.text or segment.replacements:
         return output
     return replace(output, text=text, protected=tuple(map_span(segment.moves, span) for span in output.protected))
@@ -156,7 +164,7 @@ def _keep_lines(output: SegmentOutput, segment: ProtectedText, text: str, block:
 def _find_atoms(
     part: ContentPart, outputs: Sequence[SegmentOutput | None], finished: Sequence[SegmentOutput], rebuilt: Rebuilt
 ) -> Iterator[TextSpan]:
-    """Where the objects of a block stand in its translation, in the order of the block."""
+    """Yields the spans of a block's objects in its translation, in the order of the block."""
     before = after = 0
     document = part.document
     for index, (source, target) in enumerate(zip(document.spans, rebuilt.spans, strict=True)):
@@ -181,36 +189,42 @@ def _find_objects(text: str, start: int, end: int, shift: int) -> Iterator[TextS
 def _link_block(
     part: ContentPart, outputs: Sequence[SegmentOutput | None], finished: Sequence[SegmentOutput], rebuilt: Rebuilt
 ) -> list[Link] | None:
-    """The links of a block's segments; None where no model has any. A segment without is linked as a whole."""
+    """Returns the links of all segments of a block; None if no model returned any.
+
+    A segment without links gets one link from its whole source to its whole target.
+    """
     if not any(output and output.links is not None for output in outputs) and any(outputs):
         return None
     links: list[Link] = []
     for index, (source, target) in enumerate(zip(part.document.spans, rebuilt.spans, strict=True)):
-        mine = _place_links(part.segments[index], finished[index], source, target) if outputs[index] else None
-        links += [Link(source, target, 1.0)] if mine is None else mine
+        placed = _place_links(part.segments[index], finished[index], source, target) if outputs[index] else None
+        links += [Link(source, target, 1.0)] if placed is None else placed
     return links
 
 
 def _place_links(
     segment: ProtectedText, output: SegmentOutput, source: TextSpan, target: TextSpan
 ) -> list[Link] | None:
-    """The links of a segment as those between the texts that it and its output stand in."""
+    """Returns the links of a segment with positions in the whole source and target text; None if it has none."""
     if output.links is None:
         return None
-    linked = [replace(link, source=map_span(segment.moves, link.source)) for link in output.links]
-    return [shift_link(link, source.start, target.start) for link in linked]
+    moved = [replace(link, source=map_span(segment.moves, link.source)) for link in output.links]
+    return [shift_link(link, source.start, target.start) for link in moved]
 
 
-def _tell_apart(output: SegmentOutput, *, plain: bool) -> tuple[Alternative, ...]:
-    """The alternatives, those left out that read as the output or a better alternative does: token ids may differ
-    where the text does not. Where there is markup they are its words only, those with marks within left out."""
+def _list_alternatives(output: SegmentOutput, *, plain: bool) -> tuple[Alternative, ...]:
+    """Returns the alternatives whose text differs from the output and from better alternatives.
+
+    Different token ids may decode to the same text. In markup (`plain` False) alternatives carry no tags, and those
+    that contain an object are left out.
+    """
     others = [other for other in output.alternatives if plain or OBJECT not in other.text]
     first = {other.text: other for other in reversed(others)}
     return tuple(other for other in others if other.text != output.text and first[other.text] is other)
 
 
-def _name_error(error: Exception, route: Route) -> LatimerError:
-    """An item's error as its caller may see it; a defect of ours goes to the log."""
+def _convert_error(error: Exception, route: Route) -> LatimerError:
+    """Returns the error that the caller gets. An unexpected error is logged and becomes an internal error."""
     if isinstance(error, LatimerError):
         return error
     _log.error("item failed", exc_info=error, extra={"models": "+".join(route.models)})

@@ -1,7 +1,4 @@
-"""Takes segments through one model: encodes them, divides what is too long, queues the pieces, decodes.
-
-Knows a loaded model and its queue; nothing of documents, routes or languages.
-"""
+"""Model run: takes segments through one model. Encodes them, divides long ones into pieces, queues and decodes them."""
 
 from __future__ import annotations
 
@@ -21,14 +18,18 @@ from latimer_server.text.alignment import Link, shift_link
 from latimer_server.text.segmentation import Document, divide_segment, find_lines, needs_translation, rebuild_text
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
-# Pieces that enter the queue together.
+# Number of pieces that enter the queue together.
 _SLICE_PIECES = 256
 
 
 @dataclass(frozen=True)
 class ModelRunOptions:
-    """What holds for all pieces of a request. `caller`: whose turn they take in the queue; None: nobody else's.
-    `cached`: whether what is known of them may be taken from the cache, and what is made of them kept there."""
+    """The options that all pieces of a request share.
+
+    `deadline` is a reading of the queue's clock in seconds; None means no deadline. `caller` owns the turn of the
+    pieces in the queue; None makes the request a caller of its own. `cached` allows reading from and writing to the
+    model's cache.
+    """
 
     decoding: DecodingOptions
     reject_overlong: bool
@@ -41,7 +42,7 @@ class ModelRunOptions:
 
 @dataclass(frozen=True)
 class _Plan:
-    """A segment as the model will read it: its pieces' places in it, and their token ids."""
+    """A segment divided into pieces. The spans of `document` are the places of the pieces, `pieces` their token ids."""
 
     document: Document
     pieces: tuple[TokenIds, ...]
@@ -50,7 +51,7 @@ class _Plan:
 
 @dataclass(frozen=True)
 class _Result:
-    """What became of a piece."""
+    """The hypothesis of one piece. `cached` is True if it came from the cache."""
 
     hypothesis: Hypothesis
     cached: bool
@@ -59,12 +60,12 @@ class _Result:
 async def run_model(
     model: LoadedGenerator, texts: Sequence[str], options: ModelRunOptions, inflight: InflightLimit, usage: Usage
 ) -> list[SegmentOutput | Exception]:
-    """For each text, in order, its output or what went wrong with it alone.
+    """Returns for each text, in order, its output or the error that concerns it alone.
 
-    Its pieces enter the queue as `inflight` has room, unless the cache knows them. Raises `DeadlineExceeded` and
-    `Unavailable`, which concern all texts, and `Overloaded` where the cache does not know all of them, nothing of the
-    request was begun and its deadline leaves no time for the wait. When it ends, however it ends, none of its pieces
-    stays queued.
+    Pieces that are not in the cache enter the queue as `inflight` has room. Raises `DeadlineExceeded` and
+    `Unavailable`, which concern all texts. Raises `Overloaded` if the deadline leaves no time for the queue; this is
+    checked only before the first pieces of an interactive request and only if some of them are not in the cache. No
+    piece stays queued when the function returns or raises.
     """
     size = sum(map(len, texts))
     plans = await run_off_loop(size, lambda: _plan_all(model.backend, texts, options))
@@ -72,16 +73,16 @@ async def run_model(
     decoding = options.decoding.with_hypotheses(options.decoding.hypothesis_count, target=options.languages.target)
     options = options if decoding is options.decoding else replace(options, decoding=decoding)
     cache = model.cache if options.cached else None
-    known = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
-    missing = [ids for ids, hypothesis in zip(pieces, known, strict=True) if hypothesis is None]
-    begins = not usage.pieces and inflight.is_empty
-    if missing and cache is not None and begins and options.priority is Priority.INTERACTIVE:
-        # Where there is no cache this was asked before the text was looked at.
+    cache_hits = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
+    missing = [ids for ids, hypothesis in zip(pieces, cache_hits, strict=True) if hypothesis is None]
+    is_first = not usage.pieces and inflight.is_empty
+    if missing and cache is not None and is_first and options.priority is Priority.INTERACTIVE:
+        # Without a cache, the deadline was already checked before the text was read.
         model.queue.require_deadline_met(options.deadline, options.priority, _name_caller(options, inflight))
     slices = [missing[start : start + _SLICE_PIECES] for start in range(0, len(missing), _SLICE_PIECES)]
     parts = await gather_or_cancel(_run_slice(model, part, options, inflight, usage) for part in slices)
     computed = iter([result for part in parts for result in part])
-    results = [_Result(hypothesis, cached=True) if hypothesis else next(computed) for hypothesis in known]
+    results = [_Result(hypothesis, cached=True) if hypothesis else next(computed) for hypothesis in cache_hits]
     aligns = options.decoding.alignment and model.entry.guided_alignment
     return await run_off_loop(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
 
@@ -101,29 +102,31 @@ async def _run_slice(
             )
             for ids in pieces
         ]
-        results = await _wait_for_all(futures)
-    kept: list[_Result | Exception] = []
-    for ids, result in zip(pieces, results, strict=True):
-        if isinstance(result, TimedHypothesis):
-            usage.count(result, len(ids))
+        outcomes = await _wait_for_all(futures)
+    results: list[_Result | Exception] = []
+    for ids, outcome in zip(pieces, outcomes, strict=True):
+        if isinstance(outcome, TimedHypothesis):
+            usage.count(outcome, len(ids))
             if model.cache and options.cached:
-                model.cache.put(ids, options.decoding, result.hypothesis)
-            kept.append(_Result(result.hypothesis, cached=False))
-        elif isinstance(result, (DeadlineExceeded, Unavailable)) or not isinstance(result, Exception):
-            raise result
+                model.cache.put(ids, options.decoding, outcome.hypothesis)
+            results.append(_Result(outcome.hypothesis, cached=False))
+        elif isinstance(outcome, (DeadlineExceeded, Unavailable)) or not isinstance(outcome, Exception):
+            raise outcome
         else:
-            kept.append(result)
-    return kept
+            results.append(outcome)
+    return results
 
 
 async def _wait_for_all(futures: Sequence[asyncio.Future[TimedHypothesis]]) -> list[TimedHypothesis | BaseException]:
-    """What became of each, in order; all are withdrawn when the caller goes. One alone is awaited as it is: a sentence
-    is one piece, and gathering costs as much as queueing it."""
+    """Returns the result or error of each piece, in order. Withdraws all pieces if the caller is cancelled.
+
+    A single future is awaited directly: most sentences are one piece, and a gather costs as much as queueing it.
+    """
     try:
         if len(futures) > 1:
             return await asyncio.gather(*futures, return_exceptions=True)
         return [await future for future in futures]
-    except Exception as error:  # noqa: BLE001 (a piece's own: what became of it)
+    except Exception as error:  # noqa: BLE001 (the error of the single piece is its result)
         return [error]
     finally:
         for future in futures:
@@ -141,20 +144,25 @@ def _plan_all(
     plans: list[_Plan | OverlongSegment] = []
     for text, encoding in zip(texts, backend.encode(texts, options.languages), strict=True):
         unknown = (Flag.UNKNOWN_TOKENS,) if encoding.unknown_tokens else ()
-        # A segment may hold line breaks (splitting OFF), which no model gives back: its lines are pieces.
+        # A segment may contain line breaks (splitting OFF). No model reproduces them, so each line is a piece.
         lines = find_lines(text)
         if len(encoding.ids) <= limit and lines.spans == (TextSpan(0, len(text)),):
             plans.append(_Plan(lines, (encoding.ids,), unknown))
             continue
         if options.reject_overlong and len(encoding.ids) > limit:
-            plans.append(OverlongSegment(f"a segment has {len(encoding.ids)} tokens; the model reads {limit}"))
+            plans.append(
+                OverlongSegment(
+                    f"a segment has {len(encoding.ids)} tokens, but the model reads at most {limit}; "
+                    "shorten the segment or set overlong_policy to SPLIT"
+                )
+            )
         else:
             plans.append(_divide(backend, lines, unknown, options.languages))
     return plans
 
 
 def _divide(backend: GeneratorBackend, lines: Document, flags: tuple[Flag, ...], languages: LanguagePair) -> _Plan:
-    """Pieces of every line. What holds no letter between them is no piece and stays as it is."""
+    """Divides each line into pieces that fit into the model. Parts without letters are no pieces and stay unchanged."""
     parts = [
         TextSpan(line.start + part.start, line.start + part.end)
         for line, text in zip(lines.spans, lines.segments, strict=True)
@@ -162,8 +170,8 @@ def _divide(backend: GeneratorBackend, lines: Document, flags: tuple[Flag, ...],
             text, backend.limits.max_input_tokens - backend.limits.added_tokens, backend.token_starts
         )
     ]
-    wanted = [part for part in parts if needs_translation(lines.text[part.start : part.end])]
-    document = Document(lines.text, tuple(wanted))
+    spans = [part for part in parts if needs_translation(lines.text[part.start : part.end])]
+    document = Document(lines.text, tuple(spans))
     pieces = tuple(encoding.ids for encoding in backend.encode(document.segments, languages))
     return _Plan(document, pieces, (*flags, Flag.SEGMENT_SPLIT) if len(parts) > len(lines.spans) else flags)
 
@@ -175,8 +183,8 @@ def _decode_all(
     *,
     aligns: bool,
 ) -> list[SegmentOutput | Exception]:
-    done = [result.hypothesis for result in results if isinstance(result, _Result)]
-    ranked = [(hypothesis, *hypothesis.alternatives) for hypothesis in done]
+    hypotheses = [result.hypothesis for result in results if isinstance(result, _Result)]
+    ranked = [(hypothesis, *hypothesis.alternatives) for hypothesis in hypotheses]
     texts = iter(backend.decode([hypothesis.ids for row in ranked for hypothesis in row]))
     decoded = iter([[(next(texts), hypothesis) for hypothesis in row] for row in ranked])
     outputs: list[SegmentOutput | Exception] = []
@@ -185,15 +193,17 @@ def _decode_all(
         if isinstance(plan, OverlongSegment):
             outputs.append(plan)
             continue
-        mine = results[position : position + len(plan.pieces)]
+        segment_results = results[position : position + len(plan.pieces)]
         position += len(plan.pieces)
-        pieces = [next(decoded) for result in mine if isinstance(result, _Result)]
-        failed = [result for result in mine if isinstance(result, Exception)]
-        if failed:
-            outputs.append(failed[0])
+        pieces = [next(decoded) for result in segment_results if isinstance(result, _Result)]
+        errors = [result for result in segment_results if isinstance(result, Exception)]
+        if errors:
+            outputs.append(errors[0])
             continue
         links = _link(backend, plan, [row[0][1] for row in pieces]) if aligns else None
-        cached = bool(mine) and all(isinstance(result, _Result) and result.cached for result in mine)
+        cached = bool(segment_results) and all(
+            isinstance(result, _Result) and result.cached for result in segment_results
+        )
         outputs.append(_join(plan, pieces, links, cached=cached))
     return outputs
 
@@ -205,35 +215,39 @@ def _join(
     *,
     cached: bool,
 ) -> SegmentOutput:
-    """The output of a segment from what its pieces came to, best first. Another output is made of the pieces'
-    next best, where a piece has one."""
+    """Joins the hypotheses of a segment's pieces into its output and alternatives.
+
+    `pieces` holds for each piece its texts with their hypotheses, best first. Alternative n joins hypothesis n of
+    every piece, or the best one of a piece that has fewer.
+    """
     flags = plan.flags
     if any(row[0][1].truncated for row in pieces):
         flags = (*flags, Flag.OUTPUT_TRUNCATED)
     if cached:
         flags = (*flags, Flag.CACHED)
-    others = [_choose(plan, pieces, rank) for rank in range(1, max(map(len, pieces), default=1))]
+    others = [_join_rank(plan, pieces, rank) for rank in range(1, max(map(len, pieces), default=1))]
     alternatives = tuple(Alternative(other.text, other.avg_log_prob) for other in others)
-    return _choose(plan, pieces, 0, flags, alternatives, links)
+    return _join_rank(plan, pieces, 0, flags, alternatives, links)
 
 
 def _link(backend: GeneratorBackend, plan: _Plan, hypotheses: Sequence[Hypothesis]) -> tuple[Link, ...]:
-    """Which range of a segment each token of its output answers."""
+    """Links each output token of a segment to the source span that it is aligned to."""
     decoded = [backend.decode_spans(hypothesis.ids) for hypothesis in hypotheses]
     rebuilt = rebuild_text(plan.document, [text for text, _ in decoded])
     links: list[Link] = []
-    for hypothesis, place, target, (_, written) in zip(
+    for hypothesis, source, target, (_, output_spans) in zip(
         hypotheses, plan.document.spans, rebuilt.spans, decoded, strict=True
     ):
-        read = backend.token_spans(plan.document.text[place.start : place.end])
-        for (position, weight), (start, end) in zip(hypothesis.alignment, written, strict=True):
-            if position < len(read) and start < end and read[position][0] < read[position][1]:
-                link = Link(TextSpan(*read[position]), TextSpan(start, end), weight)
-                links.append(shift_link(link, place.start, target.start))
+        input_spans = backend.token_spans(plan.document.text[source.start : source.end])
+        for (position, weight), (start, end) in zip(hypothesis.alignment, output_spans, strict=True):
+            # A position beyond the text's own tokens is one that the backend added, such as the end token.
+            if position < len(input_spans) and start < end and input_spans[position][0] < input_spans[position][1]:
+                link = Link(TextSpan(*input_spans[position]), TextSpan(start, end), weight)
+                links.append(shift_link(link, source.start, target.start))
     return tuple(links)
 
 
-def _choose(
+def _join_rank(
     plan: _Plan,
     pieces: Sequence[Sequence[tuple[str, Hypothesis]]],
     rank: int,

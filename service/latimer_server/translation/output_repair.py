@@ -1,8 +1,4 @@
-"""Reads translations of segments against their sources, has those that are wrong done again once in another way, and
-says what is still wrong.
-
-Knows text and how to have segments done again; nothing of models, documents or requests.
-"""
+"""Output repair: checks outputs against their sources, retranslates faulty ones once, and flags remaining faults."""
 
 from __future__ import annotations
 
@@ -18,18 +14,21 @@ from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.translation.segment_output import SegmentOutput
 
-# What keeps a model from saying the same over and over.
+# Decoding constraints for the second try of an output that repeats itself.
 _NO_REPEAT_NGRAM = 3
 _REPETITION_PENALTY = 1.3
 
 Retranslate = Callable[[Sequence[ProtectedText], DecodingOptions], Awaitable[list[SegmentOutput | Exception]]]
-# Whether a text is in a language; None where that can't be told.
+# Tells whether a text is written in a language (BCP-47); None if that cannot be decided.
 IsWrittenIn = Callable[[str, str], bool | None]
 
 
 @dataclass(frozen=True)
 class OutputRepairer:
-    """Reads the outputs of one pair of languages (BCP-47). `retranslate` takes segments through the models again."""
+    """The checks and repairs for one language pair (BCP-47).
+
+    `decoding` holds the request's decoding options. `retranslate` takes segments through the models again.
+    """
 
     source: str
     target: str
@@ -40,8 +39,11 @@ class OutputRepairer:
     async def check_and_repair(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
     ) -> list[SegmentOutput | Exception]:
-        """The outputs, in order, with what is said of each; those that repeat themselves or have other numbers than
-        their source done again where that helps."""
+        """Returns the outputs, in order, with their flags.
+
+        Outputs with repetitions or changed numbers are retranslated once; the second output is used only if it is
+        better.
+        """
         checked = await self._check_all(segments, outputs)
         checked = await self._repair(segments, checked, Flag.REPETITION, self._constrain, lambda segment: segment)
         return await self._repair(
@@ -60,24 +62,31 @@ class OutputRepairer:
         constrain: Callable[[], DecodingOptions],
         prepare: Callable[[ProtectedText], ProtectedText],
     ) -> list[SegmentOutput | Exception]:
-        """Has the segments that raised `flag` done again; takes what no longer raises it, nor anything new."""
+        """Retranslates the segments whose output raised `flag`.
+
+        `prepare` changes a segment for the second try and `constrain` gives its decoding options. A new output is used
+        if it does not raise `flag` nor a warning that the old one did not raise.
+        """
         results = list(outputs)
-        wrong = [
-            i for i, one in enumerate(outputs) if isinstance(one, SegmentOutput) and one.flags and flag in one.flags
+        flagged = [
+            index
+            for index, output in enumerate(outputs)
+            if isinstance(output, SegmentOutput) and output.flags and flag in output.flags
         ]
-        if not wrong:
+        if not flagged:
             return results
-        mine = [segments[index] for index in wrong]
-        asked = await run_off_loop(
-            estimate_text_work([one.text for one in mine]), lambda: [prepare(one) for one in mine]
+        originals = [segments[index] for index in flagged]
+        prepared = await run_off_loop(
+            estimate_text_work([segment.text for segment in originals]),
+            lambda: [prepare(segment) for segment in originals],
         )
-        again = await self.retranslate(asked, constrain())
-        checked = await self._check_all(mine, list(map(drop_extra_spans, again, asked, mine)))
-        for index, new in zip(wrong, checked, strict=True):
+        second_outputs = await self.retranslate(prepared, constrain())
+        checked = await self._check_all(originals, list(map(drop_extra_spans, second_outputs, prepared, originals)))
+        for index, new in zip(flagged, checked, strict=True):
             old = outputs[index]
             if isinstance(new, SegmentOutput) and isinstance(old, SegmentOutput) and _is_better(new, old, flag):
-                noted = (Flag.REPETITION_REPAIRED,) if flag is Flag.REPETITION else ()
-                results[index] = replace(new, flags=new.flags + noted)
+                repaired = (Flag.REPETITION_REPAIRED,) if flag is Flag.REPETITION else ()
+                results[index] = replace(new, flags=new.flags + repaired)
         return results
 
     async def _check_all(
@@ -93,8 +102,8 @@ class OutputRepairer:
             return output
         kept: list[str] = []
         if segment.spans:
-            replaced = segment.replacements or (None,) * len(segment.spans)
-            kept = [text for text, new in zip(segment.wanted, replaced, strict=True) if new is None]
+            replacements = segment.replacements or (None,) * len(segment.spans)
+            kept = [text for text, new in zip(segment.wanted, replacements, strict=True) if new is None]
         flags = check_output(
             segment.text, output.text, source_language=self.source, target_language=self.target, protected=kept
         )
@@ -102,23 +111,26 @@ class OutputRepairer:
         return replace(output, flags=output.flags + flags) if flags else output
 
     def _constrain(self) -> DecodingOptions:
-        asked = self.decoding
+        decoding = self.decoding
         return replace(
-            asked,
-            no_repeat_ngram_size=asked.no_repeat_ngram_size or _NO_REPEAT_NGRAM,
-            repetition_penalty=asked.repetition_penalty or _REPETITION_PENALTY,
+            decoding,
+            no_repeat_ngram_size=decoding.no_repeat_ngram_size or _NO_REPEAT_NGRAM,
+            repetition_penalty=decoding.repetition_penalty or _REPETITION_PENALTY,
         )
 
 
 def drop_extra_spans(
-    output: SegmentOutput | Exception, asked: ProtectedText, wanted: ProtectedText
+    output: SegmentOutput | Exception, translated: ProtectedText, original: ProtectedText
 ) -> SegmentOutput | Exception:
-    """An output for which more was protected than is `wanted`, with the places of what is wanted only."""
-    if isinstance(output, Exception) or asked is wanted:
+    """Returns the output with the protected spans of `original` only.
+
+    `translated` is the segment that the model was given: `original` with additional protected spans.
+    """
+    if isinstance(output, Exception) or translated is original:
         return output
-    own = frozenset(wanted.spans)
-    places = zip(asked.spans, output.protected, strict=True)
-    return replace(output, protected=tuple(place for span, place in places if span in own))
+    original_spans = frozenset(original.spans)
+    pairs = zip(translated.spans, output.protected, strict=True)
+    return replace(output, protected=tuple(target for source, target in pairs if source in original_spans))
 
 
 def _is_better(new: SegmentOutput, old: SegmentOutput, flag: Flag) -> bool:
@@ -126,14 +138,14 @@ def _is_better(new: SegmentOutput, old: SegmentOutput, flag: Flag) -> bool:
 
 
 def _check_spans(segment: ProtectedText, text: str) -> tuple[Flag, ...]:
-    """What is protected came out as it is, and a term as its translation: so it was done, and so it is checked."""
+    """Checks that every protected text occurs unchanged in the output, and every glossary term as its translation."""
     if not segment.spans:
         return ()
-    replaced = segment.replacements or (None,) * len(segment.spans)
-    counts = Counter(zip(segment.wanted, (one is None for one in replaced), strict=True))
+    replacements = segment.replacements or (None,) * len(segment.spans)
+    counts = Counter(zip(segment.wanted, (new is None for new in replacements), strict=True))
     flags = {
         Flag.PLACEHOLDER_MISMATCH if is_kept else Flag.GLOSSARY_MISS
-        for (wanted, is_kept), count in counts.items()
-        if text.count(wanted) < count
+        for (expected, is_kept), count in counts.items()
+        if text.count(expected) < count
     }
     return tuple(flags)

@@ -1,7 +1,7 @@
-"""Takes guarded segments through one model so that what is protected comes out: hidden behind symbols, looked for,
-tried with other symbols, and at last translated in parts around it.
+"""Protected run: takes segments with protected spans through one model so that every span appears in the output.
 
-Knows a loaded model and text; nothing of documents, routes or languages' names.
+Masks the spans, looks for the masks in the output, tries other forms of masks if one is missing, and at last translates
+the parts between the spans by themselves.
 """
 
 from __future__ import annotations
@@ -33,71 +33,80 @@ from latimer_server.text.segmentation import Document, Splitting, needs_translat
 from latimer_server.translation.model_run import ModelRunOptions, run_model
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
-_REPLACEMENT = "\ufffd"
+# U+FFFD REPLACEMENT CHARACTER marks text that was damaged before it reached the server.
+_REPLACEMENT_CHARACTER = "\ufffd"
 _PENDING = SegmentOutput("")
-# Among more symbols a model loses its way.
-_MOST_SYMBOLS = 12
+# With more masks in one segment, models become unreliable.
+_MAX_MASKS = 12
 
 
 @dataclass(frozen=True)
 class _SegmentTask:
-    """A segment on its way through the model. `written`: as it came; `known`: as the model can read it, in the casing
-    that it reads best; `place`: what of that it shall read, which is `core`."""
+    """A segment that is prepared for the model.
+
+    `index` is its index in the request. `original` is its text before preparation. `normalized` is the text with the
+    casing and the characters that suit the model. `core` is the part of the normalized text that the model reads, and
+    `place` its span there. `target` is the target language.
+    """
 
     index: int
-    written: str
-    known: Normalized
+    original: str
+    normalized: Normalized
     place: TextSpan
     core: ProtectedText
     casing: Casing
     target: str
     flags: tuple[Flag, ...] = ()
 
-    def finish_translation(
+    def finish_output(
         self,
         output: SegmentOutput,
         restored: UnmaskedText,
         sources: Sequence[Move],
         alternatives: Sequence[tuple[UnmaskedText, float]] = (),
     ) -> SegmentOutput:
-        """The output in the casing of its source, with what was taken off at the edges. `sources`: the moves from what
-        the model read to the core; `restored` has those from what it wrote."""
+        """Returns the output of the segment: with the casing of its source and the text around the core.
+
+        `output` is the output of the model and `restored` its text with the protected spans. `sources` are the moves
+        from the model input to the core; `restored.moves` are those from the model output. `alternatives` are texts
+        with their mean log-probabilities. Links are dropped if the casing changes the length of the text.
+        """
         styled = self._style(restored.guarded)
         links = output.links
         if links is not None:
-            kept = len(styled.text) == len(restored.guarded.text)
+            same_length = len(styled.text) == len(restored.guarded.text)
             parts = (part for link in links for part in split_link(link, sources, restored.moves))
-            links = tuple(self._return(part, sources, restored.moves) for part in parts) if kept else None
+            links = tuple(self._restore_link(part, sources, restored.moves) for part in parts) if same_length else None
         return SegmentOutput(
             self._surround(styled.text),
             output.log_prob,
             output.token_count,
             self.flags + output.flags,
             tuple(Alternative(self._surround(self._style(other.guarded).text), score) for other, score in alternatives),
-            tuple(self._locate(span, styled) for span in self.known.spans),
+            tuple(self._locate(span, styled) for span in self.normalized.spans),
             links,
         )
 
     def _style(self, restored: ProtectedText) -> ProtectedText:
-        if restored.text == self.core.text and not self.known.moves:
-            # The model changed nothing, and neither do we.
-            return ProtectedText(self.written[self.place.start : self.place.end], restored.spans)
-        quotes = find_quotes(self.written, self.place, self.known) if self.known.moves else ""
+        if restored.text == self.core.text and not self.normalized.moves:
+            # The model changed nothing, so the original casing is kept too.
+            return ProtectedText(self.original[self.place.start : self.place.end], restored.spans)
+        quotes = find_quotes(self.original, self.place, self.normalized) if self.normalized.moves else ""
         return style_text(restore_quotes(restored, quotes), self.casing, self.target)
 
     def _surround(self, text: str) -> str:
-        whole = self.known.guarded.text
+        whole = self.normalized.guarded.text
         return whole[: self.place.start] + text + whole[self.place.end :]
 
     def _locate(self, span: TextSpan, styled: ProtectedText) -> TextSpan:
-        """Where a protected span of the segment stands in the output."""
+        """Returns the span in the output of a protected span of the normalized text."""
         if span.end <= self.place.start:
             return span
         if span.start >= self.place.end:
             shift = len(styled.text) - (self.place.end - self.place.start)
             return TextSpan(span.start + shift, span.end + shift)
         inner = TextSpan(span.start - self.place.start, span.end - self.place.start)
-        number = bisect_right(self.core.spans, inner.start, key=lambda one: one.start) - 1
+        number = bisect_right(self.core.spans, inner.start, key=lambda core_span: core_span.start) - 1
         old, new = self.core.spans[number], styled.spans[number]
         if self.core.replacements and self.core.replacements[number] is not None:
             inner = TextSpan(0, new.end - new.start)
@@ -106,12 +115,11 @@ class _SegmentTask:
         start = self.place.start + new.start
         return TextSpan(start + inner.start, start + inner.end)
 
-    def _return(self, link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> Link:
-        """A link between what the model read and wrote, as one between the segment and its output."""
+    def _restore_link(self, link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> Link:
+        """Converts a link between model input and model output into one between the segment and its output."""
         source = _shift(map_span(sources, link.source), self.place.start)
-        return Link(
-            map_span(self.known.moves, source), _shift(map_span(targets, link.target), self.place.start), link.score
-        )
+        target = _shift(map_span(targets, link.target), self.place.start)
+        return Link(map_span(self.normalized.moves, source), target, link.score)
 
 
 async def run_protected(
@@ -121,35 +129,37 @@ async def run_protected(
     inflight: InflightLimit,
     usage: Usage,
 ) -> list[SegmentOutput | Exception]:
-    """For each segment, in order, its output with every protected span in it exactly once, or what went wrong with
-    it alone. Raises as `run_model` does."""
+    """Returns for each segment, in order, its output with every protected span exactly once, or the segment's error.
+
+    Raises what `run_model` raises.
+    """
     work = estimate_text_work([segment.text for segment in segments])
     languages = options.languages
-    waiting = await run_off_loop(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
-    needy = [task.core.needs_model() for task in waiting]
+    tasks = await run_off_loop(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
+    need_model = [task.core.needs_model() for task in tasks]
     results: list[SegmentOutput | Exception] = [
-        # What becomes of the others is put in its place.
+        # The placeholder is replaced when the segment's output arrives.
         _PENDING if needs else _keep(segment)
-        for segment, needs in zip(segments, needy, strict=True)
+        for segment, needs in zip(segments, need_model, strict=True)
     ]
-    waiting = [task for task, needs in zip(waiting, needy, strict=True) if needs]
+    pending = [task for task, needs in zip(tasks, need_model, strict=True) if needs]
     for form in MASK_FORMS:
-        fits = [task for task in waiting if len(task.core.spans) <= _MOST_SYMBOLS]
-        if not fits:
+        maskable = [task for task in pending if len(task.core.spans) <= _MAX_MASKS]
+        if not maskable:
             break
-        shielded = [mask_spans(task.core, form) for task in fits]
-        outputs = await run_model(model, [one.text for one in shielded], options, inflight, usage)
-        restored = await run_off_loop(work, lambda all_of=(fits, shielded, outputs): _restore_all(*all_of))  # type: ignore[misc]
+        masked = [mask_spans(task.core, form) for task in maskable]
+        outputs = await run_model(model, [text.text for text in masked], options, inflight, usage)
+        restored = await run_off_loop(work, lambda args=(maskable, masked, outputs): _restore_all(*args))  # type: ignore[misc]
         results = [restored.get(index) or result for index, result in enumerate(results)]
-        waiting = [task for task in waiting if task.index not in restored]
-    divided = await _run_divided(model, waiting, options, inflight, usage)
-    for task, result in zip(waiting, divided, strict=True):
+        pending = [task for task in pending if task.index not in restored]
+    divided = await _run_divided(model, pending, options, inflight, usage)
+    for task, result in zip(pending, divided, strict=True):
         results[task.index] = result
     return results
 
 
 def _keep(segment: ProtectedText) -> SegmentOutput:
-    """What comes of a segment that has nothing for a model."""
+    """Returns the output of a segment that has nothing to translate."""
     kept = _replace_spans(segment)
     return SegmentOutput(kept.text, protected=kept.spans)
 
@@ -157,31 +167,34 @@ def _keep(segment: ProtectedText) -> SegmentOutput:
 def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segment: ProtectedText) -> _SegmentTask:
     coverage = model.coverage
     casing = find_casing(segment)
-    # First: vocabularies have more small letters than capitals.
+    # Casing comes before normalization, because vocabularies cover more small letters than capitals.
     lowered = lower_text(segment, casing)
-    known = Normalized(lowered, (), segment.spans)
+    normalized = Normalized(lowered, (), segment.spans)
     if not coverage.covers_all(lowered.text, languages):
-        known = normalize_text(lowered, lambda character: coverage.covers(character, languages))
-    place, core = strip_edge_signs(known.guarded)
-    # What was lost before it came to us comes out as it is, and is said.
-    flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT in segment.text else ()
-    return _SegmentTask(index, segment.text, known, place, core, casing, languages.target, flags)
+        normalized = normalize_text(lowered, lambda character: coverage.covers(character, languages))
+    place, core = strip_edge_signs(normalized.guarded)
+    flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT_CHARACTER in segment.text else ()
+    return _SegmentTask(index, segment.text, normalized, place, core, casing, languages.target, flags)
 
 
 def _restore_all(
-    tasks: Sequence[_SegmentTask], shielded: Sequence[MaskedText], outputs: Sequence[SegmentOutput | Exception]
+    tasks: Sequence[_SegmentTask], masked: Sequence[MaskedText], outputs: Sequence[SegmentOutput | Exception]
 ) -> dict[int, SegmentOutput | Exception]:
-    """The outputs with their spans in their places, by the segment; those left out where one did not come out
-    exactly once."""
-    found: dict[int, SegmentOutput | Exception] = {}
-    for task, hidden, output in zip(tasks, shielded, outputs, strict=True):
+    """Puts the protected spans back into the outputs and returns results by segment index.
+
+    Leaves out segments in whose output a mask does not occur exactly once.
+    """
+    results: dict[int, SegmentOutput | Exception] = {}
+    for task, masked_text, output in zip(tasks, masked, outputs, strict=True):
         if isinstance(output, Exception):
-            found[task.index] = output
-        elif (restored := unmask_spans(output.text, hidden)) is not None:
-            others = [(unmask_spans(other.text, hidden), other.avg_log_prob) for other in output.alternatives]
-            whole = [(other, score) for other, score in others if other is not None]
-            found[task.index] = task.finish_translation(output, restored, hidden.moves, whole)
-    return found
+            results[task.index] = output
+        elif (restored := unmask_spans(output.text, masked_text)) is not None:
+            alternatives = [
+                (unmask_spans(other.text, masked_text), other.avg_log_prob) for other in output.alternatives
+            ]
+            complete = [(other, score) for other, score in alternatives if other is not None]
+            results[task.index] = task.finish_output(output, restored, masked_text.moves, complete)
+    return results
 
 
 async def _run_divided(
@@ -191,7 +204,7 @@ async def _run_divided(
     inflight: InflightLimit,
     usage: Usage,
 ) -> list[SegmentOutput | Exception]:
-    """Segments of which the model loses a span whatever it is hidden behind: each part between the spans by itself."""
+    """Translates the parts between the protected spans by themselves, for segments whose masks the model loses."""
     if not tasks:
         return []
     documents = [_divide(task.core) for task in tasks]
@@ -200,43 +213,43 @@ async def _run_divided(
     outputs = iter(await run_model(model, texts, replace(options, decoding=decoding), inflight, usage))
     results: list[SegmentOutput | Exception] = []
     for task, document in zip(tasks, documents, strict=True):
-        mine = [next(outputs) for _ in document.spans]
-        failed = next((output for output in mine if isinstance(output, Exception)), None)
+        task_outputs = [next(outputs) for _ in document.spans]
+        error = next((output for output in task_outputs if isinstance(output, Exception)), None)
         results.append(
-            failed or _join(task, document, [output for output in mine if isinstance(output, SegmentOutput)])
+            error or _join(task, document, [output for output in task_outputs if isinstance(output, SegmentOutput)])
         )
     return results
 
 
-def _divide(guarded: ProtectedText) -> Document:
-    """The parts between the spans that there is something to translate in."""
-    wanted: list[TextSpan] = []
-    for part in list_unprotected(guarded):
-        text = guarded.text[part.start : part.end]
+def _divide(core: ProtectedText) -> Document:
+    """Returns the parts between the protected spans that need translation."""
+    spans: list[TextSpan] = []
+    for part in list_unprotected(core):
+        text = core.text[part.start : part.end]
         if needs_translation(text):
-            wanted += [_shift(span, part.start) for span in segment_text(text, Splitting.NONE, "").spans]
-    return Document(guarded.text, tuple(wanted))
+            spans += [_shift(span, part.start) for span in segment_text(text, Splitting.NONE, "").spans]
+    return Document(core.text, tuple(spans))
 
 
 def _join(task: _SegmentTask, document: Document, outputs: Sequence[SegmentOutput]) -> SegmentOutput:
     rebuilt = rebuild_text(document, [output.text for output in outputs])
     moves = list(zip(document.spans, rebuilt.spans, strict=True))
     moved = tuple(map_span(moves, span) for span in task.core.spans)
-    whole = SegmentOutput(
+    joined = SegmentOutput(
         "",
         sum(output.log_prob for output in outputs),
         sum(output.token_count for output in outputs),
-        # Shown as cached would be what was computed too: this segment was tried whole before.
+        # The segment is not cached as a whole: its masked form was computed first.
         tuple(flag for output in outputs for flag in output.flags if flag is not Flag.CACHED),
     )
-    return task.finish_translation(
-        whole, UnmaskedText(_replace_spans(ProtectedText(rebuilt.text, moved, task.core.replacements))), ()
+    return task.finish_output(
+        joined, UnmaskedText(_replace_spans(ProtectedText(rebuilt.text, moved, task.core.replacements))), ()
     )
 
 
-def _replace_spans(guarded: ProtectedText) -> ProtectedText:
-    """The text with what is to come out in the place of its spans."""
-    rebuilt = rebuild_text(Document(guarded.text, guarded.spans), guarded.wanted)
+def _replace_spans(protected: ProtectedText) -> ProtectedText:
+    """Returns the text with its protected spans replaced by their required output."""
+    rebuilt = rebuild_text(Document(protected.text, protected.spans), protected.wanted)
     return ProtectedText(rebuilt.text, rebuilt.spans)
 
 

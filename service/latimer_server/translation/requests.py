@@ -1,6 +1,6 @@
-"""Requests of translations and their results, as frozen values.
+"""Translation requests and their results, as frozen values.
 
-Each corresponds to a message of `latimer.v1.translation`, whose comments give defaults and limits.
+Each class corresponds to a message of `latimer.v1.translation`, whose comments give defaults and limits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from latimer_server.translation.segment_output import Alternative
 
 @dataclass(frozen=True)
 class TranslateOptions:
-    """How to translate; the contract's TranslateOptions says what each means and defaults to."""
+    """The options of a request. The contract's TranslateOptions documents the meaning and default of each."""
 
     splitting: Splitting = Splitting.SENTENCES
     reject_overlong: bool = False
@@ -43,18 +43,21 @@ class TranslateOptions:
 
     @property
     def returns_segments(self) -> bool:
-        """Whether segments are returned: alternatives and alignments are theirs."""
+        """True if the response contains segments; alternatives and alignments are fields of segments."""
         return self.include_segments or self.include_alignment or self.alternative_count > 0
 
     @property
     def needs_alignment(self) -> bool:
-        """Whether a model must say which words answer which: tags follow their words."""
+        """True if the model must return alignments. Markup needs them, because tags follow the words they enclose."""
         return self.include_alignment or self.text_format is not None
 
 
 @dataclass(frozen=True)
 class SegmentTranslation:
-    """A segment: where it stands in the content and in the translation, and what came out."""
+    """The translation of one segment, with its spans in the content and in the translated content (code points).
+
+    `avg_log_prob` is the mean natural log-probability of the output tokens.
+    """
 
     source_span: TextSpan
     target_span: TextSpan
@@ -67,7 +70,7 @@ class SegmentTranslation:
 
 @dataclass(frozen=True)
 class Translation:
-    """One content in one target language, or the error that it met."""
+    """The translation of one content into one target language, or the error of the item."""
 
     text: str
     target: str
@@ -80,7 +83,10 @@ class Translation:
 
 @dataclass(frozen=True)
 class ItemResult:
-    """What became of one content. `detected` is None when the request gave the language."""
+    """The translations of one content, in the order of the request's targets.
+
+    `detected` is the detected language; None if the request named the language.
+    """
 
     translations: tuple[Translation, ...]
     detected: Candidate | None = None
@@ -88,8 +94,12 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class TranslateRequest:
-    """Texts and what to make of them. `source` "" detects; `deadline` is a reading of the monotonic clock;
-    `caller`: with whom its pieces share a turn in the queues, None: with nobody."""
+    """The contents of one request, its languages and its options.
+
+    `source` and `targets` are BCP-47 codes; `source` "" detects the language of each content. `deadline` is a reading
+    of the monotonic clock in seconds. Requests with the same `caller` share one turn in the queues; None means a caller
+    of its own.
+    """
 
     contents: tuple[str, ...]
     source: str

@@ -20,9 +20,13 @@ class Alternative:
 
 @dataclass(frozen=True)
 class SegmentOutput:
-    """A segment's output, the log-probability of its tokens over all models so far, and its flags.
-    `alternatives`: the last model's, the best first. `protected`: where the source's protected spans stand now, in
-    the source's order. `links`: which words answer which, where that was asked for and the model knows."""
+    """The output of one segment after the models that have run so far.
+
+    `log_prob` is the natural log-probability of all output tokens, summed over these models, and `token_count` their
+    number. `alternatives` come from the last model, best first. `protected` gives the spans of the protected text in
+    the output, in the order of the source. `links` is the word alignment; None if it was not requested or the model
+    has none.
+    """
 
     text: str
     log_prob: float = 0.0
@@ -34,14 +38,16 @@ class SegmentOutput:
 
     @property
     def avg_log_prob(self) -> float:
-        """The mean over its tokens; 0 where no model ran."""
+        """The mean natural log-probability of a token; 0 if no model ran."""
         return average_log_prob([self])
 
     def followed_by(self, later: SegmentOutput) -> SegmentOutput:
-        """The output of the next model on this one's text, with what this one said. It came from the cache if all of
-        it did."""
+        """Returns the output of the next model on this text, with the scores and flags of both models.
+
+        It carries the CACHED flag only if every model output that it consists of came from the cache.
+        """
         flags = self.flags + later.flags
-        if not all(Flag.CACHED in one.flags for one in (self, later) if one.token_count):
+        if not all(Flag.CACHED in output.flags for output in (self, later) if output.token_count):
             flags = tuple(flag for flag in flags if flag is not Flag.CACHED)
         return SegmentOutput(
             later.text,
@@ -55,7 +61,7 @@ class SegmentOutput:
 
 
 def average_log_prob(outputs: Iterable[SegmentOutput]) -> float:
-    """The mean natural log-probability of all tokens of the outputs; 0 where there are none."""
+    """Returns the mean natural log-probability of all tokens of the outputs; 0 if there are no tokens."""
     total, count = 0.0, 0
     for output in outputs:
         total, count = total + output.log_prob, count + output.token_count

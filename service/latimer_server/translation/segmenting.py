@@ -1,6 +1,6 @@
-"""Divides contents into the segments that are translated each by itself, with what must come out of each unchanged.
+"""Segmenting: divides a content into segments and marks the protected spans in each.
 
-Knows text only: a plain content is one part, one with markup has a part for each block. Nothing of models.
+A plain content is one part. A content with markup has one part for each block.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Document, Splitting, segment_text
 
-# One character that no sentence goes across.
+# A single character that always ends a sentence.
 _PARAGRAPH = "\v"
 
 
 @dataclass(frozen=True)
 class ParsedContent:
-    """A content, and its blocks where it has markup."""
+    """A content, with its parsed markup if it has any."""
 
     content: str
     markup: MarkupDocument | None = None
 
     @property
     def text(self) -> str:
-        """What a reader reads, without the markup; to tell its language by."""
+        """The text without markup, for language detection."""
         if self.markup is None:
             return self.content
         return "\n".join(block.text.replace(OBJECT, " ") for block in self.markup.blocks)
@@ -36,8 +36,10 @@ class ParsedContent:
 
 @dataclass(frozen=True)
 class ContentPart:
-    """A text that is divided by itself: a plain content, or a block of one with markup. `segments`: those of
-    `document`, in order, as a model will be given them."""
+    """A text that is segmented by itself: a plain content, or one block of a content with markup.
+
+    `segments` are the segments of `document`, in order, with their protected spans.
+    """
 
     document: Document
     segments: tuple[ProtectedText, ...]
@@ -45,14 +47,17 @@ class ContentPart:
 
 
 def parse_content(content: str, text_format: TextFormat | None, ignore_tags: Sequence[str]) -> ParsedContent:
-    """A content as what it is; `text_format` None is plain text."""
+    """Parses the markup of a content. `text_format` None means plain text."""
     return ParsedContent(content, None if text_format is None else parse_markup(content, text_format, ignore_tags))
 
 
 def segment_content(
     parsed: ParsedContent, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
 ) -> tuple[ContentPart, ...]:
-    """The parts of a content, in order. `language`: what the content is in."""
+    """Returns the parts of a content, in order. `language` is the language of the content (BCP-47).
+
+    Raises `PatternError` if a pattern of `rules` takes longer than two seconds.
+    """
     if parsed.markup is None:
         guarded = protect_text(parsed.content, rules, glossary)
         document = segment_text(parsed.content, splitting, language, guarded.spans)
@@ -64,7 +69,7 @@ def segment_content(
 def _divide_block(
     block: Block, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
 ) -> ContentPart:
-    """In a block a line break is a space, and only marks that break lines end a sentence."""
+    """Segments one block. A line break in it counts as a space; a tag that breaks the line ends a sentence."""
     breaks: set[int] = set()
     if splitting is not Splitting.NONE:
         splitting = Splitting.SENTENCES_ACROSS_LINES

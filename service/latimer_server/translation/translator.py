@@ -1,18 +1,17 @@
-"""The use case: texts in, translations out. Document to segments to route to backend to document.
+"""Translator: translates requests. Detects languages, finds routes, runs segments through models, assembles results.
 
-Knows no gRPC and no model library. One bad item never fails its neighbours: what concerns an item is in its
-result; only what is wrong with the request as a whole is raised.
+Imports neither gRPC nor a model library. An error that concerns one item is part of the item's result and does not
+affect other items. Only errors of the whole request are raised.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.core.errors import InvalidRequest, NotServed, Violation
@@ -36,34 +35,37 @@ from latimer_server.translation.requests import ItemResult, TranslateOptions, Tr
 from latimer_server.translation.segment_output import SegmentOutput
 from latimer_server.translation.segmenting import ParsedContent, parse_content, segment_content
 
-# Segments, of whatever texts, encoded and queued together: enough to fill batches of like lengths.
+# Segments of any contents that are encoded and queued together: enough to fill batches with similar lengths.
 _CHUNK_SEGMENTS = 256
-# Chunks of one route in work at once: while one is decoded the next are computed.
+# Chunks of one route in progress at a time, so that models compute while another chunk is encoded or decoded.
 _CHUNKS_AT_ONCE = 8
-# A doubtful text is taken to be in its target language already if that is this many times as likely as the
-# next language.
-_CLEARLY = 5.0
-# More would be an answer of gigabytes: a request of the largest size in ordinary text has 16,000 a target.
+# With an unreliable detection, a text counts as already in its target language if that language is this many times as
+# likely as the next one.
+_CLEAR_RATIO = 5.0
+# More segments would make a response of gigabytes. The largest request of ordinary text has 16,000 for each target.
 MAX_RETURNED_SEGMENTS = 300_000
-# Pieces that one request may have in the queues.
+# Most pieces of one request in the queues.
 _WINDOW_PIECES = 1_024
 
 
 @dataclass(frozen=True)
 class ContentLanguage:
-    """The language of a content; "" where it has nothing to translate."""
+    """The language of a content (BCP-47); `code` is "" if the content has nothing to translate.
+
+    `detected` is the result of detection; None if the request named the language.
+    """
 
     code: str
     detected: Candidate | None = None
     flags: tuple[Flag, ...] = ()
 
 
-# A segment that needs a model: its job, its place among the job's, and what it is.
-_Wanted = tuple[ContentJob, int, ProtectedText]
+# A segment that needs a model: its job, its index in the job, and its text.
+_JobSegment = tuple[ContentJob, int, ProtectedText]
 
 
 class Translator:
-    """Translates requests with the models of a pool."""
+    """A translator of requests with the models of a pool. `pivoting` allows routes through a third language."""
 
     def __init__(self, pool: ModelPool, detector: LanguageDetector, *, pivoting: bool = True) -> None:
         self._pool = pool
@@ -72,10 +74,10 @@ class Translator:
         self._routes = RouteMap((), pivoting=pivoting)
 
     async def translate(self, request: TranslateRequest) -> tuple[list[ItemResult], Usage]:
-        """One result for each content, in order.
+        """Returns one result for each content, in order, and the usage of the request.
 
-        Raises what `require_served` does; `DeadlineExceeded` when its time is over, and `Overloaded` when that can be
-        told before anything is done.
+        Raises what `require_served` raises, `InvalidRequest` if the response would hold too many segments,
+        `DeadlineExceeded` if the deadline passes, and `Overloaded` if the queues are already too long for the deadline.
         """
         self.require_served(request)
         if request.source:
@@ -90,13 +92,13 @@ class Translator:
             jobs = await run_off_loop(work, lambda: self._start_jobs(request, parsed_contents, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, ContentJob))
         _check_size(request.options, usage.segments)
-        # A target that is named twice is one job.
+        # Equal targets share one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, ContentJob)}
         await self._run_jobs(request, list(unique.values()), usage)
         outputs = [
             output for row in jobs for job in row if isinstance(job, ContentJob) for output in job.outputs.values()
         ]
-        usage.cached_segments = sum(isinstance(one, SegmentOutput) and Flag.CACHED in one.flags for one in outputs)
+        usage.cached_segments = sum(isinstance(out, SegmentOutput) and Flag.CACHED in out.flags for out in outputs)
         return await run_off_loop(
             work,
             lambda: [
@@ -108,65 +110,66 @@ class Translator:
         ), usage
 
     async def detect(self, contents: Sequence[str], candidates: Sequence[str]) -> list[Detection]:
-        """The languages of each text, among `candidates` where there are any."""
+        """Returns the detected languages of each text, restricted to `candidates` (BCP-47) if any are given."""
         return await asyncio.to_thread(lambda: [self._detector.detect(text, candidates) for text in contents])
 
     @property
     def routes(self) -> RouteMap:
-        """The routes through the models that can be asked now, except those that must be named."""
+        """The routes through the usable models, without noncommercial models, which a request must name."""
         usable = self._pool.list_usable(Task.TRANSLATION)
         if self._usable is not usable:
             self._usable = usable
-            free = [entry for entry in usable if not entry.noncommercial]
-            self._routes = RouteMap(free, pivoting=self._routes.pivoting)
+            unrestricted = [entry for entry in usable if not entry.noncommercial]
+            self._routes = RouteMap(unrestricted, pivoting=self._routes.pivoting)
         return self._routes
 
     def require_served(self, request: TranslateRequest) -> None:
-        """Raises `NotServed` when the request gives a source and a target that no model serves, or names a model
-        that there is not."""
+        """Raises `NotServed` if the request names an unknown model, or a source and target that no model serves."""
         if request.model:
             self._pool.catalog.get(request.model)
         for target in request.targets if request.source else ():
             self.require_route(request.source, target, request)
 
     def require_route(self, source: str, target: str, request: TranslateRequest | None = None) -> None:
-        """Raises `NotServed`, naming what is served, when no model translates this pair."""
+        """Raises `NotServed`, with a list of the served pairs, if no model translates this pair."""
         if not is_near(source, target):
             self._find_route(request or TranslateRequest((), source, (target,)), source, target)
 
     def find_sources(self, request: TranslateRequest, texts: Sequence[str] = ()) -> list[ContentLanguage]:
-        """The language of each content: as given, or as detected in `texts`, where those are not the contents.
+        """Returns the language of each content: the request's source, or the language detected in each text.
 
-        A detection that is not reliable takes the fallback, else the likeliest language that can be
-        translated: short texts are often of a served language.
+        `texts` are the contents without markup; empty means the contents themselves. An unreliable detection is
+        replaced by the request's fallback, or else by the likeliest language that can be translated, because short
+        texts are often in a served language.
         """
         if request.source:
             return [ContentLanguage(request.source)] * len(request.contents)
-        asks = not request.options.fallback and not request.options.candidates
-        likely = sorted({*self.routes.sources, *request.targets}) if asks else []
+        prefers_served = not request.options.fallback and not request.options.candidates
+        likely = sorted({*self.routes.sources, *request.targets}) if prefers_served else []
         return [self._find_source(request, text, likely) for text in texts or request.contents]
 
     def _find_source(self, request: TranslateRequest, content: str, likely: Sequence[str]) -> ContentLanguage:
         if not needs_translation(content):
             return ContentLanguage("", Candidate(UNDETERMINED, 0.0))
-        found = self._detector.detect(content, request.options.candidates)
-        if found.reliable:
-            return ContentLanguage(found.best.code, found.best)
+        detection = self._detector.detect(content, request.options.candidates)
+        if detection.reliable:
+            return ContentLanguage(detection.best.code, detection.best)
         doubt = (Flag.LOW_LANGUAGE_CONFIDENCE,)
         if request.options.fallback:
-            return ContentLanguage(request.options.fallback, found.best, doubt)
+            return ContentLanguage(request.options.fallback, detection.best, doubt)
         if likely:
-            found = self._detector.detect(content, likely, only=False)
-            if len(found.candidates) > 1 and all(is_near(found.best.code, target) for target in request.targets):
-                # Left as it is only where it is clearly in the target language already.
-                first, second = found.candidates[:2]
-                best = first if first.confidence > _CLEARLY * second.confidence else second
+            detection = self._detector.detect(content, likely, only=False)
+            if len(detection.candidates) > 1 and all(
+                is_near(detection.best.code, target) for target in request.targets
+            ):
+                # A text in its target language stays untranslated, so that guess must be clear.
+                first, second = detection.candidates[:2]
+                best = first if first.confidence > _CLEAR_RATIO * second.confidence else second
                 return ContentLanguage(best.code, best, doubt)
-        return ContentLanguage(found.best.code, found.best, doubt)
+        return ContentLanguage(detection.best.code, detection.best, doubt)
 
     def _require_time(self, request: TranslateRequest, sources: Sequence[str]) -> None:
-        """Raises `Overloaded` where a model that these languages need has more before it than the deadline leaves time
-        for. A stream is served as far as its deadline goes."""
+        """Raises `Overloaded` if a queue on these routes is too long for the deadline. Bulk requests are exempt."""
         if request.deadline is None or request.priority is not Priority.INTERACTIVE:
             return
         pairs = {(source, target) for source in sources for target in request.targets}
@@ -177,8 +180,8 @@ class Translator:
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         routes = self.routes
         if request.model:
-            named = self._pool.get_entry(request.model)
-            routes = RouteMap([named] if named.task is Task.TRANSLATION else [], pivoting=False)
+            entry = self._pool.get_entry(request.model)
+            routes = RouteMap([entry] if entry.task is Task.TRANSLATION else [], pivoting=False)
         route = routes.find(source, target, allow_pivot=not request.options.disable_pivot)
         if route is None:
             by_model = f" by model {request.model}" if request.model else ""
@@ -186,7 +189,7 @@ class Translator:
         return route
 
     def _read(self, request: TranslateRequest) -> tuple[list[ParsedContent], list[ContentLanguage]]:
-        """The contents, and the language of each."""
+        """Parses the contents and returns them with the language of each."""
         options = request.options
         parsed_contents = [
             parse_content(content, options.text_format, options.ignore_tags) for content in request.contents
@@ -194,15 +197,14 @@ class Translator:
         return parsed_contents, self.find_sources(request, [parsed.text for parsed in parsed_contents])
 
     def _begin(self, request: TranslateRequest) -> tuple[list[ContentLanguage], list[list[ContentJob | Translation]]]:
-        """The jobs of a request whose language is known: all that is done before a model, in one go."""
+        """Parses and segments a request with a known source, so that one thread does all work before the models."""
         parsed_contents, sources = self._read(request)
         return sources, self._start_jobs(request, parsed_contents, sources)
 
     def _start_jobs(
         self, request: TranslateRequest, parsed_contents: Sequence[ParsedContent], sources: Sequence[ContentLanguage]
     ) -> list[list[ContentJob | Translation]]:
-        """For each content and target a job, or the translation where there is nothing to do or nothing that
-        can do it."""
+        """Returns for each content and target a job, or a finished translation if no model is needed or available."""
         routes: dict[tuple[str, str], Route | NotServed] = {}
         rows: list[list[ContentJob | Translation]] = []
         options = request.options
@@ -214,21 +216,23 @@ class Translator:
                 rows.append([Translation("", target, error=refusal) for target in request.targets])
                 continue
             segments = [segment for part in parts for segment in part.segments]
-            wanted = tuple(i for i, segment in enumerate(segments) if segment.replacements or segment.needs_model())
-            started: dict[str, ContentJob | Translation] = {}
+            to_translate = tuple(
+                index for index, segment in enumerate(segments) if segment.replacements or segment.needs_model()
+            )
+            by_target: dict[str, ContentJob | Translation] = {}
             for target in dict.fromkeys(request.targets):
                 if not source.code or is_near(source.code, target):
-                    started[target] = Translation(parsed.content, target, flags=(Flag.PASSTHROUGH,))
+                    by_target[target] = Translation(parsed.content, target, flags=(Flag.PASSTHROUGH,))
                     continue
                 pair = (source.code, target)
                 if pair not in routes:
                     routes[pair] = self._try_route(request, *pair)
                 route = routes[pair]
                 if isinstance(route, NotServed):
-                    started[target] = Translation("", target, error=route)
+                    by_target[target] = Translation("", target, error=route)
                 else:
-                    started[target] = ContentJob(parsed, parts, route, segments, wanted, {})
-            rows.append([started[target] for target in request.targets])
+                    by_target[target] = ContentJob(parsed, parts, route, segments, to_translate, {})
+            rows.append([by_target[target] for target in request.targets])
         return rows
 
     def _try_route(self, request: TranslateRequest, source: str, target: str) -> Route | NotServed:
@@ -238,9 +242,9 @@ class Translator:
             return error
 
     async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[ContentJob], usage: Usage) -> None:
-        """Takes the segments of all jobs through their models, those of one route together."""
+        """Takes the segments of all jobs through their models. Segments of jobs with the same route run together."""
         options = request.options
-        pieces = ModelRunOptions(
+        run_options = ModelRunOptions(
             options.decoding.with_hypotheses(1 + options.alternative_count, alignment=options.needs_alignment),
             options.reject_overlong,
             request.priority,
@@ -250,9 +254,9 @@ class Translator:
         )
         inflight = InflightLimit(_WINDOW_PIECES)
 
-        async def run_chunk(route: Route, chunk: Sequence[_Wanted]) -> None:
+        async def run_chunk(route: Route, chunk: Sequence[_JobSegment]) -> None:
             segments = [segment for _, _, segment in chunk]
-            outputs = await self._translate_segments(route, segments, pieces, inflight, usage)
+            outputs = await self._translate_segments(route, segments, run_options, inflight, usage)
             for (job, index, _), output in zip(chunk, outputs, strict=True):
                 job.outputs[index] = output
 
@@ -261,20 +265,20 @@ class Translator:
             by_route.setdefault(job.route, []).append(job)
         await gather_or_cancel(
             self._run_chunks(
-                sum(len(job.wanted) for job in mine),
-                (wanted for job in mine for wanted in _list_wanted(job)),
+                sum(len(job.to_translate) for job in route_jobs),
+                (segment for job in route_jobs for segment in _list_job_segments(job)),
                 partial(run_chunk, route),
             )
-            for route, mine in by_route.items()
+            for route, route_jobs in by_route.items()
         )
 
     @staticmethod
     async def _run_chunks(
         count: int,
-        segments: Iterator[_Wanted],
-        run_chunk: Callable[[Sequence[_Wanted]], Coroutine[Any, Any, None]],
+        segments: Iterator[_JobSegment],
+        run_chunk: Callable[[Sequence[_JobSegment]], Awaitable[None]],
     ) -> None:
-        """Runs `count` segments chunk by chunk, a few chunks at once, so that a request of any size is fed through."""
+        """Runs `count` segments in chunks, a few chunks at a time, which bounds the memory of a large request."""
 
         async def feed() -> None:
             while chunk := list(islice(segments, _CHUNK_SEGMENTS)):
@@ -286,60 +290,59 @@ class Translator:
         self,
         route: Route,
         segments: Sequence[ProtectedText],
-        pieces: ModelRunOptions,
+        options: ModelRunOptions,
         inflight: InflightLimit,
         usage: Usage,
     ) -> list[SegmentOutput | Exception]:
-        """Takes segments through a route, and what comes out through a proofreader."""
+        """Takes segments through a route, then checks and repairs the outputs.
 
-        async def retranslate(
-            some: Sequence[ProtectedText], decoding: DecodingOptions
-        ) -> list[SegmentOutput | Exception]:
-            asked = pieces if decoding is pieces.decoding else replace(pieces, decoding=decoding)
-            return await self._run_route(route, some, asked, inflight, usage)
+        Numbers with grouped thousands are protected too where the two languages write them differently.
+        """
+
+        async def run(texts: Sequence[ProtectedText], decoding: DecodingOptions) -> list[SegmentOutput | Exception]:
+            changed = options if decoding is options.decoding else replace(options, decoding=decoding)
+            return await self._run_route(route, texts, changed, inflight, usage)
 
         work = estimate_text_work([segment.text for segment in segments])
-        grouped = await run_off_loop(
-            work, lambda: [protect_figures(one, route.source, route.target, only_grouped=True) for one in segments]
+        with_figures = await run_off_loop(
+            work, lambda: [protect_figures(text, route.source, route.target, only_grouped=True) for text in segments]
         )
-        outputs = list(map(drop_extra_spans, await retranslate(grouped, pieces.decoding), grouped, segments))
-        repairer = OutputRepairer(
-            route.source, route.target, pieces.decoding, retranslate, self._detector.is_written_in
-        )
+        outputs = list(map(drop_extra_spans, await run(with_figures, options.decoding), with_figures, segments))
+        repairer = OutputRepairer(route.source, route.target, options.decoding, run, self._detector.is_written_in)
         return await repairer.check_and_repair(segments, outputs)
 
     async def _run_route(
         self,
         route: Route,
         segments: Sequence[ProtectedText],
-        pieces: ModelRunOptions,
+        options: ModelRunOptions,
         inflight: InflightLimit,
         usage: Usage,
     ) -> list[SegmentOutput | Exception]:
-        """Takes segments through every model of a route; what fails at one goes no further."""
+        """Takes segments through every model of a route. A segment that fails at one model skips the next ones."""
         if len(route.models) == 1:
-            return await self._run_single_model_route(route, segments, pieces, inflight, usage)
+            return await self._run_single_model_route(route, segments, options, inflight, usage)
         pivoted = (Flag.PIVOTED,)
         results: list[SegmentOutput | Exception] = [SegmentOutput(segment.text, flags=pivoted) for segment in segments]
-        guarded = list(segments)
+        inputs = list(segments)
         orders = [tuple(range(len(segment.spans))) for segment in segments]
         last = len(route.models) - 1
         for step, (name, languages) in enumerate(zip(route.models, route.language_pairs, strict=True)):
-            going = [(index, result) for index, result in enumerate(results) if isinstance(result, SegmentOutput)]
-            asked = [guarded[index] for index, _ in going]
+            active = [(index, result) for index, result in enumerate(results) if isinstance(result, SegmentOutput)]
+            active_inputs = [inputs[index] for index, _ in active]
             try:
-                # Alternatives are the last model's: what an earlier one might also have said is never read.
-                wanted = pieces.decoding.hypothesis_count if step == last else 1
-                mine = replace(pieces, languages=languages, decoding=pieces.decoding.with_hypotheses(wanted))
-                outputs = await self._run_one_model(name, asked, mine, inflight, usage)
+                # Only the last model needs alternatives; the next model reads the best output of an earlier one.
+                count = options.decoding.hypothesis_count if step == last else 1
+                step_options = replace(options, languages=languages, decoding=options.decoding.with_hypotheses(count))
+                outputs = await self._run_one_model(name, active_inputs, step_options, inflight, usage)
             except NotServed as error:
                 return [error] * len(segments)
-            for (index, result), output in zip(going, outputs, strict=True):
+            for (index, result), output in zip(active, outputs, strict=True):
                 results[index] = result.followed_by(output) if isinstance(output, SegmentOutput) else output
                 if isinstance(output, SegmentOutput) and step < last:
-                    guarded[index], orders[index] = _order_spans(output, orders[index])
+                    inputs[index], orders[index] = _order_spans(output, orders[index])
                 elif isinstance(output, SegmentOutput):
-                    # In the order of the source again; which word answers which is known of one model only.
+                    # Spans return to the order of the source. Links are dropped: they cover the last model only.
                     spans = dict(zip(orders[index], output.protected, strict=True))
                     ordered = tuple(spans[place] for place in sorted(spans))
                     results[index] = replace(results[index], protected=ordered, links=None)  # type: ignore[type-var]
@@ -349,14 +352,14 @@ class Translator:
         self,
         route: Route,
         segments: Sequence[ProtectedText],
-        pieces: ModelRunOptions,
+        options: ModelRunOptions,
         inflight: InflightLimit,
         usage: Usage,
     ) -> list[SegmentOutput | Exception]:
-        """Takes segments through the one model of a route: what comes out is what is asked for."""
+        """Takes segments through the only model of a route."""
         try:
-            mine = replace(pieces, languages=route.language_pairs[0])
-            return await self._run_one_model(route.models[0], segments, mine, inflight, usage)
+            step_options = replace(options, languages=route.language_pairs[0])
+            return await self._run_one_model(route.models[0], segments, step_options, inflight, usage)
         except NotServed as error:
             return [error] * len(segments)
 
@@ -364,34 +367,33 @@ class Translator:
         self,
         name: str,
         segments: Sequence[ProtectedText],
-        pieces: ModelRunOptions,
+        options: ModelRunOptions,
         inflight: InflightLimit,
         usage: Usage,
     ) -> list[SegmentOutput | Exception]:
-        """Takes segments through one model. Here, so that nothing refers to it while the next is waited for."""
+        """Takes segments through one model. The caller holds no reference to it, so the pool can unload it."""
         async with self._pool.hold_generator(name) as model:
-            return await run_protected(model, segments, pieces, inflight, usage)
+            return await run_protected(model, segments, options, inflight, usage)
 
 
 def _order_spans(output: SegmentOutput, order: Sequence[int]) -> tuple[ProtectedText, tuple[int, ...]]:
-    """An output as what the next model is given: its protected spans ascending, and which of the source's each is."""
-    ranked = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
-    return ProtectedText(output.text, tuple(span for span, _ in ranked)), tuple(place for _, place in ranked)
+    """Returns the input of the next model, with ascending protected spans, and the index of each span in the source."""
+    ordered = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
+    return ProtectedText(output.text, tuple(span for span, _ in ordered)), tuple(index for _, index in ordered)
 
 
-def _list_wanted(job: ContentJob) -> Iterator[_Wanted]:
+def _list_job_segments(job: ContentJob) -> Iterator[_JobSegment]:
     segments = job.segments
-    return ((job, index, segments[index]) for index in job.wanted)
+    return ((job, index, segments[index]) for index in job.to_translate)
 
 
 def _check_size(options: TranslateOptions, segments: int) -> None:
-    """Raises `InvalidRequest` where an answer would be too large."""
+    """Raises `InvalidRequest` if the response would hold too many segments and alternatives."""
+    limit = f"at most {MAX_RETURNED_SEGMENTS} in total; send fewer contents in one request"
     if options.alternative_count and segments * (1 + options.alternative_count) > MAX_RETURNED_SEGMENTS:
-        rule = f"would return {segments} segments and {options.alternative_count} alternatives of each"
-        raise InvalidRequest(
-            Violation("options.alternative_count", f"{rule}; at most {MAX_RETURNED_SEGMENTS} together")
-        )
+        rule = f"would return {segments} segments and {options.alternative_count} alternatives of each; {limit}"
+        raise InvalidRequest(Violation("options.alternative_count", rule))
     if options.returns_segments and segments > MAX_RETURNED_SEGMENTS:
-        rule = f"would return {segments} segments; at most {MAX_RETURNED_SEGMENTS}"
+        rule = f"would return {segments} segments; {limit}"
         field = "include_segments" if options.include_segments else "include_alignment"
         raise InvalidRequest(Violation(f"options.{field}", rule))

@@ -147,7 +147,9 @@ def test_a_hub_that_is_not_there_is_said_so(hub: LoopbackHub, store: Store, monk
 )
 def test_an_answer_that_is_no_hubs_is_said_so(hub: LoopbackHub, store: Store, answer: bytes) -> None:
     hub.faults.lies[""] = answer
-    with pytest.raises(ModelError, match="good: hub:owner/good: what answers is no model hub") as raised:
+    with pytest.raises(
+        ModelError, match=r"good: hub:owner/good: the server's answer is not that of a model hub"
+    ) as raised:
         store.fetch([entry()], nothing)
     assert "\n" not in str(raised.value)
 
@@ -207,7 +209,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=1_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(ModelError, match=r"good: needs 102,\d+ bytes more, .* has 1,000 free"):
+    with pytest.raises(ModelError, match=r"good: needs 102,\d+ more bytes, .* has 1,000 free"):
         store.fetch([entry()], nothing)
     assert len(hub.asked) == 1
 
@@ -253,7 +255,7 @@ def test_a_broken_record_is_named_and_the_model_fetched_again(hub: LoopbackHub, 
     store.fetch([entry()], nothing)
     (store.folder(entry()) / "latimer.json").write_text(text)
     assert not store.has(entry())
-    with pytest.raises(ModelFileError, match=r"good/latimer\.json: is no record of ours"):
+    with pytest.raises(ModelFileError, match=r"good/latimer\.json: is malformed"):
         store.verify(entry())
     assert store.fetch([entry()], nothing) == ["good"]
 

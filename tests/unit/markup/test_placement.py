@@ -112,5 +112,5 @@ def test_atoms_may_change_places() -> None:
 
 def test_each_atom_must_have_a_place() -> None:
     (block,) = parse_markup("a <br> b", _HTML).blocks
-    with pytest.raises(ValueError, match="0 atoms for 1"):
+    with pytest.raises(ValueError, match="expected 1 atoms, got 0"):
         place_marks(block, "x", [], None)

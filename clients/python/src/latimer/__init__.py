@@ -5,8 +5,8 @@
     with Client("localhost:50051") as client:
         print(client.translate("Hello, world!", target="pt").text)
 
-`Client` and `AsyncClient` have the same methods. A call for one text raises what went wrong with it; a
-call for a list, and `translate_many`, never raises for one of its items, but sets the item's `error`.
+`Client` and `AsyncClient` have the same methods. A method that gets one text raises the error of that text. A method
+that gets a list, and `translate_many`, set the `error` of the item's result instead.
 """
 
 from latimer._aio import AsyncClient

@@ -1,6 +1,6 @@
-"""Runs a stream for the asynchronous client: `_stream` with tasks.
+"""Runs a stream for the asynchronous client: one task takes the caller's items, one sends and one reads.
 
-Knows calls and tasks; what is sent and what it comes to is `_ledger`'s.
+`_ledger` keeps the items and decides what is sent. `_stream` is the synchronous counterpart.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from latimer._ledger import Ledger, late_error
 from latimer.errors import CancelledError, ConnectionFailedError, LatimerError
 
 OpenCall = Callable[[], Any]
-# What gRPC says where a write fails because the call is over, in the place of why it is (grpc/grpc issue 36066). What
-# ended it is then told on the next call.
+# The details that gRPC reports instead of the real status if a write fails because the call has ended (grpc/grpc issue
+# 36066). The next call then reports the cause.
 _STATUS_LOST = "Internal error from Core"
-# Items of an iterable that does not await are taken so many at a time.
-_AT_A_TIME = 128
+# After this many items of a synchronous iterable, other tasks get a turn.
+_ITEMS_PER_TURN = 128
 
 
 async def run_stream(
-    open_call: OpenCall, items: Iterable[object] | AsyncIterable[object], ledger: Ledger, patience: float | None
+    open_call: OpenCall, items: Iterable[object] | AsyncIterable[object], ledger: Ledger, answer_timeout: float | None
 ) -> AsyncGenerator[types.TranslatedItem, None]:
-    """The results of the items. `patience`: the most seconds without an answer while one is owed."""
+    """Yields the results of the items. `answer_timeout`: the most seconds to wait for a result of an item that was
+    sent; None means no limit."""
     stream = _Stream(open_call, items, ledger)
     try:
         stream.start()
-        while (result := await stream.next_result(patience)) is not None:
+        while (result := await stream.next_result(answer_timeout)) is not None:
             yield result
     finally:
         await stream.close()
 
 
 class _Stream:
-    """Each event is what one of the tasks waits for."""
+    """The state that the tasks share. Each task waits for one of the events."""
 
     def __init__(self, open_call: OpenCall, items: Iterable[object] | AsyncIterable[object], ledger: Ledger) -> None:
         self._open_call = open_call
@@ -46,54 +47,54 @@ class _Stream:
         self._ledger = ledger
         self._room = asyncio.Event()
         self._work = asyncio.Event()
-        self._news = asyncio.Event()
-        self._given = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._taken = asyncio.Event()
         self._call: Any = None
-        self._end: LatimerError | bool = False  # how the call ended; True: well
-        self._fault: BaseException | None = None  # what the caller's iterable raised
-        self._taking: asyncio.Task[None] | None = None
-        self._calling: list[asyncio.Task[None]] = []
+        self._call_end: LatimerError | bool = False  # False: in work; True: ended with OK; else its error
+        self._items_error: BaseException | None = None  # the exception of the caller's iterable
+        self._items_task: asyncio.Task[None] | None = None
+        self._call_tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begins to take items, and the first call."""
-        self._taking = asyncio.ensure_future(self._take_items())
+        """Starts to take items, and starts the first call."""
+        self._items_task = asyncio.ensure_future(self._take_items())
         self._begin_call()
 
-    async def next_result(self, patience: float | None) -> types.TranslatedItem | None:
-        """Waits for a result; None after the last."""
+    async def next_result(self, answer_timeout: float | None) -> types.TranslatedItem | None:
+        """Waits for the next result; returns None after the last one."""
         while True:
             if (result := self._ledger.give()) is not None:
                 return result
             self._room.set()
-            self._given.set()
-            if self._end is False:
+            self._taken.set()
+            if self._call_end is False:
                 is_owed = self._ledger.is_owed
-                if not await _wait(self._news, patience) and is_owed:
-                    raise late_error(patience)
+                if not await _wait(self._progress, answer_timeout) and is_owed:
+                    raise late_error(answer_timeout)
                 continue
-            if self._end is True:
+            if self._call_end is True:
                 self._ledger.check_end()
-                if self._fault:
-                    raise self._fault
+                if self._items_error:
+                    raise self._items_error
                 return None
-            seconds = self._ledger.begin_again(self._end)
-            await _end_tasks(self._calling)
+            seconds = self._ledger.begin_again(self._call_end)
+            await _end_tasks(self._call_tasks)
             await asyncio.sleep(seconds)
             self._begin_call()
 
     async def close(self) -> None:
-        """Ends the call and all tasks."""
+        """Cancels the call and all tasks."""
         if self._call is not None:
             self._call.cancel()
-        await _end_tasks([*self._calling, *([self._taking] if self._taking else [])])
+        await _end_tasks([*self._call_tasks, *([self._items_task] if self._items_task else [])])
 
     def _begin_call(self) -> None:
-        self._end = False
+        self._call_end = False
         try:
             self._call = self._open_call()
         except grpc.aio.UsageError as error:
             raise _channel.closed_error() from error
-        self._calling = [asyncio.ensure_future(self._send()), asyncio.ensure_future(self._read())]
+        self._call_tasks = [asyncio.ensure_future(self._send()), asyncio.ensure_future(self._read())]
 
     async def _take_items(self) -> None:
         items = self._items if isinstance(self._items, AsyncIterable) else _await_each(self._items)
@@ -106,19 +107,20 @@ class _Stream:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 (raised to the caller)
-            self._fault = error
+            self._items_error = error
         self._ledger.is_exhausted = True
         self._work.set()
 
     async def _send(self) -> None:
-        # What is wrong with a call its reader is told.
+        # The task that reads gets the error of the call.
         with contextlib.suppress(grpc.RpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
             is_first = True
             while True:
                 if (request := self._ledger.next_request()) is not None:
                     await self._call.write(request)
                     if is_first and request.items:
-                        # Accepted, or refused and why: a write meanwhile would have gRPC forget why.
+                        # Waits until the server accepts or refuses the stream. A write to a refused call would make
+                        # gRPC lose the status.
                         await self._call.initial_metadata()
                     is_first = False
                 elif self._ledger.all_is_sent:
@@ -132,33 +134,33 @@ class _Stream:
         try:
             async for response in self._call:
                 self._ledger.settle(response)
-                self._news.set()
+                self._progress.set()
                 while self._ledger.has_results:
-                    await _wait(self._given)
+                    await _wait(self._taken)
         except grpc.aio.AioRpcError as error:
             end = _channel.convert_call_error(error)
             if error.details() == _STATUS_LOST:
                 end = ConnectionFailedError("the stream broke", code="UNAVAILABLE", request_id=end.request_id)
         except asyncio.CancelledError:
-            # The call's, when the client was closed under it; else this task's.
+            # Either the client was closed during the call, or this task is cancelled.
             end = CancelledError("the call was cancelled", code="CANCELLED")
-        self._end = end
-        self._news.set()
+        self._call_end = end
+        self._progress.set()
 
 
-async def _wait(event: asyncio.Event, patience: float | None = None) -> bool:
-    """Waits for the next time that an event is set; False if that is not in `patience` seconds."""
+async def _wait(event: asyncio.Event, answer_timeout: float | None = None) -> bool:
+    """Waits until the event is set again; returns False after `answer_timeout` seconds."""
     event.clear()
     try:
-        return await asyncio.wait_for(event.wait(), patience)
-    except asyncio.TimeoutError:  # noqa: UP041 (another class in Python 3.10)
+        return await asyncio.wait_for(event.wait(), answer_timeout)
+    except asyncio.TimeoutError:  # noqa: UP041 (a different class in Python 3.10)
         return False
 
 
 async def _await_each(items: Iterable[object]) -> AsyncGenerator[object, None]:
     for number, item in enumerate(items, 1):
         yield item
-        if number % _AT_A_TIME == 0:
+        if number % _ITEMS_PER_TURN == 0:
             await asyncio.sleep(0)
 
 

@@ -1,7 +1,7 @@
-"""What each method of the clients asks and makes of the answers, without doing the asking.
+"""The methods of the clients, without the transport.
 
-Each is a generator that yields `Call`s, is sent their responses, and returns the method's result: the
-two clients differ only in how they run it. Knows no channels.
+Each method is a generator: it yields a `Call`, receives the response and returns the method's result. Both clients
+share these generators and differ only in how they make the calls.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HEALTH_STATUSES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 
 @dataclass(frozen=True)
 class Call:
-    """One call: the method's path, the request, and the type of the response."""
+    """A unary call: the path of the method, the request and the type of the response."""
 
     method: str
     request: Message
@@ -42,7 +42,8 @@ _MODELS = "/latimer.v1.ModelService"
 def translate(
     text: str | Iterable[str], target: str | Sequence[str], source: str | None, options: Mapping[str, Any]
 ) -> Steps[Any]:
-    """A translation, or lists of them, as the shapes of `text` and `target` ask."""
+    """Translates texts. Returns a translation, or a list for a list of texts or targets, or a list of lists for
+    both."""
     targets = [target] if isinstance(target, str) else list(target)
     plan = _convert.plan_contents([text] if isinstance(text, str) else text)
     rows: list[list[types.Translation]] = [[] for _ in range(plan.count)]
@@ -53,7 +54,7 @@ def translate(
         try:
             response = yield Call(f"{_TRANSLATION}/TranslateText", request, translation_pb2.TranslateTextResponse)
         except LatimerError as error:
-            _keep_earlier(chunk, plan, error)
+            _raise_if_first(chunk, plan, error)
             for index in chunk.indices:
                 rows[index] = [types.Translation("", source or "", code, error=error) for code in targets]
             continue
@@ -67,7 +68,8 @@ def translate(
 
 
 def summarize(text: str | Iterable[str], fields: Mapping[str, Any], options: Mapping[str, Any]) -> Steps[Any]:
-    """A summary, or one for each text. `fields` are those of the method's own arguments."""
+    """Summarizes texts. Returns a summary, or a list for a list of texts. `fields`: the fields that have arguments of
+    their own in the client's method."""
     plan = _convert.plan_contents([text] if isinstance(text, str) else text)
     summaries = [types.Summary("", error=plan.errors.get(index)) for index in range(plan.count)]
     for chunk in plan.chunks:
@@ -75,7 +77,7 @@ def summarize(text: str | Iterable[str], fields: Mapping[str, Any], options: Map
         try:
             response = yield Call(f"{_SUMMARIZATION}/SummarizeText", request, summarization_pb2.SummarizeTextResponse)
         except LatimerError as error:
-            _keep_earlier(chunk, plan, error)
+            _raise_if_first(chunk, plan, error)
             for index in chunk.indices:
                 summaries[index] = types.Summary("", error=error)
             continue
@@ -85,7 +87,7 @@ def summarize(text: str | Iterable[str], fields: Mapping[str, Any], options: Map
 
 
 def detect(text: str | Iterable[str], options: Mapping[str, Any]) -> Steps[Any]:
-    """A detection, or one for each text."""
+    """Detects languages. Returns a detection, or a list for a list of texts."""
     plan = _convert.plan_contents([text] if isinstance(text, str) else text)
     found = [types.Detection("und", 0.0, reliable=False, error=plan.errors.get(i)) for i in range(plan.count)]
     for chunk in plan.chunks:
@@ -94,7 +96,7 @@ def detect(text: str | Iterable[str], options: Mapping[str, Any]) -> Steps[Any]:
         try:
             response = yield Call(f"{_TRANSLATION}/DetectLanguage", request, translation_pb2.DetectLanguageResponse)
         except LatimerError as error:
-            _keep_earlier(chunk, plan, error)
+            _raise_if_first(chunk, plan, error)
             for index in chunk.indices:
                 found[index] = types.Detection("und", 0.0, reliable=False, error=error)
             continue
@@ -104,7 +106,7 @@ def detect(text: str | Iterable[str], options: Mapping[str, Any]) -> Steps[Any]:
 
 
 def language_pairs(source: str | None, target: str | None) -> Steps[list[types.LanguagePair]]:
-    """All pages of the pairs."""
+    """Returns the language pairs of all pages."""
     request = translation_pb2.ListLanguagePairsRequest(
         source_language_code=source or "", target_language_code=target or "", page_size=_PAGE_SIZE
     )
@@ -118,7 +120,7 @@ def language_pairs(source: str | None, target: str | None) -> Steps[list[types.L
 
 
 def models(options: Mapping[str, Any]) -> Steps[list[types.Model]]:
-    """All pages of the models."""
+    """Returns the models of all pages."""
     request = models_pb2.ListModelsRequest(page_size=_PAGE_SIZE)
     _convert.set_options(request, options, ())
     found: list[types.Model] = []
@@ -131,8 +133,11 @@ def models(options: Mapping[str, Any]) -> Steps[list[types.Model]]:
 
 
 def health(service: str) -> Steps[str]:
-    """The status' name. Health's two messages have the wire form of a string and an integer in a wrapper,
-    which spares the client a dependency."""
+    """Returns the name of a health status.
+
+    The messages of the health service have the same wire format as StringValue and Int32Value, so the client needs no
+    dependency on grpcio-health-checking.
+    """
     try:
         response = yield Call("/grpc.health.v1.Health/Check", StringValue(value=service), Int32Value)
     except NotServedError:
@@ -140,9 +145,9 @@ def health(service: str) -> Steps[str]:
     return _HEALTH_STATUSES[response.value] if 0 <= response.value < len(_HEALTH_STATUSES) else "UNKNOWN"
 
 
-def _keep_earlier(chunk: _convert.Chunk, plan: _convert.Plan, error: LatimerError) -> None:
-    """Raises what went wrong with the first request of a list; what goes wrong with a later one is its items'
-    error, for the work on the others is done."""
+def _raise_if_first(chunk: _convert.Chunk, plan: _convert.Plan, error: LatimerError) -> None:
+    """Raises the error of a list's first request. The error of a later request becomes the error of its items, so that
+    the results of earlier requests are kept."""
     if chunk is plan.chunks[0]:
         raise error
 

@@ -1,7 +1,4 @@
-"""How to reach a server: channel options, retries, credentials, and foreign errors made ours.
-
-Knows gRPC; nothing of translation.
-"""
+"""Sets up channels (options, retries, credentials) and converts gRPC errors to the client's exceptions."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from latimer.types import TLS
 
 Metadata = tuple[tuple[str, str], ...]
 
-# UNAVAILABLE is the one status that says that nothing was done.
+# Only UNAVAILABLE says that the server has done nothing, so only it is retried.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -32,11 +29,12 @@ _SERVICE_CONFIG = {
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
         },
-        # A stream is resumed by what has its account: a policy here would send again what was answered.
+        # `_ledger` resumes streams: it knows which items have results. A retry by gRPC would send all of them again.
         {"name": [{"service": "latimer.v1.TranslationService", "method": "StreamTranslateText"}]},
     ]
 }
-# An answer with all its segments may be many times its request; the server bounds what it is asked.
+# The size of received messages has no limit here: a response with all segments may be many times larger than its
+# request. The server limits the number of segments.
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.max_receive_message_length", -1),
@@ -57,31 +55,34 @@ _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 def closed_error() -> errors.LatimerError:
-    """What a call on a closed client raises."""
+    """Returns the error of a call on a closed client."""
     return errors.ConnectionFailedError("the client is closed")
 
 
 def to_credentials(tls: TLS | None) -> grpc.ChannelCredentials | None:
-    """GRPC's credentials; None for a plaintext channel."""
+    """Returns the credentials of a channel; None for plaintext."""
     if tls is None:
         return None
     return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
 
 
 def to_metadata(token: str | None) -> Metadata:
-    """What every call carries."""
+    """Returns the metadata of every call."""
     return (("authorization", f"Bearer {token}"),) if token else ()
 
 
 def convert_call_error(error: Any) -> errors.LatimerError:
-    """Our exception for a call that failed, a `grpc.Call` or a `grpc.aio.AioRpcError`, which have no common
-    type with what is read here. The details come from the trailing metadata."""
+    """Converts the error of a failed call. `error` is a `grpc.Call` or a `grpc.aio.AioRpcError`, which have no common
+    type.
+
+    The reason, violations and delay come from the trailing metadata `grpc-status-details-bin`.
+    """
     code: grpc.StatusCode = error.code()
     status = status_pb2.Status(code=code.value[0], message=error.details() or "")
     trailing = dict(error.trailing_metadata() or ())
     packed = trailing.get("grpc-status-details-bin")
     if isinstance(packed, bytes):
-        with contextlib.suppress(DecodeError):  # whatever stands between may have written it
+        with contextlib.suppress(DecodeError):  # a proxy may have written it
             status.ParseFromString(packed)
     converted = convert_status(status, str(trailing.get("x-request-id", "")))
     pushback = str(trailing.get("grpc-retry-pushback-ms", ""))
@@ -91,7 +92,7 @@ def convert_call_error(error: Any) -> errors.LatimerError:
 
 
 def convert_status(status: status_pb2.Status, request_id: str = "") -> errors.LatimerError:
-    """Our exception for a status, of a call or of an item."""
+    """Converts the status of a call or an item to the client's exception."""
     reason = ""
     violations: tuple[tuple[str, str], ...] = ()
     retry_after: float | None = None

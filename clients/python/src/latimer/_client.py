@@ -1,6 +1,6 @@
-"""The synchronous client. Knows calls; what goes into them and what they come to is `_calls`'s.
+"""The synchronous client: makes the calls that `_calls` describes.
 
-`_aio` is the same with await; a test compares their surfaces.
+`_aio` is the asynchronous counterpart. A test compares their methods.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class Client:
-    """A connection to a server; use it as a context manager, or `close` it. Thread-safe.
+    """A connection to a server. Use it as a context manager, or call `close`. Thread-safe.
 
-    `address`: HOST:PORT. `timeout`: seconds for each call, None waits as long as it takes. `token`: sent
-    as `authorization: Bearer TOKEN`. `tls`: None is plaintext. Calls that the server could not take
-    (UNAVAILABLE) are tried again up to four times.
+    `address`: HOST:PORT. `timeout`: seconds for each call; None means no limit. `token`: sent with every call as
+    `authorization: Bearer TOKEN`. `tls`: None means plaintext. Calls that end with UNAVAILABLE are retried up to four
+    times. All methods raise `LatimerError`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connection; calls in flight are cancelled."""
+        """Closes the connection and cancels calls in flight."""
         self._channel.close()
 
     @overload
@@ -79,11 +79,12 @@ class Client:
         source: str | None = None,
         **options: Any,
     ) -> Any:
-        """Translates a text, or each of a list, into `target`, a code or a list of codes.
+        """Translates a text, or each text of a list.
 
-        A list of codes gives a list of translations for each text. `source` None detects. `options`: the
-        fields of the contract's TranslateOptions and DecodingOptions, and `model`. A single text raises
-        `LatimerError`; for a list, only what concerns the whole call raises.
+        `target`: a language code (BCP-47), or a list of codes, which gives a list of translations for each text.
+        `source`: the language of the texts; None detects it for each text. `options`: `model`, and the fields of the
+        contract's TranslateOptions and DecodingOptions. The error of a single text is raised. The error of an item of a
+        list is in its `error`; only the error of the whole call is raised.
         """
         return self._run(_calls.translate(text, target, source, options))
 
@@ -97,17 +98,18 @@ class Client:
         raise_errors: bool = False,
         **options: Any,
     ) -> Generator[types.TranslatedItem, None, None]:
-        """Translates any number of items as they come: `items` is read as its translations are, never far ahead.
+        """Translates any number of items in one stream, and yields one `TranslatedItem` for each.
 
-        An item is a text, or a pair of a key of yours and a text. Gives one `TranslatedItem` for each, in their order,
-        or, where `ordered` is false, each as soon as it is done. `target`, `source` and `options` are as in
-        `translate`. What concerns one item is its `error`, or is raised where `raise_errors`; what concerns all is
-        raised, and what `items` raises is raised after the results of what came before it.
+        An item is a text, or a pair of a key and a text. `items` is read at most 2,048 items and about 1,000,000
+        characters ahead of the results that were taken, in a thread of its own. Results come in the order of the items,
+        or with `ordered=False` each as soon as it is ready. `target`, `source` and `options` are as in `translate`.
 
-        A server that goes away (UNAVAILABLE) is asked again up to seven times in a row for what has no answer yet, also
-        where it is full when it is back: nothing is lost and nothing comes twice. `timeout` of the client bounds the
-        wait for the next answer. This is bulk work: calls of `translate` go before it. `items` is read in another
-        thread. Close the generator, or let go of it, to end the stream early.
+        The error of an item is in its `error`, or is raised if `raise_errors` is true. An error of the whole stream is
+        raised. An exception of `items` is raised after the results of the items before it. If the server becomes
+        unavailable, the client sends the items without a result again, up to seven times in a row, also if the server
+        is overloaded when it returns: no result is lost and none comes twice. The client's `timeout` limits the wait
+        for the next result, not the whole stream. Streams are bulk work: calls of `translate` go first. Close the
+        generator to end the stream early.
         """
         Ledger.check_items(items)
         ledger = Ledger(target, source, options, ordered=ordered, raise_errors=raise_errors)
@@ -153,10 +155,12 @@ class Client:
         source: str | None = None,
         **options: Any,
     ) -> types.Summary | list[types.Summary]:
-        """Summarizes a text, or each of a list, in `target` (None: the text's own language).
+        """Summarizes a text, or each text of a list.
 
-        At most one of `sentences`, `length` ("short", "medium", "long"), `max_words=` and `ratio=`.
-        `options`: the other fields of the contract's SummarizeTextRequest.
+        `target`: the language of the summary; None means that of the text. `source`: the language of the text; None
+        detects it. `mode`: "extractive", "abstractive" or "hybrid"; None means the server's default. At most one of
+        `sentences`, `length` ("short", "medium" or "long"), `max_words=` and `ratio=` may be given; the default is
+        "medium". `options`: the other fields of the contract's SummarizeTextRequest. Errors are as in `translate`.
         """
         fields = {
             "sentence_count": sentences,
@@ -173,25 +177,37 @@ class Client:
     @overload
     def detect(self, text: Iterable[str], **options: Any) -> list[types.Detection]: ...
     def detect(self, text: str | Iterable[str], **options: Any) -> types.Detection | list[types.Detection]:
-        """Says which language a text, or each of a list, is in; `candidate_language_codes=` to choose among."""
+        """Detects the language of a text, or of each text of a list.
+
+        `candidate_language_codes=`: the languages to choose from; all by default. Errors are as in `translate`.
+        """
         found: types.Detection | list[types.Detection] = self._run(_calls.detect(text, options))
         return found
 
     def language_pairs(self, *, source: str | None = None, target: str | None = None) -> list[types.LanguagePair]:
-        """The pairs that are served, direct or through a pivot, from `source` and into `target`."""
+        """Returns the language pairs that the server translates, directly or through a pivot.
+
+        `source` and `target`: only pairs from or into this language.
+        """
         return self._run(_calls.language_pairs(source, target))
 
     def models(self, **options: Any) -> list[types.Model]:
-        """The models of the server's catalogue; `task=`, `state=` and languages filter."""
+        """Returns the models of the server's catalogue.
+
+        `options`: filters, such as `task="translation"`, `state="ready"`, `source_language_code=` and
+        `target_language_code=`.
+        """
         return self._run(_calls.models(options))
 
     def health(self, service: str = "") -> str:
-        """`SERVING`, `NOT_SERVING` or `SERVICE_UNKNOWN`: of the server, of a service by its full name, or of
-        `model:NAME`."""
+        """Returns the health status: `SERVING`, `NOT_SERVING` or `SERVICE_UNKNOWN`.
+
+        `service`: "" for the whole server, the full name of a gRPC service, or `model:NAME`.
+        """
         return self._run(_calls.health(service))
 
     def _run(self, steps: _calls.Steps[T]) -> T:
-        """Makes the calls that `steps` asks for, one after another, and returns what they come to."""
+        """Makes the calls that `steps` yields, one after another, and returns the result of `steps`."""
         try:
             call = next(steps)
             while True:

@@ -1,7 +1,7 @@
-"""Arguments to request messages, and answers to values; both clients share it.
+"""Converts arguments to request messages, and response messages to the client's result types.
 
-Knows the contract's messages; nothing of channels. Options are the contract's own field names: they are
-looked up in its descriptors, so that there is no second list of them here.
+Both clients share these functions. Options have the names of the contract's fields. The names are looked up in the
+message descriptors, so the client needs no list of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from latimer._channel import convert_status
 from latimer.errors import InvalidArgumentError, LatimerError
 from latimer.v1 import models_pb2, summarization_pb2, translation_pb2, types_pb2
 
-# The contract's limits of one request; and bytes, so that a message stays under gRPC's own 4 MiB.
+# The contract's limits of one request. The limit in bytes keeps a message below gRPC's default limit of 4 MiB.
 _MAX_CONTENTS = 1_024
 _MAX_CONTENT_CHARACTERS = 1_000_000
 _MAX_TOTAL_CHARACTERS = 2_000_000
@@ -29,7 +29,7 @@ _LENGTH_LIMITS = ("sentence_count", "max_words", "ratio", "length")
 
 @dataclass(frozen=True)
 class Chunk:
-    """The texts of one request, and where each stands in the caller's list."""
+    """The texts of one request, and their indices in the caller's list."""
 
     indices: tuple[int, ...]
     contents: tuple[str, ...]
@@ -37,7 +37,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Plan:
-    """A caller's texts as requests; `errors` are those of items that no request can carry."""
+    """The texts of a call, divided into requests.
+
+    `errors`: by index, the errors of texts that no request can contain. `count`: the number of all texts.
+    """
 
     chunks: tuple[Chunk, ...]
     errors: Mapping[int, LatimerError]
@@ -45,7 +48,8 @@ class Plan:
 
 
 def plan_contents(texts: Iterable[str]) -> Plan:
-    """Splits texts into requests that fit. Raises `InvalidArgumentError` naming an item that is no text."""
+    """Divides texts into requests within the limits. Raises `InvalidArgumentError` for an item that is not a valid
+    str."""
     chunks: list[Chunk] = []
     errors: dict[int, LatimerError] = {}
     indices: list[int] = []
@@ -71,19 +75,19 @@ def plan_contents(texts: Iterable[str]) -> Plan:
 
 
 def _measure(text: object, index: int) -> int:
-    """The bytes that a text takes in a message."""
+    """Returns the size of a text in a message, in bytes. Raises `InvalidArgumentError` if it is not a valid str."""
     if not isinstance(text, str):
-        raise InvalidArgumentError(f"item {index} is {type(text).__name__}, not str")
+        raise InvalidArgumentError(f"item {index} is {type(text).__name__}; it must be a str")
     try:
         return len(text.encode()) + 8
     except UnicodeEncodeError as error:
         raise InvalidArgumentError(
-            f"item {index} cannot be UTF-8: a lone surrogate at code point {error.start}"
+            f"item {index} cannot be encoded in UTF-8: it has a lone surrogate at code point {error.start}"
         ) from None
 
 
 def find_fault(text: str, index: int) -> LatimerError | None:
-    """Why no message can carry a text of a stream, if none can."""
+    """Returns the error of a text that no message of a stream can contain; None for a valid text."""
     try:
         _measure(text, index)
     except InvalidArgumentError as error:
@@ -92,14 +96,14 @@ def find_fault(text: str, index: int) -> LatimerError | None:
 
 
 def _too_long(text: str, index: int) -> InvalidArgumentError:
-    rule = f"has {len(text)} code points; at most {_MAX_CONTENT_CHARACTERS}"
+    rule = f"has {len(text)} code points; at most {_MAX_CONTENT_CHARACTERS} are allowed"
     return InvalidArgumentError(f"item {index} {rule}", violations=((f"contents[{index}]", rule),))
 
 
 def build_stream_config(
     targets: Sequence[str], source: str | None, options: Mapping[str, Any], *, ordered: bool
 ) -> translation_pb2.StreamTranslateTextConfig:
-    """The config of a stream. `options` are its fields, those of its options and of their decoding."""
+    """Returns the config of a stream. `options`: fields of the config, its TranslateOptions and its DecodingOptions."""
     config = translation_pb2.StreamTranslateTextConfig(
         source_language_code=source or "", target_language_codes=targets, ordered=ordered
     )
@@ -110,7 +114,8 @@ def build_stream_config(
 def build_translate(
     contents: Sequence[str], targets: Sequence[str], source: str | None, options: Mapping[str, Any]
 ) -> translation_pb2.TranslateTextRequest:
-    """A TranslateText request. `options` are fields of the request, its options and its decoding."""
+    """Returns a TranslateText request. `options`: fields of the request, its TranslateOptions and its
+    DecodingOptions."""
     request = translation_pb2.TranslateTextRequest(
         contents=contents, source_language_code=source or "", target_language_codes=targets
     )
@@ -119,20 +124,21 @@ def build_translate(
 
 
 def build_summarize(contents: Sequence[str], fields: Mapping[str, Any]) -> summarization_pb2.SummarizeTextRequest:
-    """A SummarizeText request. At most one of the length limits may be given."""
+    """Returns a SummarizeText request. Raises `InvalidArgumentError` if `fields` has more than one length limit."""
     limits = [name for name in _LENGTH_LIMITS if fields.get(name) is not None]
     if len(limits) > 1:
-        raise InvalidArgumentError(f"{' and '.join(limits)} exclude each other; give one")
+        raise InvalidArgumentError(f"{' and '.join(limits)} exclude each other; give only one of them")
     request = summarization_pb2.SummarizeTextRequest(contents=contents)
     set_options(request, fields, ("decoding",))
     return request
 
 
 def set_options(request: Message, options: Mapping[str, Any], nested: Sequence[str]) -> None:
-    """Sets options by their field names, wherever in the request the field is.
+    """Sets options in a request by the names of their fields.
 
-    `nested` are paths of messages whose fields are options too. Enum values are strings in any case,
-    without their prefix. Raises `InvalidArgumentError` for a name or value that the contract has not.
+    `nested`: paths of submessages whose fields are options as well. A value of None is skipped. Enum values are
+    strings, in upper or lower case, with or without their prefix. Raises `InvalidArgumentError` for an unknown name or
+    an invalid value.
     """
     for name, value in options.items():
         if value is None:
@@ -153,7 +159,7 @@ def set_options(request: Message, options: Mapping[str, Any], nested: Sequence[s
                 raise InvalidArgumentError(f"option {name}: {error}") from error
             break
         else:
-            raise InvalidArgumentError(f"there is no option {name!r}; see the contract's fields")
+            raise InvalidArgumentError(f"there is no option {name!r}; options have the names of the contract's fields")
 
 
 def _to_json(field: FieldDescriptor, value: Any) -> Any:
@@ -177,13 +183,13 @@ def _to_json_value(field: FieldDescriptor, value: Any) -> Any:
 def read_translations(
     response: translation_pb2.TranslateTextResponse, source: str | None
 ) -> Iterator[list[types.Translation]]:
-    """For each content, its translation in each target language."""
+    """Yields the translations of each content, one for each target language."""
     for result in response.results:
         yield read_result(result, source)
 
 
 def read_result(result: translation_pb2.TranslationResult, source: str | None) -> list[types.Translation]:
-    """The translations of one content."""
+    """Returns the translations of one content, one for each target language."""
     language = source or result.detected_language_code
     return [_read_translation(translation, language) for translation in result.translations]
 
@@ -217,7 +223,7 @@ def _read_segment(message: translation_pb2.Segment) -> types.Segment:
 
 
 def read_summaries(response: summarization_pb2.SummarizeTextResponse) -> Iterator[types.Summary]:
-    """The summary of each content."""
+    """Yields the summary of each content."""
     for message in response.summaries:
         yield types.Summary(
             text=message.summary_text,
@@ -240,7 +246,7 @@ def read_summaries(response: summarization_pb2.SummarizeTextResponse) -> Iterato
 
 
 def read_detections(response: translation_pb2.DetectLanguageResponse) -> Iterator[types.Detection]:
-    """The language of each content."""
+    """Yields the detected language of each content."""
     for message in response.detections:
         candidates = tuple(types.LanguageCandidate(c.language_code, c.confidence) for c in message.candidates)
         best = candidates[0] if candidates else types.LanguageCandidate("und", 0.0)
@@ -248,7 +254,7 @@ def read_detections(response: translation_pb2.DetectLanguageResponse) -> Iterato
 
 
 def read_pairs(response: translation_pb2.ListLanguagePairsResponse) -> list[types.LanguagePair]:
-    """One page of pairs."""
+    """Returns the language pairs of one page."""
     return [
         types.LanguagePair(pair.source_language_code, pair.target_language_code, tuple(pair.models))
         for pair in response.language_pairs
@@ -256,7 +262,7 @@ def read_pairs(response: translation_pb2.ListLanguagePairsResponse) -> list[type
 
 
 def read_models(response: models_pb2.ListModelsResponse) -> list[types.Model]:
-    """One page of models."""
+    """Returns the models of one page."""
     return [
         types.Model(
             name=model.name,
@@ -284,7 +290,7 @@ def _read_span(span: types_pb2.Span) -> types.Span:
 
 
 def _read_flags(flags: Iterable[types_pb2.Flag.ValueType]) -> tuple[str, ...]:
-    """Names without prefix; a flag of a newer server is its number."""
+    """Returns the names of flags without the prefix `FLAG_`. A flag that only a newer server knows is its number."""
     known = types_pb2.Flag.values()
     return tuple(_strip(types_pb2.Flag.Name(flag), "FLAG_") if flag in known else str(flag) for flag in flags)
 

@@ -1,6 +1,6 @@
-"""What `translate_many` keeps account of: which items were taken, which were sent, which have no answer yet.
+"""The bookkeeping of `translate_many`: which items are unsent, unanswered and ready.
 
-Knows the messages of a stream; nothing of channels, threads or tasks, so that both clients share it.
+Uses no channels, threads or tasks, so that both clients share it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from latimer.errors import (
 from latimer.v1 import translation_pb2 as pb
 
 METHOD = "/latimer.v1.TranslationService/StreamTranslateText"
-# Items, and code points, that are taken and whose results the caller has not got: more than a server works on at once.
+# The most items and code points that are taken from the caller and whose results the caller does not have yet. This is
+# more than a server works on at once.
 READ_AHEAD_ITEMS = 2_048
 READ_AHEAD_CHARACTERS = 1_000_000
-# Of one message; an item that is larger is alone in its own.
+# The limits of one message. A larger item gets a message of its own.
 _MESSAGE_ITEMS = 128
 _MESSAGE_CHARACTERS = 32_768
-# Streams in a row that end without an answer before the caller is told, and the seconds before the next one.
+# The number of streams in a row that may end without a result before the error is raised, and the bounds of the delay
+# before the next one, in seconds.
 _MOST_ATTEMPTS = 8
 _FIRST_BACKOFF = 0.2
 _MOST_BACKOFF = 3.0
@@ -40,11 +42,11 @@ class _Item:
     index: int
     key: Any
     text: str
-    error: LatimerError | None  # why it is not sent as it is
+    error: LatimerError | None  # why the text cannot be sent
 
 
 class Ledger:
-    """The items of one `translate_many`, over all the streams that it takes. Not thread-safe."""
+    """The items of one call of `translate_many`, across all of its streams. Not thread-safe."""
 
     def __init__(
         self,
@@ -61,54 +63,54 @@ class Ledger:
         self._config = _convert.build_stream_config(self._targets, source, options, ordered=ordered)
         self._config_is_due = True
         self._unsent: deque[_Item] = deque()
-        self._unanswered: dict[str, _Item] = {}  # by item_id, in the order of the caller
+        self._unanswered: dict[str, _Item] = {}  # by item_id, in the order of the input
         self._ready: deque[tuple[_Item, list[types.Translation]]] = deque()
         self._taken = 0
-        self._items = 0  # taken, their results not given
+        self._items = 0  # taken, without a result that the caller has
         self._characters = 0
-        self._failures = 0  # streams in a row without an answer
-        self._was_broken = False  # a stream of it, at some time
-        self.is_exhausted = False  # whether the caller's items are all taken
+        self._failures = 0  # streams in a row without a result
+        self._was_broken = False  # whether an earlier stream has failed
+        self.is_exhausted = False  # whether all of the caller's items are taken
 
     @property
     def has_room(self) -> bool:
-        """Whether another item may be taken from the caller."""
+        """True if another item may be taken from the caller."""
         return self._items < READ_AHEAD_ITEMS and self._characters < READ_AHEAD_CHARACTERS
 
     @property
     def has_results(self) -> bool:
-        """Whether there are results that the caller was not given."""
+        """True if there are results that the caller has not taken."""
         return bool(self._ready)
 
     @property
     def is_owed(self) -> bool:
-        """Whether something that was sent has no answer yet."""
+        """True if an item that was sent has no result yet."""
         return len(self._unanswered) > len(self._unsent)
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that was taken has its answer, and nothing more will be."""
+        """True if all items are taken and have results."""
         return self.is_exhausted and not self._unanswered
 
     @property
     def all_is_sent(self) -> bool:
-        """Whether this stream has nothing to send any more."""
+        """True if the current stream has nothing more to send."""
         return self.is_exhausted and not self._unsent and not self._config_is_due
 
     @staticmethod
     def check_items(items: object) -> None:
-        """Raises `InvalidArgumentError` for one text in the place of many: its characters would be the items."""
+        """Raises `InvalidArgumentError` if `items` is a single text: its characters would become the items."""
         if isinstance(items, (str, bytes)):
-            raise InvalidArgumentError("items is one text; translate takes one, or give a list of it")
+            raise InvalidArgumentError("items is one text; call translate for it, or pass a list of texts")
 
     def add(self, given: object) -> None:
-        """Takes an item of the caller: a text, or a pair of a key and a text. What no message can carry gets an error
-        for its answer. Raises `InvalidArgumentError` for what is neither."""
+        """Takes an item of the caller: a text, or a pair of a key and a text. Raises `InvalidArgumentError` for any
+        other object. A text that no message can contain gets an error as its result."""
         key, text = given if isinstance(given, tuple) and len(given) == 2 else (None, given)
         index = self._taken
         if not isinstance(text, str):
             raise InvalidArgumentError(
-                f"item {index} is {type(given).__name__}, neither str nor a pair of a key and a str"
+                f"item {index} is {type(given).__name__}; it must be a str, or a tuple of a key and a str"
             )
         item = _Item(index, key, text, _convert.find_fault(text, index))
         self._taken += 1
@@ -118,7 +120,7 @@ class Ledger:
         self._unanswered[str(index)] = item
 
     def next_request(self) -> pb.StreamTranslateTextRequest | None:
-        """The next message of this stream; None while there is nothing to send."""
+        """Returns the next message of the current stream; None if there is nothing to send."""
         request = pb.StreamTranslateTextRequest()
         if self._config_is_due:
             request.config.CopyFrom(self._config)
@@ -128,9 +130,9 @@ class Ledger:
         size = 0
         while self._unsent and len(request.items) < _MESSAGE_ITEMS:
             item = self._unsent[0]
-            # In the place of what cannot be sent, so that it is answered in its turn.
+            # An empty text replaces one that cannot be sent, so that its error comes in the right order.
             content = "" if item.error else item.text
-            # Beside a large config, which has a message of its own limit, a large item would not fit either.
+            # A large item and a large config together could exceed the limit of a message.
             is_alone = not request.items and not request.HasField("config")
             if not is_alone and size + len(content) > _MESSAGE_CHARACTERS:
                 break
@@ -140,7 +142,7 @@ class Ledger:
         return request
 
     def settle(self, response: pb.StreamTranslateTextResponse) -> None:
-        """Notes the answers of a message; one that nobody waits for any more is left out."""
+        """Records the results of a message. A result of an item that has one already is ignored."""
         for result in response.results:
             item = self._unanswered.pop(result.item_id, None)
             if item is None:
@@ -154,7 +156,8 @@ class Ledger:
             self._ready.append((item, translations))
 
     def give(self) -> types.TranslatedItem | None:
-        """The next result for the caller; None while there is none. Raises its error where that was asked for."""
+        """Returns the next result for the caller; None if none is ready. With `raise_errors`, raises the error of a
+        result."""
         if not self._ready:
             return None
         item, translations = self._ready.popleft()
@@ -166,10 +169,10 @@ class Ledger:
         return result
 
     def begin_again(self, error: LatimerError) -> float:
-        """After a stream that ended too early: all that has no answer is to be sent on the next. Returns the seconds to
-        wait before it; raises `error` where another one would not help."""
+        """Prepares another stream after one that failed: all items without a result are sent again. Returns the seconds
+        to wait before it. Raises `error` if a retry would not help, or after too many failures in a row."""
         self._failures += 1
-        # Who was refused at the first try has lost nothing yet, and hears of it at once.
+        # Overload is an error on the first stream, when nothing is lost. After a broken stream it is worth waiting.
         can_wait = isinstance(error, OverloadedError) and self._was_broken
         if not (can_wait or isinstance(error, ConnectionFailedError)) or self._failures >= _MOST_ATTEMPTS:
             raise error
@@ -177,15 +180,15 @@ class Ledger:
         self._config_is_due = True
         self._unsent = deque(self._unanswered.values())
         backoff = min(_FIRST_BACKOFF * 2.0 ** (self._failures - 1), _MOST_BACKOFF)
-        # Not all at the same moment, where many were thrown out together.
+        # The jitter spreads the retries of clients that lost their streams at the same moment.
         return max(backoff, error.retry_after or 0.0) * random.uniform(0.8, 1.2)
 
     def check_end(self) -> None:
-        """Raises `ServerError` if the server ended the stream well and answered too little."""
+        """Raises `ServerError` if the server ended the stream with OK before all items had results."""
         if not self.is_settled:
             raise ServerError(f"the server ended the stream with {len(self._unanswered)} items unanswered")
 
 
 def late_error(seconds: float | None) -> DeadlineExceededError:
-    """What a caller is told who has waited so long for an answer that is owed."""
-    return DeadlineExceededError(f"no answer came in {seconds:g} seconds", code="DEADLINE_EXCEEDED")
+    """Returns the error for a result that did not come within `seconds`."""
+    return DeadlineExceededError(f"no result came within {seconds:g} seconds", code="DEADLINE_EXCEEDED")

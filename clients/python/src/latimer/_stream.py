@@ -1,6 +1,6 @@
-"""Runs a stream for the synchronous client: one thread takes the caller's items, one reads the answers.
+"""Runs a stream for the synchronous client: one thread takes the caller's items, and one reads the responses.
 
-Knows calls and threads; what is sent and what it comes to is `_ledger`'s.
+`_ledger` keeps the items and decides what is sent.
 """
 
 from __future__ import annotations
@@ -16,86 +16,88 @@ from latimer._ledger import Ledger, late_error
 from latimer.errors import LatimerError
 from latimer.v1 import translation_pb2 as pb
 
-# Messages in, a call that is iterated for messages out.
+# Starts a call with an iterator of its requests. The call is an iterator of its responses.
 OpenCall = Callable[[Iterator[pb.StreamTranslateTextRequest]], Any]
 
 
 def run_stream(
-    open_call: OpenCall, items: Iterable[object], ledger: Ledger, patience: float | None
+    open_call: OpenCall, items: Iterable[object], ledger: Ledger, answer_timeout: float | None
 ) -> Generator[types.TranslatedItem, None, None]:
-    """The results of the items. `patience`: the most seconds without an answer while one is owed."""
+    """Yields the results of the items. `answer_timeout`: the most seconds to wait for a result of an item that was
+    sent; None means no limit."""
     stream = _Stream(open_call, items, ledger)
     try:
         stream.start()
-        while (result := stream.next_result(patience)) is not None:
+        while (result := stream.next_result(answer_timeout)) is not None:
             yield result
     finally:
         stream.close()
 
 
 class _Stream:
-    """All that the threads share is behind one lock; each condition is what one of them waits for."""
+    """The state that the threads share. One lock guards all of it; each thread waits for one of the conditions."""
 
     def __init__(self, open_call: OpenCall, items: Iterable[object], ledger: Ledger) -> None:
         self._open_call = open_call
         self._items = items
         self._ledger = ledger
         lock = threading.Lock()
-        self._room = threading.Condition(lock)  # whoever takes items waits for room
-        self._work = threading.Condition(lock)  # whoever sends waits for something to send
-        self._news = threading.Condition(lock)  # the caller waits for results, or for the end of the call
-        self._given = threading.Condition(lock)  # whoever reads waits until what it read is given
-        self._number = 1  # of the call in work; threads of an earlier one end
+        self._room = threading.Condition(lock)  # the thread that takes items waits for room
+        self._work = threading.Condition(lock)  # the thread that sends waits for items
+        self._progress = threading.Condition(lock)  # the caller waits for results or the end of the call
+        self._taken = threading.Condition(lock)  # the thread that reads waits until results are taken
+        self._call_number = 1  # of the current call; threads of earlier calls end
         self._call: Any = None
-        self._end: LatimerError | bool = False  # how the call ended; True: well
-        self._fault: BaseException | None = None  # what the caller's iterable raised
+        self._call_end: LatimerError | bool = False  # False: in work; True: ended with OK; else its error
+        self._items_error: BaseException | None = None  # the exception of the caller's iterable
         self._closed = False
         self._pause = threading.Event()
 
     def start(self) -> None:
-        """Begins to take items, and the first call."""
+        """Starts to take items, and starts the first call."""
         threading.Thread(target=self._take_items, name="latimer-items", daemon=True).start()
         self._begin_call()
 
-    def next_result(self, patience: float | None) -> types.TranslatedItem | None:
-        """Waits for a result; None after the last."""
+    def next_result(self, answer_timeout: float | None) -> types.TranslatedItem | None:
+        """Waits for the next result; returns None after the last one."""
         while True:
-            with self._news:
+            with self._progress:
                 if (result := self._ledger.give()) is not None:
                     return result
-                # Not for each that is given: threads that wake for one item do little else.
+                # The threads wake up when all results are taken, not for each result, which would cost more than the
+                # work.
                 self._room.notify()
-                self._given.notify()
-                if self._end is False:
+                self._taken.notify()
+                if self._call_end is False:
                     is_owed = self._ledger.is_owed
-                    if not self._news.wait(patience) and is_owed:
-                        raise late_error(patience)
+                    if not self._progress.wait(answer_timeout) and is_owed:
+                        raise late_error(answer_timeout)
                     continue
-                if self._end is True:
+                if self._call_end is True:
                     self._ledger.check_end()
-                    if self._fault:
-                        raise self._fault
+                    if self._items_error:
+                        raise self._items_error
                     return None
-                seconds = self._ledger.begin_again(self._end)
-                # At once: whatever still sends for the call that ended would take what the next one is to send.
-                self._number += 1
+                seconds = self._ledger.begin_again(self._call_end)
+                # Changed before the delay: the sender of the old call would take items of the next call.
+                self._call_number += 1
             self._pause.wait(seconds)
             self._begin_call()
 
     def close(self) -> None:
-        """Ends the call and, as soon as the caller's iterable lets go of it, the thread that takes items."""
-        with self._news:
+        """Cancels the call. The thread that takes items ends when the caller's iterable returns."""
+        with self._progress:
             self._closed = True
-            for condition in (self._room, self._work, self._given):
+            for condition in (self._room, self._work, self._taken):
                 condition.notify_all()
         if self._call is not None:
             self._call.cancel()
 
     def _begin_call(self) -> None:
-        with self._news:
-            self._end = False
+        with self._progress:
+            self._call_end = False
             self._work.notify_all()
-            number = self._number
+            number = self._call_number
         try:
             self._call = self._open_call(self._send(number))
         except ValueError as error:
@@ -103,20 +105,20 @@ class _Stream:
         threading.Thread(target=self._read, args=(self._call, number), name="latimer-answers", daemon=True).start()
 
     def _take_items(self) -> None:
-        fault: BaseException | None = None
+        items_error: BaseException | None = None
         try:
             items = iter(self._items)
             while self._wait_for_room():
                 item = next(items, self)
                 if item is self:
                     break
-                with self._news:
+                with self._progress:
                     self._ledger.add(item)
                     self._work.notify()
-        except BaseException as error:  # noqa: BLE001 (raised to the caller, in its own thread)
-            fault = error
-        with self._news:
-            self._fault = fault
+        except BaseException as error:  # noqa: BLE001 (raised in the caller's thread)
+            items_error = error
+        with self._progress:
+            self._items_error = items_error
             self._ledger.is_exhausted = True
             self._work.notify()
 
@@ -126,11 +128,11 @@ class _Stream:
             return not self._closed
 
     def _send(self, number: int) -> Iterator[pb.StreamTranslateTextRequest]:
-        """The messages of one call; gRPC asks for them in a thread of its own."""
+        """Yields the messages of one call. gRPC iterates in its own thread."""
         while True:
             with self._work:
                 while True:
-                    if self._closed or self._number != number:
+                    if self._closed or self._call_number != number:
                         return
                     if (request := self._ledger.next_request()) is not None:
                         break
@@ -143,16 +145,18 @@ class _Stream:
         end: LatimerError | bool = True
         try:
             for response in call:
-                with self._given:
-                    if self._closed or self._number != number:
+                with self._taken:
+                    if self._closed or self._call_number != number:
                         return
                     self._ledger.settle(response)
-                    self._news.notify()
-                    self._given.wait_for(lambda: self._closed or self._number != number or not self._ledger.has_results)
+                    self._progress.notify()
+                    self._taken.wait_for(
+                        lambda: self._closed or self._call_number != number or not self._ledger.has_results
+                    )
         except grpc.RpcError as error:
             end = _channel.convert_call_error(error)
-        with self._news:
-            if self._number == number:
-                self._end = end
-                self._news.notify()
+        with self._progress:
+            if self._call_number == number:
+                self._call_end = end
+                self._progress.notify()
                 self._work.notify_all()

@@ -1,7 +1,7 @@
-"""The command `latimer`: translate, summarize, detect, languages, models, health.
+"""The command `latimer`: translate, summarize, detect, languages, models and health.
 
-Needs the extra `[cli]`. Reads a file or standard input; what was asked for goes to standard output, all
-else to standard error. The terminal is this module's; the rest is the client's.
+Needs the extra `[cli]`. Commands read a file or standard input. Results go to standard output; errors and progress go
+to standard error. An error is one line, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -22,42 +22,84 @@ try:
     from rich.progress import track
     from rich.table import Table
 except ImportError as error:
-    sys.exit(f"latimer: the command line needs {error.name}: pip install 'latimer-client[cli]'")
+    sys.exit(f"latimer: the package {error.name} is missing; install it with: pip install 'latimer-client[cli]'")
 
-# gRPC's core reads this when it is imported, and else tells of every connection that ends.
+# Without this gRPC logs every connection that ends. gRPC reads the variable when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-from latimer import Client, LatimerError, Translation
+from latimer import Client, LatimerError, Translation, __version__
 from latimer.types import TLS
 
 app = typer.Typer(name="latimer", help="Translate and summarize with a Latimer server.", no_args_is_help=True)
 
-# One request's text: far below the contract's limit, so that progress shows.
+# The code points of one part of a long text: far below the contract's limit, so that the progress bar moves.
 _PART_CHARACTERS = 100_000
-# More languages of a model than these are counted.
+# The table of models lists at most this many languages of a model; otherwise it shows their number.
 _NAMED_LANGUAGES = 3
+# By gRPC status. {address} is that of the server.
+_EXPLANATIONS = {
+    "UNAVAILABLE": "the server at {address} is not available",
+    "DEADLINE_EXCEEDED": "the server did not answer in time; try a larger --timeout",
+    "RESOURCE_EXHAUSTED": "the server is overloaded or the text is too large; try again later",
+    "INVALID_ARGUMENT": "the server refused the request",
+    "NOT_FOUND": "the server does not have this model or language pair",
+    "UNIMPLEMENTED": "the server does not support this request",
+    "UNAUTHENTICATED": "the server did not accept the token; set --token or LATIMER_TOKEN",
+    "PERMISSION_DENIED": "the server does not allow this call",
+    "CANCELLED": "the call was cancelled",
+}
+_UNEXPLAINED = "the server failed"
 
-FileArgument = Annotated[Path | None, typer.Argument(help="A UTF-8 text file; none, or -: standard input.")]
-AddressOption = Annotated[str, typer.Option(envvar="LATIMER_ADDRESS", help="HOST:PORT of the server.")]
-TokenOption = Annotated[str | None, typer.Option(envvar="LATIMER_TOKEN", help="Sent as a bearer token.")]
-TlsOption = Annotated[bool, typer.Option("--tls", help="Encrypt, trusting gRPC's roots.")]
-CaOption = Annotated[Path | None, typer.Option("--ca", help="Encrypt, trusting this PEM file.")]
-TimeoutOption = Annotated[float | None, typer.Option(help="Seconds for each call.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON with flags, models and scores.")]
+FileArgument = Annotated[
+    Path | None, typer.Argument(help="A UTF-8 text file. Without one, or with -, standard input is read.")
+]
+AddressOption = Annotated[str, typer.Option(envvar="LATIMER_ADDRESS", help="Address of the server, HOST:PORT.")]
+TokenOption = Annotated[
+    str | None, typer.Option(envvar="LATIMER_TOKEN", help="Token that the server accepts; sent as a bearer token.")
+]
+TlsOption = Annotated[bool, typer.Option("--tls", help="Use TLS and trust the usual certificate authorities.")]
+CaOption = Annotated[Path | None, typer.Option("--ca", help="Use TLS and trust the certificates in this PEM file.")]
+TimeoutOption = Annotated[
+    float | None, typer.Option(help="Seconds to wait for each call. By default only health has a limit.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON with all fields of the result.")]
 DEFAULT_ADDRESS = "localhost:50051"
 
 
 def main() -> None:
-    """The entry point."""
+    """Runs the command line. The entry point of the script."""
     app()
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+# The option has a callback of its own, because the command group refuses a command line without a command.
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the client's version and exit.")
+]
+
+
+@app.callback()
+def start(*, version: VersionOption = False) -> None:
+    """Translate and summarize with a Latimer server."""
 
 
 @app.command()
 def translate(
     file: FileArgument = None,
-    target: Annotated[list[str] | None, typer.Option("--target", "-t", help="Language code; may be repeated.")] = None,
-    source: Annotated[str | None, typer.Option("--source", "-s", help="Language code; none: detected.")] = None,
-    text_format: Annotated[str, typer.Option("--format", "-f", help="plain, html, markdown or xml.")] = "plain",
+    target: Annotated[
+        list[str] | None, typer.Option("--target", "-t", help="Target language, such as pt; may be repeated.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", "-s", help="Language of the text. Default: detected.")
+    ] = None,
+    text_format: Annotated[
+        str, typer.Option("--format", "-f", help="Markup of the text: plain, html, markdown or xml.")
+    ] = "plain",
     address: AddressOption = DEFAULT_ADDRESS,
     token: TokenOption = None,
     tls: TlsOption = False,
@@ -65,15 +107,15 @@ def translate(
     timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Translate a text of any length; every line and blank stays where it is."""
+    """Translate a text of any length. Line breaks and spaces are kept."""
     if not target:
-        _fail("give at least one --target")
+        _fail("no target language; give one or more, such as --target pt")
     text = _read(file)
-    # A part of a document with markup would be none.
+    # A part of a document with markup would not be well-formed.
     parts = list(_split(text)) if text_format == "plain" else [text]
     with _client(address, token, tls, ca, timeout) as client:
         if source is None and len(parts) > 1:
-            # One language for the whole text, so that a part of few words is not taken for another.
+            # All parts have one language: detection on a short part alone is less reliable.
             found = client.detect(text[:_PART_CHARACTERS])
             source = found.language if found.reliable else None
         if len(parts) == 1:
@@ -93,7 +135,7 @@ def translate(
 
 
 def _describe(parts: list[Translation], target: str) -> dict[str, Any]:
-    """The parts of a text as one translation."""
+    """Returns the parts of a text as the JSON object of one translation. The score is the mean over the parts."""
     models = dict.fromkeys(model for part in parts for model in part.models)
     ran = [part.score for part in parts if part.models]
     languages = [part.source_language for part in parts if part.models] or [parts[0].source_language]
@@ -110,11 +152,15 @@ def _describe(parts: list[Translation], target: str) -> dict[str, Any]:
 @app.command()
 def summarize(
     file: FileArgument = None,
-    sentences: Annotated[int | None, typer.Option("--sentences", "-n", help="How many sentences.")] = None,
-    length: Annotated[str | None, typer.Option(help="short, medium or long.")] = None,
-    target: Annotated[str | None, typer.Option("--target", "-t", help="Language of the summary.")] = None,
-    source: Annotated[str | None, typer.Option("--source", "-s", help="Language code; none: detected.")] = None,
-    mode: Annotated[str | None, typer.Option(help="extractive, abstractive or hybrid.")] = None,
+    sentences: Annotated[int | None, typer.Option("--sentences", "-n", help="Number of sentences.")] = None,
+    length: Annotated[str | None, typer.Option(help="Instead of a number of sentences: short, medium or long.")] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="Language of the summary. Default: that of the text.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", "-s", help="Language of the text. Default: detected.")
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="extractive, abstractive or hybrid. Default: the server's.")] = None,
     address: AddressOption = DEFAULT_ADDRESS,
     token: TokenOption = None,
     tls: TlsOption = False,
@@ -139,7 +185,7 @@ def detect(
     timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which language a text is in."""
+    """Detect the language of a text."""
     text = _read(file)
     with _client(address, token, tls, ca, timeout) as client:
         found = client.detect(text[:_PART_CHARACTERS])
@@ -158,7 +204,7 @@ def languages(
     timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the language pairs that are served."""
+    """List the language pairs that the server translates."""
     with _client(address, token, tls, ca, timeout) as client:
         pairs = client.language_pairs()
     if as_json:
@@ -193,20 +239,22 @@ def models(
 
 
 def _shorten(codes: Sequence[str], none: str) -> str:
-    """A few languages by their codes, many by their number."""
+    """Returns the codes of a few languages, or the number of many. `none`: the text for an empty list."""
     return (" ".join(codes) or none) if len(codes) <= _NAMED_LANGUAGES else f"{len(codes)} languages"
 
 
 @app.command()
 def health(
-    service: Annotated[str, typer.Argument(help="A service's full name, or model:NAME; none: the server.")] = "",
+    service: Annotated[
+        str, typer.Argument(help="Full name of a gRPC service, or model:NAME. Default: the whole server.")
+    ] = "",
     address: AddressOption = DEFAULT_ADDRESS,
     token: TokenOption = None,
     tls: TlsOption = False,
     ca: CaOption = None,
     timeout: TimeoutOption = 5.0,
 ) -> None:
-    """Exit 0 if the server is SERVING, else 1."""
+    """Print the health status. The exit status is 0 for SERVING, else 1."""
     with _client(address, token, tls, ca, timeout) as client:
         status = client.health(service)
     print(status)
@@ -216,30 +264,35 @@ def health(
 
 @contextmanager
 def _client(address: str, token: str | None, tls: bool, ca: Path | None, timeout: float | None) -> Iterator[Client]:  # noqa: FBT001
-    """A client whose errors are one line on standard error."""
+    """Yields a client. Errors in the body are printed as one line on standard error and end the program with status
+    1."""
     try:
         credentials = TLS(ca.read_bytes()) if ca else TLS() if tls else None
         with Client(address, timeout=timeout, token=token, tls=credentials) as client:
             yield client
     except LatimerError as error:
-        _fail(f"{error.code}: {error}" if error.code else str(error))
+        if not error.code:
+            _fail(str(error))
+        explanation = _EXPLANATIONS.get(error.code, _UNEXPLAINED).format(address=address)
+        _fail(f"{explanation} ({error.code}): {error}")
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}")
+        _fail(f"cannot read {error.filename}: {error.strerror}")
 
 
 def _read(file: Path | None) -> str:
-    """The input, line ends as they are."""
+    """Returns the text of a file or of standard input. Line breaks are not converted."""
+    path = None if file is None or str(file) == "-" else file
+    name = path or "standard input"
     try:
-        data = sys.stdin.buffer.read() if file is None or str(file) == "-" else file.read_bytes()
-        return data.decode("utf-8")
+        return (path.read_bytes() if path else sys.stdin.buffer.read()).decode("utf-8")
     except OSError as error:
-        _fail(f"{file}: {error.strerror}")
+        _fail(f"cannot read {name}: {error.strerror}")
     except UnicodeDecodeError as error:
-        _fail(f"{file or 'standard input'}: is not UTF-8 at byte {error.start}")
+        _fail(f"{name} is not UTF-8 text: invalid byte at offset {error.start}")
 
 
 def _split(text: str) -> Iterator[str]:
-    """Parts of at most _PART_CHARACTERS where there are paragraphs, else lines, else spaces, to split at."""
+    """Yields parts of at most `_PART_CHARACTERS`. Splits after a paragraph, else after a line, else after a space."""
     position = 0
     while len(text) - position > _PART_CHARACTERS:
         window = text[position : position + _PART_CHARACTERS]

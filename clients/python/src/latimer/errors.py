@@ -1,27 +1,28 @@
-"""The client's exceptions, each made of a gRPC status. Catch `LatimerError` to catch them all.
+"""The client's exceptions: one for each kind of gRPC status. `LatimerError` is the base of all of them.
 
 LatimerError
-  InvalidArgumentError    the request breaks a rule; `violations` names each field
-  NotServedError          no such model or language pair; the message says what there is
-  UnsupportedError        the server does not serve this part of the contract
-  OverloadedError         the server refused at once; try again after `retry_after` seconds
-  ConnectionFailedError   the server cannot be reached, starts or drains
+  InvalidArgumentError    the request violates a rule; `violations` names each field
+  NotServedError          the model or language pair does not exist; the message lists those that do
+  UnsupportedError        the server does not support this part of the contract
+  OverloadedError         the server is overloaded; retry after `retry_after` seconds
+  ConnectionFailedError   the server cannot be reached, is starting or is shutting down
   DeadlineExceededError   the timeout passed
   CancelledError          the call was cancelled
-  UnauthenticatedError    no token, or one the server does not know
-  PermissionDeniedError   the token does not allow this
-  ServerError             anything else: a fault of the server's
+  UnauthenticatedError    the token is missing, or the server does not accept it
+  PermissionDeniedError   the server does not allow this call
+  ServerError             any other status: a defect of the server
 """
 
 from __future__ import annotations
 
 
 class LatimerError(Exception):
-    """Base of all exceptions of this package.
+    """The base of all exceptions of this package.
 
-    `code`: the gRPC status' name, "" where there was no call. `reason`: the server's stable name of what
-    went wrong. `violations`: pairs of field and rule. `retry_after`: seconds, None where not known.
-    `request_id`: what to tell whoever runs the server.
+    `code`: the name of the gRPC status, such as "NOT_FOUND"; "" if there was no call. `reason`: the server's stable
+    name of the cause, such as "NOT_SERVED"; "" if the server gave none. `violations`: pairs of a field and the violated
+    rule. `retry_after`: seconds to wait before a retry; None if unknown. `request_id`: the id of the call in the
+    server's log.
     """
 
     def __init__(
@@ -43,27 +44,27 @@ class LatimerError(Exception):
 
 
 class InvalidArgumentError(LatimerError, ValueError):
-    """The request breaks a rule of the contract."""
+    """The request violates a rule of the contract. Also a ValueError."""
 
 
 class NotServedError(LatimerError):
-    """There is no such model, or no model for this language pair."""
+    """The server has no such model, or no model for this language pair."""
 
 
 class UnsupportedError(LatimerError):
-    """The server does not serve this part of the contract."""
+    """The server does not support this part of the contract."""
 
 
 class OverloadedError(LatimerError):
-    """The server has more requests than it admits, or the message is too large."""
+    """The server has too many requests in work, or the message is too large."""
 
 
 class ConnectionFailedError(LatimerError):
-    """The server cannot be reached, is starting or is draining."""
+    """The server cannot be reached, is starting or is shutting down, or the client is closed."""
 
 
 class DeadlineExceededError(LatimerError, TimeoutError):
-    """The timeout passed before the answer came."""
+    """The timeout passed before the server answered. Also a TimeoutError."""
 
 
 class CancelledError(LatimerError):
@@ -71,12 +72,12 @@ class CancelledError(LatimerError):
 
 
 class UnauthenticatedError(LatimerError):
-    """The call carries no token that the server knows."""
+    """The call has no token, or a token that the server does not accept."""
 
 
 class PermissionDeniedError(LatimerError):
-    """The token does not allow this."""
+    """The server does not allow this call, such as LoadModel on a server without --admin."""
 
 
 class ServerError(LatimerError):
-    """A fault of the server's; its log has the cause under `request_id`."""
+    """A defect of the server. Its log contains the cause under `request_id`."""

@@ -1,4 +1,4 @@
-"""What the client returns: plain frozen values, without protobuf. Knows nothing of the wire."""
+"""The results of the client: frozen dataclasses that do not depend on protobuf."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from latimer.errors import LatimerError
 
 @dataclass(frozen=True)
 class TLS:
-    """How to encrypt. PEM bytes; None takes gRPC's own trusted roots and sends no certificate.
+    """The TLS settings of a connection. Every field holds PEM bytes.
 
-    `TLS()` is what a public certificate needs.
+    `root_certificates`: the trusted roots; None uses those of gRPC. `private_key` and `certificate_chain`: the client's
+    certificate; None sends none. `TLS()` suits a server with a public certificate.
     """
 
     root_certificates: bytes | None = None
@@ -22,7 +23,7 @@ class TLS:
 
 @dataclass(frozen=True)
 class Span:
-    """A range of a text in code points, half-open: `text[span.start:span.end]`."""
+    """A half-open range of a text in code points: `text[span.start:span.end]`."""
 
     start: int
     end: int
@@ -30,7 +31,7 @@ class Span:
 
 @dataclass(frozen=True)
 class AlignmentLink:
-    """A part of the source and the part of the translation that answers it; `score` 0 to 1."""
+    """A link between a part of the source and the corresponding part of the translation. `score`: 0 to 1."""
 
     source_span: Span
     target_span: Span
@@ -39,7 +40,7 @@ class AlignmentLink:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another translation of a segment; `score` is its mean log-probability."""
+    """Another translation of a segment. `score`: the mean natural log-probability of its tokens."""
 
     text: str
     score: float
@@ -47,7 +48,11 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a text that was translated by itself; `flags` are names without prefix."""
+    """A part of a text that was translated by itself, usually a sentence.
+
+    `score`: the mean natural log-probability of its tokens. `flags`: names without the prefix `FLAG_`. `alignment` and
+    `alternatives`: only if requested.
+    """
 
     text: str
     source_span: Span
@@ -60,11 +65,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class Translation:
-    """A text in one target language.
+    """The translation of a text into one target language.
 
-    `source_language`: as given, or as detected. `score`: mean natural log-probability of the tokens; 0
-    where no model ran. `segments`: with `include_segments=True`. `models`: two or more: a pivot.
-    `error`: why there is none; `text` then is "".
+    `source_language`: the given or the detected language. `flags`: names without the prefix `FLAG_`. `segments`: only
+    with `include_segments=True`. `models`: the models that ran, in order; two or more for a pivot. `score`: the mean
+    natural log-probability of the output tokens; 0 if no model ran. `error`: the error of this item; `text` is "" in
+    that case.
     """
 
     text: str
@@ -77,16 +83,16 @@ class Translation:
     error: LatimerError | None = None
 
 
-# What `translate_many` takes: a text, or a pair of anything that the caller knows it by and the text.
+# An item of `translate_many`: a text, or a pair of a key and a text. The key may be any object.
 Item = str | tuple[Any, str]
 
 
 @dataclass(frozen=True)
 class TranslatedItem:
-    """What `translate_many` made of an item.
+    """The result of one item of `translate_many`.
 
-    `index`: its place in what was given, from 0. `key`: what came with its text in a pair, else None.
-    `translations`: one for each target language, in their order.
+    `index`: the position of the item in the input, from 0. `key`: the key of a pair, else None. `translations`: one for
+    each target language, in the given order.
     """
 
     index: int
@@ -96,18 +102,22 @@ class TranslatedItem:
 
     @property
     def text(self) -> str:
-        """The translation into the first target language; "" where there is an error."""
+        """The translation into the first target language; "" if it has an error."""
         return self.translations[0].text
 
     @property
     def error(self) -> LatimerError | None:
-        """The first error of its translations, if one has any."""
+        """The first error among the translations; None if there is none."""
         return next((translation.error for translation in self.translations if translation.error), None)
 
 
 @dataclass(frozen=True)
 class SummarySentence:
-    """A sentence of a summary, where it stands there, and what supports it in the text."""
+    """A sentence of a summary.
+
+    `summary_span`: its position in the summary. `rank_score`: how central its source is among the sentences of the
+    text, 0 to 1. `source_spans`: the parts of the text that support it.
+    """
 
     text: str
     summary_span: Span
@@ -117,7 +127,12 @@ class SummarySentence:
 
 @dataclass(frozen=True)
 class Summary:
-    """The summary of a text. `error`: why there is none; `text` then is ""."""
+    """The summary of a text.
+
+    `flags`: names without the prefix `FLAG_`. `language`: the language of the summary. `mode`: EXTRACTIVE, ABSTRACTIVE
+    or HYBRID. `input_coverage`: the share of the text that was read, 0 to 1. `error`: the error of this item; `text` is
+    "" in that case.
+    """
 
     text: str
     sentences: tuple[SummarySentence, ...] = ()
@@ -131,7 +146,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class LanguageCandidate:
-    """A language that a text may be in, and how likely, 0 to 1."""
+    """A possible language of a text, and its probability, 0 to 1."""
 
     language: str
     confidence: float
@@ -139,7 +154,11 @@ class LanguageCandidate:
 
 @dataclass(frozen=True)
 class Detection:
-    """The language of a text: `und` where there is nothing to tell it by."""
+    """The detected language of a text.
+
+    `language`: BCP-47; `und` if the text has no letters. `confidence`: 0 to 1. `candidates`: the likeliest languages,
+    best first. `error`: the error of this item.
+    """
 
     language: str
     confidence: float
@@ -150,7 +169,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class LanguagePair:
-    """A pair that is served, and by which models; two or more: a pivot."""
+    """A language pair that the server translates. `models`: its models in order; two or more for a pivot."""
 
     source_language: str
     target_language: str
@@ -159,7 +178,8 @@ class LanguagePair:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the server's catalogue; `state` and `task` are names without prefix."""
+    """A model of the server's catalogue. `state` and `task` are names without a prefix, such as READY and
+    TRANSLATION."""
 
     name: str
     state: str

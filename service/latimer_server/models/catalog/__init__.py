@@ -1,1 +1,1 @@
-"""The catalogue: which models exist, with their languages, licences and sources."""
+"""The catalogue: the available models with their languages, licences and sources."""

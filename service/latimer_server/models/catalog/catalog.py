@@ -1,7 +1,4 @@
-"""What models exist: the catalogue that ships with the server, and an operator's own beside it.
-
-Knows nothing of model files on disk or of what is loaded.
-"""
+"""Catalogue: reads the list of available models that ships with the server, and the operator's own additions to it."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,14 +17,14 @@ from latimer_server.models.catalog.toml_lines import find_line
 __all__ = ["Catalog", "CatalogEntry", "FileEntry", "Task", "load_catalog"]
 
 _CANARIES = "canaries.toml"
-# Keys that describe what `source` names: an operator who names another source says them anew.
-_OF_THE_SOURCE = ("files", "wheel_tag", "revision", "size_mb", "pickle_only", "allow_pickle")
+# Keys that describe the source. They are dropped from a shipped entry if the operator gives it another source.
+_SOURCE_KEYS = ("files", "wheel_tag", "revision", "size_mb", "pickle_only", "allow_pickle")
 _NEAREST = 5
 _MAX_NAME = 100
 
 
 class Catalog:
-    """The entries by name, sorted."""
+    """The entries of all available models, sorted by name."""
 
     def __init__(self, entries: Mapping[str, CatalogEntry]) -> None:
         self._entries = dict(sorted(entries.items()))
@@ -40,28 +36,32 @@ class Catalog:
 
     @property
     def embedded(self) -> tuple[str, ...]:
-        """The names of the embedded default."""
+        """The names of the embedded models, which are fetched and served by default."""
         return tuple(entry.name for entry in self.entries if entry.embedded)
 
     @property
     def preloaded(self) -> tuple[str, ...]:
-        """The names of those of the embedded default that a server loads at its start."""
+        """The names of the embedded models that the server loads at its start."""
         return tuple(entry.name for entry in self.entries if entry.embedded and entry.preload)
 
     def get(self, name: str) -> CatalogEntry:
-        """The entry of this name. Raises `NotServed` naming those there are."""
+        """Returns the entry of this name. Raises `NotServed` with similar names if there is none."""
         entry = self._entries.get(name)
         if entry is None:
-            near = get_close_matches(name, self._entries, _NEAREST, cutoff=0.0) if len(name) <= _MAX_NAME else []
-            others = f" and {more} more (see ListModels)" if (more := len(self._entries) - len(near)) else ""
-            there = "near it are" if more else "there are"
-            raise NotServed(f"there is no model {name[:_MAX_NAME]!r}; {there} {', '.join(near)}{others}")
+            similar = get_close_matches(name, self._entries, _NEAREST, cutoff=0.0) if len(name) <= _MAX_NAME else []
+            hint = f"similar names: {', '.join(similar)}; " if similar else ""
+            total = len(self._entries)
+            raise NotServed(f"there is no model {name[:_MAX_NAME]!r}; {hint}ListModels lists all {total}")
         return entry
 
 
 def load_catalog(own: Path | None = None) -> Catalog:
-    """The catalogue that ships, with the operator's `own` on top. Raises `ModelError` naming file and line."""
-    shipped: dict[str, dict[str, Any]] = {}
+    """Returns the shipped catalogue, merged with the operator's file `own` (TOML).
+
+    An operator's table with the name of a shipped model overrides single keys of that model. Raises `ModelError` with
+    the file and the line.
+    """
+    shipped: dict[str, dict[str, object]] = {}
     entries: dict[str, CatalogEntry] = {}
     for file in sorted(
         resources.files("latimer_server.models.catalog").joinpath("data").iterdir(), key=lambda file: file.name
@@ -86,14 +86,14 @@ def load_catalog(own: Path | None = None) -> Catalog:
     return Catalog(entries)
 
 
-def _override(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A shipped entry with the operator's keys; from another source what describes the old one goes."""
-    kept = {key: value for key, value in shipped.items() if "source" not in own or key not in _OF_THE_SOURCE}
+def _override(shipped: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
+    """Returns the keys of a shipped entry, overridden by the operator's keys."""
+    kept = {key: value for key, value in shipped.items() if "source" not in own or key not in _SOURCE_KEYS}
     return {**kept, **own}
 
 
 def _with_canary(entry: CatalogEntry, canaries: Mapping[str, Mapping[str, str]]) -> CatalogEntry:
-    """An entry of ours without a canary of its own gets the one of its (first) source language."""
+    """Returns a shipped entry with a canary: its own, else the default of its task and first source language."""
     if entry.canary or not entry.source_languages:
         return entry
     return entry.model_copy(update={"canary": canaries.get(entry.task, {}).get(entry.source_languages[0], "")})
@@ -104,8 +104,8 @@ def _read_canaries() -> dict[str, dict[str, str]]:
     return tomllib.loads(file.read_text("utf-8"))
 
 
-def _read_tables(text: str, file: str) -> dict[str, dict[str, Any]]:
-    """The tables [models.NAME] of a catalogue, each with the keys of its [defaults]."""
+def _read_tables(text: str, file: str) -> dict[str, dict[str, object]]:
+    """Returns the tables [models.NAME] of a file by name, each completed with the keys of the table [defaults]."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -113,18 +113,18 @@ def _read_tables(text: str, file: str) -> dict[str, dict[str, Any]]:
     for key in document:
         if key not in ("models", "defaults"):
             line = find_line(text, (key,))
-            raise ModelError(f"{file}, line {line}: only tables [models.NAME] and [defaults] are known, not {key}")
+            raise ModelError(f"{file}, line {line}: only tables [models.NAME] and [defaults] are allowed, not {key}")
     models, defaults = document.get("models", {}), document.get("defaults", {})
     for key, value in (("models", models), ("defaults", defaults)):
         if not isinstance(value, dict):
-            raise ModelError(f"{file}, line {find_line(text, (key,))}: {key} is no table")
+            raise ModelError(f"{file}, line {find_line(text, (key,))}: {key} must be a table")
     for name, keys in models.items():
         if not isinstance(keys, dict):
-            raise ModelError(f"{file}, line {find_line(text, ('models', name))}: models.{name} is no table")
+            raise ModelError(f"{file}, line {find_line(text, ('models', name))}: models.{name} must be a table")
     return {name: {**defaults, **keys} for name, keys in models.items()}
 
 
-def _make_entries(tables: Mapping[str, Mapping[str, Any]], text: str, file: str) -> dict[str, CatalogEntry]:
+def _make_entries(tables: Mapping[str, Mapping[str, object]], text: str, file: str) -> dict[str, CatalogEntry]:
     entries = {}
     for name, keys in tables.items():
         try:
@@ -135,17 +135,17 @@ def _make_entries(tables: Mapping[str, Mapping[str, Any]], text: str, file: str)
 
 
 def _explain(error: ValidationError, name: str, text: str) -> str:
-    """Every fault of an entry: `line 3: models.a.licence: is no key (license?); line 5: ...`."""
-    told = []
+    """Lists the faults of an entry: `line 3: models.a.licence: is not a known key (license?); line 5: ...`."""
+    faults = []
     for fault in error.errors():
         path = [str(step) for step in fault["loc"]]
         line = find_line(text, ["models", name, *path])
-        in_defaults = find_line(text, ["defaults", *path])
-        if line == find_line(text, ["models", name]) and in_defaults != find_line(text, ["defaults"]):
-            line = in_defaults
+        line_in_defaults = find_line(text, ["defaults", *path])
+        if line == find_line(text, ["models", name]) and line_in_defaults != find_line(text, ["defaults"]):
+            line = line_in_defaults
         problem = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             near = get_close_matches(path[-1], CatalogEntry.model_fields, 1)
-            problem = f"is no key{f' ({near[0]}?)' if near else ''}"
-        told.append(f"line {line}: {'.'.join(['models', name, *path])}: {problem}")
-    return "; ".join(told)
+            problem = f"is not a known key{f' ({near[0]}?)' if near else ''}"
+        faults.append(f"line {line}: {'.'.join(['models', name, *path])}: {problem}")
+    return "; ".join(faults)

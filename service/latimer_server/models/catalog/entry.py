@@ -1,7 +1,4 @@
-"""A model as a catalogue describes it, checked.
-
-Knows nothing of catalogues' files, of model files on disk, or of what is loaded.
-"""
+"""Catalogue entry: the validated description of one model."""
 
 from __future__ import annotations
 
@@ -14,23 +11,21 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from latimer_server.core.languages import normalize_code
-from latimer_server.models.catalog.source_name import check_source, source_kind
+from latimer_server.models.catalog.source_kinds import check_source, source_kind
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-
-
 _RANKER_FAMILY = "extractive"
 
 
 class Task(StrEnum):
-    """What a model does."""
+    """The task of a model."""
 
     TRANSLATION = "translation"
     SUMMARIZATION = "summarization"
 
 
 class FileEntry(BaseModel):
-    """A file of a model: its path in the source, and its digest where the catalogue knows it."""
+    """A file of a model. `path`: relative to its source. `sha256`: None if the catalogue does not know it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,14 +34,14 @@ class FileEntry(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def _stays_inside(cls, path: str) -> str:
+    def _check_path(cls, path: str) -> str:
         if Path(path).is_absolute() or ".." in Path(path).parts:
-            raise ValueError("must stay inside its source")
+            raise ValueError("must be a relative path without '..'")
         return path
 
 
 class CatalogEntry(BaseModel):
-    """A model as the catalogue describes it; docs/models.md says what each key means."""
+    """The description of one model. docs/models.md explains every key. Invalid values raise a ValidationError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,83 +58,84 @@ class CatalogEntry(BaseModel):
     license: str = ""
     attribution: str = ""
     canary: str = ""
-    # Whether the server loads it at its start, if it is embedded.
+    # True if the server loads the model at its start. Has an effect on embedded models only.
     preload: bool = True
-    # The model's own names of its languages (`>>por<<` without the marks) by their codes.
+    # Language tokens (`>>por<<` without the marks) by BCP-47 code.
     language_tokens: Mapping[str, str] = {}
-    # Its licence forbids commercial use: fetched only with --accept-license, taken only when named.
+    # The licence forbids commercial use: a fetch needs --accept-license, and a request must name the model.
     noncommercial: bool = False
-    # The operator takes weights that are a pickle.
+    # The operator accepts weights in pickle format, which can run any code when they are loaded.
     allow_pickle: bool = False
-    # When this entry was written its repository had no other weights than a pickle.
+    # The repository had only pickle weights when this entry was written.
     pickle_only: bool = False
-    # Its attention was taught to be the word alignment; so are the students in Mozilla's registry, unless said.
+    # The model's attention was trained to be the word alignment. The default is True for models of Mozilla's registry.
     guided_alignment: bool = False
-    # May be one of two models through a pivot language.
+    # The model may be part of a route of two models through a pivot language.
     pivot: bool = True
-    # What a generating model is told before the text.
+    # The instruction that precedes the text in the input of a generating model.
     prompt: str = ""
     compute_type: str = ""
+    # 0: the backend's default.
     max_input_tokens: int = Field(default=0, ge=0)
-    # What a fetch brings, roughly.
+    # The approximate size of a fetch in megabytes; 0 if unknown.
     size_mb: int = Field(default=0, ge=0)
     files: Mapping[str, FileEntry] = {}
 
     @model_validator(mode="before")
     @classmethod
-    def _is_guided_from_mozilla(cls, keys: object) -> object:
+    def _set_guided_alignment(cls, keys: object) -> object:
         if isinstance(keys, dict) and str(keys.get("source", "")).startswith("mozilla:"):
             return {"guided_alignment": True, **keys}
         return keys
 
     @field_validator("name")
     @classmethod
-    def _is_name(cls, name: str) -> str:
+    def _check_name(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
             raise ValueError(f"must match {_NAME.pattern}")
         return name
 
     @field_validator("source_languages", "target_languages")
     @classmethod
-    def _are_codes(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+    def _normalize_codes(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(normalize_code(code) for code in codes)
 
     @field_validator("language_tokens")
     @classmethod
-    def _name_languages(cls, tokens: Mapping[str, str]) -> Mapping[str, str]:
+    def _normalize_token_codes(cls, tokens: Mapping[str, str]) -> Mapping[str, str]:
         return {normalize_code(code): token for code, token in tokens.items()}
 
     @field_validator("source")
     @classmethod
-    def _is_source(cls, source: str) -> str:
+    def _check_source(cls, source: str) -> str:
         check_source(source)
         return source
 
     @field_validator("files")
     @classmethod
-    def _have_own_names(cls, files: Mapping[str, FileEntry]) -> Mapping[str, FileEntry]:
+    def _check_names_differ(cls, files: Mapping[str, FileEntry]) -> Mapping[str, FileEntry]:
         names = [Path(file.path).name for file in files.values()]
         if len(set(names)) < len(names):
             raise ValueError("two files have the same name")
         return files
 
     @model_validator(mode="after")
-    def _says_where_files_come_from(self) -> Self:
+    def _check_wheel_keys(self) -> Self:
         if source_kind(self.source) == "wheel" and not (self.wheel_tag and self.files):
             raise ValueError("a wheel: source needs wheel_tag and files")
         return self
 
     @property
     def ranks(self) -> bool:
-        """Whether it ranks sentences for summaries, and writes none."""
+        """True if the model only ranks sentences for extractive summaries."""
         return self.task is Task.SUMMARIZATION and self.family == _RANKER_FAMILY
 
     @property
     def writes_summaries(self) -> bool:
-        """Whether it writes summaries."""
+        """True if the model writes summaries."""
         return self.task is Task.SUMMARIZATION and self.family != _RANKER_FAMILY
 
     @property
     def sha256(self) -> str:
-        """The digest of the weights; "" where there are none or the catalogue does not know it."""
+        """The SHA-256 of the weights; "" if there are no weights or the catalogue does not know it."""
         return (self.files["model"].sha256 or "") if "model" in self.files else ""

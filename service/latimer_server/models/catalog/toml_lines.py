@@ -1,7 +1,4 @@
-"""On which line of a TOML text a key stands: tomllib says so for broken syntax only.
-
-Knows TOML's tables and keys, nothing of what they mean.
-"""
+"""TOML lines: finds the line of a key for error messages. tomllib names lines for syntax errors only."""
 
 from __future__ import annotations
 
@@ -14,8 +11,11 @@ _KEY = re.compile(r"\s*(?P<path>[^=\[\]{}#]+?)\s*=")
 
 
 def find_line(text: str, path: Sequence[str]) -> int:
-    """The line (from 1) of the key with this path; else of what of it is there, such as its table; else 1."""
-    best, found = 0, 1
+    """Returns the line (from 1) of the key with this path.
+
+    If the key is missing, returns the line of the longest part of its path that exists, such as its table; else 1.
+    """
+    best_length, best_line = 0, 1
     table: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.fullmatch(line):
@@ -24,14 +24,15 @@ def find_line(text: str, path: Sequence[str]) -> int:
             here = table + _read_path(key["path"])
         else:
             continue
-        # A table's header stands for the keys in it until one of them is seen.
+        # Only a longer match replaces a match: the header of a table stands for a key until that key is found.
         shared = min(len(here), len(path))
-        if here[:shared] == list(path[:shared]) and shared > best:
-            best, found = shared, number
-    return found
+        if here[:shared] == list(path[:shared]) and shared > best_length:
+            best_length, best_line = shared, number
+    return best_line
 
 
 def _read_path(dotted: str) -> list[str]:
+    """Splits a dotted key into its parts, quoted parts included. Returns an empty list if it is malformed."""
     try:
         value: object = tomllib.loads(f"{dotted} = 0")
     except tomllib.TOMLDecodeError:

@@ -1,1 +1,1 @@
-"""The pool: loads models on demand within a memory budget and unloads the least recently used."""
+"""The model pool: loads models on demand within a memory budget, and evicts the least recently used."""

@@ -1,6 +1,6 @@
-"""Tries a model that was just loaded: a sentence or two of its own catalogue entry must come out well.
+"""Canary: runs a test sentence through a model that was just loaded, and checks the output.
 
-A model that loads without an error may still be the wrong one. Knows backends only by their Protocol.
+A model that loads without an error may still have the wrong weights, or weights that do not match its vocabulary.
 """
 
 from __future__ import annotations
@@ -11,21 +11,27 @@ from latimer_server.backends.protocol import Backend, GeneratorBackend, RankerBa
 from latimer_server.core.decoding import DecodingOptions, LanguagePair
 from latimer_server.core.errors import ModelError
 from latimer_server.core.languages import match_code
+from latimer_server.core.scripts import DENSE_LANGUAGES, UNSPACED_LANGUAGES
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.text.segmentation import Splitting, segment_text
 
-# An output beyond these shares of its source's length is no translation.
+# Bounds on the length of a translation, relative to the length of its source in characters.
 _SANE_LENGTHS = (0.3, 3.0)
-# Languages whose scripts say more with a character: seven in Chinese are thirty in English.
-_DENSE = ("zh", "ja", "ko", "yue", "th", "lo", "km", "my")
+# Languages that need fewer characters: 7 in Chinese correspond to 30 in English. Their bounds are wider.
+_DENSE = DENSE_LANGUAGES | UNSPACED_LANGUAGES
 _SANE_DENSE_LENGTHS = (0.08, 12.0)
 _SUMMARY_TOKENS = 24
-_WELL_KNOWN = ("en", "fr", "de", "es", "ru", "pt", "it")
+# Target languages that the language detector recognizes reliably.
+_WELL_DETECTED = ("en", "fr", "de", "es", "ru", "pt", "it")
 
 
 def run_canary(entry: CatalogEntry, backend: Backend, detector: LanguageDetector) -> None:
-    """Runs the entry's canary; without one there is nothing to try. Raises `ModelError` saying what is wrong."""
+    """Runs the canary of an entry; does nothing if the entry has none. Raises `ModelError` if the output is wrong.
+
+    A ranker must rank each sentence once. A summarizer must write a letter. A translation must have a plausible length
+    and be in the target language.
+    """
     if not entry.canary:
         return
     language = _find_language(entry, detector)
@@ -33,30 +39,30 @@ def run_canary(entry: CatalogEntry, backend: Backend, detector: LanguageDetector
     if entry.ranks:
         ranking = cast(RankerBackend, backend).rank(sentences, _never)
         if sorted(ranking.order) != list(range(len(sentences))):
-            raise ModelError("its canary was not ranked")
+            raise ModelError("its canary failed: the ranking does not contain each sentence once")
         return
     if entry.task is Task.SUMMARIZATION:
-        _try_summary(entry.canary, LanguagePair(language), cast(GeneratorBackend, backend))
+        _check_summary(entry.canary, LanguagePair(language), cast(GeneratorBackend, backend))
         return
-    _try_translation(entry, cast(GeneratorBackend, backend), sentences, language, detector)
+    _check_translation(entry, cast(GeneratorBackend, backend), sentences, language, detector)
 
 
 def _find_language(entry: CatalogEntry, detector: LanguageDetector) -> str:
-    """The language of the canary, where the model reads several and nothing says which."""
+    """Returns the language of the canary. The entry does not state it, so it is detected if the model reads several."""
     if len(entry.source_languages) < 2:
         return entry.source_languages[0] if entry.source_languages else "en"
-    found = detector.detect(entry.canary, entry.source_languages)
-    return found.best.code if found.candidates else entry.source_languages[0]
+    detection = detector.detect(entry.canary, entry.source_languages)
+    return detection.best.code if detection.candidates else entry.source_languages[0]
 
 
 def _choose_target(entry: CatalogEntry, source: str) -> str:
-    """A language to write, if possible one that is told from others with ease."""
+    """Returns a target language for the canary, if possible one that is detected reliably."""
     served = [code for code in entry.target_languages if code != source] or list(entry.target_languages)
-    return next((code for code in _WELL_KNOWN if code in served), served[0]) if len(served) > 1 else served[0]
+    return next((code for code in _WELL_DETECTED if code in served), served[0]) if len(served) > 1 else served[0]
 
 
-def _try_summary(text: str, languages: LanguagePair, backend: GeneratorBackend) -> None:
-    """Greedily and of one line: whether words come out, not whether they are good ones."""
+def _check_summary(text: str, languages: LanguagePair, backend: GeneratorBackend) -> None:
+    """Writes a short greedy summary, and checks that it contains a letter. Its quality is not checked."""
     (encoding,) = backend.encode([text], languages)
     options = DecodingOptions(beam_size=1, max_output_tokens=_SUMMARY_TOKENS)
     (hypothesis,) = backend.run([encoding.ids], options, _never)
@@ -65,7 +71,7 @@ def _try_summary(text: str, languages: LanguagePair, backend: GeneratorBackend) 
         raise ModelError(f"its canary of {len(text)} characters came out without a letter")
 
 
-def _try_translation(
+def _check_translation(
     entry: CatalogEntry, backend: GeneratorBackend, sentences: list[str], source: str, detector: LanguageDetector
 ) -> None:
     languages = LanguagePair(source, _choose_target(entry, source))
@@ -79,12 +85,12 @@ def _try_translation(
             raise ModelError(f"its canary of {len(sentence)} characters came out with {len(output)}")
     text = " ".join(outputs)
     if not detector.detect(text, [languages.target]).candidates:
-        return  # a language that the detector does not know
-    # Of two candidates with one label (pt, pt-BR) the first one named is found.
-    found = detector.detect(text, (languages.target, source, *entry.source_languages, *entry.target_languages))
-    astray = not match_code(found.best.code, [languages.target])
-    if astray and (found.reliable or found.best.code == source):
-        raise ModelError(f"its canary came out in {found.best.code}, not in {languages.target}")
+        return  # the detector does not support the target language
+    # The target comes first: of two candidates with the same label (pt, pt-BR) the detector reports the first.
+    detection = detector.detect(text, (languages.target, source, *entry.source_languages, *entry.target_languages))
+    is_wrong = not match_code(detection.best.code, [languages.target])
+    if is_wrong and (detection.reliable or detection.best.code == source):
+        raise ModelError(f"its canary came out in {detection.best.code}, not in {languages.target}")
 
 
 def _never() -> bool:

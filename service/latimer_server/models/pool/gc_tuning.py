@@ -1,25 +1,22 @@
-"""Memory in bytes: told to people, and given back when a model goes.
-
-Knows the C library; nothing of which models there are.
-"""
+"""Garbage collection and memory: tunes Python's collector, and returns freed memory to the operating system."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 
-# New objects until Python looks for circles among them, how many times it does that until it looks through older ones
-# too, and those until it looks through all. The last is 10 otherwise: under load a full search every second, of 40 to
-# 70 ms in which nothing else is done, for calls leave no circles but the library's, which the first search finds. The
-# others are Python's own: with more at a time a search takes as long as a full one, as all objects of the calls in work
-# are new to it.
+# Thresholds of the three generations, see `gc.set_threshold`. The first two are Python's defaults. The third makes
+# full collections a hundred times rarer (the default is 10). Under load Python would run one every second, and each
+# stops all threads for 40 to 70 ms. Calls create no reference cycles except those of the gRPC library, which the
+# youngest generation finds. A larger first threshold does not help: all objects of the running calls are young, so
+# each collection would take as long as a full one.
 _COLLECTIONS = (700, 10, 1_000)
 
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def describe_bytes(count: int) -> str:
-    """Bytes for people: `1.5 GiB`."""
+    """Formats a number of bytes for a message: `1.5 GiB`."""
     for size, unit in _UNITS:
         if count >= size:
             return f"{count / size:.1f} {unit}"
@@ -27,28 +24,31 @@ def describe_bytes(count: int) -> str:
 
 
 def tune_collector() -> None:
-    """Has Python look through all objects a hundredth as often as by default, for all of the process."""
+    """Makes full garbage collections a hundred times rarer than by default, for the whole process."""
     gc.set_threshold(*_COLLECTIONS)
 
 
 def freeze_objects() -> None:
-    """Declares what is loaded now to stay: looking through it again, as a full collection does, would stop every
-    call for some 60 ms."""
+    """Exempts all current objects from garbage collection.
+
+    A full collection that visited the loaded models would stop every call for about 60 ms.
+    """
     gc.collect()
     gc.freeze()
 
 
-def release_memory(*, settled: bool) -> None:
-    """Gives what is no longer referred to back to the system. Call it in a thread.
+def release_memory(*, frozen: bool) -> None:
+    """Frees unreferenced objects and returns their memory to the operating system. Slow: call it in a thread.
 
-    `settled`: what goes was there when memory settled, so that all of it has to be looked through once more.
+    `frozen`: the objects to free may have been exempted by `freeze_objects`. All exempt objects are then collected
+    once, and exempted again.
     """
-    if settled:
+    if frozen:
         gc.unfreeze()
     gc.collect()
-    if settled:
+    if frozen:
         gc.freeze()
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):  # not glibc: the allocator does as it sees fit
+    except (AttributeError, OSError, TypeError):  # the C library is not glibc and offers no such function
         return

@@ -1,7 +1,4 @@
-"""What a loaded model is to those who use it, and what can be said of one that is not.
-
-Knows no way to load one.
-"""
+"""Loaded models: the types that the pool hands to its callers, and the status of any model."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from latimer_server.scheduling import BatchQueue
 
 
 class ModelState(Enum):
-    """How far a model is from answering; see the contract's ModelState."""
+    """The state of a model, as the contract's ModelState defines it."""
 
     NOT_FETCHED = "not fetched"
     AVAILABLE = "available"
@@ -28,8 +25,11 @@ class ModelState(Enum):
 
 @dataclass(frozen=True)
 class LoadedGenerator:
-    """A loaded model that writes text, translations or summaries, the queue before it and the characters it knows;
-    `cache`: what it wrote before, where that is kept."""
+    """A loaded model that writes translations or summaries.
+
+    `queue` forms its batches. `coverage` tells which characters its vocabulary has. `cache` holds its finished
+    hypotheses; None if the server has no cache.
+    """
 
     entry: CatalogEntry
     backend: GeneratorBackend
@@ -40,7 +40,7 @@ class LoadedGenerator:
 
 @dataclass(frozen=True)
 class LoadedRanker:
-    """A loaded extractive summarizer."""
+    """A loaded extractive summarizer, which ranks sentences and writes no text."""
 
     entry: CatalogEntry
     backend: RankerBackend
@@ -51,7 +51,12 @@ Loaded = LoadedGenerator | LoadedRanker
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """What can be said of a model now."""
+    """The current status of a model.
+
+    `error`: why it is FAILED, else "". `weights_sha256`: the digest of its weights, "" if unknown. `backend`,
+    `compute_type`, `max_input_tokens` and `memory_bytes` are known only while the model is loaded; until then they are
+    "" or 0.
+    """
 
     entry: CatalogEntry
     state: ModelState

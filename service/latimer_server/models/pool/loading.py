@@ -1,7 +1,4 @@
-"""How a model gets into memory and out again: verified, made, tried, and all of its memory given back.
-
-Knows the store and how to make a backend; not who asked, nor whether there is room.
-"""
+"""Loader: verifies a model's files, creates its backend, runs its canary, and frees its memory afterwards."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ BackendLoader = Callable[[LoadRequest], Backend]
 
 
 class Loader:
-    """Makes models of what the store has. One event loop's."""
+    """Creates loaded models from files in the store. Must be used inside one event loop."""
 
     def __init__(
         self,
@@ -53,8 +50,12 @@ class Loader:
         self._measured: dict[str, tuple[FolderStamp, int]] = {}
 
     def estimate_size(self, local: LocalModel) -> tuple[int, int]:
-        """The bytes that a model will take, and how many at the least: as measured, if its files are still those,
-        else by their size. Files may hold twice what is loaded of them, such as embeddings that are shared."""
+        """Returns the bytes that a model will take in memory, and a lower bound of them.
+
+        Both are the measured size if the model was loaded before and its files have not changed. Else the first is
+        estimated from the size of its files, and the second is half of that: files may store shared weights, such as
+        embeddings, twice.
+        """
         entry = local.entry
         stamp, size = self._measured.get(entry.name, (None, 0))
         if stamp == local.stamp:
@@ -63,36 +64,39 @@ class Loader:
         return size, size // 2
 
     async def make(self, local: LocalModel) -> Backend:
-        """The backend of a model whose files were verified. Raises `ModelError`, or whatever a library raises."""
-        given_up = threading.Event()
+        """Verifies a model's files and creates its backend. Raises `ModelError`, or any exception of a library."""
+        cancelled = threading.Event()
         try:
-            backend = await _run_in_own_thread(lambda: self._make(local, given_up.is_set))
+            backend = await _run_in_own_thread(lambda: self._make(local, cancelled.is_set))
         except asyncio.CancelledError:
-            given_up.set()  # a thread cannot be stopped; a conversion in it can
+            cancelled.set()  # the thread cannot be stopped, but a conversion in it checks this
             raise
         self._measured[local.entry.name] = (local.stamp, backend.memory_bytes)
         return backend
 
     async def finish(self, local: LocalModel, backend: Backend) -> Loaded:
-        """Tries the model, and puts its queue before it. Raises `ModelError` when its canary came out wrong."""
+        """Runs the canary and creates the model's queue. Raises `ModelError` if the canary fails."""
         entry = local.entry
         slot = self._slots_by_model[entry.name] = self._choose_slot(entry, backend)
-        # Tried where its batches will run: a second thread that has run torch, even once and idle since,
-        # keeps a team of OpenMP threads that slowed every batch by 40 %.
+        # The canary runs in the thread that will run the batches. Every thread that has once run torch keeps a team of
+        # OpenMP threads; a second, idle team slowed each batch by 40 %.
         await slot.run(lambda: lambda: run_canary(entry, backend, self._detector))
         if entry.ranks:
             return LoadedRanker(entry, cast(RankerBackend, backend))
         generator = cast(GeneratorBackend, backend)
         queue = BatchQueue(generator.run, generator.limits, slot)
-        cache = self._cache.of_model(self._name_revision(local, generator)) if self._cache is not None else None
+        cache = self._cache.of_model(self._identify_revision(local, generator)) if self._cache is not None else None
         return LoadedGenerator(entry, generator, queue, VocabularyCoverage(generator), cache)
 
-    async def release(self, entry: CatalogEntry, *, settled: bool = False) -> None:
-        """Gives a model's memory back to the system; the caller refers to it no more."""
-        # A batch whose callers have all gone may still run.
+    async def release(self, entry: CatalogEntry, *, frozen: bool = False) -> None:
+        """Frees a model's memory. The caller must have dropped its references to the model.
+
+        `frozen`: the model was loaded when `freeze_objects` ran.
+        """
+        # A batch may still run although its callers were cancelled.
         if slot := self._slots_by_model.pop(entry.name, None):
             await slot.wait_until_idle()
-        await asyncio.to_thread(release_memory, settled=settled)
+        await asyncio.to_thread(release_memory, frozen=frozen)
 
     def _choose_slot(self, entry: CatalogEntry, backend: Backend) -> ComputeSlot:
         if entry.ranks:
@@ -100,9 +104,12 @@ class Loader:
         batches = cast(GeneratorBackend, backend).limits.concurrent_batches
         return self._executors.slot(batches, generation=entry.writes_summaries)
 
-    def _name_revision(self, local: LocalModel, backend: GeneratorBackend) -> str:
-        """What tells apart models that may write differently: the digests of all files, and what computes with them.
-        A model of which a file has no digest that is known is another one each time it is loaded."""
+    def _identify_revision(self, local: LocalModel, backend: GeneratorBackend) -> str:
+        """Returns a text that is equal only for models that write the same output; the cache uses it as a key.
+
+        It consists of the digests of all files, the backend, the compute type and the device. If a digest is unknown,
+        the text is new at each load, so that the cache has no entries for it.
+        """
         entry = local.entry
         record = self._store.record(entry)
         digests = {file.sha256 for file in entry.files.values() if file.sha256}
@@ -112,7 +119,7 @@ class Loader:
         return " ".join([entry.name, backend.name, backend.compute_type, self._device, *sorted(digests)])
 
     def _make(self, local: LocalModel, cancelled: Cancelled) -> Backend:
-        """Verifies and loads a model; runs in a thread."""
+        """Verifies the files and creates the backend. Blocks; runs in a thread."""
         entry = local.entry
         self._store.verify(entry)
         if entry.writes_summaries:
@@ -139,7 +146,7 @@ def build_load_request(
     device: str = "cpu",
     cancelled: Cancelled = lambda: False,
 ) -> LoadRequest:
-    """What a backend is told of a model that is in the store."""
+    """Returns the request that makes a backend load this model from the store."""
     return LoadRequest(
         name=entry.name,
         backend=entry.backend,
@@ -159,12 +166,12 @@ def build_load_request(
 
 
 async def _run_in_own_thread(work: Callable[[], T]) -> T:
-    """Runs `work` in a thread that ends with it, and with whatever OpenMP keeps for it."""
+    """Runs `work` in a thread of its own, so that the memory that OpenMP keeps for the thread is freed with it."""
     executor = ThreadPoolExecutor(1, thread_name_prefix="load")
     try:
         result = await asyncio.get_running_loop().run_in_executor(executor, work)
     except BaseException:
         executor.shutdown(wait=False)
         raise
-    await asyncio.to_thread(executor.shutdown)  # until it has ended, it refers to the result
+    await asyncio.to_thread(executor.shutdown)  # the thread refers to the result until it has ended
     return result

@@ -1,7 +1,7 @@
-"""Who has room in memory and who waits for it: the least recently used makes way, and nobody in use is put out.
+"""Memory budget: decides which models may be in memory and which are evicted to make room.
 
-Counts bytes, holders and turns; knows nothing of what a model is. One event loop's, and without any `await`
-but the waiting for room itself.
+It evicts the least recently used models first and never one that is in use. All methods must run in one event loop.
+Only `acquire` and `MemoryReservation.wait` suspend, so no other task sees the counts half changed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ from latimer_server.models.pool.gc_tuning import describe_bytes
 
 @dataclass(eq=False)
 class MemoryReservation:
-    """A model in memory, or on its way there.
+    """The memory of one model that is loaded, loading or queued for room.
 
-    `size`: bytes, first as estimated, then as measured. `least`: what it takes at the least, where `size` is an
-    estimate; only that much can refuse it before it was measured. `pinned`: makes way for nobody. `holders`: batches
-    that use it now. `confirmed`: loaded and measured, so that it can be put out. `evict_requested`: told to go, by whoever
-    runs the server. `unloading`: its memory is being given back.
+    `size`: bytes, estimated until the model is loaded and then measured.
+    `least`: the lower bound of an estimate, None once `size` is measured. Before the measurement a model is refused
+    only if this lower bound does not fit.
+    `pinned`: the model is never evicted to make room.
+    `holders`: how many callers use the model now.
+    `confirmed`: the model is loaded and measured, so it can be evicted.
+    `evict_requested`: an operator asked for it to be unloaded.
+    `evict_pending`: it is evicted for a queued model as soon as its holders are done.
+    `unloading`: its memory is being freed.
+    `last_used`: the number of the latest use; the lowest number is the least recently used.
     """
 
     name: str
@@ -39,11 +45,11 @@ class MemoryReservation:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no new holders: it goes as soon as those it has are done."""
+        """True if the model accepts no new holders because it is about to be unloaded."""
         return self.evict_requested or self.unloading or self.evict_pending
 
     async def wait(self) -> None:
-        """Waits until it may be open again, or is gone: look again then."""
+        """Waits for a change: the model may accept holders again, or be unloaded. The caller must check which."""
         future = asyncio.get_running_loop().create_future()
         self._reopened.append(future)
         try:
@@ -52,16 +58,16 @@ class MemoryReservation:
             self._reopened.remove(future)
 
     def wake(self) -> None:
-        """Tells those who wait to look again."""
+        """Ends every `wait`."""
         for future in self._reopened:
             if not future.done():
                 future.set_result(None)
 
 
 class MemoryBudget:
-    """Room for `max_bytes` bytes of models, None for any number. Tenants enter in the order in which they asked.
+    """A bound of `max_bytes` bytes on all loaded models together; None is unbounded. First come, first served.
 
-    `evict` is told, at once, of each tenant that has to leave, and calls `free` when its memory is free.
+    `evict` is called at once for each model that must be unloaded. The caller calls `free` when its memory is free.
     """
 
     def __init__(self, max_bytes: int | None, evict: Callable[[MemoryReservation], None]) -> None:
@@ -73,11 +79,11 @@ class MemoryBudget:
 
     @property
     def used(self) -> int:
-        """Bytes taken or promised."""
+        """The bytes reserved by loaded and loading models."""
         return sum(reservation.size for reservation in self._reservations)
 
     async def acquire(self, reservation: MemoryReservation) -> None:
-        """Waits until there is room for the tenant. Raises `ModelError` when there never can be."""
+        """Waits until there is room for the model. Raises `ModelError` if the budget can never hold it."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((reservation, future))
         self.rebalance()
@@ -91,8 +97,11 @@ class MemoryBudget:
             raise
 
     def confirm(self, reservation: MemoryReservation, size: int) -> bool:
-        """Notes what a loaded tenant has been measured at. False when that is more than it was promised and there
-        is no room for the rest: it has to leave and ask again."""
+        """Records the measured bytes of a loaded model.
+
+        Returns False if it is larger than reserved and the rest does not fit. The caller must then unload the model
+        and acquire the larger size.
+        """
         grown = self.used + size - reservation.size
         if size > reservation.size and not self._may_hold(grown, reservation):
             return False
@@ -101,29 +110,29 @@ class MemoryBudget:
         return True
 
     def free(self, reservation: MemoryReservation) -> None:
-        """Notes that a tenant's memory is free."""
+        """Ends the reservation of a model whose memory is free."""
         self._reservations.discard(reservation)
         reservation.wake()
         self.rebalance()
 
     def hold(self, reservation: MemoryReservation) -> None:
-        """Notes a holder."""
+        """Counts a new holder, which prevents eviction."""
         self._uses += 1
         reservation.holders += 1
         reservation.last_used = self._uses
 
     def release(self, reservation: MemoryReservation) -> None:
-        """Notes that a holder is done."""
+        """Counts a holder as done, and evicts the model if it was due."""
         reservation.holders -= 1
         self.rebalance()
 
     def evict_when_idle(self, reservation: MemoryReservation) -> None:
-        """Puts a tenant out as soon as nobody holds it."""
+        """Evicts a model as soon as it has no holders."""
         reservation.evict_requested = True
         self.rebalance()
 
     def rebalance(self) -> None:
-        """Lets in whom there is room for, and has others make way for who is next."""
+        """Admits queued models while there is room, and starts the evictions that the next one needs."""
         for reservation in [reservation for reservation in self._reservations if reservation.evict_requested]:
             self._evict_if_idle(reservation)
         pending: set[MemoryReservation] = set()
@@ -149,18 +158,25 @@ class MemoryBudget:
                 reservation.wake()
 
     def _select_evictions(self, newcomer: MemoryReservation) -> set[MemoryReservation]:
-        """Puts out as many as the newcomer needs, those used longest ago first: the idle at once, the others when
-        they are done. Returns those."""
-        assert self.max_bytes is not None  # noqa: S101 (else there is room for all)
+        """Evicts idle models until the newcomer fits, the least recently used first.
+
+        Returns the models in use that must also go, as soon as their holders are done.
+        """
+        assert self.max_bytes is not None  # noqa: S101 (an unbounded budget evicts nothing)
         missing = self.used + newcomer.size - self.max_bytes
         missing -= sum(
             reservation.size
             for reservation in self._reservations
             if reservation.unloading or reservation.evict_requested
         )
-        movable = [t for t in self._reservations if t.confirmed and not (t.pinned or t.unloading or t.evict_requested)]
+        evictable = [
+            reservation
+            for reservation in self._reservations
+            if reservation.confirmed
+            and not (reservation.pinned or reservation.unloading or reservation.evict_requested)
+        ]
         pending = set()
-        for reservation in sorted(movable, key=lambda reservation: (reservation.holders > 0, reservation.last_used)):
+        for reservation in sorted(evictable, key=lambda reservation: (reservation.holders > 0, reservation.last_used)):
             if missing <= 0:
                 break
             missing -= reservation.size
@@ -176,14 +192,19 @@ class MemoryBudget:
         return True
 
     def _may_hold(self, total: int, reservation: MemoryReservation) -> bool:
-        """Whether `total` bytes may be held, `reservation` among those who hold them. Those that are kept may pass the
-        bound, if nobody else is there: somebody said that they must be loaded."""
+        """True if `total` bytes, those of `reservation` included, are within the budget.
+
+        Pinned models may exceed it while only pinned models are loaded, because the operator demands them.
+        """
         if self.max_bytes is None or total <= self.max_bytes:
             return True
         return reservation.pinned and all(other.pinned for other in self._reservations)
 
     def _bound_estimate(self, reservation: MemoryReservation) -> None:
-        """Has an estimate ask for no more than there can be, so that it is the measure that refuses."""
+        """Lowers an estimate that exceeds the budget, down to its lower bound.
+
+        A model is thus refused for its measured size, not for a high estimate.
+        """
         if self.max_bytes is not None and reservation.least is not None and not reservation.pinned:
             reservation.size = min(reservation.size, max(reservation.least, self.max_bytes - self._pinned_bytes))
 
@@ -199,6 +220,6 @@ class MemoryBudget:
         )
 
     def _explain(self, reservation: MemoryReservation) -> str:
-        max_bytes = describe_bytes(self.max_bytes or 0)
+        needed, limit = describe_bytes(reservation.size), describe_bytes(self.max_bytes or 0)
         pinned = f", of which preloaded models take {describe_bytes(self._pinned_bytes)}" if self._pinned_bytes else ""
-        return f"model {reservation.name} needs {describe_bytes(reservation.size)}; max_model_memory is {max_bytes}{pinned}"
+        return f"model {reservation.name} needs {needed}; max_model_memory is {limit}{pinned}"

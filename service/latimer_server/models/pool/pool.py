@@ -1,7 +1,8 @@
-"""The models that are loaded: each once, however many ask, READY only after its canary, gone only when unused.
+"""Model pool: loads models on demand and keeps them loaded while they fit into memory.
 
-Knows the catalogue and what of it is in memory; nothing of requests. How a model is made is `loading`'s to
-know, who has room `room`'s, and what the files make of an entry `inventory`'s.
+Each model is loaded once, whatever the number of callers. It is READY only after its canary passed, and it is unloaded
+only while no caller uses it. The pool delegates: `loading` creates a model, `memory_budget` decides which models fit,
+and `store.local_models` says which files are on disk.
 """
 
 from __future__ import annotations
@@ -29,16 +30,31 @@ from latimer_server.text.detection import LanguageDetector
 
 _log = logging.getLogger(__name__)
 
-# A model that failed is tried again, if somebody asks for it, after this long; sooner if its files change.
+# A request for a model that failed to load starts another attempt after this time, or once the model's files change.
 RETRY_SECONDS = 30.0
-# What ends a load without being the model's failure.
-_NOT_THE_MODELS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+# Exceptions that end a load but say nothing about the model.
+_INTERRUPTIONS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 _UNUSABLE = (ModelState.NOT_FETCHED, ModelState.FAILED)
 
 
 @dataclass(frozen=True)
+class PoolOptions:
+    """The settings of a pool.
+
+    `device`: "cpu", "cuda" or "auto". `max_memory`: a bound on the bytes of all loaded models together, None for
+    unbounded. `pinned`: names of models that are never evicted to make room for others. `cache`: keeps finished
+    hypotheses, None for no cache.
+    """
+
+    device: str = "cpu"
+    max_memory: int | None = None
+    pinned: Sequence[str] = ()
+    cache: SegmentCache | None = None
+
+
+@dataclass(frozen=True)
 class _Failure:
-    """Why a model could not be loaded, when, and how its files were then."""
+    """A failed load: its cause, its time (monotonic seconds) and the stamp of the model's files at that time."""
 
     cause: str
     at: float
@@ -47,15 +63,18 @@ class _Failure:
 
 @dataclass(eq=False)
 class _ActiveModel:
-    """A model that is loaded or on its way. `started`: it has room, and its load goes on whoever leaves. `settled`:
-    it was there when memory settled."""
+    """A model that is loaded, loading or queued for memory.
+
+    `started`: memory is reserved, and the load continues even if every caller is cancelled. `frozen`: the model's
+    objects are exempt from garbage collection, see `freeze_loaded`.
+    """
 
     local: LocalModel
     reservation: MemoryReservation
     task: asyncio.Task[None] = field(init=False)
     loaded: Loaded | None = None
     started: bool = False
-    settled: bool = False
+    frozen: bool = False
 
     @property
     def state(self) -> ModelState:
@@ -65,10 +84,9 @@ class _ActiveModel:
 
 
 class ModelPool:
-    """Loads models on demand. Make and use it inside one event loop.
+    """Loads models on demand. Must be created and used inside the same running event loop.
 
-    `executors` run batches, canaries among them. `max_memory`: bytes of all models together, None for any
-    number. `pinned`: names that make way for no other model. `cache`: where what they wrote is kept.
+    `executors` run batches and canaries. `detector` checks the language of a canary's output.
     """
 
     def __init__(
@@ -78,32 +96,32 @@ class ModelPool:
         backend_loader: BackendLoader,
         executors: Executors,
         detector: LanguageDetector,
-        device: str = "cpu",
-        *,
-        max_memory: int | None = None,
-        pinned: Sequence[str] = (),
-        cache: SegmentCache | None = None,
+        options: PoolOptions = PoolOptions(),
     ) -> None:
         self.catalog = catalog
-        # Where sentences are ranked.
+        # The slot in which extractive summaries rank sentences.
         self.ranking_slot = executors.single_core_slot()
-        self._loader = Loader(store, backend_loader, executors, detector, device, cache)
+        self._loader = Loader(store, backend_loader, executors, detector, options.device, options.cache)
         self._local_models = LocalModels(catalog, store)
-        self._budget = MemoryBudget(max_memory, self._evict)
-        self._pinned = frozenset(pinned)
+        self._budget = MemoryBudget(options.max_memory, self._evict)
+        self._pinned = frozenset(options.pinned)
         self._active: dict[str, _ActiveModel] = {}
         self._failures: dict[str, _Failure] = {}
-        self._usable: dict[Task, tuple[float, tuple[CatalogEntry, ...]]] = {}  # and when that was looked up
+        # Per task: the time of the last look-up (monotonic seconds) and its result.
+        self._usable: dict[Task, tuple[float, tuple[CatalogEntry, ...]]] = {}
         self._unloads: set[asyncio.Task[None]] = set()
         self._closing = False
         self._on_change: list[Callable[[str], None]] = []
 
     def subscribe(self, on_change: Callable[[str], None]) -> None:
-        """Calls `on_change` with a model's name whenever it became READY or FAILED, or was unloaded."""
+        """Calls `on_change` with a model's name each time the model becomes READY or FAILED, or is unloaded."""
         self._on_change.append(on_change)
 
     async def load(self, name: str, *, again: bool = False) -> None:
-        """Loads a model if need be; `again`: though it failed a moment ago. Raises as `hold_generator` does."""
+        """Loads a model if it is not loaded. `again`: also if it failed less than `RETRY_SECONDS` ago.
+
+        Raises as `hold_generator` does.
+        """
         if again:
             self._failures.pop(name, None)
         async with self._hold(name):
@@ -111,38 +129,45 @@ class ModelPool:
 
     @asynccontextmanager
     async def hold_generator(self, name: str) -> AsyncIterator[LoadedGenerator]:
-        """The loaded model, for one batch or a few; loads it first if need be. It is not unloaded meanwhile, so
-        nobody may hold one model and wait for another; nor refer to it afterwards, which would keep its memory: hold
-        it in a function of its own. A caller that is cancelled leaves nothing behind, except a load that has begun.
+        """Yields the loaded model for a few batches, and loads it first if necessary.
 
-        Raises `NotServed` when there is no such model, it writes no text, is not fetched or cannot be loaded.
+        The model is not unloaded inside the context. A caller must therefore not wait for a second model while it
+        holds one (two such callers could block each other), and must not keep a reference afterwards, which would keep
+        the memory: use a function of its own for the `async with`. If the caller is cancelled, a load that has
+        started continues and nothing else remains.
+
+        Raises `NotServed` if the model is not in the catalogue, writes no text, is not fetched or cannot be loaded,
+        and `Unavailable` while the server shuts down.
         """
         if self.catalog.get(name).ranks:
-            raise NotServed(f"model {name} writes no text of its own")
+            raise NotServed(f"model {name} writes no text: it only ranks sentences")
         async with self._hold(name) as loaded:
             yield cast(LoadedGenerator, loaded)
 
     @asynccontextmanager
     async def hold_ranker(self, name: str) -> AsyncIterator[LoadedRanker]:
-        """`hold_generator`, for a model that must rank sentences."""
+        """Does the same as `hold_generator` for a model that ranks sentences."""
         if not self.catalog.get(name).ranks:
             raise NotServed(f"model {name} ranks no sentences")
         async with self._hold(name) as loaded:
             yield cast(LoadedRanker, loaded)
 
     def require_deadline_met(self, name: str, deadline: float, caller: Hashable, *, cached: bool) -> None:
-        """Raises `Overloaded` where an interactive request would wait in vain for a model, as far as that can be told
-        before its text is looked at; `cached`: whether the cache may know it. Says nothing of a model that is not
-        loaded."""
+        """Raises `Overloaded` if the model's queue is too long for an interactive request with this deadline.
+
+        This is an early check, before the request's text is read. It passes if the model is not loaded, or if the
+        model has a cache and `cached` says that the request may use it.
+        """
         loaded = active.loaded if (active := self._active.get(name)) else None
         if isinstance(loaded, LoadedGenerator) and not (cached and loaded.cache):
             loaded.queue.require_deadline_met(deadline, Priority.INTERACTIVE, caller)
 
     async def unload(self, name: str) -> ModelStatus:
-        """Unloads a model once its holders are done, and says how it was then. Whoever asks for it meanwhile
-        waits, and then has it loaded again. Does nothing to one that is not loaded.
+        """Unloads a model once its holders are done, and returns its status afterwards.
 
-        Raises `NotServed` when there is none of this name. A caller that is cancelled does not stop it.
+        Callers that ask for the model meanwhile wait, and then cause it to be loaded again. A model that is not loaded
+        stays as it is. Raises `NotServed` if the name is not in the catalogue. If the caller is cancelled, unloading
+        continues.
         """
         self.catalog.get(name)
         active = self._active.get(name)
@@ -155,7 +180,7 @@ class ModelPool:
         return _describe(local, ModelState.AVAILABLE if local.fetched else ModelState.NOT_FETCHED)
 
     def describe(self, name: str) -> ModelStatus:
-        """The status of a model. Raises `NotServed` when there is none of this name."""
+        """Returns the status of a model. Raises `NotServed` if the name is not in the catalogue."""
         active = self._active.get(name)
         if active is None:
             local = self._local_models.get(name)
@@ -175,43 +200,50 @@ class ModelPool:
         )
 
     def list_usable(self, task: Task) -> tuple[CatalogEntry, ...]:
-        """The entries for this task that can be asked: fetched, and not FAILED, with the languages that they
-        really have. The same tuple as long as nothing changes, so that what is made of it can be kept.
+        """Returns the entries for this task that are fetched and not FAILED, with the languages that their files serve.
 
-        Every request asks; a look at each of a catalogue's models costs more than the rest of a refusal."""
-        seen_at, last = self._usable.get(task, (-math.inf, ()))
-        if time.monotonic() - seen_at < min(MAX_AGE_SECONDS, RETRY_SECONDS):
+        Returns the same tuple object until something changes, so that callers can key caches on it. The answer may be
+        `MAX_AGE_SECONDS` old: every request asks, and a look-up visits each entry of the catalogue.
+        """
+        looked_up_at, last = self._usable.get(task, (-math.inf, ()))
+        if time.monotonic() - looked_up_at < min(MAX_AGE_SECONDS, RETRY_SECONDS):
             return last
-        found = []
+        usable = []
         for entry in self.catalog.entries:
             if entry.task is task:
                 active = self._active.get(entry.name)
                 local = active.local if active else self._local_models.get(entry.name)
                 if active or self._idle_state(local) not in _UNUSABLE:
-                    found.append(local.entry)
-        if len(last) != len(found) or any(one is not other for one, other in zip(last, found, strict=True)):
-            last = tuple(found)
+                    usable.append(local.entry)
+        if len(last) != len(usable) or any(old is not new for old, new in zip(last, usable, strict=True)):
+            last = tuple(usable)
         self._usable[task] = time.monotonic(), last
         return last
 
     def get_entry(self, name: str) -> CatalogEntry:
-        """A model's entry with the languages that it really has. Raises `NotServed` when there is none."""
+        """Returns a model's entry with the languages that its files serve.
+
+        Raises `NotServed` if the name is not in the catalogue.
+        """
         active = self._active.get(name)
         return (active.local if active else self._local_models.get(name)).entry
 
     def scan_files(self) -> None:
-        """Looks at every model's files, so that no request has to do it first. Call it before there are any."""
+        """Inspects the files of every model, so that the first request does not wait for it.
+
+        Call it before the server accepts requests.
+        """
         for entry in self.catalog.entries:
             self._local_models.get(entry.name)
 
     def freeze_loaded(self) -> None:
-        """Declares what is loaded now to stay; see `memory.freeze_objects`."""
+        """Exempts all loaded models from garbage collection, see `gc_tuning.freeze_objects`."""
         freeze_objects()
         for active in self._active.values():
-            active.settled = True
+            active.frozen = True
 
     async def close(self) -> None:
-        """Ends loads in work and closes every queue."""
+        """Cancels loads in progress, closes every queue and waits for unloads in progress."""
         self._closing = True
         active_models = list(self._active.values())
         for active in active_models:
@@ -233,7 +265,7 @@ class ModelPool:
         finally:
             self._budget.release(active.reservation)
             if active.reservation.holders == 0 and not active.started:
-                active.task.cancel()  # nobody waits any more, and nothing was done yet
+                active.task.cancel()  # it still waits for memory, and its last caller is gone
                 self._remove(active)
 
     async def _wait_for(self, active: _ActiveModel) -> Loaded:
@@ -248,11 +280,11 @@ class ModelPool:
             if self._closing and not (task and task.cancelling()):
                 raise Unavailable("the server is shutting down") from None
             raise
-        assert active.loaded is not None  # noqa: S101 (it is held)
+        assert active.loaded is not None  # noqa: S101 (the task has finished, and a held model is not unloaded)
         return active.loaded
 
     def _begin(self, name: str) -> _ActiveModel:
-        """Starts to load a model. Raises `NotServed` where that is in vain."""
+        """Starts to load a model. Raises `NotServed` if it is not fetched or failed recently."""
         if self._closing:
             raise Unavailable("the server is shutting down")
         entry = self.catalog.get(name)
@@ -267,14 +299,14 @@ class ModelPool:
         size, least = self._loader.estimate_size(local)
         active = _ActiveModel(local, MemoryReservation(name, size, least=least, pinned=entry.name in self._pinned))
         active.task = asyncio.get_running_loop().create_task(self._load(active))
-        active.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it was logged
+        # Marks the exception as retrieved: `_load` has logged it already.
+        active.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         self._active[name] = active
         self._invalidate_usable()
         return active
 
     async def _load(self, active: _ActiveModel) -> None:
-        """Loads a model; where it turns out larger than its files promised, and others are in use, it goes and
-        asks for the room that it really needs."""
+        """Loads a model. If it is larger than estimated and does not fit, reserves the measured size and retries."""
         name, started = active.reservation.name, time.monotonic()
         try:
             while not await self._try_to_load(active):
@@ -283,18 +315,18 @@ class ModelPool:
                 if active.reservation.holders == 0:
                     self._remove(active)
                     return
-        except _NOT_THE_MODELS:
+        except _INTERRUPTIONS:
             raise
-        except BaseException as error:  # noqa: BLE001 (whatever a library raises; a panic in Rust is no Exception)
+        except BaseException as error:  # noqa: BLE001 (libraries raise anything; a Rust panic is not an Exception)
             expected = isinstance(error, ModelError)
-            cause = str(error) if expected else f"{type(error).__name__} while it was loaded; the log has the cause"
+            cause = str(error) if expected else f"{type(error).__name__} while it was loaded; see the server's log"
             extra = {"model": name, "cause": cause}
             _log.error("model failed", exc_info=None if expected else error, extra=extra)
         else:
             _log.info("model ready", extra={"model": name, "seconds": round(time.monotonic() - started, 3)})
             self._announce(name)
             return
-        # Out here nothing refers to the error any more, and so nothing to the frames that hold the model.
+        # Outside of the handler: the error's traceback refers to frames that hold the model, and would keep its memory.
         self._failures[name] = _Failure(cause, time.monotonic(), active.local.stamp)
         await self._loader.release(active.local.entry)
         self._remove(active)
@@ -302,7 +334,7 @@ class ModelPool:
         raise ModelError(cause)
 
     async def _try_to_load(self, active: _ActiveModel) -> bool:
-        """Loads a model once there is room for it; False if there was too little."""
+        """Loads a model once memory is reserved. Returns False if it proves too large for the reservation."""
         reservation = active.reservation
         await self._budget.acquire(reservation)
         active.started = True
@@ -325,12 +357,12 @@ class ModelPool:
         task.add_done_callback(self._unloads.discard)
 
     async def _unload(self, active: _ActiveModel) -> None:
-        """Gives a model's memory back; nobody holds it any more."""
+        """Frees the memory of a model that has no holders."""
         await asyncio.gather(active.task, return_exceptions=True)
         if isinstance(active.loaded, LoadedGenerator):
             await active.loaded.queue.close()
         active.loaded = None
-        await self._loader.release(active.local.entry, settled=active.settled)
+        await self._loader.release(active.local.entry, frozen=active.frozen)
         _log.info("model unloaded", extra={"model": active.reservation.name, "bytes": active.reservation.size})
         self._remove(active)
         self._announce(active.reservation.name)
@@ -342,7 +374,7 @@ class ModelPool:
         self._budget.free(active.reservation)
 
     def _idle_state(self, local: LocalModel) -> ModelState:
-        """The state of a model that is not loaded."""
+        """Returns the state of a model that is neither loaded nor loading."""
         if not local.fetched:
             return ModelState.NOT_FETCHED
         failure = self._failures.get(local.entry.name)
@@ -350,7 +382,7 @@ class ModelPool:
         return ModelState.FAILED if recent or local.error else ModelState.AVAILABLE
 
     def _invalidate_usable(self) -> None:
-        self._usable = {task: (-math.inf, found) for task, (_, found) in self._usable.items()}
+        self._usable = {task: (-math.inf, entries) for task, (_, entries) in self._usable.items()}
 
     def _announce(self, name: str) -> None:
         self._invalidate_usable()

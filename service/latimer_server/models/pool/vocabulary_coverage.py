@@ -1,20 +1,19 @@
-"""Which characters a loaded model knows, asked of its tokenizer once each.
-
-Knows a backend's `encode`; nothing of texts.
-"""
+"""Vocabulary coverage: tells which characters a loaded model can read, and remembers the answers."""
 
 from __future__ import annotations
 
 from latimer_server.backends.protocol import GeneratorBackend
 from latimer_server.core.decoding import LanguagePair
 
-# There are 155,000 characters; who sends them all shall not fill the memory.
+# A bound on memory: Unicode has 155,000 characters, and a caller may send all of them.
 _MOST_REMEMBERED = 65_536
 
 
 class VocabularyCoverage:
-    """The characters of one model, whatever languages it is told. Thread-safe: what two threads find out at once is
-    the same."""
+    """The characters that one model can read; the answer does not depend on the languages.
+
+    Thread-safe without a lock: two threads that look up one character at the same time get the same answer.
+    """
 
     def __init__(self, backend: GeneratorBackend) -> None:
         self._backend = backend
@@ -22,22 +21,22 @@ class VocabularyCoverage:
         self._unknown: set[str] = set()
 
     def covers(self, character: str, languages: LanguagePair) -> bool:
-        """Whether the model reads this character as something."""
+        """Returns True if the tokenizer reads this character as a known token."""
         if character in self._known:
             return True
         if character in self._unknown:
             return False
         encoding, blank, nothing = self._backend.encode([character, " ", ""], languages)
-        # Tokenizers read some characters as a space, or as nothing at all.
-        swallowed = not character.isspace() and encoding.ids in (blank.ids, nothing.ids)
-        known = not encoding.unknown_tokens and not swallowed
-        found = self._known if known else self._unknown
-        if len(found) >= _MOST_REMEMBERED:
-            found.clear()
-        found.add(character)
-        return known
+        # Tokenizers read some characters as a space, and drop others.
+        dropped = not character.isspace() and encoding.ids in (blank.ids, nothing.ids)
+        is_known = not encoding.unknown_tokens and not dropped
+        remembered = self._known if is_known else self._unknown
+        if len(remembered) >= _MOST_REMEMBERED:
+            remembered.clear()
+        remembered.add(character)
+        return is_known
 
     def covers_all(self, text: str, languages: LanguagePair) -> bool:
-        """Whether the model reads every character of a text as something."""
+        """Returns True if the tokenizer reads every character of a text as a known token."""
         new = set(text) - self._known
         return all(self.covers(character, languages) for character in new)

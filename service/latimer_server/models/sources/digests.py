@@ -1,6 +1,6 @@
-"""Digests of files: SHA-256, and the SHA-1 that git (and so the hub, for its small files) names a blob by.
+"""Digests: computes the SHA-256 and the git blob id of files, and flushes files to disk.
 
-Knows bytes only; what a digest ought to be, its callers know.
+A git blob id is a SHA-1 over a header and the content. The Hugging Face hub publishes it for small files.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ _GIT_DIGITS = 40
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal. Raises OSError."""
+    """Returns the SHA-256 of a file in hexadecimal. Raises OSError."""
     return _digest(path, hashlib.sha256())
 
 
 def git_blob_of(path: Path) -> str:
-    """Git's name of a file's content, in hexadecimal. Raises OSError."""
-    # git's own format, not a safeguard: SHA-256 is what we record.
+    """Returns the git blob id of a file in hexadecimal. Raises OSError."""
+    # SHA-1 is git's format. Security does not rest on it: the store records and verifies SHA-256.
     return _digest(path, hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False))
 
 
 def digest_like(path: Path, published: str) -> str:
-    """The digest of a file, of the kind that a published one is. Raises OSError."""
+    """Returns the digest of a file, of the same kind as a published digest. Raises OSError."""
     return git_blob_of(path) if len(published) == _GIT_DIGITS else sha256_of(path)
 
 
 def is_digest(text: str | None) -> bool:
-    """Whether a text (an ETag, say) is a digest of one of the two kinds."""
+    """Returns True if a text, such as an ETag, has the form of a SHA-256 or a git blob id."""
     return text is not None and len(text) in (_SHA256_DIGITS, _GIT_DIGITS) and set(text) <= set("0123456789abcdef")
 
 
 def sync_file(path: Path) -> None:
-    """Has a file's content on disk before it returns. Raises OSError."""
+    """Flushes the content of a file to disk. Raises OSError."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Has the names in a folder on disk before it returns, where the system can. Raises OSError."""
+    """Flushes the list of names in a folder to disk, if the operating system supports it. Raises OSError."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

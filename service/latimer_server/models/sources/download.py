@@ -1,7 +1,4 @@
-"""What every source of model files shares: what it is given, what it hands back, and how a fault on the way is told.
-
-Knows no source and no store.
-"""
+"""Downloads: progress, verification and error messages that all sources share."""
 
 from __future__ import annotations
 
@@ -15,15 +12,15 @@ from latimer_server.models.catalog.entry import CatalogEntry
 from latimer_server.models.sources.digests import digest_like, sha256_of
 from latimer_server.models.sources.fetched import RecordedFile
 
-# Told the name of what is fetched, bytes done and bytes in all (0 where that is not known yet).
+# Called with the name of a model or wheel, the bytes done and the bytes in total (0 while unknown).
 FetchProgress = Callable[[str, int, int], None]
-# No model file of ours is larger; a mistake in a catalogue must not fill a disk.
+# A larger file is taken for a mistake in a catalogue, which must not fill the disk.
 MAX_FILE_BYTES = 64 << 30
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FetchMeter:
-    """Bytes of one model, over all its files."""
+    """Counts the bytes of one model over all its files, and reports them to `progress`."""
 
     def __init__(self, model: str, total: int, progress: FetchProgress) -> None:
         self._model = model
@@ -32,16 +29,16 @@ class FetchMeter:
         self.done = 0
 
     def advance(self, count: int) -> None:
-        """Counts bytes (or takes some back) and tells of them."""
+        """Adds `count` bytes and reports the sum. `count` is negative if a download must start anew."""
         self.done += count
         self._progress(self._model, self.done, max(self.total, self.done))
 
 
 def verify_download(path: Path, entry: CatalogEntry, source_path: str, published: str | None) -> RecordedFile:
-    """Compares a fetched file with the digests that its source and the catalogue give for it, and describes it
-    for the record.
+    """Compares a fetched file with its digests, and returns its description for the record.
 
-    Raises `ModelFileError`; the file is then gone, so that the next fetch begins it anew.
+    `published`: the digest that the source gives, None if it gives none. The catalogue's digest is checked as well.
+    Raises `ModelFileError` if a digest differs; the file is then deleted, so that the next fetch starts anew.
     """
     name = Path(source_path).name
     pinned = next((file.sha256 for file in entry.files.values() if file.path == source_path), None)
@@ -53,21 +50,23 @@ def verify_download(path: Path, entry: CatalogEntry, source_path: str, published
 
 
 @contextmanager
-def raising_model_errors(what: str, place: Path) -> Iterator[None]:
-    """Turns a fault of the file system into a `ModelError` that names `what`, and the file: the system's word for
-    it where it gives one (a write to a full disk gives none), else `place`."""
+def raising_model_errors(subject: str, place: Path) -> Iterator[None]:
+    """Turns an `OSError` inside the context into a `ModelError` that names `subject` and the file.
+
+    The file is that of the exception, or `place` if the exception has none, as for a write to a full disk.
+    """
     try:
         yield
     except OSError as error:
-        named = error.filename or place
+        file = error.filename or place
         if error.errno in _FULL:
             raise ModelError(
-                f"{what}: the disk is full ({error.strerror}: {named}); free some space and fetch again: "
-                "it goes on where it stopped"
+                f"{subject}: the disk is full ({error.strerror}: {file}); free some space and fetch again, "
+                "which resumes the download"
             ) from error
-        raise ModelError(f"{what}: {named}: {error.strerror or error}") from error
+        raise ModelError(f"{subject}: {file}: {error.strerror or error}") from error
 
 
 def file_key(entry: CatalogEntry, source_path: str) -> str:
-    """The key of a file in the record: the catalogue's where it names the file, else its name."""
+    """Returns the key of a file in the record: the catalogue's key, or the file's name if the catalogue has none."""
     return next((key for key, file in entry.files.items() if file.path == source_path), Path(source_path).name)

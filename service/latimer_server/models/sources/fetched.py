@@ -1,4 +1,4 @@
-"""The files that a source has brought: their names, digests and revision."""
+"""Fetched files: the names, digests and revision that a source reports to the store."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-# The name of the store's own file in a model's folder, which no file of a model may have.
+# The file name of the store's record. No file of a model may have it.
 RECORD = "latimer.json"
 
 
 class RecordedFile(BaseModel):
-    """A file of the model: its name in the model's folder, its SHA-256, its size in bytes."""
+    """A file of a model. `path`: its name in the model's folder. `size`: bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,15 +23,15 @@ class RecordedFile(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def _is_a_name(cls, path: str) -> str:
+    def _check_name(cls, path: str) -> str:
         if Path(path).name != path or path == RECORD:
-            raise ValueError("must be a file's name")
+            raise ValueError(f"must be a file name without folders, and not {RECORD}")
         return path
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """The files that lie in the staging folder now, by the catalogue's keys, and the revision they are of."""
+    """The result of a fetch: the files in the staging folder, by the catalogue's keys, and their revision."""
 
     revision: str
     files: Mapping[str, RecordedFile]

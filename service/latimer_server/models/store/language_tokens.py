@@ -1,7 +1,8 @@
-"""The languages that a model's own vocabulary names: `>>por<<`, `__pt__`, `por_Latn`, `pt_XX` as BCP-47 codes.
+"""Language tokens: finds them in a model's vocabulary and maps them to BCP-47 codes.
 
-Pure functions over the bytes of vocabulary files and over tokens; knows no model, no folder and no catalogue.
-The styles are those of OPUS-MT's model cards and of the tokenizers of M2M-100, NLLB and mBART-50.
+Models write a language as a token in one of four styles: `>>por<<` (Marian, from OPUS-MT's model cards), `__pt__`
+(M2M-100), `por_Latn` (NLLB) and `pt_XX` (mBART-50). This module consists of pure functions over the bytes of vocabulary
+files and over tokens.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from langcodes.data_dicts import LIKELY_SUBTAGS
 
 from latimer_server.core.languages import match_code, simplify_code
 
-# How each style writes a language as a token of its own, in the JSON of its files.
+# The pattern of a language token in the JSON files of each style.
 _STYLES: Mapping[str, re.Pattern[bytes]] = {
     "marian": re.compile(rb'">>([A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,9}){0,3})<<"'),
     "m2m100": re.compile(rb'"__([a-z]{2,3})__"'),
     "nllb": re.compile(rb'"([a-z]{3}_[A-Z][a-z]{3})"'),
     "mbart": re.compile(rb'"([a-z]{2}_[A-Z]{2})"'),
 }
-# The styles that a model may be of by what its config.json calls it: NLLB is an M2M-100 with tokens of its own.
+# Possible styles by the `model_type` in config.json. NLLB has M2M-100's type but its own tokens.
 _BY_MODEL_TYPE = {"marian": ("marian",), "m2m_100": ("m2m100", "nllb"), "mbart": ("mbart",)}
-# And by the catalogue's word for it, in letters and digits, where there is no config.json.
+# Styles by the catalogue's `family`, reduced to letters and digits, for models without a config.json.
 _BY_FAMILY = {
     "marian": "marian",
     "marianmt": "marian",
@@ -34,19 +35,20 @@ _BY_FAMILY = {
     "mbart": "mbart",
     "mbart50": "mbart",
 }
-# Marian marks the target only; the others are told both languages.
-_TOLD_BOTH = ("m2m100", "nllb", "mbart")
-# Where the tokens stand, the cheap files first: the first group that has any decides.
+# Styles whose input has a token for the source language as well. Marian marks the target language only.
+_WITH_SOURCE_TOKENS = ("m2m100", "nllb", "mbart")
+# Files that contain the tokens, in groups, small files first. The first group with any token is used.
 _FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    # With separate vocabularies the target's tokens stand in either.
+    # If source and target have separate vocabularies, the target tokens may be in either.
     "marian": (("vocab.json", "target_vocab.json"),),
     **dict.fromkeys(
-        _TOLD_BOTH,
+        _WITH_SOURCE_TOKENS,
         (("special_tokens_map.json", "tokenizer_config.json", "added_tokens.json"), ("tokenizer.json",)),
     ),
 }
-# Names that are no codes, or not those of what they stand for: OpenSubtitles' Brazilian Portuguese, Wikipedia's
-# folders, M2M-100's Northern Sotho, and three that NLLB names by their largest variety.
+# Token names that are not language codes, or are the code of another language: `pob` from OpenSubtitles (Brazilian
+# Portuguese), `ns` from M2M-100 (Northern Sotho), names of Wikipedia editions, and three macrolanguages that NLLB names
+# by their largest variety.
 _ALIASES = {
     "pob": "pt-BR",
     "ns": "nso",
@@ -59,7 +61,7 @@ _ALIASES = {
     "quy": "qu",
     "fuv": "ff",
 }
-# Valid tags that are nobody's language: ISO 639's specials, and the families of ISO 639-5.
+# Valid codes that are not a language: the special codes of ISO 639 (first line) and the families of ISO 639-5.
 _FAMILIES = """
 mul und zxx mis qaa
 aav afa alg alv apa aqa aql art ath auf aus awd azc bad bai bat ber bih bnt btk cai cau cba ccn ccs cdc cdd cel
@@ -69,59 +71,66 @@ roa sai sal sdv sem sgn sio sit sla smi son sqj ssa syd tai tbq trk tup tut tuw 
 zls zlw znd
 """
 _NO_LANGUAGES = frozenset(_FAMILIES.split())
-# Serbo-Croatian in its codes of old, where Serbian has one of its own.
+# Deprecated codes for Serbo-Croatian. A vocabulary may have them beside Serbian's own code.
 _OLD_NAMES = ("sh", "hbs")
 _SCRIPT_LETTERS = 4
 _CHINESE = {"CN": "Hans", "SG": "Hans", "TW": "Hant", "HK": "Hant", "MO": "Hant"}
 
 
 def find_styles(model_type: str, family: str) -> tuple[str, ...]:
-    """The styles in which a model may name languages in its vocabulary; the model's own word for what it is comes
-    before the catalogue's, which is anybody's spelling."""
+    """Returns the token styles that a model may have.
+
+    `model_type` is that of the model's config.json, "" if it has none. Only then `family`, the catalogue's free text,
+    decides.
+    """
     if model_type:
         return _BY_MODEL_TYPE.get(model_type, ())
     style = _BY_FAMILY.get(re.sub(r"[^a-z0-9]", "", family.casefold()))
     return (style,) if style else ()
 
 
-def is_told_its_source(style: str) -> bool:
-    """Whether models of this style are told what language they read."""
-    return style in _TOLD_BOTH
+def has_source_tokens(style: str) -> bool:
+    """Returns True if the input of models of this style has a token for the source language."""
+    return style in _WITH_SOURCE_TOKENS
 
 
 def list_token_files(style: str) -> tuple[tuple[str, ...], ...]:
-    """The names of the files to look for tokens in; a later group only where an earlier one has none."""
+    """Returns the names of files that may contain tokens. Search a group only if the groups before it have no token."""
     return _FILES.get(style, ())
 
 
 def scan_tokens(style: str, data: bytes) -> set[str]:
-    """The language tokens in a JSON file of this style, without their marks.
+    """Returns the language tokens in a JSON file of this style, without their marks (`por` for `>>por<<`).
 
-    Reads bytes, not JSON: a vocabulary of 3 MB takes 3 ms instead of 40.
+    Searches the bytes instead of parsing the JSON: a vocabulary of 3 MB takes 3 ms instead of 40.
     """
-    if b"\\u003" in data:  # some writers escape what means something in HTML
+    if b"\\u003" in data:  # some JSON writers escape the characters that are special in HTML
         data = data.replace(b"\\u003e", b">").replace(b"\\u003c", b"<")
         data = data.replace(b"\\u003E", b">").replace(b"\\u003C", b"<")
     return {name.decode() for name in _STYLES[style].findall(data)}
 
 
 def map_languages(style: str, names: Iterable[str]) -> dict[str, str]:
-    """BCP-47 codes to the tokens' names, sorted; of two names for one code the plainer. What is no language is
-    left out."""
-    found: dict[str, list[tuple[int, str]]] = {}
+    """Maps BCP-47 codes, sorted, to token names. Names that are not languages are dropped.
+
+    If several names have the same code, the name of that very language wins over a variety's, then the shortest.
+    """
+    candidates_by_code: dict[str, list[tuple[int, str]]] = {}
     for name in names:
-        code = _read_name(style, name)
+        code = _parse_name(style, name)
         if code:
-            found.setdefault(code, []).append((len(name), name))
+            candidates_by_code.setdefault(code, []).append((len(name), name))
     return {
-        _drop_script(code, found): min(candidates, key=lambda pair: (_is_wider(code, pair[1]), pair))[1]
-        for code, candidates in sorted(found.items())
+        _drop_script(code, candidates_by_code): min(candidates, key=lambda pair: (_is_indirect(code, pair[1]), pair))[1]
+        for code, candidates in sorted(candidates_by_code.items())
     }
 
 
-def are_several(codes: Sequence[str]) -> bool:
-    """Whether these are several languages, or one in several scripts: a model must be told which to write. Of
-    regions one stands for the others."""
+def need_target_token(codes: Sequence[str]) -> bool:
+    """Returns True if a model with these target languages needs a token that says which one to write.
+
+    That is so for several languages and for one language in several scripts, but not for several regions.
+    """
     languages = {code.split("-")[0] for code in codes}
     subtags = {part for code in codes for part in code.split("-")[1:]}
     scripts = {part for part in subtags if len(part) == _SCRIPT_LETTERS and part.isalpha()}
@@ -129,7 +138,11 @@ def are_several(codes: Sequence[str]) -> bool:
 
 
 def choose_served(listed: Sequence[str], mapping: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The listed codes that the vocabulary has, with their tokens, and those that it lacks. No list is all."""
+    """Splits the listed codes by whether the vocabulary has them.
+
+    `mapping`: the vocabulary's codes to token names. Returns the listed codes that it has, with their token names, and
+    the list of those that it lacks. An empty `listed` selects the whole vocabulary.
+    """
     if not listed:
         return dict(mapping), []
     matched = {code: match_code(code, mapping) for code in listed}
@@ -137,37 +150,40 @@ def choose_served(listed: Sequence[str], mapping: Mapping[str, str]) -> tuple[di
     return served, [code for code, near in matched.items() if not near]
 
 
-def _read_name(style: str, name: str) -> str | None:
+def _parse_name(style: str, name: str) -> str | None:
+    """Returns the BCP-47 code of a token name, None if it is not a language."""
     if name in _NO_LANGUAGES:
         return None
-    language, *rest = re.split("[_-]", name)
-    whole, first = _ALIASES.get(name.lower().replace("-", "_")), _ALIASES.get(language.lower(), language)
-    if style == "mbart":  # its regions say where the data was from, or nothing (XX)
-        rest = [_CHINESE[part] for part in rest if language == "zh" and part in _CHINESE]
+    language, *subtags = re.split("[_-]", name)
+    alias = _ALIASES.get(name.lower().replace("-", "_"))
+    if style == "mbart":  # mBART's regions only say where its training data came from; XX is no region
+        subtags = [_CHINESE[part] for part in subtags if language == "zh" and part in _CHINESE]
     elif language in ("zh", "zho", "cmn"):
-        rest = [_CHINESE.get(part.upper(), part) for part in rest]
+        subtags = [_CHINESE.get(part.upper(), part) for part in subtags]
     try:
-        return simplify_code(whole or "-".join([first, *rest]))
+        return simplify_code(alias or "-".join([_ALIASES.get(language.lower(), language), *subtags]))
     except ValueError:
         return None
 
 
 def _drop_script(code: str, codes: Collection[str]) -> str:
-    """The code without a script that is the usual one, where the vocabulary has the language in no other.
-    Chinese keeps it: who asks for `zh` and who asks for `zh-Hant` must both see what they get."""
+    """Returns the code without its script, if that is the usual script of the language and the only one in `codes`.
+
+    Chinese keeps its script: a caller that asks for `zh` must see which script it gets.
+    """
     language = langcodes.Language.get(code)
     if not language.script or language.language == "zh" or language.territory:
         return code
     if any(other != code and other.split("-")[0] == language.language for other in codes):
         return code
-    # For a language that it does not know, langcodes fills in what is usual in America.
-    known = language.language in LIKELY_SUBTAGS
-    usual = langcodes.Language.get(language.language or code).maximize().script if known else language.script
-    goes_without_saying = usual == language.script or (usual, language.script) == ("Kore", "Hang")
-    return language.language or code if goes_without_saying else code
+    # For a language without data, langcodes falls back to the script usual in the United States (Latin).
+    has_data = language.language in LIKELY_SUBTAGS
+    usual = langcodes.Language.get(language.language or code).maximize().script if has_data else language.script
+    is_usual = usual == language.script or (usual, language.script) == ("Kore", "Hang")
+    return language.language or code if is_usual else code
 
 
-def _is_wider(code: str, name: str) -> bool:
-    """Whether a token names a variety that only stands for the language of the code."""
+def _is_indirect(code: str, name: str) -> bool:
+    """Returns True if a token name is not the code's own language but a variety or an old code of it."""
     language = re.split("[_-]", name)[0]
     return language in _OLD_NAMES or langcodes.standardize_tag(language).split("-")[0] != code.split("-")[0]

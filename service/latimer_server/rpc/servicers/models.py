@@ -1,4 +1,4 @@
-"""ModelService: its messages to the domain's, and back."""
+"""The servicer of ModelService: lists, describes, loads and unloads the models of the catalogue."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from latimer_server.rpc.servicers.validation import Rules
 
 
 class ModelServicer:
-    """Serves `latimer.v1.ModelService`."""
+    """Implements `latimer.v1.ModelService`. LoadModel and UnloadModel raise `PermissionDenied` unless `admin` is
+    true."""
 
     def __init__(self, pool: ModelPool, *, admin: bool = False) -> None:
         self._pool = pool
         self._admin = admin
 
     async def ListModels(self, request: pb.ListModelsRequest, call: Call) -> pb.ListModelsResponse:  # noqa: N802
-        """See the contract."""
+        """Lists the models of the catalogue that pass the filters, one page at a time."""
         rules = Rules()
-        rules.require(request.task in pb.ModelTask.values(), "task", "is no ModelTask")
-        rules.require(request.state in pb.ModelState.values(), "state", "is no ModelState")
+        rules.require(request.task in pb.ModelTask.values(), "task", "is not a value of ModelTask")
+        rules.require(request.state in pb.ModelState.values(), "state", "is not a value of ModelState")
         source = rules.language(request.source_language_code, "source_language_code", optional=True)
         target = rules.language(request.target_language_code, "target_language_code", optional=True)
         start, size = rules.page(request.page_size, request.page_token)
@@ -41,26 +42,28 @@ class ModelServicer:
         )
 
     async def GetModel(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:  # noqa: N802
-        """See the contract."""
+        """Describes one model. Raises `NotServed` if the catalogue does not contain it."""
         _check_name(request.name)
         return pb.GetModelResponse(model=_to_model(self._pool.describe(request.name)))
 
     async def LoadModel(self, request: pb.LoadModelRequest, call: Call) -> pb.LoadModelResponse:  # noqa: N802
-        """See the contract. Tries a model again that failed a moment ago."""
+        """Loads a model and answers when it is READY. A model that failed a moment ago is tried again at once."""
         self._require_admin("LoadModel")
         _check_name(request.name)
         await self._pool.load(request.name, again=True)
         return pb.LoadModelResponse(model=_to_model(self._pool.describe(request.name)))
 
     async def UnloadModel(self, request: pb.UnloadModelRequest, call: Call) -> pb.UnloadModelResponse:  # noqa: N802
-        """See the contract. Answers when the model is gone."""
+        """Unloads a model and answers when it is unloaded."""
         self._require_admin("UnloadModel")
         _check_name(request.name)
         return pb.UnloadModelResponse(model=_to_model(await self._pool.unload(request.name)))
 
     def _require_admin(self, method: str) -> None:
         if not self._admin:
-            raise PermissionDenied(f"{method} is off; the server must be started with --admin (LATIMER_ADMIN=true)")
+            raise PermissionDenied(
+                f"{method} is disabled; start the server with --admin or LATIMER_ADMIN=true to enable it"
+            )
 
 
 def _check_name(name: str) -> None:

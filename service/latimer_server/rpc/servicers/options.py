@@ -1,6 +1,5 @@
-"""TranslateOptions of the contract to the domain's: every limit checked, patterns and terms compiled once.
-
-Knows the messages' fields; nothing of what becomes of them.
+"""Converts the contract's TranslateOptions to the domain's: checks every limit, and compiles patterns, phrases and
+glossary terms once for each request.
 """
 
 from __future__ import annotations
@@ -15,7 +14,13 @@ from latimer_server.core.flags import TRANSLATION_FLAGS, Flag
 from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, Rules, refuse
 from latimer_server.text.markup import TextFormat
 from latimer_server.text.protection.glossary import Glossary, GlossaryTerm, compile_glossary
-from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern, compile_phrases
+from latimer_server.text.protection.rules import (
+    CompiledPattern,
+    PatternError,
+    ProtectionRules,
+    compile_pattern,
+    compile_phrases,
+)
 from latimer_server.text.protection.syntaxes import Syntax
 from latimer_server.text.segmentation import Splitting
 from latimer_server.translation.requests import TranslateOptions
@@ -46,41 +51,50 @@ _MAX_PHRASES = 1_000
 _MAX_TERMS = 1_000
 _MAX_CHARACTERS = 256
 _MAX_ALTERNATIVES = 8
-# Options that are remembered, and the bytes of one.
-_MOST_REMEMBERED = 256
-_MAX_REMEMBERED_BYTES = 256
+# The bounds of the cache of options: entries, and bytes of one serialized entry.
+_MAX_CACHED_OPTIONS = 256
+_MAX_CACHED_BYTES = 256
 
 
 def read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
-    """The options; what breaks a rule is noted in `rules`.
+    """Returns the domain's options, and records violations in `rules`.
 
-    Callers say the same call after call: what they say is read once, unless it is long or compiled, which takes memory.
+    Callers send the same options with every call, so conversions are cached. Options that are long or must be compiled
+    are not cached, because they take memory.
     """
-    if options.ByteSize() > _MAX_REMEMBERED_BYTES or options.patterns or options.phrases or options.glossary_terms:
+    if options.ByteSize() > _MAX_CACHED_BYTES or options.patterns or options.phrases or options.glossary_terms:
         return _read_options(options, rules)
-    known, violations = _recall_options(options.SerializeToString())
+    converted, violations = _read_cached_options(options.SerializeToString())
     rules.adopt(violations)
-    return known
+    return converted
 
 
-@lru_cache(_MOST_REMEMBERED)
-def _recall_options(message: bytes) -> tuple[TranslateOptions, tuple[Violation, ...]]:
-    """What a message of options says, and what is wrong with it."""
+@lru_cache(_MAX_CACHED_OPTIONS)
+def _read_cached_options(message: bytes) -> tuple[TranslateOptions, tuple[Violation, ...]]:
+    """Converts a serialized TranslateOptions. Returns the options and their violations."""
     rules = Rules()
     return _read_options(pb.TranslateOptions.FromString(message), rules), rules.violations
 
 
 def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
-    rules.require(options.text_format in types_pb2.TextFormat.values(), "options.text_format", "is no TextFormat")
-    rules.require(options.sentence_splitting in _SPLITTING, "options.sentence_splitting", "is no SentenceSplitting")
     rules.require(
-        options.overlong_policy in pb.OverlongPolicy.values(), "options.overlong_policy", "is no OverlongPolicy"
+        options.text_format in types_pb2.TextFormat.values(), "options.text_format", "is not a value of TextFormat"
+    )
+    rules.require(
+        options.sentence_splitting in _SPLITTING,
+        "options.sentence_splitting",
+        "is not a value of SentenceSplitting",
+    )
+    rules.require(
+        options.overlong_policy in pb.OverlongPolicy.values(),
+        "options.overlong_policy",
+        "is not a value of OverlongPolicy",
     )
     alternatives = options.alternative_count
     rules.require(
         0 <= alternatives <= _MAX_ALTERNATIVES,
         "options.alternative_count",
-        f"is {alternatives}; 0 to {_MAX_ALTERNATIVES}",
+        f"is {alternatives}; must be 0 to {_MAX_ALTERNATIVES}",
     )
     return TranslateOptions(
         splitting=_SPLITTING.get(options.sentence_splitting, Splitting.SENTENCES),
@@ -103,7 +117,7 @@ def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOption
 
 
 def refuse_unserved(options: pb.TranslateOptions) -> None:
-    """UNIMPLEMENTED by name for what the contract has and this version does not serve."""
+    """Raises `Unsupported`, which becomes UNIMPLEMENTED, for a flag that translations never raise."""
     for flag in options.error_flags:
         name = types_pb2.Flag.Name(flag)
         refuse(Flag[name.removeprefix("FLAG_")] not in TRANSLATION_FLAGS, f"options.error_flags {name}")
@@ -112,7 +126,7 @@ def refuse_unserved(options: pb.TranslateOptions) -> None:
 def _read_flags(options: pb.TranslateOptions, rules: Rules) -> frozenset[Flag]:
     known = set(types_pb2.Flag.values()) - {types_pb2.FLAG_UNSPECIFIED}
     for index, flag in enumerate(options.error_flags):
-        rules.require(flag in known, f"options.error_flags[{index}]", "is no Flag")
+        rules.require(flag in known, f"options.error_flags[{index}]", "is not a valid value of Flag")
     return frozenset(
         Flag[types_pb2.Flag.Name(flag).removeprefix("FLAG_")] for flag in options.error_flags if flag in known
     )
@@ -120,7 +134,7 @@ def _read_flags(options: pb.TranslateOptions, rules: Rules) -> frozenset[Flag]:
 
 def _read_protection(options: pb.TranslateOptions, rules: Rules) -> ProtectionRules:
     for index, syntax in enumerate(options.syntaxes):
-        rules.require(syntax in _SYNTAXES, f"options.syntaxes[{index}]", "is no PlaceholderSyntax")
+        rules.require(syntax in _SYNTAXES, f"options.syntaxes[{index}]", "is not a valid value of PlaceholderSyntax")
     patterns = [
         compiled
         for index, pattern in enumerate(_read_texts(options.patterns, "options.patterns", _MAX_PATTERNS, rules))
@@ -135,37 +149,40 @@ def _read_protection(options: pb.TranslateOptions, rules: Rules) -> ProtectionRu
     )
 
 
-def _compile(pattern: str, field: str, rules: Rules) -> object | None:
+def _compile(pattern: str, field: str, rules: Rules) -> CompiledPattern | None:
     try:
-        compiled: object = compile_pattern(pattern)
+        compiled = compile_pattern(pattern)
     except PatternError as error:
-        rules.require(None, field, f"is no RE2 pattern: {error}")
+        rules.require(None, field, f"is not a valid RE2 pattern: {error}")
         return None
     return compiled
 
 
 def _read_glossary(options: pb.TranslateOptions, rules: Rules) -> Glossary | None:
     count = len(options.glossary_terms)
-    rules.require(count <= _MAX_TERMS, "options.glossary_terms", f"has {count} items; at most {_MAX_TERMS}")
+    rules.require(count <= _MAX_TERMS, "options.glossary_terms", f"has {count} items; at most {_MAX_TERMS} are allowed")
     terms: list[GlossaryTerm] = []
     for index, term in enumerate(options.glossary_terms[:_MAX_TERMS]):
         for name in ("source_text", "target_text"):
             size = len(getattr(term, name))
             field = f"options.glossary_terms[{index}].{name}"
-            rules.require(1 <= size <= _MAX_CHARACTERS, field, f"has {size} code points; 1 to {_MAX_CHARACTERS}")
+            rules.require(
+                1 <= size <= _MAX_CHARACTERS, field, f"has {size} code points; 1 to {_MAX_CHARACTERS} are allowed"
+            )
         terms.append(GlossaryTerm(term.source_text[:_MAX_CHARACTERS], term.target_text, term.case_sensitive))
     return compile_glossary([term for term in terms if term.source])
 
 
 def _read_texts(texts: Sequence[str], field: str, most: int, rules: Rules) -> list[str]:
-    """Texts of 1 to 256 code points, at most `most`; those that are not are noted and left out."""
-    rules.require(len(texts) <= most, field, f"has {len(texts)} items; at most {most}")
+    """Returns the first `most` texts. Records a violation for too many texts, and for a text that does not have 1 to
+    256 code points; a text that is too long becomes "", so that it is not compiled."""
+    rules.require(len(texts) <= most, field, f"has {len(texts)} items; at most {most} are allowed")
     kept = list(texts[:most])
     for index, text in enumerate(kept):
         rules.require(
             1 <= len(text) <= _MAX_CHARACTERS,
             f"{field}[{index}]",
-            f"has {len(text)} code points; 1 to {_MAX_CHARACTERS}",
+            f"has {len(text)} code points; 1 to {_MAX_CHARACTERS} are allowed",
         )
         if len(text) > _MAX_CHARACTERS:
             kept[index] = ""

@@ -1,4 +1,4 @@
-"""Domain results as messages: what the services' answers have in common."""
+"""Conversions that the servicers share: spans, flags and usage to messages."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _FLAGS = {flag: types_pb2.Flag.Value(f"FLAG_{flag.name}") for flag in Flag}
 
 
 def to_span(span: TextSpan) -> types_pb2.Span:
-    """A span."""
+    """Returns the message of a span, in code points."""
     return types_pb2.Span(start=span.start, end=span.end)
 
 
 def to_flags(flags: Iterable[Flag]) -> list[types_pb2.Flag.ValueType]:
-    """Flags, by their names."""
+    """Returns the contract's values of flags."""
     return [_FLAGS[flag] for flag in flags]
 
 
 def to_usage(usage: Usage) -> types_pb2.Usage:
-    """What a call cost."""
+    """Returns the message of a call's usage."""
     message = types_pb2.Usage(
         characters=usage.characters,
         segments=usage.segments,

@@ -1,8 +1,8 @@
-"""SummarizationService: its messages to the domain's, and back."""
+"""The servicer of SummarizationService: converts requests to the domain's, and summaries to messages."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from latimer.v1 import summarization_pb2 as pb
@@ -33,24 +33,24 @@ _MODES = {
 
 
 class SummarizationServicer:
-    """Serves `latimer.v1.SummarizationService`."""
+    """Implements `latimer.v1.SummarizationService`."""
 
     def __init__(self, summarizer: Summarizer, admission: Admission) -> None:
         self._summarizer = summarizer
         self._admission = admission
 
-    def SummarizeText(  # noqa: N802 (the contract's name)
+    def SummarizeText(  # noqa: N802 (gRPC's name of the method)
         self, request: pb.SummarizeTextRequest, call: Call
     ) -> Coroutine[Any, Any, pb.SummarizeTextResponse]:
-        """See the contract. Validates the request in the thread of the call."""
+        """Summarizes each text of the request. Validates the request at once, in the thread of the call."""
         self._admission.require_place(call.caller)
-        return self._run(_read_request(request, call.deadline), call)
+        return self._run(_read_request(request, call.deadline), request.contents, call)
 
-    async def _run(self, request: SummarizeRequest, call: Call) -> pb.SummarizeTextResponse:
+    async def _run(self, request: SummarizeRequest, contents: Sequence[str], call: Call) -> pb.SummarizeTextResponse:
         with self._admission.admit(call.caller):
             summaries, usage = await self._summarizer.summarize(request)
             return await run_off_loop(
-                estimate_text_work(request.contents),
+                estimate_text_work(contents),
                 lambda: pb.SummarizeTextResponse(
                     summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)
                 ),
@@ -64,8 +64,8 @@ def _read_request(request: pb.SummarizeTextRequest, deadline: float | None) -> S
     language = rules.language(request.language_code, "language_code", optional=True)
     output = rules.language(request.output_language_code, "output_language_code", optional=True)
     fallback = rules.language(request.fallback_language_code, "fallback_language_code", optional=True)
-    rules.require(request.mode in pb.SummaryMode.values(), "mode", "is no SummaryMode")
-    rules.require(request.text_format in types_pb2.TextFormat.values(), "text_format", "is no TextFormat")
+    rules.require(request.mode in pb.SummaryMode.values(), "mode", "is not a value of SummaryMode")
+    rules.require(request.text_format in types_pb2.TextFormat.values(), "text_format", "is not a value of TextFormat")
     decoding = rules.decoding(request.decoding, "decoding")
     limit = _read_limit(request, rules)
     rules.enforce()
@@ -88,18 +88,18 @@ def _read_limit(request: pb.SummarizeTextRequest, rules: Rules) -> LengthLimit:
     match request.WhichOneof("length_limit"):
         case "sentence_count":
             count = request.sentence_count
-            rules.require(1 <= count <= _MAX_SENTENCES, "sentence_count", f"is {count}; 1 to {_MAX_SENTENCES}")
+            rules.require(1 <= count <= _MAX_SENTENCES, "sentence_count", f"is {count}; must be 1 to {_MAX_SENTENCES}")
             return LengthLimit(sentence_count=count)
         case "max_words":
             words = request.max_words
-            rules.require(1 <= words <= _MAX_WORDS, "max_words", f"is {words}; 1 to {_MAX_WORDS}")
+            rules.require(1 <= words <= _MAX_WORDS, "max_words", f"is {words}; must be 1 to {_MAX_WORDS}")
             return LengthLimit(max_words=words)
         case "ratio":
             ratio = request.ratio
-            rules.require(0 < ratio < 1, "ratio", f"is {ratio:g}; above 0, below 1")
+            rules.require(0 < ratio < 1, "ratio", f"is {ratio:g}; must be above 0 and below 1")
             return LengthLimit(ratio=ratio)
         case _:
-            rules.require(request.length in _SENTENCES, "length", "is no SummaryLength")
+            rules.require(request.length in _SENTENCES, "length", "is not a value of SummaryLength")
             return LengthLimit(sentence_count=_SENTENCES.get(request.length, 1))
 
 

@@ -1,4 +1,4 @@
-"""TranslationService: its messages to the domain's, and back."""
+"""The servicer of TranslationService: converts requests to the domain's, and translations to messages."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from latimer_server.translation.translator import Translator
 
 
 class TranslationServicer:
-    """Serves `latimer.v1.TranslationService`."""
+    """Implements `latimer.v1.TranslationService`."""
 
     def __init__(self, translator: Translator, admission: Admission) -> None:
         self._translator = translator
         self._admission = admission
 
-    def TranslateText(  # noqa: N802 (the contract's name)
+    def TranslateText(  # noqa: N802 (gRPC's name of the method)
         self, request: pb.TranslateTextRequest, call: Call
     ) -> Coroutine[Any, Any, pb.TranslateTextResponse]:
-        """See the contract. Validates the request in the thread of the call."""
+        """Translates each text of the request into each target language. Validates the request at once, in the thread
+        of the call."""
         self._admission.require_place(call.caller)
         return self._run(_read_request(request, call.deadline), call)
 
@@ -45,13 +46,13 @@ class TranslationServicer:
     def StreamTranslateText(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], call: Call
     ) -> AsyncIterator[pb.StreamTranslateTextResponse | None]:
-        """See the contract."""
-        return answer_stream(request_iterator, lambda config: self._open_stream(config, call), self._admission)
+        """Translates the items of a stream. Yields None when the stream is accepted."""
+        return answer_stream(request_iterator, lambda config: self._open_stream(config, call))
 
     async def DetectLanguage(  # noqa: N802
         self, request: pb.DetectLanguageRequest, call: Call
     ) -> pb.DetectLanguageResponse:
-        """See the contract."""
+        """Detects the language of each text."""
         rules = Rules()
         rules.contents(request.contents)
         candidates = rules.languages(
@@ -65,7 +66,7 @@ class TranslationServicer:
     async def ListLanguagePairs(  # noqa: N802
         self, request: pb.ListLanguagePairsRequest, call: Call
     ) -> pb.ListLanguagePairsResponse:
-        """See the contract."""
+        """Lists the language pairs that pass the filters, one page at a time."""
         rules = Rules()
         source = rules.language(request.source_language_code, "source_language_code", optional=True)
         target = rules.language(request.target_language_code, "target_language_code", optional=True)
@@ -83,12 +84,13 @@ class TranslationServicer:
         )
 
     def _open_stream(self, config: pb.StreamTranslateTextConfig, call: Call) -> Translate:
-        """What translates the items of a stream; raises what is wrong with its config."""
+        """Returns the function that translates groups of a stream's items. Raises `InvalidRequest`, `Unsupported` or
+        `NotServed` for the stream's config."""
         try:
             request = _read_common(config, Rules(), call.deadline, Priority.BULK)
         except InvalidRequest as error:
-            named = (Violation(f"config.{one.field}", one.description) for one in error.violations)
-            raise InvalidRequest(*named) from None
+            violations = (Violation(f"config.{each.field}", each.description) for each in error.violations)
+            raise InvalidRequest(*violations) from None
         self._translator.require_served(request)
 
         async def translate(contents: Sequence[str]) -> tuple[list[pb.TranslationResult], Usage]:
@@ -115,7 +117,7 @@ def _read_common(
     priority: Priority,
     contents: tuple[str, ...] = (),
 ) -> TranslateRequest:
-    """What calls and streams have in common: all but the contents, which a stream has none of yet. Enforces `rules`."""
+    """Converts the fields that calls and streams share, and enforces `rules`. A stream has no contents yet."""
     rules.model_name(request.model)
     source = rules.language(request.source_language_code, "source_language_code", optional=True)
     targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)

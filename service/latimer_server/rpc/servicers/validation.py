@@ -1,6 +1,6 @@
-"""The limits of the contract, checked alike for all services. Every broken rule is named, not only the first.
+"""Checks requests of all services against the limits of the contract.
 
-Knows the messages' fields and limits; nothing of what becomes of them.
+A refusal names every violated rule, not only the first.
 """
 
 from __future__ import annotations
@@ -26,47 +26,52 @@ _MAX_LENGTH_RATIO = 10.0
 
 
 class Rules:
-    """Collects what is wrong with a request; `enforce` raises all of it at once."""
+    """The checks on one request. Each check records its violations; `enforce` raises all of them together."""
 
     def __init__(self) -> None:
         self._violations: list[Violation] = []
 
     def require(self, holds: object, field: str, description: str) -> None:
-        """Notes a violation of `field` unless `holds`."""
+        """Records a violation of `field` unless `holds` is true."""
         if not holds:
             self._violations.append(Violation(field, description))
 
     def adopt(self, violations: Iterable[Violation]) -> None:
-        """Notes what was found elsewhere."""
+        """Records violations that another `Rules` collected."""
         self._violations += violations
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What was noted so far."""
+        """The violations recorded so far."""
         return tuple(self._violations)
 
     def enforce(self) -> None:
-        """Raises `InvalidRequest` if anything was noted."""
+        """Raises `InvalidRequest` with all violations, if there are any."""
         if self._violations:
             raise InvalidRequest(*self._violations)
 
     def contents(self, contents: Sequence[str]) -> None:
-        """1 to 1,024 texts of at most 1,000,000 code points, 2,000,000 together."""
-        self.require(1 <= len(contents) <= MAX_CONTENTS, "contents", f"has {len(contents)} items; 1 to {MAX_CONTENTS}")
+        """Checks for 1 to 1,024 texts of at most 1,000,000 code points each and 2,000,000 in total."""
+        self.require(
+            1 <= len(contents) <= MAX_CONTENTS,
+            "contents",
+            f"has {len(contents)} items; 1 to {MAX_CONTENTS} are allowed",
+        )
         sizes = list(map(len, contents))
         for index, size in enumerate(sizes):
             if size > MAX_CONTENT_CHARACTERS:
-                rule = f"has {size} code points; at most {MAX_CONTENT_CHARACTERS}"
+                rule = f"has {size} code points; at most {MAX_CONTENT_CHARACTERS} are allowed"
                 self._violations.append(Violation(f"contents[{index}]", rule))
         total = sum(sizes)
         self.require(
             total <= MAX_TOTAL_CHARACTERS,
             "contents",
-            f"have {total} code points together; at most {MAX_TOTAL_CHARACTERS}",
+            f"has {total} code points in total; at most {MAX_TOTAL_CHARACTERS} are allowed",
         )
 
     def language(self, code: str, field: str, *, optional: bool) -> str:
-        """The canonical code; "" stays "" where the field is optional."""
+        """Returns the canonical form of a language code (BCP-47). An optional field may be ""; an invalid code gives ""
+        as well, and a violation."""
         if optional and not code:
             return ""
         try:
@@ -76,30 +81,32 @@ class Rules:
             return ""
 
     def languages(self, codes: Sequence[str], field: str, *, least: int, most: int) -> tuple[str, ...]:
-        """The canonical codes of a list of `least` to `most`."""
-        self.require(least <= len(codes) <= most, field, f"has {len(codes)} items; {least} to {most}")
+        """Returns the canonical forms of a list of `least` to `most` language codes."""
+        self.require(least <= len(codes) <= most, field, f"has {len(codes)} items; {least} to {most} are allowed")
         return tuple(self.language(code, f"{field}[{i}]", optional=False) for i, code in enumerate(codes[: most + 1]))
 
     def model_name(self, name: str, field: str = "model") -> None:
-        """At most 100 code points."""
-        self.require(len(name) <= MAX_MODEL_NAME, field, f"has {len(name)} code points; at most {MAX_MODEL_NAME}")
+        """Checks that a model name has at most 100 code points."""
+        self.require(
+            len(name) <= MAX_MODEL_NAME, field, f"has {len(name)} code points; at most {MAX_MODEL_NAME} are allowed"
+        )
 
     def page(self, size: int, token: str) -> tuple[int, int]:
-        """The page's first index and its size."""
-        self.require(0 <= size <= MAX_PAGE_SIZE, "page_size", f"is {size}; 0 to {MAX_PAGE_SIZE}")
+        """Returns the index of the first entry of a page, and the size of the page. Size 0 means 100."""
+        self.require(0 <= size <= MAX_PAGE_SIZE, "page_size", f"is {size}; must be 0 to {MAX_PAGE_SIZE}")
         digits = token.isascii() and token.isdigit() and len(token) <= 9
-        self.require(not token or digits, "page_token", "is not a token that this server gave")
+        self.require(not token or digits, "page_token", "is not valid; use next_page_token of the previous page")
         return int(token) if digits else 0, size or DEFAULT_PAGE_SIZE
 
     def decoding(self, options: types_pb2.DecodingOptions, field: str) -> DecodingOptions:
-        """The decoding options that are set; None where the model's own default holds."""
+        """Returns the decoding options. An unset option is None: the model's own default applies."""
         beam = self._int(options, field, "beam_size", 1, 8)
         tokens = self._int(options, field, "max_output_tokens", 1, _MAX_OUTPUT_TOKENS)
         ratio = options.max_length_ratio if options.HasField("max_length_ratio") else None
         self.require(
             ratio is None or 0 < ratio <= _MAX_LENGTH_RATIO,
             f"{field}.max_length_ratio",
-            f"is {ratio}; above 0, at most {_MAX_LENGTH_RATIO:g}",
+            f"is {ratio}; must be above 0 and at most {_MAX_LENGTH_RATIO:g}",
         )
         return DecodingOptions(
             max_output_tokens=tokens,
@@ -111,10 +118,10 @@ class Rules:
         )
 
     def _int(self, options: types_pb2.DecodingOptions, field: str, name: str, low: int, high: int) -> int | None:
-        if not options.HasField(name):  # type: ignore[arg-type]  # the stubs want a literal
+        if not options.HasField(name):  # type: ignore[arg-type]  # the stubs expect a literal
             return None
         value: int = getattr(options, name)
-        self.require(low <= value <= high, f"{field}.{name}", f"is {value}; {low} to {high}")
+        self.require(low <= value <= high, f"{field}.{name}", f"is {value}; must be {low} to {high}")
         return value
 
     def _float(
@@ -123,14 +130,14 @@ class Rules:
         if not options.HasField(name):  # type: ignore[arg-type]
             return None
         value: float = getattr(options, name)
-        self.require(low <= value <= high, f"{field}.{name}", f"is {value:g}; {low:g} to {high:g}")
+        self.require(low <= value <= high, f"{field}.{name}", f"is {value:g}; must be {low:g} to {high:g}")
         return value
 
 
-def refuse(condition: object, what: str) -> None:
-    """Raises `Unsupported` naming `what` if the condition holds."""
+def refuse(condition: object, feature: str) -> None:
+    """Raises `Unsupported`, which names `feature`, if the condition is true."""
     if condition:
-        raise Unsupported(f"{what} is not served by this server")
+        raise Unsupported(f"this server does not support {feature}")
 
 
 def refuse_markup(text_format: types_pb2.TextFormat.ValueType, field: str) -> None:

@@ -1,1 +1,1 @@
-"""Checks that a generated sentence is supported by its source: compression, context, claims."""
+"""Evidence: checks that generated sentences are supported by their source (compression, context, claims)."""

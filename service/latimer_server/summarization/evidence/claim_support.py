@@ -1,7 +1,7 @@
-"""Whether a text supports a sentence that a model wrote about it.
+"""Claim support: decides whether a source text supports a sentence that a model wrote about it.
 
-Blind to meaning and therefore strict: every word but the likes of `the` and `was` must stand in one sentence of the
-source, in its order, and nothing of that sentence that doubts, denies or limits may be left out. Pure.
+The check does not understand meaning, so it is strict. All words except function words (`the`, `was`) must occur in one
+source sentence in the same order, and no word of that sentence that doubts, denies or limits may be missing.
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ from latimer_server.summarization.evidence import english
 from latimer_server.summarization.evidence.words import Token, list_word_tokens
 
 _MAX_WORDS = 400
+# Number of source sentences with the most shared words that are checked for support.
 _NEAREST = 5
 _LIMITS = english.NEGATIONS | english.CONDITIONS | english.HEDGES | english.ATTRIBUTIONS
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The sentences of a text, ready to be asked what supports a claim. Make it with `index_sources`."""
+    """An index of the sentences of a source text. Create it with `index_sources`.
+
+    `words` holds the lower-case words of each sentence. `found_in` maps a content word to the indices of its sentences.
+    """
 
     words: tuple[tuple[str, ...], ...]
     found_in: dict[str, list[int]]
     language: str
 
     def find_support(self, sentence: str) -> int | None:
-        """The index of a source sentence that says what `sentence` says; None where there is none."""
-        mine = _content(list_word_tokens(sentence))
-        shared = Counter(index for word in set(mine) for index in self.found_in.get(word, ()))
+        """Returns the index of a source sentence that supports `sentence`; None if there is none."""
+        content_words = _list_content_words(list_word_tokens(sentence))
+        shared = Counter(index for word in set(content_words) for index in self.found_in.get(word, ()))
         for index, _ in sorted(shared.items(), key=lambda pair: (-pair[1], pair[0]))[:_NEAREST]:
             if is_grounded(sentence, self.words[index], self.language):
                 return index
@@ -37,7 +41,7 @@ class Sources:
 
 
 def index_sources(sentences: Sequence[str], language: str = "en") -> Sources:
-    """The index of a text's sentences; language by BCP-47."""
+    """Indexes the sentences of a source text in `language` (BCP-47)."""
     words = tuple(tuple(token.lower for token in list_word_tokens(sentence)) for sentence in sentences)
     found_in: dict[str, list[int]] = {}
     for index, sentence in enumerate(words):
@@ -47,9 +51,10 @@ def index_sources(sentences: Sequence[str], language: str = "en") -> Sources:
 
 
 def is_grounded(sentence: str, source: Sequence[str], language: str = "en") -> bool:
-    """Whether a sentence says nothing that the words of `source` (lower case) do not say.
+    """True if a sentence claims nothing beyond the source sentence with the lower-case words `source`.
 
-    In languages without word lists only a literal part of it does.
+    In languages other than English, True only if the sentence is a literal part of the source sentence. Sentences of
+    more than 400 words are never grounded.
     """
     words = list_word_tokens(sentence)
     if not words or len(words) > _MAX_WORDS:
@@ -57,27 +62,27 @@ def is_grounded(sentence: str, source: Sequence[str], language: str = "en") -> b
     if language.split("-")[0] != "en":
         literal = tuple(token.lower for token in words)
         return any(tuple(source[i : i + len(literal)]) == literal for i in range(len(source) - len(literal) + 1))
-    left_out = _find_left_out(_content(words), source)
-    return left_out is not None and not any(_limits(word) for word in left_out)
+    omitted = _find_omitted(_list_content_words(words), source)
+    return omitted is not None and not any(_limits_claim(word) for word in omitted)
 
 
-def _content(words: Sequence[Token]) -> list[str]:
+def _list_content_words(words: Sequence[Token]) -> list[str]:
     return [token.lower for token in words if token.lower not in english.FUNCTION_WORDS]
 
 
-def _find_left_out(wanted: Sequence[str], source: Sequence[str]) -> list[str] | None:
-    """The words of `source` that are not wanted; None unless the wanted ones stand there in their order."""
-    left_out: list[str] = []
+def _find_omitted(kept: Sequence[str], source: Sequence[str]) -> list[str] | None:
+    """Returns the words of `source` that are not kept; None unless all kept words occur in `source` in their order."""
+    omitted: list[str] = []
     rest = iter(source)
-    for word in wanted:
+    for word in kept:
         for other in rest:
             if other == word:
                 break
-            left_out.append(other)
+            omitted.append(other)
         else:
             return None
-    return [*left_out, *rest]
+    return [*omitted, *rest]
 
 
-def _limits(word: str) -> bool:
+def _limits_claim(word: str) -> bool:
     return word in _LIMITS or word.endswith("n't")

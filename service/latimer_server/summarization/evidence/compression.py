@@ -1,8 +1,7 @@
-"""Whether a sentence is another one with words left out, and only such words as can be left out of a true
-sentence without making it untrue.
+"""Compression: decides whether a generated sentence is its source sentence with harmless words left out.
 
-That a generated sentence recombines nothing follows from the order of its words; that what it leaves out changes
-nothing, from the rules below, which refuse in doubt. Pure; the rules are for English.
+The words must occur in the source in the same order, so that the sentence recombines nothing. The rules below decide
+whether a true sentence stays true without the omitted words, and refuse in doubt. They are for English.
 """
 
 from __future__ import annotations
@@ -23,59 +22,67 @@ _COMMAS = frozenset(",;–—")
 
 
 def find_compression(
-    written: Sequence[str], source: str, kept: frozenset[str] = frozenset(), language: str = "en"
+    candidates: Sequence[str], source: str, kept: frozenset[str] = frozenset(), language: str = "en"
 ) -> str:
-    """The shortest of several sentences that is a compression of `source` and still has of its words those that must
-    be `kept`; "" where there is none."""
-    wanted = kept & list_words(source)
-    found = [text for text in written if wanted <= list_words(text) and is_compression(text, source, language)]
-    return min(found, key=lambda text: len(text.split()), default="")
+    """Returns the shortest candidate that is a compression of `source`; "" if there is none.
+
+    A candidate must contain all words of `kept` that occur in `source`.
+    """
+    required = kept & list_words(source)
+    compressions = [
+        text for text in candidates if required <= list_words(text) and is_compression(text, source, language)
+    ]
+    return min(compressions, key=lambda text: len(text.split()), default="")
 
 
 def is_compression(sentence: str, source: str, language: str = "en") -> bool:
-    """Whether `sentence` is `source` with words left out that can be left out.
+    """True if `sentence` is one whole sentence that equals `source` with harmless words left out.
 
-    In languages without word lists only what stands in brackets can. A sentence is no compression of itself.
+    In languages other than English only numbers and acronyms in brackets may be left out. False if nothing is left out,
+    if `sentence` has fewer than 5 words, or if `source` has more than 400 tokens.
     """
-    mine, theirs = split_tokens(sentence), split_tokens(source)
-    size = sum(token.is_word for token in mine)
-    if not _MIN_WORDS <= size < sum(token.is_word for token in theirs) or len(theirs) > _MAX_TOKENS:
+    sentence_tokens, source_tokens = split_tokens(sentence), split_tokens(source)
+    size = sum(token.is_word for token in sentence_tokens)
+    if not _MIN_WORDS <= size < sum(token.is_word for token in source_tokens) or len(source_tokens) > _MAX_TOKENS:
         return False
-    if not sentence.rstrip("\"'”’»)").endswith((".", "!", "?", "。", "…")) or _holds_several(sentence):
+    if not sentence.rstrip("\"'”’»)").endswith((".", "!", "?", "。", "…")) or _has_several_sentences(sentence):
         return False
-    return _Alignment(theirs, mine, in_english=language.split("-")[0] == "en").exists()
+    return _Alignment(source_tokens, sentence_tokens, in_english=language.split("-")[0] == "en").exists()
 
 
-def _holds_several(sentence: str) -> bool:
+def _has_several_sentences(sentence: str) -> bool:
     return re.search(r"[.!?](?=\s+[A-Z“\"])", sentence.rstrip()[:-1]) is not None
 
 
 class _Alignment:
-    """The ways to find a sentence's words in its source, in order, leaving out only what can be left out."""
+    """The possible alignments of a sentence's words with its source, in order, that omit only harmless words."""
 
-    def __init__(self, theirs: Sequence[Token], mine: Sequence[Token], *, in_english: bool) -> None:
-        self._theirs = theirs
-        self._mine = [token for token in mine if token.is_word]
-        self._marks = _list_marks(mine)
-        self._kept = frozenset(token.lower for token in self._mine)
+    def __init__(self, source: Sequence[Token], sentence: Sequence[Token], *, in_english: bool) -> None:
+        self._source = source
+        self._words = [token for token in sentence if token.is_word]
+        self._marks = _list_marks(sentence)
+        self._kept = frozenset(token.lower for token in self._words)
         self._in_english = in_english
 
     def exists(self) -> bool:
-        """Whether there is one."""
-        # The places in the source where the words so far can end, and whether a title went whose second comma may.
+        """True if there is an alignment."""
+        # States after each word: its index in the source, and True if a title was omitted whose second comma may go.
         reachable = {(-1, False)}
-        for word, marks in zip(self._mine, self._marks, strict=False):
-            places = [index for index, token in enumerate(self._theirs) if _is_same(word, token)]
+        for word, marks in zip(self._words, self._marks, strict=False):
+            places = [index for index, token in enumerate(self._source) if _is_same(word, token)]
             steps = (self._skip(*end, place, marks) for place in places for end in reachable if end[0] < place)
             reachable = {step for step in steps if step}
             if not reachable:
                 return False
-        return any(self._skip(*end, len(self._theirs), self._marks[-1]) for end in reachable)
+        return any(self._skip(*end, len(self._source), self._marks[-1]) for end in reachable)
 
     def _skip(self, before: int, titled: bool, after: int, marks: Sequence[str]) -> tuple[int, bool] | None:  # noqa: FBT001
-        """Where the words so far end if what stands between two places goes; None if it can't, or if marks came in
-        its stead that do not stand there."""
-        gap = _Gap(self._theirs, before, after, self._kept)
+        """Returns the state after omitting the source between `before` and `after`.
+
+        `marks` are the sentence's marks at that point. Returns None if the part must not be omitted, or if the source
+        lacks one of these marks there.
+        """
+        gap = _Gap(self._source, before, after, self._kept)
         if not gap.words:
             if marks == gap.marks:
                 return after, titled
@@ -88,7 +95,7 @@ class _Alignment:
 
 
 def _list_marks(tokens: Sequence[Token]) -> list[list[str]]:
-    """The marks before each word, and those behind the last."""
+    """Returns the marks before each word, and as the last item those after the last word."""
     marks: list[list[str]] = [[]]
     for token in tokens:
         if token.is_word:
@@ -98,16 +105,19 @@ def _list_marks(tokens: Sequence[Token]) -> list[list[str]]:
     return marks
 
 
-def _is_same(mine: Token, other: Token) -> bool:
-    if not other.is_word or mine.lower != other.lower:
+def _is_same(word: Token, other: Token) -> bool:
+    """True if both tokens are the same word with the same capitalization; the first word of a sentence may differ."""
+    if not other.is_word or word.lower != other.lower:
         return False
-    return mine.first or other.first or mine.text[0].isupper() == other.text[0].isupper()
+    return word.first or other.first or word.text[0].isupper() == other.text[0].isupper()
 
 
 @dataclass(frozen=True)
 class _Gap:
-    """What stands in the source between two kept words at `before` and `after`; -1 and the length stand for
-    the sentence's ends. `kept`: all words that stay, in lower case."""
+    """An omitted part of the source, between the kept words at the indices `before` and `after`.
+
+    -1 and the length of the source stand for the ends of the sentence. `kept` holds all kept words in lower case.
+    """
 
     source: Sequence[Token]
     before: int
@@ -153,12 +163,12 @@ class _Gap:
 
     @property
     def narrows(self) -> bool:
-        """Whether what stays is such that a place, a time or a reason limits it: `never`, `the highest`."""
+        """True if omitting a place, time or reason would widen the kept claim, as with `never` or `the highest`."""
         return bool(self.kept & english.SENSITIVE) or any(word.endswith(("est", "n't")) for word in self.kept)
 
 
 def _is_aside(gap: _Gap) -> bool:
-    """A number, a year, an acronym in brackets: all that can be told without knowing the language."""
+    """True for numbers and acronyms in brackets. This rule works in every language."""
     return gap.is_bracketed and all(token.is_number or token.text.isupper() for token in gap.words)
 
 
@@ -177,15 +187,15 @@ def _may_leave_out(gap: _Gap) -> bool:
 
 
 def _is_middle_clause(gap: _Gap) -> bool:
-    """`, who scored twice,` before what its sentence says."""
+    """True for a relative clause between two commas: `, who scored twice,`."""
     if any(_YEAR.fullmatch(token.text) for token in gap.words):
-        return False  # `Thorne, who mapped it in 1894, concluded`: what he held then
+        return False  # `Thorne, who mapped it in 1894, concluded`: the year also dates the conclusion
     following = "" if gap.trails else gap.source[gap.after].lower
     return gap.opener in english.RELATIVE and gap.commas == 2 and following not in english.CONTINUATIONS
 
 
 def _is_phrase(gap: _Gap) -> bool:
-    """`because staff were ill`, `quickly`, `on Saturday`, `the substitute` before a name."""
+    """True for `because staff were ill`, `quickly`, `on Saturday`, and `the substitute` before a name."""
     if gap.trails and gap.opener in english.BARE_OPENERS and not gap.commas:
         return not gap.narrows
     if all(_is_filler(token) for token in gap.words):
@@ -197,7 +207,7 @@ def _is_phrase(gap: _Gap) -> bool:
 
 
 def _is_last_clause(gap: _Gap) -> bool:
-    """`, although three members abstained.` What it is about stands whole before it."""
+    """True for a final clause after a complete statement: `, although three members abstained.`"""
     if gap.kept & {"either", "neither", "both", "whether", "only"}:
         return False
     if gap.lowered & (english.NEGATIONS | english.DUTIES):
@@ -208,7 +218,7 @@ def _is_last_clause(gap: _Gap) -> bool:
 
 
 def _is_opening(gap: _Gap) -> bool:
-    """`After the flood, the council ...`, `But ...`, `The mayor, Anna Lind, ...`."""
+    """True for an opening phrase: `After the flood, ...`, `But ...`, `The mayor,` before `Anna Lind, ...`."""
     if gap.source[gap.after].lower in english.PRONOUNS or gap.lowered & english.ATTRIBUTIONS:
         return False
     if gap.lowered <= english.CONNECTIVES:
@@ -228,7 +238,7 @@ def _is_filler(token: Token) -> bool:
 
 
 def _is_place_or_time(gap: _Gap) -> bool:
-    """`on Saturday`, `at Brook Lane`, `in March 2024`: prepositions with names, months and years only."""
+    """True for prepositions with only names, months and years: `on Saturday`, `at Brook Lane`, `in March 2024`."""
     if gap.opener not in english.PLACE_OR_TIME or any(not token.is_word for token in gap.tokens[:-1]):
         return False
     if not gap.trails:
@@ -237,21 +247,21 @@ def _is_place_or_time(gap: _Gap) -> bool:
             return False  # `in Paris and Rome`, `at Brook Lane Stadium`
         if following.lower == "to" and gap.opener in ("from", "in"):
             return False  # `from March to May`
-    said = [token for token in gap.words if token.lower not in english.PLACE_OR_TIME | {"the"}]
-    return bool(said) and all(_is_when_or_where(gap.words, index) for index in range(len(gap.words)))
+    content = [token for token in gap.words if token.lower not in english.PLACE_OR_TIME | {"the"}]
+    return bool(content) and all(_is_when_or_where(gap.words, index) for index in range(len(gap.words)))
 
 
 def _is_when_or_where(words: Sequence[Token], index: int) -> bool:
     token = words[index]
     if token.is_number:
-        near = (*words[max(0, index - 1) : index], *words[index + 1 : index + 2])
-        month = any(other.lower in english.TIMES and other.text[0].isupper() for other in near)
-        return month or _YEAR.fullmatch(token.text) is not None
+        neighbours = (*words[max(0, index - 1) : index], *words[index + 1 : index + 2])
+        near_month = any(other.lower in english.TIMES and other.text[0].isupper() for other in neighbours)
+        return near_month or _YEAR.fullmatch(token.text) is not None
     return token.is_name or token.lower in english.PLACE_OR_TIME | english.TIMES | {"the"}
 
 
 def _is_title(gap: _Gap) -> bool:
-    """What somebody is, before the name: `by [the substitute] Leon Hartigan`, `[The mayor,] Anna Lind, said`."""
+    """True for a title before a name: `by [the substitute] Leon Hartigan`, `[The mayor,] Anna Lind, said`."""
     name = gap.source[gap.after]
     if not (name.is_word and name.text[0].isupper()) or len(gap.words) > _MAX_TITLE_WORDS:
         return False

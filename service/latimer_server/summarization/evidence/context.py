@@ -1,6 +1,6 @@
-"""Whether a sentence stands by itself, or points to what was said before it.
+"""Context: decides whether a sentence can be understood by itself or refers to an earlier one.
 
-Pure; English. Other languages have no lists, and the answer is then always that it stands.
+The rules are for English. In other languages every sentence counts as understandable by itself.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from latimer_server.summarization.evidence.words import Token, list_word_tokens,
 
 _OPENINGS = english.LEADING | english.BARE_OPENERS | {"when", "before", "for", "if", "under", "asked", "given"}
 _THINGS = frozenset({"the", "a", "an", "no", "every", "each", "some"})
+# Several rules look at this many words from the start of a sentence.
 _NEAR = 4
-# `I wanted to be helpful`: what is shorter leans on its neighbours.
-_LEAST_WORDS = 8
+# A shorter sentence depends on its neighbours: `I wanted to be helpful`.
+_MIN_WORDS = 8
 _DEMONSTRATIVES = frozenset({"this", "that", "these", "those"})
 _QUOTES = "\"'“‘«"
 _SEVERAL = frozenset({"and", "people", "children", "men", "women", "police", "who", "everybody", "nobody", "those"})
@@ -23,18 +24,21 @@ _DOING = frozenset({"do", "does", "did", "done", "doing"})
 
 
 def depends_on_previous(sentence: str, language: str = "en") -> bool:
-    """Whether a sentence points back: by its first word (`This ...`), or by the pronoun of a person whom it has
-    not named as its subject (`In a letter, he said ...`)."""
+    """True if a sentence refers to an earlier one.
+
+    Examples are a first word such as `This`, a pronoun for a person that the sentence does not name (`In a letter, he
+    said ...`), a quotation mark at the start, and a length of fewer than 8 words.
+    """
     words = list_word_tokens(sentence)
     if not words or language.split("-")[0] != "en":
         return False
-    if words[0].lower in english.DEPENDENT_STARTS or _points_by_word([token.lower for token in words]):
+    if words[0].lower in english.DEPENDENT_STARTS or _refers_by_word([token.lower for token in words]):
         return True
     if sentence.lstrip()[0] in _QUOTES or "it" in [token.lower for token in words[:_NEAR]]:
-        return True  # who speaks, and of what, was said before
+        return True  # an earlier sentence names the speaker of a quotation or the meaning of `it`
     if _lacks_plural([token.lower for token in words]):
         return True
-    if len(words) < _LEAST_WORDS:
+    if len(words) < _MIN_WORDS:
         return True
     personal = next((index for index, token in enumerate(words) if token.lower in english.PERSONAL), None)
     if personal is None:
@@ -46,7 +50,7 @@ def depends_on_previous(sentence: str, language: str = "en") -> bool:
 
 
 def _lacks_plural(words: Sequence[str]) -> bool:
-    """`Anna Lind claims them`: nothing before it that they could be."""
+    """True if no plural precedes the first `they` or `them` of a sentence: `Anna Lind claims them`."""
     plural = next((index for index, word in enumerate(words) if word in ("they", "them", "their", "theirs")), None)
     if plural is None:
         return False
@@ -55,51 +59,59 @@ def _lacks_plural(words: Sequence[str]) -> bool:
 
 
 def list_mentions(sentences: Sequence[str], language: str = "en") -> list[frozenset[str]]:
-    """For each sentence whom it names, and the thing that it begins with as if it were known (`The fee is ...`).
-    English, where capitals tell names."""
+    """Returns for each sentence the names in it and the definite subject that it begins with (`The fee is ...`).
+
+    Names are recognized by their capitals. In languages other than English the sets are empty.
+    """
     if language.split("-")[0] != "en":
         return [frozenset()] * len(sentences)
-    told = [list_word_tokens(sentence) for sentence in sentences]
-    names = {token.owner for words in told for token in words if token.is_name} - {"I"}
+    tokens = [list_word_tokens(sentence) for sentence in sentences]
+    names = {token.owner for words in tokens for token in words if token.is_name} - {"I"}
     names = {name for name in names if name.lower() not in english.TIMES}
-    return [frozenset({token.owner for token in words} & names | _find_subject(words)) for words in told]
+    return [frozenset({token.owner for token in words} & names | _find_subject(words)) for words in tokens]
 
 
 def list_introductions(sentences: Sequence[str], language: str = "en") -> list[frozenset[int]]:
-    """For each sentence the earlier ones that first name what it mentions: without them a reader may take `Garside`
-    or `The fee` for another one."""
-    first: dict[str, int] = {}
+    """Returns for each sentence the indices of the earlier sentences that first name its mentions.
+
+    Without these a reader may misunderstand a mention such as `Garside` or `The fee`.
+    """
+    first_index: dict[str, int] = {}
     introductions = []
-    for index, (sentence, mine) in enumerate(zip(sentences, list_mentions(sentences, language), strict=True)):
-        for word in list_words(sentence) | mine:
-            first.setdefault(word, index)
-        introductions.append(frozenset(first[word] for word in mine) - {index})
+    for index, (sentence, mentions) in enumerate(zip(sentences, list_mentions(sentences, language), strict=True)):
+        for word in list_words(sentence) | mentions:
+            first_index.setdefault(word, index)
+        introductions.append(frozenset(first_index[word] for word in mentions) - {index})
     return introductions
 
 
 def find_back_references(sentences: Sequence[str], language: str = "en") -> frozenset[int]:
-    """The sentences of a document that point back, to a word or to a thing that none before them has named: `The
-    fee is ...`. The first has nothing to point to."""
+    """Returns the indices of the sentences of a document that refer back.
+
+    These depend on the previous sentence, or begin with a definite subject (`The fee is ...`) that no earlier sentence
+    names. The first sentence is never one of them.
+    """
     if language.split("-")[0] != "en":
         return frozenset()
     seen: set[str] = set()
-    pointing = set()
+    referring_back = set()
     for index, sentence in enumerate(sentences):
         if index and (depends_on_previous(sentence, language) or not _find_subject(list_word_tokens(sentence)) <= seen):
-            pointing.add(index)
+            referring_back.add(index)
         seen |= list_words(sentence)
-    return frozenset(pointing)
+    return frozenset(referring_back)
 
 
 def _find_subject(words: Sequence[Token]) -> set[str]:
-    known = len(words) > 1 and words[0].lower == "the" and words[1].text.islower()
-    return {words[1].text} if known else set()
+    """Returns the noun of a sentence that begins with `the` and a lower-case word: `fee` for `The fee is ...`."""
+    is_definite = len(words) > 1 and words[0].lower == "the" and words[1].text.islower()
+    return {words[1].text} if is_definite else set()
 
 
-def _points_by_word(words: Sequence[str]) -> bool:
-    """`On that date ...`, `A master who does so ...`, `The latter ...`."""
+def _refers_by_word(words: Sequence[str]) -> bool:
+    """True if a word or phrase refers back: `On that date ...`, `A master who does so ...`, `The latter ...`."""
     pairs = list(pairwise(words))
-    told = words[:_NEAR]
+    opening = words[:_NEAR]
     return (
         not english.POINTERS.isdisjoint(words)
         or not english.ANSWERS.isdisjoint(words)
@@ -111,12 +123,12 @@ def _points_by_word(words: Sequence[str]) -> bool:
         or any(first == "the" and second in english.POINTING_AFTER_THE for first, second in pairs)
         or any(first in english.PREPOSITIONS | _OPENINGS and second in _DEMONSTRATIVES for first, second in pairs)
         or any(first in _DOING and second in ("so", "it") for first, second in pairs)
-        or any(word in _DEMONSTRATIVES - {"that"} for word in told)
+        or any(word in _DEMONSTRATIVES - {"that"} for word in opening)
     )
 
 
 def _begins_with_name(words: Sequence[Token]) -> bool:
-    """`Brandvold said that she ...`; not `The letter said that he ...`."""
+    """True for `Brandvold said that she ...`, False for `The letter said that he ...`."""
     return (
         words[0].text[0].isupper()
         and words[0].lower not in ("i", "we", "you")

@@ -1,6 +1,7 @@
-"""English words that decide what can be left out of a sentence without making it untrue, and what points back.
+"""English word lists for the checks of summaries.
 
-Lists only; `compression` says what each is for.
+They decide which words a true sentence can lose without becoming untrue, and which words refer to an earlier sentence.
+`compression` and `context` contain the rules.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ NEGATIONS = _words(
     "not no never none neither nor without cannot nothing nobody nowhere hardly barely rarely scarcely seldom few "
     "little unable fail failed fails refuse refused refuses deny denied denies lack lacked lacks"
 )
-# In a gap these change what is left: conditions, limits, doubt.
+# These words in an omitted part would change the meaning of the rest: conditions, limits, doubt.
 CONDITIONS = _words(
     "if unless until except provided providing whether otherwise only merely solely once subject assuming lest than "
     "rather instead"
@@ -32,9 +33,9 @@ ATTRIBUTIONS = _words(
     "thought thinks suggested suggests accused expects predicted predicts warned warns promised promises wrote "
     "writes added asked asks reported reports stated states announced announces felt called estimates"
 )
-# What a clause with these says, the rest may need: rules are made of them.
+# A clause with one of these states a rule that the rest of the sentence may need.
 DUTIES = _words("shall must may only")
-# With these in what is kept, leaving out a place or a time widens the claim.
+# If the kept words include one of these, omitting a place or a time widens the claim.
 SENSITIVE = NEGATIONS | _words(
     "only first last all every each any both either best worst most least highest lowest largest smallest biggest "
     "record sole always more less than fewer other next same until total full never average"
@@ -45,7 +46,7 @@ CLAUSE_OPENERS = _words(
 )
 BARE_OPENERS = _words("because after although though while despite during since where following")
 LEADING = _words("after in on at during since while as with following despite although though by")
-# What stands behind these happened: `After the flood, ...`. `In theory` and `with luck` are other things.
+# A phrase that begins with one of these states a fact (`After the flood, ...`), unlike `In theory` or `With luck`.
 EVENTS = _words("after during since following despite although though")
 CONNECTIVES = _words("but and however meanwhile then also so moreover furthermore still yet")
 RELATIVE = _words("which who whose whom where including such")
@@ -57,7 +58,7 @@ TIMES = _words(
     "winter weekend yesterday today tonight noon midnight"
 )
 PREPOSITIONS = _words("by to with from for against of in on at into over under between among through")
-# What begins with these behind a clause goes on with it: `which belonged to a firm, not to him`.
+# One of these after a clause continues it: `which belonged to a firm, not to him`.
 CONTINUATIONS = NEGATIONS | PREPOSITIONS | CLAUSE_OPENERS | CONNECTIVES | _words("or nor as than")
 PRONOUNS = _words("he she they him her them his hers their theirs it its")
 DEPENDENT_STARTS = PRONOUNS | _words(
@@ -65,25 +66,25 @@ DEPENDENT_STARTS = PRONOUNS | _words(
     " meanwhile moreover furthermore therefore thus hence otherwise also still one"
 )
 PERSONAL = _words("he she they him her them his hers their theirs")
-# Manners and degrees without which a thing is still done. Not `partially`, `officially`, `previously`.
+# Adverbs without which the statement stays true, unlike `partially`, `officially` or `previously`.
 MANNERS = _words(
     "quickly slowly quietly loudly suddenly immediately promptly carefully finally eventually easily happily sadly "
     "angrily rapidly sharply steadily heavily firmly gently softly repeatedly comfortably badly severely strongly "
     "warmly closely deeply highly calmly bitterly briefly unkindly successfully brightly"
 )
-# Point to what was said before, wherever they stand.
+# These words refer to an earlier sentence in any position.
 POINTERS = _words("however then therefore thus hence otherwise instead moreover furthermore meanwhile likewise")
-# What somebody says only after another one has spoken, or of a matter that was spoken of.
+# These words react to an earlier statement or topic.
 ANSWERS = _words(
     "replied answered retorted agreed disagreed objected countered asked wondered reply answer response replies answers"
 )
 ORDINALS = _words("first second third fourth firstly secondly thirdly finally next lastly last")
-# `the affected accounts`, `the question`: which ones was said before.
+# After `the`, these words refer to something that an earlier sentence names: `the affected accounts`, `the question`.
 POINTING_AFTER_THE = _words(
     "affected same latter resulting said above remaining rest other others former first second question matter issue "
     "reason reasons dispute"
 )
-# A title holds none of these.
+# A title such as `the substitute` contains none of these.
 NO_TITLE = PREPOSITIONS | _words("and or that as was is were had has have")
-# Words that a sentence can have more or fewer of and say the same.
+# Sentences that differ only in these words mean the same.
 FUNCTION_WORDS = _words("the a an that which who is are was were be been being has have had will do does did")

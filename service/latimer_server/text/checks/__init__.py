@@ -1,1 +1,1 @@
-"""Checks of a translation against its source: copied text, length, numbers, repetition."""
+"""Checks of a translation against its source: copied text, length, numbers, repetition. Pure functions."""

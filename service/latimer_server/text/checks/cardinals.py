@@ -1,6 +1,6 @@
-"""Reads the numbers that a text has in words: cardinals put together, ordinals, Roman and Chinese numerals.
+"""Reads the numbers that a text has in words: compound cardinals, ordinals, Roman and Chinese numerals.
 
-Knows no figures and no translations; the tables are those of `number_words`. Linear in the text.
+Uses the tables of `number_words`. Takes linear time in the text.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from latimer_server.core.scripts import HAN_LANGUAGES
 from latimer_server.text.checks.number_words import WORDS, NumberWords
 
-# The values that a mention may stand for, likeliest first, as decimal strings without needless zeros ("1234.5").
+# The possible values of a mention, likeliest first, as decimal strings without needless zeros ("1234.5").
 Values = tuple[str, ...]
 
 _WORD = re.compile("[^\\W\\d_]+(?:[-'’][^\\W\\d_]+)*")
 _ROMAN = re.compile("(?<![^\\W_])[IVX]{1,7}(?![^\\W_])")
-# `I` is a number in English where a name stands before it and no verb behind.
+# `I` is a number in English only behind a name and before no verb.
 _ENGLISH_ONE = re.compile("(?<=[a-z] )I(?![\\w'’]| [a-z])")
 _SMALL_DIGITS = re.compile("[⁰¹²³⁴-⁹]+")
-HAN_LANGUAGES = frozenset({"zh", "ja", "yue"})
 HAN_SCALES = {"十": 1, "百": 2, "千": 3, "万": 4, "萬": 4, "亿": 8, "億": 8, "兆": 12}
 _HAN = re.compile("[〇零一二兩两三四五六七八九十百千万萬亿億兆]+")
 _HAN_FIGURES = ("〇零", "一", "二兩两", "三", "四", "五", "六", "七", "八", "九")
@@ -28,20 +28,23 @@ _MAX_NUMBER_WORDS = 64
 
 
 def read_words(text: str, base: str) -> tuple[list[Values], list[Values]]:
-    """What may stand for a number without being written in figures, and which of it surely does."""
-    found: list[Values] = [(_read_small_digits(match.group()),) for match in _SMALL_DIGITS.finditer(text)]
+    """Returns the numbers that are not in figures: possible ones, and those that always count something.
+
+    `base`: the base code of the language.
+    """
+    possible: list[Values] = [(_read_small_digits(match.group()),) for match in _SMALL_DIGITS.finditer(text)]
     clear: list[Values] = []
     for match in _ROMAN.finditer(text):
         value = _ROMAN_VALUES.get(match.group())
         if value and (value != "1" or base != "en" or _ENGLISH_ONE.match(text, match.start())):
-            found.append((value,))
+            possible.append((value,))
     if base in HAN_LANGUAGES:
-        found += [_read_han(match.group()) for match in _HAN.finditer(text)]
+        possible += [_read_han(match.group()) for match in _HAN.finditer(text)]
     words = WORDS.get(base)
     if words is not None:
         for values, is_clear in _read_cardinals(text, words):
-            (clear if is_clear else found).append(values)
-    return found, clear
+            (clear if is_clear else possible).append(values)
+    return possible, clear
 
 
 def _read_small_digits(text: str) -> str:
@@ -49,7 +52,7 @@ def _read_small_digits(text: str) -> str:
 
 
 def _read_cardinals(text: str, words: NumberWords) -> Iterator[tuple[Values, bool]]:
-    """The number words of a text, those of one number together, and whether they surely count something."""
+    """Yields the numbers in words, each with True if it always counts something."""
     pending: list[str] = []
     end = -1
     for match in _WORD.finditer(text.lower()):
@@ -70,7 +73,7 @@ def _read_cardinals(text: str, words: NumberWords) -> Iterator[tuple[Values, boo
 
 
 def _finish(pending: list[str], words: NumberWords) -> Iterator[tuple[Values, bool]]:
-    """The numbers that a run of words is; empties the run."""
+    """Yields the numbers of a run of number words, and empties the run."""
     total = current = 0
     taken: list[str] = []
 
@@ -94,7 +97,7 @@ def _finish(pending: list[str], words: NumberWords) -> Iterator[tuple[Values, bo
             if taken and not _continues(current, value, after_scale=total > 0):
                 yield close()
                 taken, total, current = [], 0, 0
-            # French says four twenties.
+            # 80 is "four twenties" in French.
             current = 80 if (value == 20 and current == 4) else current + value
         taken.append(word)
     if taken:
@@ -103,6 +106,7 @@ def _finish(pending: list[str], words: NumberWords) -> Iterator[tuple[Values, bo
 
 
 def _continues(current: int, value: int, *, after_scale: bool) -> bool:
+    """Returns True if a word of this value continues the current number, as in `twenty` and `five`."""
     if current == 0:
         return after_scale
     if current == 4 and value == 20:
@@ -114,7 +118,10 @@ def _continues(current: int, value: int, *, after_scale: bool) -> bool:
 
 
 def _read_han(text: str) -> Values:
-    """`二十五` is 25, `三万` is 30000, `二〇二四` is 2024; each figure by itself too."""
+    """Returns the value of a Chinese numeral, then of each of its digits.
+
+    `二十五` is 25, `三万` is 30000, `二〇二四` is 2024.
+    """
     total = section = digit = 0
     for c in text[:_MAX_NUMBER_WORDS]:
         if c in _HAN_DIGITS:
@@ -131,6 +138,7 @@ def _read_han(text: str) -> Values:
 
 
 def _list_romans() -> dict[str, str]:
+    """Returns the values of the Roman numerals from 1 to 39."""
     units = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
     return {ten * "X" + unit: str(10 * ten + i) for ten in range(4) for i, unit in enumerate(units) if ten or unit}
 

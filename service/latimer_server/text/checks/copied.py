@@ -1,7 +1,7 @@
-"""Whether a translation is its source, left as it was.
+"""Detects a translation that is a copy of its source.
 
-Pure. Names, titles, loanwords and code are rightly copied: what counts are plain words, and among them those that only
-the source's language has.
+Names, titles, loanwords and code are rightly copied. The check counts plain words, above all words that only the
+source language has.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from latimer_server.core.scripts import UNSPACED_OR_DENSE_LETTERS
 from latimer_server.text.checks.repetition import split_words
 
-# Frequent words that say which language a text is in; those that two languages share count for neither.
+# Frequent words that show the language of a text. Words that both languages have do not count.
 _FUNCTION_WORDS = {
     "en": "the of and to in is are was were be been it its that this these those with for on from by at as or not"
     " you your"
@@ -38,7 +39,7 @@ _FUNCTION_WORDS = {
     " nicht sie wir ihr er es ich haben hat kann wird werden wenn wo auch noch aber nach aus an um durch über nur so",
 }
 _WORDS = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
-# Languages near enough that a sentence may be the same in both.
+# Languages so close that a sentence may be the same in both.
 _KIN = (
     frozenset({"pt", "gl", "es", "ast", "ca", "an"}),
     frozenset({"nb", "nn", "no", "da", "sv"}),
@@ -50,13 +51,18 @@ _KIN = (
     frozenset({"nl", "af"}),
     frozenset({"zh", "yue", "ja"}),
 )
+# The least number of plain words of a copy: in general, with a word that only the source language has, and for close
+# languages. Letters of scripts that are dense or without spaces are counted instead of words.
 _MIN_WORDS = 4
 _MIN_WORDS_WITH_FUNCTION = 3
 _MIN_KIN_WORDS = 8
-_MIN_DENSE_LETTERS = 10
+_MIN_COMPACT_LETTERS = 10
+# The share of common words, and the least number of words, of a copy with a word or two changed.
 _NEAR = 0.85
 _MIN_NEAR_WORDS = 6
-_HAN_OR_KANA = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0eff]")
+# More protected spans than these are not cut from the text; their words are ignored one by one.
+_MAX_CUT_SPANS = 32
+_COMPACT_LETTER = re.compile(f"[{UNSPACED_OR_DENSE_LETTERS}]")
 _NAME_OR_CODE = re.compile("[\\d@/\\\\_<>{}=]")
 
 
@@ -69,48 +75,53 @@ def is_copy(
     source_words: Sequence[str] | None = None,
     output_words: Sequence[str] | None = None,
 ) -> bool:
-    """Whether `output` is `source`, but for case, punctuation and a word or two, though it has plain words to
-    translate.
+    """Returns True if `output` copies `source` except for case, punctuation and a word or two.
 
-    The words may be given where they are known (`repetition.split_words`).
+    A source without plain words to translate is never a copy. Languages are BCP-47 codes. `protected`: texts of
+    protected spans, which are ignored. `source_words` and `output_words`: the results of `repetition.split_words`, if
+    the caller has them.
     """
-    mine, theirs = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
-    if mine == theirs or not source:
+    source_base, target_base = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
+    if source_base == target_base or not source:
         return False
     words = split_words(source) if source_words is None else source_words
     others = split_words(output) if output_words is None else output_words
     same = words == others
     if not same and not _is_near(words, others):
         return False
-    if any(mine in group and theirs in group for group in _KIN):
+    if any(source_base in group and target_base in group for group in _KIN):
         return same and _count_plain(source, protected) >= _MIN_KIN_WORDS
     if not same and len(others) < _MIN_NEAR_WORDS:
         return False
     plain = _count_plain(source, protected)
-    own = _WORDS.get(mine, frozenset()) - _WORDS.get(theirs, frozenset())
-    if own and theirs in _WORDS:
-        return plain >= _MIN_WORDS_WITH_FUNCTION and not own.isdisjoint(words)
-    if len(_HAN_OR_KANA.findall(source)) >= _MIN_DENSE_LETTERS:
+    source_only = _WORDS.get(source_base, frozenset()) - _WORDS.get(target_base, frozenset())
+    has_source_only = not source_only.isdisjoint(words)
+    if source_only and target_base in _WORDS:
+        return plain >= _MIN_WORDS_WITH_FUNCTION and has_source_only
+    if len(_COMPACT_LETTER.findall(source)) >= _MIN_COMPACT_LETTERS:
         return True
-    return plain >= (_MIN_WORDS_WITH_FUNCTION if own and not own.isdisjoint(words) else _MIN_WORDS)
+    return plain >= (_MIN_WORDS_WITH_FUNCTION if has_source_only else _MIN_WORDS)
 
 
 def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether nearly all words are the same ones."""
+    """Returns True if nearly all words are the same, in any order."""
     size, other = len(words), len(others)
     if size < _MIN_NEAR_WORDS or not 0.8 * size <= other <= 1.25 * size:
         return False
-    mine, theirs = set(words), set(others)
-    return len(mine & theirs) >= _NEAR * max(len(mine), len(theirs))
+    vocabulary, other_vocabulary = set(words), set(others)
+    return len(vocabulary & other_vocabulary) >= _NEAR * max(len(vocabulary), len(other_vocabulary))
 
 
 def _count_plain(source: str, protected: Sequence[str]) -> int:
-    """The words that are no names, numbers or code: written small, or anything in a text that is all capitals."""
-    for span in protected[:32]:
+    """Returns the number of plain words: those in small letters, or all words of a text in capitals.
+
+    Names, numbers, code and protected spans do not count.
+    """
+    for span in protected[:_MAX_CUT_SPANS]:
         source = source.replace(span, " ")
-    known = frozenset(word for span in protected[32:] for word in span.split())
+    protected_words = frozenset(word for span in protected[_MAX_CUT_SPANS:] for word in span.split())
     lowered = source.lower() if source.isupper() else source
     return sum(
-        len(word) > 1 and word[0].islower() and word not in known and not _NAME_OR_CODE.search(word)
+        len(word) > 1 and word[0].islower() and word not in protected_words and not _NAME_OR_CODE.search(word)
         for word in lowered.split()
     )

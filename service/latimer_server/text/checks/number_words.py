@@ -1,7 +1,7 @@
-"""Number words, ordinals, months and scales of a few languages, as tables for the comparison of numbers.
+"""Tables of number words, ordinals, months and scales for a few languages, used to compare numbers.
 
-Knows no text: tables only, made at import. Words are in lower case; a language that is missing here has no tables, and
-the comparison is then more lenient. Values are decimal strings without leading or trailing zeros.
+Words are in lower case. Values are decimal strings without leading or trailing zeros. The comparison is more lenient
+for a language without a table.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class NumberWords:
-    """The words of one language.
+    """The number words of one language.
 
-    `plain`: cardinal words of a number below 1,000 each, to be put together. `scales`: words for hundred and more
-    (power of ten; several where usage differs), which multiply what stands before. `joiners`: words between the parts
-    of one number. `loose`: words that may stand for a number and often don't (articles, ordinals, months, fractions),
-    each with the values that it may stand for.
+    `plain`: cardinals below 1,000, which combine into larger numbers. `scales`: words for hundred and more, which
+    multiply the number before them, with their power of ten; several powers if usage differs. `joiners`: words between
+    the parts of one number. `loose`: words that stand for a number only sometimes (articles, ordinals, months,
+    fractions), with their possible values.
     """
 
     plain: Mapping[str, int] = field(default_factory=dict)
@@ -28,18 +28,18 @@ class NumberWords:
 
 
 def _count(words: str, start: int = 0, step: int = 1) -> dict[str, int]:
-    """`a/b c` from 3: a and b are 3, c is 4."""
+    """Returns words with ascending values: `a/b c` from 3 gives a and b the value 3, and c the value 4."""
     return {word: start + step * index for index, group in enumerate(words.split()) for word in group.split("/")}
 
 
 def _loose(first: Mapping[str, int], *others: str) -> dict[str, tuple[str, ...]]:
-    """Words by value; `others` are `word=value,value` pairs that come on top."""
-    found: dict[str, tuple[str, ...]] = {word: (str(value),) for word, value in first.items()}
+    """Returns the values of loose words. `others`: `word/word=value,value` pairs, which add values."""
+    loose: dict[str, tuple[str, ...]] = {word: (str(value),) for word, value in first.items()}
     for pair in " ".join(others).split():
         words, values = pair.split("=")
         for word in words.split("/"):
-            found[word] = (*found.get(word, ()), *values.split(","))
-    return found
+            loose[word] = (*loose.get(word, ()), *values.split(","))
+    return loose
 
 
 def _months(words: str) -> dict[str, int]:
@@ -47,14 +47,14 @@ def _months(words: str) -> dict[str, int]:
 
 
 def _compounds(tens: Mapping[str, int], units: Mapping[str, int], form: str) -> dict[str, int]:
-    """`twenty-one` and so on: `form` says how, `{u}` and `{t}` for unit and ten."""
+    """Returns compounds such as `twenty-one`. `form`: their form, with `{t}` for the ten and `{u}` for the unit."""
     return {
         form.format(t=ten, u=unit): value + units[unit] for ten, value in tens.items() for unit in units if units[unit]
     }
 
 
-def _below(words: Mapping[str, int], most: int) -> dict[str, int]:
-    return {word: value for word, value in words.items() if 0 < value < most}
+def _below(words: Mapping[str, int], limit: int) -> dict[str, int]:
+    return {word: value for word, value in words.items() if 0 < value < limit}
 
 
 _EN_SMALL = _count(
@@ -266,7 +266,7 @@ _IT_TENS = _count("venti trenta quaranta cinquanta sessanta settanta ottanta nov
 
 
 def _italian_compounds() -> dict[str, int]:
-    """`ventuno`, `ventotto`: the ten loses its last vowel before another."""
+    """Returns compounds such as `ventuno` and `ventotto`, where the ten loses its last vowel before another vowel."""
     return {
         (ten[:-1] if unit[0] in "uo" else ten) + unit: value + small
         for ten, value in _IT_TENS.items()
@@ -355,11 +355,11 @@ WORDS: Mapping[str, NumberWords] = MappingProxyType({"en": _EN, "pt": _PT, "es":
 
 
 def _clear(words: NumberWords) -> Iterable[str]:
-    """Cardinals from three: `one` and `two` are articles and pronouns, and scales figures of speech."""
+    """Returns the cardinals from three on. `one` and `two` may be articles or pronouns, scales figures of speech."""
     return (word for word, value in words.plain.items() if value >= 3)
 
 
-# Words that always count something: where source and translation have different ones, a number was changed.
+# Words that always count something. If a translation has other ones than its source, a number changed.
 CLEAR_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {language: frozenset(_clear(words)) for language, words in WORDS.items()}
 )

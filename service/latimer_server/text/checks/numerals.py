@@ -1,7 +1,7 @@
-"""Reads the numbers of a text: figures in any locale's writing, number words, Roman numerals, fractions and times.
+"""Reads the numbers of a text: figures in any locale's notation, number words, Roman numerals, fractions and times.
 
-A mention is the values that it may stand for, likeliest first, as decimal strings ("1234.5"): what is ambiguous
-(`1.500`, `3 p.m.`, `the 80s`) has several. Knows nothing of translations. Every step is linear in the text.
+A mention of a number is the tuple of its possible values, likeliest first, as decimal strings ("1234.5"). An ambiguous
+one (`1.500`, `3 p.m.`, `the 80s`) has several. Every step takes linear time in the text.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from latimer_server.text.checks.cardinals import HAN_SCALES, Values, read_words
 from latimer_server.text.checks.number_words import WORDS
 
-# Languages that write 1,234.5 and those that write 1.234,5 or 1 234,5. All others, and Spanish where the
-# country decides, may write either.
+# Languages that write 1,234.5 and those that write 1.234,5 or 1 234,5. All others may write either. In Spanish the
+# region decides.
 _POINT_DECIMALS = frozenset({"en", "zh", "ja", "th", "ko", "he", "hi", "bn", "ta", "te", "mr", "ms", "cy", "ga", "mt"})
 _COMMA_DECIMALS = frozenset(
     re.findall(
@@ -26,7 +26,7 @@ _COMMA_DECIMALS = frozenset(
 )
 _COMMA_REGIONS = frozenset({"es-ES", "es-AR", "es-CL", "es-CO"})
 _EITHER_REGIONS = frozenset({"en-ZA", "fr-CH", "it-CH", "de-CH", "de-LI"})
-# Figures with their marks; groups of three may stand apart (1 234 567,8; 1'234).
+# Figures with their marks; spaces or apostrophes may separate groups of three (1 234 567,8; 1'234).
 FIGURES = re.compile(
     "(?<![\\d.,])\\d{1,3}(?:[ '’\u00a0\u2009\u202f]\\d{3})+(?!\\d)(?:[.,]\\d+)*|\\d+(?:[.,\u066b\u066c]\\d+)*"
 )
@@ -49,16 +49,20 @@ _HOUR = re.compile(
 _BEFORE_MINUTES = re.compile("\\d[:h.]$")
 _DECADE = re.compile("['’]?s\\b|er\\b")
 _SAME_UNIT = re.compile("\\s?(?:[-–—]|e|a|à|y|o|ou|et|und|bis|and|to|or)\\s?(?:\\$|€|£)?")
-# What stands before a figure that no word takes the place of: `COVID-19`, `md1`, `crontab(5)`.
+# Text before a figure that is never written as a word: `COVID-19`, `md1`, `crontab(5)`.
 _BEFORE_CODE = re.compile("(?:[^\\W\\d_]\\(?|[A-Z]\\w*[-_])$")
-# What stands before a version or a section: `Debian 2.100`, `Section 4.101`, `v1.200`, `linux-5.100`.
+# Text before a version or section number: `Debian 2.100`, `Section 4.101`, `v1.200`, `linux-5.100`.
 _BEFORE_VERSION = re.compile("(?:[^\\W\\d_]|[-_/]|\\w\\s[A-Z][\\w-]*\\s|[vV]ers\\w+\\s|release\\s)$")
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """The numbers of a text. `figures` are written in digits and must be there in a translation, in some form; `codes`
-    too, and in digits (COVID-19, md1); `words` may stand for a number; `clear` are those words that surely do."""
+    """The numbers of a text.
+
+    `figures`: numbers in digits, which a translation must have in some form. `codes`: numbers in digits that a
+    translation must have in digits (COVID-19, md1). `words`: words that may stand for a number. `clear`: words that
+    always do.
+    """
 
     figures: list[Values]
     codes: list[Values]
@@ -67,7 +71,7 @@ class Numbers:
 
 
 def find_decimal_mark(language: str) -> str:
-    """The decimal mark of a BCP-47 language: "." or ",", "" where both are usual."""
+    """Returns the decimal mark of a BCP-47 language: "." or ","; "" if both are usual."""
     if language in _EITHER_REGIONS:
         return ""
     base = language.split("-", 1)[0].lower()
@@ -77,7 +81,7 @@ def find_decimal_mark(language: str) -> str:
 
 
 def read_numbers(text: str, language: str, *, joined: bool = True) -> Numbers:
-    """The numbers of `text`. With `joined`, `50 000` and `1/2` and `1,5` are one number each; without, two."""
+    """Returns the numbers of `text`. `joined`: `50 000`, `1/2` and `1,5` are one number each, otherwise two."""
     base = language.split("-", 1)[0].lower()
     words, clear = read_words(text, base)
     reader = _FigureReader(text, base, find_decimal_mark(language), joined=joined)
@@ -86,7 +90,7 @@ def read_numbers(text: str, language: str, *, joined: bool = True) -> Numbers:
 
 
 class _FigureReader:
-    """Reads the figures of one text, with a look at what stands around each."""
+    """Reads the figures of one text, with regard to the words around each."""
 
     def __init__(self, text: str, base: str, mark: str, *, joined: bool) -> None:
         self._text = text if text.isascii() else text.translate(_SUBSCRIPTS)
@@ -100,7 +104,7 @@ class _FigureReader:
         self._short_years = {match.end() for match in _SHORT_DATE.finditer(self._text)}
 
     def read(self) -> None:
-        """Reads all of them, in order."""
+        """Reads all figures, in order."""
         text = self._take_fractions()
         last_end = -1
         last: Values = ()
@@ -115,10 +119,11 @@ class _FigureReader:
             between = text[last_end:start] if last_end >= 0 else ""
             values = self._look_around(mentions[0], start, end, token)
             if last and values != mentions[0] and self.figures[-1:] == [last] and _SAME_UNIT.fullmatch(between):
-                # `between 10 and 12 thousand`, `from 3 to 5 p.m.`: what holds of the second may of the first.
+                # `between 10 and 12 thousand`, `from 3 to 5 p.m.`: the unit of the second may be the first's too.
                 self.figures[-1] = (*last, *self._look_around(last, start, end, token))
             if values and last == mentions[0] and between == " em ":
-                self.words.append(values)  # `de 15 em 15 dias` is `every 15 days`
+                # `de 15 em 15 dias` is `every 15 days`, so the second number may be missing.
+                self.words.append(values)
             elif values and _BEFORE_CODE.search(text[max(0, start - 12) : start]):
                 self.codes.append(values)
             elif values:
@@ -126,7 +131,7 @@ class _FigureReader:
             last, last_end = mentions[0], end
 
     def _take_fractions(self) -> str:
-        """The text without its fractions, which are read; spaces take their place."""
+        """Reads the fractions, and returns the text with spaces in their place."""
 
         def take(match: re.Match[str]) -> str:
             whole, upper, lower = match.groups()
@@ -143,7 +148,7 @@ class _FigureReader:
         return _FRACTION.sub(take, text) if self._joined and ("/" in text or "\u2044" in text) else text
 
     def _read_token(self, token: str, start: int) -> list[Values]:
-        """The mentions that a figure is: one, but for lists and dates (`1,2,3`, `5.3.2024`)."""
+        """Returns the mentions of a figure: one, except for lists and dates (`1,2,3`, `5.3.2024`)."""
         if not token.isascii():
             token = _to_ascii(token)
         if token.isdigit():
@@ -157,17 +162,17 @@ class _FigureReader:
             return [(_trim(token),)]
         if len(marks) == 1:
             return self._read_simple(parts[0], parts[1], marks[0], start, grouped=grouped)
-        whole, alike = parts[:-1], len(set(marks)) == 1
-        if alike and _are_groups(parts):
+        whole, same_mark = parts[:-1], len(set(marks)) == 1
+        if same_mark and _are_groups(parts):
             return [(_trim("".join(parts)),)]
-        if not alike and marks[-1] != marks[0] and len(set(marks[:-1])) == 1 and _are_groups(whole):
+        if not same_mark and marks[-1] != marks[0] and len(set(marks[:-1])) == 1 and _are_groups(whole):
             return [(_trim("".join(whole), parts[-1]),)]
-        if alike:
+        if same_mark:
             return [(_trim(part),) for part in parts]
         return [values for part in token.split(",") for values in self._read_token(part, start)]
 
     def _read_simple(self, whole: str, rest: str, mark: str, start: int, *, grouped: bool) -> list[Values]:
-        """A figure with one mark: 1.5 and 1,5 are the same, 1.500 and 1,500 are not."""
+        """Returns the mentions of a figure with one mark. 1.5 and 1,5 are equal, 1.500 and 1,500 are not."""
         decimal, integer = _trim(whole, rest), _trim(whole + rest)
         if len(rest) != 3 or whole.startswith("0") or (len(whole) > 3 and not grouped):
             end = start + len(whole) + 1 + len(rest)
@@ -185,7 +190,7 @@ class _FigureReader:
         return [(decimal,)] if mark == self._mark else [(integer,)]
 
     def _look_around(self, values: Values, start: int, end: int, figure: str) -> Values:
-        """What a figure may stand for, given the words around it; () for minutes that may be left unsaid."""
+        """Returns the possible values of a figure, given the words around it; () for minutes that are optional."""
         after = self._text[end : end + 32].lower()
         before = self._text[max(0, start - 2) : start]
         if figure == "00" and _BEFORE_MINUTES.search(before):
@@ -208,7 +213,7 @@ class _FigureReader:
         return values
 
     def _read_scale(self, values: Values, before: str, after: str) -> Values:
-        """`5 million`, `2,5 mil milhões`, `5k`, `5万`: the value with its scale; () where there is none."""
+        """Returns the values of a figure with a scale (`5 million`, `2,5 mil milhões`, `5k`, `5万`), or () without."""
         match = _AFTER.match(after)
         if match is None:
             return ()
@@ -227,7 +232,7 @@ class _FigureReader:
 
 
 def _are_groups(parts: Sequence[str]) -> bool:
-    """Whether the parts are thousands, or lakhs (12,34,567)."""
+    """Returns True if the parts are groups of thousands, or of lakhs (12,34,567)."""
     if not 1 <= len(parts[0]) <= 3 or parts[0].startswith("0"):
         return False
     sizes = {len(part) for part in parts[1:-1]}
@@ -235,17 +240,19 @@ def _are_groups(parts: Sequence[str]) -> bool:
 
 
 def _to_ascii(token: str) -> str:
+    """Returns a figure in ASCII digits and marks."""
     token = token.translate(_ARABIC_MARKS)
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in token)
 
 
 def _trim(whole: str, rest: str = "") -> str:
+    """Returns a decimal string without needless zeros. `rest`: the digits behind the decimal mark."""
     whole, rest = whole.lstrip("0") or "0", rest.rstrip("0")
     return f"{whole}.{rest}" if rest else whole
 
 
 def _shift(value: str, power: int) -> str:
-    """A decimal string times a power of ten."""
+    """Returns a decimal string multiplied by a power of ten."""
     whole, _, rest = value.partition(".")
     return _trim(whole + rest[:power].ljust(power, "0"), rest[power:])
 

@@ -1,7 +1,6 @@
-"""Flags: what is said about a segment, how a translation is checked for damage, and how the flags of segments become
-those of a text.
+"""Checks a translation for damage, and returns the flags for it.
 
-Pure; the names are those of the contract's Flag enum. Knows no models: whoever detects languages is passed in.
+The names of flags are those of the contract's `Flag` enum. Callers pass the language detector.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from latimer_server.text.checks.repetition import has_loop, split_words
 def check_output(
     source: str, output: str, *, source_language: str, target_language: str, protected: Sequence[str] = ()
 ) -> tuple[Flag, ...]:
-    """What may be wrong with `output` as the translation of `source`, in the order of the contract: REPETITION,
-    COPIED_SOURCE, LENGTH_RATIO, NUMBER_MISMATCH. Never raises; linear in the length of the texts.
+    """Returns the flags of `output` as the translation of `source`, in the order of the contract.
 
-    Languages are BCP-47 codes. `protected` are the texts of the spans that must come out unchanged: their numbers and
-    words are not looked at.
+    The flags are REPETITION, COPIED_SOURCE, LENGTH_RATIO and NUMBER_MISMATCH. Never raises; takes linear time in the
+    length of the texts. Languages are BCP-47 codes. `protected`: the texts of the protected spans, whose numbers and
+    words are ignored.
     """
     languages = source_language, target_language
     words, others = split_words(source), split_words(output)
@@ -41,5 +40,8 @@ def check_output(
 def check_language(
     output: str, target_language: str, is_written_in: Callable[[str, str], bool | None]
 ) -> tuple[Flag, ...]:
-    """WRONG_OUTPUT_LANGUAGE where `is_written_in` (whether a text is in a language; None: who can tell) says no."""
+    """Returns WRONG_OUTPUT_LANGUAGE if `is_written_in` returns False.
+
+    `is_written_in`: True if a text is in a language, False if it is in another one, None if that is unknown.
+    """
     return (Flag.WRONG_OUTPUT_LANGUAGE,) if is_written_in(output, target_language) is False else ()

@@ -1,7 +1,4 @@
-"""Whether a translation runs in a loop: words, phrases or characters said over and over that the source does not.
-
-Pure; knows no language but which are written without spaces.
-"""
+"""Detects a translation that loops: it repeats words, phrases or characters that its source does not repeat."""
 
 from __future__ import annotations
 
@@ -10,25 +7,27 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from operator import eq
 
-# A word: what stands between spaces and punctuation. Marks of Indic and Thai letters belong to it, unlike with \w.
+from latimer_server.core.scripts import UNSPACED_LANGUAGES
+
+# A word: text between spaces and punctuation. It includes vowel signs of Indic and Thai letters, unlike \w.
 _WORD = re.compile('[^\\s!"#$%&()*+,./:;<=>?@\\[\\\\\\]^_`{|}~«»“”„…‹›–—、。，！？；：（）「」『』・।॥؟،؛]+')
-_ALIKE_RUN = re.compile("([^\\W\\d]|[^\\w\\s.…_*=~#-])\\1{5,}|(\\S)\\2{15,}")
-_ALIKE_SAMPLE = re.compile("(\\S)\\1\\1")
-_MARKS_ALIKE = re.compile("([^\\w\\s])(?:\\s\\1){3}")
+_CHARACTER_RUN = re.compile("([^\\W\\d]|[^\\w\\s.…_*=~#-])\\1{5,}|(\\S)\\2{15,}")
+_RUN_SAMPLE = re.compile("(\\S)\\1\\1")
+_SPACED_MARKS = re.compile("([^\\w\\s])(?:\\s\\1){3}")
 _PHRASE_WORDS = 8
 _REPEATS = 3
-# A phrase of four words that comes again and again, though not at once.
+# A phrase of four words that is repeated four times anywhere in the text.
 _SCATTERED_WORDS = 4
 _SCATTERED_REPEATS = 4
-# Characters of one word, or of a text in a script without spaces: 哈哈 and `haha` are words, the fourth is a loop.
+# Repeated characters of a word, or of a text in a script without spaces. Short units loop from the fourth time on: 哈哈
+# and `haha` are words.
 _CHARACTER_LOOP = re.compile("(.{5,24}?)\\1{2,}|(.{1,4}?)\\2{3,}", re.DOTALL)
-_SPACELESS = frozenset(["zh", "ja", "yue", "th", "lo", "km", "my", "bo", "dz", "wuu"])
 _LONG_WORD = 16
 _DIGITS_AND_MARKS = re.compile("[\\W\\d_]+")
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text in lower case, without spaces and punctuation, in order."""
+    """Returns the words of a text in lower case, without spaces and punctuation, in order."""
     return _WORD.findall(text.lower())
 
 
@@ -39,10 +38,11 @@ def has_loop(
     source_words: Sequence[str] | None = None,
     output_words: Sequence[str] | None = None,
 ) -> bool:
-    """Whether `output` repeats something at once (a word or a phrase of up to 8 words three times, characters six
-    times) or a phrase of four words four times, and `source` repeats nothing as often.
+    """Returns True if `output` repeats text that `source` does not repeat as often.
 
-    The words may be given where they are known.
+    A repetition is a word or a phrase of up to 8 words three times in a row, a character six times in a row, or a
+    phrase of four words four times anywhere. `target_language`: BCP-47 code. `source_words` and `output_words`: the
+    results of `split_words`, if the caller has them.
     """
     words = split_words(output) if output_words is None else output_words
     if len(words) - len(set(words)) >= _REPEATS - 1:
@@ -53,13 +53,13 @@ def has_loop(
                 frequent >= _SCATTERED_REPEATS and _scatters_more(words, others)
             ):
                 return True
-    # Six alike in a row are three in every second character, which takes a third of the time to look for.
-    if _ALIKE_SAMPLE.search(output[::2]) is not None and _longest_run(output) > 2 * _longest_run(source) + 2:
+    # Six equal characters in a row are three in every second character, which a search finds in a third of the time.
+    if _RUN_SAMPLE.search(output[::2]) is not None and _longest_run(output) > 2 * _longest_run(source) + 2:
         return True
-    # Marks that stand alone are more gaps than words.
-    if output.count(" ") > len(words) and _MARKS_ALIKE.search(output) and not _MARKS_ALIKE.search(source):
+    # Punctuation between spaces makes more spaces than words.
+    if output.count(" ") > len(words) and _SPACED_MARKS.search(output) and not _SPACED_MARKS.search(source):
         return True
-    if target_language.split("-", 1)[0].lower() in _SPACELESS:
+    if target_language.split("-", 1)[0].lower() in UNSPACED_LANGUAGES:
         return _loops_more(source, output)
     if max(map(len, words), default=0) >= _LONG_WORD:
         return any(len(word) >= _LONG_WORD and _loops_more(source, word) for word in words)
@@ -67,7 +67,7 @@ def has_loop(
 
 
 def _repeats_more(words: Sequence[str], others: Sequence[str], source: str) -> bool:
-    """Whether something is said three times in a row, and nothing so often in the source."""
+    """Returns True if something comes three times in a row, and nothing as often in the source."""
     repeats = _count_repeats(words)
     if repeats < _REPEATS:
         return False
@@ -76,7 +76,7 @@ def _repeats_more(words: Sequence[str], others: Sequence[str], source: str) -> b
 
 
 def _count_repeats(words: Sequence[str]) -> int:
-    """How often the word or the phrase said most often in a row is said."""
+    """Returns the greatest number of repetitions in a row of a word or a phrase."""
     most = 1
     for period in range(1, min(_PHRASE_WORDS, len(words) // 2) + 1):
         same = bytes(map(eq, words[period:], words))
@@ -87,28 +87,34 @@ def _count_repeats(words: Sequence[str]) -> int:
 
 
 def _scatters_more(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether a phrase of four words comes four times, and no two words so often in the source: two may become four
-    (`não quer`, `does not want to`)."""
+    """Returns True if a phrase of four words comes four times, and no two words as often in the source.
+
+    Two words may become four: `não quer` is `does not want to`.
+    """
     scattered = max(_count_phrases(words, _SCATTERED_WORDS), default=1)
     return scattered >= _SCATTERED_REPEATS and scattered > max(_count_phrases(others, 2), default=1)
 
 
 def _count_phrases(words: Sequence[str], size: int) -> Iterable[int]:
+    """Returns the number of occurrences of each phrase of `size` words."""
     return Counter(zip(*(words[shift:] for shift in range(size)), strict=False)).values()
 
 
 def _longest_run(text: str) -> int:
-    """The longest run of one character but digits, spaces and lines; 1 for a text without one of six."""
-    return max((len(match.group()) for match in _ALIKE_RUN.finditer(text)), default=1)
+    """Returns the length of the longest run of one character, or 1 if none has six.
+
+    Digits, spaces, dots and rules such as `====` count only from 16 on.
+    """
+    return max((len(match.group()) for match in _CHARACTER_RUN.finditer(text)), default=1)
 
 
 def _loops_more(source: str, output: str) -> bool:
-    found = _count_loop(output)
-    return found > 1 and found > _count_loop(source) + 1
+    repeats = _count_loop(output)
+    return repeats > 1 and repeats > _count_loop(source) + 1
 
 
 def _count_loop(text: str) -> int:
-    """How often characters are repeated at once; 1 where they aren't."""
+    """Returns the greatest number of repetitions in a row of a unit of up to 24 characters; 1 without any."""
     most = 1
     for match in _CHARACTER_LOOP.finditer(text.lower()):
         unit = match.group(1) or match.group(2)

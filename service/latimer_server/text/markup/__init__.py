@@ -1,4 +1,4 @@
-"""Text with markup: HTML, XML and Markdown as blocks to translate, and what is translated put back between the tags."""
+"""Reads HTML, XML and Markdown as blocks to translate, and puts translations back with their tags."""
 
 from latimer_server.text.markup.document import (
     OBJECT,

@@ -1,7 +1,7 @@
 """Decides which part of a translation each pair of marks wraps.
 
-Works on tokens: who owns each follows from the links, and every pair takes a range of the tokens of the pair around it,
-apart from its neighbours' ranges. Pure; linear but for sorting, at most MAX_DEPTH times over.
+Links assign each token of the translation to a pair. Each pair then takes a range of its parent's tokens, disjoint from
+the ranges of its siblings. Takes linear time except for sorting, at most `MAX_DEPTH` times.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from latimer_server.text.alignment import Link
 from latimer_server.text.markup.document import Block
 from latimer_server.text.markup.nesting import MAX_DEPTH, Nesting, Node, TextToken, TokenKind
 
-# A link between more tokens than these says nothing about a single one's place.
+# A link between more tokens than these does not place a single one.
 _MOST_LINKED = 4
-# So far away a neighbour's answer still tells where a pair goes whose own words have none.
+# A pair whose own words have no link goes next to the linked words of a neighbour at most this many tokens away.
 _NEIGHBOURS = 5
 _ATOM_WEIGHT = 4.0
-# A pair bridges so many words of others at least: `ne mange pas` answers `not`.
+# A pair bridges at least this many words of others: `ne mange pas` answers `not`.
 _LEAST_BRIDGE = 2
 _EQUAL_SIGNS = {
     "。": ".",
@@ -40,17 +40,23 @@ _QUOTES = "\"'“”‘’«»„‚‹›「」『』"
 
 @dataclass(slots=True)
 class _Run:
-    """Tokens of one pair with none of another pair's in between."""
+    """A range of tokens that belong to one pair, with few foreign tokens in between.
+
+    `first` and `last`: half-open. `foreign`: the number of tokens of other pairs up to its last token.
+    """
 
     first: int
     last: int
     weight: float
     count: int
-    foreign: int  # how many tokens of the text around the pairs stood before its last token
+    foreign: int
 
 
 class Arrangement:
-    """A translation's tokens and their owners; `arrange` gives every node of the nesting its place."""
+    """The tokens of a translation and the pair that owns each; `arrange` sets the place of every node.
+
+    `repaired`: True if the place of a pair follows from no link.
+    """
 
     def __init__(self, block: Block, nesting: Nesting, translation: str, tokens: list[TextToken]) -> None:
         self.repaired = False
@@ -62,10 +68,11 @@ class Arrangement:
         self._source_starts = [token.start for token in nesting.tokens]
         self._owners: list[Node | None] = [None] * len(tokens)
         self._weights = [1.0] * len(tokens)
-        self._answers: dict[int, tuple[float, int]] = {}  # of tokens of the source: score and token of the translation
+        # For each linked token of the source: the score of its best link and its token of the translation.
+        self._answers: dict[int, tuple[float, int]] = {}
 
     def claim_atoms(self, atoms: Sequence[TextSpan]) -> None:
-        """Each atom belongs where the source has it; `atoms` in the source's order."""
+        """Assigns each atom to the pair that wraps it in the source. `atoms`: spans in the order of the source."""
         numbers = {token.start: number for number, token in enumerate(self._tokens) if token.kind is TokenKind.ATOM}
         order = iter(atoms)
         for index, token in enumerate(self._nesting.tokens):
@@ -77,24 +84,24 @@ class Arrangement:
                     self._answers[index] = (_ATOM_WEIGHT, number)
 
     def follow_links(self, links: Sequence[Link]) -> None:
-        """Gives each token of the translation to the pair round the words that it answers."""
+        """Assigns each token of the translation to the pair around the source words that it is linked to."""
         votes: dict[int, dict[Node, float]] = {}
         for link in self._cut_links(links):
             sources = _find_tokens(self._nesting.tokens, self._source_starts, link.source)
             targets = _find_tokens(self._tokens, self._starts, link.target)
-            said = [index for index in sources if self._nesting.tokens[index].kind is not TokenKind.SIGN]
-            owner = self._find_owner(said, link.source) if said else None
+            content = [index for index in sources if self._nesting.tokens[index].kind is not TokenKind.SIGN]
+            owner = self._find_owner(content, link.source) if content else None
             for number in targets:
                 token = self._tokens[number]
-                voted = owner
+                elected = owner
                 if token.kind is TokenKind.SIGN:
-                    voted = self._find_owner(sources, link.source) if self._is_answered(token, sources) else None
-                if token.kind is TokenKind.ATOM or voted is None:
+                    elected = self._find_owner(sources, link.source) if self._has_sign(sources, token) else None
+                if token.kind is TokenKind.ATOM or elected is None:
                     continue
                 overlap = min(token.end, link.target.end) - max(token.start, link.target.start)
                 score = (link.score + 0.01) * overlap
                 of_token = votes.setdefault(number, {})
-                of_token[voted] = of_token.get(voted, 0.0) + score
+                of_token[elected] = of_token.get(elected, 0.0) + score
                 if len(sources) <= _MOST_LINKED and len(targets) <= _MOST_LINKED:
                     for index in sources:
                         if score > self._answers.get(index, (0.0, 0))[0]:
@@ -103,7 +110,7 @@ class Arrangement:
             self._owners[number] = max(of_token, key=lambda node: of_token[node])
 
     def _cut_links(self, links: Sequence[Link]) -> Iterator[Link]:
-        """Links, in parts where both words are the same and cut by marks."""
+        """Yields the links, with a link between equal texts cut at the marks inside."""
         for link in links:
             source, target = link.source, link.target
             sources = _find_tokens(self._nesting.tokens, self._source_starts, source)
@@ -117,7 +124,11 @@ class Arrangement:
                 yield Link(TextSpan(start, end), TextSpan(start + step, end + step), link.score)
 
     def share_out(self) -> None:
-        """Gives each word to a pair without knowing what it answers: all to the only pair, or in turn to several."""
+        """Assigns words to pairs without links.
+
+        A single pair gets all words of its parent; several pairs get consecutive shares by their length in the source.
+        """
+        # The number of words and atoms before each token of the source.
         content = [0, *accumulate(token.kind is not TokenKind.SIGN for token in self._nesting.tokens)]
         pending = [(self._nesting.root, 0, len(self._tokens))]
         while pending:
@@ -128,11 +139,11 @@ class Arrangement:
                     if self._tokens[number].kind is TokenKind.WORD:
                         self._owners[number] = node
                 continue
-            inside, outside = (self._range(n) for n in (children[0], node))
-            exact = len(children) == 1 and content[inside.stop] - content[inside.start] == (
-                content[outside.stop] - content[outside.start]
+            inner, outer = (self._range(n) for n in (children[0], node))
+            wraps_all = len(children) == 1 and content[inner.stop] - content[inner.start] == (
+                content[outer.stop] - content[outer.start]
             )
-            self.repaired = self.repaired or not exact
+            self.repaired = self.repaired or not wraps_all
             start = first
             for child, following in zip(children, [*children[1:], None], strict=True):
                 middle = (child.finish + following.begin) / 2 if following else node.finish
@@ -142,7 +153,7 @@ class Arrangement:
                 start = stop
 
     def arrange(self) -> None:
-        """Sets `start` and `end` of all nodes, each inside of the one around it and apart from its siblings."""
+        """Sets `start` and `end` of all nodes: each inside its parent, and disjoint from its siblings."""
         root = self._nesting.root
         root.last, root.end = len(self._tokens), len(self._translation)
         pending = [root]
@@ -178,7 +189,7 @@ class Arrangement:
                 position = child.start = child.end = max(position, child.start)
 
     def _find_runs(self, node: Node) -> dict[Node, _Run]:
-        """For each child with tokens its heaviest run of them."""
+        """Returns the heaviest run of tokens of each child that owns tokens."""
         depth = len(node.path)
         best: dict[Node, _Run] = {}
         open_runs: dict[Node, _Run] = {}
@@ -204,7 +215,7 @@ class Arrangement:
         return best
 
     def _place_loose(self, node: Node, child: Node, taken: list[tuple[int, int]]) -> bool:
-        """Places a child that owns nothing by its neighbours; tells whether it got tokens to wrap."""
+        """Places a child without tokens next to its neighbours. Returns True if it found tokens to wrap."""
         around, own = self._range(node), self._range(child)
         before = self._find_answer(range(own.start - 1, max(around.start, own.start - _NEIGHBOURS) - 1, -1), node)
         after = self._find_answer(range(own.stop, min(around.stop, own.stop + _NEIGHBOURS)), node)
@@ -237,7 +248,7 @@ class Arrangement:
         return False
 
     def _find_answer(self, indices: range, node: Node) -> int | None:
-        """The token that answers the first of these tokens of the source that has an answer inside `node`."""
+        """Returns the token of the translation linked to the first of these source tokens with a link inside `node`."""
         for index in indices:
             number = self._answers.get(index, (0.0, -1))[1]
             if node.first <= number < node.last:
@@ -247,11 +258,11 @@ class Arrangement:
     def _find_unclaimed(
         self, low: int | None, high: int | None, node: Node, taken: list[tuple[int, int]]
     ) -> tuple[int, int] | None:
-        """What answers nothing between two tokens, else the nearest word that no sibling has."""
+        """Returns a range of unlinked words between two tokens, else the nearest word that no sibling has taken."""
         if low is not None and high is not None and low < high <= low + _NEIGHBOURS:
             words = [number for number in range(low, high) if self._is_free(number, taken)]
-            whole = bool(words) and all(self._is_free(number, taken) for number in range(words[0], words[-1] + 1))
-            if whole and all(self._owners[number] is None for number in words):
+            is_unbroken = bool(words) and all(self._is_free(n, taken) for n in range(words[0], words[-1] + 1))
+            if is_unbroken and all(self._owners[number] is None for number in words):
                 return words[0], words[-1] + 1
         near = high if high is not None else low
         if near is None:
@@ -262,12 +273,13 @@ class Arrangement:
         return None
 
     def _is_free(self, number: int, taken: list[tuple[int, int]]) -> bool:
+        """Returns True for a word outside the taken ranges."""
         place = bisect_right(taken, (number, len(self._tokens) + 1)) - 1
         is_taken = place >= 0 and taken[place][1] > number
         return self._tokens[number].kind is TokenKind.WORD and not is_taken
 
     def _take_signs(self, child: Node, low: int, high: int) -> None:
-        """Widens a pair over the signs beside its words that it wraps in the source too."""
+        """Widens a pair over the signs next to its words that it also wraps in the source."""
         own = [self._nesting.tokens[index] for index in self._range(child)]
         for step, tokens in ((-1, own), (1, own[::-1])):
             signs = []
@@ -299,7 +311,7 @@ class Arrangement:
                 child.first, child.last = (number, child.last) if step < 0 else (child.first, number + 1)
 
     def _take_places(self, child: Node, low: int, high: int) -> None:
-        """From tokens to places; white space at the edges goes in where the source has it inside."""
+        """Sets the offsets of a child from its tokens, with white space at its edges if the source has some there."""
         start, end = self._tokens[child.first].start, self._tokens[child.last - 1].end
         text = self._source[child.begin : child.finish]
         start = self._step_back(start, max(low, start - len(text) + len(text.lstrip())))
@@ -307,26 +319,28 @@ class Arrangement:
         child.start, child.end = start, end
 
     def _step_back(self, place: int, low: int) -> int:
-        """Back over white space, down to `low` at most."""
+        """Returns the place before the white space that precedes `place`, but at least `low`."""
         while place > low and self._translation[place - 1].isspace():
             place -= 1
         return place
 
     def _step_on(self, place: int, high: int) -> int:
+        """Returns the place behind the white space that follows `place`, but at most `high`."""
         while place < high and self._translation[place].isspace():
             place += 1
         return place
 
     def _range(self, node: Node) -> range:
-        """The tokens of the source that a node wraps."""
+        """Returns the range of source tokens that a node wraps."""
         return range(bisect_left(self._source_starts, node.begin), bisect_left(self._source_starts, node.finish))
 
-    def _is_answered(self, token: TextToken, sources: range) -> bool:
+    def _has_sign(self, sources: range, token: TextToken) -> bool:
+        """Returns True if one of the source tokens is the same sign as a token of the translation."""
         sign = _normalize_sign(self._translation[token.start])
         return any(sign == _normalize_sign(self._source[self._source_starts[index]]) for index in sources)
 
     def _find_owner(self, indices: Sequence[int], span: TextSpan) -> Node:
-        """The innermost node round at least half of what a link is about."""
+        """Returns the innermost node around at least half of a link's characters in these tokens."""
         owners = self._nesting.owners
         if len(indices) == 1 or all(owners[index] is owners[indices[0]] for index in indices):
             return owners[indices[0]]
@@ -343,7 +357,7 @@ class Arrangement:
 
 
 def _find_tokens(tokens: list[TextToken], starts: list[int], span: TextSpan) -> range:
-    """The tokens that a range touches."""
+    """Returns the range of tokens that a span overlaps."""
     first = bisect_right(starts, span.start) - 1
     if first < 0 or tokens[first].end <= span.start:
         first += 1
@@ -351,4 +365,5 @@ def _find_tokens(tokens: list[TextToken], starts: list[int], span: TextSpan) -> 
 
 
 def _normalize_sign(sign: str) -> str:
+    """Returns the ASCII sign with the same meaning, if there is one."""
     return '"' if sign in _QUOTES else _EQUAL_SIGNS.get(sign, sign)

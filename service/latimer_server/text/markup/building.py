@@ -1,7 +1,7 @@
-"""Collects the text and the marks of one block while a format's parser goes through it.
+"""Builds blocks from the text and marks that a format's reader passes in order.
 
-Pairs what opens with what closes, keeps untouched elements whole and trims what stands round the text. Knows no
-format; all its work is linear in what it is given, however deep that nests.
+Pairs opening with closing marks, keeps untranslated elements whole, and trims marks and white space around the text.
+Independent of the format. Takes linear time at any depth of nesting.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, O
 
 @dataclass
 class _Item:
-    """A stretch of text (`kind` None) or a mark."""
+    """A part of the text (`kind` None) or a mark. `start` and `end`: its span in the source.
+
+    `opaque`: an OPEN mark whose element becomes one atom. `silent`: an atom without meaning for the sentence, such as
+    an image or a comment; code is not silent. `written`: its text in the output if that differs from the source.
+    `partner`: the index of the item that opens or closes it.
+    """
 
     start: int
     end: int
@@ -23,31 +28,33 @@ class _Item:
     kind: MarkKind | None = None
     name: str = ""
     opaque: bool = False
-    silent: bool = False  # says nothing: an image, a comment; not code, which a sentence is about
+    silent: bool = False
     breaks_line: bool = False
     written: str | None = None
     partner: int | None = None
 
     @property
     def is_blank(self) -> bool:
-        """Whether no reader would miss it at the edge of a block: white space, or an atom that says nothing."""
+        """True for white space and silent atoms, which a block leaves out at its edges."""
         return self.silent if self.kind is MarkKind.ATOM else self.kind is None and not self.text.strip()
 
 
 class BlockBuilder:
-    """What a parser tells of a source, as blocks; `finish_block` ends each."""
+    """Builds the blocks of a source; `finish_block` ends each of them."""
 
     def __init__(self, source: str, text_format: TextFormat) -> None:
         self.blocks: list[Block] = []
         self._source = source
         self._format = text_format
         self._items: list[_Item] = []
-        self._open: list[int] = []  # items that opened and have not closed
+        # Indices of the open marks, in all and by name.
+        self._open: list[int] = []
         self._open_by_name: dict[str, list[int]] = {}
-        self._barriers: list[int] = []  # delimiters that are open; a tag does not pair across one
+        # Indices of the open delimiters of Markdown. No pair of tags reaches across one.
+        self._barriers: list[int] = []
 
     def add_text(self, start: int, end: int, text: str | None = None) -> None:
-        """Text of the source, or what it stands for (an entity)."""
+        """Adds text of the source. `text`: its value if it differs from the source, as that of an entity does."""
         literal = text is None
         value = self._source[start:end] if text is None else text
         if OBJECT not in value:
@@ -65,15 +72,15 @@ class BlockBuilder:
             self.add_atom(start, end)
 
     def add_atom(self, start: int, end: int, *, silent: bool = False, breaks_line: bool = False) -> None:
-        """What must come out as it is. `silent`: left out of the block when no text stands before or after it."""
+        """Adds an object that comes out unchanged. `silent`: it is left out at the edges of the block."""
         item = _Item(start, end, OBJECT, MarkKind.ATOM, silent=silent or breaks_line, breaks_line=breaks_line)
         self._items.append(item)
 
     def open_mark(self, start: int, end: int, name: str, *, opaque: bool = False, barrier: bool = False) -> int:
-        """What wraps the text behind it until `name` closes; gives its number for `close_barrier`.
+        """Adds a mark that wraps text until `name` is closed, and returns its number for `close_barrier`.
 
-        `opaque`: when it closes, all of it becomes one atom. `barrier`: a delimiter that `close_barrier` closes; no tag
-        can pair across it.
+        `opaque`: the whole element becomes one atom when it closes. `barrier`: a delimiter that only `close_barrier`
+        closes; no pair of tags reaches across it.
         """
         number = len(self._items)
         self._items.append(_Item(start, end, kind=MarkKind.OPEN, name=name, opaque=opaque))
@@ -85,7 +92,7 @@ class BlockBuilder:
         return number
 
     def close_mark(self, start: int, end: int, name: str) -> None:
-        """The end of the nearest `name` that is open; what opened in between stays without a partner."""
+        """Closes the last open mark named `name`. Marks opened since then stay without a partner."""
         opened = self._open_by_name.get(name, [])
         if not opened or (self._barriers and opened[-1] < self._barriers[-1]):
             self._items.append(_Item(start, end, kind=MarkKind.CLOSE, name=name))
@@ -93,12 +100,12 @@ class BlockBuilder:
         self._close(opened[-1], _Item(start, end, kind=MarkKind.CLOSE, name=name))
 
     def close_barrier(self, number: int, start: int, end: int, written: str | None = None) -> None:
-        """The end of the last delimiter that is open, to which `open_mark` gave this number."""
+        """Closes the last open delimiter. `number`: the one that `open_mark` returned for it."""
         self._barriers.pop()
         self._close(number, _Item(start, end, kind=MarkKind.CLOSE, written=written))
 
     def finish_block(self, *, in_table: bool = False) -> None:
-        """Ends the block; one without text leaves nothing behind."""
+        """Ends the block. A block without text is dropped."""
         items, first, last = self._items, 0, len(self._items) - 1
         self._items, self._open, self._open_by_name, self._barriers = [], [], {}, []
         first, last = _trim_items(items, first, last)
@@ -107,19 +114,18 @@ class BlockBuilder:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was added since the last block."""
+        """True if nothing was added since the last block."""
         return not self._items
 
     def extend_last(self, end: int) -> None:
-        """Lets what was added last reach up to `end` in the source: the rest of a line break, its indentation."""
+        """Extends the last item to `end` in the source, to cover the indentation after a line break."""
         if self._items:
             self._items[-1].end = end
 
     def _close(self, number: int, item: _Item) -> None:
         opener = self._items[number]
         while self._open[-1] != number:
-            left = self._open.pop()
-            self._forget(left)
+            self._forget(self._open.pop())
         self._open.pop()
         self._forget(number)
         if opener.opaque:
@@ -130,6 +136,7 @@ class BlockBuilder:
         self._items.append(item)
 
     def _forget(self, number: int) -> None:
+        """Removes a mark from the open ones of its name, if it is the last of them."""
         named = self._open_by_name.get(self._items[number].name)
         if named and named[-1] == number:
             named.pop()
@@ -138,7 +145,7 @@ class BlockBuilder:
         marks: list[Mark] = []
         runs: list[OffsetRun] = []
         spellings: dict[str, str] = {}
-        numbers: dict[int, int] = {}  # of items that are marks, in the marks
+        numbers: dict[int, int] = {}  # index of an item, to its index among the marks
         parts: list[str] = []
         offset = 0
         for number in range(first, last + 1):
@@ -150,7 +157,7 @@ class BlockBuilder:
                 span = TextSpan(item.start, item.end)
                 marks.append(Mark(offset, span, item.kind, partner, written, item.breaks_line))
             if item.text:
-                self._append_piece(runs, OffsetRun(offset, offset + len(item.text), item.start, item.end))
+                _append_run(runs, OffsetRun(offset, offset + len(item.text), item.start, item.end))
                 parts.append(item.text)
                 if len(item.text) == 1 and _is_invisible(item.text) and item.end - item.start > 1:
                     spellings[item.text] = self._source[item.start : item.end]
@@ -162,17 +169,19 @@ class BlockBuilder:
             "".join(parts), tuple(marks), span, source, self._format, tuple(runs), spellings, in_table=in_table
         )
 
-    def _append_piece(self, runs: list[OffsetRun], run: OffsetRun) -> None:
-        if runs:
-            before = runs[-1]
-            equal = before.end - before.start == before.other_end - before.other_start
-            if equal and before.other_end == run.other_start and run.end - run.start == run[3] - run[2]:
-                runs[-1] = OffsetRun(before.start, run.end, before.other_start, run.other_end)
-                return
-        runs.append(run)
+
+def _append_run(runs: list[OffsetRun], run: OffsetRun) -> None:
+    """Appends a run, joined with the last one if both are literal and adjacent."""
+    if runs:
+        before = runs[-1]
+        if before.is_literal and run.is_literal and before.other_end == run.other_start:
+            runs[-1] = OffsetRun(before.start, run.end, before.other_start, run.other_end)
+            return
+    runs.append(run)
 
 
 def _with_partner(mark: Mark, numbers: dict[int, int]) -> Mark:
+    """Returns a mark whose partner is an index among the marks instead of the items."""
     if mark.partner is None:
         return mark
     return Mark(mark.offset, mark.source, mark.kind, numbers[mark.partner], mark.written, mark.breaks_line)
@@ -183,7 +192,7 @@ def _is_invisible(character: str) -> bool:
 
 
 def _trim_items(items: list[_Item], first: int, last: int) -> tuple[int, int]:
-    """Leaves out what stands round the text: white space, silent atoms, and pairs that wrap all that remains."""
+    """Drops white space, silent atoms and empty pairs at the edges, and pairs that wrap the whole rest."""
     while first <= last:
         if items[first].is_blank or _is_empty_pair(items, first):
             first += 1 if items[first].is_blank else 2
@@ -201,7 +210,7 @@ def _is_empty_pair(items: list[_Item], number: int) -> bool:
 
 
 def _trim_spaces(items: list[_Item], first: int, last: int) -> tuple[int, int]:
-    """Leaves white space at the edges out of the first and the last text."""
+    """Drops white space at the start of the first text and at the end of the last one."""
     if first <= last and items[first].kind is None:
         item = items[first]
         lead = len(item.text) - len(item.text.lstrip())

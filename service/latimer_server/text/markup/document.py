@@ -1,7 +1,7 @@
-"""Markup as blocks of text with marks in them, whatever the format; and a document put together again.
+"""Types for documents with markup in any format: blocks of text with marks, and rendering with translated blocks.
 
-A block is the smallest run of inline content (a paragraph, a cell, a heading); its marks are the tags, delimiters and
-untouched things inside it. Knows no format. Invariant: with every block put back as it was, the document is its source.
+A block is the smallest run of inline content (a paragraph, a cell, a heading). Its marks are the tags, delimiters and
+untranslated objects inside it. Invariant: a document rendered with unchanged blocks equals its source.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import NamedTuple
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.segmentation import Document, Rebuilt, rebuild_text
 
-# Stands in the text of a block for what must come out once and as it is: OBJECT REPLACEMENT CHARACTER.
+# OBJECT REPLACEMENT CHARACTER: stands in the text of a block for an object that comes out unchanged, exactly once.
 OBJECT = "\ufffc"
 
 
 class TextFormat(Enum):
-    """What a text is written in; see TextFormat in the contract."""
+    """Formats of markup; see TextFormat in the contract."""
 
     HTML = "html"
     XML = "xml"
@@ -28,7 +28,7 @@ class TextFormat(Enum):
 
 
 class MarkKind(Enum):
-    """OPEN and CLOSE wrap text and take none of its room; an ATOM is one U+FFFC of it."""
+    """Kinds of marks. OPEN and CLOSE wrap text and have no characters in it; an ATOM is one U+FFFC of the text."""
 
     OPEN = "open"
     CLOSE = "close"
@@ -37,12 +37,12 @@ class MarkKind(Enum):
 
 @dataclass(frozen=True)
 class Mark:
-    """A tag, a delimiter or an untouched thing inside a block.
+    """A tag, a delimiter or an untranslated object inside a block.
 
-    `offset` is its place in `Block.text`, `source` in the document. `partner` is the index, in the marks of the block,
-    of the other end of an OPEN or CLOSE; None where it has none in this block. `written` is what comes out: the source
-    of the mark, but for references such as `[name]` in Markdown, whose target must be named once their text is
-    translated. `breaks_line`: an ATOM that ends a line, as `<br>` does; a sentence does not go on behind it.
+    `offset`: its place in `Block.text`. `source`: its span in the document. `partner`: the index, among the marks of
+    the block, of the other end of an OPEN or CLOSE; None if it has none in this block. `written`: its text in the
+    output. That is its source, except for references such as `[name]` in Markdown, which must name their target once
+    their text is translated. `breaks_line`: True for an ATOM that ends a line and thus a sentence, such as `<br>`.
     """
 
     offset: int
@@ -54,21 +54,29 @@ class Mark:
 
 
 class OffsetRun(NamedTuple):
-    """A stretch of one text that a stretch of another one stands for; of equal lengths, character by character."""
+    """A range of one text and the range of another that it corresponds to.
+
+    Ranges of equal length correspond character by character.
+    """
 
     start: int
     end: int
     other_start: int
     other_end: int
 
+    @property
+    def is_literal(self) -> bool:
+        """True if both ranges have equal lengths."""
+        return self.end - self.start == self.other_end - self.other_start
+
 
 @dataclass(frozen=True)
 class Block:
-    """Text to translate. `span` is what is replaced in the document, and `source` what stands there.
+    """A text to translate and its marks.
 
-    `runs` tell from where in the document the text comes, in ascending order. `spellings` are characters that
-    cannot be seen (no-break spaces and the like) as the source spells them (`&nbsp;`). `in_table`: in a cell of a
-    Markdown table.
+    `span`: the part of the document that the translation replaces. `source`: the document's text there. `runs`: where
+    in the document each part of `text` comes from, ascending. `spellings`: the source's spelling (`&nbsp;`) of
+    characters that are invisible, such as no-break spaces. `in_table`: True inside a cell of a Markdown table.
     """
 
     text: str
@@ -82,17 +90,17 @@ class Block:
 
     @property
     def atoms(self) -> tuple[Mark, ...]:
-        """The marks that are a U+FFFC of the text, in its order."""
+        """The ATOM marks, in the order of the text."""
         return tuple(mark for mark in self.marks if mark.kind is MarkKind.ATOM)
 
     def locate(self, span: TextSpan) -> TextSpan:
-        """Where in the document a range of `text` stands: entities whole, the tags at its edges outside."""
+        """Returns the span of the document for a span of `text`: with whole entities, without tags at its edges."""
         return locate(self.runs, span, self.span)
 
 
 @dataclass(frozen=True)
 class MarkupDocument:
-    """A source and its blocks, ascending and disjoint; what lies between them is copied as it is."""
+    """A document and its blocks, ascending and disjoint. The text between them is copied unchanged."""
 
     source: str
     blocks: tuple[Block, ...]
@@ -100,9 +108,10 @@ class MarkupDocument:
 
 @dataclass(frozen=True)
 class PlacedBlock:
-    """A block's translation with its marks, written in the format of the block.
+    """The translation of a block with its marks, in the block's format.
 
-    `repaired`: a pair stands where no link says that it should (see `place_marks`).
+    `repaired`: True if the place of a pair follows from no link (see `place_marks`). `runs`: where in `text` each part
+    of the translation is.
     """
 
     text: str
@@ -110,41 +119,37 @@ class PlacedBlock:
     runs: tuple[OffsetRun, ...] = field(repr=False)
 
     def locate(self, span: TextSpan) -> TextSpan:
-        """Where in `text` a range of the translation stands: escapes whole, the tags at its edges outside."""
+        """Returns the span of `text` for a span of the translation: with whole escapes, without tags at its edges."""
         return locate(self.runs, span, TextSpan(0, len(self.text)))
 
 
 def render(document: MarkupDocument, texts: Sequence[str]) -> Rebuilt:
-    """The source with `texts`, one for each block, in the places of the blocks; the spans are those of the blocks.
+    """Returns the document with its blocks replaced by `texts`, and the new spans of the blocks.
 
-    Raises ValueError where there are not as many.
+    Raises `ValueError` if the number of texts differs from the number of blocks.
     """
     return rebuild_text(Document(document.source, tuple(block.span for block in document.blocks)), texts)
 
 
 def locate(runs: Sequence[OffsetRun], span: TextSpan, whole: TextSpan) -> TextSpan:
-    """Where in the other text a range stands; `whole` is the range of the other text that the pieces are of."""
+    """Returns the span of the other text for a span of the first. `whole`: the span of the other text under `runs`."""
     if not runs:
         return TextSpan(whole.start, whole.start)
     start = _locate_start(runs, span.start, whole)
     if span.end <= span.start:
         return TextSpan(start, start)
-    last = _run_at(runs, span.end - 1)
-    if span.end >= last.end or not _is_literal(last):
+    last = _find_run(runs, span.end - 1)
+    if span.end >= last.end or not last.is_literal:
         return TextSpan(start, max(start, last.other_end))
     return TextSpan(start, max(start, last.other_start + span.end - last.start))
 
 
 def _locate_start(runs: Sequence[OffsetRun], offset: int, whole: TextSpan) -> int:
-    run = _run_at(runs, offset)
+    run = _find_run(runs, offset)
     if offset >= run.end:
         return whole.end if run is runs[-1] and offset > run.end else run.other_end
-    return run.other_start + (offset - run.start if _is_literal(run) else 0)
+    return run.other_start + (offset - run.start if run.is_literal else 0)
 
 
-def _run_at(runs: Sequence[OffsetRun], offset: int) -> OffsetRun:
+def _find_run(runs: Sequence[OffsetRun], offset: int) -> OffsetRun:
     return runs[max(0, bisect_right(runs, offset, key=lambda run: run.start) - 1)]
-
-
-def _is_literal(run: OffsetRun) -> bool:
-    return run.end - run.start == run.other_end - run.other_start

@@ -1,6 +1,6 @@
-"""What is known of elements by their names and attributes: which ones end a block, and which ones stay as they are.
+"""Classifies elements by name and attributes: those that end a block, and those that are not translated.
 
-The names are HTML's; in XML, where names may mean anything, they are the default that `ignore_tags` adds to.
+Names are those of HTML. XML uses them as a default, since its names may mean anything; `ignore_tags` adds to them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from latimer_server.text.markup.tags import Tag, read_attributes
 
-# Shown as a block of their own, or as good as one: what stands before and after is another text.
+# Elements shown as a block of their own, or nearly so: the text before and after them is separate.
 _BLOCK_NAMES = """
     address article aside base blockquote body button caption center col colgroup datalist dd details dialog dir div
     dl dt fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html label
@@ -17,10 +17,10 @@ _BLOCK_NAMES = """
     select slot source summary table tbody td template tfoot th thead title tr track ul video audio xmp
 """
 BLOCKS = frozenset(_BLOCK_NAMES.split())
-# Have no content and no end tag.
+# Elements without content and end tag.
 _VOID_NAMES = "area base br col embed frame hr img input link meta param source track wbr"
 VOIDS = frozenset(_VOID_NAMES.split())
-# Code, formulas and drawings: their content is no language.
+# Code, formulas and drawings, which are not translated.
 _UNTOUCHED_NAMES = (
     "code kbd samp var tt math svg pre listing plaintext script style textarea xmp iframe noembed noframes"
 )
@@ -28,8 +28,11 @@ _UNTOUCHED = frozenset(_UNTOUCHED_NAMES.split())
 
 
 def is_untranslated(source: str, tag: Tag, ignored: Collection[str]) -> bool:
-    """Whether an element, of which this is the start tag, comes out as it is: by its name, or because it says so
-    (`translate="no"`, `its:translate="no"`, `translatable="false"`, a class `notranslate`)."""
+    """Returns True if the element of this start tag is not translated.
+
+    Its name decides, or an attribute: `translate="no"`, `its:translate="no"`, `translatable="false"` or the class
+    `notranslate`.
+    """
     if tag.name in ignored or local_name(tag.name) in _UNTOUCHED:
         return True
     written = source[tag.start : tag.end].lower()
@@ -43,5 +46,5 @@ def is_untranslated(source: str, tag: Tag, ignored: Collection[str]) -> bool:
 
 
 def local_name(name: str) -> str:
-    """The name without the prefix of its namespace."""
+    """Returns the name without the prefix of its namespace."""
     return name.rpartition(":")[2]

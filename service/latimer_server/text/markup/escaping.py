@@ -1,6 +1,6 @@
-"""What characters of a translation must be written as, so that they are text in HTML, XML or Markdown.
+"""Escapes characters of a translation that HTML, XML or Markdown would read as markup.
 
-Knows nothing of marks but what stands for them: a U+FFFC is no white space and no punctuation of the text.
+An atom (U+FFFC) counts neither as white space nor as punctuation.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from latimer_server.text.markup.document import Block, TextFormat
 
 _REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-# A > ends nothing here but a CDATA section; it is written as the block itself writes it.
+# Only the `>` of `]]>` has a meaning in text, but every `>` is escaped if the block's source does so.
 _SPECIAL = re.compile("[&<]|(?<=]])>")
 _ALL_SPECIAL = re.compile("[&<>]")
 _ENTITY = "&(?=#[0-9]|#[xX][0-9a-fA-F]|[A-Za-z][A-Za-z0-9]*+;)"
-# What begins markup wherever it stands. Delimiters do where what they touch is no space on both sides; `_` does not
-# inside a word either. No translation has a line break where its source had none.
+# Characters that begin Markdown anywhere in a line. A delimiter with spaces on both sides does not, nor does `_` inside
+# a word. Line breaks become spaces, since the text of a Markdown block has none.
 _INLINE = re.compile(
     rf"(?P<backslash>\\(?=[!-/:-@\[-`{{-~]|\ufffc|\Z))|(?P<plain>[`\[\]]|<(?=[A-Za-z/!?])|{_ENTITY})"
     r"|(?P<delimiter>(?<!\s)(?<!\A)[*~]|[*~](?!\s|\Z)|(?<![^\W_])_++(?!\s|\Z)|(?<!\s)(?<!\A)_++(?![^\W_]))"
     r"|(?P<breaks>[ \t]*+[\r\n]++[ \t]*+)"
 )
-# What begins a block at the start of a line: it, or its last character, is escaped.
+# Characters that begin a block at the start of a line; the first or the last of them is escaped.
 _LINE_START = re.compile(
     r"[ \t]*+(?:(?P<first>>|#{1,6}(?=[ \t]|$)|[-+*](?=[ \t]|$)|[-*_=](?=[-*_= \t]*+$)|:(?=[ \t]))"
     r"|[0-9]{1,9}(?P<last>[.)])(?=[ \t]|$))?+",
@@ -31,28 +31,28 @@ _LINE_START = re.compile(
 
 
 def find_escapes(translation: str, block: Block, line_starts: Sequence[int]) -> dict[int, tuple[int, str]]:
-    """For each place in `translation` that can't come out as it is: up to where, and what is written instead.
+    """Returns the parts of `translation` to escape: their start, mapped to their end and the replacement.
 
-    `line_starts` are the places where a line of Markdown begins.
+    `line_starts`: the offsets at which a line of Markdown begins.
     """
-    found: dict[int, tuple[int, str]] = {}
+    escapes: dict[int, tuple[int, str]] = {}
     if block.format is TextFormat.MARKDOWN:
-        _escape_markdown(translation, block, line_starts, found)
+        _escape_markdown(translation, block, line_starts, escapes)
     else:
         for match in (_ALL_SPECIAL if "&gt;" in block.source else _SPECIAL).finditer(translation):
-            found[match.start()] = (match.end(), _REFERENCES[match[0]])
+            escapes[match.start()] = (match.end(), _REFERENCES[match[0]])
     if block.spellings:
         for match in re.finditer("[" + re.escape("".join(block.spellings)) + "]", translation):
-            found.setdefault(match.start(), (match.end(), block.spellings[match[0]]))
-    return found
+            escapes.setdefault(match.start(), (match.end(), block.spellings[match[0]]))
+    return escapes
 
 
 def _escape_markdown(
-    translation: str, block: Block, line_starts: Sequence[int], found: dict[int, tuple[int, str]]
+    translation: str, block: Block, line_starts: Sequence[int], escapes: dict[int, tuple[int, str]]
 ) -> None:
     for match in _INLINE.finditer(translation):
         breaks = match["breaks"] is not None
-        found[match.start()] = (match.end(), " " if breaks else "".join("\\" + sign for sign in match[0]))
+        escapes[match.start()] = (match.end(), " " if breaks else "".join("\\" + sign for sign in match[0]))
     for start in line_starts:
         line = _LINE_START.match(translation, start)
         if line is None or block.in_table:
@@ -60,7 +60,7 @@ def _escape_markdown(
         for name in ("first", "last"):
             if line[name] is not None:
                 at = line.start(name)
-                found[at] = (at + 1, "\\" + translation[at])
+                escapes[at] = (at + 1, "\\" + translation[at])
     if block.in_table:
         for match in re.finditer(r"\|", translation):
-            found[match.start()] = (match.end(), "\\|")
+            escapes[match.start()] = (match.end(), "\\|")

@@ -1,8 +1,8 @@
-"""The blocks of an HTML document or fragment.
+"""Finds the blocks of an HTML document or fragment.
 
-As browsers read it, but for what asks for a tree: a block ends at every tag of an element that is shown as one, and
-inside it tags pair by name. What people read in attributes (alt, title, placeholder, aria-label) stays as it is in
-this version, and so does `translate="yes"` inside of `translate="no"`.
+Tokens follow the HTML standard, but no tree is built: a block ends at every tag of a block element, and tags inside a
+block pair by name. Text in attributes (alt, title, placeholder, aria-label) is not translated, nor is
+`translate="yes"` inside `translate="no"`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from latimer_server.text.markup.tags import Tag, TokenKind, read_tags, split_ent
 
 
 def find_html_blocks(source: str, start: int, end: int, ignored: Collection[str]) -> list[Block]:
-    """The blocks of a range of `source`; `ignored` are names of elements, in lower case, that stay as they are."""
+    """Returns the blocks of a range of `source`. `ignored`: lower-case names of elements that are not translated."""
     builder = BlockBuilder(source, TextFormat.HTML)
     tags = list(read_tags(source, start, end))
     closers = _pair_tags(tags)
@@ -33,7 +33,7 @@ def find_html_blocks(source: str, start: int, end: int, ignored: Collection[str]
 
 
 def _pair_tags(tags: Sequence[Tag]) -> dict[int, int]:
-    """The number of the end tag for each start tag that has one, name by name."""
+    """Returns the index of the end tag for the index of each start tag that has one, paired by name."""
     opened: dict[str, list[int]] = {}
     closers: dict[int, int] = {}
     for number, tag in enumerate(tags):
@@ -45,9 +45,9 @@ def _pair_tags(tags: Sequence[Tag]) -> dict[int, int]:
 
 
 def _keep_element(builder: BlockBuilder, tags: Sequence[Tag], number: int, closers: dict[int, int]) -> int:
-    """Leaves an element as it is; gives the number of the tag behind it.
+    """Keeps an element untranslated, and returns the index of the tag behind it.
 
-    One that never ends reaches up to where the next block begins or its own ends.
+    An element without an end tag reaches to the start or end tag of the next block element.
     """
     tag = tags[number]
     last = closers.get(number)
@@ -71,7 +71,8 @@ def _ends_block(tag: Tag) -> bool:
 
 
 def _add_tag(builder: BlockBuilder, source: str, tag: Tag) -> None:
-    if tag.kind is TokenKind.TEXT or tag.kind is TokenKind.RAW:  # of raw elements, only a title is not kept whole
+    # A title is the only raw element that is translated.
+    if tag.kind is TokenKind.TEXT or tag.kind is TokenKind.RAW:
         for start, end, text in split_entities(source, tag.start, tag.end):
             builder.add_text(start, end, text)
     elif tag.kind is TokenKind.OTHER:
@@ -83,7 +84,7 @@ def _add_tag(builder: BlockBuilder, source: str, tag: Tag) -> None:
 
 
 def add_inline_tag(builder: BlockBuilder, tag: Tag, *, opaque: bool = False) -> None:
-    """A tag inside a block; with `opaque` its element becomes one atom when it closes."""
+    """Adds a tag inside a block. `opaque`: its element becomes one atom when it closes."""
     if tag.name in VOIDS or (tag.kind is TokenKind.OPEN and tag.is_void):
         builder.add_atom(tag.start, tag.end, silent=True, breaks_line=tag.name == "br")
     elif tag.kind is TokenKind.OPEN:

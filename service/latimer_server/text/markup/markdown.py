@@ -1,8 +1,7 @@
-"""The blocks of a Markdown text: CommonMark with tables, strikethrough, task lists, footnotes and front matter.
+"""Finds the blocks of a Markdown text: CommonMark with tables, strikethrough, task lists, footnotes and front matter.
 
-pulldown-cmark (through pyromark) says what is where. Left as they are: code, HTML in the middle of text, targets,
-definitions, front matter, and what people read in images (alt, title), in this version. An HTML block outside of lists
-and quotations is read as HTML.
+The parser is pulldown-cmark, through pyromark. Not translated: code, inline HTML, link targets, definitions, front
+matter, and the text of images (alt, title). An HTML block outside lists and quotations is read as HTML.
 """
 
 from __future__ import annotations
@@ -27,26 +26,26 @@ _OPTIONS = (
     | pyromark.Options.ENABLE_HEADING_ATTRIBUTES
     | pyromark.Options.ENABLE_GFM
 )
-# pulldown-cmark would find metadata anywhere, and call a paragraph between two rules that; it stands at the start.
+# Front matter is at the start of a text only. pulldown-cmark would take a paragraph between two rules for metadata.
 _FRONT_MATTER = re.compile(r"\ufeff?(---|\+\+\+)[ \t]*+\r?\n(?=.*\S)(?:.*+\n)*?(?:\1|\.\.\.)[ \t]*+(?:\r?\n|\Z)")
 _PARAGRAPH = re.compile(r"(?:[^\S\n]*+\S.*+\n?)++")
 _INLINE = frozenset(("Emphasis", "Strong", "Strikethrough", "Link", "Image", "Superscript", "Subscript"))
 
 
 def find_markdown_blocks(source: str, ignored: Collection[str]) -> list[Block]:
-    """The blocks of a text; `ignored` are names of elements, in lower case, that stay as they are."""
+    """Returns the blocks of a text. `ignored`: lower-case names of elements that are not translated."""
     front = _FRONT_MATTER.match(source)
     start = front.end() if front else int(source.startswith("\ufeff"))
     try:
         return _Reader(source, start, ignored).read_blocks()
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException:  # noqa: BLE001 (a Rust panic is no Exception; see pyo3's PanicException)
+    except BaseException:  # noqa: BLE001 (pyo3's PanicException derives from BaseException)
         return _find_paragraphs(source, start)
 
 
 def _find_paragraphs(source: str, start: int) -> list[Block]:
-    """Paragraphs as plain text, for a source that the parser cannot read."""
+    """Returns the paragraphs as plain text, for a source on which the parser panics."""
     builder = BlockBuilder(source, TextFormat.MARKDOWN)
     for match in _PARAGRAPH.finditer(source, start):
         builder.add_text(match.start(), match.end())
@@ -55,8 +54,8 @@ def _find_paragraphs(source: str, start: int) -> list[Block]:
 
 
 def _read_events(source: str, start: int) -> Iterator[tuple[str, object, int, int]]:
-    """Events as (name, what belongs to it, start, end), in code points of `source`, from `start` on."""
-    # A lone surrogate can't be encoded; a question mark is as long.
+    """Yields the parser's events from `start` on: (name, data, start, end), with offsets in code points of `source`."""
+    # UTF-8 cannot encode a lone surrogate. A question mark takes its place, so that offsets stay.
     encoded = source[start:].encode("utf-8", "replace")
     text = encoded.decode()
     points = None if len(encoded) == len(text) else _list_code_points(text)
@@ -69,7 +68,7 @@ def _read_events(source: str, start: int) -> Iterator[tuple[str, object, int, in
 
 
 def _list_code_points(text: str) -> array[int]:
-    """For each byte of the text in UTF-8, the number of the code point that it is of; one more for the end."""
+    """Returns the index of the code point for each byte of the text in UTF-8, and one more for the end."""
     points = array("I")
     for index, character in enumerate(text):
         code = ord(character)
@@ -81,21 +80,25 @@ def _list_code_points(text: str) -> array[int]:
 
 
 class _Reader:
-    """Goes through the events of a text and tells a builder what they say."""
+    """Reads the events of a text, and passes its text and marks to a builder."""
 
     def __init__(self, source: str, start: int, ignored: Collection[str]) -> None:
         self._source = source
         self._start = start
         self._ignored = ignored
         self._builder = BlockBuilder(source, TextFormat.MARKDOWN)
-        self._end = start  # of what the builder was told
-        self._opened: list[tuple[int | None, str, str]] = []  # number for the builder, kind, type of link
-        self._kept = 0  # how deep inside images and autolinks
-        self._in_table = False
-        self._untouched = 0  # inside code and HTML blocks
+        # The end of the part that the builder has.
+        self._end = start
+        # The open inline elements: number for the builder (None inside a kept one), kind, type of link.
+        self._opened: list[tuple[int | None, str, str]] = []
+        # Depth inside kept images and autolinks, inside code and HTML blocks, and inside lists and quotations.
+        self._kept = 0
+        self._untouched = 0
         self._containers = 0
+        self._in_table = False
 
     def read_blocks(self) -> list[Block]:
+        """Returns the blocks of the text."""
         for name, value, start, end in _read_events(self._source, self._start):
             if name in ("Start", "End"):
                 kind, data = next(iter(value.items())) if isinstance(value, dict) else (str(value), None)
@@ -110,7 +113,7 @@ class _Reader:
         return self._builder.blocks
 
     def _add_boundary(self, name: str, kind: str, start: int, end: int) -> None:
-        """The start or the end of a block, or of what holds blocks."""
+        """Handles the start or the end of a block, or of a container of blocks."""
         self._builder.finish_block(in_table=self._in_table)
         self._end = start if name == "Start" else end
         step = 1 if name == "Start" else -1
@@ -124,11 +127,11 @@ class _Reader:
             self._containers += step
 
     def _add_inline(self, name: str, kind: str, link_type: str, start: int, end: int) -> None:
-        """Emphasis, a link, an image."""
+        """Handles the start or the end of emphasis, a link or an image."""
         if name == "End":
             self._end_inline(*self._opened.pop(), start, end)
             return
-        # The text of an autolink is its target; what is inside of an image is an attribute.
+        # The text of an autolink is its target, and the content of an image is an attribute.
         kept = kind == "Image" or (kind == "Link" and link_type in ("Autolink", "Email"))
         if kept or self._kept:
             if not self._kept:
@@ -148,10 +151,10 @@ class _Reader:
         elif kind == "Link":
             written = None
             if link_type in ("Collapsed", "Shortcut"):
-                # The text was the name of the target as well; translated, it must go on naming it.
+                # The text is also the name of the target, which the translation must still name.
                 written = f"][{self._source[start + 1 : end - 1]}]"
                 if link_type == "Collapsed" and self._source.startswith("[]", end):
-                    end += 2  # which the parser leaves out
+                    end += 2  # the parser leaves these brackets out
             self._builder.close_barrier(number, self._end, end, written)
             self._end = end
         else:
@@ -162,7 +165,7 @@ class _Reader:
         return 2 if kind == "Strong" or self._source.startswith("~~", start) else 1
 
     def _close_gap(self, start: int) -> None:
-        """What a line begins with, white space or the sign of a quotation, belongs to the line break before it."""
+        """Adds the start of a line (white space, signs of a quotation) to the line break before it."""
         if self._end < start and not self._builder.is_empty:
             self._builder.extend_last(start)
 
@@ -188,7 +191,8 @@ class _Reader:
         escaped = self._end < start and self._source[start - 1] == "\\"
         self._close_gap(start - escaped)
         if self._source[start:end] != value:
-            self._builder.add_text(start - escaped, end, value)  # an entity
+            # The source has an entity.
+            self._builder.add_text(start - escaped, end, value)
         elif escaped:
             self._builder.add_text(start - 1, start + 1, value[:1])
             self._builder.add_text(start + 1, end)
@@ -197,7 +201,7 @@ class _Reader:
         self._end = end
 
     def _add_html(self, start: int, end: int) -> None:
-        """A tag or a comment in the middle of text."""
+        """Adds an inline tag or comment."""
         tag = next(read_tags(self._source, start, end))
         if tag.kind in (TokenKind.OPEN, TokenKind.CLOSE) and tag.end == end:
             kept = (

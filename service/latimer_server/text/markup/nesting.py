@@ -1,6 +1,7 @@
-"""The marks of a block as a tree: which pair wraps which, and which tokens of the text each is about.
+"""Reads the marks of a block as a tree of pairs, and finds the innermost pair around each token of its text.
 
-Pure, iterative and linear: nesting deeper than anybody writes is kept in order, without a place of its own.
+Pure, iterative functions that take linear time. Pairs nested deeper than `MAX_DEPTH` stay in order, but get no node
+that wraps text.
 """
 
 from __future__ import annotations
@@ -9,22 +10,20 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
+from latimer_server.core.scripts import UNSPACED_CHARACTERS
 from latimer_server.text.markup.document import OBJECT, Block, MarkKind
 
-# Pairs deeper than this go where the text near them goes, in their order.
+# Pairs nested deeper than this follow the text next to them, in order.
 MAX_DEPTH = 32
-# Scripts without spaces between words: a character is a token.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3130-\u318f\u31a0-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
+# Each character of a script without spaces is a token.
 _TOKEN = re.compile(
-    rf"(?P<atom>{OBJECT})|(?P<word>[0-9]++(?:[.,:][0-9]++)*+|[{_UNSPACED}\u3040-\u30ff]"
-    rf"|(?:[^\W{_UNSPACED}]|[\u0300-\u036f])++)|(?P<sign>[^\s\w])"
+    rf"(?P<atom>{OBJECT})|(?P<word>[0-9]++(?:[.,:][0-9]++)*+|[{UNSPACED_CHARACTERS}]"
+    rf"|(?:[^\W{UNSPACED_CHARACTERS}]|[\u0300-\u036f])++)|(?P<sign>[^\s\w])"
 )
 
 
 class TokenKind(Enum):
-    """What a token is: a word or a number, a sign such as a comma, or an atom."""
+    """Kinds of tokens: a word or number, a sign such as a comma, or an atom."""
 
     WORD = "word"
     SIGN = "sign"
@@ -33,7 +32,7 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TextToken:
-    """A token of a text, in code points."""
+    """A token of a text. Offsets are half-open, in code points."""
 
     start: int
     end: int
@@ -41,17 +40,18 @@ class TextToken:
 
 
 def split_text(text: str) -> list[TextToken]:
-    """The words, signs and atoms of a text; everything but white space is in one."""
+    """Returns the words, signs and atoms of a text. Every character except white space is in one of them."""
     kinds = {"atom": TokenKind.ATOM, "word": TokenKind.WORD, "sign": TokenKind.SIGN}
     return [TextToken(match.start(), match.end(), kinds[match.lastgroup or "sign"]) for match in _TOKEN.finditer(text)]
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A pair of marks, or a mark without a partner (`closer` None), and what it wraps of the block's text.
+    """A pair of marks, or a mark without a partner (`closer` None).
 
-    `path` are the nodes from the root to this one. `first` and `last` are for whoever places it: tokens of the
-    translation, half-open; `start` and `end` places in it.
+    `opener` and `closer`: indices of the block's marks. `begin` and `finish`: the wrapped part of the block's text.
+    `path`: the nodes from the root to this one. `has_words`: True if it wraps a word. `Arrangement` sets the rest:
+    `first` and `last` are the wrapped tokens of the translation, half-open, and `start` and `end` its offsets there.
     """
 
     opener: int
@@ -68,13 +68,17 @@ class Node:
 
     @property
     def is_pair(self) -> bool:
-        """Whether it wraps anything."""
+        """True for a pair, False for a single mark."""
         return self.closer is not None
 
 
 @dataclass(frozen=True)
 class Nesting:
-    """A block as a tree: `root` wraps all; `owners` has for each token of the text the innermost pair round it."""
+    """The tree of a block.
+
+    `root`: wraps the whole text. `tokens`: those of the text, cut at marks. `owners`: the innermost pair around each
+    token.
+    """
 
     root: Node
     tokens: list[TextToken]
@@ -82,36 +86,37 @@ class Nesting:
 
 
 def split_tokens_at(tokens: list[TextToken], cuts: list[int]) -> list[TextToken]:
-    """The tokens with those cut in two that hold a place of `cuts`, which ascend."""
-    found: list[TextToken] = []
-    place = 0
+    """Returns the tokens, cut at the offsets of `cuts`, which are ascending."""
+    parts: list[TextToken] = []
+    index = 0
     for token in tokens:
         start = token.start
-        while place < len(cuts) and cuts[place] <= start:
-            place += 1
-        while place < len(cuts) and cuts[place] < token.end:
-            found.append(TextToken(start, cuts[place], token.kind))
-            start = cuts[place]
-            place += 1
-        found.append(TextToken(start, token.end, token.kind))
-    return found
+        while index < len(cuts) and cuts[index] <= start:
+            index += 1
+        while index < len(cuts) and cuts[index] < token.end:
+            parts.append(TextToken(start, cuts[index], token.kind))
+            start = cuts[index]
+            index += 1
+        parts.append(TextToken(start, token.end, token.kind))
+    return parts
 
 
 def read_nesting(block: Block) -> Nesting:
-    """The tree of a block."""
+    """Returns the tree of a block."""
     root = Node(-1, len(block.marks), 0, len(block.text))
     root.path = (root,)
     tokens = split_tokens_at(split_text(block.text), sorted({mark.offset for mark in block.marks}))
     owners: list[Node] = []
-    current, depth = root, 0  # how many pairs are open that got no place in the tree
+    current = root
+    too_deep = 0  # number of open pairs that are too deep for the tree
     for number, mark in enumerate(block.marks):
         while len(owners) < len(tokens) and tokens[len(owners)].start < mark.offset:
             owners.append(current)
         if mark.kind is MarkKind.ATOM:
             continue
-        if mark.partner is None or depth or (mark.kind is MarkKind.OPEN and len(current.path) > MAX_DEPTH):
+        if mark.partner is None or too_deep or (mark.kind is MarkKind.OPEN and len(current.path) > MAX_DEPTH):
             if mark.partner is not None:
-                depth += 1 if mark.kind is MarkKind.OPEN else -1
+                too_deep += 1 if mark.kind is MarkKind.OPEN else -1
             current.children.append(Node(number, None, mark.offset, mark.offset))
         elif mark.kind is MarkKind.OPEN:
             node = Node(number, mark.partner, mark.offset, block.marks[mark.partner].offset)
@@ -126,6 +131,7 @@ def read_nesting(block: Block) -> Nesting:
 
 
 def _note_words(tokens: list[TextToken], owners: list[Node]) -> None:
+    """Sets `has_words` of all nodes that wrap a word."""
     for owner, token in zip(owners, tokens, strict=True):
         if token.kind is not TokenKind.WORD:
             continue

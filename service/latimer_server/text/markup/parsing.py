@@ -1,4 +1,4 @@
-"""Finds the text to translate in a document with markup. Which format is read where is all that this knows."""
+"""Finds the text to translate in a document with markup, with the reader of its format."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from latimer_server.text.markup.xml import find_xml_blocks
 
 
 def parse_markup(source: str, text_format: TextFormat, ignore_tags: Collection[str] = ()) -> MarkupDocument:
-    """The blocks of any text, in linear time; never raises.
+    """Returns the blocks of a document. Takes linear time and never raises, whatever the text.
 
-    `ignore_tags` are names of elements whose content stays as it is; their case matters in XML only.
+    `ignore_tags`: names of elements that are not translated; case-sensitive in XML only.
     """
     if text_format is TextFormat.XML:
         return MarkupDocument(source, tuple(find_xml_blocks(source, frozenset(ignore_tags))))

@@ -1,7 +1,7 @@
 """Puts the marks of a block into its translation.
 
-Each token of the translation belongs to the pair round the word that it answers; a pair wraps the tokens that are its
-own, and never a part of what another one wraps. Pure; knows links, and no model.
+Each token of the translation belongs to the pair around the source word that it is linked to. A pair wraps its own
+tokens and never overlaps another pair in part. Pure functions.
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ from latimer_server.text.markup.nesting import (
     split_tokens_at,
 )
 
-# With marks inside of it; what is longer is no word that a translation could share.
+# The longest word with marks inside that is looked for in a translation.
 _LONGEST_WORD = 64
 
 
 def place_marks(
     block: Block, translation: str, atoms: Sequence[TextSpan], links: Sequence[Link] | None, *, copy: bool = True
 ) -> PlacedBlock:
-    """The translation of a block in its format: escaped, and with every mark of the block exactly once.
+    """Returns the translation of a block in its format, escaped and with every mark of the block exactly once.
 
-    `atoms` say where each ATOM of the block, in its order, stands in `translation` (they don't overlap, but may stand
-    in any order); ValueError where there are not as many. `links` are between `block.text` and `translation`.
+    `atoms`: the span in `translation` of each ATOM of the block, in the block's order; disjoint, but not necessarily
+    ascending. `links`: between `block.text` and `translation`; None if unknown. `copy`: write a translation that
+    equals the text as the source is written. Raises `ValueError` if the number of atoms is wrong.
 
-    A pair wraps the smallest range with the tokens that answer its words. Where that is torn apart by another pair's
-    words, or by more words of others than are its own (an outlier), it wraps the heaviest part. A pair whose words
-    nothing answers wraps what no word is answered by between its neighbours' answers, or stands empty there, else at
-    the edge of what is round it: `repaired`. Without links (None) a pair that wraps all words still does; others wrap
-    the whole too, or several of them share it out: `repaired`.
+    A pair wraps the smallest range with the tokens linked to its words. If words of another pair tear that range
+    apart, or more foreign words than own ones (an outlier), it wraps the heaviest part. A pair without linked words
+    wraps the unlinked words between the linked words of its neighbours; without such words it is empty there, or at the
+    edge of its parent. The result is then `repaired`.
 
-    A translation that is the text itself is written as the source is (unless `copy` is false).
+    Without links, a pair around all words keeps all words. Otherwise one pair wraps the whole translation or several
+    share it, and the result is `repaired`.
     """
     marks = [number for number, mark in enumerate(block.marks) if mark.kind is MarkKind.ATOM]
     if len(marks) != len(atoms):
-        raise ValueError(f"{len(atoms)} atoms for {len(marks)}")
+        raise ValueError(f"expected {len(marks)} atoms, got {len(atoms)}")
     if copy and translation == block.text and _are_in_order(block, atoms):
         start = block.span.start
         runs = (OffsetRun(p.start, p.end, p.other_start - start, p.other_end - start) for p in block.runs)
@@ -69,11 +70,12 @@ def place_marks(
 
 
 def _are_in_order(block: Block, atoms: Sequence[TextSpan]) -> bool:
+    """Returns True if all atoms have the same offsets as in the block."""
     return all(span == TextSpan(mark.offset, mark.offset + 1) for mark, span in zip(block.atoms, atoms, strict=True))
 
 
 def _split_translation(nesting: Nesting, block: Block, translation: str, atoms: Sequence[TextSpan]) -> list[TextToken]:
-    """The tokens of a translation, with the atoms where it is said that they stand; other U+FFFC are signs."""
+    """Returns the tokens of a translation, with the given atoms. Any other U+FFFC is a sign."""
     tokens: list[TextToken] = []
     position = 0
     for span in [*sorted(atoms, key=lambda span: span.start), TextSpan(len(translation), len(translation))]:
@@ -87,9 +89,9 @@ def _split_translation(nesting: Nesting, block: Block, translation: str, atoms: 
 
 
 def _list_cuts(nesting: Nesting, block: Block, translation: str, tokens: list[TextToken]) -> list[int]:
-    """Where words that the source has too, with a mark in the middle, are cut like there."""
+    """Returns the offsets at which to cut words that have a mark inside in the source."""
     words: dict[str, set[int]] = {}
-    cuts: list[int] = []  # in the word that goes on
+    cuts: list[int] = []  # inside the current word
     start = 0
     for before, after in pairwise([*nesting.tokens, TextToken(-1, -1, TokenKind.SIGN)]):
         if before.end == after.start and before.kind is after.kind is TokenKind.WORD:
@@ -100,12 +102,12 @@ def _list_cuts(nesting: Nesting, block: Block, translation: str, tokens: list[Te
         cuts, start = [], after.start
     if not words:
         return []
-    found = ((token.start, words.get(translation[token.start : token.end], ())) for token in tokens)
-    return [start + cut for start, cuts in found for cut in sorted(cuts)]
+    pairs = ((token.start, words.get(translation[token.start : token.end], ())) for token in tokens)
+    return [start + cut for start, offsets in pairs for cut in sorted(offsets)]
 
 
 def _list_insertions(nesting: Nesting, length: int) -> list[tuple[int, int]]:
-    """Where in the translation each mark that is no atom stands, in the order in which they are written."""
+    """Returns (offset in the translation, index) of each mark that is not an atom, in the order of writing."""
     insertions: list[tuple[int, int]] = []
     position = 0
     nesting.root.end = length
@@ -121,14 +123,14 @@ def _list_insertions(nesting: Nesting, length: int) -> list[tuple[int, int]]:
         insertions.append((position, node.opener))
         if node.is_pair:
             pending.append((node, True))
-            # Sorting is stable: at one place they stand as in the source.
+            # Sorting is stable, so children at the same place keep the order of the source.
             ordered = sorted(node.children, key=lambda child: child.start)
             pending += [(child, False) for child in reversed(ordered)]
-    return insertions[1:-1]  # the root is no mark
+    return insertions[1:-1]  # without the root
 
 
 class _Writer:
-    """Collects what comes out, and from where in the translation it is."""
+    """Collects the output of a block, and the runs that map the translation to it."""
 
     def __init__(self, translation: str, escapes: dict[int, tuple[int, str]]) -> None:
         self.parts: list[str] = []
@@ -140,7 +142,7 @@ class _Writer:
         self._length = 0
 
     def write_up_to(self, end: int) -> None:
-        """The text of the translation up to `end`."""
+        """Writes the text of the translation up to `end`, escaped."""
         index = bisect_left(self._starts, self._position)
         while index < len(self._escapes) and self._escapes[index][0] < end:
             start, stop, text = self._escapes[index]
@@ -153,19 +155,19 @@ class _Writer:
             self._write(self._position, end, self._translation[self._position : end])
 
     def write_mark(self, text: str) -> None:
-        """A mark: no text of the translation."""
+        """Writes a mark, which has no characters in the translation."""
         self.parts.append(text)
         self._length += len(text)
 
     def write_atom(self, end: int, text: str) -> None:
-        """An atom, which stands for the translation up to `end`."""
+        """Writes an atom, which stands for the translation up to `end`."""
         if self._position < end:
             self._write(self._position, end, text)
         else:
             self.write_mark(text)
 
     def escape_exclamation(self) -> None:
-        """Before a bracket: `![` would be an image."""
+        """Escapes a `!` at the end of the output, because `![` would begin an image."""
         if self.parts and self.parts[-1].endswith("!") and self.runs and self.runs[-1].other_end == self._length:
             end = self.runs[-1].end
             last = self.runs.pop()
@@ -191,11 +193,12 @@ def _write(
     *,
     repaired: bool,
 ) -> PlacedBlock:
+    """Writes a translation with its atoms (span, index of the mark) and insertions (offset, index of the mark)."""
     atoms.sort(key=lambda atom: atom[0].start)
     line_starts = [0, *(span.end for span, number in atoms if block.marks[number].breaks_line)]
     writer = _Writer(translation, find_escapes(translation, block, line_starts))
-    waiting = iter(insertions)
-    insertion = next(waiting, None)
+    remaining = iter(insertions)
+    insertion = next(remaining, None)
     for span, number in [*atoms, (TextSpan(len(translation), len(translation)), -1)]:
         while insertion is not None and (insertion[0] <= span.start or number < 0):
             writer.write_up_to(insertion[0])
@@ -203,7 +206,7 @@ def _write(
             if block.format is TextFormat.MARKDOWN and text[0] == "[":
                 writer.escape_exclamation()
             writer.write_mark(text)
-            insertion = next(waiting, None)
+            insertion = next(remaining, None)
         writer.write_up_to(span.start)
         if number >= 0:
             writer.write_atom(span.end, block.marks[number].written)

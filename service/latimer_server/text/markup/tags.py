@@ -1,7 +1,7 @@
-"""Reads tags, comments and the like out of HTML and XML, with their places in the source.
+"""Reads the tags, comments, declarations and text of HTML and XML, with their offsets in the source.
 
-By the rules of the HTML standard's tokenizer and of XML, as regular expressions that never go back: linear time on any
-text (docs/decisions.md has why no parser of a library). Knows nothing of elements but which ones hold no tags.
+Follows the tokenizer of the HTML standard, and XML. The regular expressions never backtrack, so any text takes linear
+time. docs/decisions.md explains why no library's parser is used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from html import unescape
 
-# HTML's white space; \s would take more.
+# White space of HTML; \s matches more.
 _S = "[ \t\n\r\f]"
 _ATTRIBUTE = (
     rf"(?P<name>[^ \t\n\r\f/>][^ \t\n\r\f/>=]*+)"
@@ -30,13 +30,17 @@ _DOCTYPE = re.compile(
 _ENTITY = re.compile("&(?:#[0-9]++|#[xX][0-9a-fA-F]++|[A-Za-z][A-Za-z0-9]{0,31}+);?+")
 _XML_ENTITY = re.compile("&(?:#[0-9]++|#x[0-9a-fA-F]++|[^\\W\\d][\\w:.-]*+);")
 _XML_NAMES = frozenset(("&amp;", "&lt;", "&gt;", "&quot;", "&apos;"))
-# What they hold is no markup up to their end tag.
+# Elements whose content has no markup up to their end tag.
 _RAW = frozenset(("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"))
 _MAX_DIGITS = 10
 
 
 class TokenKind(Enum):
-    """OTHER: comments, declarations, processing instructions, CDATA. RAW: the content of a script and its like."""
+    """Kinds of tokens.
+
+    OTHER: comments, declarations, processing instructions and CDATA sections. RAW: the content of a script, a style
+    and other raw elements.
+    """
 
     TEXT = "text"
     OPEN = "open"
@@ -47,7 +51,7 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A token of the source; `name` is in lower case in HTML, "" for what is no tag, the element's for RAW."""
+    """A token of the source. `name`: of a tag, in lower case in HTML; of the element for RAW; "" for other tokens."""
 
     kind: TokenKind
     start: int
@@ -57,12 +61,13 @@ class Tag:
 
 
 def read_tags(source: str, start: int, end: int, *, xml: bool = False) -> Iterator[Tag]:
-    """The tokens of a range, each behind the other and together all of it.
+    """Yields the tokens of a range, which together cover all of it.
 
-    A `<` that begins nothing, or a tag that never ends, is text; a comment that never ends goes on to the end.
+    A `<` that begins no tag, and a tag without an end, are text. A comment without an end reaches to the end.
     """
     position = text = start
-    broken = False  # a tag met the end of the range: from here on, the next > ends each
+    # True once a tag did not end within the range. From there on, the next > ends each tag, which keeps time linear.
+    broken = False
     while (found := source.find("<", position, end)) >= 0:
         tag = _read_tag(source, found, end, xml=xml, broken=broken)
         if tag is None:
@@ -88,7 +93,7 @@ def read_tags(source: str, start: int, end: int, *, xml: bool = False) -> Iterat
 
 
 def read_attributes(source: str, tag: Tag) -> dict[str, str]:
-    """The attributes of a tag, names in lower case, entities of the values decoded; of two of a name the first."""
+    """Returns the attributes of a tag, with lower-case names and decoded values. Of equal names the first counts."""
     attributes: dict[str, str] = {}
     for match in _EACH_ATTRIBUTE.finditer(source, tag.start + 1 + len(tag.name), tag.end - 1):
         value = match["value"] or ""
@@ -97,9 +102,9 @@ def read_attributes(source: str, tag: Tag) -> dict[str, str]:
 
 
 def split_entities(source: str, start: int, end: int, *, xml: bool = False) -> Iterator[tuple[int, int, str | None]]:
-    """A stretch of text in parts: literal ones (None) and references with what they stand for.
+    """Yields the parts of a text as (start, end, value). The value of a reference is its character, of other text None.
 
-    In XML a name that only a DTD could explain stands for U+FFFC: it must come out as it is.
+    A name that only a DTD could define becomes U+FFFC in XML, so that it comes out unchanged.
     """
     position = start
     for match in (_XML_ENTITY if xml else _ENTITY).finditer(source, start, end):
@@ -116,7 +121,7 @@ def split_entities(source: str, start: int, end: int, *, xml: bool = False) -> I
 
 def _decode(entity: str) -> str:
     if len(entity.lstrip("&#xX0")) > _MAX_DIGITS and entity[1] == "#":
-        return "\ufffd"  # as the standard has it; int() would refuse thousands of digits
+        return "\ufffd"  # by the HTML standard; int() rejects thousands of digits
     return unescape(entity) or "\ufffd"
 
 
@@ -130,7 +135,7 @@ def _begins_tag(source: str, position: int) -> bool:
 
 
 def _read_tag(source: str, start: int, end: int, *, xml: bool, broken: bool) -> Tag | None:
-    """What begins at a `<`; None where that is text."""
+    """Returns the token that begins at a `<`, or None if it is text."""
     if source.startswith(("<!", "<?"), start):
         return Tag(TokenKind.OTHER, start, _end_declaration(source, start, end, xml=xml))
     match = None if broken else (_XML_TAG if xml else _TAG).match(source, start, end)
@@ -155,13 +160,13 @@ def _make_tag(source: str, start: int, end: int, name: str, *, closes: bool) -> 
     tag = Tag(TokenKind.OPEN, start, end, name)
     if not source.endswith("/>", start, end):
         return tag
-    # `<a href=x/>` has a slash in its value.
+    # The slash of `<a href=x/>` belongs to the value.
     ends = [match.end() for match in _EACH_ATTRIBUTE.finditer(source, start + 1 + len(name), end - 1)]
     return tag if ends and ends[-1] == end - 1 else Tag(TokenKind.OPEN, start, end, name, is_void=True)
 
 
 def _end_declaration(source: str, start: int, end: int, *, xml: bool) -> int:
-    """The end of a comment, a CDATA section, a document type or a processing instruction."""
+    """Returns the end of a comment, a CDATA section, a document type or a processing instruction."""
     if source.startswith("<!--", start):
         if not xml and source.startswith((">", "->"), start + 4):
             return source.index(">", start) + 1

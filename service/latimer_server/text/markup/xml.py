@@ -1,8 +1,8 @@
-"""The blocks of an XML document, whatever its vocabulary.
+"""Finds the blocks of an XML document of any vocabulary.
 
-Names say nothing, so the content does: an element that holds text of its own is a block, and the elements in it are
-inline, unless they are known blocks of HTML or hold nothing but elements laid out in lines. CDATA sections, attributes
-and what a DTD declares stay as they are in this version.
+Content decides, since names may mean anything: an element with text of its own is a block, and the elements in it are
+inline, except block elements of HTML and elements that hold only elements laid out in lines. CDATA sections,
+attributes and declarations of a DTD are not translated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from latimer_server.text.markup.tags import Tag, TokenKind, read_tags, split_ent
 
 @dataclass(slots=True)
 class _Element:
-    """`end`: the number of its end tag, or of the first token behind it where it has none."""
+    """An element. `parent`: the index of its parent's start tag, -1 for none.
+
+    `end`: the index of its end tag, or of the first token behind it if it has none. `has_lines`: True if its own text
+    has a line break.
+    """
 
     name: str
     parent: int
@@ -31,12 +35,12 @@ class _Element:
 
     @property
     def is_structure(self) -> bool:
-        """Whether it holds only elements, several or in lines of their own: a list in the middle of a paragraph."""
+        """True if it holds only elements, several or on lines of their own, like a list inside a paragraph."""
         return not self.has_text and (self.children > 1 or (self.children == 1 and self.has_lines))
 
 
 def find_xml_blocks(source: str, ignored: Collection[str]) -> list[Block]:
-    """The blocks of a document; `ignored` are names of elements, as they are written, that stay as they are."""
+    """Returns the blocks of a document. `ignored`: case-sensitive names of elements that are not translated."""
     builder = BlockBuilder(source, TextFormat.XML)
     tags = list(read_tags(source, 0, len(source), xml=True))
     elements, owners = _read_elements(source, tags)
@@ -59,8 +63,11 @@ def find_xml_blocks(source: str, ignored: Collection[str]) -> list[Block]:
 
 
 def _read_elements(source: str, tags: Sequence[Tag]) -> tuple[dict[int, _Element], list[int]]:
-    """The elements by the number of their start tags, and for each token the one it belongs to: for a tag its own,
-    -1 for an end tag without a start; for anything else the one around it, -1 outside of all."""
+    """Returns the elements by the index of their start tag, and the element of each token.
+
+    The element of a tag is its own, or -1 for an end tag without a start tag. The element of another token is the one
+    around it, or -1 outside all elements.
+    """
     elements: dict[int, _Element] = {}
     owners: list[int] = []
     opened: list[int] = []

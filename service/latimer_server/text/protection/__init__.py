@@ -1,5 +1,5 @@
-"""What of a text must come out of a translation unchanged, and how it is hidden from the model and put back.
+"""Protected spans: parts of a text that come out of a translation unchanged or as glossary terms.
 
-`builtin` and `syntaxes` know what to look for, `rules` and `glossary` what a request asks for, `shields` how it is
-hidden. Pure.
+`builtin` and `syntaxes` find spans by their form, `rules` and `glossary` by the request. `masking` hides them from the
+model and puts them back; `figures` protects numbers. Pure functions.
 """

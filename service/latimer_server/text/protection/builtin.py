@@ -1,7 +1,7 @@
-"""Spans that are protected unless a request says otherwise: addresses, identifiers, code, emoji.
+"""Finds the spans that are protected by default: addresses, identifiers, code, emoji.
 
-Most are words between spaces, told by their form once brackets and punctuation are taken off; what may hold spaces
-begins with a sign of its own. Every pattern takes time linear in the text. Pure; knows no model.
+Most are words between spaces, recognized by their form without brackets and punctuation around them. Spans that may
+contain spaces begin with a sign of their own. Every pattern takes linear time in the text. Pure functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.spans import widen_span
 
 _WORD = re.compile(r"\S++")
-# A text without any of this, and a word, is prose.
+# A word without any match of this is prose, and its form is not looked at.
 _SPECIAL = re.compile(
     r"[@#/\\_:=]|[.(]\w|(?<=[a-z])[A-Z]|(?<=[a-f])\d|(?<=\d)[a-f]|\d-\d|[vV]\d|(?<![\w-])--?[A-Za-z]|\(\)"
 )
@@ -103,12 +103,12 @@ _EXTENSIONS = frozenset(
     ]
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-# What a word is as a whole. No two quantifiers of one alternative can take the same character.
+# Forms of a whole word. No two quantifiers of one alternative match the same character, so matching is linear.
 _FORM = re.compile(
     "|".join(
         (
             r"[\w.+-]++@(?:\[[0-9a-fA-F.:]+\]|[\w-]++(?:\.[\w-]++)+)",  # e-mail
-            r"@\w[\w.-]*+|#\w++",  # people and topics
+            r"@\w[\w.-]*+|#\w++",  # mentions and hashtags
             rf"(?=(?:[\w-]++\.)++(?<=\.)(?:{_TOP_LEVEL})(?![\w-]))(?:[\w-]++\.)++\w++(?::\d++)?(?:[/?#]\S*+)?",  # hosts
             r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}",  # hardware addresses
             r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",  # UUID
@@ -116,7 +116,7 @@ _FORM = re.compile(
             rf"{_OCTET}(?:\.{_OCTET}){{3}}(?::\d{{1,5}}|/\d{{1,2}})?",  # IPv4
             r"(?=[a-f]*+\d)(?=\d*+[a-f])[0-9a-f]{7,128}",  # digests
             r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?",  # ISO 8601
-            r"[vV]\d++(?:\.\d++)*+(?:[-+][0-9A-Za-z.+-]++)?",  # versions, but no groups of thousands
+            r"[vV]\d++(?:\.\d++)*+(?:[-+][0-9A-Za-z.+-]++)?",  # versions, without groups of thousands
             r"(?!\d{1,3}(?:\.\d{3}){2,}$)\d++(?:\.\d++){2,}(?:[-+][0-9A-Za-z.+-]++)?",
             r"\+\d[\d().-]{5,20}|\d{3,4}-\d{3,4}-\d{4}",  # telephone numbers
             r"(?:~|\.{1,2})?/[^/\s](?:[^\s]*+)|~\w*+/\S*+",  # paths
@@ -137,15 +137,15 @@ _CODES = (
     "EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|PEN|UYU|SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|ZAR|KRW|RUB|UAH|"
     "ILS|SGD|HKD|NZD|BTC|ETH|USDT"
 )
-# Placeholders that hardly anything else looks like: a name or a number in braces (Python, ICU), what stands in double
-# ones (mustache, Jinja) or after a sign (shell, Ruby), printf's commonest. A request can name whole syntaxes. A word in
-# braces behind another one is LaTeX's.
+# Placeholders that prose hardly ever resembles: a name or a number in braces (Python, ICU), anything in double braces
+# (mustache, Jinja) or in braces after a sign (shell, Ruby), and the commonest of printf. Requests can name whole
+# syntaxes. A word in braces directly behind another word is left out, since it is LaTeX.
 _BRACED = re.compile(
     r"\{\{\{[^{}\n]{1,128}\}\}\}|\{\{[^{}\n]{1,128}\}\}|\{%[^{}\n]{1,128}%\}|\$\{[^{}\n]{1,128}\}|"
     r"(?:[#%]|(?<![\w\\]))\{(?:[^\W\d][\w.-]{0,63}|\d{1,3})(?:![rsa])?(?::[^{}\s]{1,16})?\}"
 )
 _PRINTF = re.compile(r"(?<![\d%])%(?:\(\w{1,64}\)|\d{1,2}\$)?(?:[-+0]?\d{0,3}(?:\.\d{1,2})?)[sdiufxX@](?!\w)")
-# What may hold spaces, or stands within a word; with the signs without which a text has none of them.
+# Patterns of spans that may contain spaces or be part of a word. Each needs its sign in the text to match at all.
 _SIGNED = (
     ("{", _BRACED),
     ("%", _PRINTF),
@@ -165,8 +165,9 @@ _EMOJI = re.compile(
     "(?:\u200d[\U0001f300-\U0001faff\u2600-\u27bf][\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?)*+"
 )
 _CODE = re.compile(r"[A-Z]{3}")
-# Rows of one sign; and letters and figures of other shapes, which tokenizers flatten, with their word.
+# A row of one sign, such as `-----`.
 _ROW = re.compile(r"([-_=*~.!?·#+])\1{3,}+")
+# Superscripts, fractions, circled digits and other symbols that tokenizers flatten to plain letters and digits.
 _SHAPES = re.compile("[²³¹⁰-₟½¼¾⅐-⅞™℠®©①-⓿№℃℉µ]++")
 _FACE_SIGN = re.compile("[:;=^<]")
 _FACE = re.compile(
@@ -178,7 +179,7 @@ _HOUR = re.compile(r"(?<!\w)\d{1,2}h\d{2}(?!\w)")
 
 
 def find_builtin(text: str) -> Iterator[TextSpan]:
-    """The spans of `text` that are protected by themselves; they may overlap, in no order."""
+    """Yields the spans of `text` that are protected by default; in no order, and possibly overlapping."""
     for sign, pattern in _SIGNED:
         if sign in text:
             for match in pattern.finditer(text):
@@ -197,6 +198,7 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
 
 
 def _find_shapes(text: str) -> Iterator[TextSpan]:
+    """Yields the words with a superscript, fraction or similar symbol, such as `cm²`."""
     end = 0
     for match in _SHAPES.finditer(text):
         if match.start() >= end:
@@ -206,7 +208,7 @@ def _find_shapes(text: str) -> Iterator[TextSpan]:
 
 
 def _find_words(text: str) -> Iterator[TextSpan]:
-    """The words that are no prose: only those that something special stands in are looked at."""
+    """Yields the words that are not prose, among those with a match of `_SPECIAL`."""
     end = 0
     for match in _SPECIAL.finditer(text):
         if match.start() < end:
@@ -223,13 +225,14 @@ def _find_words(text: str) -> Iterator[TextSpan]:
 
 
 def _strip(text: str, start: int, end: int) -> TextSpan:
-    """A word without the quotes, brackets and punctuation of the sentence around it."""
+    """Returns the span of a word without the quotes, brackets and punctuation around it."""
     while start < end and text[start] in _OPENING:
         start += 1
     return _without_tail(text, start, end)
 
 
 def _is_file(word: str) -> bool:
+    """Returns True for a file name with a known extension."""
     stem, _, extension = word.rpartition(".")
     if not stem or extension.lower() not in _EXTENSIONS:
         return False
@@ -237,7 +240,7 @@ def _is_file(word: str) -> bool:
 
 
 def _without_tail(text: str, start: int, end: int) -> TextSpan:
-    """A word without the punctuation behind it; a bracket stays if it was opened inside."""
+    """Returns the span of a word without punctuation at its end. A bracket that is opened inside stays."""
     unopened = {
         closing: text.count(closing, start, end) - text.count(opening, start, end)
         for closing, opening in _PARTNERS.items()

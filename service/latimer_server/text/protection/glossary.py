@@ -1,24 +1,23 @@
-"""A caller's terms and their translations, found in any text. Pure; knows no model."""
+"""Glossary: finds a caller's terms in a text, each with its translation. Pure functions."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.masking import ProtectedText
-from latimer_server.text.protection.rules import ProtectionRules, compile_phrases, find_words
+from latimer_server.text.protection.rules import CompiledPattern, ProtectionRules, compile_phrases, find_words
 from latimer_server.text.protection.spans import merge_spans
 
-# What has no more letters and is in capitals may be so because it always is.
+# A term in capitals with at most this many letters may be an acronym, so its translation keeps its case.
 _ACRONYM_LETTERS = 3
 
 
 @dataclass(frozen=True)
 class GlossaryTerm:
-    """What stands in the source, and what shall stand in the translation."""
+    """A term of the source and its translation."""
 
     source: str
     target: str
@@ -27,15 +26,21 @@ class GlossaryTerm:
 
 @dataclass(frozen=True)
 class Glossary:
-    """Terms, ready to be found. Make it with `compile_glossary`; where two begin at one place the longer one counts."""
+    """Compiled terms; built by `compile_glossary`.
 
-    exact: Any = None
-    folded: Any = None
+    `exact`: the pattern of the case-sensitive terms. `folded`: the pattern of the others. None without any.
+    """
+
+    exact: CompiledPattern | None = None
+    folded: CompiledPattern | None = None
     exact_targets: Mapping[str, str] = field(default_factory=dict)
     folded_targets: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, text: str) -> list[tuple[TextSpan, str]]:
-        """The terms in `text`, ascending, disjoint, each with what shall stand in its place."""
+        """Returns the terms in `text`, ascending and disjoint, each with its translation.
+
+        Of two terms that overlap the earlier one counts, or the longer one if both begin at the same place.
+        """
         found: list[tuple[TextSpan, str]] = []
         if self.exact is not None:
             spans = find_words(self.exact, text)
@@ -46,7 +51,7 @@ class Glossary:
                 target = self.folded_targets.get(_fold(source).casefold())
                 if target is not None:
                     found.append((span, _follow_case(source, target)))
-        found.sort(key=lambda one: (one[0].start, -one[0].end))
+        found.sort(key=lambda term: (term[0].start, -term[0].end))
         disjoint: list[tuple[TextSpan, str]] = []
         for span, target in found:
             if not disjoint or span.start >= disjoint[-1][0].end:
@@ -55,7 +60,7 @@ class Glossary:
 
 
 def compile_glossary(terms: Sequence[GlossaryTerm]) -> Glossary | None:
-    """The glossary of these terms; of two for one source text the last counts. None without any."""
+    """Returns the glossary of these terms, or None without any. Of two with the same source the last one counts."""
     if not terms:
         return None
     exact = {_fold(term.source): term.target for term in terms if term.case_sensitive}
@@ -67,29 +72,32 @@ def compile_glossary(terms: Sequence[GlossaryTerm]) -> Glossary | None:
 def protect_text(
     text: str, rules: ProtectionRules, glossary: Glossary | None = None, more: Sequence[TextSpan] = ()
 ) -> ProtectedText:
-    """A text with what must come out of it unchanged (`more` too), or as a term's translation; what is protected is no
-    term."""
+    """Returns a text with its protected spans and glossary terms.
+
+    `more`: further spans to protect. A term that overlaps a protected span is ignored.
+    """
     spans = rules.find(text)
     if more:
         spans = merge_spans([*spans, *more])
     ends = [span.end for span in spans]
-    every: list[tuple[TextSpan, str | None]] = [(span, None) for span in spans]
+    pairs: list[tuple[TextSpan, str | None]] = [(span, None) for span in spans]
     for term, target in glossary.find(text) if glossary else ():
         after = bisect_right(ends, term.start)
         if after == len(spans) or term.end <= spans[after].start:
-            every.append((term, target))
-    if len(every) == len(spans):
+            pairs.append((term, target))
+    if len(pairs) == len(spans):
         return ProtectedText(text, spans)
-    every.sort(key=lambda one: one[0].start)
-    return ProtectedText(text, tuple(span for span, _ in every), tuple(target for _, target in every))
+    pairs.sort(key=lambda pair: pair[0].start)
+    return ProtectedText(text, tuple(span for span, _ in pairs), tuple(target for _, target in pairs))
 
 
 def _fold(text: str) -> str:
+    """Returns a term with each run of white space as one space."""
     return " ".join(text.split()) or text
 
 
 def _follow_case(source: str, target: str) -> str:
-    """A term at the start of a sentence, or in capitals, as its translation is written there."""
+    """Returns a translation in the case of its term: in capitals, or with a large first letter."""
     if source.isupper() and sum(map(str.isalpha, source)) > _ACRONYM_LETTERS:
         return target.upper()
     if source[:1].isupper() and source[1:].islower() and target[:1].islower():

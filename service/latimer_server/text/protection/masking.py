@@ -1,6 +1,6 @@
-"""Hides protected spans from a model behind symbols that it copies, and puts them back where the symbols came out.
+"""Replaces protected spans by masks, symbols that a model copies, and puts the spans back into its output.
 
-Which symbols a model copies is measured (`make bench-symbols`). Pure; knows no model.
+`make bench-symbols` measures which symbols a model copies. Pure functions.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from latimer_server.text.protection.spans import is_glue
 from latimer_server.text.segmentation import join_lines, needs_translation
 
 _WHITE_SPACE = re.compile(r"\s+")
-# Forms of symbols, `#` for a number, the most reliable first.
+# Forms of masks, most reliable first; `#` stands for a number.
 MASK_FORMS = ("T-#", "_#_", "XYZ#", "[#]")
 
 
 @dataclass(frozen=True)
 class ProtectedText:
-    """A text and the spans of it that a model must not touch: ascending, disjoint, none empty.
+    """A text and its protected spans, which a model must not change: ascending, disjoint, none empty.
 
-    `replacements`: what comes out in their place, None for a span that comes out as it is; () where all do. `moves`:
-    what of the text stood otherwise where it was taken from.
+    `replacements`: the text that each span becomes in the output, None for a span that stays; () if all stay.
+    `moves`: parts that differ from the text that this one was extracted from, as (span here, span there).
     """
 
     text: str
@@ -35,21 +35,24 @@ class ProtectedText:
 
     @property
     def wanted(self) -> list[str]:
-        """What must come out for each span."""
+        """The text of each span in the output."""
         texts = [self.text[span.start : span.end] for span in self.spans]
         if not self.replacements:
             return texts
         return [text if new is None else new for text, new in zip(texts, self.replacements, strict=True)]
 
     def needs_model(self) -> bool:
-        """Whether anything outside the spans can be translated."""
+        """Returns True if there is a letter outside the spans."""
         return any(needs_translation(self.text[part.start : part.end]) for part in list_unprotected(self))
 
 
 @dataclass(frozen=True)
 class MaskedText:
-    """A guarded text with a symbol for each span. `symbols`: one for each, in order. `spans`: where they stand.
-    `glued`: whether a span stood close to a letter before it, and behind it, where its symbol has a space."""
+    """A text with a mask for each protected span of its source.
+
+    `symbols`: the masks, in the order of the source's spans. `spans`: their places in `text`. `glued`: for each span,
+    whether it touched a letter before it and behind it; the mask has a space there instead.
+    """
 
     source: ProtectedText
     text: str
@@ -59,23 +62,29 @@ class MaskedText:
 
     @property
     def moves(self) -> list[Move]:
-        """The symbols, with the spaces that were put at them, and the spans that they stand for."""
+        """The masks with their added spaces, each with the source's span that it stands for."""
         return [
-            (TextSpan(symbol.start - close[0], symbol.end + close[1]), span)
-            for symbol, close, span in zip(self.spans, self.glued, self.source.spans, strict=True)
+            (TextSpan(mask.start - glued[0], mask.end + glued[1]), span)
+            for mask, glued, span in zip(self.spans, self.glued, self.source.spans, strict=True)
         ]
 
 
 @dataclass(frozen=True)
 class UnmaskedText:
-    """An output with its spans back, in the order of the source's; `moves`: where their symbols stood."""
+    """An output with its protected spans put back.
+
+    `guarded`: its spans are in the order of the source's. `moves`: (span of the mask in the raw output, span here).
+    """
 
     guarded: ProtectedText
     moves: tuple[Move, ...] = ()
 
 
 def mask_spans(guarded: ProtectedText, form: str) -> MaskedText:
-    """Puts a symbol in the place of every span, numbered from 1, or from where the text has no such symbol."""
+    """Replaces each protected span by a mask of this form.
+
+    Masks are numbered from 1, or from a higher number if the text already contains such symbols.
+    """
     first = 1
     while any(_make_symbol(form, first + offset) in guarded.text for offset in range(len(guarded.spans))):
         first += len(guarded.spans) + 7
@@ -86,29 +95,29 @@ def mask_spans(guarded: ProtectedText, form: str) -> MaskedText:
     position = length = 0
     for offset, span in enumerate(guarded.spans):
         symbol = _make_symbol(form, first + offset)
-        close = _is_glued(guarded.text, span)
-        before = guarded.text[position : span.start] + " " * close[0]
-        parts += (before, symbol, " " * close[1])
+        is_glued = _is_glued(guarded.text, span)
+        before = guarded.text[position : span.start] + " " * is_glued[0]
+        parts += (before, symbol, " " * is_glued[1])
         start = length + len(before)
-        length = start + len(symbol) + close[1]
+        length = start + len(symbol) + is_glued[1]
         symbols.append(symbol)
         spans.append(TextSpan(start, start + len(symbol)))
-        glued.append(close)
+        glued.append(is_glued)
         position = span.end
     parts.append(guarded.text[position:])
     return MaskedText(guarded, "".join(parts), tuple(symbols), tuple(spans), tuple(glued))
 
 
-def unmask_spans(output: str, shielded: MaskedText) -> UnmaskedText | None:
-    """The output with the spans in the place of their symbols; None unless each came out exactly once.
+def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
+    """Returns the output with the spans in place of their masks; None unless it has each mask exactly once.
 
-    The spans of the result are in the order of the source's, wherever they stand.
+    The spans of the result keep the order of the source's, also if the output has another one.
     """
-    if not shielded.symbols:
+    if not masked.symbols:
         return UnmaskedText(ProtectedText(output))
     found: dict[str, re.Match[str]] = {}
-    wanted = frozenset(shielded.symbols)
-    for match in _find_any(shielded.symbols[0]).finditer(output):
+    wanted = frozenset(masked.symbols)
+    for match in _compile_form_of(masked.symbols[0]).finditer(output):
         if match.group() not in wanted:
             continue
         if match.group() in found:
@@ -116,31 +125,33 @@ def unmask_spans(output: str, shielded: MaskedText) -> UnmaskedText | None:
         found[match.group()] = match
     if len(found) < len(wanted):
         return None
-    texts = dict(zip(shielded.symbols, shielded.source.wanted, strict=True))
-    glued = dict(zip(shielded.symbols, shielded.glued, strict=True))
+    texts = dict(zip(masked.symbols, masked.source.wanted, strict=True))
+    glued = dict(zip(masked.symbols, masked.glued, strict=True))
     parts: list[str] = []
     placed: dict[str, TextSpan] = {}
     moves: list[Move] = []
     position = length = 0
     for symbol, match in sorted(found.items(), key=lambda pair: pair[1].start()):
-        close = glued[symbol]
+        is_glued = glued[symbol]
         before = output[position : match.start()]
-        before = before[:-1] if close[0] and before.endswith(" ") else before
+        before = before[:-1] if is_glued[0] and before.endswith(" ") else before
         parts += (before, texts[symbol])
         start = length + len(before)
         length = start + len(texts[symbol])
         placed[symbol] = TextSpan(start, length)
-        moved = position + len(before)
-        position = match.end() + (close[1] and output.startswith(" ", match.end()))
-        moves.append((TextSpan(moved, position), placed[symbol]))
+        mask_start = position + len(before)
+        position = match.end() + (is_glued[1] and output.startswith(" ", match.end()))
+        moves.append((TextSpan(mask_start, position), placed[symbol]))
     parts.append(output[position:])
-    guarded = ProtectedText("".join(parts), tuple(placed[symbol] for symbol in shielded.symbols))
+    guarded = ProtectedText("".join(parts), tuple(placed[symbol] for symbol in masked.symbols))
     return UnmaskedText(guarded, tuple(moves))
 
 
 def extract_parts(guarded: ProtectedText, places: Sequence[TextSpan], *, join: bool = False) -> Iterator[ProtectedText]:
-    """Parts of a guarded text, ascending, none of which cuts a span. With `join`, line breaks outside the spans become
-    spaces."""
+    """Yields the parts of a text at these places, which are ascending and cut no protected span.
+
+    `join`: also turns line breaks outside the protected spans into spaces.
+    """
     first = 0
     for place in places:
         while first < len(guarded.spans) and guarded.spans[first].start < place.start:
@@ -155,7 +166,7 @@ def extract_parts(guarded: ProtectedText, places: Sequence[TextSpan], *, join: b
 
 
 def _join_lines(guarded: ProtectedText) -> ProtectedText:
-    """The text with each line break outside the spans, and the white space around it, as one space."""
+    """Replaces each line break outside the spans, with the white space around it, by one space."""
     parts: list[str] = []
     moves: list[Move] = []
     position = length = 0
@@ -173,8 +184,10 @@ def _join_lines(guarded: ProtectedText) -> ProtectedText:
 
 
 def strip_edge_signs(guarded: ProtectedText) -> tuple[TextSpan, ProtectedText]:
-    """The text without the spans at its edges that are signs only (an emoji, a bullet), and where it stood: to a model
-    they say nothing. What is to be replaced stays."""
+    """Returns the text without protected signs at its edges, such as an emoji or a bullet, and its place.
+
+    A model gains nothing from them. Spans with a replacement stay.
+    """
     text, spans = guarded.text, guarded.spans
     start, end, first, last = 0, len(text), 0, len(spans)
     while first < last and _is_blank(text, start, spans[first].start) and _is_sign(guarded, first):
@@ -187,11 +200,13 @@ def strip_edge_signs(guarded: ProtectedText) -> tuple[TextSpan, ProtectedText]:
 
 
 def _is_glued(text: str, span: TextSpan) -> tuple[bool, bool]:
+    """Returns whether a span touches a letter or digit before it, and one behind it."""
     before = span.start > 0 and is_glue(text[span.start - 1])
     return before, span.end < len(text) and is_glue(text[span.end])
 
 
 def _is_sign(guarded: ProtectedText, number: int) -> bool:
+    """Returns True for a span without letters and digits that has no replacement."""
     span = guarded.spans[number]
     replaced = bool(guarded.replacements) and guarded.replacements[number] is not None
     return not replaced and not any(character.isalnum() for character in guarded.text[span.start : span.end])
@@ -214,7 +229,7 @@ def _skip_spaces_back(text: str, start: int, position: int) -> int:
 
 
 def list_unprotected(guarded: ProtectedText) -> list[TextSpan]:
-    """What lies between the spans, empty ones left out."""
+    """Returns the parts between the protected spans that are not empty."""
     if not guarded.spans:
         return [TextSpan(0, len(guarded.text))] if guarded.text else []
     edges = [0, *(edge for span in guarded.spans for edge in (span.start, span.end)), len(guarded.text)]
@@ -232,6 +247,6 @@ def _compile_form(form: str) -> re.Pattern[str]:
     return re.compile(before + re.escape(form).replace(r"\#", r"\d+") + after)
 
 
-def _find_any(symbol: str) -> re.Pattern[str]:
-    """The pattern of all symbols of this one's form."""
+def _compile_form_of(symbol: str) -> re.Pattern[str]:
+    """Returns the pattern of all masks of the same form."""
     return _compile_form(re.sub(r"\d+", "#", symbol))

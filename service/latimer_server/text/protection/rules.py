@@ -1,7 +1,7 @@
-"""What a request wants protected: its patterns and phrases compiled once, and found in any text.
+"""Protection rules of a request: its patterns and phrases, compiled once and found in any text.
 
-Patterns of callers run on RE2 (google-re2), whose time is linear in the text whatever the pattern: Cox 2007,
-"Regular Expression Matching Can Be Simple And Fast". Pure; knows no model.
+Callers' patterns run on RE2 (google-re2), which takes linear time in the text for any pattern: Cox 2007, "Regular
+Expression Matching Can Be Simple And Fast". Pure functions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import re2
 
@@ -18,31 +18,48 @@ from latimer_server.text.protection.builtin import find_builtin
 from latimer_server.text.protection.spans import is_glue, merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 
-# Of one pattern's program; RE2 refuses what needs more.
+# Bytes of a compiled pattern; RE2 rejects a larger one.
 _MAX_MEMORY = 1 << 20
 _MAX_PHRASE_MEMORY = 64 << 20
-# Each search is linear in the text, but there can be as many as it has characters.
+# Each search is linear in the text, but a pattern may match once per character.
 _MAX_SECONDS = 2.0
 
 
 class PatternError(ValueError):
-    """A pattern that RE2 does not take, or that takes too long on a text; it says why."""
+    """A pattern is not valid for RE2, or takes too long on a text; the message gives the reason."""
+
+
+class PatternMatch(Protocol):
+    """A match of a compiled pattern. Spans are half-open, in code points."""
+
+    def span(self) -> tuple[int, int]:
+        """Returns the start and the end of the match."""
+
+
+class CompiledPattern(Protocol):
+    """A pattern compiled by RE2, which has no type stubs."""
+
+    def finditer(self, text: str, /) -> Iterable[PatternMatch]:
+        """Yields the matches in `text`, ascending and disjoint."""
 
 
 @dataclass(frozen=True)
 class ProtectionRules:
-    """What must come out unchanged. `builtin`: addresses and the like. `patterns` and `phrases` are made by
-    `compile_pattern` and `compile_phrases`."""
+    """Rules that decide which spans of a text come out unchanged.
+
+    `builtin`: also protects addresses, identifiers, code and emoji. `syntaxes`: syntaxes of placeholders. `patterns`
+    and `phrases` come from `compile_pattern` and `compile_phrases`.
+    """
 
     builtin: bool = True
     syntaxes: tuple[Syntax, ...] = ()
-    patterns: tuple[Any, ...] = ()
-    phrases: Any = None
+    patterns: tuple[CompiledPattern, ...] = ()
+    phrases: CompiledPattern | None = None
 
     def find(self, text: str) -> tuple[TextSpan, ...]:
-        """The protected spans of `text`, ascending, none overlapping: of overlapping ones the union.
+        """Returns the protected spans of `text`, ascending and disjoint; overlapping ones are merged.
 
-        Raises `PatternError` where the callers' patterns take longer than two seconds.
+        Raises `PatternError` if the callers' patterns take longer than two seconds.
         """
         return merge_spans(self._find_all(text))
 
@@ -61,19 +78,20 @@ class ProtectionRules:
             yield from find_builtin(text)
 
 
-def compile_pattern(pattern: str) -> Any:  # noqa: ANN401 (the library has no types)
-    """A caller's pattern. Raises `PatternError` for what is no RE2 pattern or needs too much memory."""
+def compile_pattern(pattern: str) -> CompiledPattern:
+    """Compiles a caller's pattern. Raises `PatternError` if it is not valid for RE2 or needs more than 1 MiB."""
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MAX_MEMORY
     try:
-        return re2.compile(pattern, options)
+        compiled: CompiledPattern = re2.compile(pattern, options)
     except re2.error as error:
         raise PatternError(_describe(error)) from error
+    return compiled
 
 
-def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> Any:  # noqa: ANN401
-    """A pattern of all phrases, the longest first where several begin at one place; None without any."""
+def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> CompiledPattern | None:
+    """Compiles one pattern of all phrases, or None without any. The longest phrase at a place matches."""
     wanted = sorted({phrase for phrase in phrases if phrase}, key=lambda phrase: (-len(phrase), phrase))
     if not wanted:
         return None
@@ -82,12 +100,15 @@ def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> A
     options.max_mem = _MAX_PHRASE_MEMORY
     options.longest_match = True
     options.case_sensitive = case_sensitive
-    return re2.compile("|".join(map(_bound, wanted)), options)
+    compiled: CompiledPattern = re2.compile("|".join(map(_bound, wanted)), options)
+    return compiled
 
 
 def _bound(phrase: str) -> str:
-    """A phrase as a pattern that matches no part of a longer word, as far as RE2 knows words (it knows ASCII's), and
-    whose spaces are any white space."""
+    """Returns the pattern of a phrase: its spaces match any white space, and it matches no part of an ASCII word.
+
+    RE2 knows word boundaries in ASCII only; `find_words` checks the others.
+    """
     before = r"\b" if _is_ascii_word(phrase[0]) else ""
     inner = r"[\s\pZ]+".join(str(re2.escape(word)) for word in phrase.split()) or str(re2.escape(phrase))
     return before + inner + (r"\b" if _is_ascii_word(phrase[-1]) else "")
@@ -97,8 +118,8 @@ def _is_ascii_word(character: str) -> bool:
     return character.isascii() and (character.isalnum() or character == "_")
 
 
-def find_words(pattern: Any, text: str) -> Iterator[TextSpan]:  # noqa: ANN401
-    """The matches that are no part of a longer word, ascending."""
+def find_words(pattern: CompiledPattern, text: str) -> Iterator[TextSpan]:
+    """Yields the matches that are not part of a longer word, ascending."""
     for match in pattern.finditer(text):
         start, end = match.span()
         if _is_whole(text, start, end):
@@ -111,5 +132,6 @@ def _is_whole(text: str, start: int, end: int) -> bool:
 
 
 def _describe(error: Exception) -> str:
-    reason = error.args[0] if error.args else "is no pattern"
+    """Returns the reason that RE2 gives, which may be bytes."""
+    reason = error.args[0] if error.args else "RE2 gives no reason"
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

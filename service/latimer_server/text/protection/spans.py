@@ -1,14 +1,20 @@
-"""Spans put together, and the words that they are parts of. Pure."""
+"""Merges spans, and widens them to whole words. Pure functions."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from latimer_server.core.scripts import UNSPACED_LETTERS
 from latimer_server.core.spans import TextSpan
+
+_UNGLUED = re.compile(f"[{UNSPACED_LETTERS}\u2e80-\U0010ffff]")
+# Characters below this one need no search.
+_FIRST_UNGLUED = "\u0e00"
 
 
 def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
-    """Spans ascending, those that overlap or touch as one; empty ones left out."""
+    """Returns the spans in ascending order; those that overlap or touch are merged, empty ones dropped."""
     merged: list[TextSpan] = []
     for span in sorted((span for span in spans if span.start < span.end), key=lambda span: span.start):
         if merged and span.start <= merged[-1].end:
@@ -19,7 +25,7 @@ def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
 
 
 def widen_span(text: str, span: TextSpan) -> TextSpan:
-    """A span with the letters and digits of the word that it is part of."""
+    """Returns a span widened by the letters and digits of its word."""
     start, end = span.start, span.end
     while start > 0 and is_glue(text[start - 1]):
         start -= 1
@@ -29,5 +35,9 @@ def widen_span(text: str, span: TextSpan) -> TextSpan:
 
 
 def is_glue(character: str) -> bool:
-    """Whether a character makes one word with what it touches: letters and digits of scripts that have spaces."""
-    return character.isalnum() and not "\u0e00" <= character <= "\u0eff" and character < "\u2e80"
+    """Returns True for a letter or digit that forms one word with its neighbours.
+
+    Letters of scripts without spaces do not, nor does anything from U+2E80 on (the first of the CJK blocks): Hangul is
+    there too, and Korean particles follow a noun without a space.
+    """
+    return character.isalnum() and (character < _FIRST_UNGLUED or not _UNGLUED.match(character))

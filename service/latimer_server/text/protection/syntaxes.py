@@ -1,7 +1,7 @@
-"""Placeholders of the syntaxes that a request can name: printf, ICU, mustache, shell, XLIFF, i18next.
+"""Finds placeholders of the syntaxes that a request can name: printf, ICU, mustache, shell, XLIFF, i18next.
 
 Sources: C99 7.19.6.1 and Python's `%` (printf), ICU MessageFormat's pattern syntax, mustache(5), POSIX 2.6 (shell
-parameters), XLIFF 1.2 and 2.1 inline elements, i18next's interpolation and nesting. Pure; knows no request.
+parameters), XLIFF 1.2 and 2.1 inline elements, i18next's interpolation and nesting. Pure functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import Enum
 from latimer_server.core.spans import TextSpan
 
 _BRACE = re.compile(r"[{}']")
-# Deeper nesting is no message anybody wrote.
+# Nesting deeper than any real message; outer braces beyond it are treated as text.
 _MAX_DEPTH = 64
 
 
@@ -45,7 +45,7 @@ _PATTERNS = {
 
 
 def find_syntax(text: str, syntax: Syntax) -> Iterator[TextSpan]:
-    """The placeholders of one syntax in `text`, ascending."""
+    """Yields the placeholders of one syntax in `text`, ascending."""
     if syntax is Syntax.ICU:
         yield from _find_icu(text)
         return
@@ -54,8 +54,11 @@ def find_syntax(text: str, syntax: Syntax) -> Iterator[TextSpan]:
 
 
 def _find_icu(text: str) -> Iterator[TextSpan]:
-    """Arguments in balanced braces, whole messages of plurals and choices among them, and what an apostrophe before a
-    brace quotes. A brace that is never closed is text, and what stands behind it is read on its own."""
+    """Yields the arguments in balanced braces, whole plural and select messages included, and quoted braces.
+
+    An apostrophe before a brace quotes up to the next apostrophe. A brace without an end is text; arguments behind it
+    are found.
+    """
     opened: list[int] = []
     found: list[TextSpan] = []
     position = 0

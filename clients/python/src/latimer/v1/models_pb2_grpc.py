@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelServiceStub(object):
-    """Says which models there are and in which state.
+    """Lists the models of the catalogue and their states, and loads and unloads them.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class ModelServiceStub(object):
 
 
 class ModelServiceServicer(object):
-    """Says which models there are and in which state.
+    """Lists the models of the catalogue and their states, and loads and unloads them.
     """
 
     def ListModels(self, request, context):
@@ -69,21 +69,21 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Describes one model. NOT_FOUND where the catalogue has none of that name.
+        """Describes one model. The error is NOT_FOUND if the catalogue has no model with this name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LoadModel(self, request, context):
-        """Loads a model. Needs the server's admin switch.
+        """Loads a model. The error is PERMISSION_DENIED unless the server runs with --admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnloadModel(self, request, context):
-        """Unloads a model once its batches are done. Needs the server's admin switch.
+        """Unloads a model when its batches are finished. The error is PERMISSION_DENIED unless the server runs with --admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +121,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService(object):
-    """Says which models there are and in which state.
+    """Lists the models of the catalogue and their states, and loads and unloads them.
     """
 
     @staticmethod

@@ -47,7 +47,7 @@ class SummarizationServiceServicer(object):
     """
 
     def SummarizeText(self, request, context):
-        """Summarizes each text. Errors are those of TranslationService.TranslateText.
+        """Summarizes each text. The errors are those of TranslationService.TranslateText.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TranslationServiceStub(object):
-    """Translates texts of any length between the languages of the models that are served.
+    """Translates texts of any length between the languages of the models in the catalogue.
     """
 
     def __init__(self, channel):
@@ -58,43 +58,44 @@ class TranslationServiceStub(object):
 
 
 class TranslationServiceServicer(object):
-    """Translates texts of any length between the languages of the models that are served.
+    """Translates texts of any length between the languages of the models in the catalogue.
     """
 
     def TranslateText(self, request, context):
-        """Translates texts into one or more languages. An interactive call: it goes before streams.
+        """Translates texts into one or more languages. This call is interactive: its segments go before those of streams.
 
-        Errors: INVALID_ARGUMENT (BadRequest names each field), NOT_FOUND (a pair or model that is not
-        served; the message says what is), RESOURCE_EXHAUSTED (with RetryInfo), UNIMPLEMENTED (a field that
-        this server does not serve, by name). What concerns one item only is in its `error`.
+        Errors: INVALID_ARGUMENT (BadRequest names each field), NOT_FOUND (the server does not have the language pair or
+        model; the message lists those that it has), RESOURCE_EXHAUSTED (the server is overloaded; RetryInfo contains the
+        delay before a retry), UNIMPLEMENTED (the server does not support a field, which the message names). An error of a
+        single item is in its `error`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamTranslateText(self, request_iterator, context):
-        """Translates any number of texts: first a message with `config`, then messages with `items`. A bulk
-        call: calls of TranslateText go before it. Initial metadata comes when the config is accepted. A client
-        that stops reading stops the server from reading ahead.
+        """Translates any number of texts. The client sends a message with `config` first, then messages with `items`. This
+        call is bulk work: calls of TranslateText go before it. The server sends initial metadata when it accepts the
+        config. If the client stops reading results, the server stops reading items.
 
-        Errors: as of TranslateText for the config, whose fields are named `config.…`; INVALID_ARGUMENT for a later message that
-        breaks a rule, after the results of what came before it. UNAVAILABLE, as when the server drains: it has
-        answered what it read; what has no result can be sent again on another stream. What concerns one item only
-        is in the `error` of its translations, and the others are translated.
+        Errors: for the config, those of TranslateText, with field names such as `config.model`. INVALID_ARGUMENT for a
+        later message that violates a rule, after the results of earlier items. UNAVAILABLE if the server shuts down, after
+        the results of the items that it has read; the client can send the other items again on another stream. An error of
+        a single item is in the `error` of its translations, and does not end the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DetectLanguage(self, request, context):
-        """Says which language each text is written in.
+        """Detects the language of each text.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLanguagePairs(self, request, context):
-        """Lists the language pairs that are served, direct or through a pivot.
+        """Lists the language pairs that the server translates, directly or through a pivot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +133,7 @@ def add_TranslationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TranslationService(object):
-    """Translates texts of any length between the languages of the models that are served.
+    """Translates texts of any length between the languages of the models in the catalogue.
     """
 
     @staticmethod

@@ -25,7 +25,7 @@ class _TextFormat:
 class _TextFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TextFormat.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     TEXT_FORMAT_UNSPECIFIED: _TextFormat.ValueType  # 0
-    """Stands for TEXT_FORMAT_PLAIN."""
+    """The same as TEXT_FORMAT_PLAIN."""
     TEXT_FORMAT_PLAIN: _TextFormat.ValueType  # 1
     """Plain text."""
     TEXT_FORMAT_HTML: _TextFormat.ValueType  # 2
@@ -36,10 +36,10 @@ class _TextFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """XML, a document or a fragment."""
 
 class TextFormat(_TextFormat, metaclass=_TextFormatEnumTypeWrapper):
-    """How a text is marked up."""
+    """The markup of a text."""
 
 TEXT_FORMAT_UNSPECIFIED: TextFormat.ValueType  # 0
-"""Stands for TEXT_FORMAT_PLAIN."""
+"""The same as TEXT_FORMAT_PLAIN."""
 TEXT_FORMAT_PLAIN: TextFormat.ValueType  # 1
 """Plain text."""
 TEXT_FORMAT_HTML: TextFormat.ValueType  # 2
@@ -57,83 +57,83 @@ class _Flag:
 class _FlagEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Flag.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     FLAG_UNSPECIFIED: _Flag.ValueType  # 0
-    """Never raised; INVALID_ARGUMENT where a request names it."""
+    """Never raised. In a request it is INVALID_ARGUMENT."""
     FLAG_PASSTHROUGH: _Flag.ValueType  # 1
-    """Note: there was nothing to translate (blank, symbols or numbers only, or already in the target
-    language); the text came out as it went in.
+    """Note: the text was returned unchanged, because it is blank, has only symbols or numbers, or is already in the
+    target language.
     """
     FLAG_PIVOTED: _Flag.ValueType  # 2
-    """Note: two or more models were used in a row; see `models`."""
+    """Note: the text was translated through a pivot, by two or more models in a row; see `models`."""
     FLAG_SEGMENT_SPLIT: _Flag.ValueType  # 3
-    """Note: the sentence was longer than the model reads and was translated in parts."""
+    """Note: the segment was longer than the model's input limit and was translated in pieces."""
     FLAG_REPETITION_REPAIRED: _Flag.ValueType  # 4
     """Note: the output repeated itself and was decoded again."""
     FLAG_MARKUP_REPAIRED: _Flag.ValueType  # 5
-    """Note: inline markup could not be placed word by word and stands at the edges of its block."""
+    """Note: inline markup could not be aligned with words and was placed at the edges of its block."""
     FLAG_CACHED: _Flag.ValueType  # 6
     """Note: at least one segment came from the cache."""
     FLAG_OUTPUT_TRUNCATED: _Flag.ValueType  # 20
-    """Warning: the output reached its length limit before the model ended it."""
+    """Warning: decoding stopped at the length limit, so the output may be incomplete."""
     FLAG_REPETITION: _Flag.ValueType  # 21
     """Warning: the output repeats itself."""
     FLAG_COPIED_SOURCE: _Flag.ValueType  # 22
-    """Warning: the output equals the source."""
+    """Warning: the output is identical to the source."""
     FLAG_WRONG_OUTPUT_LANGUAGE: _Flag.ValueType  # 23
-    """Warning: the output does not look like the target language."""
+    """Warning: the detected language of the output is not the target language."""
     FLAG_LENGTH_RATIO: _Flag.ValueType  # 24
-    """Warning: the output is implausibly long or short for its source."""
+    """Warning: the output is implausibly long or short for the length of its source."""
     FLAG_PLACEHOLDER_MISMATCH: _Flag.ValueType  # 25
-    """Warning: a protected span is missing from the output, or there more than once."""
+    """Warning: a protected span is missing from the output or occurs more than once."""
     FLAG_NUMBER_MISMATCH: _Flag.ValueType  # 26
-    """Warning: the numbers of the output are not those of the source."""
+    """Warning: the numbers in the output differ from those in the source."""
     FLAG_GLOSSARY_MISS: _Flag.ValueType  # 27
-    """Warning: a glossary term's translation is missing from the output."""
+    """Warning: the translation of a glossary term is missing from the output."""
     FLAG_UNKNOWN_TOKENS: _Flag.ValueType  # 28
-    """Warning: the source holds characters that the model's vocabulary does not have."""
+    """Warning: the source has characters that are not in the model's vocabulary."""
     FLAG_LOW_LANGUAGE_CONFIDENCE: _Flag.ValueType  # 29
     """Warning: the source language was detected with little confidence."""
     FLAG_UNSUPPORTED_CLAIM: _Flag.ValueType  # 30
     """Warning: a summary states something that its source does not support."""
 
 class Flag(_Flag, metaclass=_FlagEnumTypeWrapper):
-    """A fact about one segment, raised where it is seen and merged upwards. Notes say what was done and need
-    no attention; warnings say what may be wrong.
+    """A fact about one segment. A translation or summary has the flags of all of its segments. A note says what the server
+    did and needs no attention. A warning says that the output may be wrong.
     """
 
 FLAG_UNSPECIFIED: Flag.ValueType  # 0
-"""Never raised; INVALID_ARGUMENT where a request names it."""
+"""Never raised. In a request it is INVALID_ARGUMENT."""
 FLAG_PASSTHROUGH: Flag.ValueType  # 1
-"""Note: there was nothing to translate (blank, symbols or numbers only, or already in the target
-language); the text came out as it went in.
+"""Note: the text was returned unchanged, because it is blank, has only symbols or numbers, or is already in the
+target language.
 """
 FLAG_PIVOTED: Flag.ValueType  # 2
-"""Note: two or more models were used in a row; see `models`."""
+"""Note: the text was translated through a pivot, by two or more models in a row; see `models`."""
 FLAG_SEGMENT_SPLIT: Flag.ValueType  # 3
-"""Note: the sentence was longer than the model reads and was translated in parts."""
+"""Note: the segment was longer than the model's input limit and was translated in pieces."""
 FLAG_REPETITION_REPAIRED: Flag.ValueType  # 4
 """Note: the output repeated itself and was decoded again."""
 FLAG_MARKUP_REPAIRED: Flag.ValueType  # 5
-"""Note: inline markup could not be placed word by word and stands at the edges of its block."""
+"""Note: inline markup could not be aligned with words and was placed at the edges of its block."""
 FLAG_CACHED: Flag.ValueType  # 6
 """Note: at least one segment came from the cache."""
 FLAG_OUTPUT_TRUNCATED: Flag.ValueType  # 20
-"""Warning: the output reached its length limit before the model ended it."""
+"""Warning: decoding stopped at the length limit, so the output may be incomplete."""
 FLAG_REPETITION: Flag.ValueType  # 21
 """Warning: the output repeats itself."""
 FLAG_COPIED_SOURCE: Flag.ValueType  # 22
-"""Warning: the output equals the source."""
+"""Warning: the output is identical to the source."""
 FLAG_WRONG_OUTPUT_LANGUAGE: Flag.ValueType  # 23
-"""Warning: the output does not look like the target language."""
+"""Warning: the detected language of the output is not the target language."""
 FLAG_LENGTH_RATIO: Flag.ValueType  # 24
-"""Warning: the output is implausibly long or short for its source."""
+"""Warning: the output is implausibly long or short for the length of its source."""
 FLAG_PLACEHOLDER_MISMATCH: Flag.ValueType  # 25
-"""Warning: a protected span is missing from the output, or there more than once."""
+"""Warning: a protected span is missing from the output or occurs more than once."""
 FLAG_NUMBER_MISMATCH: Flag.ValueType  # 26
-"""Warning: the numbers of the output are not those of the source."""
+"""Warning: the numbers in the output differ from those in the source."""
 FLAG_GLOSSARY_MISS: Flag.ValueType  # 27
-"""Warning: a glossary term's translation is missing from the output."""
+"""Warning: the translation of a glossary term is missing from the output."""
 FLAG_UNKNOWN_TOKENS: Flag.ValueType  # 28
-"""Warning: the source holds characters that the model's vocabulary does not have."""
+"""Warning: the source has characters that are not in the model's vocabulary."""
 FLAG_LOW_LANGUAGE_CONFIDENCE: Flag.ValueType  # 29
 """Warning: the source language was detected with little confidence."""
 FLAG_UNSUPPORTED_CLAIM: Flag.ValueType  # 30
@@ -142,14 +142,14 @@ Global___Flag: typing_extensions.TypeAlias = Flag
 
 @typing.final
 class Span(google.protobuf.message.Message):
-    """A range of a text, in Unicode code points, half-open: [start, end)."""
+    """A half-open range [start, end) of a text, in Unicode code points."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     START_FIELD_NUMBER: builtins.int
     END_FIELD_NUMBER: builtins.int
     start: builtins.int
-    """Index of the first code point. Always set; zero is the beginning of the text."""
+    """Index of the first code point, from 0. Always set."""
     end: builtins.int
     """Index after the last code point. Always set; equal to `start` for an empty range."""
     def __init__(
@@ -164,8 +164,9 @@ Global___Span: typing_extensions.TypeAlias = Span
 
 @typing.final
 class DecodingOptions(google.protobuf.message.Message):
-    """How a model decodes. All fields are optional; unset takes the model's own default. Out of range, or not
-    offered by the model that is used: INVALID_ARGUMENT or UNIMPLEMENTED, naming the field.
+    """Options of a model's decoder. All fields are optional; the default of an unset field is the model's own. A value out
+    of range is INVALID_ARGUMENT, and an option that the model does not have is UNIMPLEMENTED. Both errors name the
+    field.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -177,21 +178,23 @@ class DecodingOptions(google.protobuf.message.Message):
     REPETITION_PENALTY_FIELD_NUMBER: builtins.int
     NO_REPEAT_NGRAM_SIZE_FIELD_NUMBER: builtins.int
     beam_size: builtins.int
-    """Hypotheses kept at each step. Optional; 1 to 8; 1 is greedy. Where alternatives are asked for and it is smaller,
-    it is taken to be `alternative_count` + 1, which changes the best translation too.
+    """Number of hypotheses in the beam. Optional; 1 to 8; 1 is greedy search. If alternatives are requested, the beam has
+    at least `alternative_count` + 1 hypotheses, which may change the best translation as well.
     """
     max_output_tokens: builtins.int
-    """Most tokens that one piece of text may give. Optional; 1 to 4,096."""
+    """Most output tokens for one piece of text. Optional; 1 to 4,096."""
     max_length_ratio: builtins.float
     """Most output tokens for each input token. Optional; above 0, at most 10."""
     length_penalty: builtins.float
-    """Exponent of the length that a hypothesis' score is divided by; greedy search compares none. Optional; 0 to 4."""
+    """Exponent of the length by which the score of a hypothesis is divided. It has no effect in greedy search. Optional;
+    0 to 4.
+    """
     repetition_penalty: builtins.float
-    """Makes tokens already given less likely: their logits are divided by it, or multiplied where they are below 0
-    (Keskar et al. 2019). Optional; 1 (none) to 4.
+    """Penalty on tokens that the output already contains: their logits are divided by it, or multiplied if they are
+    negative (Keskar et al. 2019). Optional; 1 (no penalty) to 4.
     """
     no_repeat_ngram_size: builtins.int
-    """Size of the n-grams that may occur once only. Optional; 0 (none) to 20."""
+    """Size of the n-grams that may occur only once in the output. Optional; 0 (no limit) to 20."""
     def __init__(
         self,
         *,
@@ -221,7 +224,7 @@ Global___DecodingOptions: typing_extensions.TypeAlias = DecodingOptions
 
 @typing.final
 class Usage(google.protobuf.message.Message):
-    """What a call cost."""
+    """The cost of a call."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -233,22 +236,22 @@ class Usage(google.protobuf.message.Message):
     QUEUE_TIME_FIELD_NUMBER: builtins.int
     COMPUTE_TIME_FIELD_NUMBER: builtins.int
     characters: builtins.int
-    """Code points of the contents, counted once for each target language."""
+    """Code points of the contents, times the number of target languages."""
     segments: builtins.int
-    """Segments handled, those that passed through included."""
+    """Segments, including those that were returned unchanged."""
     cached_segments: builtins.int
-    """Of these, segments that came from the cache."""
+    """Segments that came from the cache. They are part of `segments`."""
     input_tokens: builtins.int
-    """Tokens that the models read, end tokens included."""
+    """Input tokens of the models, including end tokens."""
     output_tokens: builtins.int
-    """Tokens that the models gave."""
+    """Output tokens of the models."""
     @property
     def queue_time(self) -> google.protobuf.duration_pb2.Duration:
-        """Time that the call's pieces waited for a batch, on average."""
+        """Mean time that the pieces of the call waited for a batch."""
 
     @property
     def compute_time(self) -> google.protobuf.duration_pb2.Duration:
-        """Time from the first batch that held a piece of this call to the last one's end."""
+        """Time from the start of the first batch with a piece of this call to the end of the last one."""
 
     def __init__(
         self,
