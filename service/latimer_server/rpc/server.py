@@ -36,7 +36,7 @@ from latimer_server.rpc.methods import ServiceRegistry
 from latimer_server.rpc.servicers.models import ModelServicer
 from latimer_server.rpc.servicers.summarization import SummarizationServicer
 from latimer_server.rpc.servicers.translation import TranslationServicer
-from latimer_server.scheduling import Admission, Executors
+from latimer_server.scheduling import Admission, Executors, TextWorkers
 from latimer_server.summarization.summarizer import Summarizer
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.translation.translator import Translator
@@ -77,6 +77,7 @@ class ServedModels:
     pool: ModelPool
     admission: Admission
     executors: Executors
+    text_workers: TextWorkers
     preload: tuple[str, ...]
     strict: bool = False
 
@@ -102,6 +103,7 @@ class LatimerServer:
         self._behaviours = behaviours
         self._health = health_servicer
         self._executors = models.executors
+        self._text_workers = models.text_workers
         self._strict = models.strict
         self._tasks: set[asyncio.Task[None]] = set()
         self.pool.subscribe(self._note_change)
@@ -153,6 +155,7 @@ class LatimerServer:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.pool.close(), _STEP_SECONDS)
         await _wait_in_thread(self._executors.close, _STEP_SECONDS)
+        self._text_workers.close()
 
     async def _wait_for_last_call(self, seconds: float) -> None:
         """Waits until no call has begun for a moment, so that calls on their way are refused with UNAVAILABLE."""
@@ -221,7 +224,8 @@ async def build_server(
     pool = ModelPool(catalog, Store(settings.store), backend_loader, executors, detector, options)
     await asyncio.to_thread(pool.scan_files)
     admission = Admission(settings.max_requests)
-    translator = Translator(pool, detector, pivoting=settings.pivoting)
+    text_workers = TextWorkers()
+    translator = Translator(pool, detector, pivoting=settings.pivoting, text_workers=text_workers)
     summarizer = Summarizer(pool, detector, translator)
 
     limits = CallLimits(
@@ -247,7 +251,7 @@ async def build_server(
     registry.add_health(health_servicer)
     registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
     port = bind_port(server, settings)
-    models = ServedModels(pool, admission, executors, tuple(preload), settings.strict)
+    models = ServedModels(pool, admission, executors, text_workers, tuple(preload), settings.strict)
     return LatimerServer(server, port, models, calls, behaviours, health_servicer)
 
 

@@ -6,9 +6,8 @@ affect other items. Only errors of the whole request are raised.
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -21,7 +20,14 @@ from latimer_server.core.usage import Usage
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.models.pool.pool import ModelPool
 from latimer_server.models.routing import Route, RouteMap
-from latimer_server.scheduling import InflightLimit, Priority, estimate_text_work, gather_or_cancel, run_off_loop
+from latimer_server.scheduling import (
+    InflightLimit,
+    Priority,
+    TextWork,
+    TextWorkers,
+    estimate_text_work,
+    gather_or_cancel,
+)
 from latimer_server.text.detection import Candidate, Detection, LanguageDetector
 from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
@@ -65,10 +71,21 @@ _JobSegment = tuple[ContentJob, int, ProtectedText]
 
 
 class Translator:
-    """A translator of requests with the models of a pool. `pivoting` allows routes through a third language."""
+    """A translator of requests with the models of a pool.
 
-    def __init__(self, pool: ModelPool, detector: LanguageDetector, *, pivoting: bool = True) -> None:
+    `pivoting` allows routes through a third language. Without `text_workers` all work on texts runs on the event loop.
+    """
+
+    def __init__(
+        self,
+        pool: ModelPool,
+        detector: LanguageDetector,
+        *,
+        pivoting: bool = True,
+        text_workers: TextWorkers | None = None,
+    ) -> None:
         self._pool = pool
+        self._text_workers = text_workers
         self._detector = detector
         self._usable: Sequence[CatalogEntry] = ()
         self._routes = RouteMap((), pivoting=pivoting)
@@ -82,24 +99,25 @@ class Translator:
         self.require_served(request)
         if request.source:
             self._require_time(request, [request.source])
+        text = self.begin_text_work(request.caller, request.deadline)
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = estimate_text_work(request.contents) * len(request.targets)
         if request.source:
-            sources, jobs = await run_off_loop(work, lambda: self._begin(request))
+            sources, jobs = await text.run(work, lambda: self._begin(request))
         else:
-            parsed_contents, sources = await run_off_loop(work, lambda: self._read(request))
+            parsed_contents, sources = await text.run(work, lambda: self._read(request))
             self._require_time(request, [source.code for source in sources if source.code])
-            jobs = await run_off_loop(work, lambda: self._start_jobs(request, parsed_contents, sources))
+            jobs = await text.run(work, lambda: self._start_jobs(request, parsed_contents, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, ContentJob))
         _check_size(request.options, usage.segments)
         # Equal targets share one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, ContentJob)}
-        await self._run_jobs(request, list(unique.values()), usage)
+        await self._run_jobs(request, list(unique.values()), usage, text)
         outputs = [
             output for row in jobs for job in row if isinstance(job, ContentJob) for output in job.outputs.values()
         ]
         usage.cached_segments = sum(isinstance(out, SegmentOutput) and Flag.CACHED in out.flags for out in outputs)
-        return await run_off_loop(
+        return await text.run(
             work,
             lambda: [
                 ItemResult(
@@ -109,9 +127,14 @@ class Translator:
             ],
         ), usage
 
-    async def detect(self, contents: Sequence[str], candidates: Sequence[str]) -> list[Detection]:
-        """Returns the detected languages of each text, restricted to `candidates` (BCP-47) if any are given."""
-        return await asyncio.to_thread(lambda: [self._detector.detect(text, candidates) for text in contents])
+    def begin_text_work(self, caller: Hashable, deadline: float | None) -> TextWork:
+        """Returns the work on texts of one request."""
+        return TextWork(self._text_workers, caller, deadline)
+
+    async def detect(self, contents: Sequence[str], candidates: Sequence[str], text: TextWork) -> list[Detection]:
+        """Returns the detected languages of each content, restricted to `candidates` (BCP-47) if any are given."""
+        work = estimate_text_work(contents)
+        return await text.run(work, lambda: [self._detector.detect(content, candidates) for content in contents])
 
     @property
     def routes(self) -> RouteMap:
@@ -241,7 +264,9 @@ class Translator:
         except NotServed as error:
             return error
 
-    async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[ContentJob], usage: Usage) -> None:
+    async def _run_jobs(
+        self, request: TranslateRequest, jobs: Sequence[ContentJob], usage: Usage, text: TextWork
+    ) -> None:
         """Takes the segments of all jobs through their models. Segments of jobs with the same route run together."""
         options = request.options
         run_options = ModelRunOptions(
@@ -251,6 +276,7 @@ class Translator:
             request.deadline,
             caller=object() if request.caller is None else request.caller,
             cached=not request.disable_cache,
+            text=text,
         )
         inflight = InflightLimit(_WINDOW_PIECES)
 
@@ -304,11 +330,13 @@ class Translator:
             return await self._run_route(route, texts, changed, inflight, usage)
 
         work = estimate_text_work([segment.text for segment in segments])
-        with_figures = await run_off_loop(
+        with_figures = await options.text.run(
             work, lambda: [protect_figures(text, route.source, route.target, only_grouped=True) for text in segments]
         )
         outputs = list(map(drop_extra_spans, await run(with_figures, options.decoding), with_figures, segments))
-        repairer = OutputRepairer(route.source, route.target, options.decoding, run, self._detector.is_written_in)
+        repairer = OutputRepairer(
+            route.source, route.target, options.decoding, run, self._detector.is_written_in, options.text
+        )
         return await repairer.check_and_repair(segments, outputs)
 
     async def _run_route(

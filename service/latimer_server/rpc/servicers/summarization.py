@@ -13,7 +13,7 @@ from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import to_status
 from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.validation import Rules, refuse_markup
-from latimer_server.scheduling import Admission, estimate_text_work, run_off_loop
+from latimer_server.scheduling import Admission, estimate_text_work
 from latimer_server.summarization.composition import LengthLimit, Summary, SummaryMode
 from latimer_server.summarization.summarizer import Summarizer, SummarizeRequest
 
@@ -49,7 +49,7 @@ class SummarizationServicer:
     async def _run(self, request: SummarizeRequest, contents: Sequence[str], call: Call) -> pb.SummarizeTextResponse:
         with self._admission.admit(call.caller):
             summaries, usage = await self._summarizer.summarize(request)
-            return await run_off_loop(
+            return await self._summarizer.begin_text_work(request).run(
                 estimate_text_work(contents),
                 lambda: pb.SummarizeTextResponse(
                     summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)

@@ -17,7 +17,7 @@ from latimer_server.rpc.servicers.options import read_options, refuse_unserved
 from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.streaming import Translate, answer_stream
 from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, MAX_TARGETS, Rules
-from latimer_server.scheduling import Admission, Priority, estimate_text_work, run_off_loop
+from latimer_server.scheduling import Admission, Priority, estimate_text_work
 from latimer_server.text.detection import Detection
 from latimer_server.translation.requests import ItemResult, SegmentTranslation, TranslateRequest, Translation
 from latimer_server.translation.translator import Translator
@@ -60,7 +60,9 @@ class TranslationServicer:
         )
         rules.enforce()
         with self._admission.admit(current_caller.get()):
-            detections = await self._translator.detect(request.contents, candidates)
+            detections = await self._translator.detect(
+                request.contents, candidates, self._translator.begin_text_work(call.caller, call.deadline)
+            )
             return pb.DetectLanguageResponse(detections=[_to_detection(detection) for detection in detections])
 
     async def ListLanguagePairs(  # noqa: N802
@@ -101,7 +103,8 @@ class TranslationServicer:
     async def _translate(self, request: TranslateRequest) -> tuple[list[pb.TranslationResult], Usage]:
         results, usage = await self._translator.translate(request)
         work = estimate_text_work(request.contents) * len(request.targets)
-        return await run_off_loop(work, lambda: [_to_result(result) for result in results]), usage
+        text = self._translator.begin_text_work(request.caller, request.deadline)
+        return await text.run(work, lambda: [_to_result(result) for result in results]), usage
 
 
 def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> TranslateRequest:
