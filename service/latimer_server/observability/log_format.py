@@ -37,6 +37,7 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
     handler = _QueueHandler(writer.queue)
     handler.setFormatter(_Json() if style is LogFormat.JSON else _Console())
     handler.addFilter(_add_request_id)
+    handler.addFilter(_hide_library_values)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     writer.start()
     return writer
@@ -95,6 +96,14 @@ def describe_exception(error: BaseException) -> str:
 
 def _add_request_id(record: logging.LogRecord) -> bool:
     record.request_id = request_id.get()
+    return True
+
+
+def _hide_library_values(record: logging.LogRecord) -> bool:
+    """Leaves the values out of gRPC's own messages: they quote metadata of callers, such as tokens."""
+    if record.name.partition(".")[0] == "grpc":
+        record.msg = f"{record.name}: {str(record.msg).partition('%')[0].strip()}"
+        record.args = ()
     return True
 
 

@@ -89,6 +89,11 @@ class Behaviours:
 
         return behaviour
 
+    @property
+    def open_streams(self) -> int:
+        """Translation streams that are open."""
+        return self._streams.active
+
     def expire(self) -> None:
         """Ends the calls whose message has been arriving for too long. The server calls it now and then."""
         oldest = time.monotonic() - self._limits.receive_seconds

@@ -6,6 +6,7 @@ the message of a caller without credentials is never received.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -52,17 +53,22 @@ Behaviour = Callable[[Iterator[bytes], Call, grpc.ServicerContext], Iterator[Mes
 
 
 class CallHandler:
-    """Makes gRPC's handlers of methods. `begun` counts calls since the start of the server."""
+    """Makes gRPC's handlers of methods. `begun` counts calls since the start of the server, `active` those that run."""
 
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
+        self._lock = threading.Lock()
         self.begun = 0
+        self.active = 0
 
     def make_handler(self, method: Method, behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
         """Returns the handler with which gRPC serves a method."""
 
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Message]:
             status = CallStatus(context, method.path, is_logged=method.is_logged)
+            with self._lock:
+                self.begun += 1
+                self.active += 1
             try:
                 call = self._begin(method, status)
                 for response in behaviour(requests, call, context):
@@ -74,6 +80,9 @@ class CallHandler:
                 raise
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
                 status.fail(error)
+            finally:
+                with self._lock:
+                    self.active -= 1
             status.log("OK")
 
         def unary(requests: Iterator[bytes], context: grpc.ServicerContext) -> Message:
@@ -85,7 +94,6 @@ class CallHandler:
         return grpc.stream_unary_rpc_method_handler(unary, None, _serialize)
 
     def _begin(self, method: Method, status: CallStatus) -> Call:
-        self.begun += 1
         context = status.context
         metadata = read_metadata(context)
         request_id.set(read_request_id(metadata))

@@ -139,19 +139,31 @@ class LatimerServer:
             left = {name for name in left if self.pool.describe(name).state is not ModelState.READY}
 
     async def drain(self, seconds: float) -> None:
-        """Refuses new calls, waits up to `seconds` for calls in flight, and stops the server.
+        """Refuses new calls, waits up to `seconds` for calls in flight, and stops the server."""
+        await self.finish_calls(seconds)
+        await self.close()
 
-        Streams and health watches, which need not end by themselves, are ended first. Each step has a time limit: what
-        hangs is left to the end of the process.
+    async def finish_calls(self, seconds: float) -> None:
+        """Refuses new calls with UNAVAILABLE, and waits up to `seconds` for calls in flight.
+
+        Streams read no further and health watches end. The port stays open: a process that exits now leaves no caller
+        with CANCELLED, which clients do not retry, as stopping gRPC's server would.
         """
         self._admission.drain()
         self._health.drain()
         self._behaviours.draining.set()
         for task in self._tasks:
             task.cancel()
+        end = asyncio.get_running_loop().time() + seconds
         await self._wait_for_last_call(min(seconds, _LAST_CALLS_SECONDS))
-        stopped = self._server.stop(seconds)
-        await _wait_in_thread(stopped.wait, seconds + _STEP_SECONDS)
+        while (self._admission.active or self._behaviours.open_streams) and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(_QUIET_SECONDS)
+
+    async def close(self) -> None:
+        """Ends the calls that are left and frees what the server holds. Each step has a time limit: what hangs is left to
+        the end of the process."""
+        stopped = self._server.stop(_LAST_CALLS_SECONDS)
+        await _wait_in_thread(stopped.wait, _STEP_SECONDS)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.pool.close(), _STEP_SECONDS)
         await _wait_in_thread(self._executors.close, _STEP_SECONDS)
