@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from latimer_server.core.errors import Unavailable
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
 from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit
@@ -31,6 +30,7 @@ class Behaviours:
         self._loop = loop
         self._limits = limits
         self._arrivals: dict[int, tuple[float, grpc.ServicerContext]] = {}
+        self._active = ConcurrencyLimit("calls", limits.threads, share=1.0)
         self._receiving = ConcurrencyLimit("messages under way", limits.receiving, share=0.5)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
         self._streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
@@ -42,7 +42,8 @@ class Behaviours:
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
             scope = CallScope(self._loop, context)
-            yield scope.run(run(self._receive(method, requests, call, context), call))
+            with self._active.hold(call.caller):
+                yield scope.run(run(self._receive(method, requests, call, context), call))
 
         return behaviour
 
@@ -50,10 +51,8 @@ class Behaviours:
         """Runs a method with streams of requests and responses."""
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message | None]:
-            if self.draining.is_set():
-                raise Unavailable("the server is shutting down")
             scope = CallScope(self._loop, context)
-            with self._streams.hold(call.caller):
+            with self._active.hold(call.caller), self._streams.hold(call.caller):
                 messages = read_messages(
                     requests,
                     method.read,
@@ -90,9 +89,9 @@ class Behaviours:
         return behaviour
 
     @property
-    def open_streams(self) -> int:
-        """Translation streams that are open."""
-        return self._streams.active
+    def active(self) -> int:
+        """Calls that run use cases or will."""
+        return self._active.active
 
     def expire(self) -> None:
         """Ends the calls whose message has been arriving for too long. The server calls it now and then."""

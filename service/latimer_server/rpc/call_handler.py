@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from latimer_server.core.errors import InvalidRequest, Violation
+from latimer_server.core.errors import InvalidRequest, Unavailable, Violation
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator
 from latimer_server.rpc.call import Call, read_deadline, read_metadata, read_request_id
@@ -53,13 +53,13 @@ Behaviour = Callable[[Iterator[bytes], Call, grpc.ServicerContext], Iterator[Mes
 
 
 class CallHandler:
-    """Makes gRPC's handlers of methods. `begun` counts calls since the start of the server, `active` those that run."""
+    """Makes gRPC's handlers of methods. `begun` counts calls since the start of the server."""
 
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
         self._lock = threading.Lock()
+        self._refuses = False
         self.begun = 0
-        self.active = 0
 
     def make_handler(self, method: Method, behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
         """Returns the handler with which gRPC serves a method."""
@@ -68,7 +68,6 @@ class CallHandler:
             status = CallStatus(context, method.path, is_logged=method.is_logged)
             with self._lock:
                 self.begun += 1
-                self.active += 1
             try:
                 call = self._begin(method, status)
                 for response in behaviour(requests, call, context):
@@ -80,9 +79,6 @@ class CallHandler:
                 raise
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
                 status.fail(error)
-            finally:
-                with self._lock:
-                    self.active -= 1
             status.log("OK")
 
         def unary(requests: Iterator[bytes], context: grpc.ServicerContext) -> Message:
@@ -93,6 +89,10 @@ class CallHandler:
             return grpc.stream_stream_rpc_method_handler(stream, None, _serialize)
         return grpc.stream_unary_rpc_method_handler(unary, None, _serialize)
 
+    def refuse_calls(self) -> None:
+        """Refuses new calls with UNAVAILABLE, except health checks. Calls that have begun go on."""
+        self._refuses = True
+
     def _begin(self, method: Method, status: CallStatus) -> Call:
         context = status.context
         metadata = read_metadata(context)
@@ -101,6 +101,8 @@ class CallHandler:
         peer = context.peer()
         caller = self._authenticator.identify(peer, metadata if method.needs_token else None)
         current_caller.set(caller)
+        if self._refuses and method.needs_token:
+            raise Unavailable("the server is shutting down")
         return Call(method.path, status.request_id, caller, read_deadline(context))
 
 

@@ -149,19 +149,20 @@ class LatimerServer:
         Streams read no further and health watches end. The port stays open: a process that exits now leaves no caller
         with CANCELLED, which clients do not retry, as stopping gRPC's server would.
         """
-        self._admission.drain()
+        self._calls.refuse_calls()
         self._health.drain()
         self._behaviours.draining.set()
         for task in self._tasks:
             task.cancel()
         end = asyncio.get_running_loop().time() + seconds
         await self._wait_for_last_call(min(seconds, _LAST_CALLS_SECONDS))
-        while (self._admission.active or self._behaviours.open_streams) and asyncio.get_running_loop().time() < end:
+        while self._behaviours.active and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(_QUIET_SECONDS)
 
     async def close(self) -> None:
         """Ends the calls that are left and frees what the server holds. Each step has a time limit: what hangs is left to
         the end of the process."""
+        self._admission.drain()
         stopped = self._server.stop(_LAST_CALLS_SECONDS)
         await _wait_in_thread(stopped.wait, _STEP_SECONDS)
         with suppress(TimeoutError):
