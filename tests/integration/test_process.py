@@ -201,7 +201,7 @@ def test_a_strict_server_ends_with_one_line_that_names_the_model(damaged_store: 
     assert done.returncode == 1
     assert done.stdout.startswith("listening on ")
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
-    assert line.startswith("latimer-server: --strict: model firefox-en-pt failed to load: ")
+    assert line.startswith("latimer-server: models cannot be loaded (--strict): model firefox-en-pt failed to load: ")
     assert "model.enpt.intgemm.alphas.bin: has changed" in line
     assert "Traceback" not in done.stderr
 
