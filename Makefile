@@ -35,35 +35,35 @@ test: install
 
 # Slow: the real model on a document of 1 MB, through a real channel; fetches the text with apt.
 long-test: install
-	$(BIN)/python -m benchmarks.long_document
+	$(BIN)/python -m benchmarks.service.long_document
 
 # Forty models, room for eight: every call answered or refused by name, memory back (about 8 minutes).
 stress: install
-	$(BIN)/python -m benchmarks.model_churn
+	$(BIN)/python -m benchmarks.service.model_churn
 
 # ROUGE of the extractive summaries beside the first and random sentences.
 bench-summaries: install
 	$(PIP) install --requirement benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks.summaries
+	$(BIN)/python -m benchmarks.quality.summaries
 
 # Language detection: libraries side by side, and how honest ours is.
 bench-detection: install
 	$(PIP) install --requirement benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks.detection
+	$(BIN)/python -m benchmarks.quality.detection
 
 # Matrix products and other operators of the students, by every library that could compute them.
 bench-kernels: install
 	$(PIP) install --requirement benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks.kernels
-	$(BIN)/python -m benchmarks.operators
+	$(BIN)/python -m benchmarks.micro.kernels
+	$(BIN)/python -m benchmarks.micro.operators
 
 # CTranslate2 beside transformers, on a model of OPUS-MT's size.
 bench-backends: install
-	$(BIN)/python -m benchmarks.hub_backends
+	$(BIN)/python -m benchmarks.micro.hub_backends
 
 # Which symbols the embedded models copy: behind them protected spans are hidden.
 bench-symbols: install
-	$(BIN)/python -m benchmarks.symbols
+	$(BIN)/python -m benchmarks.quality.symbols
 
 # Ours beside the other engines that run the same model (they go into an environment of their own), about 15 minutes on
 # an otherwise idle machine; writes benchmarks/peers/report.{md,json,svg}.
@@ -76,17 +76,17 @@ bench-quick: install
 
 # Under twice the load that it can bear, for five minutes.
 bench-overload: install
-	$(BIN)/python -m benchmarks.overload
+	$(BIN)/python -m benchmarks.service.overload
 
-# HYBRID summaries of thirty texts, with what readers said of them; writes benchmarks/faithfulness/report.md.
+# HYBRID summaries of thirty texts, with what readers said of them; writes benchmarks/quality/faithfulness/report.md.
 report-summaries: install
-	$(BIN)/python -m benchmarks.faithfulness
+	$(BIN)/python -m benchmarks.quality.faithfulness
 
-# What survives the service: nasty inputs, an invariant on each, then ordinary text; writes benchmarks/fidelity/*.md.
+# What survives the service: nasty inputs, an invariant on each, then ordinary text; writes benchmarks/quality/fidelity/*.md.
 report-fidelity: install
-	$(BIN)/python -m benchmarks.fidelity
-	$(BIN)/python -m benchmarks.fidelity.ordinary
-	$(BIN)/python -m benchmarks.fidelity.cost
+	$(BIN)/python -m benchmarks.quality.fidelity
+	$(BIN)/python -m benchmarks.quality.fidelity.ordinary
+	$(BIN)/python -m benchmarks.quality.fidelity.cost
 
 check: $(TOOLS)
 	$(BIN)/ruff check .

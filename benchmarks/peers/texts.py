@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sentencex
 
 from benchmarks.corpus import read_paragraphs
-from benchmarks.fidelity.prose import read_pages
+from benchmarks.quality.fidelity.prose import read_pages
 
 # Words of the single sentences, and how far from that a sentence may be: there are few long ones.
 LENGTHS = {5: 0, 20: 0, 60: 4}

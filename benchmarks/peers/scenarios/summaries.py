@@ -13,7 +13,7 @@ from benchmarks.peers.bench import Bench
 from benchmarks.peers.callers import Load, call_concurrently
 from benchmarks.peers.figures import Bound, Outcome, Rounds, percentile
 
-_TEXTS = Path(__file__).parents[2] / "faithfulness" / "texts"
+_TEXTS = Path(__file__).parents[2] / "quality" / "faithfulness" / "texts"
 _CALLERS = (1, 8)
 _TIMES_ALONE = 2.0
 _SENTENCES = 2
@@ -61,7 +61,7 @@ async def measure_summaries(bench: Bench) -> Outcome:
         f"HYBRID summaries of {_SENTENCES} sentences",
         rounds.to_rows(),
         (Bound("translation's p99 beside HYBRID summaries, times alone", ratio, _TIMES_ALONE, most=True),),
-        (f"The texts are the thirty of `benchmarks/faithfulness`. Flags of the summaries: {told}.",),
+        (f"The texts are the thirty of `benchmarks/quality/faithfulness`. Flags of the summaries: {told}.",),
     )
 
 

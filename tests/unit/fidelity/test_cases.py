@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fidelity.answers import Answer
-from benchmarks.fidelity.cases import BadCase, Case, read_cases
-from benchmarks.fidelity.invariants import INVARIANTS
-from benchmarks.fidelity.outcomes import Outcome, judge
-from benchmarks.fidelity.report import HEADERS, tabulate
-from benchmarks.fidelity.service import read_options
+from benchmarks.quality.fidelity.answers import Answer
+from benchmarks.quality.fidelity.cases import BadCase, Case, read_cases
+from benchmarks.quality.fidelity.invariants import INVARIANTS
+from benchmarks.quality.fidelity.outcomes import Outcome, judge
+from benchmarks.quality.fidelity.report import HEADERS, tabulate
+from benchmarks.quality.fidelity.service import read_options
 
 CASES = read_cases(INVARIANTS)
 # What a copy of the input keeps; the others ask for a translation.

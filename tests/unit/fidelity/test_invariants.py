@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fidelity.answers import Answer, Part
-from benchmarks.fidelity.cases import Case
-from benchmarks.fidelity.checks import check_clean, check_spans
-from benchmarks.fidelity.invariants import INVARIANTS
+from benchmarks.quality.fidelity.answers import Answer, Part
+from benchmarks.quality.fidelity.cases import Case
+from benchmarks.quality.fidelity.checks import check_clean, check_spans
+from benchmarks.quality.fidelity.invariants import INVARIANTS
 
 
 def find_damage(

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from benchmarks.fidelity.answers import Answer
-from benchmarks.fidelity.cost import measure_cost
-from benchmarks.fidelity.ordinary import Direction, Scores, describe, list_alarms
-from benchmarks.fidelity.prose import is_prose
+from benchmarks.quality.fidelity.answers import Answer
+from benchmarks.quality.fidelity.cost import measure_cost
+from benchmarks.quality.fidelity.ordinary import Direction, Scores, describe, list_alarms
+from benchmarks.quality.fidelity.prose import is_prose
 from latimer_server.core.flags import Flag
 
 

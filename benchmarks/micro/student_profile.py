@@ -1,4 +1,4 @@
-"""Where the time of a student goes: `python -m benchmarks.student_profile`.
+"""Where the time of a student goes: `python -m benchmarks.micro.student_profile`.
 
 Runs the embedded English-Portuguese student on one core: a sentence of twenty words alone, and full batches of the
 handbook's sentences; prints the milliseconds of each part of our own C++, which is built once more with clocks in it

@@ -1,9 +1,9 @@
 """How the checks after decoding do on the real models' translations: false alarms on ordinary sentences, and how much
 of the damage made on purpose they catch.
 
-    python -m benchmarks.fidelity_checks [--tuning] [--show]
+    python -m benchmarks.quality.fidelity_checks [--tuning] [--show]
 
-Sentences are those of `benchmarks.prose` that the checks were not tuned on (`--tuning`: the others). A flag raised on
+Sentences are those of `benchmarks.quality.prose` that the checks were not tuned on (`--tuning`: the others). A flag raised on
 an undamaged translation is read by a person and judged: the verdicts are in `fidelity_verdicts.toml`, and a flag
 without one counts as a false alarm. `--show` prints every translation that is flagged.
 """
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.prose import read_sentences, translate_sentences
+from benchmarks.quality.prose import read_sentences, translate_sentences
 from latimer_server.core.flags import Flag
 from latimer_server.text.checks.output_checks import check_output
 

@@ -1,6 +1,6 @@
 """Puts every nasty input to a real server and says what survived.
 
-`python -m benchmarks.fidelity` prints a table per kind of damage and the names of all that do not hold, and writes
+`python -m benchmarks.quality.fidelity` prints a table per kind of damage and the names of all that do not hold, and writes
 `report.md` and `report.json` beside itself. `--only TEXT` takes the cases with that in their name or kind and
 writes nothing. Exits with 1 if a placeholder, a URL, a tag or a number was hurt in silence.
 """
@@ -14,11 +14,11 @@ import sys
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.fidelity.cases import Case, read_cases
-from benchmarks.fidelity.invariants import INVARIANTS
-from benchmarks.fidelity.outcomes import Outcome, Verdict, judge
-from benchmarks.fidelity.report import list_damage, make_table, write_report
-from benchmarks.fidelity.service import serve
+from benchmarks.quality.fidelity.cases import Case, read_cases
+from benchmarks.quality.fidelity.invariants import INVARIANTS
+from benchmarks.quality.fidelity.outcomes import Outcome, Verdict, judge
+from benchmarks.quality.fidelity.report import list_damage, make_table, write_report
+from benchmarks.quality.fidelity.service import serve
 
 
 async def run_cases(cases: list[Case]) -> list[Verdict]:

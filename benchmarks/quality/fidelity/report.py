@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.fidelity.outcomes import Outcome, Verdict
+from benchmarks.quality.fidelity.outcomes import Outcome, Verdict
 
 HERE = Path(__file__).parent
 _SHOWN = 240

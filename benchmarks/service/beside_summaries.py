@@ -18,7 +18,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.corpus import read_chapters, sample_sentences
-from benchmarks.load import Callers, run_server, share
+from benchmarks.service.load import Callers, run_server, share
 from latimer import AsyncClient
 
 # Callers of summaries, in the order of a round; nobody before each, to compare with.

@@ -1,4 +1,4 @@
-"""What one call of one sentence costs around the model: `python -m benchmarks.call_cost`.
+"""What one call of one sentence costs around the model: `python -m benchmarks.service.call_cost`.
 
 Beside the server stands one that does nothing, on the same library (`grpc.aio`), with messages of the same sizes: the
 floor, which no service in Python gets below. For both it prints the calls a second of 64 callers with a sentence each,
@@ -24,7 +24,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load import Server, run_server, share
+from benchmarks.service.load import Server, run_server, share
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc
 
@@ -42,7 +42,7 @@ _REFUSED_MODEL = "firefox-en-pt"
 _REFUSAL = (("x-request-id", "x" * 32), ("grpc-status-details-bin", b"x" * 120))
 _SHORT = "The house is very old."
 # Sentences of the Debian Administrator's Handbook.
-_TEXTS = Path(__file__).parent.parent / "tests/data/handbook.en.txt"
+_TEXTS = Path(__file__).parents[2] / "tests/data/handbook.en.txt"
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _read_cpu(process_id: int) -> tuple[int, int]:
 
 @contextmanager
 def _run_nothing(size: int) -> Iterator[Server]:
-    command = [sys.executable, "-m", "benchmarks.call_cost", str(size)]
+    command = [sys.executable, "-m", "benchmarks.service.call_cost", str(size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""The operators of a student's graphs beside others that compute the same: `python -m benchmarks.operators`.
+"""The operators of a student's graphs beside others that compute the same: `python -m benchmarks.micro.operators`.
 
 Prints microseconds on one core, in turns, the median of several rounds: norms with what is added before them, the
 attention of encoders, products of rows that are rounded before them, and the output layer of a batch's candidates with

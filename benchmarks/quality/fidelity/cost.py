@@ -15,8 +15,8 @@ from typing import cast
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fidelity.ordinary import translate_bare
-from benchmarks.fidelity.prose import choose_sentences
+from benchmarks.quality.fidelity.ordinary import translate_bare
+from benchmarks.quality.fidelity.prose import choose_sentences
 from latimer_server.backends.protocol import Encoding, GeneratorBackend
 from latimer_server.core.decoding import LanguagePair
 from latimer_server.models.pool.vocabulary_coverage import VocabularyCoverage

@@ -1,4 +1,4 @@
-"""The matrix products of a student, by every library that could compute them: `python -m benchmarks.kernels`.
+"""The matrix products of a student, by every library that could compute them: `python -m benchmarks.micro.kernels`.
 
 Prints thousands of millions of multiply-adds a second on one core for the shapes of Mozilla's tiny students, at one row
 (a sentence alone), and at the rows of decoder and encoder batches, interleaved, the median of several rounds. What the

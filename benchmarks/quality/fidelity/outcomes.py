@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from benchmarks.fidelity.answers import Answer
-from benchmarks.fidelity.cases import Case
-from benchmarks.fidelity.invariants import ALWAYS, INVARIANTS
+from benchmarks.quality.fidelity.answers import Answer
+from benchmarks.quality.fidelity.cases import Case
+from benchmarks.quality.fidelity.invariants import ALWAYS, INVARIANTS
 
 _REPAIRS = frozenset({"REPETITION_REPAIRED", "MARKUP_REPAIRED"})
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import sacrebleu
 
-from benchmarks.fidelity.answers import Answer
-from benchmarks.fidelity.cases import Case
-from benchmarks.fidelity.figures import compare_figures
-from benchmarks.fidelity.structure import compare_markdown, compare_tags, read_elements
+from benchmarks.quality.fidelity.answers import Answer
+from benchmarks.quality.fidelity.cases import Case
+from benchmarks.quality.fidelity.figures import compare_figures
+from benchmarks.quality.fidelity.structure import compare_markdown, compare_tags, read_elements
 
 # A translation of the same words in other case may differ a little (names, an article).
 _LEAST_LIKENESS = 60.0

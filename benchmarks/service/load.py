@@ -169,7 +169,7 @@ class Callers:
 def run_probe(address: str) -> Iterator[list[float]]:
     """Asks for the health all the time, from a process of its own; the list holds the seconds when it has ended."""
     found: list[float] = []
-    command = [sys.executable, "-m", "benchmarks.load", address]
+    command = [sys.executable, "-m", "benchmarks.service.load", address]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield found

@@ -1,7 +1,7 @@
 """`backend = "auto"` beside the transformers backend, on a model of OPUS-MT's size with random weights.
 
 6+6 layers, d 512, 58,101 tokens, beam 4, batches of 16, outputs of a forced length; rounds take turns. Prints
-output tokens a second and their ratio. `python -m benchmarks.hub_backends [rounds]`.
+output tokens a second and their ratio. `python -m benchmarks.micro.hub_backends [rounds]`.
 """
 
 from __future__ import annotations

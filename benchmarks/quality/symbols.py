@@ -1,8 +1,8 @@
 """Which symbols a model copies: in whose place a protected span is hidden from it.
 
-`python -m benchmarks.symbols` replaces one to four words of real sentences by symbols of each form and counts the
+`python -m benchmarks.quality.symbols` replaces one to four words of real sentences by symbols of each form and counts the
 sentences in which every symbol comes out exactly once, in both directions. The English sentences are those of the
-texts of `benchmarks/faithfulness`, the Portuguese ones their translations by the model.
+texts of `benchmarks/quality/faithfulness`, the Portuguese ones their translations by the model.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.fidelity import checks
-from benchmarks.fidelity.answers import Answer
-from benchmarks.fidelity.cases import Case
+from benchmarks.quality.fidelity import checks
+from benchmarks.quality.fidelity.answers import Answer
+from benchmarks.quality.fidelity.cases import Case
 
 
 @dataclass(frozen=True)

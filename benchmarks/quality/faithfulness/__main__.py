@@ -1,6 +1,6 @@
 """Summarizes thirty texts in HYBRID mode through a real server and writes the report.
 
-`python -m benchmarks.faithfulness` prints a table and writes `report.md` beside itself. Numbers and names are
+`python -m benchmarks.quality.faithfulness` prints a table and writes `report.md` beside itself. Numbers and names are
 checked by the program below, which shares nothing with the guard; truth by readers, whose verdicts stand in
 `verdicts.toml`: each sentence that was generated, and each that was taken over, in the company it is in.
 """

@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.corpus import read_paragraphs
-from benchmarks.load import Answer, Callers, Load, Server, run_probe, run_server, share
+from benchmarks.service.load import Answer, Callers, Load, Server, run_probe, run_server, share
 
 # Callers of the closed loops; the peak is the best of them.
 LEVELS = (16, 64)

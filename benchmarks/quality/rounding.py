@@ -1,4 +1,4 @@
-"""What rounding to int8 costs a student, and what each way to round gains: `python -m benchmarks.rounding`.
+"""What rounding to int8 costs a student, and what each way to round gains: `python -m benchmarks.quality.rounding`.
 
 Translates sentences of the handbook both ways with float32 and with each way, and prints chrF against float32, the
 share of identical outputs, outputs that were cut off, and words for each second of one core.

@@ -16,8 +16,8 @@ import grpc
 from google.protobuf.json_format import ParseDict
 from google.rpc import error_details_pb2, status_pb2
 
-from benchmarks.fidelity.answers import Answer, Part
-from benchmarks.fidelity.cases import Case
+from benchmarks.quality.fidelity.answers import Answer, Part
+from benchmarks.quality.fidelity.cases import Case
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc, types_pb2
 from latimer_server.config.settings import Settings

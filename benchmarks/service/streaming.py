@@ -1,7 +1,7 @@
 """A stream beside one call of the same sentences, on the real model: what it costs, and when the first result comes.
 
 The sentences are the Debian Administrator's Handbook's. The server is a process of its own, reached over a real
-channel; call and streams take turns, and a ratio is of medians of one run. `python -m benchmarks.streaming [rounds]`.
+channel; call and streams take turns, and a ratio is of medians of one run. `python -m benchmarks.service.streaming [rounds]`.
 """
 
 from __future__ import annotations

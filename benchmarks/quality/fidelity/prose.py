@@ -24,7 +24,7 @@ _PAGES = {
     "pt": ("usr/share/debian-reference/*.pt.html", "usr/share/doc/debian/FAQ/pt/*.pt.html"),
 }
 _HANDBOOK = {"en": "en-US", "pt": "pt-BR"}
-_TEST_DATA = Path(__file__).parents[2] / "tests" / "data"
+_TEST_DATA = Path(__file__).parents[3] / "tests" / "data"
 # Prose: no commands, paths, markup or placeholders; begins like a sentence and ends like one.
 _PLAIN = re.compile(r"[A-ZÀ-Ý“\"][^/\\<>=|{}$#@_*~^\[\]`]+[.!?][\"”]?")
 # Options, pages of manuals, calls, file names and shares of a hundred that are printf's.

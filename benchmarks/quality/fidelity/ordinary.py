@@ -1,6 +1,6 @@
 """What ordinary text pays for the protection of the other kind: false alarms, and chrF.
 
-`python -m benchmarks.fidelity.ordinary` translates 250 English and 250 Portuguese sentences of plain prose and prints
+`python -m benchmarks.quality.fidelity.ordinary` translates 250 English and 250 Portuguese sentences of plain prose and prints
 the share that carries a warning, by flag and with examples; then chrF of the whole path against fxtranslate, an engine
 of its own for the same models, beside that of the path with protection off and that of the bare model (sentence by
 sentence, without the server). The manuals are full of typographic quotation marks, which both engines garble when they
@@ -21,9 +21,9 @@ import fxtranslate
 import sacrebleu
 from rich.console import Console
 
-from benchmarks.fidelity.answers import Answer
-from benchmarks.fidelity.prose import choose_sentences
-from benchmarks.fidelity.service import Service, serve
+from benchmarks.quality.fidelity.answers import Answer
+from benchmarks.quality.fidelity.prose import choose_sentences
+from benchmarks.quality.fidelity.service import Service, serve
 from latimer_server.backends.marian.student import load_student
 from latimer_server.config.settings import load_settings
 from latimer_server.core.decoding import DecodingOptions

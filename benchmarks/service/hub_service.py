@@ -1,4 +1,4 @@
-"""A model of OPUS-MT's size through the service, beside CTranslate2 by itself: `python -m benchmarks.hub_service`.
+"""A model of OPUS-MT's size through the service, beside CTranslate2 by itself: `python -m benchmarks.service.hub_service`.
 
 Random weights, greedy, outputs of a forced length, one gRPC call with all texts, against the best that
 `translate_batch` does with the same threads over several sizes of batches; in turns. No token comes twice and none
@@ -28,7 +28,7 @@ import sentencepiece
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.hub_backends import spell, write_checkpoint
+from benchmarks.micro.hub_backends import spell, write_checkpoint
 from latimer.v1 import translation_pb2, translation_pb2_grpc, types_pb2
 from latimer_server.config.resource_limits import available_cores
 from latimer_server.config.settings import Settings

@@ -23,7 +23,7 @@ import numpy as np  # so that no library is charged for it
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.detection_texts import LANGUAGES, Texts, read_everyday, read_technical
+from benchmarks.quality.detection_texts import LANGUAGES, Texts, read_everyday, read_technical
 from latimer_server.text.detection import LanguageDetector
 
 PAIR = ("en", "pt")
@@ -226,7 +226,7 @@ def _read_resident() -> float:
 def _measure_apart(index: int) -> dict[str, float] | None:
     """`measure` in a process of its own; None where the library is not installed."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "benchmarks.detection", str(index)],
+        [sys.executable, "-W", "ignore", "-m", "benchmarks.quality.detection", str(index)],
         capture_output=True, text=True, check=False, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
     )  # fmt: skip
     if done.returncode:
