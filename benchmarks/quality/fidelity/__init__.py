@@ -1,1 +1,1 @@
-"""What survives the service and what does not: nasty inputs through a real server, an invariant on each."""
+"""Fidelity suite: sends difficult inputs through a real server and checks invariants on each answer."""

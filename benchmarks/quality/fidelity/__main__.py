@@ -1,8 +1,9 @@
-"""Puts every nasty input to a real server and says what survived.
+"""Sends every case to a real server and reports the damage.
 
-`python -m benchmarks.quality.fidelity` prints a table per kind of damage and the names of all that do not hold, and writes
-`report.md` and `report.json` beside itself. `--only TEXT` takes the cases with that in their name or kind and
-writes nothing. Exits with 1 if a placeholder, a URL, a tag or a number was hurt in silence.
+`python -m benchmarks.quality.fidelity` prints a table with a row per kind of damage and the names of the damaged cases.
+It writes `report.md` beside itself and all answers as JSON into `benchmarks/.cache/reports/fidelity.json`.
+`--only TEXT` runs the cases with TEXT in their name, or of the kind TEXT, and writes nothing. Exits with 1 if a
+placeholder, a URL, a tag or a number was damaged without a flag.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from benchmarks.quality.fidelity.service import serve
 
 
 async def run_cases(cases: list[Case]) -> list[Verdict]:
-    """All cases through one server."""
+    """Runs all cases through one server."""
     async with serve() as service:
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("translating", total=len(cases))
@@ -31,15 +32,16 @@ async def run_cases(cases: list[Case]) -> list[Verdict]:
 
 
 def main() -> int:
-    """Prints the table; 1 where something that must not be was hurt in silence."""
-    parser = argparse.ArgumentParser(description="What survives the service.")
-    parser.add_argument("--only", default="", help="cases with this in their name or kind")
+    """Prints the table and writes the report. Returns 1 if a strict invariant was broken without a flag."""
+    parser = argparse.ArgumentParser(description="Checks what difficult inputs lose in translation.")
+    parser.add_argument("--only", default="", help="run the cases with this text in their name, or of this kind")
     parser.add_argument("--outputs", action="store_true", help="print every output")
-    asked = parser.parse_args()
-    cases = [case for case in read_cases(INVARIANTS) if asked.only in case.name or asked.only == case.kind]
+    arguments = parser.parse_args()
+    wanted = arguments.only
+    cases = [case for case in read_cases(INVARIANTS) if wanted in case.name or wanted == case.kind]
     verdicts = asyncio.run(run_cases(cases))
     console = Console()
-    for verdict in verdicts if asked.outputs else ():
+    for verdict in verdicts if arguments.outputs else ():
         console.print(f"{verdict.outcome.value:9} {verdict.case.name} {sorted(verdict.answer.flags)}", markup=False)
         console.print(
             f"  {verdict.case.content[:400]!r}\n  {verdict.answer.text[:400]!r}", markup=False, highlight=False
@@ -48,7 +50,7 @@ def main() -> int:
         for line in list_damage(verdicts, outcome):
             console.print(f"{outcome.value}: {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(make_table(verdicts))
-    if not asked.only:
+    if not wanted:
         write_report(verdicts)
     return 1 if any(verdict.strictly_silent for verdict in verdicts) else 0
 

@@ -1,4 +1,4 @@
-"""What the server made of a case, as far as the invariants look at it."""
+"""The answer of the server to a case, with the fields that the invariants check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """A segment of an answer: its text and where it says that this stands in the answer."""
+    """A segment of an answer: its text and its reported span in the answer, in code points."""
 
     text: str
     start: int
@@ -17,10 +17,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server made of a case. `normal`: its translation of the text that `as_normal` names.
+    """The answer of the server to one content. `normal`: its translation of the text of the invariant `as_normal`.
 
-    `error`: the status (and reason) of the item or the whole call; "" where there is a translation. `links`:
-    pairs of a source word and the target word that the alignment gives it.
+    `error`: the status (and reason) of the content or of the whole call; "" for a translation. `links`: pairs of a
+    source word and the target word that the alignment links to it.
     """
 
     text: str = ""

@@ -1,18 +1,16 @@
-"""Reads the nasty inputs from `cases/*.toml`: one file per kind of damage.
+"""Reads the cases of the fidelity suite from `cases/*.toml`: one file per kind of damage.
 
-Knows the shape of a case; nothing of servers, nor of what the invariants say.
-
-A file has `kind` (its name in the table), perhaps `named_by` (flags that name the damage of all its cases) and cases.
-A case has
+A file has `kind` (its name in the table), optionally `named_by` (flags that report the damage of all its cases), and
+cases. A case has
 
 - `name`: unique among all files;
-- `direction`: "en-pt" or "pt-en"; `source` and `target` override its codes, `detect = true` leaves the source out;
-- `content`: the text; or `parts`: pairs of a text and how often it stands there, one after another;
+- `direction`: "en-pt" or "pt-en"; `source` and `target` override its codes, `detect = true` omits the source;
+- `content`: the text; or `parts`: pairs of a text and its number of repetitions, joined in order;
 - `options`: the contract's TranslateOptions, enum values without their prefix (`text_format = "HTML"`);
-- `glossary_size`: that many terms are made up and added to the options;
-- `batch`: cases of one batch go in one request, in the order of the file;
-- `named_by`: more flags that name this case's damage;
-- any number of invariants by name (`invariants.INVARIANTS`), each with what it is to check.
+- `glossary_size`: the number of generated glossary terms that are added to the options;
+- `batch`: cases with the same batch are sent in one request, in the order of the file;
+- `named_by`: more flags that report the damage of this case;
+- any number of invariants by name (`invariants.INVARIANTS`), each with its argument.
 """
 
 from __future__ import annotations
@@ -41,12 +39,12 @@ _FIELDS = {
 
 
 class BadCase(Exception):
-    """A case that says something that cannot be checked."""
+    """Raised for a case that cannot be checked."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One nasty input: what is asked, and the invariants that its answer is to keep (name to argument)."""
+    """One input: the request, and the invariants of its answer (`checks`: name to argument)."""
 
     name: str
     kind: str
@@ -66,46 +64,46 @@ class Case:
 
 
 def read_cases(invariants: Collection[str], folder: Path = FOLDER) -> list[Case]:
-    """The cases of all files, in the order of their names. Raises `BadCase` for one that makes no sense."""
+    """Reads the cases of all files, in the order of the file names. Raises `BadCase` for an invalid case."""
     cases: list[Case] = []
     for path in sorted(folder.glob("*.toml")):
         document = tomllib.loads(path.read_text("utf-8"))
         named_by = frozenset(document.get("named_by", ()))
-        cases += [_read_case(document["kind"], one, named_by, invariants) for one in document["case"]]
+        cases += [_read_case(document["kind"], entry, named_by, invariants) for entry in document["case"]]
     names = [case.name for case in cases]
     for name in names:
         if names.count(name) > 1:
-            raise BadCase(f"{name}: {names.count(name)} cases have this name")
+            raise BadCase(f"{name}: {names.count(name)} cases have this name; names must be unique")
     return cases
 
 
-def _read_case(kind: str, one: Mapping[str, Any], named_by: frozenset[str], invariants: Collection[str]) -> Case:
-    name = one.get("name", "a case without a name")
-    checks = {key: value for key, value in one.items() if key not in _FIELDS}
+def _read_case(kind: str, entry: Mapping[str, Any], named_by: frozenset[str], invariants: Collection[str]) -> Case:
+    name = entry.get("name", "a case without a name")
+    checks = {key: value for key, value in entry.items() if key not in _FIELDS}
     unknown = [key for key in checks if key not in invariants]
     if unknown:
-        raise BadCase(f"{name}: no invariant {', '.join(unknown)}")
-    if one.get("direction") not in _DIRECTIONS:
-        raise BadCase(f"{name}: its direction is none of {', '.join(_DIRECTIONS)}")
+        raise BadCase(f"{name}: unknown invariant {', '.join(unknown)}")
+    if entry.get("direction") not in _DIRECTIONS:
+        raise BadCase(f"{name}: its direction must be one of {', '.join(_DIRECTIONS)}")
     if not checks:
-        raise BadCase(f"{name}: nothing is checked")
-    source, target = one["direction"].split("-")
-    options = dict(one.get("options", {}))
-    if one.get("glossary_size"):
+        raise BadCase(f"{name}: it needs at least one invariant")
+    source, target = entry["direction"].split("-")
+    options = dict(entry.get("options", {}))
+    if entry.get("glossary_size"):
         options["glossary_terms"] = [
             {"source_text": f"term number {index}", "target_text": f"termo {index}"}
-            for index in range(one["glossary_size"])
+            for index in range(entry["glossary_size"])
         ]
-    parts = one.get("parts") or [[one["content"], 1]]
+    parts = entry.get("parts") or [[entry["content"], 1]]
     return Case(
         name=name,
         kind=kind,
-        source=one.get("source", source),
-        target=one.get("target", target),
+        source=entry.get("source", source),
+        target=entry.get("target", target),
         content="".join(text * count for text, count in parts),
         checks=checks,
         options=options,
-        detect=one.get("detect", False),
-        batch=one.get("batch", ""),
-        named_by=named_by | frozenset(one.get("named_by", ())),
+        detect=entry.get("detect", False),
+        batch=entry.get("batch", ""),
+        named_by=named_by | frozenset(entry.get("named_by", ())),
     )

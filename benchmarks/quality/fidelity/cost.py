@@ -1,7 +1,8 @@
-"""CPU time of whatever is done to a segment besides the model, a segment of 25 words at a time.
+"""Measures the CPU time of the text path: all work on a segment of 25 words outside the model.
 
-`measure_cost` times any functions that take a text; `STEPS` names those of the server's text path. Run as a program it
-prints microseconds of CPU for each and for all together, over segments of ordinary prose joined or cut to 25 words.
+`measure_cost` times any functions that take a text; `STEPS` lists those of the server's text path. Run as a program,
+this module prints microseconds of CPU for each step and for all together, over segments of ordinary prose that are
+joined or cut to 25 words.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ _ROUNDS = 5
 Step = Callable[[str], object]
 
 
-class _Blank:
-    """A backend that knows every character."""
+class _EveryCharacter:
+    """A backend whose vocabulary covers every character."""
 
     def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:  # noqa: ARG002
         return [Encoding(tuple(map(ord, text)), 0) for text in texts]
 
 
 _RULES = ProtectionRules()
-_KNOWN = VocabularyCoverage(cast(GeneratorBackend, _Blank()))
+_COVERAGE = VocabularyCoverage(cast(GeneratorBackend, _EveryCharacter()))
 _ENGLISH = LanguagePair("en", "pt")
 _DETECTOR = LanguageDetector()
 
@@ -54,18 +55,18 @@ def _segment(text: str) -> object:
     return rebuild_text(document, document.segments)
 
 
-def _hide(text: str) -> object:
-    guarded = protect_text(text, _RULES)
-    guarded = protect_figures(guarded, "en", "pt", only_grouped=True)
-    _, core = strip_edge_signs(guarded)
-    hidden = mask_spans(core, MASK_FORMS[0])
-    return unmask_spans(hidden.text, hidden)
+def _mask(text: str) -> object:
+    protected = protect_text(text, _RULES)
+    protected = protect_figures(protected, "en", "pt", only_grouped=True)
+    _, core = strip_edge_signs(protected)
+    masked = mask_spans(core, MASK_FORMS[0])
+    return unmask_spans(masked.text, masked)
 
 
 def _style(text: str) -> object:
-    guarded = ProtectedText(text)
-    casing = find_casing(guarded)
-    return style_text(lower_text(guarded, casing), casing, "pt")
+    protected = ProtectedText(text)
+    casing = find_casing(protected)
+    return style_text(lower_text(protected, casing), casing, "pt")
 
 
 def _check(text: str) -> object:
@@ -73,12 +74,12 @@ def _check(text: str) -> object:
 
 
 _TRANSLATIONS: dict[str, str] = {}
-# What the text path does to a segment, by name; each is timed alone.
+# The steps of the text path by name; each is timed alone.
 STEPS: Mapping[str, Step] = {
     "segmentation and rebuilding": _segment,
-    "is there anything to translate": needs_translation,
-    "protection: found, hidden, put back": _hide,
-    "characters that the model knows": lambda text: _KNOWN.covers_all(text, _ENGLISH),
+    "check for text to translate": needs_translation,
+    "protection: find, mask and restore spans": _mask,
+    "vocabulary coverage": lambda text: _COVERAGE.covers_all(text, _ENGLISH),
     "casing": _style,
     "checks of the output": _check,
     "language of the output": lambda text: _DETECTOR.is_written_in(_TRANSLATIONS.get(text, text), "pt"),
@@ -86,7 +87,7 @@ STEPS: Mapping[str, Step] = {
 
 
 def make_segments(count: int = _SEGMENTS) -> list[str]:
-    """Texts of exactly 25 words of English prose, without a full stop inside."""
+    """Returns texts of exactly 25 words of English prose, without a full stop inside."""
 
     def runs() -> Iterator[str]:
         words = [word.rstrip(".!?") for sentence in choose_sentences("en", 2 * count) for word in sentence.split()]
@@ -98,11 +99,11 @@ def make_segments(count: int = _SEGMENTS) -> list[str]:
 
 
 def measure_cost(steps: Mapping[str, Step], segments: Sequence[str], rounds: int = _ROUNDS) -> dict[str, float]:
-    """Microseconds of this process' CPU time for a segment, by step: the median of a few rounds over all segments."""
+    """Returns microseconds of this process's CPU time per segment and step: the median over rounds of all segments."""
     costs = {}
     for name, step in steps.items():
         for segment in segments[:20]:
-            step(segment)  # what is made once is not the segment's
+            step(segment)  # warms up: caches that are filled once do not count
         spent = []
         for _ in range(rounds):
             started = time.process_time_ns()

@@ -1,6 +1,6 @@
-"""The numbers of a text, as a reader of English or Portuguese reads them.
+"""Finds and compares the numbers of English and Portuguese texts.
 
-Written apart from the server's own check, which it is here to judge: shares no code with it.
+Shares no code with the server's number check, which the fidelity suite judges with this module.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-# Digits with the marks inside them; dates, ranges, times and fractions are several numbers.
+# Digits with separators inside. Dates, ranges, times and fractions count as several numbers.
 _NUMBER = re.compile(r"[1-9]\d{0,2}(?:[\u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)*")
 _AFTERNOON = re.compile(r"(?:[:h.]\d{2})?\s?p\.?\s?m\b", re.IGNORECASE)
 _EVEN_HOUR = re.compile(r"(?<=\d[:h])00(?!\d)")
 _MARKS = {"en": (",", "."), "pt": (".", ",")}
-# What a translator may write out, or write as a figure.
+# Numbers that a translation may write as a word or as digits.
 _WORDS = {
     "en": "zero one two three four five six seven eight nine ten eleven twelve",
     "pt": "zero um dois três quatro cinco seis sete oito nove dez onze doze",
@@ -30,30 +30,30 @@ _OTHER_WORDS = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A number as it is written, and its value in its language (None: no number there, such as 1.2.3)."""
+    """A number as written, and its value in its language. None: not a number in that language, such as 1.2.3."""
 
     text: str
     value: Decimal | None
     afternoon: bool = False
 
     def answers(self, source: Figure) -> bool:
-        """Whether this figure of a translation says what `source` says.
+        """True if this figure of a translation has the meaning of `source`.
 
-        The same digits are enough where the target language reads nothing else in them: 3.5 may stay 3.5 in
-        Portuguese, 1,234 may not, since it is a little more than one there.
+        Equal digits suffice if the target language cannot read another value: 3.5 may stay 3.5 in Portuguese, but
+        1,234 may not, because it is a little more than one there.
         """
         if self.value is None or source.value is None:
             return self.text == source.text
         if self.value == source.value:
             return True
-        late = Decimal(12)
-        return (source.afternoon and self.value == source.value + late) or (
-            self.afternoon and self.value + late == source.value
+        half_day = Decimal(12)
+        return (source.afternoon and self.value == source.value + half_day) or (
+            self.afternoon and self.value + half_day == source.value
         )
 
 
 def find_figures(text: str, language: str) -> list[Figure]:
-    """The numbers of a text, in order; the minutes of an even hour are none."""
+    """Returns the numbers of a text, in order, without the minutes of a full hour."""
     even = {match.start() for match in _EVEN_HOUR.finditer(text)}
     return [
         Figure(match.group(), _read(match.group(), language), bool(_AFTERNOON.match(text, match.end())))
@@ -63,13 +63,13 @@ def find_figures(text: str, language: str) -> list[Figure]:
 
 
 def compare_figures(source: str, output: str, languages: tuple[str, str]) -> tuple[list[str], list[str]]:
-    """What of the numbers of `source` is missing in `output`, and what is there that `source` lacks.
+    """Returns the numbers of `source` that `output` lacks, and the numbers of `output` that `source` lacks.
 
-    `languages`: those of source and output ("en" or "pt"). Small numbers may be written as words.
+    `languages`: of source and output ("en" or "pt"). Small numbers may be written as words.
     """
     missing = find_figures(source, languages[0])
     extra = find_figures(output, languages[1])
-    # The same value first, so that a figure that may stand for two is not spent on the wrong one.
+    # Equal texts and values are matched first, so that an ambiguous figure is not matched to the wrong number.
     for same in (True, False):
         for figure in list(missing):
             for other in extra:
@@ -83,7 +83,7 @@ def compare_figures(source: str, output: str, languages: tuple[str, str]) -> tup
 
 
 def _join_spaced(missing: list[Figure], extra: list[Figure], output: str) -> None:
-    """Takes out what is there with a plain space between its thousands, where it looks like two numbers."""
+    """Removes numbers that the output writes with a plain space between thousands, which looks like two numbers."""
     for figure in list(missing):
         spaced = f"{figure.value:,}".replace(",", " ") if figure.value is not None else ""
         pieces = [other for piece in spaced.split() for other in extra if other.text == piece]
@@ -94,7 +94,7 @@ def _join_spaced(missing: list[Figure], extra: list[Figure], output: str) -> Non
 
 
 def _without_words(figures: Sequence[Figure], text: str, language: str) -> list[str]:
-    """Those figures that `text` does not have as words."""
+    """Returns the figures that `text` does not contain as words."""
     numbers = {word: value for value, word in enumerate(_WORDS[language].split())} | _OTHER_WORDS[language]
     words = Counter(Decimal(numbers[word]) for word in re.findall(r"\w+", text.lower()) if word in numbers)
     left = []

@@ -1,4 +1,4 @@
-"""The invariants by the names that cases give them, and the flags that name the damage of each."""
+"""Maps the names of invariants to their checks and to the flags that report their damage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from benchmarks.quality.fidelity.cases import Case
 
 @dataclass(frozen=True)
 class Invariant:
-    """How one is checked and which flags name its damage. `strict`: nothing of it may be lost in silence."""
+    """An invariant of an answer: its check and the flags that report its damage. `strict`: damage without a flag fails
+    the suite."""
 
     check: Callable[[Any, Case, Answer], list[str]]
     named_by: frozenset[str] = frozenset()
@@ -53,7 +54,7 @@ INVARIANTS: Mapping[str, Invariant] = {
     "seconds": Invariant(checks.check_seconds),
     "aligned": Invariant(checks.check_aligned),
 }
-# Held against every answer that is a translation.
+# Checked on every answer that is a translation.
 ALWAYS: Mapping[str, Invariant] = {
     "clean": Invariant(lambda _, case, answer: checks.check_clean(case, answer), frozenset({"UNKNOWN_TOKENS"})),
     "spans": Invariant(lambda _, case, answer: checks.check_spans(case, answer)),

@@ -1,4 +1,4 @@
-"""From an answer to an outcome: what the invariants say, and whether the server said it too."""
+"""Judges an answer: which invariants are broken, and whether a flag of the server reports it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _REPAIRS = frozenset({"REPETITION_REPAIRED", "MARKUP_REPAIRED"})
 
 
 class Outcome(Enum):
-    """What became of a case."""
+    """The result of a case."""
 
     SURVIVED = "survived"
-    REPAIRED = "repaired"  # unhurt, or only as the note of a repair says
-    FLAGGED = "flagged"  # hurt, and a warning names the damage
-    SILENT = "silent"  # hurt, and nothing says so
-    REFUSED = "refused"  # the server does not serve what the case asks for
+    REPAIRED = "repaired"  # undamaged apart from a repair that the server reports
+    FLAGGED = "flagged"  # damaged, and a flag reports the damage
+    SILENT = "silent"  # damaged, and no flag reports the damage
+    REFUSED = "refused"  # the server does not implement the request of the case
 
 
 @dataclass(frozen=True)
 class Damage:
-    """An invariant that does not hold. `named`: a flag of the answer says so."""
+    """A broken invariant. `named`: a flag of the answer reports it."""
 
     invariant: str
     detail: str
@@ -34,7 +34,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A case, its answer and what is wrong with it."""
+    """A case, its answer, its outcome and its damage."""
 
     case: Case
     answer: Answer
@@ -43,17 +43,17 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was hurt in silence."""
+        """True if no damage is silent and the case was not refused."""
         return self.outcome not in (Outcome.SILENT, Outcome.REFUSED)
 
     @property
     def strictly_silent(self) -> bool:
-        """Whether a placeholder, a URL, a tag or a number was hurt in silence."""
+        """True if a strict invariant (placeholders, URLs, tags, numbers) was broken without a flag."""
         return any(damage.strict and not damage.named for damage in self.damages)
 
 
 def judge(case: Case, answer: Answer) -> Verdict:
-    """Holds an answer against the invariants of its case."""
+    """Checks an answer against the invariants of its case."""
     if "UNIMPLEMENTED" in answer.error.split() and case.checks.get("error") != "UNIMPLEMENTED":
         return Verdict(case, answer, Outcome.REFUSED)
     damages: list[Damage] = []

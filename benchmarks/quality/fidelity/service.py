@@ -1,6 +1,6 @@
-"""A real server in this process with the real models, and cases put to it over a real channel.
+"""Runs a real server with the real models in this process and sends cases to it over a real channel.
 
-Uses the contract's stubs, not the client: a suite of inputs must be able to ask for what no client offers.
+Uses the contract's stubs instead of the client, because cases may contain requests that the client does not offer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_MESSAGE = 64 * 1024 * 1024
 
 
 class Service:
-    """Answers of a server."""
+    """Sends requests to a server and reads its answers."""
 
     def __init__(self, stub: translation_pb2_grpc.TranslationServiceAsyncStub) -> None:
         self._stub = stub
@@ -45,7 +45,7 @@ class Service:
     async def translate(
         self, texts: Sequence[str], source: str, target: str, options: Mapping[str, Any] | None = None
     ) -> list[Answer]:
-        """The answers to one request, or its error once for each text."""
+        """Returns the answers to one request, or the error of the call once for each text."""
         message = read_options(options or {})
         request = pb.TranslateTextRequest(
             contents=texts, source_language_code=source, target_language_codes=[target], options=message
@@ -60,7 +60,8 @@ class Service:
         return [_read_answer(text, result, seconds) for text, result in zip(texts, response.results, strict=True)]
 
     async def ask(self, cases: Sequence[Case], done: Callable[[], None] = lambda: None) -> list[Answer]:
-        """The answers to all cases, a few calls at once; those that are timed go last, alone."""
+        """Returns the answers to all cases, with a few calls at once. Timed cases run last, one at a time. `done` is
+        called after each case."""
         batches = [list(batch) for _, batch in groupby(cases, lambda case: (case.batch, not case.batch and case.name))]
         timed = [batch for batch in batches if any("seconds" in case.checks for case in batch)]
         answers: dict[str, Answer] = {}
@@ -90,7 +91,7 @@ class Service:
 
 @asynccontextmanager
 async def serve() -> AsyncIterator[Service]:
-    """A server with its models loaded, until the block ends."""
+    """Runs a server with its models loaded until the block ends."""
     server = await build_server(Settings(listen="127.0.0.1:0"))
     await server.start()
     await server.preload()
@@ -103,12 +104,12 @@ async def serve() -> AsyncIterator[Service]:
 
 
 def read_options(options: Mapping[str, Any]) -> pb.TranslateOptions:
-    """The contract's options; enum values may lack their prefix. Raises ParseError for what is none."""
+    """Returns the contract's options; enum values may omit their prefix. Raises ParseError for an unknown option."""
     message = pb.TranslateOptions()
     full = {}
     for name, value in options.items():
         prefix = _PREFIXES.get(name, "")
-        full[name] = [prefix + one for one in value] if prefix and isinstance(value, list) else value
+        full[name] = [prefix + item for item in value] if prefix and isinstance(value, list) else value
         if prefix and isinstance(value, str):
             full[name] = prefix + value
     ParseDict(full, message)

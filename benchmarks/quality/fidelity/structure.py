@@ -1,7 +1,7 @@
-"""The skeleton of marked-up text, by parsers of the standard library and markdown-it: nothing of the server's.
+"""Compares the structure of marked-up texts by the parsers of the standard library and markdown-it.
 
-Two texts have one skeleton if each has the other's tags, as they are written, inside one another alike, and
-the blocks in one order. Inline elements may change places, as words do.
+Shares no code with the server. Two texts have the same structure if they have the same tags, character by character,
+with the same nesting, and the same blocks in the same order. Inline elements may change places, as words do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from markdown_it.token import Token
 _VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 )
-# All others are blocks, whose order is the source's.
+# All other elements are blocks, which must keep their order.
 _INLINE = re.compile(
     "a|abbr|b|bdi|bdo|big|br|cite|code|data|del|dfn|em|emphasis|font|g|i|img|ins|kbd|mark|ph|q|s|samp|small|span|strike"
     "|strong|sub|sup|time|tt|u|var|wbr|x|key|icon|brand|city|a:b"
@@ -25,7 +25,7 @@ _INLINE = re.compile(
 
 
 class _Skeleton(HTMLParser):
-    """Tags as written, elements with those around them, and the blocks in order."""
+    """Collects the tags as written, the path of each element, and the blocks in order."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
@@ -37,7 +37,7 @@ class _Skeleton(HTMLParser):
         self._texts: list[list[str]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Opens an element, unless it has no content."""
+        """Opens an element, unless it is void."""
         del attrs
         self._start(tag)
         if tag not in _VOID:
@@ -45,7 +45,7 @@ class _Skeleton(HTMLParser):
             self._texts.append([])
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element that closes itself."""
+        """Counts an element that closes itself."""
         del attrs
         self._start(tag)
 
@@ -62,32 +62,32 @@ class _Skeleton(HTMLParser):
                     return
 
     def handle_data(self, data: str) -> None:
-        """Text belongs to every element that is open."""
+        """Adds text to every open element."""
         for texts in self._texts:
             texts.append(data)
 
     def handle_entityref(self, name: str) -> None:
-        """`&name;` is text."""
+        """Adds `&name;` as text."""
         self.handle_data(f"&{name};")
 
     def handle_charref(self, name: str) -> None:
-        """`&#name;` is text."""
+        """Adds `&#name;` as text."""
         self.handle_data(f"&#{name};")
 
     def handle_comment(self, data: str) -> None:
-        """Comments stay as they are."""
+        """Counts a comment, which must be kept."""
         self.written[f"<!--{data}-->"] += 1
 
     def handle_decl(self, decl: str) -> None:
-        """So do declarations."""
+        """Counts a declaration, which must be kept."""
         self.written[f"<!{decl}>"] += 1
 
     def unknown_decl(self, data: str) -> None:
-        """CDATA and the like."""
+        """Counts a marked section such as CDATA by its name."""
         self.written[f"<![{data.split('[')[0]}["] += 1
 
     def handle_pi(self, data: str) -> None:
-        """So do processing instructions."""
+        """Counts a processing instruction, which must be kept."""
         self.written[f"<?{data}>"] += 1
 
     def _start(self, tag: str) -> None:
@@ -99,17 +99,17 @@ class _Skeleton(HTMLParser):
 
 
 def read_elements(text: str) -> dict[str, list[str]]:
-    """The text inside the elements of each name."""
+    """Returns the texts inside the elements of each name."""
     return _parse(text).inner
 
 
 def compare_tags(source: str, output: str, *, is_xml: bool = False) -> list[str]:
-    """How the tags of `output` differ from those of `source`; nothing if they do not."""
+    """Returns the differences between the tags of `output` and those of `source`."""
     before, after = _parse(source), _parse(output)
     found = [f"lost {tag}" for tag in (before.written - after.written).elements()]
     found += [f"invented {tag}" for tag in (after.written - before.written).elements()]
     if not found:
-        found += [f"no longer nested so: {path}" for path in (before.paths - after.paths).elements()]
+        found += [f"nesting lost: {path}" for path in (before.paths - after.paths).elements()]
     if not found and before.blocks != after.blocks:
         found.append("blocks in another order")
     if is_xml and _is_well_formed(source) and not _is_well_formed(output):
@@ -118,14 +118,14 @@ def compare_tags(source: str, output: str, *, is_xml: bool = False) -> list[str]
 
 
 def compare_markdown(source: str, output: str) -> list[str]:
-    """How the blocks and the inline marks of `output` differ from those of `source`."""
+    """Returns the differences between the blocks and inline marks of `output` and those of `source`."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     before, after = parser.parse(source), parser.parse(output)
     found = []
-    mine, theirs = ([_describe(token) for token in tokens] for tokens in (before, after))
-    if mine != theirs:
-        different = [pair for pair in zip(mine, theirs, strict=False) if pair[0] != pair[1]]
-        found.append(f"blocks differ: {different[0] if different else (len(mine), len(theirs))}")
+    old, new = ([_describe(token) for token in tokens] for tokens in (before, after))
+    if old != new:
+        different = [pair for pair in zip(old, new, strict=False) if pair[0] != pair[1]]
+        found.append(f"blocks differ: {different[0] if different else (len(old), len(new))}")
     marks = [Counter(_describe(child) for token in tokens for child in _marks(token)) for tokens in (before, after)]
     found += [f"lost {mark}" for mark in (marks[0] - marks[1]).elements()]
     found += [f"invented {mark}" for mark in (marks[1] - marks[0]).elements()]
