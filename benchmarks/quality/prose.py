@@ -1,9 +1,9 @@
-"""Ordinary sentences in English and Portuguese to tune and to measure the checks with, and their translations by the
-real models, both kept in the cache folder.
+"""Chooses English and Portuguese sentences for tuning and measuring the checks, and translates them by the real models.
 
-Half of each list is of the Debian Administrator's Handbook or, in the other list, of the Debian Reference and FAQ; half
-of collections of sayings, jokes and quotations (`fortunes`, `fortunes-br`), which bring the numbers, names and
-dialogue that manuals lack. Fetched with apt (nothing is installed), never committed.
+There are two lists, one for tuning and one held out. Half of each list comes from manuals: the Debian Administrator's
+Handbook for tuning, the Debian Reference and FAQ for the held-out list. The other half comes from collections of
+sayings, jokes and quotations (`fortunes`, `fortunes-br`), which have the numbers, names and dialogue that manuals lack.
+All are fetched with apt (nothing is installed) and kept in the cache folder, as are the translations.
 """
 
 from __future__ import annotations
@@ -12,20 +12,14 @@ import hashlib
 import json
 import random
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from html.parser import HTMLParser
-from pathlib import Path
 
 import sentencex
 
-from benchmarks.corpus import CACHE, read_paragraphs
-from latimer_server.backends.marian.student import load_student
-from latimer_server.config.settings import Settings
-from latimer_server.core.decoding import DecodingOptions, LanguagePair
-from latimer_server.models.catalog.catalog import load_catalog
-from latimer_server.models.store.store import Store
+from benchmarks.corpus import CACHE, fetch_package, read_paragraphs
+from benchmarks.students import load_embedded_student, run_in_batches
 from latimer_server.text.detection import LanguageDetector
 
 _MODELS = {"en": "firefox-en-pt", "pt": "firefox-pt-en"}
@@ -35,7 +29,7 @@ _HANDBOOKS = {"en": "en-US", "pt": "pt-BR"}
 _SKIPPED_TAGS = frozenset({"pre", "table", "title", "script", "style", "h1", "h2", "h3", "h4", "dt"})
 _VOID_TAGS = frozenset({"img", "br", "hr", "meta", "link", "input"})
 _SOURCE_NOTE = re.compile(r"\n\s*--\s.*", re.DOTALL)
-# Paths, addresses, options and code: the server protects those before a check sees them.
+# Paths, addresses, options and code are left out: the server protects them before the checks run.
 _CODE = re.compile(r"[/\\@<>{}_=|*$#`]|--|\S\.\S*[a-z]|\s-\w")
 _BATCH = 16
 _DETECTOR = LanguageDetector()
@@ -50,7 +44,7 @@ class _Paragraphs(HTMLParser):
         self._stack: list[str] = []
         self._text: list[str] | None = None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 (HTMLParser gives them)
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 (HTMLParser's)
         """Opens a paragraph."""
         if tag in _VOID_TAGS:
             return
@@ -59,7 +53,7 @@ class _Paragraphs(HTMLParser):
             self._text = []
 
     def handle_endtag(self, tag: str) -> None:
-        """Closes up to the last open element of this name."""
+        """Closes all elements up to the last open one of this name."""
         while tag in self._stack:
             name = self._stack.pop()
             if name == "p" and self._text is not None:
@@ -70,21 +64,20 @@ class _Paragraphs(HTMLParser):
                 return
 
     def handle_data(self, data: str) -> None:
-        """Keeps text that stands in an open paragraph."""
+        """Keeps text of an open paragraph."""
         if self._text is not None:
             self._text.append(data)
 
 
 def read_sentences(language: str, count: int, *, held_out: bool) -> list[str]:
-    """`count` distinct sentences of 3 to 60 words in `language` (en, pt), the same ones each time; those held out share
-    none with the others."""
+    """Returns `count` distinct sentences of 3 to 60 words in `language` (en, pt), always the same ones. The held-out
+    list shares no sentence with the other list."""
     sayings = _keep_prose(language, _read_sayings(_SAYINGS[language]))
     halves = [text for text in sayings if (hashlib.sha256(text.encode()).digest()[0] % 2 == 1) == held_out]
-    known = _keep_prose(language, read_paragraphs(_HANDBOOKS[language]))
-    manuals = known
+    manuals = tuned = _keep_prose(language, read_paragraphs(_HANDBOOKS[language]))
     if held_out:
         others = (text for package in _MANUALS[language] for text in _read_manual(package, language))
-        manuals = sorted(set(_keep_prose(language, others)) - set(known))
+        manuals = sorted(set(_keep_prose(language, others)) - set(tuned))
     draw = random.Random(5)
     chosen = draw.sample(manuals, min(count // 2, len(manuals)))
     chosen += draw.sample(halves, min(count - len(chosen), len(halves)))
@@ -92,7 +85,7 @@ def read_sentences(language: str, count: int, *, held_out: bool) -> list[str]:
 
 
 def translate_sentences(language: str, sentences: Sequence[str]) -> list[str]:
-    """What the embedded model of `language` makes of the sentences; remembered in the cache folder."""
+    """Returns the translations by the embedded model of `language`; they are kept in the cache folder."""
     key = hashlib.sha256(json.dumps([_MODELS[language], list(sentences)]).encode()).hexdigest()[:16]
     kept = CACHE / f"translations-{language}-{key}.json"
     if not kept.is_file():
@@ -103,35 +96,17 @@ def translate_sentences(language: str, sentences: Sequence[str]) -> list[str]:
 
 def _translate(language: str, sentences: Sequence[str]) -> list[str]:
     print(f"translating {len(sentences)} sentences ...", file=sys.stderr)
-    entry = load_catalog(None).get(_MODELS[language])
-    model = load_student(Store(Settings().store).locate(entry), 1)
-    pair = LanguagePair(language, "pt" if language == "en" else "en")
-    rows = [encoding.ids for encoding in model.encode(sentences, pair)]
+    model = load_embedded_student(_MODELS[language], 1)
+    rows = [encoding.ids for encoding in model.encode(sentences)]
+    # Sorted by length, so that a batch has little padding.
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-    outputs = [""] * len(rows)
-    for start in range(0, len(order), _BATCH):
-        chosen = order[start : start + _BATCH]
-        hypotheses = model.run([rows[index] for index in chosen], DecodingOptions(), lambda: False)
-        for index, text in zip(chosen, model.decode([found.ids for found in hypotheses]), strict=True):
-            outputs[index] = text
-    return outputs
-
-
-def _fetch(package: str) -> Path:
-    """The files of a Debian package, unpacked in the cache folder."""
-    root = CACHE / package
-    if not root.is_dir():
-        CACHE.mkdir(exist_ok=True)
-        print(f"fetching Debian's package {package} ...", file=sys.stderr)
-        subprocess.run(["apt-get", "download", package], cwd=CACHE, check=True, capture_output=True)
-        archive = next(CACHE.glob(f"{package}_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(archive), str(root)], check=True)
-        archive.unlink()
-    return root
+    hypotheses = run_in_batches(model, [rows[index] for index in order], _BATCH)
+    outputs = dict(zip(order, model.decode([hypothesis.ids for hypothesis in hypotheses]), strict=True))
+    return [outputs[index] for index in range(len(rows))]
 
 
 def _read_manual(package: str, language: str) -> Iterator[str]:
-    for path in sorted(_fetch(package).rglob(f"*.{language}.html")):
+    for path in sorted(fetch_package(package).rglob(f"*.{language}.html")):
         if path.is_symlink():
             continue
         parser = _Paragraphs()
@@ -140,7 +115,7 @@ def _read_manual(package: str, language: str) -> Iterator[str]:
 
 
 def _read_sayings(package: str) -> Iterator[str]:
-    for path in sorted((_fetch(package) / "usr/share/games/fortunes").iterdir()):
+    for path in sorted((fetch_package(package) / "usr/share/games/fortunes").iterdir()):
         if path.suffix or path.is_symlink() or not path.is_file():
             continue
         for saying in path.read_text(encoding="utf-8", errors="replace").split("\n%\n"):
@@ -150,8 +125,7 @@ def _read_sayings(package: str) -> Iterator[str]:
 
 
 def _keep_prose(language: str, paragraphs: Iterable[str]) -> list[str]:
-    """The distinct sentences that are prose: of 3 to 60 words, most of them of letters only, in that
-    language, without code."""
+    """Returns the distinct sentences of prose: 3 to 60 words of this language, mostly letters, without code."""
     found = {
         sentence.strip()
         for text in paragraphs
@@ -159,5 +133,5 @@ def _keep_prose(language: str, paragraphs: Iterable[str]) -> list[str]:
         if 3 <= len(sentence.split()) <= 60 and not _CODE.search(sentence)
     }
     letters = (text for text in found if sum(c.isalpha() or c.isspace() for c in text) > 0.85 * len(text))
-    # The Portuguese manuals have whole pages that nobody translated yet.
+    # The Portuguese manuals have whole pages in English that are not translated yet.
     return sorted(text for text in letters if _DETECTOR.detect(text, ("en", "pt")).candidates[0].code == language)

@@ -1,9 +1,9 @@
-"""ROUGE of the extractive summaries, beside the first k sentences and k random ones.
+"""Measures ROUGE of extractive summaries, and of the first k sentences and k random ones for comparison.
 
-The documents are the chapters of the Debian Administrator's Handbook; the reference of each is the
-abstract that its authors wrote, k the abstract's number of sentences. English and Portuguese are reported;
-the ranker's constants were chosen on the French, Spanish, German and Italian translations only. Documents
-whose point comes late: those whose sentences most like the abstract stand, on average, in the second half.
+The documents are the chapters of the Debian Administrator's Handbook. The reference of a document is its authors'
+abstract, and k is the abstract's number of sentences. English and Portuguese are reported; the constants of the ranker
+were chosen on the French, Spanish, German and Italian translations only. A group of documents makes its point late: its
+sentences that resemble the abstract most stand, on average, in the second half.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LIKEST = 5
 
 @dataclass(frozen=True)
 class Case:
-    """A document's sentences, its author's abstract, and how many sentences that has."""
+    """A document's sentences, its authors' abstract, and the abstract's number of sentences."""
 
     sentences: Sequence[str]
     abstract: str
@@ -42,29 +42,29 @@ class Case:
 
 
 class _Words:
-    """ROUGE's own tokenizer drops every letter that is not ASCII."""
+    """A tokenizer for all letters. ROUGE's own tokenizer drops every letter that is not ASCII."""
 
     def tokenize(self, text: str) -> list[str]:
-        """Words in lower case."""
+        """Returns the words in lower case."""
         return re.findall(r"\w+", text.lower())
 
 
 class LexRank(ExtractiveRanker):
-    """The graph that was measured against the centroid: continuous LexRank (Erkan and Radev 2004)."""
+    """Ranks by continuous LexRank (Erkan and Radev 2004), the alternative to the ranker's centroid."""
 
     def measure_centrality(self, matrix: SparseMatrix) -> Floats:
-        """Power iteration over A (A' x), without what each sentence gives itself."""
-        own = np.bincount(matrix.rows, matrix.values**2, matrix.height)
-        degrees = matrix.times(matrix.transposed_times(np.ones(matrix.height))) - own
+        """Computes scores by power iteration over A (A' x), without the similarity of a sentence to itself."""
+        diagonal = np.bincount(matrix.rows, matrix.values**2, matrix.height)
+        degrees = matrix.times(matrix.transposed_times(np.ones(matrix.height))) - diagonal
         scores = np.full(matrix.height, 1 / matrix.height)
         for _ in range(40):
             x = scores / np.maximum(degrees, 1e-12)
-            scores = 0.15 / matrix.height + 0.85 * (matrix.times(matrix.transposed_times(x)) - own * x)
+            scores = 0.15 / matrix.height + 0.85 * (matrix.times(matrix.transposed_times(x)) - diagonal * x)
         return scores
 
 
 def read_cases(languages: Sequence[str]) -> list[Case]:
-    """The chapters that have an abstract of some length."""
+    """Returns the chapters with an abstract of at least 15 words."""
     cases = []
     for language in languages:
         code = language[:2]
@@ -80,19 +80,19 @@ def read_cases(languages: Sequence[str]) -> list[Case]:
 
 
 def comes_late(case: Case, scorer: RougeScorer) -> bool:
-    """Whether what is most like the abstract stands, on average, in the second half."""
+    """True if the five sentences most like the abstract stand, on average, in the second half."""
     likeness = [scorer.score(case.abstract, sentence)["rouge1"].fmeasure for sentence in case.sentences]
     likest = sorted(range(len(likeness)), key=lambda index: -likeness[index])[:_LIKEST]
     return statistics.mean(likest) > len(likeness) / 2
 
 
 def rank_with(ranker: ExtractiveRanker) -> Callable[[Case], list[int]]:
-    """A system that takes the ranker's first choices."""
+    """Returns a system that chooses the best-ranked sentences."""
     return lambda case: list(ranker.rank(case.sentences, lambda: False).order[: case.count])
 
 
 def main() -> int:
-    """Prints the table; 1 if ours is not ahead."""
+    """Prints the table. Returns 1 if ours is not ahead of the first k and of random sentences."""
     scorer = RougeScorer(["rouge1", "rougeL"], tokenizer=_Words())
     draw = random.Random(7)
     systems: dict[str, list[Callable[[Case], list[int]]]] = {
@@ -122,7 +122,7 @@ def main() -> int:
     results = {}
     for name, choosers in systems.items():
         results[name] = [measure(choosers, cases) for cases in groups.values()]
-        table.add_row(name, *(f"{one:.1f} / {longest:.1f}" for one, longest in results[name]))
+        table.add_row(name, *(f"{unigrams:.1f} / {longest:.1f}" for unigrams, longest in results[name]))
     Console(width=110).print(table)
     ours = results["ours (centroid)"]
     beaten = [

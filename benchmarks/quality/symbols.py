@@ -1,8 +1,8 @@
-"""Which symbols a model copies: in whose place a protected span is hidden from it.
+"""Measures which symbols the embedded models copy, so that a symbol can be the mask of protected spans.
 
-`python -m benchmarks.quality.symbols` replaces one to four words of real sentences by symbols of each form and counts the
-sentences in which every symbol comes out exactly once, in both directions. The English sentences are those of the
-texts of `benchmarks/quality/faithfulness`, the Portuguese ones their translations by the model.
+`python -m benchmarks.quality.symbols` replaces one to four words of real sentences by symbols of each form. It counts
+the sentences whose translation contains every symbol exactly once, in both directions. The English sentences come from
+the texts of `benchmarks/quality/faithfulness`; the Portuguese ones are their translations by the model.
 """
 
 from __future__ import annotations
@@ -16,11 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from latimer_server.backends.marian.student import MarianStudent, load_student
-from latimer_server.config.settings import load_settings
-from latimer_server.core.decoding import DecodingOptions
-from latimer_server.models.catalog.catalog import load_catalog
-from latimer_server.models.store.store import Store
+from benchmarks.students import NAMES, load_embedded_student, translate_in_batches
+from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.text.segmentation import Splitting, segment_text
 
 _TEXTS = Path(__file__).parent / "faithfulness" / "texts"
@@ -33,23 +30,8 @@ _BATCH = 16
 _SEED = 2
 
 
-def load(name: str) -> MarianStudent:
-    """An embedded student."""
-    return load_student(Store(load_settings(None).store).locate(load_catalog().get(name)), 2)
-
-
-def translate(student: MarianStudent, texts: Sequence[str]) -> list[str]:
-    """Every text by itself."""
-    rows = [encoding.ids for encoding in student.encode(texts)]
-    outputs: list[str] = []
-    for start in range(0, len(rows), _BATCH):
-        done = student.run(rows[start : start + _BATCH], DecodingOptions(), lambda: False)
-        outputs += student.decode([hypothesis.ids for hypothesis in done])
-    return outputs
-
-
 def choose_sentences() -> list[str]:
-    """English sentences of 8 to 35 words, the same each time."""
+    """Returns English sentences of 8 to 35 words, always the same ones."""
     sentences = [
         sentence
         for path in sorted(_TEXTS.glob("*.txt"))
@@ -61,7 +43,8 @@ def choose_sentences() -> list[str]:
 
 
 def put_symbols(sentences: Sequence[str], form: str) -> list[tuple[str, list[str]]]:
-    """Each sentence with one to four of its words replaced, the same ones for every form, and the symbols."""
+    """Replaces one to four words of each sentence by symbols, the same words for every form. Returns pairs of the text
+    and its symbols."""
     rng = random.Random(_SEED)
     changed = []
     for sentence in sentences:
@@ -76,9 +59,9 @@ def put_symbols(sentences: Sequence[str], form: str) -> list[tuple[str, list[str
 
 
 def count_copied(student: MarianStudent, sentences: Sequence[str], form: str) -> float:
-    """The share of sentences in whose translation every symbol stands exactly once, by itself."""
+    """Returns the share of sentences whose translation contains every symbol exactly once, as a separate word."""
     changed = put_symbols(sentences, form)
-    outputs = translate(student, [text for text, _ in changed])
+    outputs = translate_in_batches(student, [text for text, _ in changed], _BATCH)
     good = sum(
         all(len(re.findall(rf"(?<!\w){re.escape(symbol)}(?!\w)", output)) == 1 for symbol in symbols)
         for output, (_, symbols) in zip(outputs, changed, strict=True)
@@ -88,9 +71,9 @@ def count_copied(student: MarianStudent, sentences: Sequence[str], form: str) ->
 
 def main() -> None:
     """Prints the table, the best form first."""
-    students = {"en-pt": load("firefox-en-pt"), "pt-en": load("firefox-pt-en")}
+    students = {"-".join(languages): load_embedded_student(name, 2) for languages, name in NAMES.items()}
     english = choose_sentences()
-    sentences = {"en-pt": english, "pt-en": translate(students["en-pt"], english)}
+    sentences = {"en-pt": english, "pt-en": translate_in_batches(students["en-pt"], english, _BATCH)}
     rows = []
     for form in _FORMS:
         shares = [count_copied(student, sentences[name], form) for name, student in students.items()]

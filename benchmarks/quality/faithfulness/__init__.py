@@ -1,1 +1,1 @@
-"""Whether HYBRID summaries hold to their source: texts, outputs, readers' verdicts, and the command that joins them."""
+"""Measures the faithfulness of HYBRID summaries to their source: texts, readers' verdicts, and the report."""

@@ -1,8 +1,8 @@
-"""Summarizes thirty texts in HYBRID mode through a real server and writes the report.
+"""Summarizes thirty texts in HYBRID mode through a real server and reports the faithfulness of the summaries.
 
-`python -m benchmarks.quality.faithfulness` prints a table and writes `report.md` beside itself. Numbers and names are
-checked by the program below, which shares nothing with the guard; truth by readers, whose verdicts stand in
-`verdicts.toml`: each sentence that was generated, and each that was taken over, in the company it is in.
+`python -m benchmarks.quality.faithfulness` prints a table and writes `report.md` beside itself. This program checks
+numbers and names, and shares no code with the server's own check. Readers judge whether each sentence, generated or
+copied, is true in the context of its summary. Their verdicts are in `verdicts.toml`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _NAME = re.compile(r"(?<![.!?“\"'] )(?<!^)\b[A-ZÀ-Ý][\w’'-]+")
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence of a summary. `shortened`: it does not stand in the text word for word."""
+    """A sentence of a summary. `source`: its source sentences. `shortened`: True if it is not a verbatim copy.
+    `invented`: its numbers and names that the text lacks."""
 
     text: str
     source: str
@@ -41,13 +42,13 @@ class Line:
 
     @property
     def key(self) -> str:
-        """What its verdict is filed under: a change of either side asks for a new reading."""
+        """The key of its verdicts: a hash of sentence and source, so that a change of either needs a new verdict."""
         return hashlib.sha256(f"{self.text}\n{self.source}".encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class Result:
-    """A text's summary and how long it took."""
+    """The summary of a text and the seconds that it took."""
 
     name: str
     lines: tuple[Line, ...]
@@ -55,7 +56,7 @@ class Result:
 
 
 def find_invented(sentence: str, text: str) -> tuple[str, ...]:
-    """Numbers and names of a sentence that the text does not have, letter for letter."""
+    """Returns the numbers and names of a sentence that the text does not contain exactly."""
     numbers = set(_NUMBER.findall(text))
     words = set(re.findall(r"[\w’'-]+", text))
     missing = [number for number in _NUMBER.findall(sentence) if number not in numbers]
@@ -63,7 +64,7 @@ def find_invented(sentence: str, text: str) -> tuple[str, ...]:
 
 
 async def summarize_all() -> list[Result]:
-    """Every text, one after another, MEDIUM length."""
+    """Summarizes every text, one after another, in MEDIUM length."""
     server = await build_server(Settings(listen="127.0.0.1:0"))
     await server.start()
     await server.preload()
@@ -88,25 +89,25 @@ async def summarize_all() -> list[Result]:
 
 
 def read_verdicts() -> dict[str, dict[str, str]]:
-    """The readers' verdicts by key: `true` or `untrue`, by each reader."""
+    """Returns the verdicts by key and reader: `true` or `untrue`."""
     path = HERE / "verdicts.toml"
     verdicts: dict[str, dict[str, str]] = tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
     return verdicts
 
 
 def write_report(results: list[Result], verdicts: dict[str, dict[str, str]]) -> Table:
-    """Writes `report.md`; gives the figures as a table."""
+    """Writes `report.md` and returns its figures as a table."""
     lines = [line for result in results for line in result.lines]
-    readers = sorted({reader for one in verdicts.values() for reader in one if reader != "note"})
+    readers = sorted({reader for verdict in verdicts.values() for reader in verdict if reader != "note"})
     table = Table("figure", "value", box=None, pad_edge=False)
     shortened = [line for line in lines if line.shortened]
     table.add_row("texts / sentences", f"{len(results)} / {len(lines)}")
     table.add_row("generated (not verbatim)", str(len(shortened)))
-    table.add_row("fell back to the sentence as it stands", str(len(lines) - len(shortened)))
+    table.add_row("copied from the text (verbatim)", str(len(lines) - len(shortened)))
     table.add_row("numbers and names that the text lacks", str(sum(len(line.invented) for line in lines)))
     for reader in readers:
-        given = [verdicts.get(line.key, {}).get(reader, "unread") for line in lines]
-        counted = ", ".join(f"{given.count(verdict)} {verdict}" for verdict in ("true", "untrue", "unread"))
+        judged_lines = [verdicts.get(line.key, {}).get(reader, "unread") for line in lines]
+        counted = ", ".join(f"{judged_lines.count(verdict)} {verdict}" for verdict in ("true", "untrue", "unread"))
         table.add_row(f"read by {reader}", counted)
     seconds = sorted(result.seconds for result in results)
     table.add_row("seconds a text, p50 / worst", f"{statistics.median(seconds):.1f} / {seconds[-1]:.1f}")
@@ -118,9 +119,9 @@ def write_report(results: list[Result], verdicts: dict[str, dict[str, str]]) -> 
     for result in results:
         report += ["", f"## {result.name}", ""]
         for line in result.lines:
-            mine = verdicts.get(line.key, {})
-            said = ", ".join(f"{reader}: {mine.get(reader, 'unread')}" for reader in readers) or "unread"
-            report.append(f"- {'**generated**' if line.shortened else 'verbatim'} `{line.key}` ({said})")
+            given = verdicts.get(line.key, {})
+            judged = ", ".join(f"{reader}: {given.get(reader, 'unread')}" for reader in readers) or "unread"
+            report.append(f"- {'**generated**' if line.shortened else 'verbatim'} `{line.key}` ({judged})")
             report.append(f"  - {line.text}")
             if line.shortened:
                 report.append(f"  - source: {line.source}")
@@ -131,5 +132,4 @@ def write_report(results: list[Result], verdicts: dict[str, dict[str, str]]) -> 
 
 
 if __name__ == "__main__":
-    done = asyncio.run(summarize_all())
-    Console().print(write_report(done, read_verdicts()))
+    Console().print(write_report(asyncio.run(summarize_all()), read_verdicts()))
