@@ -1,7 +1,9 @@
-"""`backend = "auto"` beside the transformers backend, on a model of OPUS-MT's size with random weights.
+"""Compares `backend = "auto"` with the transformers backend on a model of OPUS-MT's size with random weights.
 
-6+6 layers, d 512, 58,101 tokens, beam 4, batches of 16, outputs of a forced length; rounds take turns. Prints
-output tokens a second and their ratio. `python -m benchmarks.micro.hub_backends [rounds]`.
+    python -m benchmarks.micro.hub_backends [rounds]
+
+The model has 6+6 layers, dimension 512 and 58,101 tokens; decoding uses beam 4, batches of 16 and outputs of a forced
+length. The backends take turns. Prints output tokens a second and their ratio.
 """
 
 from __future__ import annotations
@@ -40,18 +42,21 @@ _OTHER_LETTERS = "abcdefghij", "klmnopqrst"
 
 
 def spell(number: int) -> str:
-    """A word for a number, without figures, which the service would check."""
+    """Returns a word for a number. It has no digits, because the server checks numbers."""
     return "w" + str(number).translate(_LETTERS)
 
 
 def invent(number: int) -> str:
-    """A piece for a number, which no source has. Such are what random weights write: with figures in them, or letters
-    over and over, the service would take it for a mistake of the model's and have the text done again."""
+    """Returns a vocabulary entry for a number, which no source contains.
+
+    The outputs of random weights consist of such entries. They have no digits and no repeated letters, because the
+    server would take those for an error of the model and decode the text again.
+    """
     return "\u2581x" + "".join(_OTHER_LETTERS[place % 2][int(figure)] for place, figure in enumerate(str(number)))
 
 
 def write_checkpoint(folder: Path) -> None:
-    """A MarianMT checkpoint in the hub's layout whose outputs have `_OUTPUT_TOKENS` tokens."""
+    """Writes a MarianMT checkpoint in the hub's layout whose outputs have `_OUTPUT_TOKENS` tokens."""
     words = [spell(index) for index in range(2_000)]
     text = folder / "text.txt"
     text.write_text("\n".join(" ".join(random.Random(i).choices(words, k=20)) for i in range(2_000)))
@@ -61,13 +66,12 @@ def write_checkpoint(folder: Path) -> None:
     text.unlink()
     (folder / "source.model").rename(folder / "source.spm")
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "source.spm"))
-    known = [pieces.IdToPiece(i) for i in range(3, pieces.GetPieceSize())]
-    names = ["</s>", "<unk>", *known]
+    names = ["</s>", "<unk>", *(pieces.IdToPiece(i) for i in range(3, pieces.GetPieceSize()))]
     invented = [invent(index) for index in range(_VOCABULARY - 1 - len(names))]
     names += invented
     target: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
     target.ParseFromString((folder / "source.spm").read_bytes())
-    for name in invented:  # of words of their own, as a true model's are: an output is no single word
+    for name in invented:  # each entry begins a word, as most entries of a real model do
         target.pieces.add(piece=name, score=-99.0)
     (folder / "target.spm").write_bytes(target.SerializeToString())
     (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate([*names, "<pad>"])}))
@@ -100,7 +104,7 @@ def write_checkpoint(folder: Path) -> None:
 
 
 def load(folder: Path, backend: str) -> GeneratorBackend:
-    """The checkpoint by one backend, with all cores."""
+    """Loads the checkpoint with one backend and all cores."""
     loaded: Any = load_backend(
         LoadRequest(
             name="opus-mt-size",
@@ -115,7 +119,8 @@ def load(folder: Path, backend: str) -> GeneratorBackend:
 
 
 def measure(backend: GeneratorBackend, texts: list[str]) -> tuple[float, int]:
-    """Seconds and output tokens of a batch, divided among as many as the backend runs at a time."""
+    """Returns the seconds and output tokens of a batch. The batch is divided into as many parts as the backend computes
+    at the same time."""
     rows = [encoding.ids for encoding in backend.encode(texts, LanguagePair())]
     options = DecodingOptions(beam_size=4, max_output_tokens=_OUTPUT_TOKENS)
     batches = backend.limits.concurrent_batches
@@ -127,7 +132,7 @@ def measure(backend: GeneratorBackend, texts: list[str]) -> tuple[float, int]:
 
 
 def divide(rows: Sequence[TokenIds], batches: int) -> list[Sequence[TokenIds]]:
-    """The rows in about equal shares, as the queue divides those of a lone request."""
+    """Divides the rows into about equal parts, as the queue divides the rows of a single request."""
     size = math.ceil(len(rows) / batches)
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
@@ -147,13 +152,13 @@ def main(rounds: int) -> None:
             for kind, backend in backends.items():
                 seconds, tokens = measure(backend, texts)
                 lengths[kind].add(tokens)
-                if number:  # the first one warms up
+                if number:  # the first round warms up
                     speeds[kind].append(tokens / seconds)
-        table = Table("backend", "computes in", "tokens a batch", "tokens/s, median", "worst to best", box=None)
+        table = Table("backend", "compute type", "tokens a batch", "tokens/s, median", "least to greatest", box=None)
         for kind, values in speeds.items():
-            told = f"{min(values):.0f} to {max(values):.0f}"
+            spread = f"{min(values):.0f} to {max(values):.0f}"
             sizes = "/".join(map(str, sorted(lengths[kind])))
-            table.add_row(kind, backends[kind].compute_type, sizes, f"{statistics.median(values):.0f}", told)
+            table.add_row(kind, backends[kind].compute_type, sizes, f"{statistics.median(values):.0f}", spread)
         ratios = [fast / slow for fast, slow in zip(speeds["auto"], speeds["transformers"], strict=True)]
         Console().print(table)
         spread = f"{min(ratios):.1f} to {max(ratios):.1f}"

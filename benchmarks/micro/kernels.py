@@ -1,16 +1,15 @@
-"""The matrix products of a student, by every library that could compute them: `python -m benchmarks.micro.kernels`.
+"""Times the matrix products of a student by every library that can compute them: `python -m benchmarks.micro.kernels`.
 
-Prints thousands of millions of multiply-adds a second on one core for the shapes of Mozilla's tiny students, at one row
-(a sentence alone), and at the rows of decoder and encoder batches, interleaved, the median of several rounds. What the
-backend chose is in bold. The precision of each is beside it: the root mean square of what differs from float32, in
-percent of the output's own. torchao is among them where it is installed (`make bench-kernels` does that).
+Prints 10^9 multiply-adds a second on one core for the shapes of Mozilla's tiny students, at one row (a sentence alone)
+and at the rows of decoder and encoder batches. The libraries take turns; figures are medians of several rounds. The
+kernel of the ONNX backend is in bold. The error of each kernel stands in parentheses: the root mean square of the
+difference from float32, in percent of the root mean square of the output. torchao is measured if it is installed
+(`make bench-kernels` installs it).
 """
 
 from __future__ import annotations
 
 import importlib.util
-import statistics
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,13 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from rich.console import Console
 from rich.table import Table
 
-from latimer_server.backends.marian.onnx_runtime import onnxruntime
+from benchmarks.micro.sessions import RUNTIME_DOMAIN, start_session, time_in_turns
 
-# Inputs and outputs of: an attention's three projections, a feed-forward layer's two, an output layer of candidates.
+# Inputs and outputs of the three projections of an attention, the two products of a feed-forward layer, and an output
+# layer for the candidates of a shortlist.
 _SHAPES = ((256, 768), (256, 1536), (1536, 256), (256, 8500))
 _ROWS = (1, 16, 64, 512)
 _ROUNDS = 5
@@ -38,14 +38,15 @@ Run = Callable[[], Floats]
 
 @dataclass(frozen=True)
 class Kernel:
-    """One way to multiply: made once for its weights [in, out], then called with rows [rows, in]."""
+    """A way to multiply. `make`: prepares the product of weights [in, out] and rows [rows, in] and returns a function
+    that computes it."""
 
     name: str
     make: Callable[[Floats, Floats], Run]
 
 
 def make_onnx(values: Floats, rows: Floats, *, quantized: bool) -> Run:
-    """ONNX Runtime; in int8 with what rounds the rows."""
+    """Makes a product of ONNX Runtime, in float32 or in int8 including the rounding of the rows."""
     inputs = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", len(values)])
     if quantized:
         scale, step = _scale(values), _scale(rows)
@@ -53,31 +54,25 @@ def make_onnx(values: Floats, rows: Floats, *, quantized: bool) -> Run:
         constants = {"s": np.float32(step), "z": np.uint8(128), "w": weights, "u": np.float32(scale)}
         nodes = [
             helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
-            helper.make_node("MatMulIntegerToFloat", ["q", "w", "s", "u", "z"], ["y"], domain="com.microsoft"),
+            helper.make_node("MatMulIntegerToFloat", ["q", "w", "s", "u", "z"], ["y"], domain=RUNTIME_DOMAIN),
         ]
     else:
         constants = {"w": values}
         nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
-    found = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "product", [inputs], [helper.make_empty_tensor_value_info("y")], found)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = start_session(nodes, [inputs], ["y"], constants)
     feeds = {"x": rows}
     return lambda: session.run(None, feeds)[0]
 
 
 def make_torch(values: Floats, rows: Floats, type_: torch.dtype) -> Run:
-    """The product of torch itself, in float32 or bfloat16."""
+    """Makes a product of torch in float32 or bfloat16."""
     weights = torch.from_numpy(values).t().contiguous().to(type_)
     x = torch.from_numpy(rows)
     return lambda: torch.nn.functional.linear(x.to(type_), weights).float().numpy()
 
 
 def make_fbgemm(values: Floats, rows: Floats) -> Run:
-    """`torch.ops.quantized`, the input's scale fixed (deprecated in torch 2.13)."""
+    """Makes a product of `torch.ops.quantized` with a fixed scale of the input (deprecated in torch 2.13)."""
     weights = torch.quantize_per_tensor(torch.from_numpy(values).t().contiguous(), _scale(values), 0, torch.qint8)
     packed = torch.ops.quantized.linear_prepack(weights, torch.zeros(values.shape[1]))
     x, step = torch.from_numpy(rows), _scale(rows)
@@ -86,7 +81,7 @@ def make_fbgemm(values: Floats, rows: Floats) -> Run:
 
 
 def make_onednn(values: Floats, rows: Floats) -> Run:
-    """`torch.ops.onednn`, the successor, with what rounds the rows."""
+    """Makes a product of `torch.ops.onednn`, its successor, including the rounding of the rows."""
     scale, step = _scale(values), _scale(rows)
     weights = torch.from_numpy(np.rint(values / scale).astype(np.int8).T.copy())
     packed = torch.ops.onednn.qlinear_prepack(weights, None)
@@ -104,8 +99,8 @@ def make_onednn(values: Floats, rows: Floats) -> Run:
 
 
 def make_torchao(values: Floats, rows: Floats) -> Run:
-    """torchao, which rounds each row by itself; without a compiler, which slim containers lack. Raises `ImportError`
-    where it is not installed."""
+    """Makes a product of torchao, which rounds each row by its own scale. No compiler is used, because slim containers
+    lack one. Raises `ImportError` if torchao is not installed."""
     quantization: Any = importlib.import_module("torchao.quantization")
     layer = torch.nn.Sequential(torch.nn.Linear(values.shape[0], values.shape[1], bias=False))
     layer[0].weight = torch.nn.Parameter(torch.from_numpy(values).t().contiguous())
@@ -129,27 +124,17 @@ def _scale(values: Floats) -> float:
     return float(np.abs(values).max()) / 127
 
 
-def _measure(run: Run) -> float:
-    """Seconds of a call."""
-    started, calls = time.perf_counter(), 0
-    while time.perf_counter() - started < _SECONDS:
-        run()
-        calls += 1
-    return (time.perf_counter() - started) / calls
-
-
 def _compare(runs: Sequence[Run], work: float) -> list[float]:
-    """Thousands of millions of multiply-adds a second of each, in turns."""
+    """Returns 10^9 multiply-adds a second of each function. `work`: the multiply-adds of a call."""
     for run in runs:
-        run()
-    rounds = [[_measure(run) for run in runs] for _ in range(_ROUNDS)]
-    return [work / statistics.median(times) / 1e9 for times in zip(*rounds, strict=True)]
+        run()  # warms up
+    return [work / seconds / 1e9 for seconds in time_in_turns(runs, _ROUNDS, _SECONDS)]
 
 
 def main() -> None:
     """Prints the table."""
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore")  # torch tells of what is deprecated: that is what is compared
+    warnings.simplefilter("ignore")  # torch warns about deprecated operators, which are compared here on purpose
     draw = np.random.default_rng(1)
     table = Table(title="10^9 multiply-adds a second on one core (difference from float32, %)")
     for heading in ("in x out", "rows", *(kernel.name for kernel in KERNELS)):

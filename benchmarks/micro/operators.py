@@ -1,80 +1,69 @@
-"""The operators of a student's graphs beside others that compute the same: `python -m benchmarks.micro.operators`.
+"""Compares the operators of a student's ONNX graphs with alternatives: `python -m benchmarks.micro.operators`.
 
-Prints microseconds on one core, in turns, the median of several rounds: norms with what is added before them, the
-attention of encoders, products of rows that are rounded before them, and the output layer of a batch's candidates with
-either side first. What the graphs have is in bold.
+Prints microseconds on one core; the operators take turns, and figures are medians of several rounds. The operators are:
+the norm after an addition, the attention of encoders, the product of rounded rows, and the output layer for a batch's
+candidates with either factor first. The choice of the graphs is in bold.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, helper
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.micro.sessions import RUNTIME_DOMAIN, start_session, time_in_turns
 from latimer_server.backends.marian.onnx_runtime import onnxruntime
 
 _SIZE, _HEADS = 256, 8
 _DEPTH = _SIZE // _HEADS
-_REPEATS = 8  # of the operator in a graph, so that a call of the graph costs next to nothing
+_REPEATS = 8  # copies of the operator in a graph, so that the cost of a call of the graph is negligible
 _ROUNDS = 7
 _SECONDS = 0.02
-_RUNTIME = "com.microsoft"
 
 Feeds = Mapping[str, np.ndarray[Any, Any]]
 Build = Callable[[str, str], list[NodeProto]]
 
 
 def start(build: Build, feeds: Feeds, constants: Mapping[str, Any]) -> onnxruntime.InferenceSession:
-    """A graph with an operator several times over. `build`: its nodes, given a prefix for names and the output's."""
+    """Starts a session of a graph with several copies of an operator. `build`: returns the nodes of one copy, given a
+    prefix for names and the name of the output."""
     nodes = [node for number in range(_REPEATS) for node in build(f"t{number}_", f"y{number}")]
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), [None] * value.ndim)
         for name, value in feeds.items()
     ]
-    outputs = [helper.make_empty_tensor_value_info(f"y{number}") for number in range(_REPEATS)]
-    found = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "operators", inputs, outputs, found)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(_RUNTIME, 1)]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    # Or what is there several times over would be computed once.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    outputs = [f"y{number}" for number in range(_REPEATS)]
+    # An optimized graph would compute the equal copies once.
+    return start_session(nodes, inputs, outputs, constants, optimized=False)
 
 
 def compare(sessions: Sequence[onnxruntime.InferenceSession], feeds: Feeds) -> list[float]:
-    """Microseconds of one operator of each, in turns. All must give the same, but for rounding."""
+    """Returns microseconds of one operator of each session, measured in turns. Raises AssertionError if the results
+    differ by more than rounding."""
     first, *others = (session.run(None, dict(feeds))[0] for session in sessions)
     for other in others:
         np.testing.assert_allclose(other.reshape(first.shape), first, rtol=1e-3, atol=1e-3)
-    rounds = [[_measure(session, feeds) for session in sessions] for _ in range(_ROUNDS)]
-    return [1e6 * statistics.median(times) / _REPEATS for times in zip(*rounds, strict=True)]
+    return _time_operators(sessions, feeds)
 
 
-def _measure(session: onnxruntime.InferenceSession, feeds: Feeds) -> float:
-    started, calls = time.perf_counter(), 0
-    while time.perf_counter() - started < _SECONDS:
-        session.run(None, dict(feeds))
-        calls += 1
-    return (time.perf_counter() - started) / calls
+def _time_operators(sessions: Sequence[onnxruntime.InferenceSession], feeds: Feeds) -> list[float]:
+    runs = [partial(session.run, None, dict(feeds)) for session in sessions]
+    return [1e6 * seconds / _REPEATS for seconds in time_in_turns(runs, _ROUNDS, _SECONDS)]
 
 
 def compare_norms(rows: int) -> list[float]:
-    """SkipLayerNormalization; an addition and LayerNormalization."""
+    """Compares SkipLayerNormalization with an addition and LayerNormalization."""
     draw = np.random.default_rng(1)
     feeds = {name: draw.normal(size=(rows, _SIZE)).astype(np.float32) for name in "xa"}
     constants = {name: draw.normal(size=_SIZE).astype(np.float32) for name in "gb"}
     node = helper.make_node
     ways: list[Build] = [
-        lambda _, y: [node("SkipLayerNormalization", ["x", "a", "g", "b"], [y], domain=_RUNTIME, epsilon=1e-6)],
+        lambda _, y: [node("SkipLayerNormalization", ["x", "a", "g", "b"], [y], domain=RUNTIME_DOMAIN, epsilon=1e-6)],
         lambda t, y: [
             node("Add", ["x", "a"], [f"{t}s"]),
             node("LayerNormalization", [f"{t}s", "g", "b"], [y], epsilon=1e-6),
@@ -84,14 +73,14 @@ def compare_norms(rows: int) -> list[float]:
 
 
 def compare_attention(rows: int, width: int) -> list[float]:
-    """MultiHeadAttention; its parts one by one."""
+    """Compares MultiHeadAttention with its single operators."""
     draw = np.random.default_rng(1)
     lengths = np.maximum(1, width - np.arange(rows) % 4).astype(np.int32)
     mask = np.where(np.arange(width) >= lengths[:, None], np.float32(-np.inf), np.float32(0))
     feeds: dict[str, np.ndarray[Any, Any]] = {
         name: draw.normal(size=(rows * width, _SIZE)).astype(np.float32) for name in "qkv"
     }
-    # In the graphs the factor is a part of the query's weights.
+    # In the graphs the scaling factor is part of the weights of the query.
     feeds |= {"lengths": lengths, "mask": mask[:, None, None, :], "scaled": feeds["q"] * np.float32(_DEPTH**-0.5)}
     constants = {
         "three": np.array([rows, width, _SIZE]),
@@ -105,7 +94,7 @@ def compare_attention(rows: int, width: int) -> list[float]:
         inputs = [*(f"{t}{name}" for name in "qkv"), "", "lengths"]
         return [
             *shaped,
-            node("MultiHeadAttention", inputs, [f"{t}o"], domain=_RUNTIME, num_heads=_HEADS),
+            node("MultiHeadAttention", inputs, [f"{t}o"], domain=RUNTIME_DOMAIN, num_heads=_HEADS),
             node("Reshape", [f"{t}o", "flat"], [y]),
         ]
 
@@ -127,7 +116,7 @@ def compare_attention(rows: int, width: int) -> list[float]:
 
 
 def compare_output(rows: int, candidates: int) -> list[float]:
-    """Features times weights, which are packed for each product; weights times features."""
+    """Compares features times weights, which are packed for each product, with weights times features."""
     draw = np.random.default_rng(1)
     weights = draw.integers(-127, 128, (candidates, _SIZE)).astype(np.int8)
     values = draw.integers(-127, 128, (rows, _SIZE)).astype(np.int8)
@@ -141,23 +130,22 @@ def compare_output(rows: int, candidates: int) -> list[float]:
     node = helper.make_node
     ways: list[Build] = [
         lambda t, y: [
-            node("MatMulIntegerToFloat", ["x", "w", "s", "s", "z"], [f"{t}p"], domain=_RUNTIME),
+            node("MatMulIntegerToFloat", ["x", "w", "s", "s", "z"], [f"{t}p"], domain=RUNTIME_DOMAIN),
             node("Identity", [f"{t}p"], [y]),
         ],
         lambda t, y: [
-            node("MatMulIntegerToFloat", ["wb", "xt", "s", "s", "z"], [f"{t}p"], domain=_RUNTIME),
+            node("MatMulIntegerToFloat", ["wb", "xt", "s", "s", "z"], [f"{t}p"], domain=RUNTIME_DOMAIN),
             node("Identity", [f"{t}p"], [y]),
         ],
     ]
     sessions = [start(way, feeds, constants) for way in ways]
     straight, turned = (session.run(None, dict(feeds))[0] for session in sessions)
     np.testing.assert_allclose(turned.T, straight, rtol=1e-4)
-    rounds = [[_measure(session, feeds) for session in sessions] for _ in range(_ROUNDS)]
-    return [1e6 * statistics.median(times) / _REPEATS for times in zip(*rounds, strict=True)]
+    return _time_operators(sessions, feeds)
 
 
 def compare_products(rows: int) -> list[float]:
-    """MatMulNBits of eight bits, which rounds rows itself; a product whose rows are rounded before it."""
+    """Compares MatMulNBits of eight bits, which rounds rows itself, with rounding by rows and an int8 product."""
     draw = np.random.default_rng(1)
     weights = draw.integers(-127, 128, (_SIZE, _SIZE)).astype(np.int8)
     feeds = {"x": draw.normal(size=(rows, _SIZE)).astype(np.float32)}
@@ -174,13 +162,13 @@ def compare_products(rows: int) -> list[float]:
     node = helper.make_node
     sizes: dict[str, Any] = {"K": _SIZE, "N": _SIZE, "bits": 8, "block_size": _SIZE, "accuracy_level": 4}
     ways: list[Build] = [
-        lambda _, y: [node("MatMulNBits", ["x", "p", "us", "", "", "b"], [y], domain=_RUNTIME, **sizes)],
+        lambda _, y: [node("MatMulNBits", ["x", "p", "us", "", "", "b"], [y], domain=RUNTIME_DOMAIN, **sizes)],
         lambda t, y: [
             node("Abs", ["x"], [f"{t}a"]),
             node("ReduceMax", [f"{t}a"], [f"{t}p"], axes=[-1], keepdims=1),
             node("Div", ["x", f"{t}p"], [f"{t}d"]),
             node("QuantizeLinear", [f"{t}d", "s", "z"], [f"{t}q"]),
-            node("MatMulIntegerToFloat", [f"{t}q", "w", f"{t}p", "u", "z"], [f"{t}m"], domain=_RUNTIME),
+            node("MatMulIntegerToFloat", [f"{t}q", "w", f"{t}p", "u", "z"], [f"{t}m"], domain=RUNTIME_DOMAIN),
             node("Add", [f"{t}m", "b"], [y]),
         ],
     ]
@@ -190,22 +178,23 @@ def compare_products(rows: int) -> list[float]:
 def main() -> None:
     """Prints the table."""
     table = Table(title="microseconds of an operator on one core")
-    for heading in ("what", "sizes", "the other way", "ours", "times"):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for heading in ("operator: alternative, ours", "sizes", "alternative", "ours", "times"):
+        table.add_column(heading, justify="left" if heading.startswith("operator") else "right")
     cases: list[tuple[str, str, list[float]]] = [
-        *(("Add and LayerNormalization, SkipLayerNormalization", f"{n} rows", compare_norms(n)) for n in (1, 32, 400)),
+        *(("SkipLayerNormalization, Add and LayerNormalization", f"{n} rows", compare_norms(n)) for n in (1, 32, 400)),
         *(
-            ("attention in parts, MultiHeadAttention", f"{rows} x {width}", compare_attention(rows, width))
+            ("MultiHeadAttention, its parts", f"{rows} x {width}", compare_attention(rows, width))
             for rows, width in ((1, 7), (1, 25), (12, 25))
         ),
-        *(("product by rows, MatMulNBits", f"{n} rows", compare_products(n)) for n in (1, 8, 32, 400)),
+        *(("MatMulNBits, product by rows", f"{n} rows", compare_products(n)) for n in (1, 8, 32, 400)),
         *(
-            ("weights x features, features x weights", f"{rows} x {count}", compare_output(rows, count))
+            ("features x weights, weights x features", f"{rows} x {count}", compare_output(rows, count))
             for rows, count in ((1, 300), (1, 900), (16, 5000), (32, 9400))
         ),
     ]
-    for what, sizes, (other, own) in cases:
-        table.add_row(what, sizes, f"{other:.1f}", f"[bold]{own:.1f}[/bold]", f"{other / own:.2f}")
+    for operator, sizes, (alternative, ours) in cases:
+        speedup = f"{alternative / ours:.2f}"
+        table.add_row(operator, sizes, f"{alternative:.1f}", f"[bold]{ours:.1f}[/bold]", speedup)
     Console(width=120).print(table)
 
 

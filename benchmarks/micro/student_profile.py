@@ -1,8 +1,8 @@
-"""Where the time of a student goes: `python -m benchmarks.micro.student_profile`.
+"""Profiles the embedded English-Portuguese student on one core: `python -m benchmarks.micro.student_profile`.
 
-Runs the embedded English-Portuguese student on one core: a sentence of twenty words alone, and full batches of the
-handbook's sentences; prints the milliseconds of each part of our own C++, which is built once more with clocks in it
-(that needs g++). `--onnx`: of the graphs that stand in for it, with each kind of operator as ONNX Runtime counts them.
+Translates a sentence of twenty words alone, and full batches of the handbook's sentences. Prints the milliseconds of
+each part of the C++ engine, which is compiled once more with clocks in it (this needs g++). With `--onnx`, profiles the
+ONNX graphs that replace the C++ engine where it cannot run, and lists the time of each kind of operator.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.corpus import sample_sentences
+from benchmarks.students import NAMES, load_embedded_student, locate_student, run_in_batches
 from latimer_server.backends.marian import onnx_engine
 from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.engine import choose_candidates
@@ -32,24 +34,30 @@ from latimer_server.backends.marian.lazy_engine import LazyEngine
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.native_engine import NativeStudent, detect_instruction_set, load_library
 from latimer_server.backends.marian.onnx_runtime import onnxruntime
-from latimer_server.backends.marian.student import MarianStudent, load_student
-from latimer_server.config.settings import load_settings
-from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.models.catalog.catalog import load_catalog
-from latimer_server.models.store.store import Store
+from latimer_server.backends.marian.student import MarianStudent
 
+_MODEL = NAMES["en", "pt"]
 _SENTENCE = (
     "The committee will meet again next week to decide whether the old bridge near the station can be repaired in time."
 )
-_PARTS = ("encoder", "search")
+_GRAPHS = ("encoder", "search")
 _ROWS = 32
 _SENTENCES = 960
 _REPEATS = 100
-_WARM = 5
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Seconds of `text` (to tokens and back) and of the `model`; tokens `read` and `written`."""
+
+    text: float
+    model: float
+    read: int
+    written: int
 
 
 class _Clock:
-    """A session whose runs are timed."""
+    """A session that measures the seconds of its runs."""
 
     def __init__(self, session: Any) -> None:  # noqa: ANN401
         self._session = session
@@ -57,36 +65,25 @@ class _Clock:
 
     def run(self, *arguments: Any) -> Any:  # noqa: ANN401
         started = time.perf_counter()
-        found = self._session.run(*arguments)
+        outputs = self._session.run(*arguments)
         self.seconds += time.perf_counter() - started
-        return found
-
-
-def locate_student() -> Mapping[str, Path]:
-    """The files of the embedded student."""
-    store, entry = Store(load_settings(None).store), load_catalog().get("firefox-en-pt")
-    return store.locate(entry)
-
-
-def load_embedded_student() -> MarianStudent:
-    """The embedded student, one batch at a time."""
-    return load_student(locate_student(), 1)
+        return outputs
 
 
 def load_graphs() -> MarianStudent:
-    """The same by ONNX Runtime."""
-    student = load_embedded_student()
+    """Loads the embedded student with the engine of ONNX Runtime."""
+    student = load_embedded_student(_MODEL, 1)
     engine = student._engine.open() if isinstance(student._engine, LazyEngine) else student._engine
     return MarianStudent(engine, student._source, student._target, student._shortlist)
 
 
-# Of the clocks in the C++, in their order (`native/clock.h`).
+# Names of the clocks in the C++ engine, in their order (`native/clock.h`).
 _CLOCKS = ("reading", "writing", "candidates", "products", "attention", "scores")
 
 
 def build_profiled(folder: Path) -> ctypes.CDLL:
-    """The C++ with clocks in it."""
-    source = Path(onnx_engine.__file__).parents[1] / "native" / "student.cpp"
+    """Compiles the C++ engine with clocks in it. Raises CalledProcessError if g++ fails."""
+    source = Path(onnx_engine.__file__).parent / "native" / "student.cpp"
     target = folder / "student.so"
     flags = ["-O3", "-std=c++17", "-fPIC", "-shared", "-w", "-DLATIMER_PROFILE"]
     subprocess.run(["g++", *flags, "-o", target, source], check=True)
@@ -96,83 +93,84 @@ def build_profiled(folder: Path) -> ctypes.CDLL:
     return library
 
 
-def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, int]:
-    """Seconds of each part, and the tokens read and written."""
-    student, files = load_embedded_student(), locate_student()
+def time_stages(student: MarianStudent, texts: Sequence[str], size: int, start: Callable[[], None]) -> Stages:
+    """Translates the texts, sorted by length, in batches of `size`. An uncounted translation first warms up; `start` is
+    called after it."""
+    ordered = sorted(texts, key=len)
+    run_in_batches(student, [encoding.ids for encoding in student.encode(ordered)], size)
+    start()
+    started = time.perf_counter()
+    encodings = student.encode(ordered)
+    encoded = time.perf_counter()
+    hypotheses = run_in_batches(student, [encoding.ids for encoding in encodings], size)
+    decoded = time.perf_counter()
+    student.decode([hypothesis.ids for hypothesis in hypotheses])
+    ended = time.perf_counter()
+    return Stages(
+        text=encoded - started + ended - decoded,
+        model=decoded - encoded,
+        read=sum(len(encoding.ids) for encoding in encodings),
+        written=sum(hypothesis.token_count for hypothesis in hypotheses),
+    )
+
+
+def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stages]:
+    """Returns the seconds of each part of the C++ engine, and of the stages around it."""
+    student, files = load_embedded_student(_MODEL, 1), locate_student(_MODEL)
     file = MarianFile(files["model"].read_bytes(), "model.bin")
     with tempfile.TemporaryDirectory() as folder:
         library = build_profiled(Path(folder))
     shape = read_architecture(file.config, "model.bin")
-    native = NativeStudent(file, shape, student._shortlist, detect_instruction_set(), library)
-    student._native = native
-    ordered = sorted(texts, key=len)
-    run_all(student, [encoding.ids for encoding in student.encode(ordered)], size)
+    student._native = NativeStudent(file, shape, student._shortlist, detect_instruction_set(), library)
     clocks = np.zeros((2, len(_CLOCKS)))
-    library.latimer_read_profile(clocks.ctypes.data)
-    started = time.perf_counter()
-    encodings = student.encode(ordered)
-    encoded = time.perf_counter()
-    hypotheses = run_all(student, [encoding.ids for encoding in encodings], size)
-    ran = time.perf_counter()
-    student.decode([hypothesis.ids for hypothesis in hypotheses])
-    ended = time.perf_counter()
-    library.latimer_read_profile(clocks.ctypes.data)
-    reading, writing = ({name: row[n] / 1e9 for n, name in enumerate(_CLOCKS)} for row in clocks)
-    inside = reading["reading"] + writing["writing"] + reading["candidates"]
+
+    def read_clocks() -> None:
+        library.latimer_read_profile(clocks.ctypes.data)  # also sets them back to zero
+
+    stages = time_stages(student, texts, size, read_clocks)
+    read_clocks()
+    encoder, decoder = ({name: row[n] / 1e9 for n, name in enumerate(_CLOCKS)} for row in clocks)
+    inside = encoder["reading"] + decoder["writing"] + encoder["candidates"]
     parts = {
-        "text to tokens and back": encoded - started + ended - ran,
-        "candidates: finding and gathering": reading["candidates"],
-        "encoder: products": reading["products"],
-        "encoder: attention": reading["attention"],
-        "encoder: norms, rounding, the rest": reading["reading"] - reading["products"] - reading["attention"],
-        "decoder: products": writing["products"],
-        "decoder: attention": writing["attention"],
-        "decoder: candidates' scores, the choice": writing["scores"],
-        "decoder: norms, cells, the rest": writing["writing"]
-        - sum(writing[name] for name in ("products", "attention", "scores")),
-        "bookkeeping (Python)": ran - encoded - inside,
+        "text to tokens and back": stages.text,
+        "candidates: finding and gathering": encoder["candidates"],
+        "encoder: products": encoder["products"],
+        "encoder: attention": encoder["attention"],
+        "encoder: norms, rounding, the rest": encoder["reading"] - encoder["products"] - encoder["attention"],
+        "decoder: products": decoder["products"],
+        "decoder: attention": decoder["attention"],
+        "decoder: scores of candidates, choice": decoder["scores"],
+        "decoder: norms, cells, the rest": decoder["writing"]
+        - sum(decoder[name] for name in ("products", "attention", "scores")),
+        "bookkeeping (Python)": stages.model - inside,
     }
-    written = sum(hypothesis.token_count for hypothesis in hypotheses)
-    return parts, sum(len(encoding.ids) for encoding in encodings), written
+    return parts, stages
 
 
-def run_all(student: MarianStudent, rows: Sequence[TokenIds], size: int) -> list[Hypothesis]:
-    """All rows, in batches of this size."""
-    options = DecodingOptions()
-    found = [student.run(rows[at : at + size], options, lambda: False) for at in range(0, len(rows), size)]
-    return [hypothesis for batch in found for hypothesis in batch]
-
-
-def time_parts(texts: Sequence[str], size: int) -> tuple[dict[str, float], int, int]:
-    """Seconds of each part, and the tokens read and written."""
+def time_graphs(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stages]:
+    """Returns the seconds of each graph of the ONNX engine, and of the stages around them."""
     student = load_graphs()
     engine: Any = student._engine
-    clocks = {name: _Clock(getattr(engine, f"_{name}")) for name in _PARTS}
-    ordered = sorted(texts, key=len)
-    run_all(student, [encoding.ids for encoding in student.encode(ordered)], size)
-    for name, clock in clocks.items():
-        setattr(engine, f"_{name}", clock)
-    started = time.perf_counter()
-    encodings = student.encode(ordered)
-    encoded = time.perf_counter()
-    hypotheses = run_all(student, [encoding.ids for encoding in encodings], size)
-    ran = time.perf_counter()
-    student.decode([hypothesis.ids for hypothesis in hypotheses])
-    ended = time.perf_counter()
+    clocks = {name: _Clock(getattr(engine, f"_{name}")) for name in _GRAPHS}
+
+    def insert_clocks() -> None:
+        for name, clock in clocks.items():
+            setattr(engine, f"_{name}", clock)
+
+    stages = time_stages(student, texts, size, insert_clocks)
     computed = {name: clock.seconds for name, clock in clocks.items()}
     parts = {
-        "text to tokens and back": encoded - started + ended - ran,
+        "text to tokens and back": stages.text,
         "encoder": computed["encoder"],
-        "decoder steps, search in them": computed["search"],
-        "candidates and bookkeeping (Python)": ran - encoded - sum(computed.values()),
+        "decoder steps with their search": computed["search"],
+        "candidates and bookkeeping (Python)": stages.model - sum(computed.values()),
     }
-    written = sum(hypothesis.token_count for hypothesis in hypotheses)
-    return parts, sum(len(encoding.ids) for encoding in encodings), written
+    return parts, stages
 
 
 def count_candidates(texts: Sequence[str], size: int) -> float:
-    """The candidates of a batch, on average."""
-    student = load_embedded_student()
+    """Returns the mean number of candidates of a batch."""
+    student = load_embedded_student(_MODEL, 1)
     rows = [encoding.ids for encoding in student.encode(sorted(texts, key=len))]
     batches = [rows[at : at + size] for at in range(0, len(rows), size)]
     return statistics.mean(
@@ -181,45 +179,43 @@ def count_candidates(texts: Sequence[str], size: int) -> float:
 
 
 def time_operators(texts: Sequence[str], size: int) -> Counter[str]:
-    """Microseconds of each kind of operator, by the graph that it stands in."""
+    """Returns the microseconds of each kind of operator of each graph."""
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, _profiled(Path(folder)) as sessions:
         student = load_graphs()
-        run_all(student, [encoding.ids for encoding in student.encode(sorted(texts, key=len))], size)
-        for name, session in zip(_PARTS, sessions[:2], strict=True):
+        run_in_batches(student, [encoding.ids for encoding in student.encode(sorted(texts, key=len))], size)
+        for name, session in zip(_GRAPHS, sessions[:2], strict=True):
             for event in json.loads(Path(session.end_profiling()).read_text("utf-8")):
                 if event.get("cat") != "Node" or not event["name"].endswith("_kernel_time"):
                     continue
-                if event["args"]["op_name"] != "Loop":  # whose time is that of what is in it
+                if event["args"]["op_name"] != "Loop":  # its time is the sum of its operators
                     found[f"{name}: {event['args']['op_name']}"] += event["dur"]
     return found
 
 
 @contextmanager
 def _profiled(folder: Path) -> Iterator[list[Any]]:
-    """Sessions that are started meanwhile write what they do; the last three are the student's."""
+    """Enables profiling of all sessions that are started in the block. Yields these sessions."""
     start = onnx_engine._start
-    made: list[Any] = []
+    sessions: list[Any] = []
 
     def start_profiled(model: Any) -> Any:  # noqa: ANN401
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_mem_pattern = options.enable_cpu_mem_arena = False
         options.enable_profiling = True
-        options.profile_file_prefix = str(folder / f"session{len(made)}")
-        made.append(
+        options.profile_file_prefix = str(folder / f"session{len(sessions)}")
+        sessions.append(
             onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         )
-        return made[-1]
+        return sessions[-1]
 
     onnx_engine._start = start_profiled
-    sessions: list[Any] = []
     try:
         choose = onnx_engine.choose_quantization_levels
         levels = choose()
-        made.clear()
+        sessions.clear()  # the choice of levels starts a session of its own
         onnx_engine.choose_quantization_levels = lambda: levels
-        sessions = made
         yield sessions
     finally:
         onnx_engine._start, onnx_engine.choose_quantization_levels = start, choose
@@ -228,7 +224,7 @@ def _profiled(folder: Path) -> Iterator[list[Any]]:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--onnx", action="store_true", help="the graphs instead of the C++")
+    parser.add_argument("--onnx", action="store_true", help="profile the ONNX graphs instead of the C++ engine")
     onnx = parser.parse_args().onnx
     console = Console(width=130)
     cases = {
@@ -237,7 +233,7 @@ def main() -> None:
     }
     for title, (texts, size) in cases.items():
         words = sum(len(text.split()) for text in texts)
-        parts, read, written = (time_parts if onnx else time_native)(texts, size)
+        parts, stages = (time_graphs if onnx else time_native)(texts, size)
         total = sum(parts.values())
         table = Table(title=f"{title}: {words / total:,.0f} words a second on one core")
         for heading in ("part", "ms a sentence", "share"):
@@ -247,14 +243,14 @@ def main() -> None:
         console.print(table)
         candidates = count_candidates(texts, size)
         console.print(
-            f"{read / words:.2f} tokens read and {written / words:.2f} written for each word; "
+            f"{stages.read / words:.2f} tokens read and {stages.written / words:.2f} written for each word; "
             f"{candidates:,.0f} candidates a batch"
         )
         if not onnx:
             continue
         operators = time_operators(texts, size)
         everything = sum(operators.values())
-        kinds = Table(title="operators, as ONNX Runtime counts them")
+        kinds = Table(title="operators, as measured by ONNX Runtime")
         for heading in ("graph: operator", "share of all operators"):
             kinds.add_column(heading, justify="left" if heading.startswith("graph") else "right")
         for name, microseconds in operators.most_common(14):

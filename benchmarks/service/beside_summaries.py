@@ -1,7 +1,8 @@
-"""What translations wait for while HYBRID summaries are written, and what summaries take.
+"""Measures how much HYBRID summaries delay translations, and the latency and rate of the summaries.
 
-One caller translates sentences one after another: alone, beside one caller of summaries, alone again, beside eight; in
-turns, so that a noisy machine is as noisy for each. Prints ratios; exits 1 where translations take too much longer.
+One caller translates sentences one after another: alone, beside one caller of summaries, alone again, and beside eight.
+The levels take turns, so that noise of the machine affects all of them. Prints ratios. Exits with 1 if the delay
+exceeds the bound.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.corpus import read_chapters, sample_sentences
-from benchmarks.service.load import Callers, run_server, share
+from benchmarks.service.load import Callers, quantile, run_server
 from latimer import AsyncClient
 
-# Callers of summaries, in the order of a round; nobody before each, to compare with.
+# Numbers of callers of summaries, in the order of a round. The zeros are the baseline of the level after them.
 LEVELS = (0, 1, 0, 8)
-# The bound of issue 5: translations' p99 beside summaries, by that alone.
+# Bound on the p99 of translations beside summaries, divided by their p99 alone.
 MOST_RATIO = 2.0
 SUMMARY_SENTENCES = 3
 SUMMARY_TIMEOUT = 600.0
@@ -32,7 +33,7 @@ _ARTICLE_PARAGRAPHS = 12
 
 @dataclass
 class Level:
-    """Seconds of translations and of summaries at one level, and how long it went on."""
+    """Seconds of each translation and each summary at one level, and the length of the level."""
 
     translations: list[float] = field(default_factory=list)
     summaries: list[float] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Level:
 
 
 async def run_level(callers: Callers, client: AsyncClient, articles: Sequence[str], count: int, level: Level) -> None:
-    """Translates until every caller of summaries has had one, and for the time that was given."""
+    """Translates for `level.seconds`, and until every caller of summaries has got at least one."""
     ended = asyncio.Event()
 
     async def summarize(number: int) -> None:
@@ -62,7 +63,7 @@ async def run_level(callers: Callers, client: AsyncClient, articles: Sequence[st
 
 
 async def measure(address: str, rounds: int, seconds: float) -> dict[int, Level]:
-    """All levels, by their number of callers."""
+    """Measures all levels; the keys are their numbers of callers of summaries."""
     articles = ["\n\n".join(chapter.paragraphs[:_ARTICLE_PARAGRAPHS]) for chapter in read_chapters("en-US")]
     found = {count: Level() for count in LEVELS}
     async with (
@@ -86,27 +87,27 @@ async def measure(address: str, rounds: int, seconds: float) -> dict[int, Level]
 
 
 def main() -> int:
-    """Prints a table; 1 if a bound does not hold."""
+    """Prints a table. Returns 1 if the bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of one level in one round")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of one level in one round")
     arguments = parser.parse_args()
     with run_server("--segment-cache-mb", "0") as server:
         found = asyncio.run(measure(server.address, arguments.rounds, arguments.seconds))
     alone = found[0]
     table = Table(
-        *("callers of summaries", "translations", "p50 ms", "p99 ms", "p50, by alone", "p99, by alone"),
+        *("callers of summaries", "translations", "p50 ms", "p99 ms", "p50, times alone", "p99, times alone"),
         *("summaries", "p50 s", "a minute"),
         box=None,
     )
     worst = 0.0
     for count, level in found.items():
-        middle, high = (share(level.translations, part) for part in (0.5, 0.99))
-        ratios = middle / share(alone.translations, 0.5), high / share(alone.translations, 0.99)
+        middle, high = (quantile(level.translations, part) for part in (0.5, 0.99))
+        ratios = middle / quantile(alone.translations, 0.5), high / quantile(alone.translations, 0.99)
         worst = max(worst, ratios[1])
         summaries = (
             str(len(level.summaries)),
-            f"{share(level.summaries, 0.5):.1f}",
+            f"{quantile(level.summaries, 0.5):.1f}",
             f"{60 * len(level.summaries) / level.seconds:.1f}",
         )
         table.add_row(
@@ -116,7 +117,7 @@ def main() -> int:
         )
     console = Console()
     console.print(table)
-    console.print(f"p99 beside summaries: {worst:.2f} of that alone; at most {MOST_RATIO:g}")
+    console.print(f"p99 beside summaries: {worst:.2f} times p99 alone (at most {MOST_RATIO:g})")
     return 0 if worst <= MOST_RATIO else 1
 
 

@@ -1,10 +1,11 @@
-"""What one call of one sentence costs around the model: `python -m benchmarks.service.call_cost`.
+"""Measures the cost of a call with one sentence outside the model: `python -m benchmarks.service.call_cost`.
 
-Beside the server stands one that does nothing, on the same library (`grpc.aio`), with messages of the same sizes: the
-floor, which no service in Python gets below. For both it prints the calls a second of 64 callers with a sentence each,
-the CPU that a call costs the thread of the event loop and all other threads of the server's process, and how long a
-call of five words takes from one caller, at once after the last answer and after a pause. Servers are processes of
-their own; callers share the machine with them, so calls a second are those of this machine with its callers.
+Compares the server with an empty server: one on the same library (`grpc.aio`) that does no work and sends messages of
+the same sizes. The empty server is the lower limit for a service in Python. For both, this program prints the calls a
+second of 64 callers with a sentence each; the CPU time of a call in the thread of the event loop and in all other
+threads of the server's process; and the latency of a call of five words from one caller, with and without a pause
+before it. Servers are separate processes, but callers share the machine with them, so the calls a second depend on the
+callers too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.service.load import Server, run_server, share
+from benchmarks.service.load import Server, quantile, run_server
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc
 
@@ -34,10 +35,10 @@ _CALLERS = 64
 _SECONDS = 6.0
 _LONE_CALLS = 200
 _PAUSE = 0.02
-# Of the callers that are refused: few, or they would wait for each other and not for the server.
+# The number of refused callers is small, so that they do not wait for each other instead of the server.
 _REFUSED_CALLERS = 16
 _PARAGRAPH_SENTENCES = 3
-# What the server that does nothing refuses; ours, too, in words of its own.
+# The empty server refuses requests that name a model. The metadata has the size of our server's refusals.
 _REFUSED_MODEL = "firefox-en-pt"
 _REFUSAL = (("x-request-id", "x" * 32), ("grpc-status-details-bin", b"x" * 120))
 _SHORT = "The house is very old."
@@ -47,9 +48,13 @@ _TEXTS = Path(__file__).parents[2] / "tests/data/handbook.en.txt"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of 64 callers: calls and source words a second, microseconds of CPU a call in the loop's thread and in the
-    others, milliseconds of a call at the median and at p99. `lone` and `paused`: milliseconds of one caller's calls.
-    `refusing` and `refused`: microseconds of CPU a refused call, of the server and of its caller."""
+    """The measured costs.
+
+    Of 64 callers: `calls` and source `words` a second; `loop` and `others`: microseconds of CPU a call in the thread of
+    the event loop and in the other threads; `median` and `slowest` (p99): milliseconds of a call. Of one caller: `lone`
+    and `paused`: milliseconds of a call without and with a pause before it. `refusing` and `refused`: microseconds of
+    CPU of a refused call in the server and in its caller.
+    """
 
     calls: float
     words: float
@@ -64,34 +69,34 @@ class Cost:
 
 
 def main() -> None:
-    """Measures both servers, the one after the other."""
+    """Measures both servers, one after the other, and prints the table."""
     texts = _TEXTS.read_text("utf-8").splitlines()
     with run_server() as server:
         ours, size = asyncio.run(_measure(server, texts))
     with run_server(max_requests="1") as server:
         ours = replace(ours, **asyncio.run(_measure_refusals(server, texts)))
-    with _run_nothing(size) as server:
+    with _run_empty_server(size) as server:
         floor, _ = asyncio.run(_measure(server, texts))
         floor = replace(floor, **asyncio.run(_measure_refusals(server, texts)))
-    table = Table("", "the server", "one that does nothing")
+    table = Table("", "the server", "empty server")
     for name, field, digits in (
         (f"calls a second, {_CALLERS} callers", "calls", 0),
         ("source words a second", "words", 0),
-        ("CPU a call, the loop's thread, us", "loop", 0),
+        ("CPU a call, thread of the event loop, us", "loop", 0),
         ("CPU a call, all other threads, us", "others", 0),
         ("a call, median, ms", "median", 1),
         ("a call, p99, ms", "slowest", 1),
         ("five words, one caller, median, ms", "lone", 2),
         (f"the same after pauses of {1e3 * _PAUSE:.0f} ms", "paused", 2),
-        ("CPU of a refusal, the server, us", "refusing", 0),
-        ("CPU of a refusal, its caller, us", "refused", 0),
+        ("CPU of a refusal, server, us", "refusing", 0),
+        ("CPU of a refusal, caller, us", "refused", 0),
     ):
         table.add_row(name, *(f"{getattr(cost, field):,.{digits}f}" for cost in (ours, floor)))
     Console(width=100).print(table)
 
 
 async def _measure(server: Server, texts: Sequence[str]) -> tuple[Cost, int]:
-    """What a call costs, and the bytes of a typical answer."""
+    """Measures the cost of a call. Also returns the mean size of an answer in bytes."""
     async with grpc.aio.insecure_channel(server.address) as channel:
         stub = translation_pb2_grpc.TranslationServiceStub(channel)
 
@@ -125,23 +130,23 @@ async def _measure(server: Server, texts: Sequence[str]) -> tuple[Cost, int]:
         words / seconds,
         loop,
         others,
-        1e3 * share(taken, 0.5),
-        1e3 * share(taken, 0.99),
+        1e3 * quantile(taken, 0.5),
+        1e3 * quantile(taken, 0.99),
         lone,
         paused,
     ), round(statistics.mean(sizes))
 
 
 async def _measure_refusals(server: Server, texts: Sequence[str]) -> dict[str, float]:
-    """What it costs to be refused, where a stream that is open has the only place. (The one that does nothing refuses
-    whatever names a model.)"""
+    """Measures the cost of refused calls while an open stream occupies the only request slot. (The empty server refuses
+    every request that names a model.)"""
     paragraphs = [" ".join(texts[start : start + _PARAGRAPH_SENTENCES]) for start in range(50)]
     async with grpc.aio.insecure_channel(server.address) as channel:
         stub = translation_pb2_grpc.TranslationServiceStub(channel)
         held = stub.StreamTranslateText()
         config = pb.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
         await held.write(pb.StreamTranslateTextRequest(config=config))
-        await held.initial_metadata()  # which says that it is accepted
+        await held.initial_metadata()  # arrives when the stream is accepted
         count = 0
 
         async def repeat(end: float) -> None:
@@ -162,15 +167,16 @@ async def _measure_refusals(server: Server, texts: Sequence[str]) -> dict[str, f
 
         await repeat(time.perf_counter() + 0.5)
         count = 0
-        before, own = sum(_read_cpu(server.process_id)), time.process_time()
+        server_before, caller_before = sum(_read_cpu(server.process_id)), time.process_time()
         await asyncio.gather(*(repeat(time.perf_counter() + _SECONDS / 2) for _ in range(_REFUSED_CALLERS)))
-        spent, mine = sum(_read_cpu(server.process_id)) - before, time.process_time() - own
+        server_spent = sum(_read_cpu(server.process_id)) - server_before
+        caller_spent = time.process_time() - caller_before
         held.cancel()
-    return {"refusing": spent / 1e3 / count, "refused": 1e6 * mine / count}
+    return {"refusing": server_spent / 1e3 / count, "refused": 1e6 * caller_spent / count}
 
 
 async def _time_calls(call: Callable[[str], Awaitable[object]], pause: float) -> float:
-    """Milliseconds of one caller's calls at the median."""
+    """Returns the median milliseconds of one caller's calls."""
     taken = []
     for _ in range(_LONE_CALLS):
         if pause:
@@ -182,7 +188,7 @@ async def _time_calls(call: Callable[[str], Awaitable[object]], pause: float) ->
 
 
 def _read_cpu(process_id: int) -> tuple[int, int]:
-    """Nanoseconds of CPU of a process's first thread, which its loop runs in, and of its others."""
+    """Returns the CPU nanoseconds of a process's first thread, which runs its event loop, and of its other threads."""
     spent = {}
     for task in Path(f"/proc/{process_id}/task").iterdir():
         spent[int(task.name)] = int((task / "schedstat").read_text("ascii").split()[0])
@@ -191,7 +197,7 @@ def _read_cpu(process_id: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _run_nothing(size: int) -> Iterator[Server]:
+def _run_empty_server(size: int) -> Iterator[Server]:
     command = [sys.executable, "-m", "benchmarks.service.call_cost", str(size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -201,8 +207,8 @@ def _run_nothing(size: int) -> Iterator[Server]:
             process.terminate()
 
 
-async def _serve_nothing(size: int) -> None:
-    """Answers every call with the same message of so many bytes, which it makes and writes as any service would."""
+async def _serve_empty(size: int) -> None:
+    """Answers every call with the same message of `size` bytes, which it serializes for each call."""
     answer = pb.TranslateTextResponse(results=[pb.TranslationResult(translations=[pb.Translation()])])
     answer.results[0].translations[0].translated_text = "x" * max(0, size - answer.ByteSize() - 6)
 
@@ -237,6 +243,6 @@ async def _serve_nothing(size: int) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        asyncio.run(_serve_nothing(int(sys.argv[1])))
+        asyncio.run(_serve_empty(int(sys.argv[1])))
     else:
         main()

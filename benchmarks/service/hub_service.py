@@ -1,11 +1,13 @@
-"""A model of OPUS-MT's size through the service, beside CTranslate2 by itself: `python -m benchmarks.service.hub_service`.
+"""Compares a model of OPUS-MT's size through the server with CTranslate2 alone.
 
-Random weights, greedy, outputs of a forced length, one gRPC call with all texts, against the best that
-`translate_batch` does with the same threads over several sizes of batches; in turns. No token comes twice and none
-holds a figure, else the service would have another try with every text, and what is compared would be another thing:
-it is an error here if it had. Tokenization, scores, the checks of the output and one step more (whether a text would
-have ended there) are part of ours and none of CTranslate2's; what it does with scores and that step is told too.
-Exits 1 below nine tenths of its best without.
+    python -m benchmarks.service.hub_service [rounds]
+
+The model has random weights; decoding is greedy with outputs of a forced length. One gRPC call with all texts is
+compared with the best `translate_batch` over several batch sizes, with the same threads and in turns. No token occurs
+twice in an output and none contains digits. Otherwise the server would repair and decode every text again; that is an
+error here. The server also tokenizes, computes scores, checks the output and decodes one step more (to see if the text
+would have ended there). CTranslate2 is measured without this work, and once with scores and the extra step. Exits with
+1 if the server is slower than nine tenths of the best of CTranslate2 without this work.
 """
 
 from __future__ import annotations
@@ -39,9 +41,9 @@ _TEXTS = 192
 _WORDS = 25
 _TOKENS = 32
 _SIZES = (16, 32, 64)
-_SIZE = 32  # of the service's batches
-# What the service asks for besides: scores, and whether an output ends at the cap.
-_OURS: Mapping[str, Any] = {"return_scores": True, "max_decoding_length": _TOKENS + 1}
+_SIZE = 32  # rows of the server's batches
+# Options that the server adds: scores, and one more step to see whether an output ends at its cap.
+_SERVER_OPTIONS: Mapping[str, Any] = {"return_scores": True, "max_decoding_length": _TOKENS + 1}
 _LEAST = 0.9
 _CATALOG = """
 [models.opus-mt-size]
@@ -56,7 +58,7 @@ license = "none"
 
 
 def write_texts() -> list[str]:
-    """Lines of words that the vocabulary has."""
+    """Returns texts of words that are in the vocabulary."""
     draw = random.Random(7)
     return [" ".join(spell(draw.randrange(2_000)) for _ in range(_WORDS)) for _ in range(_TEXTS)]
 
@@ -65,9 +67,9 @@ def time_library(
     translator: Any,  # noqa: ANN401
     rows: list[list[str]],
     size: int,
-    besides: Mapping[str, Any] = MappingProxyType({}),
+    more_options: Mapping[str, Any] = MappingProxyType({}),
 ) -> float:
-    """Seconds of all rows."""
+    """Returns the seconds of all rows in batches of `size` rows."""
     keys = {
         "beam_size": 1,
         "max_batch_size": size,
@@ -77,12 +79,12 @@ def time_library(
         "no_repeat_ngram_size": 1,
     }
     started = time.perf_counter()
-    translator.translate_batch(rows, **{**keys, **besides})
+    translator.translate_batch(rows, **{**keys, **more_options})
     return time.perf_counter() - started
 
 
 async def time_service(stub: Any, texts: list[str]) -> tuple[float, int]:  # noqa: ANN401
-    """Seconds of one call with all texts, and the tokens that the model wrote."""
+    """Returns the seconds of one call with all texts, and its output tokens."""
     options = translation_pb2.TranslateOptions(
         decoding=types_pb2.DecodingOptions(beam_size=1, max_output_tokens=_TOKENS, no_repeat_ngram_size=1),
         disable_builtin_protection=True,
@@ -95,13 +97,13 @@ async def time_service(stub: Any, texts: list[str]) -> tuple[float, int]:  # noq
     response = await stub.TranslateText(request)
     seconds, tokens = time.perf_counter() - started, response.usage.output_tokens
     if tokens != len(texts) * _TOKENS:
-        raise RuntimeError(f"the service had {tokens} tokens written instead of {len(texts) * _TOKENS}")
+        raise RuntimeError(f"the server decoded {tokens} tokens instead of {len(texts) * _TOKENS}: it retried texts")
     return seconds, tokens
 
 
 async def compare(folder: Path, rounds: int) -> tuple[dict[int, list[float]], list[float], list[float]]:
-    """Tokens a second of the library by its size of batches, of the library with all that the service asks it for,
-    and of the service."""
+    """Returns tokens a second in each round: of the library by batch size, of the library with the options of the
+    server, and of the server."""
     catalog = folder / "catalog.toml"
     model = folder / "model"
     catalog.write_text(_CATALOG.format(folder=model), "utf-8")
@@ -114,11 +116,11 @@ async def compare(folder: Path, rounds: int) -> tuple[dict[int, list[float]], li
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(model / "source.spm"))
     texts = write_texts()
     rows = [[*pieces.encode(text, out_type=str), "</s>"] for text in texts]
-    made = next(path for path in (folder / "store").rglob("model.bin")).parent
+    converted = next(path for path in (folder / "store").rglob("model.bin")).parent
     cores = available_cores()
-    translator = ctranslate2.Translator(str(made), compute_type="int8", inter_threads=cores, intra_threads=1)
+    translator = ctranslate2.Translator(str(converted), compute_type="int8", inter_threads=cores, intra_threads=1)
     library: dict[int, list[float]] = {size: [] for size in _SIZES}
-    asked: list[float] = []
+    same_options: list[float] = []
     service: list[float] = []
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub = translation_pb2_grpc.TranslationServiceStub(channel)
@@ -127,14 +129,14 @@ async def compare(folder: Path, rounds: int) -> tuple[dict[int, list[float]], li
                 seconds = await asyncio.to_thread(time_library, translator, rows, size)
                 if number:
                     library[size].append(_TEXTS * _TOKENS / seconds)
-            seconds = await asyncio.to_thread(time_library, translator, rows, _SIZE, _OURS)
+            seconds = await asyncio.to_thread(time_library, translator, rows, _SIZE, _SERVER_OPTIONS)
             if number:
-                asked.append(_TEXTS * _TOKENS / seconds)
+                same_options.append(_TEXTS * _TOKENS / seconds)
             seconds, tokens = await time_service(stub, texts)
             if number:
                 service.append(tokens / seconds)
     await server.drain(1)
-    return library, asked, service
+    return library, same_options, service
 
 
 def main(rounds: int) -> None:
@@ -144,19 +146,17 @@ def main(rounds: int) -> None:
         folder = Path(name)
         (folder / "model").mkdir()
         write_checkpoint(folder / "model")
-        library, asked, service = asyncio.run(compare(folder, rounds))
-    table = Table("who", "tokens/s, median", "worst to best", box=None)
-    for size, speeds in library.items():
-        told = f"{min(speeds):.0f} to {max(speeds):.0f}"
-        table.add_row(f"translate_batch, batches of {size}", f"{statistics.median(speeds):.0f}", told)
-    told = f"{min(asked):.0f} to {max(asked):.0f}"
-    table.add_row(f"batches of {_SIZE}, asked for as much", f"{statistics.median(asked):.0f}", told)
+        library, same_options, service = asyncio.run(compare(folder, rounds))
+    ways = {f"translate_batch, batches of {size}": speeds for size, speeds in library.items()}
+    ways |= {f"batches of {_SIZE}, with the server's options": same_options, "through the server": service}
+    table = Table("way", "tokens/s, median", "least to greatest", box=None)
+    for name, speeds in ways.items():
+        table.add_row(name, f"{statistics.median(speeds):.0f}", f"{min(speeds):.0f} to {max(speeds):.0f}")
     ours = statistics.median(service)
-    table.add_row("through the service", f"{ours:.0f}", f"{min(service):.0f} to {max(service):.0f}")
     ratio = ours / max(map(statistics.median, library.values()))
     Console().print(table)
-    Console().print(f"the service makes {ratio:.3f} of the best (at least {_LEAST})")
-    Console().print(f"and {ours / statistics.median(asked):.3f} of what the library does with the same asked of it")
+    Console().print(f"the server reaches {ratio:.3f} of the best (at least {_LEAST})")
+    Console().print(f"and {ours / statistics.median(same_options):.3f} of the library with the server's options")
     sys.exit(ratio < _LEAST)
 
 

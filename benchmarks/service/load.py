@@ -1,7 +1,8 @@
-"""Callers of a server: closed loops that find what it can bear, an open loop that asks for more, and a health probe.
+"""Puts load on a server: closed loops find its peak, an open loop offers more, and a probe measures its health checks.
 
-The server is a process of its own, and so is the probe: whoever makes load cannot measure milliseconds beside it.
-Run as a program it is the probe: it asks until its input ends, then prints the seconds of each answer as JSON.
+The server and the probe are separate processes, because a process that creates load cannot measure milliseconds. Run
+as a program, this module is the probe: it checks the server's health until its input ends, then prints the seconds of
+each check as JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from latimer import Client
 from latimer.v1 import translation_pb2, translation_pb2_grpc
 
 SERVER = str(Path(sys.executable).with_name("latimer-server"))
-# Each connection is a caller of its own to the server.
+# The server treats each connection as a separate client.
 _CONNECTIONS = 8
 _PROBE_SECONDS = 0.05
 _NO_DEADLINE = 600.0
@@ -34,27 +35,28 @@ _NO_DEADLINE = 600.0
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens: its address, and the process that it is."""
+    """A running server: its address and the id of its process."""
 
     address: str
     process_id: int
 
     def read_resident_bytes(self) -> int:
-        """The memory that it has now, as the system counts it."""
+        """Returns the resident memory of the server in bytes."""
         status = Path(f"/proc/{self.process_id}/status").read_text("ascii")
         return 1_024 * int(status.partition("VmRSS:")[2].split()[0])
 
 
 @contextmanager
 def run_server(*flags: str, **settings: str) -> Iterator[Server]:
-    """A server of the embedded models on a free port, ready to answer. `settings`: those that have no flag."""
+    """Runs a server of the embedded models on a free port until the block ends. `settings`: passed as environment
+    variables."""
     environment = os.environ | {f"LATIMER_{name.upper()}": value for name, value in settings.items()}
     command = [SERVER, "serve", "--listen", "127.0.0.1:0", "--log-level", "ERROR", *flags]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line.startswith("listening on "):
-                sys.exit("the server did not start")
+                sys.exit("the server did not start: see its log lines above")
             server = Server(line.split()[-1], process.pid)
             with Client(server.address) as client:
                 wait_until_healthy(client)
@@ -65,7 +67,7 @@ def run_server(*flags: str, **settings: str) -> Iterator[Server]:
 
 @dataclass(frozen=True)
 class Answer:
-    """How a call ended: its status, the words that came out translated, its seconds and those it was given."""
+    """The end of a call: its status, its translated source words, its seconds and its deadline in seconds."""
 
     code: grpc.StatusCode
     words: int
@@ -75,27 +77,27 @@ class Answer:
 
 @dataclass
 class Load:
-    """What callers sent and got. `answers` in the order of their ends."""
+    """The answered calls of a period of `seconds`, in the order of their ends."""
 
     answers: list[Answer] = field(default_factory=list)
     seconds: float = 0.0
 
     def count(self, code: grpc.StatusCode) -> int:
-        """Calls that ended so."""
+        """Returns the number of calls that ended with this status."""
         return sum(answer.code is code for answer in self.answers)
 
     def of(self, *codes: grpc.StatusCode) -> list[Answer]:
-        """The calls that ended in one of these ways."""
+        """Returns the calls that ended with one of these statuses."""
         return [answer for answer in self.answers if answer.code in codes]
 
     @property
     def words_per_second(self) -> float:
-        """Source words of calls that were answered, a second."""
+        """The source words of successful calls, a second."""
         return sum(answer.words for answer in self.answers) / self.seconds
 
 
 class Callers:
-    """Sends texts from several connections. Use it inside `async with`."""
+    """Sends texts over several connections. Use it with `async with`."""
 
     def __init__(self, address: str, texts: Sequence[str]) -> None:
         self._address = address
@@ -105,7 +107,7 @@ class Callers:
         self._next = 0
 
     async def __aenter__(self) -> Callers:
-        # Else channels of one process to one address share a connection.
+        # Without this option channels of one process to one address share a connection.
         options = (("grpc.use_local_subchannel_pool", 1),)
         self._channels = [grpc.aio.insecure_channel(self._address, options=options) for _ in range(_CONNECTIONS)]
         self._stubs = [translation_pb2_grpc.TranslationServiceStub(channel) for channel in self._channels]
@@ -130,8 +132,8 @@ class Callers:
         return Answer(grpc.StatusCode.OK, len(text.split()), time.perf_counter() - began, deadline)
 
     async def keep_calling(self, count: int, seconds: float) -> Load:
-        """So many callers, each with its next call as soon as it has the answer to the last one. What counts is what
-        is answered within `seconds`."""
+        """Runs `count` callers for `seconds`; each calls again as soon as it has its answer. Calls that end later are
+        not counted."""
         load, began = Load(seconds=seconds), time.perf_counter()
 
         async def repeat() -> None:
@@ -146,7 +148,8 @@ class Callers:
     async def call_at_rate(
         self, rate: float, seconds: float, deadlines: Sequence[float], note: Callable[[float], None]
     ) -> Load:
-        """So many calls a second whatever becomes of them, at random times. `note` is told how far it is."""
+        """Makes `rate` calls a second at random times (a Poisson process) without waiting for answers. `note` is called
+        with the elapsed seconds."""
         load, draw = Load(seconds=seconds), random.Random(3)
         calls: set[asyncio.Task[None]] = set()
 
@@ -167,19 +170,20 @@ class Callers:
 
 @contextmanager
 def run_probe(address: str) -> Iterator[list[float]]:
-    """Asks for the health all the time, from a process of its own; the list holds the seconds when it has ended."""
-    found: list[float] = []
+    """Checks the server's health from a separate process until the block ends. Then the list holds the seconds of each
+    check."""
+    checks: list[float] = []
     command = [sys.executable, "-m", "benchmarks.service.load", address]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield found
+            yield checks
         finally:
             output, _ = process.communicate()
-            found += json.loads(output)
+            checks += json.loads(output)
 
 
-def share(values: Sequence[float], part: float) -> float:
-    """The value that `part` of the values do not pass."""
+def quantile(values: Sequence[float], part: float) -> float:
+    """Returns the value that a `part` (0 to 1) of the values do not exceed; 0.0 without values."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(part * len(ranked)))] if ranked else 0.0
 

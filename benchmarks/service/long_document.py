@@ -1,7 +1,7 @@
-"""A document of 1 MB of real text through one call, on the real model: is every separator back, and how fast.
+"""Translates a document of 1 MB by one call on the real model: checks that every separator is kept, and the speed.
 
-The text is the Debian Administrator's Handbook in English; between its paragraphs stand separators of every
-kind. The server is a process of its own, reached over a real channel.
+The text is the Debian Administrator's Handbook in English, with separators of every kind between its paragraphs. The
+server is a separate process, called over a real channel.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SEPARATORS = (
 
 
 def make_document() -> str:
-    """Paragraphs and separators up to the contract's limit for one content."""
+    """Returns paragraphs and separators up to the contract's limit for one content."""
     draw = random.Random(11)
     parts: list[str] = []
     size = 0
@@ -51,13 +51,13 @@ def make_document() -> str:
 
 
 def read_separators(text: str, spans: Sequence[Span]) -> list[str]:
-    """What stands before, between and after the spans."""
+    """Returns the text before, between and after the spans."""
     edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(text)]
     return [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def main() -> int:
-    """Prints a table; 1 if a separator is lost."""
+    """Prints a table. Returns 1 if a separator is lost or a segment is empty."""
     text = make_document()
     words = len(text.split())
     console = Console()
@@ -74,7 +74,7 @@ def main() -> int:
     table = Table("1 MB in one call", "", box=None, show_header=False)
     table.add_row("code points, words, segments", f"{len(text):,}, {words:,}, {len(translation.segments):,}")
     table.add_row("separators lost or changed", f"{lost} of {len(before):,}")
-    table.add_row("segments that came out empty", str(empty))
+    table.add_row("segments with an empty translation", str(empty))
     table.add_row("flags", ", ".join(translation.flags) or "none")
     table.add_row("seconds, words a second", f"{seconds:.1f}, {words / seconds:,.0f}")
     console.print(table)

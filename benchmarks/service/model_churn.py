@@ -1,8 +1,8 @@
-"""Forty small models on a server that has room for eight, under concurrent calls: is every call answered or refused
-by name, and does the memory come back?
+"""Runs forty small models on a server with memory for eight, under concurrent calls.
 
-The models have the shape of a small student and random weights, so what they write is nonsense; that they load,
-answer, make way and load again is not. The server is a process of its own, reached over a real channel.
+Checks that every call is answered, or refused with the name of its model, and that the memory is released. The models
+have the shape of a small student and random weights, so their outputs have no meaning; the test is that they load,
+answer, are unloaded for others and load again. The server is a separate process, called over a real channel.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ LANGUAGES = (
 )
 TEXT = "The bridge over the river was closed in March, and nobody knows when it will be opened again."
 VOCABULARY_SIZE = 1_000
-# What may happen beside plain calls, and how often: the rest translates.
+# Shares of the calls that do something other than translate.
 SHARES = {"load": 0.03, "unload": 0.05, "vanish": 0.04, "cancel": 0.03}
 AWAY_SECONDS = 0.2
-# All of them say that files were away, of which model or of all of a pair; any other cause is a failure.
+# Accepted refusals: the files of the named model, or of all models of the named pair, were absent. Any other error is a
+# failure.
 NAMED_REFUSAL = re.compile(
     r"model churn-\S+ is not fetched|language pair \S+ is not served"
     r"|model churn-\S+ failed to load: \S+: (is missing|cannot be read)"
@@ -53,7 +54,7 @@ SERVER = str(Path(sys.executable).with_name("latimer-server"))
 
 @dataclass(frozen=True)
 class Shape:
-    """How large a model is."""
+    """The size of a model."""
 
     dimension: int
     ffn: int
@@ -61,7 +62,7 @@ class Shape:
 
     @property
     def config(self) -> dict[str, object]:
-        """As Marian's files have it."""
+        """The configuration in the keys of Marian's files."""
         return {
             "enc-depth": self.depth,
             "dec-depth": 1,
@@ -77,7 +78,8 @@ SMALL_STUDENT = Shape(256, 1_024, 3)
 
 @dataclass
 class Report:
-    """What happened. Bytes for memory: `begun` after every model was there once and gone again, `ended` likewise."""
+    """The results of a run. Memory is in resident bytes: `begun` after every model was loaded once and unloaded,
+    `ended` after all are unloaded again."""
 
     operations: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -90,17 +92,17 @@ class Report:
 
     @property
     def growth(self) -> float:
-        """How much more memory than in the beginning, as a share of it."""
+        """The growth of the memory as a share of its size at the beginning."""
         return self.ended / self.begun - 1
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing failed that was not refused by name, and memory came back."""
+        """True if every failed call was refused by name, and the memory was released."""
         return not self.failures and self.growth <= MOST_GROWTH
 
 
 def write_vocabulary() -> bytes:
-    """A vocabulary of the students' kind, for all models."""
+    """Trains the SentencePiece vocabulary that all models share."""
     draw = random.Random(7)
     words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 9))) for _ in range(4_000)]
     model = io.BytesIO()
@@ -118,13 +120,13 @@ def write_vocabulary() -> bytes:
 
 
 def list_names(count: int) -> list[str]:
-    """The models' names: from a language into English, and from English into it."""
+    """Returns the names of the models: for each language, from English into it and from it into English."""
     pairs = ((language, "en") if way else ("en", language) for language in LANGUAGES for way in (0, 1))
     return [f"churn-{source}-{target}" for source, target in pairs][:count]
 
 
 def write_models(folder: Path, count: int, shape: Shape) -> Path:
-    """Models from and into English, in folders of their own, and the catalogue of them."""
+    """Writes models from and into English, one folder each, and their catalogue. Returns the path of the catalogue."""
     vocabulary, model = write_vocabulary(), write_model(model_items(shape.config))
     catalog = []
     for name in list_names(count):
@@ -145,10 +147,10 @@ def write_models(folder: Path, count: int, shape: Shape) -> Path:
 
 @asynccontextmanager
 async def run_server(catalog: Path, log: Path, memory: str) -> AsyncIterator[tuple[int, str]]:
-    """A server of these models; its process and its address."""
+    """Runs a server of these models until the block ends. Yields its process id and its address."""
     store = catalog.parent / "store"
     arguments = ["--listen", "127.0.0.1:0", "--catalog", str(catalog), "--store", str(store), "--models", ""]
-    # One thread: a second one is for speed, which is not the question, and on a busy machine they wait for each other.
+    # One thread is enough, because speed is not measured, and on a busy machine two threads wait for each other.
     arguments += ["--admin", "--max-model-memory", memory, "--log-format", "json", "--compute-threads", "1"]
     process = await asyncio.to_thread(_start, arguments, log)
     try:
@@ -166,13 +168,13 @@ def _start(arguments: list[str], log: Path) -> subprocess.Popen[str]:
 
 
 def read_resident(pid: int) -> int:
-    """The resident memory of a process, in bytes."""
+    """Returns the resident memory of a process in bytes; 0 if it has ended."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return 1_024 * int(found[1]) if found else 0
 
 
 class Churn:
-    """Calls that make models come and go."""
+    """Makes calls that load and unload models."""
 
     def __init__(self, folder: Path, names: list[str], client: AsyncClient, stub: Any) -> None:  # noqa: ANN401
         self.report = Report()
@@ -184,7 +186,7 @@ class Churn:
         self._away: set[str] = set()
 
     async def run(self, calls: int) -> None:
-        """Makes as many calls, some at once."""
+        """Makes `calls` calls, `CALLERS` of them at the same time."""
         left = iter(range(calls))
 
         async def call() -> None:
@@ -194,8 +196,8 @@ class Churn:
         await asyncio.gather(*(call() for _ in range(CALLERS)))
 
     async def warm_up(self) -> Report:
-        """Every model once, as many at once as later, then none: what a server needs for good it has then. Returns
-        the report of what comes after."""
+        """Loads every model once and unloads all, so that later growth is no permanent memory of the server. Returns
+        the empty report of the calls that follow."""
         await asyncio.gather(*(self._translate(name) for name in self._names))
         await self.run(len(self._names))
         await self.unload_each()
@@ -203,16 +205,16 @@ class Churn:
         return self.report
 
     async def unload_each(self) -> None:
-        """No model is in memory then."""
+        """Unloads every model."""
         for name in self._names:
             await self._stub.UnloadModel(models_pb2.UnloadModelRequest(name=name))
 
     async def _do_something(self) -> None:
-        what = self._draw.choices([*SHARES, "translate"], [*SHARES.values(), 1 - sum(SHARES.values())])[0]
+        operation = self._draw.choices([*SHARES, "translate"], [*SHARES.values(), 1 - sum(SHARES.values())])[0]
         name = self._draw.choice(self._names)
-        self.report.operations[what] += 1
+        self.report.operations[operation] += 1
         try:
-            await getattr(self, f"_{what}")(name)
+            await getattr(self, f"_{operation}")(name)
         except NotServedError as error:
             self._note_refusal(str(error))
         except grpc.aio.AioRpcError as error:
@@ -231,7 +233,7 @@ class Churn:
             self.report.failures[message] += 1
 
     async def _translate(self, name: str) -> None:
-        """A call by name, by its pair, or by one that needs two models."""
+        """Translates by a model's name, by its language pair, or by a pair that needs two models."""
         pair = self._pair_of(name)
         other = self._pair_of(self._draw.choice(self._names))
         way = self._draw.randrange(3)
@@ -242,7 +244,7 @@ class Churn:
         await self._client.translate(TEXT, **pair, max_output_tokens=4)
 
     async def _cancel(self, name: str) -> None:
-        """A caller who leaves."""
+        """Cancels a call while it runs."""
         call = asyncio.create_task(self._translate(name))
         await asyncio.sleep(self._draw.random() * 0.05)
         call.cancel()
@@ -258,7 +260,7 @@ class Churn:
         await self._stub.UnloadModel(models_pb2.UnloadModelRequest(name=name))
 
     async def _vanish(self, name: str) -> None:
-        """Files that are gone for a moment."""
+        """Moves the files of a model away for a moment."""
         if name in self._away:
             return
         self._away.add(name)
@@ -275,7 +277,7 @@ class Churn:
 
 
 async def churn(folder: Path, *, models: int, room: int, calls: int, shape: Shape) -> Report:
-    """Runs the calls on a server that has room for about `room` of the `models`."""
+    """Runs the calls on a server with memory for about `room` of the `models`."""
     catalog = write_models(folder, models, shape)
     names = list_names(models)
     log = folder / "server.log"
@@ -300,7 +302,7 @@ async def churn(folder: Path, *, models: int, room: int, calls: int, shape: Shap
 
 
 async def _measure(catalog: Path, log: Path, name: str) -> int:
-    """What one model takes, by the server's own count."""
+    """Returns the bytes that the server counts for one model."""
     async with run_server(catalog, log, "unlimited") as (_, address), grpc.aio.insecure_channel(address) as channel:
         stub: Any = models_pb2_grpc.ModelServiceStub(channel)
         loaded = await stub.LoadModel(models_pb2.LoadModelRequest(name=name))
@@ -319,17 +321,17 @@ def _count_lines(log: Path) -> Counter[str]:
 
 
 def main() -> int:
-    """Prints a table; 1 if a call failed without being refused by name, or memory did not come back."""
+    """Prints a table. Returns 1 if a call failed without being refused by name, or memory was not released."""
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 8_000
     console = Console()
     with tempfile.TemporaryDirectory() as folder, console.status(f"{calls:,} calls ..."):
         report = asyncio.run(churn(Path(folder), models=40, room=8, calls=calls, shape=SMALL_STUDENT))
-    table = Table("40 models, room for 8", "", box=None, show_header=False)
-    named = ", ".join(f"{count:,} {what}" for what, count in report.operations.most_common())
-    table.add_row("calls", f"{report.operations.total():,}: {named}; {CALLERS} at once")
+    table = Table("40 models, memory for 8", "", box=None, show_header=False)
+    operations = ", ".join(f"{count:,} {name}" for name, count in report.operations.most_common())
+    table.add_row("calls", f"{report.operations.total():,}: {operations}; {CALLERS} at once")
     table.add_row("loads, unloads", f"{report.log['model ready']:,}, {report.log['model unloaded']:,}")
-    table.add_row("refused by name", ", ".join(f"{n:,} {what}" for what, n in report.refusals.items()) or "none")
-    table.add_row("failed otherwise", ", ".join(f"{n:,} {what}" for what, n in report.failures.items()) or "none")
+    table.add_row("refused by name", ", ".join(f"{n:,} {text}" for text, n in report.refusals.items()) or "none")
+    table.add_row("failed otherwise", ", ".join(f"{n:,} {text}" for text, n in report.failures.items()) or "none")
     megabytes = [round(size / 1e6) for size in (report.begun, report.peak, report.ended)]
     table.add_row("resident MB: begun, peak, ended", f"{megabytes[0]}, {megabytes[1]}, {megabytes[2]}")
     table.add_row("growth", f"{report.growth:+.1%}")

@@ -1,9 +1,9 @@
-"""Twice the load that a server can bear: are accepted calls in time, the rest refused at once, and is nothing lost?
+"""Measures a server under twice its peak load: accepted calls must be in time, and the rest refused quickly.
 
-Finds the peak with closed loops, then offers twice that at random times, whatever becomes of it. Calls are paragraphs
-of real text with deadlines of a few seconds. Server, callers and health probe are three processes on one machine, so
-the callers take their share of it, at the peak and beyond. The peak is measured before and after, so that a machine
-that others use too is as noisy for it. Prints a table; exits 1 where a bound does not hold.
+Finds the peak with closed loops, then offers twice that rate at random times without waiting for answers. Calls are
+paragraphs of real text with deadlines of a few seconds. Server, callers and health probe are three processes on one
+machine, so the callers take part of its CPU, at the peak and beyond. The peak is measured before and after the
+overload, so that noise on a shared machine affects both. Prints a table. Exits with 1 if a bound is missed.
 """
 
 from __future__ import annotations
@@ -19,31 +19,30 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.corpus import read_paragraphs
-from benchmarks.service.load import Answer, Callers, Load, Server, run_probe, run_server, share
+from benchmarks.service.load import Answer, Callers, Load, Server, quantile, run_probe, run_server
 
-# Callers of the closed loops; the peak is the best of them.
+# Numbers of callers in the closed loops. The peak is the best throughput of them.
 LEVELS = (16, 64)
-# Seconds that the callers give.
+# Deadlines of the calls in seconds.
 DEADLINES = (2.0, 5.0, 10.0)
 WORDS = range(20, 121)
-OVER = 2.0
+OVERLOAD = 2.0
 _SHOWN_SECONDS = 0.5
-# The bounds of issue 5.
 LEAST_THROUGHPUT = 0.90
 MOST_HEALTH_SECONDS = 0.050
 MOST_LATE = 0.01
-# A refusal says that nothing will come; it may take as long as a health check and a little work on the text.
+# A refusal may take as long as a health check and a little work on the text.
 MOST_REFUSAL_SECONDS = 0.250
-# What an allocator may keep beside; measured between a fifth of the time and its end.
+# Memory that an allocator may keep, as a share; measured from a fifth of the time to its end.
 MOST_GROWTH = 0.05
 
 OK, REFUSED, LATE = grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was measured. `peak`: before and after. `probes`: seconds of health checks; bytes of the server a fifth into
-    the load and at its end."""
+class Measurement:
+    """The results. `peak`: before and after the overload. `probes`: seconds of health checks. `bytes_before` and
+    `bytes_after`: resident memory of the server a fifth into the load and at its end."""
 
     peak: Load
     load: Load
@@ -54,7 +53,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Bound:
-    """A figure and whether it is as it must be."""
+    """A figure, its bound, and whether the bound holds."""
 
     name: str
     figure: str
@@ -62,8 +61,8 @@ class Bound:
     holds: bool
 
 
-async def measure(server: Server, texts: list[str], peak_seconds: float, seconds: float) -> Found:
-    """The peak, then twice that."""
+async def measure(server: Server, texts: list[str], peak_seconds: float, seconds: float) -> Measurement:
+    """Measures the peak, then twice that load, then the peak again."""
     async with Callers(server.address, texts) as callers:
         with Progress(transient=True) as progress:
             total = (len(LEVELS) + 1) * peak_seconds + seconds
@@ -75,13 +74,13 @@ async def measure(server: Server, texts: list[str], peak_seconds: float, seconds
                 progress.advance(task, peak_seconds)
             best = max(loads, key=lambda count: loads[count].words_per_second)
             peak = loads[best]
-            rate = OVER * len(peak.answers) / peak.seconds
+            rate = OVERLOAD * len(peak.answers) / peak.seconds
             memory: list[int] = []
             shown = 0.0
 
             def note(elapsed: float) -> None:
                 nonlocal shown
-                if elapsed < shown + _SHOWN_SECONDS:  # the callers' time is taken from the server's
+                if elapsed < shown + _SHOWN_SECONDS:  # drawing takes CPU time from the server
                     return
                 shown = elapsed
                 progress.update(task, completed=len(LEVELS) * peak_seconds + elapsed)
@@ -95,19 +94,19 @@ async def measure(server: Server, texts: list[str], peak_seconds: float, seconds
             progress.update(task, description="the peak again ...")
             after = await callers.keep_calling(best, peak_seconds)
             peak = Load(peak.answers + after.answers, peak.seconds + after.seconds)
-    return Found(peak, load, probes, memory[0], memory[-1])
+    return Measurement(peak, load, probes, memory[0], memory[-1])
 
 
-def check(found: Found) -> list[Bound]:
-    """The bounds."""
+def check(found: Measurement) -> list[Bound]:
+    """Compares the figures with their bounds."""
     load, peak = found.load, found.peak
     accepted, refused = load.of(OK, LATE), load.of(REFUSED)
     others = len(load.answers) - len(accepted) - len(refused)
     late = load.count(LATE) / max(1, len(accepted))
-    used = share([answer.seconds / answer.deadline for answer in accepted], 0.99)
-    refusal = share([answer.seconds for answer in refused], 0.99)
+    used = quantile([answer.seconds / answer.deadline for answer in accepted], 0.99)
+    refusal = quantile([answer.seconds for answer in refused], 0.99)
     throughput = load.words_per_second / peak.words_per_second
-    health = share(found.probes, 0.99)
+    health = quantile(found.probes, 0.99)
     growth = found.bytes_after / found.bytes_before - 1
     return [
         Bound("accepted, late", f"{late:.2%}", f"at most {MOST_LATE:.0%}", late <= MOST_LATE),
@@ -135,8 +134,8 @@ def check(found: Found) -> list[Bound]:
     ]
 
 
-def describe(found: Found) -> Table:
-    """What was sent and what came of it."""
+def describe(found: Measurement) -> Table:
+    """Returns a table of the offered, accepted and refused calls."""
     load, peak = found.load, found.peak
     table = Table("", "calls a second", "words a second", "p50", "p99", box=None)
 
@@ -146,33 +145,33 @@ def describe(found: Found) -> Table:
         row = (
             f"{len(answers) / seconds:.1f}",
             f"{words:,.0f}",
-            f"{share(times, 0.5):.3f} s",
-            f"{share(times, 0.99):.3f} s",
+            f"{quantile(times, 0.5):.3f} s",
+            f"{quantile(times, 0.99):.3f} s",
         )
         table.add_row(name, *row)
 
     add("peak, closed loops", peak.answers, peak.seconds)
     add("offered twice that", load.answers, load.seconds)
     for deadline in DEADLINES:
-        mine = [answer for answer in load.of(OK, LATE) if answer.deadline == deadline]
-        add(f"accepted, deadline {deadline:.0f} s", mine, load.seconds)
+        accepted = [answer for answer in load.of(OK, LATE) if answer.deadline == deadline]
+        add(f"accepted, deadline {deadline:.0f} s", accepted, load.seconds)
     add("refused", load.of(REFUSED), load.seconds)
     table.add_row("resident MB, before and after", f"{found.bytes_before / 1e6:.0f}", f"{found.bytes_after / 1e6:.0f}")
     return table
 
 
 def main() -> int:
-    """Prints the tables; 1 if a bound does not hold."""
+    """Prints the tables. Returns 1 if a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=300.0, help="how long twice the load is offered")
-    parser.add_argument("--peak-seconds", type=float, default=20.0, help="how long each closed loop runs")
+    parser.add_argument("--seconds", type=float, default=300.0, help="seconds of twice the peak load")
+    parser.add_argument("--peak-seconds", type=float, default=20.0, help="seconds of each closed loop")
     arguments = parser.parse_args()
     texts = [text for text in read_paragraphs("en-US") if len(text.split()) in WORDS]
     console = Console()
     with run_server("--segment-cache-mb", "0") as server:
         found = asyncio.run(measure(server, texts, arguments.peak_seconds, arguments.seconds))
     console.print(describe(found))
-    bounds = Table("bound", "measured", "wanted", "", box=None)
+    bounds = Table("bound", "measured", "limit", "", box=None)
     checked = check(found)
     for bound in checked:
         bounds.add_row(bound.name, bound.figure, bound.wanted, "holds" if bound.holds else "BROKEN")

@@ -1,7 +1,9 @@
-"""A stream beside one call of the same sentences, on the real model: what it costs, and when the first result comes.
+"""Compares a stream with one call of the same sentences, on the real model: throughput and time to the first result.
 
-The sentences are the Debian Administrator's Handbook's. The server is a process of its own, reached over a real
-channel; call and streams take turns, and a ratio is of medians of one run. `python -m benchmarks.service.streaming [rounds]`.
+    python -m benchmarks.service.streaming [rounds]
+
+The sentences come from the Debian Administrator's Handbook. The server is a separate process, called over a real
+channel. Call and streams take turns; a ratio is of the medians of one run.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ from latimer import Client
 
 SENTENCES = 1_000
 ROUNDS = 5
-# Seconds to the first result, and to the last; and the texts.
+# Seconds to the first and to the last result, and the translations.
 Timed = tuple[float, float, list[str]]
 
 
 def time_call(client: Client, sentences: list[str]) -> Timed:
-    """All in one call of TranslateText."""
+    """Translates all sentences by one call of TranslateText."""
     began = time.perf_counter()
     texts = [translation.text for translation in client.translate(sentences, source="en", target="pt")]
     seconds = time.perf_counter() - began
@@ -33,7 +35,7 @@ def time_call(client: Client, sentences: list[str]) -> Timed:
 
 
 def time_stream(client: Client, sentences: list[str], *, ordered: bool) -> Timed:
-    """As a stream of items."""
+    """Translates all sentences as a stream of items."""
     began = time.perf_counter()
     first = 0.0
     texts = [""] * len(sentences)
@@ -44,7 +46,7 @@ def time_stream(client: Client, sentences: list[str], *, ordered: bool) -> Timed
 
 
 def run_rounds(client: Client, sentences: list[str], rounds: int) -> Iterator[tuple[str, list[Timed]]]:
-    """The rounds of each way, one after another in each round; the first round is not counted."""
+    """Measures each way once per round, in turns. The first round warms up and is not counted."""
     ways: dict[str, Callable[[], Timed]] = {
         "one call": lambda: time_call(client, sentences),
         "stream, ordered": lambda: time_stream(client, sentences, ordered=True),
@@ -69,7 +71,7 @@ def main() -> int:
     title = f"{len(sentences)} sentences, {words} words, {rounds} rounds"
     table = Table("", "words/s", "of one call", "first result, s", "last, s (least, most)", "texts alike", title=title)
     for name, each in timed.items():
-        firsts, lasts = [one[0] for one in each], [one[1] for one in each]
+        firsts, lasts = [timed_way[0] for timed_way in each], [timed_way[1] for timed_way in each]
         median = statistics.median(lasts)
         alike = sum(a == b for a, b in zip(texts, each[-1][2], strict=True))
         table.add_row(

@@ -308,7 +308,7 @@ def test_it_does_not_hang_on_what_the_compiler_makes_of_it(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], tmp_path: Path, flag: str
 ) -> None:
     # gcc thinks that a tile configuration is eight bytes: what was not inlined lost the rest, and died by SIGILL.
-    source = Path(native_engine.__file__).parents[1] / "native" / "student.cpp"
+    source = Path(native_engine.__file__).parent / "native" / "student.cpp"
     library = tmp_path / "student.so"
     flags = ["-O3", flag, "-std=c++17", "-fPIC", "-shared", "-w"]
     subprocess.run(["g++", *flags, "-o", library, source], check=True)
