@@ -191,7 +191,7 @@ async def test_a_single_request_is_divided_among_the_workers() -> None:
 
 
 async def test_a_worker_leaves_no_more_pieces_than_the_other_workers_take() -> None:
-    # Half of the tokens would be 5 long pieces. Of the other 11 pieces 3 would form a separate batch, with an idle worker.
+    # Half of the tokens would be 5 long pieces. Then 3 of the other 11 pieces would form a batch beside an idle worker.
     machine = Machine()
     async with held_queue(machine, batches=2, rows=8) as (queue, executor):
         futures = [queue.submit((i,) * length, GREEDY) for i, length in enumerate((14,) * 8 + (6,) * 8)]
