@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import fxtranslate
 
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.config.settings import load_settings
@@ -20,15 +23,29 @@ def locate_student(name: str) -> Mapping[str, Path]:
     return Store(load_settings(None).store).locate(load_catalog().get(name))
 
 
+def load_oracle(files: Mapping[str, Path]) -> Any:  # noqa: ANN401 (fxtranslate has no types)
+    """Loads a student with one shared vocabulary by fxtranslate, an independent engine for the same files."""
+    vocabulary = files["vocabulary"].read_bytes()
+    return fxtranslate.Translator(
+        model=files["model"].read_bytes(),
+        src_vocab=vocabulary,
+        trg_vocab=vocabulary,
+        shortlist=files["shortlist"].read_bytes(),
+    )
+
+
 def load_embedded_student(name: str, concurrent_batches: int) -> MarianStudent:
     """Loads an embedded student that computes up to `concurrent_batches` batches at the same time."""
     return load_student(locate_student(name), concurrent_batches)
 
 
-def run_in_batches(student: MarianStudent, rows: Sequence[TokenIds], size: int) -> list[Hypothesis]:
-    """Decodes all rows greedily in batches of `size` rows, in their order."""
+def run_in_batches(
+    student: MarianStudent, rows: Sequence[TokenIds], size: int, options: DecodingOptions | None = None
+) -> list[Hypothesis]:
+    """Decodes all rows in batches of `size` rows, in their order. The default options are those of the model."""
+    options = options or DecodingOptions()
     batches = (rows[start : start + size] for start in range(0, len(rows), size))
-    return [hypothesis for batch in batches for hypothesis in student.run(batch, DecodingOptions(), lambda: False)]
+    return [hypothesis for batch in batches for hypothesis in student.run(batch, options, lambda: False)]
 
 
 def translate_in_batches(student: MarianStudent, texts: Sequence[str], size: int) -> list[str]:

@@ -17,14 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fxtranslate
 import sacrebleu
 from rich.console import Console
 
 from benchmarks.quality.fidelity.answers import Answer
 from benchmarks.quality.fidelity.prose import choose_sentences
 from benchmarks.quality.fidelity.service import Service, serve
-from benchmarks.students import NAMES, locate_student, translate_in_batches
+from benchmarks.students import NAMES, load_oracle, locate_student, translate_in_batches
 from latimer_server.backends.marian.student import load_student
 
 HERE = Path(__file__).parent
@@ -79,13 +78,7 @@ def translate_bare(sentences: Sequence[str], languages: tuple[str, str]) -> tupl
     """Returns the outputs of our bare model, and those of the other engine (`translate_long`)."""
     files = locate_student(NAMES[languages])
     outputs = translate_in_batches(load_student(files, 2), sentences, _BATCH)
-    vocabulary = files["vocabulary"].read_bytes()
-    oracle = fxtranslate.Translator(
-        model=files["model"].read_bytes(),
-        src_vocab=vocabulary,
-        trg_vocab=vocabulary,
-        shortlist=files["shortlist"].read_bytes(),
-    )
+    oracle = load_oracle(files)
     return outputs, [oracle.translate_long(sentence) for sentence in sentences]
 
 
