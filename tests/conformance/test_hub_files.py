@@ -89,9 +89,9 @@ def test_weights_that_lack_a_layer_are_refused_and_not_initialized_at_random(fol
 
 def test_a_language_that_the_vocabulary_lacks_is_refused(tmp_path: Path) -> None:
     for backend in ("ctranslate2", "transformers"):
-        asked = request("marian-multi", backend, tmp_path, languages={"pt": "por", "de": "deu"})
+        load_request = request("marian-multi", backend, tmp_path, languages={"pt": "por", "de": "deu"})
         with pytest.raises(ModelFileError, match=r"vocab\.json: has no token >>deu<<"):
-            load_backend(asked)
+            load_backend(load_request)
 
 
 def test_a_prompt_may_have_a_part_behind_the_text() -> None:
@@ -113,8 +113,8 @@ def test_a_language_token_that_the_checkpoint_forces_too_is_used_once(tmp_path: 
     path = folder / "generation_config.json"
     names = {t["content"]: t["id"] for t in json.loads((folder / "tokenizer.json").read_text("utf-8"))["added_tokens"]}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"forced_bos_token_id": names["pt_XX"]}))
-    asked = request("mbart50", backend, tmp_path / "made", folder=folder, compute_type="float32")
-    loaded: Any = load_backend(asked)
+    load_request = request("mbart50", backend, tmp_path / "made", folder=folder, compute_type="float32")
+    loaded: Any = load_backend(load_request)
     (found,) = run(loaded, [MEANING.write("en")], PAIR)
     assert found.ids == expected.ids
     assert found.log_prob == pytest.approx(expected.log_prob, abs=1e-4)  # a second token would change the score
@@ -150,12 +150,12 @@ def test_an_allowed_pickle_still_runs_no_code(folder: Path, backend: str) -> Non
 
 
 def test_a_conversion_is_made_once_and_found_again_in_a_copy_of_the_store(folder: Path, tmp_path: Path) -> None:
-    asked = ask(folder, "ctranslate2")
-    assert prepare_model(asked)
-    assert not prepare_model(asked)
+    load_request = ask(folder, "ctranslate2")
+    assert prepare_model(load_request)
+    assert not prepare_model(load_request)
     (made,) = (folder.parent / "made").iterdir()
     before = (made / "weights" / "model.bin").stat().st_mtime_ns
-    expected = translate(load_backend(asked))
+    expected = translate(load_backend(load_request))
     assert (made / "weights" / "model.bin").stat().st_mtime_ns == before
     there = tmp_path / "there"
     shutil.copytree(folder.parent / "made", there / "made")
@@ -191,11 +191,11 @@ def test_auto_chooses_transformers_if_the_disk_is_too_full_for_a_conversion(
 
 
 def test_a_server_that_runs_converted_models_imports_neither_torch_nor_transformers() -> None:
-    asked = request("marian", "auto", compute_type="float32")
-    prepare_model(asked)
+    load_request = request("marian", "auto", compute_type="float32")
+    prepare_model(load_request)
     keys = {
         "name": "m", "backend": "auto", "task": "translation",
-        "compute_type": "float32", "folder": str(asked.folder), "cache": str(asked.cache),
+        "compute_type": "float32", "folder": str(load_request.folder), "cache": str(load_request.cache),
     }  # fmt: skip
     code = (
         "import sys, json\nfrom pathlib import Path\n"

@@ -70,15 +70,15 @@ def test_a_cancelled_batch_stops(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
     (row,) = student.encode([f"The old house was sold, {'and the red one, ' * 16}but the garden is still ours."])
     (whole,) = student.run([row.ids], GREEDY, never)
-    asked = 0
+    checks = 0
 
     def cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked >= 2
+        nonlocal checks
+        checks += 1
+        return checks >= 2
 
     (stopped,) = student.run([row.ids], GREEDY, cancelled)
-    assert asked == 2
+    assert checks == 2
     assert stopped.truncated
     # The callback is called every 32 steps.
     assert stopped.ids == whole.ids[:64]

@@ -154,8 +154,8 @@ def test_beam_search_links_as_greedy_search_if_the_output_is_the_same(
 def test_the_output_is_the_same_without_alignment(students: Mapping[str, MarianStudent], beam: int) -> None:
     student, options = students["en"], DecodingOptions(beam_size=beam, hypothesis_count=beam)
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[:24])]
-    silent, told = student.run(rows, options, never), student.run(rows, replace(options, alignment=True), never)
-    for one, other in zip(silent, told, strict=True):
+    plain, aligned = student.run(rows, options, never), student.run(rows, replace(options, alignment=True), never)
+    for one, other in zip(plain, aligned, strict=True):
         for mine, aligned in zip((one, *one.alternatives), (other, *other.alternatives), strict=True):
             assert mine.alignment == ()
             assert len(aligned.alignment) == len(aligned.ids)

@@ -212,15 +212,15 @@ def test_a_repetition_penalty_lowers_the_scores_of_repeated_tokens(engine: Engin
 def test_a_cancelled_batch_stops(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
     (row,) = student.encode(["The old red house near the river was sold yesterday."])
-    asked = 0
+    checks = 0
 
     def cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked >= 2
+        nonlocal checks
+        checks += 1
+        return checks >= 2
 
     (stopped,) = student.run([row.ids], DecodingOptions(beam_size=4, hypothesis_count=4), cancelled)
-    assert asked == 2
+    assert checks == 2
     assert stopped.truncated
     assert [len(h.ids) for h in (stopped, *stopped.alternatives)] == [2] * 4
 

@@ -30,10 +30,10 @@ class Speaker(EchoBackend):
     def __init__(self, always: str = "") -> None:
         super().__init__()
         self.always = always
-        self.asked: set[LanguagePair] = set()
+        self.requested: set[LanguagePair] = set()
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = ANY) -> list[Encoding]:
-        self.asked.add(languages)
+        self.requested.add(languages)
         return super().encode([SENTENCES[self.always or languages.target] for _ in texts], languages)
 
 
@@ -52,7 +52,7 @@ def test_a_multilingual_model_is_tested_with_a_target_that_is_easy_to_detect(
 ) -> None:
     speaker = Speaker()
     run_canary(make_model(["af", "en", "pt"], ["acm", "de", "fr", "pt"]), speaker, detector)
-    assert speaker.asked == {LanguagePair("en", "fr")}
+    assert speaker.requested == {LanguagePair("en", "fr")}
 
 
 def test_a_model_that_writes_another_language_than_requested_is_refused(detector: LanguageDetector) -> None:

@@ -67,19 +67,19 @@ def flip(path: Path) -> None:
 def test_a_damaged_conversion_is_reported_and_made_again(
     tmp_path: Path, conversions: list[ConversionJob], name: str, harm: Callable[[Path], None]
 ) -> None:
-    asked = ask(tmp_path / "model")
-    made = convert(asked, "int8").weights.parent
+    load_request = ask(tmp_path / "model")
+    made = convert(load_request, "int8").weights.parent
     assert len(conversions) == 1
-    assert is_converted(asked, "int8")
-    verify_prepared(asked)
+    assert is_converted(load_request, "int8")
+    verify_prepared(load_request)
     harm(made / name)
-    assert not is_converted(asked, "int8")
+    assert not is_converted(load_request, "int8")
     with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load makes it anew"):
-        verify_prepared(asked)
-    assert convert(asked, "int8").weights.parent == made
+        verify_prepared(load_request)
+    assert convert(load_request, "int8").weights.parent == made
     assert len(conversions) == 2
-    verify_prepared(asked)
-    convert(asked, "int8")
+    verify_prepared(load_request)
+    convert(load_request, "int8")
     assert len(conversions) == 2
     assert [path.name for path in made.parent.iterdir()] == [made.name]  # nothing is left beside it
 
@@ -87,10 +87,10 @@ def test_a_damaged_conversion_is_reported_and_made_again(
 def test_a_conversion_of_older_files_is_replaced_without_a_warning(
     tmp_path: Path, conversions: list[ConversionJob]
 ) -> None:
-    asked = ask(tmp_path / "model")
-    flip(convert(asked, "int8").weights / "model.bin")
+    load_request = ask(tmp_path / "model")
+    flip(convert(load_request, "int8").weights / "model.bin")
     (tmp_path / "model" / "model.safetensors").write_bytes(b"others")
-    verify_prepared(asked)
+    verify_prepared(load_request)
 
 
 def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_for_writing(
@@ -99,10 +99,10 @@ def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_f
     model = tmp_path / "store" / "m"
     model.mkdir(parents=True)
     (model / "spiece.model").write_bytes(b"pieces")
-    asked = ask(model, cache=tmp_path / "store" / ".made" / "m")
+    load_request = ask(model, cache=tmp_path / "store" / ".made" / "m")
     (model / "model.safetensors").chmod(0o444)
     changed = (model / "model.safetensors").stat().st_mtime_ns
-    assert (prepare_checkpoint(asked) / "model.safetensors").read_bytes() == b"weights" * 100
+    assert (prepare_checkpoint(load_request) / "model.safetensors").read_bytes() == b"weights" * 100
     assert (model / "model.safetensors").stat().st_mtime_ns == changed
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     moved = ask(tmp_path / "elsewhere" / "m", cache=tmp_path / "elsewhere" / ".made" / "m")
@@ -165,12 +165,12 @@ def test_a_conversion_has_a_time_limit(tmp_path: Path, endless: Path, monkeypatc
 def test_the_next_conversion_removes_the_files_of_a_killed_process(
     tmp_path: Path, conversions: list[ConversionJob]
 ) -> None:
-    asked = ask(tmp_path / "model")
-    assert asked.cache is not None
-    (asked.cache / ".new-killed" / "made").mkdir(parents=True)
-    (asked.cache / ".new-killed" / "made" / "model.bin").write_bytes(b"half")
-    made = convert(asked, "int8").weights.parent
-    assert list(asked.cache.iterdir()) == [made]
+    load_request = ask(tmp_path / "model")
+    assert load_request.cache is not None
+    (load_request.cache / ".new-killed" / "made").mkdir(parents=True)
+    (load_request.cache / ".new-killed" / "made" / "model.bin").write_bytes(b"half")
+    made = convert(load_request, "int8").weights.parent
+    assert list(load_request.cache.iterdir()) == [made]
 
 
 def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:

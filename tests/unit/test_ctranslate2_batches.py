@@ -53,12 +53,12 @@ class Engine:
 
     def __init__(self, device: str = "cpu", step_seconds: float = 0.0) -> None:
         self.device = device
-        self.asked: list[tuple[int, dict[str, Any]]] = []
+        self.calls: list[tuple[int, dict[str, Any]]] = []
         self.now = 0.0
         self._step_seconds = step_seconds
 
     def translate_batch(self, rows: list[list[str]], **keys: Any) -> list[Any]:
-        self.asked.append((len(rows), keys))
+        self.calls.append((len(rows), keys))
         self.now += 3 * self._step_seconds
         return [SimpleNamespace(hypotheses=[[*row, "0"]], scores=[-1.0]) for row in rows]
 
@@ -82,8 +82,8 @@ def test_each_worker_computes_a_batch(device: str, batches: int) -> None:
     assert generator.limits.concurrent_batches == batches
     translate(generator, 4)  # the duration of rows is unknown before this
     translate(generator, 32)
-    assert [rows for rows, _ in engine.asked] == [4, 32]
-    assert not any("max_batch_size" in keys for _, keys in engine.asked)
+    assert [rows for rows, _ in engine.calls] == [4, 32]
+    assert not any("max_batch_size" in keys for _, keys in engine.calls)
 
 
 def test_a_batch_of_a_summarizer_is_divided_among_the_workers() -> None:
@@ -92,7 +92,7 @@ def test_a_batch_of_a_summarizer_is_divided_among_the_workers() -> None:
     assert generator.limits.concurrent_batches == 1
     translate(generator, 4)
     translate(generator, 32)
-    assert [keys["max_batch_size"] for _, keys in engine.asked] == [1, 8]
+    assert [keys["max_batch_size"] for _, keys in engine.calls] == [1, 8]
 
 
 def test_the_beam_of_a_translator_reduces_the_rows_of_a_batch() -> None:
@@ -112,7 +112,7 @@ def test_a_greedy_search_has_a_callback_only_if_it_may_take_long(
     generator = make(engine)
     for _ in range(2):
         translate(generator, 4, beam_size=1, max_output_tokens=cap, max_length_ratio=100.0)
-    (_, first), (_, second) = engine.asked
+    (_, first), (_, second) = engine.calls
     assert "callback" in first  # the duration is not known yet
     assert ("callback" in second) is is_watched
 
@@ -122,10 +122,10 @@ def test_rows_with_another_cap_are_not_started_after_cancellation() -> None:
     generator = make(engine)
     translate(generator, 4, beam_size=1)
     batch = [(1,) * length for length in (4, 8, 12, 16)]
-    before = len(engine.asked)
+    before = len(engine.calls)
     options = DecodingOptions(beam_size=1, max_length_ratio=1.0)
-    hypotheses = generator.run(batch, options, lambda: len(engine.asked) > before)
-    assert len(engine.asked) == before + 1
+    hypotheses = generator.run(batch, options, lambda: len(engine.calls) > before)
+    assert len(engine.calls) == before + 1
     assert [one.truncated for one in hypotheses[1:]] == [True] * 3
 
 
@@ -137,4 +137,4 @@ def test_batches_of_a_gpu_are_not_divided_by_the_beam() -> None:
 def test_a_beam_search_has_no_callback() -> None:
     engine = Engine()
     translate(make(engine), 4, beam_size=4)
-    assert "callback" not in engine.asked[0][1]
+    assert "callback" not in engine.calls[0][1]

@@ -56,8 +56,8 @@ def fetched_weights(store: Store) -> bytes:
 def test_a_student_is_fetched_and_unpacked_and_its_files_are_named_by_role(
     registry: LoopbackRegistry, store: Store
 ) -> None:
-    told: list[tuple[str, int, int]] = []
-    assert store.fetch([entry()], lambda *progress: told.append(progress)) == ["firefox-de-en"]
+    progress: list[tuple[str, int, int]] = []
+    assert store.fetch([entry()], lambda *step: progress.append(step)) == ["firefox-de-en"]
     store.verify(entry())
     files = store.locate(entry())
     assert {key: path.read_bytes() for key, path in files.items()} == {
@@ -73,7 +73,7 @@ def test_a_student_is_fetched_and_unpacked_and_its_files_are_named_by_role(
     assert record is not None
     assert record.revision == "tiny run_A"
     total = sum(len(content) for path, content in registry.files.items())
-    assert told[-1] == ("firefox-de-en", total, total)
+    assert progress[-1] == ("firefox-de-en", total, total)
     assert store.fetch([entry()], nothing) == []
 
 
@@ -225,10 +225,10 @@ def test_a_refusal_names_model_file_and_status(
 
 
 def test_an_unreachable_registry_is_reported(tmp_path: Path) -> None:
-    nobody = LoopbackRegistry()
-    nobody._server.server_close()
+    silent = LoopbackRegistry()
+    silent._server.server_close()
     with pytest.raises(ModelError, match=r"firefox-de-en: http.*models\.json: cannot be reached"):
-        Store(tmp_path, nobody.registry_url).fetch([entry()], nothing)
+        Store(tmp_path, silent.registry_url).fetch([entry()], nothing)
 
 
 def test_a_full_disk_is_reported(registry: LoopbackRegistry, store: Store) -> None:

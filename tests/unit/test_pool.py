@@ -214,22 +214,22 @@ async def test_a_library_that_panics_fails_the_model_and_reserves_no_memory(tmp_
 
 
 async def test_a_load_is_cancelled_when_the_pool_closes(tmp_path: Path) -> None:
-    begun, told = threading.Event(), threading.Event()
+    started, stopped = threading.Event(), threading.Event()
 
     def make(request: LoadRequest) -> Backend:
-        begun.set()
+        started.set()
         while not request.cancelled():
             time.sleep(0.01)
-        told.set()
-        raise ModelError("nobody waits")
+        stopped.set()
+        raise ModelError("cancelled")
 
     async with open_pool(make_models(tmp_path, "a"), tmp_path, make) as pool:
         asking = asyncio.create_task(pool.load("a"))
-        await until(begun.is_set)
+        await until(started.is_set)
         await pool.close()
         with pytest.raises(Unavailable):
             await asking
-    assert await asyncio.to_thread(told.wait, 10)
+    assert await asyncio.to_thread(stopped.wait, 10)
 
 
 async def test_a_failed_model_is_loaded_again_after_its_files_change(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 
 
-def protected(text: str, **asked: object) -> list[str]:
-    spans = ProtectionRules(**asked).find(text)  # type: ignore[arg-type]
+def protected(text: str, **rules: object) -> list[str]:
+    spans = ProtectionRules(**rules).find(text)  # type: ignore[arg-type]
     return [text[span.start : span.end] for span in spans]
 
 

@@ -250,4 +250,4 @@ async def _live(steps: list[tuple[str, int, int]], with_kept: bool) -> None:  # 
         for reservation in list(house.unloading):
             house.let_go(reservation)
         await settle_down()
-        assert (len(asking), len(house.inside), 0) != before, "nobody moves any more"
+        assert (len(asking), len(house.inside), 0) != before, "no task makes progress"

@@ -91,7 +91,7 @@ def test_close_codes_match_at_a_pivot_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("served", "asked", "resolved"),
+    ("served", "wanted", "resolved"),
     [
         ("pt", "pt-BR", "pt"),
         ("pt pt-BR", "pt-PT", "pt"),
@@ -123,8 +123,8 @@ def test_close_codes_match_at_a_pivot_too() -> None:
         ("ku", "ckb", None),
     ],
 )
-def test_target_codes_are_matched_by_language_script_and_region(served: str, asked: str, resolved: str | None) -> None:
-    route = RouteMap([make_many("model", "en", served)]).find("en", langcodes.standardize_tag(asked))
+def test_target_codes_are_matched_by_language_script_and_region(served: str, wanted: str, resolved: str | None) -> None:
+    route = RouteMap([make_many("model", "en", served)]).find("en", langcodes.standardize_tag(wanted))
     assert (route.target if route else None) == resolved
 
 

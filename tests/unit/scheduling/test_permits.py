@@ -41,11 +41,11 @@ async def test_a_batch_for_all_cores_is_not_overtaken_by_batches_for_one() -> No
 @pytest.mark.parametrize(("cores", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (8, 4)])
 async def test_summaries_use_at_most_half_of_the_cores(cores: int, most: int) -> None:
     permits = CorePermits(cores)
-    asked = [asyncio.create_task(permits.acquire(1, generation=True)) for _ in range(9)]
+    waiting = [asyncio.create_task(permits.acquire(1, generation=True)) for _ in range(9)]
     await settle()
-    assert sum(one.done() for one in asked) == permits.generation_cores == most
+    assert sum(one.done() for one in waiting) == permits.generation_cores == most
     assert await permits.acquire(1) == 1  # a translation gets a core at once, even if there is only one
-    for one in asked:
+    for one in waiting:
         one.cancel()
 
 
@@ -101,13 +101,13 @@ async def test_the_priority_is_read_when_a_permit_becomes_free() -> None:
     permits = CorePermits(1)
     held = await permits.acquire(1)
     kinds = {"first": Priority.BULK, "second": Priority.BULK}
-    asked = {name: asyncio.create_task(permits.acquire(1, priority=lambda name=name: kinds[name])) for name in kinds}  # type: ignore[misc]
+    waiting = {name: asyncio.create_task(permits.acquire(1, priority=lambda name=name: kinds[name])) for name in kinds}  # type: ignore[misc]
     await settle()
     kinds["second"] = Priority.INTERACTIVE
     permits.release(held)
     await settle()
-    assert [name for name, one in asked.items() if one.done()] == ["second"]
-    asked["first"].cancel()
+    assert [name for name, one in waiting.items() if one.done()] == ["second"]
+    waiting["first"].cancel()
 
 
 def test_waiting_bulk_gets_one_turn_in_eight_and_no_credit_for_earlier_turns() -> None:
@@ -127,12 +127,12 @@ class Crowd:
 
     def __init__(self, cores: int) -> None:
         self.permits = CorePermits(cores)
-        self.asked: list[tuple[asyncio.Task[int], bool]] = []
+        self.waiting: list[tuple[asyncio.Task[int], bool]] = []
         self.held: list[tuple[int, bool]] = []
 
     def ask(self, count: int, priority: Priority, *, generation: bool) -> None:
         acquiring = self.permits.acquire(count, generation=generation, priority=lambda: priority)
-        self.asked.append((asyncio.create_task(acquiring), generation))
+        self.waiting.append((asyncio.create_task(acquiring), generation))
 
     def give_back(self, which: int = 0) -> None:
         if self.held:
@@ -140,12 +140,12 @@ class Crowd:
             self.permits.release(count, generation=generation)
 
     def leave(self, which: int) -> None:
-        if self.asked:
-            self.asked[which % len(self.asked)][0].cancel()
+        if self.waiting:
+            self.waiting[which % len(self.waiting)][0].cancel()
 
     def check(self) -> None:
-        for pair in [pair for pair in self.asked if pair[0].done()]:
-            self.asked.remove(pair)
+        for pair in [pair for pair in self.waiting if pair[0].done()]:
+            self.waiting.remove(pair)
             if not pair[0].cancelled():
                 self.held.append((pair[0].result(), pair[1]))
         cores = self.permits.cores
@@ -188,8 +188,8 @@ def test_every_waiter_gets_permits_and_there_are_never_too_many(
             crowd.check()
         await settle()
         crowd.check()
-        while crowd.asked:
-            assert crowd.held, "somebody waits though every permit is free"
+        while crowd.waiting:
+            assert crowd.held, "a task waits although every permit is free"
             crowd.give_back()
             await settle()
             crowd.check()
