@@ -156,10 +156,10 @@ def test_the_output_is_the_same_without_alignment(students: Mapping[str, MarianS
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[:24])]
     plain, aligned = student.run(rows, options, never), student.run(rows, replace(options, alignment=True), never)
     for one, other in zip(plain, aligned, strict=True):
-        for mine, aligned in zip((one, *one.alternatives), (other, *other.alternatives), strict=True):
-            assert mine.alignment == ()
-            assert len(aligned.alignment) == len(aligned.ids)
-            assert replace(aligned, alignment=(), alternatives=()) == replace(mine, alternatives=())
+        for without, linked in zip((one, *one.alternatives), (other, *other.alternatives), strict=True):
+            assert without.alignment == ()
+            assert len(linked.alignment) == len(linked.ids)
+            assert replace(linked, alignment=(), alternatives=()) == replace(without, alternatives=())
 
 
 @pytest.mark.parametrize("beam", [1, 4])

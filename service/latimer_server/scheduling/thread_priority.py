@@ -13,7 +13,8 @@ from contextlib import suppress
 
 # Steps of setpriority(2) below the process's own. Without the first, twice the load that a server can bear waited for
 # the loop, unseen by who refuses; without the second, translations beside eight callers of summaries took 1.9 to 2.3
-# times as long at p99 on two cores that others used too, and 1.1 to 1.5 times with it (benchmarks/service/beside_summaries.py).
+# times as long at p99 on two cores that others used too, and 1.1 to 1.5 times with it
+# (benchmarks/service/beside_summaries.py).
 BATCH_NICENESS = 10
 SUMMARY_NICENESS = 19
 _LEAST_URGENT = 19
