@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -42,8 +43,13 @@ class Server:
 
     def read_resident_bytes(self) -> int:
         """Returns the resident memory of the server in bytes."""
-        status = Path(f"/proc/{self.process_id}/status").read_text("ascii")
-        return 1_024 * int(status.partition("VmRSS:")[2].split()[0])
+        return read_resident_bytes(self.process_id)
+
+
+def read_resident_bytes(process_id: int) -> int:
+    """Returns the resident memory of a process in bytes; 0 if it has ended but is not yet reaped."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process_id}/status").read_text("utf-8"))
+    return 1_024 * int(found[1]) if found else 0
 
 
 @contextmanager

@@ -28,6 +28,7 @@ import sentencepiece
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.service.load import SERVER, read_resident_bytes
 from latimer import AsyncClient, CancelledError, LatimerError, NotServedError
 from latimer.v1 import models_pb2, models_pb2_grpc
 from tests.marian_files import model_items, write_model
@@ -49,7 +50,6 @@ NAMED_REFUSAL = re.compile(
 )
 CALLERS = 16
 MOST_GROWTH = 0.10
-SERVER = str(Path(sys.executable).with_name("latimer-server"))
 
 
 @dataclass(frozen=True)
@@ -165,12 +165,6 @@ async def run_server(catalog: Path, log: Path, memory: str) -> AsyncIterator[tup
 def _start(arguments: list[str], log: Path) -> subprocess.Popen[str]:
     with log.open("wb") as sink:
         return subprocess.Popen([SERVER, "serve", *arguments], stdout=subprocess.PIPE, stderr=sink, text=True)
-
-
-def read_resident(pid: int) -> int:
-    """Returns the resident memory of a process in bytes; 0 if it has ended."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return 1_024 * int(found[1]) if found else 0
 
 
 class Churn:
@@ -289,14 +283,14 @@ async def churn(folder: Path, *, models: int, room: int, calls: int, shape: Shap
     ):
         runner = Churn(folder, names, client, models_pb2_grpc.ModelServiceStub(channel))
         report = await runner.warm_up()
-        report.begun = read_resident(pid)
+        report.begun = read_resident_bytes(pid)
         watching = asyncio.create_task(_watch(pid, report))
         started = time.perf_counter()
         await runner.run(calls)
         report.seconds = time.perf_counter() - started
         watching.cancel()
         await runner.unload_each()
-        report.ended = read_resident(pid)
+        report.ended = read_resident_bytes(pid)
     report.log = _count_lines(log)
     return report
 
@@ -311,7 +305,7 @@ async def _measure(catalog: Path, log: Path, name: str) -> int:
 
 async def _watch(pid: int, report: Report) -> None:
     while True:
-        report.peak = max(report.peak, read_resident(pid))
+        report.peak = max(report.peak, read_resident_bytes(pid))
         await asyncio.sleep(0.02)
 
 
