@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.model_churn import MOST_GROWTH, Shape, churn
+from benchmarks.service.model_churn import MOST_GROWTH, Shape, churn
 from latimer import AsyncClient, DeadlineExceededError, LatimerError, NotServedError, PermissionDeniedError
 from latimer.v1 import models_pb2, models_pb2_grpc, translation_pb2, translation_pb2_grpc
 from latimer_server.backends.protocol import Backend, Encoding, LoadRequest

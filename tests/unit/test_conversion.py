@@ -1,4 +1,4 @@
-"""Conversions: made as a whole, believed only when they are what was made, ended with whoever waits, no code run."""
+"""Tests of conversions: verified before use, ended with their last waiter, and without running code of the model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ask(folder: Path, **keys: Any) -> LoadRequest:
 
 @pytest.fixture
 def conversions(monkeypatch: pytest.MonkeyPatch) -> list[ConversionJob]:
-    """Has conversions write a file of 3,000 bytes instead, and notes them."""
+    """Replaces conversions by writing a file of 3,000 bytes. The list records their jobs."""
     done: list[ConversionJob] = []
 
     def write(job: ConversionJob, scratch: Path, cancelled: Callable[[], bool]) -> None:
@@ -64,31 +64,33 @@ def flip(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [Path.unlink, cut, flip])
 @pytest.mark.parametrize("name", ["weights/model.bin", "checkpoint/config.json", "made.json"])
-def test_a_conversion_that_is_not_what_was_made_is_told_and_made_anew(
+def test_a_damaged_conversion_is_reported_and_made_again(
     tmp_path: Path, conversions: list[ConversionJob], name: str, harm: Callable[[Path], None]
 ) -> None:
-    asked = ask(tmp_path / "model")
-    made = convert(asked, "int8").weights.parent
+    load_request = ask(tmp_path / "model")
+    made = convert(load_request, "int8").weights.parent
     assert len(conversions) == 1
-    assert is_converted(asked, "int8")
-    verify_prepared(asked)
+    assert is_converted(load_request, "int8")
+    verify_prepared(load_request)
     harm(made / name)
-    assert not is_converted(asked, "int8")
+    assert not is_converted(load_request, "int8")
     with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load makes it anew"):
-        verify_prepared(asked)
-    assert convert(asked, "int8").weights.parent == made
+        verify_prepared(load_request)
+    assert convert(load_request, "int8").weights.parent == made
     assert len(conversions) == 2
-    verify_prepared(asked)
-    convert(asked, "int8")
+    verify_prepared(load_request)
+    convert(load_request, "int8")
     assert len(conversions) == 2
-    assert [path.name for path in made.parent.iterdir()] == [made.name]  # and nothing is left beside it
+    assert [path.name for path in made.parent.iterdir()] == [made.name]  # nothing is left beside it
 
 
-def test_what_was_made_of_other_files_is_nobodys_fault(tmp_path: Path, conversions: list[ConversionJob]) -> None:
-    asked = ask(tmp_path / "model")
-    flip(convert(asked, "int8").weights / "model.bin")
+def test_a_conversion_of_older_files_is_replaced_without_a_warning(
+    tmp_path: Path, conversions: list[ConversionJob]
+) -> None:
+    load_request = ask(tmp_path / "model")
+    flip(convert(load_request, "int8").weights / "model.bin")
     (tmp_path / "model" / "model.safetensors").write_bytes(b"others")
-    verify_prepared(asked)
+    verify_prepared(load_request)
 
 
 def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_for_writing(
@@ -97,16 +99,16 @@ def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_f
     model = tmp_path / "store" / "m"
     model.mkdir(parents=True)
     (model / "spiece.model").write_bytes(b"pieces")
-    asked = ask(model, cache=tmp_path / "store" / ".made" / "m")
+    load_request = ask(model, cache=tmp_path / "store" / ".made" / "m")
     (model / "model.safetensors").chmod(0o444)
     changed = (model / "model.safetensors").stat().st_mtime_ns
-    assert (prepare_checkpoint(asked) / "model.safetensors").read_bytes() == b"weights" * 100
+    assert (prepare_checkpoint(load_request) / "model.safetensors").read_bytes() == b"weights" * 100
     assert (model / "model.safetensors").stat().st_mtime_ns == changed
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     moved = ask(tmp_path / "elsewhere" / "m", cache=tmp_path / "elsewhere" / ".made" / "m")
     assert (prepare_checkpoint(moved) / "model.safetensors").read_bytes() == b"weights" * 100
     assert len(conversions) == 1
-    # A folder of the operator's that was moved without what was made of it: made anew.
+    # An operator's folder that was moved without its conversion is converted again.
     (tmp_path / "elsewhere" / "m").rename(tmp_path / "apart")
     apart = ask(tmp_path / "apart", cache=tmp_path / "elsewhere" / ".made" / "m")
     assert (prepare_checkpoint(apart) / "model.safetensors").read_bytes() == b"weights" * 100
@@ -115,7 +117,7 @@ def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_f
 
 @pytest.fixture
 def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Has conversions never end; the file says their process."""
+    """Makes conversions run for ever. The file contains the id of their process."""
     script = tmp_path / "endless"
     script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 600 &\nwait\n")
     script.chmod(0o755)
@@ -131,7 +133,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def test_a_conversion_that_nobody_waits_for_ends_and_leaves_nothing(tmp_path: Path, endless: Path) -> None:
+def test_a_conversion_without_a_waiter_ends_and_leaves_nothing(tmp_path: Path, endless: Path) -> None:
     given_up, problems = threading.Event(), []
 
     def load() -> None:
@@ -153,26 +155,26 @@ def test_a_conversion_that_nobody_waits_for_ends_and_leaves_nothing(tmp_path: Pa
     assert not list((tmp_path / "made" / "model").iterdir())
 
 
-def test_a_conversion_has_a_limit(tmp_path: Path, endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversion_has_a_time_limit(tmp_path: Path, endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "_LIMIT_SECONDS", 0.3)
     with pytest.raises(ModelError, match=r"could not be converted in 0\.3 s"):
         convert(ask(tmp_path / "model"), "int8")
     assert not is_running(int(endless.read_text()))
 
 
-def test_what_a_killed_process_left_goes_with_the_next_conversion(
+def test_the_next_conversion_removes_the_files_of_a_killed_process(
     tmp_path: Path, conversions: list[ConversionJob]
 ) -> None:
-    asked = ask(tmp_path / "model")
-    assert asked.cache is not None
-    (asked.cache / ".new-killed" / "made").mkdir(parents=True)
-    (asked.cache / ".new-killed" / "made" / "model.bin").write_bytes(b"half")
-    made = convert(asked, "int8").weights.parent
-    assert list(asked.cache.iterdir()) == [made]
+    load_request = ask(tmp_path / "model")
+    assert load_request.cache is not None
+    (load_request.cache / ".new-killed" / "made").mkdir(parents=True)
+    (load_request.cache / ".new-killed" / "made" / "model.bin").write_bytes(b"half")
+    made = convert(load_request, "int8").weights.parent
+    assert list(load_request.cache.iterdir()) == [made]
 
 
 def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "config.json")  # reading it waits for ever
+    os.mkfifo(tmp_path / "config.json")  # reading it blocks for ever
     job = ConversionJob(str(tmp_path), "", "int8", str(tmp_path / "made"), allow_pickle=False, only_unpack=False)
     code = (
         "import subprocess, sys\n"
@@ -197,7 +199,7 @@ def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A checkpoint whose tokenizer is a program of its own; reading it leaves a file."""
+    """Writes a checkpoint whose tokenizer is custom code. Running the code leaves a file."""
     folder = tmp_path / "model"
     folder.mkdir()
     sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
@@ -214,24 +216,25 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def run_with_yes(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs code while somebody answers every question with yes. transformers would run a copy of a folder's."""
+    """Runs code and answers every question with yes. With this answer transformers would run a copy of custom code."""
     command = [sys.executable, "-c", code, *arguments]
     environment = {**os.environ, "HF_HOME": str(folder / "home")}
     return subprocess.run(command, input="y\n" * 20, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_a_checkpoints_own_tokenizer_is_never_run_though_somebody_says_yes(hostile: Path, tmp_path: Path) -> None:
-    (hostile / "spiece.model").write_bytes(b"pieces")  # so that a tokenizer.json is to be made
+def test_the_custom_tokenizer_of_a_checkpoint_is_never_run(hostile: Path, tmp_path: Path) -> None:
+    (hostile / "spiece.model").write_bytes(b"pieces")  # so that a tokenizer.json must be made
     job = ConversionJob(str(hostile), "", "int8", str(tmp_path / "out"), allow_pickle=False, only_unpack=True)
     (tmp_path / "out").mkdir()
-    code = "import sys; from latimer_server.backends.huggingface.conversion_worker import _main; sys.exit(_main(sys.argv[1:]))"
+    module = "latimer_server.backends.huggingface.conversion_worker"
+    code = f"import sys; from {module} import _main; sys.exit(_main(sys.argv[1:]))"
     done = run_with_yes(code, tmp_path, job.describe())
     assert not list(tmp_path.rglob("ran"))
     assert done.returncode == 1
     assert "custom code" in done.stderr
 
 
-def test_nor_by_the_library_that_converts(hostile: Path, tmp_path: Path) -> None:
+def test_the_converting_library_does_not_run_the_custom_tokenizer(hostile: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from transformers import LlamaConfig, LlamaForCausalLM\n"
@@ -250,7 +253,7 @@ def test_nor_by_the_library_that_converts(hostile: Path, tmp_path: Path) -> None
     assert "custom code" in done.stderr
 
 
-def test_a_conversion_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversion_gets_no_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "reader"
     script.write_text(f"#!/bin/sh\ncat > {tmp_path}/read\necho no answer >&2\nexit 1\n")
     script.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What a model will take is told by the files that will be loaded, and by nothing that lies beside them."""
+"""Tests of the memory estimate of a model: it counts exactly the files that will be loaded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def ask(folder: Path, backend: str, **keys: Any) -> LoadRequest:
         ("another", {}, None, 400),
     ],
 )
-def test_what_is_not_converted_counts_in_the_type_that_it_will_have(
+def test_an_unconverted_checkpoint_counts_in_its_final_compute_type(
     tmp_path: Path, backend: str, keys: dict[str, Any], dtype: str | None, expected: int
 ) -> None:
     lay(tmp_path / "model" / "model.safetensors", 400)
@@ -49,7 +49,7 @@ def test_what_is_not_converted_counts_in_the_type_that_it_will_have(
     assert estimate_bytes(ask(tmp_path, backend, **keys)) == expected
 
 
-def test_of_what_was_made_only_what_will_be_loaded_counts(tmp_path: Path) -> None:
+def test_only_the_conversion_that_will_be_loaded_counts(tmp_path: Path) -> None:
     weights = lay(tmp_path / "model" / "model.safetensors", 400)
     made = tmp_path / ".made" / "m"
     lay(made / "0123-int8" / "weights" / "model.bin", 110)

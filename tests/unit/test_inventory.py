@@ -1,4 +1,4 @@
-"""What is fetched, and what languages a model's own files say that it has, without a look at the disk each time."""
+"""Tests of the inventory of local models: fetched models and the languages in their files, with few disk accesses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latimer_server.models.store.store import Store
 
 
 class Clock:
-    """Time that passes when the test says so."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -29,7 +29,7 @@ class Clock:
 
 
 class CountingStore(Store):
-    """A store that counts how often it was looked into."""
+    """A store that counts its disk checks."""
 
     looks = 0
 
@@ -39,7 +39,7 @@ class CountingStore(Store):
 
 
 def make_model(folder: Path, content: Mapping[str, object], **keys: Any) -> CatalogEntry:
-    """A Marian model whose folder holds these JSON files; long ago, as far as the file system knows."""
+    """Writes a Marian model with these JSON files; the folder's last change lies long ago."""
     place = folder / "model"
     place.mkdir(exist_ok=True)
     for name, data in content.items():
@@ -58,7 +58,7 @@ def make_model(folder: Path, content: Mapping[str, object], **keys: Any) -> Cata
 
 
 def age(folder: Path) -> None:
-    """Makes a folder's last change an old one."""
+    """Sets the last change of a folder to an old time."""
     stat = folder.stat()
     os.utime(folder, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10_000_000_000))
 
@@ -71,7 +71,7 @@ def open_inventory(entry: CatalogEntry, folder: Path) -> tuple[LocalModels, Coun
 VOCABULARY = {"</s>": 0, ">>por<<": 1, ">>pob<<": 2, ">>glg<<": 3}
 
 
-def test_the_targets_of_a_model_are_those_of_its_vocabulary(tmp_path: Path) -> None:
+def test_the_targets_of_a_model_come_from_its_vocabulary(tmp_path: Path) -> None:
     local_models, _, _ = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
     local = local_models.get("model")
     assert local.entry.target_languages == ("gl", "pt", "pt-BR")
@@ -79,19 +79,19 @@ def test_the_targets_of_a_model_are_those_of_its_vocabulary(tmp_path: Path) -> N
     assert local.tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
 
 
-def test_separate_vocabularies_are_both_read(tmp_path: Path) -> None:
+def test_both_of_two_separate_vocabularies_are_read(tmp_path: Path) -> None:
     files = {"vocab.json": {">>por<<": 1}, "target_vocab.json": {">>glg<<": 1}}
     local_models, _, _ = open_inventory(make_model(tmp_path, files), tmp_path)
     assert local_models.get("model").entry.target_languages == ("gl", "pt")
 
 
-def test_a_vocabulary_without_tokens_is_that_of_a_model_with_one_target(tmp_path: Path) -> None:
+def test_a_vocabulary_without_language_tokens_has_one_target(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {"vocab.json": {"</s>": 0}}, target_languages=("de",))
     local = open_inventory(entry, tmp_path)[0].get("model")
     assert (local.entry, local.tokens, local.error) == (entry, {}, "")
 
 
-def test_listed_languages_that_the_vocabulary_lacks_are_dropped_with_one_line(
+def test_listed_languages_that_the_vocabulary_lacks_are_dropped_with_one_log_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, target_languages=("pt", "fr", "it"))
@@ -104,20 +104,20 @@ def test_listed_languages_that_the_vocabulary_lacks_are_dropped_with_one_line(
     assert [(r.__dict__["model"], r.__dict__["languages"]) for r in caplog.records] == [("model", "fr it")]
 
 
-def test_a_model_that_has_none_of_its_languages_is_named(tmp_path: Path) -> None:
+def test_a_model_without_any_of_its_listed_languages_is_named(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, target_languages=("fr", "it"))
     error = open_inventory(entry, tmp_path)[0].get("model").error
     assert error == "the vocabulary of model has none of the languages that the catalogue lists: fr, it"
 
 
-def test_listed_tokens_are_taken_at_their_word_where_the_vocabulary_has_them(tmp_path: Path) -> None:
+def test_listed_tokens_are_used_if_the_vocabulary_has_them(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"target_languages": ("pt", "fr"), "language_tokens": {"pt": "pob", "fr": "fra"}}
     local = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}, **keys), tmp_path)[0].get("model")
     assert local.entry.target_languages == ("pt",)
     assert local.tokens == {"pt": "pob"}
 
 
-def test_models_that_are_told_both_languages_have_both_checked(tmp_path: Path) -> None:
+def test_source_and_target_are_checked_for_models_with_tokens_for_both(tmp_path: Path) -> None:
     files: dict[str, object] = {"special_tokens_map.json": {"additional_special_tokens": ["por_Latn", "eng_Latn"]}}
     entry = make_model(
         tmp_path, files, family="nllb", source_languages=("en", "de"), target_languages=("pt", "en", "fr")
@@ -128,13 +128,13 @@ def test_models_that_are_told_both_languages_have_both_checked(tmp_path: Path) -
     assert local.tokens == {"pt": "por_Latn", "en": "eng_Latn"}
 
 
-def test_the_large_file_is_read_only_where_the_small_ones_say_nothing(tmp_path: Path) -> None:
+def test_the_large_file_is_read_only_if_the_small_ones_list_no_languages(tmp_path: Path) -> None:
     files: dict[str, object] = {"tokenizer_config.json": {}, "tokenizer.json": {"added_tokens": ["__pt__", "__en__"]}}
     entry = make_model(tmp_path, files, family="m2m100", source_languages=())
     assert open_inventory(entry, tmp_path)[0].get("model").entry.source_languages == ("en", "pt")
 
 
-def test_the_disk_is_looked_at_again_only_when_the_folder_changed(tmp_path: Path) -> None:
+def test_the_disk_is_read_again_only_when_the_folder_changed(tmp_path: Path) -> None:
     local_models, store, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
     first = local_models.get("model")
     for _ in range(100):
@@ -143,7 +143,7 @@ def test_the_disk_is_looked_at_again_only_when_the_folder_changed(tmp_path: Path
     assert store.looks == 1
 
 
-def test_what_comes_or_goes_is_seen_within_a_second(tmp_path: Path) -> None:
+def test_new_and_removed_models_are_seen_within_a_second(tmp_path: Path) -> None:
     local_models, _, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
     entry = local_models.get("model").entry
     shutil.move(tmp_path / "model", tmp_path / "away")
@@ -159,14 +159,16 @@ def test_what_comes_or_goes_is_seen_within_a_second(tmp_path: Path) -> None:
     assert local_models.get("model").entry.target_languages == ("fr",)
 
 
-def test_a_folder_that_changed_a_moment_ago_is_not_trusted_by_its_time(tmp_path: Path) -> None:
+def test_the_time_of_a_recent_change_is_not_trusted(tmp_path: Path) -> None:
     local_models, _, clock = open_inventory(make_model(tmp_path, {"vocab.json": VOCABULARY}), tmp_path)
     place = tmp_path / "model"
     place.touch()
     before = place.stat()
     assert local_models.get("model").fetched
     (place / "vocab.json").unlink()
-    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))  # as within one tick of the clock
+    os.utime(
+        place, ns=(before.st_atime_ns, before.st_mtime_ns)
+    )  # like a change within one tick of the file system's clock
     clock.now += 1
     assert not local_models.get("model").fetched
 
@@ -186,7 +188,7 @@ NLLB = {"additional_special_tokens": ["eng_Latn", "por_Latn"]}
     ],
 )
 @pytest.mark.parametrize("family", ["opus-mt", "whatever I call it", "nllb", "marian"])
-def test_what_the_model_says_it_is_counts_and_not_the_catalogues_word(
+def test_the_family_in_the_model_files_overrides_the_catalogue(
     tmp_path: Path, model_type: str, files: dict[str, object], tokens: dict[str, str], family: str
 ) -> None:
     entry = make_model(tmp_path, files | {"config.json": {"model_type": model_type}}, family=family)
@@ -194,7 +196,7 @@ def test_what_the_model_says_it_is_counts_and_not_the_catalogues_word(
 
 
 @pytest.mark.parametrize("config", [{}, {"model_type": None}, {"model_type": 5}, []])
-def test_a_config_that_does_not_say_leaves_it_to_the_catalogue(tmp_path: Path, config: object) -> None:
+def test_the_family_comes_from_the_catalogue_if_the_config_lacks_it(tmp_path: Path, config: object) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY, "config.json": config})
     assert open_inventory(entry, tmp_path)[0].get("model").tokens == {"gl": "glg", "pt": "por", "pt-BR": "pob"}
 
@@ -217,7 +219,7 @@ def test_a_family_may_be_spelt_in_several_ways(tmp_path: Path, family: str) -> N
     ],
 )
 @pytest.mark.parametrize("family", ["marian", "t5", "marian-student"])
-def test_several_targets_are_refused_where_nothing_tells_the_model_which(
+def test_several_targets_are_refused_if_the_model_has_no_language_tokens(
     tmp_path: Path, targets: tuple[str, ...], refused: bool, family: str
 ) -> None:
     entry = make_model(tmp_path, {"vocab.json": {"</s>": 0}}, target_languages=targets, family=family)
@@ -229,12 +231,12 @@ def test_several_targets_are_refused_where_nothing_tells_the_model_which(
     assert error == (expected if refused else "")
 
 
-def test_other_families_are_what_the_catalogue_says(tmp_path: Path) -> None:
+def test_the_languages_of_other_families_come_from_the_catalogue(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {"vocab.json": VOCABULARY}, family="marian-student", target_languages=("de",))
     assert open_inventory(entry, tmp_path)[0].get("model").entry is entry
 
 
-def test_a_folder_inside_of_a_model_that_came_later_is_watched_too(tmp_path: Path) -> None:
+def test_a_new_folder_inside_a_model_is_watched_too(tmp_path: Path) -> None:
     entry = make_model(tmp_path, {}, files={"vocab.json": FileEntry(path="deep/vocab.json")})
     local_models, _, clock = open_inventory(entry, tmp_path)
     assert not local_models.get("model").fetched
@@ -250,7 +252,7 @@ def test_a_folder_inside_of_a_model_that_came_later_is_watched_too(tmp_path: Pat
     assert not local_models.get("model").fetched
 
 
-def test_what_the_store_cannot_tell_of_a_model_is_the_models_error(tmp_path: Path) -> None:
+def test_an_error_of_the_store_is_reported_as_the_models_error(tmp_path: Path) -> None:
     class BrokenStore(Store):
         def has(self, entry: CatalogEntry) -> bool:
             raise ModelFileError("model/record.json", "is no record")

@@ -1,4 +1,4 @@
-"""Log lines carry ids and causes, never what a user wrote."""
+"""Tests that log lines contain ids and causes, but never the text of a user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _fail() -> None:
 
 
 @pytest.mark.parametrize("style", LogFormat)
-def test_an_exceptions_message_is_not_logged_but_where_it_was_raised_is(
+def test_the_location_of_an_exception_is_logged_but_not_its_message(
     style: LogFormat, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""Cores and memory as containers of every kind limit them, by files as the kernel writes them."""
+"""Tests of reading the limits on cores and memory of containers, from files as the kernel writes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(root: Path, mounts: str, groups: str, files: Mapping[str, str]) -> Path:
-    """A root with `/proc/self/mountinfo`, `/proc/self/cgroup` and files below `/sys/fs/cgroup`."""
+    """Writes a root folder with `/proc/self/mountinfo`, `/proc/self/cgroup` and files below `/sys/fs/cgroup`."""
     named = {"proc/self/mountinfo": f"{OTHERS}\n{mounts}\n", "proc/self/cgroup": f"{groups}\n"}
     for path, text in {**named, **{f"sys/fs/cgroup/{path}": text for path, text in files.items()}}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -44,12 +44,12 @@ def write(root: Path, mounts: str, groups: str, files: Mapping[str, str]) -> Pat
         ("", 8),
     ],
 )
-def test_version_2_in_a_namespace_of_its_own(tmp_path: Path, quota: str, cores: int) -> None:
+def test_version_2_in_a_cgroup_namespace(tmp_path: Path, quota: str, cores: int) -> None:
     root = write(tmp_path, V2, "0::/", {"cpu.max": quota + "\n"})
     assert available_cores(root) == cores
 
 
-def test_version_2_takes_the_least_of_all_groups_above(tmp_path: Path) -> None:
+def test_version_2_takes_the_least_limit_of_all_parent_groups(tmp_path: Path) -> None:
     files = {
         "kubepods/cpu.max": "600000 100000\n",
         "kubepods/pod1/cpu.max": "300000 100000\n",
@@ -88,13 +88,13 @@ def test_version_1_in_a_nested_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("group", ["/docker/abc", "/elsewhere"])
-def test_version_1_where_the_path_is_the_hosts_and_a_part_of_it_is_mounted(tmp_path: Path, group: str) -> None:
+def test_version_1_with_the_path_of_the_host_and_a_mounted_part_of_it(tmp_path: Path, group: str) -> None:
     files = {"cpu,cpuacct/cpu.cfs_quota_us": "300000\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}
     root = write(tmp_path, V1_CPU.format(group=group), "2:cpu,cpuacct:/docker/abc", files)
     assert available_cores(root) == 3
 
 
-def test_a_group_outside_of_the_namespace_counts_as_what_is_mounted(tmp_path: Path) -> None:
+def test_a_group_outside_of_the_namespace_counts_as_the_mounted_one(tmp_path: Path) -> None:
     root = write(tmp_path, V2, "0::/../other", {"cpu.max": "200000 100000\n"})
     assert available_cores(root) == 2
 
@@ -110,22 +110,22 @@ def test_both_versions_side_by_side(tmp_path: Path) -> None:
     assert available_cores(root) == 4
 
 
-def test_a_mount_whose_name_has_blanks(tmp_path: Path) -> None:
+def test_a_mount_point_with_spaces_in_its_name(tmp_path: Path) -> None:
     mounts = V2.replace("/sys/fs/cgroup ", r"/sys/fs/cgroup/my\040groups ")
     root = write(tmp_path, mounts, "0::/", {"my groups/cpu.max": "100000 100000\n"})
     assert available_cores(root) == 1
 
 
-def test_the_affinity_holds_where_it_is_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_smaller_cpu_affinity_limits_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5})
     assert available_cores(write(tmp_path, V2, "0::/", {"cpu.max": "400000 100000\n"})) == 1
 
 
-def test_without_any_of_these_files_the_machine_is_all_there_is(tmp_path: Path) -> None:
+def test_without_these_files_the_whole_machine_is_available(tmp_path: Path) -> None:
     assert available_cores(tmp_path) == 8
     assert available_memory(tmp_path) == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_memory_of_version_2_at_the_root_of_a_namespace(tmp_path: Path) -> None:
+def test_memory_in_version_2_at_the_root_of_a_namespace(tmp_path: Path) -> None:
     assert available_memory(write(tmp_path, V2, "0::/", {"memory.max": "268435456\n"})) == 256 << 20
     assert (available_memory(write(tmp_path, V2, "0::/", {"memory.max": "max\n"})) or 0) > 256 << 20

@@ -1,4 +1,4 @@
-"""The source `mozilla:`: a registry and a bucket on the loopback."""
+"""Tests of the source `mozilla:` against a registry and a bucket on the loopback interface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODEL = "model.deen.intgemm.alphas.bin"
 
 
 def nothing(*_: object) -> None:
-    """Progress that nobody reads."""
+    """Ignores progress reports."""
 
 
 @pytest.fixture
@@ -53,9 +53,11 @@ def fetched_weights(store: Store) -> bytes:
     return store.locate(entry())["model"].read_bytes()
 
 
-def test_a_student_is_fetched_unpacked_and_named_by_its_parts(registry: LoopbackRegistry, store: Store) -> None:
-    told: list[tuple[str, int, int]] = []
-    assert store.fetch([entry()], lambda *progress: told.append(progress)) == ["firefox-de-en"]
+def test_a_student_is_fetched_and_unpacked_and_its_files_are_named_by_role(
+    registry: LoopbackRegistry, store: Store
+) -> None:
+    progress: list[tuple[str, int, int]] = []
+    assert store.fetch([entry()], lambda *step: progress.append(step)) == ["firefox-de-en"]
     store.verify(entry())
     files = store.locate(entry())
     assert {key: path.read_bytes() for key, path in files.items()} == {
@@ -71,7 +73,7 @@ def test_a_student_is_fetched_unpacked_and_named_by_its_parts(registry: Loopback
     assert record is not None
     assert record.revision == "tiny run_A"
     total = sum(len(content) for path, content in registry.files.items())
-    assert told[-1] == ("firefox-de-en", total, total)
+    assert progress[-1] == ("firefox-de-en", total, total)
     assert store.fetch([entry()], nothing) == []
 
 
@@ -105,7 +107,7 @@ def test_released_models_come_first_then_those_with_the_better_chrf(
     assert fetched_weights(store) == (other if taken else SHARED)["model"]
 
 
-def test_the_larger_is_taken_where_nothing_was_measured(registry: LoopbackRegistry, store: Store) -> None:
+def test_the_larger_model_is_taken_if_no_scores_are_published(registry: LoopbackRegistry, store: Store) -> None:
     registry.models.clear()
     for architecture in ("base-memory", "base", "tiny"):
         registry.add("de-en", architecture, {**SHARED, "model": architecture.encode()}, architecture=architecture)
@@ -130,13 +132,13 @@ def test_chrf_is_the_mean_over_the_test_sets(registry: LoopbackRegistry, store: 
         {"releaseStatus": ["?"], "metrics": "none", "files": {"vocab": {"path": "v.gz"}}},
     ],
 )
-def test_what_is_not_understood_is_passed_over(registry: LoopbackRegistry, store: Store, odd: Any) -> None:
+def test_malformed_records_are_ignored(registry: LoopbackRegistry, store: Store, odd: Any) -> None:
     registry.models["de-en"].insert(0, odd)
     assert fetched_weights(store) == SHARED["model"]
 
 
 @pytest.mark.parametrize("listed", [None, [], {}, [None], "text"])
-def test_a_pair_without_a_model_is_said_with_those_near_it(
+def test_the_error_for_a_pair_without_a_model_suggests_similar_pairs(
     registry: LoopbackRegistry, store: Store, listed: Any
 ) -> None:
     registry.models |= {"de-en": listed, "en-de": [], "fr-en": [], "en-fr": []}
@@ -145,7 +147,7 @@ def test_a_pair_without_a_model_is_said_with_those_near_it(
 
 
 @pytest.mark.parametrize("models", [None, [], "text"])
-def test_a_registry_of_another_form_is_said_so(registry: LoopbackRegistry, store: Store, models: Any) -> None:
+def test_a_registry_of_another_form_is_reported(registry: LoopbackRegistry, store: Store, models: Any) -> None:
     registry.models = models
     with pytest.raises(
         ModelError, match=r"firefox-de-en: http.*models\.json: is not a valid registry .* no table of models"
@@ -154,20 +156,20 @@ def test_a_registry_of_another_form_is_said_so(registry: LoopbackRegistry, store
 
 
 @pytest.mark.parametrize("text", [b"", b"<html>", b"[1, 2]", b"\xff\xfe\x00"])
-def test_a_registry_that_is_no_json_is_said_so(registry: LoopbackRegistry, store: Store, text: bytes) -> None:
+def test_a_registry_that_is_no_json_is_reported(registry: LoopbackRegistry, store: Store, text: bytes) -> None:
     registry.faults.lies["models.json"] = text
     with pytest.raises(ModelError, match=r"firefox-de-en: http.*models\.json: is not a valid registry"):
         store.fetch([entry()], nothing)
 
 
 @pytest.mark.parametrize("suffix", [".zst", ".xz", ""])
-def test_another_packing_is_refused_by_name(registry: LoopbackRegistry, store: Store, suffix: str) -> None:
+def test_another_compression_is_refused_by_name(registry: LoopbackRegistry, store: Store, suffix: str) -> None:
     registry.models["de-en"][0]["files"]["vocab"]["path"] = f"models/de-en/vocab.deen.spm{suffix}"
     with pytest.raises(ModelFileError, match=rf"firefox-de-en/vocab\.deen\.spm{suffix}: is not compressed as \.gz"):
         store.fetch([entry()], nothing)
 
 
-def test_a_model_with_another_digest_is_refused_and_fetched_anew(registry: LoopbackRegistry, store: Store) -> None:
+def test_a_model_with_another_digest_is_refused_and_fetched_again(registry: LoopbackRegistry, store: Store) -> None:
     registry.faults.lies[f"{MODEL}.gz"] = gzip.compress(SHARED["model"][::-1])
     with pytest.raises(ModelFileError, match=rf"firefox-de-en/{MODEL}: came with the digest .*its source publishes"):
         store.fetch([entry()], nothing)
@@ -177,7 +179,7 @@ def test_a_model_with_another_digest_is_refused_and_fetched_anew(registry: Loopb
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "garbage"])
-def test_a_damaged_file_is_named_and_fetched_anew(registry: LoopbackRegistry, store: Store, damage: str) -> None:
+def test_a_damaged_file_is_named_and_fetched_again(registry: LoopbackRegistry, store: Store, damage: str) -> None:
     packed = next(content for path, content in registry.files.items() if "vocab" in path)
     flipped = bytearray(packed)
     flipped[-6] ^= 1  # its checksum
@@ -190,7 +192,7 @@ def test_a_damaged_file_is_named_and_fetched_anew(registry: LoopbackRegistry, st
     store.verify(entry())
 
 
-def test_a_file_that_unpacks_to_more_than_is_said_is_stopped(registry: LoopbackRegistry, store: Store) -> None:
+def test_unpacking_stops_at_the_published_size(registry: LoopbackRegistry, store: Store) -> None:
     bomb = gzip.compress(bytes(64 << 20))
     registry.faults.lies[f"{MODEL}.gz"] = bomb
     with pytest.raises(ModelFileError, match=f"{MODEL}: unpacks to more than 70,000 bytes"):
@@ -199,7 +201,7 @@ def test_a_file_that_unpacks_to_more_than_is_said_is_stopped(registry: LoopbackR
     assert not [path for path in staging.rglob("*") if path.is_file() and path.stat().st_size > 1 << 20]
 
 
-def test_a_cut_connection_is_taken_up_at_the_next_fetch(registry: LoopbackRegistry, store: Store) -> None:
+def test_a_broken_connection_is_resumed_by_the_next_fetch(registry: LoopbackRegistry, store: Store) -> None:
     packed = next(content for path, content in registry.files.items() if "lex" in path)
     cut = len(packed) // 2
     registry.faults.cut["lex.50.50.deen.s2t.bin.gz"] = [cut]
@@ -210,7 +212,7 @@ def test_a_cut_connection_is_taken_up_at_the_next_fetch(registry: LoopbackRegist
     store.fetch([entry()], nothing)
     store.verify(entry())
     assert registry.ranges("lex.50.50.deen.s2t.bin.gz") == [f"bytes={cut}-"]
-    # What was whole is not sent again.
+    # Complete files are not sent again.
     assert registry.ranges(f"{MODEL}.gz") == [f"bytes={len(gzip.compress(SHARED['model'], mtime=0))}-"]
 
 
@@ -224,14 +226,14 @@ def test_a_refusal_names_model_file_and_status(
         store.fetch([entry()], nothing)
 
 
-def test_a_registry_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    nobody = LoopbackRegistry()
-    nobody._server.server_close()
+def test_an_unreachable_registry_is_reported(tmp_path: Path) -> None:
+    silent = LoopbackRegistry()
+    silent._server.server_close()
     with pytest.raises(ModelError, match=r"firefox-de-en: http.*models\.json: cannot be reached"):
-        Store(tmp_path, nobody.registry_url).fetch([entry()], nothing)
+        Store(tmp_path, silent.registry_url).fetch([entry()], nothing)
 
 
-def test_a_disk_that_fills_up_is_said(registry: LoopbackRegistry, store: Store) -> None:
+def test_a_full_disk_is_reported(registry: LoopbackRegistry, store: Store) -> None:
     staging = store.folder(entry()).parent / ".fetching" / "firefox-de-en"
     staging.mkdir(parents=True)
     (staging / MODEL).symlink_to("/dev/full")

@@ -1,4 +1,4 @@
-"""Room in memory: never more than there is, nobody in use put out, nobody waiting for ever."""
+"""Tests of the memory budget: it is never exceeded, reservations in use are kept, and every waiter is answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latimer_server.models.pool.memory_budget import MemoryBudget, MemoryReserva
 
 
 class House:
-    """A room whose tenants leave when they are told to, at once or when the test says."""
+    """A budget whose reservations are evicted at once, or when the test calls `let_go`."""
 
     def __init__(self, max_bytes: int | None, *, at_once: bool = True) -> None:
         self.budget = MemoryBudget(max_bytes, self._evict)
@@ -37,7 +37,7 @@ class House:
         self.budget.free(reservation)
 
     async def acquire(self, name: str, size: int, *, pinned: bool = False) -> MemoryReservation:
-        """A tenant that was let in and measured, and that nobody holds yet."""
+        """Returns an admitted and measured reservation without holders."""
         reservation = MemoryReservation(name, size, pinned=pinned)
         await self.budget.acquire(reservation)
         self.inside.append(reservation)
@@ -50,12 +50,12 @@ class House:
 
 
 def use(house: House, reservation: MemoryReservation) -> None:
-    """Holds a tenant for a moment."""
+    """Holds a reservation for a moment."""
     house.budget.hold(reservation)
     house.budget.release(reservation)
 
 
-async def test_the_least_recently_used_makes_way() -> None:
+async def test_the_least_recently_used_reservation_is_evicted() -> None:
     house = House(30)
     a, b, c = [await house.acquire(name, 10) for name in "abc"]
     for reservation in (a, b, c, a):
@@ -67,14 +67,14 @@ async def test_the_least_recently_used_makes_way() -> None:
     assert house.budget.used == 30
 
 
-async def test_without_a_bound_nobody_makes_way() -> None:
+async def test_without_a_bound_no_reservation_is_evicted() -> None:
     house = House(None)
     for number in range(100):
         await house.acquire(str(number), 1 << 40)
     assert len(house.inside) == 100
 
 
-async def test_whoever_is_in_use_stays_until_its_holders_are_done_and_takes_no_new_ones() -> None:
+async def test_a_reservation_in_use_is_evicted_after_its_holders_and_takes_no_new_ones() -> None:
     house = House(10)
     hot = await house.acquire("hot", 10)
     house.budget.hold(hot)
@@ -87,7 +87,7 @@ async def test_whoever_is_in_use_stays_until_its_holders_are_done_and_takes_no_n
     assert house.names == {"new"}
 
 
-async def test_a_newcomer_who_goes_away_leaves_nobody_closed() -> None:
+async def test_a_cancelled_waiter_reopens_the_reservations_that_it_closed() -> None:
     house = House(10)
     hot = await house.acquire("hot", 10)
     house.budget.hold(hot)
@@ -103,7 +103,7 @@ async def test_a_newcomer_who_goes_away_leaves_nobody_closed() -> None:
     assert house.names == {"hot"}
 
 
-async def test_a_newcomer_who_goes_away_as_it_is_let_in_takes_no_room() -> None:
+async def test_a_waiter_that_is_cancelled_at_its_admission_reserves_no_memory() -> None:
     house = House(10)
     hot = await house.acquire("hot", 10)
     house.budget.hold(hot)
@@ -118,7 +118,7 @@ async def test_a_newcomer_who_goes_away_as_it_is_let_in_takes_no_room() -> None:
     assert house.budget.used == 0
 
 
-async def test_what_can_never_fit_is_refused_by_name_with_both_figures() -> None:
+async def test_a_model_that_can_never_fit_is_refused_by_name_with_both_sizes() -> None:
     house = House(2 << 30)
     with pytest.raises(ModelError, match=r"model big needs 3\.0 GiB; max_model_memory is 2\.0 GiB$"):
         await house.acquire("big", 3 << 30)
@@ -127,7 +127,7 @@ async def test_what_can_never_fit_is_refused_by_name_with_both_figures() -> None
         await house.acquire("other", 3 << 29)
 
 
-async def test_an_estimate_refuses_nobody_by_more_than_the_least_that_it_means() -> None:
+async def test_an_estimate_refuses_a_model_only_by_its_lower_bound() -> None:
     house = House(10)
     hot = await house.acquire("hot", 6)
     guessed = MemoryReservation("guessed", 16, least=8)
@@ -142,7 +142,7 @@ async def test_an_estimate_refuses_nobody_by_more_than_the_least_that_it_means()
         await house.budget.acquire(MemoryReservation("measured", 12, least=12))
 
 
-async def test_preloaded_models_stay_and_may_pass_the_bound_alone() -> None:
+async def test_preloaded_models_are_kept_and_may_exceed_the_budget() -> None:
     house = House(10)
     await house.acquire("passing", 5)
     for name in "ab":
@@ -152,7 +152,7 @@ async def test_preloaded_models_stay_and_may_pass_the_bound_alone() -> None:
         await house.acquire("other", 1)
 
 
-async def test_whoever_turns_out_larger_than_promised_must_ask_again() -> None:
+async def test_a_model_that_is_larger_than_estimated_must_reserve_again() -> None:
     house = House(10)
     held = await house.acquire("held", 6)
     house.budget.hold(held)
@@ -170,7 +170,7 @@ async def test_whoever_turns_out_larger_than_promised_must_ask_again() -> None:
     assert house.names == {"grown"}
 
 
-async def test_the_dismissed_go_as_soon_as_nobody_holds_them_kept_or_not() -> None:
+async def test_dismissed_reservations_are_evicted_after_their_last_holder_even_if_pinned() -> None:
     house = House(None)
     reservation = await house.acquire("kept", 5, pinned=True)
     house.budget.hold(reservation)
@@ -194,13 +194,11 @@ STEPS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS, st.booleans())
-def test_whatever_happens_the_bound_holds_and_nobody_waits_for_ever(
-    steps: list[tuple[str, int, int]], with_kept: bool
-) -> None:
+def test_the_budget_holds_and_every_waiter_is_answered(steps: list[tuple[str, int, int]], with_kept: bool) -> None:
     asyncio.run(_live(steps, with_kept))
 
 
-async def _live(steps: list[tuple[str, int, int]], with_kept: bool) -> None:  # noqa: C901 (a case each)
+async def _live(steps: list[tuple[str, int, int]], with_kept: bool) -> None:  # noqa: C901 (one branch per operation)
     house = House(20, at_once=False)
     asking: dict[MemoryReservation, asyncio.Task[None]] = {}
 
@@ -241,7 +239,7 @@ async def _live(steps: list[tuple[str, int, int]], with_kept: bool) -> None:  # 
             house.budget.confirm(grown, max(1, grown.size - 1))
         await settle_down()
 
-    # Everybody is done in the end; then whoever still asks is let in or refused.
+    # At the end all holders release; then every remaining waiter is admitted or refused.
     house.at_once = True
     order = random.Random(len(steps))
     while asking:
@@ -252,4 +250,4 @@ async def _live(steps: list[tuple[str, int, int]], with_kept: bool) -> None:  # 
         for reservation in list(house.unloading):
             house.let_go(reservation)
         await settle_down()
-        assert (len(asking), len(house.inside), 0) != before, "nobody moves any more"
+        assert (len(asking), len(house.inside), 0) != before, "no task makes progress"

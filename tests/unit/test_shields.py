@@ -1,4 +1,4 @@
-"""Protected spans are hidden behind symbols and come back exactly once, wherever the symbols came out."""
+"""Tests of masks: protected spans are replaced by masks in model input and restored exactly once in the output."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def guarded_texts(draw: st.DrawFn) -> ProtectedText:
 
 
 @given(guarded_texts(), st.sampled_from(MASK_FORMS))
-def test_what_a_model_copies_comes_back_as_it_was(guarded: ProtectedText, form: str) -> None:
+def test_the_text_is_restored_if_the_model_copies_its_input(guarded: ProtectedText, form: str) -> None:
     shielded = mask_spans(guarded, form)
     assert [shielded.text[span.start : span.end] for span in shielded.spans] == list(shielded.symbols)
     restored = unmask_spans(shielded.text, shielded)
-    if restored is not None:  # a neighbour may be glued to a symbol: then it is not found, and never guessed
+    if restored is not None:  # a mask that touches its neighbour is not found, and not guessed
         assert restored.guarded == guarded
         assert [map_span(restored.moves, span) for span in shielded.spans] == list(guarded.spans)
         assert [map_span(shielded.moves, span) for span in shielded.spans] == list(guarded.spans)
 
 
 @given(st.lists(st.sampled_from(["word", "T-7", "é", "[1]", "_1_", "(", "."]), max_size=12), st.randoms())
-def test_symbols_may_come_out_in_any_order(words: list[str], rng: random.Random) -> None:
+def test_masks_may_be_in_any_order_in_the_output(words: list[str], rng: random.Random) -> None:
     text = " ".join(words)
     starts = [sum(len(word) + 1 for word in words[:index]) for index in range(len(words))]
     spans = [
@@ -57,7 +57,7 @@ def test_symbols_may_come_out_in_any_order(words: list[str], rng: random.Random)
         assert [back.text[span.start : span.end] for span in back.spans] == guarded.wanted
 
 
-def test_a_symbol_that_is_missing_doubled_or_changed_is_seen() -> None:
+def test_a_missing_doubled_or_changed_mask_is_detected() -> None:
     shielded = mask_spans(
         ProtectedText("See http://a.b and http://c.d now.", (TextSpan(4, 14), TextSpan(19, 29))), "T-#"
     )
@@ -69,7 +69,7 @@ def test_a_symbol_that_is_missing_doubled_or_changed_is_seen() -> None:
     assert restored.guarded.text == "http://c.d e http://a.b, T-9."
 
 
-def test_a_text_that_holds_a_symbol_is_given_others() -> None:
+def test_a_text_that_contains_a_mask_gets_other_masks() -> None:
     shielded = mask_spans(ProtectedText("The T-1 of http://a.b", (TextSpan(11, 21),)), "T-#")
     assert shielded.symbols[0] not in ("T-1",)
     restored = unmask_spans(shielded.text, shielded)
@@ -77,14 +77,14 @@ def test_a_text_that_holds_a_symbol_is_given_others() -> None:
     assert restored.guarded == shielded.source
 
 
-def test_a_span_can_come_out_as_something_else() -> None:
+def test_a_span_may_have_a_replacement() -> None:
     guarded = ProtectedText("The network is down.", (TextSpan(4, 11),), ("rede",))
     restored = unmask_spans("A T-1 caiu.", mask_spans(guarded, "T-#"))
     assert restored is not None
     assert restored.guarded == ProtectedText("A rede caiu.", (TextSpan(2, 6),))
 
 
-def test_signs_at_the_edges_are_taken_off() -> None:
+def test_signs_at_the_edges_are_stripped() -> None:
     text = "• Good morning 🎉 🎉"
     guarded = ProtectedText(text, (TextSpan(0, 1), TextSpan(15, 16), TextSpan(17, 18)))
     place, core = strip_edge_signs(guarded)
@@ -95,7 +95,7 @@ def test_signs_at_the_edges_are_taken_off() -> None:
 
 
 @given(guarded_texts())
-def test_what_is_peeled_off_is_never_lost(guarded: ProtectedText) -> None:
+def test_stripped_signs_are_not_lost(guarded: ProtectedText) -> None:
     place, core = strip_edge_signs(guarded)
     assert guarded.text[place.start : place.end] == core.text
     assert [core.text[span.start : span.end] for span in core.spans] == [
@@ -106,6 +106,6 @@ def test_what_is_peeled_off_is_never_lost(guarded: ProtectedText) -> None:
 
 
 @given(guarded_texts())
-def test_the_parts_between_spans_and_the_spans_are_the_text(guarded: ProtectedText) -> None:
+def test_spans_and_the_parts_between_form_the_text(guarded: ProtectedText) -> None:
     parts = sorted([*list_unprotected(guarded), *guarded.spans], key=lambda span: span.start)
     assert "".join(guarded.text[part.start : part.end] for part in parts) == guarded.text

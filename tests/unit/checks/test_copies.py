@@ -1,4 +1,4 @@
-"""Copies: a source that was left as it is, and what is rightly the same in two languages."""
+"""Tests of copied sources: untranslated outputs are found, and texts that are equal in both languages are not."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_an_untranslated_sentence_is_found(
 
 
 @pytest.mark.parametrize(("source_language", "target_language", "source", "output"), RIGHTLY_THE_SAME)
-def test_names_code_and_translations_are_none(
+def test_names_code_and_translations_are_no_copies(
     source_language: str, target_language: str, source: str, output: str
 ) -> None:
     assert not is_copy(source, output, source_language, target_language)
 
 
-def test_protected_words_are_no_words_to_translate() -> None:
+def test_protected_words_do_not_count_as_untranslated() -> None:
     text = "Run make the install target now"
     assert is_copy(text, text, "en", "pt")
     assert not is_copy(text, text, "en", "pt", ["make the install target now"])

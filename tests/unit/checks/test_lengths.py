@@ -1,4 +1,4 @@
-"""Lengths: how short or long a translation may be."""
+"""Tests of the length check: how short or long a translation may be."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ USUAL = [
 
 
 @pytest.mark.parametrize(("source_language", "target_language", "source", "output"), ODD)
-def test_text_that_is_missing_or_made_up_shows(
+def test_missing_or_invented_text_is_found(
     source_language: str, target_language: str, source: str, output: str
 ) -> None:
     assert has_odd_length(source, output, source_language, target_language)
 
 
 @pytest.mark.parametrize(("source_language", "target_language", "source", "output"), USUAL)
-def test_usual_lengths_do_not(source_language: str, target_language: str, source: str, output: str) -> None:
+def test_usual_lengths_are_accepted(source_language: str, target_language: str, source: str, output: str) -> None:
     assert not has_odd_length(source, output, source_language, target_language)
 
 
-def test_a_longer_text_has_less_room() -> None:
-    """The same ratio may be chance in a short text and is damage in a long one."""
+def test_a_longer_text_has_narrower_bounds() -> None:
+    """The same ratio can be chance in a short text, and is damage in a long one."""
     assert not has_odd_length("a" * 30, "a" * 20, "en", "pt")
     assert has_odd_length("a" * 300, "a" * 200, "en", "pt")

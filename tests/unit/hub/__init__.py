@@ -1,1 +1,1 @@
-"""The source `hub:` against a hub on the loopback."""
+"""Tests of the source `hub:` against a hub on the loopback interface."""

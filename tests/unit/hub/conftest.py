@@ -1,4 +1,4 @@
-"""A hub on the loopback, and the real huggingface_hub pointed at it."""
+"""Fixtures: a hub on the loopback interface, and the real huggingface_hub library configured for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.hub.model import MARIAN, nothing
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    """A hub with one good model, and huggingface_hub pointed at it (it reads its environment at import)."""
+    """A hub with one good model. huggingface_hub reads its environment at import, so its constants are patched."""
     hub = LoopbackHub()
     hub.repositories["owner/good"] = Repository(dict(MARIAN))
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)

@@ -1,4 +1,4 @@
-"""What the tests of the hub share: a model in the hub's layout, and its catalogue entry."""
+"""Shared by the tests of the hub: a model in the hub's layout and its catalogue entry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARIAN = {
 
 
 def nothing(*_: object) -> None:
-    """Progress that nobody reads."""
+    """Ignores progress reports."""
 
 
 def entry(source: str = "hub:owner/good", name: str = "good", **keys: Any) -> CatalogEntry:

@@ -1,4 +1,4 @@
-"""The environment and the cache of huggingface_hub's users: endpoint, token, proxy, offline; and a killed process."""
+"""Tests of huggingface_hub's environment and cache (endpoint, token, proxy, offline) and of a killed fetch."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tests.loopback import LoopbackHub
 from tests.unit.hub.model import WEIGHTS, entry, nothing
 
 
-def test_the_hubs_own_cache_spares_the_download(hub: LoopbackHub, store: Store, tmp_path: Path) -> None:
+def test_files_in_the_hub_cache_are_not_downloaded(hub: LoopbackHub, store: Store, tmp_path: Path) -> None:
     from huggingface_hub import snapshot_download
 
     snapshot_download("owner/good", tqdm_class=None)
     hub.asked.clear()
     store.fetch([entry()], nothing)
-    assert hub.paths() == ["main"]  # the listing alone
+    assert hub.paths() == ["main"]  # only the listing
     shutil.rmtree(tmp_path / "hub-cache")
     store.verify(entry())  # copies, not links
 
 
-def test_offline_takes_what_the_hubs_cache_holds_and_nothing_else(
+def test_offline_uses_only_files_in_the_hub_cache(
     hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from huggingface_hub import snapshot_download
@@ -51,7 +51,7 @@ def test_offline_takes_what_the_hubs_cache_holds_and_nothing_else(
 
 @pytest.fixture
 def run(hub: LoopbackHub, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts `latimer-server models` in a process of its own, with the hub in its environment only."""
+    """Starts `latimer-server models` as a separate process, which gets the hub by its environment."""
     own = tmp_path / "own.toml"
     own.write_text(
         "[models.good]\ntask = 'translation'\nfamily = 'marian'\nbackend = 'transformers'\nsource = 'hub:owner/good'\n"
@@ -89,10 +89,8 @@ def test_the_commands_honour_the_hubs_environment(hub: LoopbackHub, run: Callabl
     assert finish(run("verify", "good", HF_HUB_OFFLINE="1"))[:2] == (0, "good: intact\n")
 
 
-def test_a_fetch_that_was_killed_goes_on_where_it_was(
-    hub: LoopbackHub, run: Callable[..., subprocess.Popen[str]], store: Store
-) -> None:
-    # The library hands on 10 MiB at a time.
+def test_a_killed_fetch_is_resumed(hub: LoopbackHub, run: Callable[..., subprocess.Popen[str]], store: Store) -> None:
+    # The library writes 10 MiB at a time.
     weights = os.urandom(12 << 20)
     hub.repositories["owner/good"].files["model.safetensors"] = weights
     hub.faults.stall["model.safetensors"] = 11 << 20
@@ -113,9 +111,7 @@ def test_a_fetch_that_was_killed_goes_on_where_it_was(
     assert store.locate(entry())["model.safetensors"].read_bytes() == weights
 
 
-def test_a_proxy_is_used_where_the_environment_names_one(
-    hub: LoopbackHub, run: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_proxy_of_the_environment_is_used(hub: LoopbackHub, run: Callable[..., subprocess.Popen[str]]) -> None:
     direct = {"HF_ENDPOINT": "http://hub.invalid", "NO_PROXY": "", "no_proxy": ""}
     status, _, err = finish(run("fetch", "good", **direct, HTTP_PROXY="", http_proxy=""))
     assert status == 1
@@ -123,7 +119,7 @@ def test_a_proxy_is_used_where_the_environment_names_one(
     assert finish(run("fetch", "good", **direct, HTTP_PROXY=hub.url, http_proxy=hub.url))[:2] == (0, "good: fetched\n")
 
 
-def test_a_cache_that_is_damaged_is_not_believed(hub: LoopbackHub, store: Store, tmp_path: Path) -> None:
+def test_damaged_files_in_the_hub_cache_are_not_used(hub: LoopbackHub, store: Store, tmp_path: Path) -> None:
     from huggingface_hub import snapshot_download
 
     snapshot = Path(snapshot_download("owner/good"))

@@ -1,4 +1,4 @@
-"""What goes wrong on the way from the hub: told in one line, resumed, nothing half-done in place."""
+"""Tests of faults during a fetch from the hub: a clear error, a later resume, and no partial files in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.loopback import LoopbackHub, Repository
 from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 
 
-def test_a_cut_connection_is_taken_up_where_it_broke(hub: LoopbackHub, store: Store) -> None:
+def test_a_broken_connection_is_resumed(hub: LoopbackHub, store: Store) -> None:
     hub.faults.cut["model.safetensors"] = [30_000, 20_000]
     store.fetch([entry()], nothing)
     store.verify(entry())
@@ -24,7 +24,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(hub: LoopbackHub, store: St
     ]  # fmt: skip
 
 
-def test_a_fetch_that_gave_up_goes_on_the_next_time(hub: LoopbackHub, store: Store) -> None:
+def test_a_failed_fetch_is_resumed_by_the_next_one(hub: LoopbackHub, store: Store) -> None:
     hub.faults.cut["model.safetensors"] = [40_000, 0, 0, 0, 0, 0, 0]
     with pytest.raises(ModelError, match=r"good: hub:owner/good \(\w{12}\): model\.safetensors: .*fetch again"):
         store.fetch([entry()], nothing)
@@ -35,21 +35,21 @@ def test_a_fetch_that_gave_up_goes_on_the_next_time(hub: LoopbackHub, store: Sto
     assert store.fetch([entry()], nothing) == ["good"]
     store.verify(entry())
     assert hub.ranges("good/model.safetensors") == ["bytes=40000-"]
-    assert "vocab.json" not in hub.paths()  # it was whole already
+    assert "vocab.json" not in hub.paths()  # it was complete already
 
 
-def test_a_server_that_ignores_ranges_does_no_harm(hub: LoopbackHub, store: Store) -> None:
+def test_a_server_that_ignores_ranges_sends_the_whole_file(hub: LoopbackHub, store: Store) -> None:
     hub.faults.cut["model.safetensors"] = [40_000, 0, 0, 0, 0, 0, 0]
     with pytest.raises(ModelError):
         store.fetch([entry()], nothing)
     (part,) = (store.folder(entry()).parent / ".fetching" / "good").glob("*.part")
-    part.write_bytes(b"x" * (len(WEIGHTS) + 5))  # longer than the file: no range can follow it
+    part.write_bytes(b"x" * (len(WEIGHTS) + 5))  # longer than the file, so that no range can follow it
     hub.faults.cut.clear()
     store.fetch([entry()], nothing)
     store.verify(entry())
 
 
-def test_what_moved_on_meanwhile_is_fetched_anew(hub: LoopbackHub, store: Store) -> None:
+def test_files_that_changed_since_a_broken_fetch_are_fetched_again(hub: LoopbackHub, store: Store) -> None:
     hub.faults.cut["model.safetensors"] = [40_000, 0, 0, 0, 0, 0, 0]
     with pytest.raises(ModelError):
         store.fetch([entry()], nothing)
@@ -82,7 +82,7 @@ def test_a_digest_of_the_catalogue_is_compared_too(hub: LoopbackHub, store: Stor
         store.fetch([pinned], nothing)
 
 
-def test_a_mirror_that_lists_names_only_is_asked_for_the_rest(hub: LoopbackHub, store: Store) -> None:
+def test_a_mirror_whose_listing_has_only_names_is_asked_for_each_file(hub: LoopbackHub, store: Store) -> None:
     hub.repositories["owner/good"].bare_listing = True
     hub.faults.lies["model.safetensors"] = WEIGHTS[::-1]
     with pytest.raises(ModelFileError, match=r"model\.safetensors: came with the digest"):
@@ -99,13 +99,15 @@ def test_a_mirror_that_lists_names_only_is_asked_for_the_rest(hub: LoopbackHub, 
         ("hub:owner/good@v9", "good: hub:owner/good@v9: the repository has no such revision"),
     ],
 )
-def test_what_the_hub_does_not_have_is_named(hub: LoopbackHub, store: Store, source: str, complaint: str) -> None:
+def test_a_missing_repository_or_revision_is_named(hub: LoopbackHub, store: Store, source: str, complaint: str) -> None:
     with pytest.raises(ModelError, match=complaint) as raised:
         store.fetch([entry(source)], nothing)
     assert "\n" not in str(raised.value)
 
 
-def test_a_gated_repository_says_what_to_do(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_gated_repository_says_what_to_do(
+    hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub.repositories["owner/gated"] = Repository(dict(MARIAN), token="right", gated=True)
     for token in ("", "wrong"):
         monkeypatch.setenv("HF_TOKEN", token)
@@ -113,7 +115,7 @@ def test_a_gated_repository_says_what_to_do(hub: LoopbackHub, store: Store, monk
             store.fetch([entry("hub:owner/gated")], nothing)
         assert "\n" not in str(raised.value)
     monkeypatch.setenv("HF_TOKEN", "right")
-    assert store.fetch([entry("hub:owner/gated")], nothing) == ["good"]  # and the CDN asserts it sees no token
+    assert store.fetch([entry("hub:owner/gated")], nothing) == ["good"]  # the CDN asserts that it gets no token
 
 
 def test_a_private_repository_needs_the_token(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,10 +135,10 @@ def test_a_refusal_names_model_file_and_status(hub: LoopbackHub, store: Store, s
     assert "\n" not in str(raised.value)
 
 
-def test_a_hub_that_is_not_there_is_said_so(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody = LoopbackHub()  # its port is taken and nobody answers there
-    nobody._server.server_close()
-    monkeypatch.setattr(constants, "ENDPOINT", nobody.url)
+def test_an_unreachable_hub_is_reported(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = LoopbackHub()  # its server is closed below, so nothing answers
+    silent._server.server_close()
+    monkeypatch.setattr(constants, "ENDPOINT", silent.url)
     with pytest.raises(ModelError, match="good: hub:owner/good: the hub cannot be reached") as raised:
         store.fetch([entry()], nothing)
     assert "\n" not in str(raised.value)
@@ -145,7 +147,7 @@ def test_a_hub_that_is_not_there_is_said_so(hub: LoopbackHub, store: Store, monk
 @pytest.mark.parametrize(
     "answer", [b"<html>", b"[]", b"{}", b'{"id": "x", "sha": "1", "siblings": [{}]}', b'{"id": "x", "siblings": []}']
 )
-def test_an_answer_that_is_no_hubs_is_said_so(hub: LoopbackHub, store: Store, answer: bytes) -> None:
+def test_a_malformed_answer_of_the_hub_is_reported(hub: LoopbackHub, store: Store, answer: bytes) -> None:
     hub.faults.lies[""] = answer
     with pytest.raises(
         ModelError, match=r"good: hub:owner/good: the server's answer is not that of a model hub"
@@ -154,7 +156,7 @@ def test_an_answer_that_is_no_hubs_is_said_so(hub: LoopbackHub, store: Store, an
     assert "\n" not in str(raised.value)
 
 
-def test_a_server_that_is_no_hub_is_said_so(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_no_hub_is_reported(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", hub.url + "/not-the-hub")
     with pytest.raises(ModelError, match="good: hub:owner/good: the hub answered HTTP 404"):
         store.fetch([entry()], nothing)
@@ -168,7 +170,7 @@ def test_a_server_that_is_no_hub_is_said_so(hub: LoopbackHub, store: Store, monk
         (("model.safetensors",), r"good/model\.safetensors: is not there"),
     ],
 )
-def test_a_repository_that_lacks_something_is_refused_before_anything_is_fetched(
+def test_an_incomplete_repository_is_refused_before_the_fetch(
     hub: LoopbackHub, store: Store, without: tuple[str, ...], complaint: str
 ) -> None:
     for name in without:
@@ -187,10 +189,10 @@ def test_a_pickle_is_refused_before_it_is_fetched_unless_the_entry_allows_it(hub
     assert store.fetch([entry(allow_pickle=True)], nothing) == ["good"]
     store.verify(entry(allow_pickle=True))
     with pytest.raises(ModelError, match="pickle"):
-        store.verify(entry())  # the operator withdrew it
+        store.verify(entry())  # the operator withdrew the permission
 
 
-def test_a_disk_that_fills_up_is_said_and_the_fetch_goes_on_later(hub: LoopbackHub, store: Store) -> None:
+def test_a_full_disk_is_reported_and_the_fetch_is_resumed_later(hub: LoopbackHub, store: Store) -> None:
     staging = store.folder(entry()).parent / ".fetching" / "good"
     staging.mkdir(parents=True)
     full = staging / f"model.safetensors.{hashlib.sha256(WEIGHTS).hexdigest()[:16]}.part"
@@ -204,7 +206,7 @@ def test_a_disk_that_fills_up_is_said_and_the_fetch_goes_on_later(hub: LoopbackH
     store.verify(entry())
 
 
-def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(
+def test_too_little_disk_space_is_reported_before_the_fetch(
     hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=1_000)
@@ -214,14 +216,14 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(
     assert len(hub.asked) == 1
 
 
-def test_models_fetched_before_a_fault_stay(hub: LoopbackHub, store: Store) -> None:
+def test_models_that_were_fetched_before_a_fault_are_kept(hub: LoopbackHub, store: Store) -> None:
     first, second = entry(name="first"), entry("hub:owner/none", name="second")
     with pytest.raises(ModelError, match="second: hub:owner/none"):
         store.fetch([first, second], nothing)
     store.verify(first)
 
 
-def test_the_old_files_stay_until_the_new_ones_are_whole(hub: LoopbackHub, store: Store) -> None:
+def test_the_old_files_are_kept_until_the_new_ones_are_complete(hub: LoopbackHub, store: Store) -> None:
     store.fetch([entry()], nothing)
     hub.repositories["owner/good"].revisions = ("main", "v2")
     hub.repositories["owner/good"].files["model.safetensors"] = WEIGHTS[::-1]
@@ -232,7 +234,7 @@ def test_the_old_files_stay_until_the_new_ones_are_whole(hub: LoopbackHub, store
 
 
 @pytest.mark.parametrize("file", sorted(MARIAN))
-def test_verify_names_any_file_that_changed_or_went(hub: LoopbackHub, store: Store, file: str) -> None:
+def test_verify_names_any_changed_or_missing_file(hub: LoopbackHub, store: Store, file: str) -> None:
     store.fetch([entry()], nothing)
     path = store.folder(entry()) / file
     content = path.read_bytes()
@@ -251,7 +253,7 @@ OUTSIDE = '{"source": "hub:owner/good", "files": {"x": {"path": "../good/x", "sh
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", OUTSIDE])
-def test_a_broken_record_is_named_and_the_model_fetched_again(hub: LoopbackHub, store: Store, text: str) -> None:
+def test_a_broken_record_is_named_and_the_model_is_fetched_again(hub: LoopbackHub, store: Store, text: str) -> None:
     store.fetch([entry()], nothing)
     (store.folder(entry()) / "latimer.json").write_text(text)
     assert not store.has(entry())
@@ -260,15 +262,15 @@ def test_a_broken_record_is_named_and_the_model_fetched_again(hub: LoopbackHub, 
     assert store.fetch([entry()], nothing) == ["good"]
 
 
-def test_a_part_that_was_damaged_is_thrown_away_and_the_file_fetched_whole(hub: LoopbackHub, store: Store) -> None:
+def test_a_damaged_partial_file_is_discarded_and_the_file_is_fetched_again(hub: LoopbackHub, store: Store) -> None:
     hub.faults.lies["model.safetensors"] = WEIGHTS[::-1][:50_000]
     with pytest.raises(ModelFileError, match=r"good/model\.safetensors: came with 50,000 bytes, the hub lists 102,400"):
         store.fetch([entry()], nothing)
     hub.faults.lies.clear()
     hub.asked.clear()
-    told: list[tuple[str, int, int]] = []
-    store.fetch([entry()], lambda *progress: told.append(progress))
+    progress: list[tuple[str, int, int]] = []
+    store.fetch([entry()], lambda *step: progress.append(step))
     store.verify(entry())
     assert hub.ranges("good/model.safetensors") == ["bytes=50000-", ""]
     total = sum(map(len, MARIAN.values()))
-    assert told[-1] == ("good", total, total)
+    assert progress[-1] == ("good", total, total)

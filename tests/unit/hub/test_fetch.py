@@ -1,4 +1,4 @@
-"""What a fetch from the hub brings: the needed files, whole, of one commit, recorded."""
+"""Tests of a fetch from the hub: the needed files, complete, of one commit, and recorded."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.loopback import LoopbackHub, Repository
 from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 
 
-def test_a_model_is_fetched_whole_with_its_commit_and_digests_recorded(hub: LoopbackHub, store: Store) -> None:
-    told: list[tuple[str, int, int]] = []
+def test_a_model_is_fetched_and_its_commit_and_digests_are_recorded(hub: LoopbackHub, store: Store) -> None:
+    progress: list[tuple[str, int, int]] = []
     assert not store.has(entry())
-    assert store.fetch([entry()], lambda *progress: told.append(progress)) == ["good"]
+    assert store.fetch([entry()], lambda *step: progress.append(step)) == ["good"]
     assert store.has(entry())
     store.verify(entry())
     folder = store.folder(entry())
@@ -37,17 +37,17 @@ def test_a_model_is_fetched_whole_with_its_commit_and_digests_recorded(hub: Loop
     )
     assert set(store.locate(entry())) == set(MARIAN)
     total = sum(map(len, MARIAN.values()))
-    assert told[-1] == ("good", total, total)
+    assert progress[-1] == ("good", total, total)
 
 
-def test_a_model_that_is_there_and_intact_is_not_asked_for_again(hub: LoopbackHub, store: Store) -> None:
+def test_an_intact_model_is_not_fetched_again(hub: LoopbackHub, store: Store) -> None:
     store.fetch([entry()], nothing)
-    asked = len(hub.asked)
+    requests = len(hub.asked)
     assert store.fetch([entry()], nothing) == []
-    assert len(hub.asked) == asked
+    assert len(hub.asked) == requests
 
 
-def test_only_the_files_that_are_needed_are_asked_for(hub: LoopbackHub, store: Store) -> None:
+def test_only_the_needed_files_are_fetched(hub: LoopbackHub, store: Store) -> None:
     unwanted = (
         "pytorch_model.bin tf_model.h5 flax_model.msgpack rust_model.ot model.onnx README.md modeling_custom.py "
         "other.gguf .gitattributes training_args.bin"
@@ -59,7 +59,7 @@ def test_only_the_files_that_are_needed_are_asked_for(hub: LoopbackHub, store: S
     assert not {"pytorch_model.bin", "modeling_custom.py"} & set(hub.paths())
 
 
-def test_shards_come_with_their_index(hub: LoopbackHub, store: Store) -> None:
+def test_shards_are_fetched_with_their_index(hub: LoopbackHub, store: Store) -> None:
     shards = {f"model-0000{i}-of-00002.safetensors": b"shard %d" % i for i in (1, 2)}
     index = json.dumps({"weight_map": {str(i): name for i, name in enumerate(shards)}}).encode()
     files = {**MARIAN, **shards, "model.safetensors.index.json": index}
@@ -69,7 +69,7 @@ def test_shards_come_with_their_index(hub: LoopbackHub, store: Store) -> None:
     assert names(store.folder(entry())) == {*files, "latimer.json"}
 
 
-def test_a_shard_that_is_not_there_is_named(hub: LoopbackHub, store: Store) -> None:
+def test_a_missing_shard_is_named(hub: LoopbackHub, store: Store) -> None:
     index = json.dumps({"weight_map": {"a": "model-00001-of-00001.safetensors"}}).encode()
     files = {**MARIAN, "model.safetensors.index.json": index}
     del files["model.safetensors"]
@@ -79,7 +79,7 @@ def test_a_shard_that_is_not_there_is_named(hub: LoopbackHub, store: Store) -> N
     assert not store.has(entry())
 
 
-def test_a_gguf_that_the_entry_names_comes_alone(hub: LoopbackHub, store: Store) -> None:
+def test_only_the_gguf_file_of_the_entry_is_fetched(hub: LoopbackHub, store: Store) -> None:
     hub.repositories["owner/gguf"] = Repository({"m.Q4.gguf": b"four", "m.Q8.gguf": b"eight", "README.md": b"read"})
     wanted = entry("hub:owner/gguf", files={"model": FileEntry(path="m.Q4.gguf")})
     store.fetch([wanted], nothing)
@@ -87,7 +87,7 @@ def test_a_gguf_that_the_entry_names_comes_alone(hub: LoopbackHub, store: Store)
     assert store.locate(wanted)["model"].read_bytes() == b"four"
 
 
-def test_a_tag_or_a_commit_can_be_named(hub: LoopbackHub, store: Store) -> None:
+def test_a_revision_may_be_a_tag_or_a_commit(hub: LoopbackHub, store: Store) -> None:
     repository = hub.repositories["owner/good"]
     repository.revisions = ("main", "v1", "refs/pr/3")
     for number, revision in enumerate(("v1", "refs/pr/3", repository.commit)):
@@ -98,7 +98,7 @@ def test_a_tag_or_a_commit_can_be_named(hub: LoopbackHub, store: Store) -> None:
         assert record.revision == repository.commit
 
 
-def test_another_revision_in_the_catalogue_is_another_model(hub: LoopbackHub, store: Store) -> None:
+def test_a_new_revision_in_the_catalogue_is_fetched(hub: LoopbackHub, store: Store) -> None:
     store.fetch([entry()], nothing)
     hub.repositories["owner/good"].revisions = ("main", "v2")
     hub.repositories["owner/good"].files["model.safetensors"] = b"better weights"
@@ -110,10 +110,10 @@ def test_another_revision_in_the_catalogue_is_another_model(hub: LoopbackHub, st
     cache.mkdir(parents=True)
     store.fetch([newer], nothing)
     assert store.locate(newer)["model.safetensors"].read_bytes() == b"better weights"
-    assert not cache.exists()  # it was made from the files that are gone
+    assert not cache.exists()  # it was made from the replaced files
 
 
-def test_a_licence_that_forbids_commerce_must_be_accepted(hub: LoopbackHub, store: Store) -> None:
+def test_a_non_commercial_licence_must_be_accepted(hub: LoopbackHub, store: Store) -> None:
     strict = entry(noncommercial=True).model_copy(update={"license": "CC-BY-NC-4.0"})
     with pytest.raises(ModelError, match=r"good: its licence \(CC-BY-NC-4\.0\) .*--accept-license"):
         store.fetch([strict], nothing)
@@ -125,7 +125,7 @@ def test_a_licence_that_forbids_commerce_must_be_accepted(hub: LoopbackHub, stor
     assert store.fetch([strict], nothing) == []  # once is enough
 
 
-def test_two_fetches_at_once_bring_a_model_once(hub: LoopbackHub, store: Store) -> None:
+def test_two_concurrent_fetches_download_a_model_once(hub: LoopbackHub, store: Store) -> None:
     fetched: list[list[str]] = []
     threads = [threading.Thread(target=lambda: fetched.append(store.fetch([entry()], nothing))) for _ in range(3)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""What a lane counts is what waits in it, at every moment of the loop."""
+"""Tests that the count of waiting pieces is exact at every turn of the loop."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.unit.scheduling.machines import GREEDY
 
 
 @pytest.mark.parametrize("many", [1_020, 1_100, 3_000])
-async def test_pieces_that_are_withdrawn_together_are_counted_no_more_once_they_are_swept(many: int) -> None:
-    """Those of two callers who leave in one turn of the loop, and a worker that looks between them."""
+async def test_pieces_that_are_cancelled_together_are_no_longer_counted_after_a_sweep(many: int) -> None:
+    """Two callers cancel their pieces in one turn of the loop, and a worker looks at the queue between them."""
     loop, queued = asyncio.get_running_loop(), WaitingItems(32)
     first, second = ([loop.create_future() for _ in range(count)] for count in (many, 3))
     for caller, futures in (("a", first), ("b", second)):

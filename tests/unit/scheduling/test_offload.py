@@ -1,4 +1,4 @@
-"""What is worked on where it is asked for and what in a thread, and coroutines that belong together."""
+"""Tests of offloading text work to a thread, and of running coroutines together."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from latimer_server.scheduling import estimate_text_work, gather_or_cancel, run_
 
 
 @pytest.mark.parametrize(("characters", "here"), [(5, True), (400, True), (1_000, False)])
-async def test_a_sentence_is_worked_on_at_once_and_a_paragraph_in_a_thread(characters: int, here: bool) -> None:
+async def test_a_sentence_is_processed_in_the_loop_and_a_paragraph_in_a_thread(characters: int, here: bool) -> None:
     thread = await run_off_loop(estimate_text_work(["x" * characters]), threading.get_ident)
 
     assert (thread == threading.get_ident()) is here
 
 
-async def test_many_short_texts_are_no_little_work() -> None:
+async def test_many_short_texts_are_processed_in_a_thread() -> None:
     assert await run_off_loop(estimate_text_work(["x"] * 20), threading.get_ident) != threading.get_ident()
 
 
-async def test_one_coroutine_alone_needs_no_task_of_its_own() -> None:
+async def test_a_single_coroutine_runs_without_a_new_task() -> None:
     async def name_task() -> asyncio.Task[object] | None:
         return asyncio.current_task()
 
@@ -38,7 +38,7 @@ async def test_results_come_in_order() -> None:
     assert await gather_or_cancel(wait(turns) for turns in (3, 1, 2)) == [3, 1, 2]
 
 
-async def test_when_one_fails_the_others_have_ended_too() -> None:
+async def test_all_coroutines_have_ended_when_one_fails() -> None:
     ended = []
 
     async def fail() -> None:
@@ -56,7 +56,7 @@ async def test_when_one_fails_the_others_have_ended_too() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_when_the_caller_goes_all_are_cancelled(count: int) -> None:
+async def test_all_coroutines_are_cancelled_with_their_caller(count: int) -> None:
     ended = []
 
     async def wait() -> None:

@@ -1,4 +1,4 @@
-"""Whose turn it is: classes, callers, and the requests of one caller."""
+"""Tests of the order of turns: of priorities, of callers, and of the requests of one caller."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latimer_server.scheduling.priority import BULK_EVERY
 from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, queue_for, run_all, settle
 
 
-async def test_interactive_pieces_go_before_bulk_ones_that_came_first() -> None:
+async def test_interactive_pieces_overtake_earlier_bulk_pieces() -> None:
     machine = Machine()
     async with queue_for(machine, rows=1) as queue:
         bulk = queue.submit((1,), GREEDY, priority=Priority.BULK)
@@ -20,7 +20,7 @@ async def test_interactive_pieces_go_before_bulk_ones_that_came_first() -> None:
     assert machine.batches == [[(3,)], [(1,)], [(2,)]]
 
 
-async def test_whoever_brings_new_options_each_time_starves_nobody() -> None:
+async def test_a_caller_with_new_options_in_each_request_does_not_starve_others() -> None:
     machine = Machine()
     async with queue_for(machine, rows=1) as queue:
         plain = [queue.submit((1,), GREEDY) for _ in range(5)]
@@ -74,7 +74,7 @@ async def test_requests_of_one_caller_take_turns_within_its_own() -> None:
     assert order == ["a1", "b1", "a2", "b1", "a1", "b1", "a2", "a1", "a1"]
 
 
-async def test_whoever_names_no_caller_is_one_by_request() -> None:
+async def test_requests_without_a_caller_count_as_separate_callers() -> None:
     machine = Machine()
     async with held_queue(machine, rows=1) as (queue, executor):
         futures = [queue.submit((1, i), GREEDY, request="one") for i in range(3)]
@@ -84,7 +84,7 @@ async def test_whoever_names_no_caller_is_one_by_request() -> None:
     assert [batch[0][0] for batch in machine.batches] == [1, 2, 1, 2, 1, 2]
 
 
-async def test_a_piece_that_somebody_else_queued_far_behind_comes_at_the_turn_of_whoever_is_first() -> None:
+async def test_an_identical_piece_runs_at_the_earliest_turn_of_its_callers() -> None:
     machine = Machine()
     async with held_queue(machine, rows=1) as (queue, executor):
         many = [queue.submit((i,), GREEDY, caller="many") for i in range(50)]
@@ -105,7 +105,7 @@ async def test_callers_with_other_options_take_turns_too() -> None:
     assert [batch[0][0] for batch in machine.batches[:8]] == [1, 2, 3, 4, 1, 2, 3, 4]
 
 
-async def test_a_caller_who_floods_with_requests_has_one_turn_among_callers() -> None:
+async def test_a_caller_with_many_requests_has_one_turn_among_callers() -> None:
     machine = Machine()
     async with held_queue(machine, rows=1) as (queue, executor):
         flood = [queue.submit((1, i), GREEDY, caller="flood", request=i) for i in range(200)]
@@ -120,7 +120,7 @@ async def test_a_request_of_a_few_pieces_is_done_in_one_turn() -> None:
     async with held_queue(machine, rows=4) as (queue, executor):
         blocker = queue.submit((9, 9), GREEDY)
         await settle()
-        # Lengths so far from each other that none shares a batch with another.
+        # The lengths differ so much that no two pieces share a batch.
         futures = [
             queue.submit((request, *[0] * length), GREEDY, caller=request)
             for request in range(3)
@@ -131,7 +131,7 @@ async def test_a_request_of_a_few_pieces_is_done_in_one_turn() -> None:
     assert [len(batch) for batch in machine.batches] == [1, 3, 3, 3]
 
 
-async def test_a_turn_ends_when_so_many_pieces_of_the_request_were_taken_as_a_batch_has_rows() -> None:
+async def test_a_turn_of_a_request_ends_after_as_many_pieces_as_a_batch_has_rows() -> None:
     machine = Machine()
     async with held_queue(machine, rows=4) as (queue, executor):
         blocker = queue.submit((9, 9), GREEDY)
@@ -140,11 +140,11 @@ async def test_a_turn_ends_when_so_many_pieces_of_the_request_were_taken_as_a_ba
         one = queue.submit((2, *[0] * 21), GREEDY, caller="one")
         await run_all(executor)
         await asyncio.gather(blocker, one, *document)
-    # The document's turn is over with its first batch, and the next one begins with the other caller's piece.
+    # The document's turn ends with its first batch, so the next batch starts with the other caller's piece.
     assert (2, *[0] * 21) in machine.batches[2]
 
 
-async def test_what_has_to_be_done_again_does_not_wait_again() -> None:
+async def test_a_repeated_piece_does_not_wait_for_another_turn() -> None:
     machine = Machine()
     async with held_queue(machine, rows=4) as (queue, executor):
         first = queue.submit((1, 1), GREEDY, caller="me", request="mine")
@@ -159,11 +159,11 @@ async def test_what_has_to_be_done_again_does_not_wait_again() -> None:
         await run_all(executor)
         await asyncio.gather(first, again, new, *others)
     order = [batch[0][:2] for batch in machine.batches]
-    assert order.index((1, 2)) == 1  # behind the one that was in work
+    assert order.index((1, 2)) == 1  # after the running one
     assert order.index((1, 3)) == len(order) - 1
 
 
-async def test_a_request_that_comes_back_again_and_again_has_its_turn_once() -> None:
+async def test_a_request_that_submits_pieces_one_by_one_has_one_turn() -> None:
     machine = Machine()
     async with held_queue(machine, rows=2) as (queue, executor):
         mine = [queue.submit((1, 0, *[0] * 40), GREEDY, caller="me", request="mine")]
@@ -176,6 +176,6 @@ async def test_a_request_that_comes_back_again_and_again_has_its_turn_once() -> 
         await run_all(executor)
         await asyncio.gather(*mine, *others)
     at = [index for index, batch in enumerate(machine.batches) if batch[0][0] == 1]
-    # Twice, as a batch has rows; then everybody else was done first.
+    # Two pieces, as many as a batch has rows; then the other callers came first.
     assert (at[0], at[1]) == (0, 2)
     assert at[2] >= 31

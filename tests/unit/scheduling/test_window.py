@@ -1,4 +1,4 @@
-"""The window of a request's pieces."""
+"""Tests of the window: the bound on a request's pieces in the queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from latimer_server.scheduling import InflightLimit
 
 
-async def test_the_window_lets_in_what_fits_in_order_and_frees_what_is_cancelled() -> None:
+async def test_the_window_admits_in_order_and_frees_the_space_of_cancelled_waiters() -> None:
     window = InflightLimit(10)
     order: list[str] = []
 
@@ -22,7 +22,7 @@ async def test_the_window_lets_in_what_fits_in_order_and_frees_what_is_cancelled
     small = asyncio.create_task(use("small", 1, release))
     huge = asyncio.create_task(use("huge", 99, release))
     await asyncio.sleep(0)
-    assert order == ["first"]  # nobody overtakes the second, or it would starve
+    assert order == ["first"]  # the second is not overtaken, otherwise it would starve
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     release.set()
@@ -30,7 +30,7 @@ async def test_the_window_lets_in_what_fits_in_order_and_frees_what_is_cancelled
     assert order == ["first", "small", "huge"]
 
 
-async def test_a_window_is_empty_while_nobody_holds_it() -> None:
+async def test_an_unused_window_is_empty() -> None:
     window = InflightLimit(4)
     seen = [window.is_empty]
     async with window.hold(9):

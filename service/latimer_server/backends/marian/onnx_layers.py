@@ -20,7 +20,7 @@ from latimer_server.backends.marian.weights import EmbeddingTable
 def divide_heads(graph: Graph, x: str, prefix: str, which: str, order: Sequence[int], factor: float = 1.0) -> str:
     """Queries, keys or values of each head: `order` of [r, w, heads, d/heads].
 
-    MultiHeadAttention, which does this and what follows in one, is no faster (`python -m benchmarks.operators`).
+    MultiHeadAttention, which does this and what follows in one, is no faster (`python -m benchmarks.micro.operators`).
     """
     found = graph.multiply_rows(x, f"{prefix}_W{which}", f"{prefix}_b{which}", graph.weights.shape.dimension, factor)
     return graph.add("Transpose", graph.add("Reshape", found, "shape"), perm=order)
@@ -74,7 +74,7 @@ def score(graph: Graph, table: EmbeddingTable, features: str) -> str:
     """The scores [n, o] of each hypothesis' own candidates, without their bias.
 
     The weights stand before the features: they are other ones in every batch, and what stands second is packed for
-    each product, which costs about as much as the product (`python -m benchmarks.operators`).
+    each product, which costs about as much as the product (`python -m benchmarks.micro.operators`).
     """
     columns = graph.add("Transpose", features, perm=[1, 0])
     if table.quantized:

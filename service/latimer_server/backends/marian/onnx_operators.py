@@ -141,7 +141,7 @@ class Graph:
         size = self.weights.shape.dimension
         scale, bias = (self._bias(f"{prefix}_{name}", size) for name in ("scale", "bias"))
         # SkipLayerNormalization, which is both in one, computes one value after the other: seven times as long for
-        # 32 rows (`python -m benchmarks.operators`).
+        # 32 rows (`python -m benchmarks.micro.operators`).
         total = self.add("Add", x, added)
         return self.add("LayerNormalization", total, scale, bias, axis=-1, epsilon=_LAYER_NORM_EPSILON)
 

@@ -1,4 +1,4 @@
-// Where the time goes, for `benchmarks.student_profile`; nothing of it is in what is installed.
+// Where the time goes, for `benchmarks.micro.student_profile`; nothing of it is in what is installed.
 #pragma once
 
 #ifdef LATIMER_PROFILE
