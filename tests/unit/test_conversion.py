@@ -74,7 +74,7 @@ def test_a_conversion_that_is_not_what_was_made_is_told_and_made_anew(
     verify_prepared(asked)
     harm(made / name)
     assert not is_converted(asked, "int8")
-    with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load makes it anew"):
+    with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load converts it again"):
         verify_prepared(asked)
     assert convert(asked, "int8").weights.parent == made
     assert len(conversions) == 2
@@ -148,7 +148,7 @@ def test_a_conversion_that_nobody_waits_for_ends_and_leaves_nothing(tmp_path: Pa
         time.sleep(0.01)
     given_up.set()
     thread.join(10)
-    assert problems == ["its conversion was stopped: nobody waits for it any more"]
+    assert problems == ["its conversion was cancelled: no request needs it any more"]
     assert not is_running(int(endless.read_text()))
     assert not list((tmp_path / "made" / "model").iterdir())
 
