@@ -257,7 +257,7 @@ def test_a_file_that_was_written_over_is_refused_for_good(tmp_path: Path, change
     changed = {"shorter": data[:-1], "longer": data + b"\0", "empty": b"", "other": data[:-1] + bytes([data[-1] ^ 1])}
     model.write_bytes(changed[change])
     for _ in range(2):
-        with pytest.raises(NotServed, match="was written over since the model was loaded"):
+        with pytest.raises(NotServed, match="was overwritten after the model was loaded"):
             student.run(batch, BEAM, never)
         model.write_bytes(data)  # nobody knows whether it is whole by now
     assert student.run(batch, OPTIONS, never)
