@@ -221,5 +221,7 @@ class Graph:
         self, operator: str, inputs: Sequence[str], outputs: list[str], attributes: dict[str, object], *, runtime: bool
     ) -> list[str]:
         domain = _RUNTIME if runtime else ""
-        self.nodes.append(helper.make_node(operator, list(inputs), outputs, domain=domain, **attributes))
+        node = helper.make_node(operator, list(inputs), outputs, domain=domain)
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in sorted(attributes.items()))
+        self.nodes.append(node)
         return outputs

@@ -71,15 +71,15 @@ def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
     graph, shape = Graph(weights, "stretch_"), weights.shape
     layers = range(1, shape.decoder_depth + 1)
     cells = [f"stretch_cell{layer}" for layer in layers]
-    own = graph.add("Gather", "rows", "stretch_left")
+    active = graph.add("Gather", "rows", "stretch_left")
     for name in ("mask", "ids", "bias", "caps", *(f"{kind}{layer}" for kind in ("keys", "values") for layer in layers)):
-        graph.add("Gather", name, own, out=f"own_{name}")
-    count = graph.add("Size", own)
-    _pick(graph, own, count)
+        graph.add("Gather", name, active, out=f"own_{name}")
+    count = graph.add("Size", active)
+    _pick(graph, active, count)
     share = graph.add("Mul", graph.add("Cast", count, to=TensorProto.FLOAT), graph.constant(COMPACT_SHARE, np.float32))
     graph.add("Ceil", share, out="enough")
     sizes = graph.add("Reshape", count, graph.constant([1], np.int64))
-    nobody = graph.add("ConstantOfShape", sizes, value=graph.single(0, np.bool_))
+    none_ended = graph.add("ConstantOfShape", sizes, value=graph.single(0, np.bool_))
     graph.add(
         "Concat",
         sizes,
@@ -94,7 +94,7 @@ def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
         "stretch_chosen",
         "stretch_log_probs",
     ]
-    graph.loop(_build_step(weights, table), ["stretch_steps_left", "", "stretch_previous", nobody, *cells], ended)
+    graph.loop(_build_step(weights, table), ["stretch_steps_left", "", "stretch_previous", none_ended, *cells], ended)
     all_chosen = _spread(graph, "stretch_chosen", "stretch_all_chosen", np.int64)
     all_log_probs = _spread(graph, "stretch_log_probs", "stretch_all_log_probs", np.float32)
     going = graph.add(
@@ -124,12 +124,12 @@ def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
     )
 
 
-def _pick(graph: Graph, own: str, count: str) -> None:
+def _pick(graph: Graph, active: str, count: str) -> None:
     """Adds `picks` [n * o], the indices of the candidates of each active row in the flat scores [c, n], and
     `own_shape`, (n, o)."""
     numbers = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
     numbers = graph.add("Reshape", numbers, graph.constant([-1, 1], np.int64))
-    places = graph.add("Add", graph.add("Mul", graph.add("Gather", "columns", own), count), numbers)
+    places = graph.add("Add", graph.add("Mul", graph.add("Gather", "columns", active), count), numbers)
     graph.add("Reshape", places, graph.constant([-1], np.int64), out="picks")
     graph.add("Shape", "own_ids", out="own_shape")
 
@@ -167,9 +167,9 @@ def _build_step(weights: Weights, table: EmbeddingTable) -> GraphProto:
     return graph.enclose(inputs, [goes_on, chosen, done, *cells, graph.add("Identity", chosen), log_probs])
 
 
-def _choose(graph: Graph, own: str) -> tuple[str, str]:
+def _choose(graph: Graph, raw_scores: str) -> tuple[str, str]:
     """Adds the choice of the likeliest candidate of each row [n], and its log-probability among the candidates."""
-    scores = graph.add("LogSoftmax", graph.add("Add", own, "own_bias"), axis=1)
+    scores = graph.add("LogSoftmax", graph.add("Add", raw_scores, "own_bias"), axis=1)
     flat = graph.constant([-1], np.int64)
     best, place = graph.add_pair("TopK", scores, graph.constant([1], np.int64), axis=1)
     chosen = graph.add("GatherElements", "own_ids", place, axis=1)
