@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -39,9 +38,6 @@ class EchoBackend:
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         return [(at + character.isspace(), at + 1) for at, character in enumerate(text)]
-
-    def find_unknown(self, text: str) -> list[tuple[int, int]]:
-        return [match.span() for match in re.finditer("\ufffd+", text)]
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         return ["".join(chr(i - _OFFSET) for i in row) for row in ids]

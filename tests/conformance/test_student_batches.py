@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,7 +85,8 @@ def test_each_row_uses_only_its_own_candidates(students: Mapping[str, MarianStud
 def test_no_session_keeps_memory_for_the_sizes_of_batches(students: Mapping[str, MarianStudent]) -> None:
     engine = open_engine(students["en"])
     assert isinstance(engine, onnx_engine.OnnxEngine)
-    for session in (engine._encoder, engine._search, engine._step, engine._weights):
+    sessions: tuple[Any, ...] = (engine._encoder, engine._search, engine._step, engine._weights)
+    for session in sessions:
         options = session.get_session_options()
         assert not options.enable_mem_pattern
         assert not options.enable_cpu_mem_arena

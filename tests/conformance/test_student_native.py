@@ -259,7 +259,7 @@ def test_an_overwritten_file_is_refused_permanently(tmp_path: Path, change: str)
     changed = {"shorter": data[:-1], "longer": data + b"\0", "empty": b"", "other": data[:-1] + bytes([data[-1] ^ 1])}
     model.write_bytes(changed[change])
     for _ in range(2):
-        with pytest.raises(NotServed, match="was written over since the model was loaded"):
+        with pytest.raises(NotServed, match="was overwritten after the model was loaded"):
             student.run(batch, BEAM, never)
         model.write_bytes(data)  # even equal content is not trusted any more
     assert student.run(batch, OPTIONS, never)

@@ -74,7 +74,7 @@ def test_a_damaged_conversion_is_reported_and_made_again(
     verify_prepared(load_request)
     harm(made / name)
     assert not is_converted(load_request, "int8")
-    with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load makes it anew"):
+    with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load converts it again"):
         verify_prepared(load_request)
     assert convert(load_request, "int8").weights.parent == made
     assert len(conversions) == 2
@@ -150,7 +150,7 @@ def test_a_conversion_without_a_waiter_ends_and_leaves_nothing(tmp_path: Path, e
         time.sleep(0.01)
     given_up.set()
     thread.join(10)
-    assert problems == ["its conversion was stopped: nobody waits for it any more"]
+    assert problems == ["its conversion was cancelled: no request needs it any more"]
     assert not is_running(int(endless.read_text()))
     assert not list((tmp_path / "made" / "model").iterdir())
 

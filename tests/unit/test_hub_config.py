@@ -85,9 +85,9 @@ def test_an_input_is_limited_by_the_task_the_catalogue_and_the_positions(tmp_pat
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
-        ("{", "is no JSON"),
-        ("[]", "is no JSON object"),
-        ("[" * 100_000, "is no JSON"),
+        ("{", "is not JSON"),
+        ("[]", "is not a JSON object"),
+        ("[" * 100_000, "is not JSON"),
         ({"model_type": "whisper", "vocab_size": 5}, "model_type is 'whisper'; supported are marian"),
         ({"vocab_size": 5}, "model_type is 'None'"),
         ({"model_type": "bart"}, "vocab_size is None"),
@@ -108,13 +108,13 @@ def test_the_error_for_an_unusable_configuration_names_the_problem(
 @pytest.mark.parametrize(
     ("generation", "problem"),
     [
-        ({"bad_words_ids": 5}, r"bad_words_ids is no list"),
-        ({"bad_words_ids": [5]}, r"bad_words_ids: 5 are no token ids"),
+        ({"bad_words_ids": 5}, r"bad_words_ids is not a list"),
+        ({"bad_words_ids": [5]}, r"bad_words_ids: 5 are not token ids"),
         ({"bad_words_ids": [[100]]}, r"bad_words_ids is 100; the vocabulary has 100 tokens"),
         ({"eos_token_id": [0, 100]}, r"eos_token_id is 100"),
-        ({"eos_token_id": "</s>"}, r"eos_token_id: \['</s>'\] are no token ids"),
+        ({"eos_token_id": "</s>"}, r"eos_token_id: \['</s>'\] are not token ids"),
         ({"forced_bos_token_id": -1}, r"forced_bos_token_id is -1"),
-        ({"forced_bos_token_id": {"pt": 1}}, r"forced_bos_token_id: .* are no token ids"),
+        ({"forced_bos_token_id": {"pt": 1}}, r"forced_bos_token_id: .* are not token ids"),
         ({"decoder_start_token_id": 1_000}, r"decoder_start_token_id is 1000"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_task_without_parameters_has_none(tmp_path: Path, specific: object) ->
 def test_invalid_parameters_of_a_task_are_refused(tmp_path: Path) -> None:
     specific = {"summarization": ["summarize: "]}
     write(tmp_path, config={"model_type": "t5", "vocab_size": 10, "task_specific_params": specific})
-    with pytest.raises(ModelFileError, match=r"config\.json: task_specific_params\.summarization is no object"):
+    with pytest.raises(ModelFileError, match=r"config\.json: task_specific_params\.summarization is not an object"):
         read_hub_config(tmp_path, "summarization")
 
 
@@ -215,9 +215,9 @@ def test_auto_chooses_ctranslate2_if_possible_and_logs_the_reason_if_not(tmp_pat
 
 def test_a_compute_type_that_a_backend_lacks_is_refused_by_name(tmp_path: Path) -> None:
     write(tmp_path, config=MARIAN)
-    with pytest.raises(ModelError, match=r"compute_type 'int4' is none of CTranslate2's on this cpu; .*int8"):
+    with pytest.raises(ModelError, match=r"compute_type 'int4' is not supported by CTranslate2 on this cpu; .*int8"):
         load_backend(ask(tmp_path, backend="ctranslate2", compute_type="int4"))
-    with pytest.raises(ModelError, match="compute_type 'int8' is none of extractive's"):
+    with pytest.raises(ModelError, match="compute_type 'int8' is not supported by extractive"):
         load_backend(ask(tmp_path, backend="extractive", compute_type="int8"))
 
 

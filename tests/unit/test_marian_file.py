@@ -169,7 +169,7 @@ def test_a_shortlist_maps_ids_of_one_vocabulary_to_ids_of_another() -> None:
     ("data", "complaint"),
     [
         (b"", "header"),
-        (write_shortlist([[]] * 10, magic=1), "no binary lexical shortlist"),
+        (write_shortlist([[]] * 10, magic=1), "not a binary lexical shortlist"),
         (write_shortlist([[1]] * 10)[:-1], "do not hold"),
         (write_shortlist([[1]] * 10) + b"\0\0\0\0", "do not hold"),
         (write_shortlist([[1]] * 9), "vocabulary of 9"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 from typing import Protocol
 
 import pytest
@@ -16,7 +15,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from latimer_server.backends.huggingface.fast_tokens import FastTokens
 from latimer_server.backends.huggingface.tokenization import SentencePieceTokens
-from latimer_server.backends.token_spans import Span, merge_spans, place_tokens, trim_span
+from latimer_server.backends.token_spans import Span, place_tokens, trim_span
 from latimer_server.core.decoding import LanguagePair
 from tests.marian_students import DATA
 
@@ -39,7 +38,6 @@ class Tokens(Protocol):
 
     def token_starts(self, text: str) -> list[int]: ...
     def token_spans(self, text: str) -> list[Span]: ...
-    def find_unknown(self, text: str) -> list[Span]: ...
     def decode_spans(self, ids: tuple[int, ...]) -> tuple[str, list[Span]]: ...
     def decode(self, ids: Sequence[tuple[int, ...]]) -> list[str]: ...
 
@@ -165,18 +163,6 @@ def test_spans_cover_every_kept_character_and_have_no_dropped_ones_at_their_edge
     assert {at for start, end in spans if start < end for at in (start, end - 1)} <= kept
 
 
-@_everywhere
-@given(text=_TEXTS)
-def test_unknown_spans_are_the_spans_of_unknown_tokens(make: object, kind: str, text: str) -> None:
-    tokens = make(kind)  # type: ignore[operator]
-    unknown, spans = tokens.find_unknown(text), tokens.token_spans(text)
-    assert all(start < end for start, end in unknown)
-    assert all(one[1] < other[0] for one, other in pairwise(unknown))
-    (encoding,) = tokens.encode([text], _ANY)
-    assert bool(unknown) == bool(encoding.unknown_tokens)
-    assert {at for at in covered(unknown) if not text[at].isspace()} <= covered(spans)
-
-
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 @given(words=st.lists(st.sampled_from(["a", "casa", " ", ".", "世", "界", "😀", "→", "{", "½", "\u00ad", "\x01"])))
 def test_a_word_that_is_unknown_alone_is_unknown_in_a_text(kind: str, words: list[str]) -> None:
@@ -192,7 +178,11 @@ def test_a_word_that_is_unknown_alone_is_unknown_in_a_text(kind: str, words: lis
         {},
         target_goes_first=True,
     )
-    assert covered(tokens.find_unknown(text)) == alone
+    (encoding,) = tokens.encode([text], _ANY)
+    kept = {at for at, character in enumerate(text) if processor.Normalize(character)}
+    unknown = [span for i, span in zip(encoding.ids[:-1], tokens.token_spans(text), strict=True) if i == 1]
+    assert covered(unknown) & kept == alone
+    assert bool(encoding.unknown_tokens) == bool(alone)
 
 
 @_everywhere
@@ -272,17 +262,6 @@ def test_a_mark_that_removes_the_space_before_it_is_found() -> None:
     assert spans == [(0, 2), (2, 3), (2, 4)]
 
 
-def test_touching_spans_are_merged() -> None:
-    assert merge_spans([(0, 1), (1, 2), (2, 2), (3, 5), (4, 6), (8, 8)]) == [(0, 2), (3, 6)]
-    assert merge_spans([]) == []
-
-
 def test_spans_exclude_white_space_at_their_edges() -> None:
     assert trim_span("\t a b \u00a0", 0, 7) == (2, 5)
     assert trim_span("   ", 0, 2) == (2, 2)
-    assert trim_span(" \r ", 0, 3, white_space=" ") == (1, 2)
-
-
-def test_white_space_outside_the_vocabulary_is_unknown_except_for_the_space() -> None:
-    assert fast("fallback").find_unknown("the \r the") == []
-    assert pieces("unigram").find_unknown("the \x85 the") == [(4, 5)]
