@@ -12,7 +12,7 @@ from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import FileEntry
 from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackHub, Repository
-from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
+from tests.integration.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(hub: LoopbackHub, store: Store) -> None:

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 
 from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackHub, Repository
-from tests.unit.hub.model import MARIAN, nothing
+from tests.integration.hub.model import MARIAN, nothing
 
 
 @pytest.fixture

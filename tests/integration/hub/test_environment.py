@@ -17,7 +17,7 @@ from huggingface_hub import constants
 from latimer_server.core.errors import ModelError
 from latimer_server.models.store.store import Store
 from tests.loopback import LoopbackHub
-from tests.unit.hub.model import WEIGHTS, entry, nothing
+from tests.integration.hub.model import WEIGHTS, entry, nothing
 
 
 def test_the_hubs_own_cache_spares_the_download(hub: LoopbackHub, store: Store, tmp_path: Path) -> None:
