@@ -1,4 +1,4 @@
-"""Keeps unit tests off the network, and their garbage collections short."""
+"""Keeps sockets out of unit tests, and their garbage collections short."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def _refuse(*_: object) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes every connection and every bound address fail. Socket pairs, which event loops wake themselves with, work."""
+    """Makes every connect and bind fail. Socket pairs, which event loops need, still work."""
     for method in ("bind", "connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, method, _refuse)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _frozen_imports() -> Iterator[None]:
-    """Leaves what was imported out of garbage collections: tests that collect take milliseconds instead of tenths."""
+    """Excludes imported modules from garbage collections, which many tests run."""
     gc.collect()
     gc.freeze()
     yield

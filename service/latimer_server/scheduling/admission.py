@@ -29,6 +29,11 @@ class Admission:
         self._of_caller: Counter[Hashable] = Counter()
         self.active = 0  # requests in work
 
+    @property
+    def callers(self) -> int:
+        """The number of callers that have requests in work."""
+        return len(self._of_caller)
+
     def drain(self) -> None:
         """Refuses every request from now on."""
         self._draining = True

@@ -89,6 +89,11 @@ class WaitingItems:
         self._buckets: dict[DecodingOptions, _LengthBuckets] = {}
         self._withdrawn = 0
 
+    @property
+    def options(self) -> int:
+        """The number of different decoding options among the pieces."""
+        return len(self._buckets)
+
     def count_ahead(self, caller: Hashable) -> tuple[int, int]:
         """How many other callers wait, and how many requests of this one."""
         return self._fair_order.count_ahead(caller)

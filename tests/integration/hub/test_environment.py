@@ -16,8 +16,8 @@ from huggingface_hub import constants
 
 from latimer_server.core.errors import ModelError
 from latimer_server.models.store.store import Store
-from tests.loopback import LoopbackHub
 from tests.integration.hub.model import WEIGHTS, entry, nothing
+from tests.loopback import LoopbackHub
 
 
 def test_the_hubs_own_cache_spares_the_download(hub: LoopbackHub, store: Store, tmp_path: Path) -> None:

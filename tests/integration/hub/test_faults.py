@@ -11,8 +11,8 @@ from huggingface_hub import constants
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import FileEntry
 from latimer_server.models.store.store import Store
-from tests.loopback import LoopbackHub, Repository
 from tests.integration.hub.model import MARIAN, WEIGHTS, entry, names, nothing
+from tests.loopback import LoopbackHub, Repository
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(hub: LoopbackHub, store: Store) -> None:
@@ -134,8 +134,8 @@ def test_a_refusal_names_model_file_and_status(hub: LoopbackHub, store: Store, s
 
 
 def test_a_hub_that_is_not_there_is_said_so(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody = LoopbackHub()  # its port is taken and nobody answers there
-    nobody._server.server_close()
+    nobody = LoopbackHub()
+    nobody.close()
     monkeypatch.setattr(constants, "ENDPOINT", nobody.url)
     with pytest.raises(ModelError, match="good: hub:owner/good: the hub cannot be reached") as raised:
         store.fetch([entry()], nothing)

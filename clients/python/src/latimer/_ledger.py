@@ -29,10 +29,11 @@ READ_AHEAD_CHARACTERS = 1_000_000
 # Of one message; an item that is larger is alone in its own.
 _MESSAGE_ITEMS = 128
 _MESSAGE_CHARACTERS = 32_768
-# Streams in a row that end without an answer before the caller is told, and the seconds before the next one.
+# Streams in a row that end without an answer before the caller is told.
 _MOST_ATTEMPTS = 8
-_FIRST_BACKOFF = 0.2
-_MOST_BACKOFF = 3.0
+# Seconds before the first new stream. The delay doubles with each further one, up to 15 times this: 3 seconds.
+RETRY_DELAY = 0.2
+_MOST_DELAYS = 15
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,12 @@ class Ledger:
         *,
         ordered: bool,
         raise_errors: bool,
+        retry_delay: float = RETRY_DELAY,
     ) -> None:
         self._targets = [targets] if isinstance(targets, str) else list(targets)
         self._source = source
         self._raise_errors = raise_errors
+        self._retry_delay = retry_delay
         self._config = _convert.build_stream_config(self._targets, source, options, ordered=ordered)
         self._config_is_due = True
         self._unsent: deque[_Item] = deque()
@@ -176,7 +179,7 @@ class Ledger:
         self._was_broken = True
         self._config_is_due = True
         self._unsent = deque(self._unanswered.values())
-        backoff = min(_FIRST_BACKOFF * 2.0 ** (self._failures - 1), _MOST_BACKOFF)
+        backoff = self._retry_delay * min(2.0 ** (self._failures - 1), _MOST_DELAYS)
         # Not all at the same moment, where many were thrown out together.
         return max(backoff, error.retry_after or 0.0) * random.uniform(0.8, 1.2)
 

@@ -69,6 +69,7 @@ class ModelPool:
 
     `executors` run batches, canaries among them. `max_memory`: bytes of all models together, None for any
     number. `pinned`: names that make way for no other model. `cache`: where what they wrote is kept.
+    `retry_seconds`: the time after which a failed model is tried again; may be set at any time.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class ModelPool:
         cache: SegmentCache | None = None,
     ) -> None:
         self.catalog = catalog
+        self.retry_seconds = RETRY_SECONDS
         # Where sentences are ranked.
         self.ranking_slot = executors.single_core_slot()
         self._loader = Loader(store, backend_loader, executors, detector, device, cache)
@@ -180,7 +182,7 @@ class ModelPool:
 
         Every request asks; a look at each of a catalogue's models costs more than the rest of a refusal."""
         seen_at, last = self._usable.get(task, (-math.inf, ()))
-        if time.monotonic() - seen_at < min(MAX_AGE_SECONDS, RETRY_SECONDS):
+        if time.monotonic() - seen_at < min(MAX_AGE_SECONDS, self.retry_seconds):
             return last
         found = []
         for entry in self.catalog.entries:
@@ -346,7 +348,7 @@ class ModelPool:
         if not local.fetched:
             return ModelState.NOT_FETCHED
         failure = self._failures.get(local.entry.name)
-        recent = failure and failure.stamp == local.stamp and time.monotonic() - failure.at < RETRY_SECONDS
+        recent = failure and failure.stamp == local.stamp and time.monotonic() - failure.at < self.retry_seconds
         return ModelState.FAILED if recent or local.error else ModelState.AVAILABLE
 
     def _invalidate_usable(self) -> None:
