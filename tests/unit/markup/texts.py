@@ -65,6 +65,7 @@ def list_marks(block: Block) -> list[str]:
     """What the marks of a block are written as."""
     return [mark.written for mark in block.marks]
 
+
 # Repeated, each of these makes some parsers quadratic (docs/decisions.md).
 HARD_TEXTS = {
     "nested": "<b>",
