@@ -46,8 +46,8 @@ class Meaning:
     adverb: int | None
 
     def write(self, language: str) -> str:
-        """Returns the sentence in `en`, in `pt` (adjectives behind nouns, adverb in front) or in `fi` (adjectives behind
-        nouns, verb at the end)."""
+        """Returns the sentence in `en`, in `pt` (adverb in front) or in `fi` (verb at the end). Adjectives are behind
+        nouns in `pt` and `fi`."""
         words, article = _WORDS[language], _ARTICLE[language]
 
         def phrase(pair: tuple[int, int]) -> str:

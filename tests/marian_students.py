@@ -228,7 +228,7 @@ class _Draw:
         self._items[f"{name}_QuantMultA"] = INTGEMM8, (1, 1), struct.pack("<bf", 127, 127 / ACTIVATIONS)
 
     def _position_attention(self) -> tuple[Matrix, Matrix]:
-        """Returns queries and keys, [out, in]. Each head uses every other fast rate, and attends at its own distance."""
+        """Returns queries and keys, [out, in]. Each head uses every other fast rate and attends at its own distance."""
         d, heads = self._shape.dimension, self._shape.heads
         depth = d // heads
         query, key = np.zeros((d, d)), np.zeros((d, d))

@@ -1,4 +1,4 @@
-"""Bad input and bad behaviour of callers: each gets a clear answer, other callers are served, no state is left behind."""
+"""Bad input and bad behaviour of callers: the answer is clear, other callers are served, no state is left behind."""
 
 from __future__ import annotations
 
