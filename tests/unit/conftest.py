@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import socket
-from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
@@ -21,10 +20,8 @@ def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket.socket, method, _refuse)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _frozen_imports() -> Iterator[None]:
-    """Excludes imported modules from garbage collections, which many tests run."""
+@pytest.fixture(scope="module", autouse=True)
+def _frozen_imports() -> None:
+    """Excludes the objects of earlier modules and of libraries from the garbage collections that tests run."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
