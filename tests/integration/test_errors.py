@@ -327,7 +327,7 @@ async def test_an_unavailable_answer_can_be_tried_again(
 
 
 async def test_a_call_whose_connection_breaks_while_its_model_works_is_made_again() -> None:
-    """A client may repeat a call whose answer has not begun (gRFC A6). A proxy in between drops every connection once."""
+    """A client may repeat a call whose answer has not begun (gRFC A6). A proxy drops every connection once."""
     blocking, pipes = BlockingBackend(), set[asyncio.StreamWriter]()
     async with serve_fakes({"en-pt": blocking}) as server:
 
