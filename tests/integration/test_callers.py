@@ -117,7 +117,7 @@ class Load:
 
     async def add_stream(
         self, stub: translation_pb2_grpc.TranslationServiceAsyncStub, token: str
-    ) -> grpc.aio.StreamStreamCall[object, object]:
+    ) -> grpc.aio.StreamStreamCall[pb.StreamTranslateTextRequest, pb.StreamTranslateTextResponse]:
         """Opens a stream and waits until it is in work."""
         active = self.server.admission.active
         stream = stub.StreamTranslateText(metadata=bearer(token))

@@ -224,7 +224,7 @@ def test_a_refusal_names_model_file_and_status(
 
 def test_a_registry_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     nobody = LoopbackRegistry()
-    nobody._server.server_close()
+    nobody.close()
     with pytest.raises(ModelError, match=r"firefox-de-en: http.*models\.json: cannot be reached"):
         Store(tmp_path, nobody.registry_url).fetch([entry()], nothing)
 
