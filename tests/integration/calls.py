@@ -1,4 +1,4 @@
-"""Connections of their own, and the queue of a model, for tests that watch a server while it works."""
+"""Helpers for tests that watch a server while it works: separate connections, and the queue of a model."""
 
 from __future__ import annotations
 

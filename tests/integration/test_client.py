@@ -209,6 +209,7 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     return run
 
 
+@pytest.mark.slow
 async def test_the_command_line(server: LatimerServer, run_cli: Callable[..., Any], tmp_path: Path) -> None:
     address = f"127.0.0.1:{server.port}"
     text = b"The bridge is closed.\r\n\r\n  It opens in May. \n"
