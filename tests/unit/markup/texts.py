@@ -66,7 +66,7 @@ def list_marks(block: Block) -> list[str]:
     return [mark.written for mark in block.marks]
 
 
-# Repeated, each of these makes some parsers quadratic (docs/decisions.md).
+# Repeated, each of these makes some parsers quadratic (docs/decisions).
 HARD_TEXTS = {
     "nested": "<b>",
     "nested with words": "<b>a ",
