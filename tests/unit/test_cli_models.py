@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,7 +24,6 @@ from latimer_server.cli.models import fetch_missing
 from latimer_server.core.errors import ModelError
 from latimer_server.models.catalog.entry import CatalogEntry, Task
 from latimer_server.models.store.store import Store
-from tests.loopback import LoopbackRegistry
 
 
 def run(*arguments: str, store: Path, catalog: Path | None = None) -> Result:
@@ -112,44 +110,6 @@ def test_models_are_fetched_and_verified_by_name(tmp_path: Path, own: Path) -> N
     assert "extractive: intact" in result.stdout
 
 
-def lose_the_weights(folder: Path) -> str:
-    (folder / "model.deen.intgemm.alphas.bin").unlink()
-    return "model.deen.intgemm.alphas.bin: is missing"
-
-
-def break_the_record(folder: Path) -> str:
-    (folder / "latimer.json").write_text("{")
-    return "latimer.json: is malformed"
-
-
-def name_another_source(folder: Path) -> str:
-    record = folder / "latimer.json"
-    record.write_text(record.read_text().replace("mozilla:de-en", "mozilla:de-fr"))
-    return "the store has mozilla:de-fr, the catalogue says mozilla:de-en"
-
-
-def lose_the_record(folder: Path) -> str:
-    (folder / "latimer.json").unlink()
-    return "latimer.json: is missing"
-
-
-@pytest.mark.parametrize("harm", [lose_the_weights, break_the_record, name_another_source, lose_the_record])
-def test_verify_without_names_includes_broken_models(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], str]
-) -> None:
-    registry = LoopbackRegistry()
-    registry.add("de-en", "run_A", {"model": b"m", "lexicalShortlist": b"l", "vocab": b"v"})
-    monkeypatch.setenv("LATIMER_MOZILLA_REGISTRY", registry.registry_url)
-    with registry.running():
-        run("fetch", "firefox-de-en", store=tmp_path)
-    assert run("verify", store=tmp_path).exit_code == 0
-    problem = harm(tmp_path / "firefox-de-en")
-    result = run("verify", store=tmp_path)
-    assert result.exit_code == 1
-    assert problem in result.stderr
-    assert "extractive: intact" in result.stdout
-
-
 def test_verify_without_names_includes_missing_folders_of_the_operator(tmp_path: Path, own: Path) -> None:
     shutil.rmtree(tmp_path / "files")
     result = run("verify", store=tmp_path, catalog=own)
@@ -196,19 +156,6 @@ def test_an_unknown_model_is_named(tmp_path: Path) -> None:
         result = run(command, "opus-mt-en-dee", store=tmp_path)
         assert result.exit_code == 1
         assert "'opus-mt-en-dee'; similar names: opus-mt-en-de" in result.stderr
-
-
-def test_the_registry_is_a_setting_and_the_recorded_revision_is_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry = LoopbackRegistry()
-    registry.add("de-en", "run_A", {"model": b"m", "lexicalShortlist": b"l", "vocab": b"v"})
-    monkeypatch.setenv("LATIMER_MOZILLA_REGISTRY", registry.registry_url)
-    with registry.running():
-        assert run("fetch", "firefox-de-en", store=tmp_path).output == "firefox-de-en: fetched\n"
-    assert run("fetch", "firefox-de-en", store=tmp_path).output == "firefox-de-en: already there\n"
-    models = {model["name"]: model for model in json.loads(run("list", "--json", store=tmp_path).stdout)}
-    assert (models["firefox-de-en"]["revision"], models["firefox-de-en"]["state"]) == ("tiny run_A", "available")
 
 
 def test_each_model_is_prepared_after_it_was_fetched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

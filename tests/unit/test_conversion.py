@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
+import select
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,6 @@ from latimer_server.backends.huggingface.conversion_worker import ConversionJob
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.backends.registry import prepare_model, verify_prepared
 from latimer_server.core.errors import ModelError, ModelFileError
-
-EVIL = """
-from pathlib import Path
-Path(__file__).with_name("ran").touch()
-class Evil: pass
-"""
 
 
 def ask(folder: Path, **keys: Any) -> LoadRequest:
@@ -119,7 +112,8 @@ def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_f
 def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Makes conversions run for ever. The file contains the id of their process."""
     script = tmp_path / "endless"
-    script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 600 &\nwait\n")
+    os.mkfifo(tmp_path / "started")
+    script.write_text(f"#!/bin/sh\nsleep 600 &\necho $$ > {tmp_path}/pid\necho > {tmp_path}/started\nwait\n")
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     return tmp_path / "pid"
@@ -144,14 +138,15 @@ def test_a_conversion_without_a_waiter_ends_and_leaves_nothing(tmp_path: Path, e
 
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     thread = threading.Thread(target=load)
+    reader = os.open(tmp_path / "started", os.O_RDONLY | os.O_NONBLOCK)
     thread.start()
-    while not endless.exists() or not endless.read_text():
-        assert thread.is_alive()
-        time.sleep(0.01)
+    assert select.select([reader], [], [], 30)[0]
+    os.close(reader)
+    pid = int(endless.read_text())
     given_up.set()
     thread.join(10)
     assert problems == ["its conversion was cancelled: no request needs it any more"]
-    assert not is_running(int(endless.read_text()))
+    assert not is_running(pid)
     assert not list((tmp_path / "made" / "model").iterdir())
 
 
@@ -174,7 +169,13 @@ def test_the_next_conversion_removes_the_files_of_a_killed_process(
 
 
 def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "config.json")  # reading it blocks for ever
+    """A library in the place of CTranslate2 reports that it was imported, and then computes for ever."""
+    os.mkfifo(tmp_path / "started")
+    (tmp_path / "ctranslate2").mkdir()
+    (tmp_path / "ctranslate2" / "__init__.py").touch()
+    library = f"open({str(tmp_path / 'started')!r}, 'w').write('x')\nimport threading\nthreading.Event().wait()\n"
+    (tmp_path / "ctranslate2" / "converters.py").write_text(library)
+    (tmp_path / "made").mkdir()
     job = ConversionJob(str(tmp_path), "", "int8", str(tmp_path / "made"), allow_pickle=False, only_unpack=False)
     code = (
         "import subprocess, sys\n"
@@ -182,37 +183,23 @@ def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
         "print(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid, flush=True)\n"
         "sys.stdin.read()"
     )
-    (tmp_path / "made").mkdir()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    started = os.open(tmp_path / "started", os.O_RDONLY | os.O_NONBLOCK)
     with subprocess.Popen(
-        [sys.executable, "-c", code, job.describe()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
-        time.sleep(1)
-        assert is_running(pid)
-        parent.kill()
-    end = time.monotonic() + 20
-    while is_running(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not is_running(pid)
-
-
-@pytest.fixture
-def hostile(tmp_path: Path) -> Path:
-    """Writes a checkpoint whose tokenizer is custom code. Running the code leaves a file."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    texts = {
-        "config.json": json.dumps({"model_type": "llama", "vocab_size": 8, "eos_token_id": 0, **sizes}),
-        "tokenizer_config.json": json.dumps(
-            {"tokenizer_class": "EvilTokenizer", "auto_map": {"AutoTokenizer": ["evil.Evil", None]}}
-        ),
-        "evil.py": EVIL,
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    return folder
+        [sys.executable, "-c", code, job.describe()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as server:
+        assert server.stdout is not None
+        worker = os.pidfd_open(int(server.stdout.readline()))
+        assert select.select([started], [], [], 30)[0]
+        assert not select.select([worker], [], [], 0)[0]
+        server.kill()
+    assert select.select([worker], [], [], 20)[0]  # it has ended
+    os.close(started)
+    os.close(worker)
 
 
 def run_with_yes(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -220,37 +207,6 @@ def run_with_yes(code: str, folder: Path, *arguments: str) -> subprocess.Complet
     command = [sys.executable, "-c", code, *arguments]
     environment = {**os.environ, "HF_HOME": str(folder / "home")}
     return subprocess.run(command, input="y\n" * 20, capture_output=True, text=True, check=False, env=environment)
-
-
-def test_the_custom_tokenizer_of_a_checkpoint_is_never_run(hostile: Path, tmp_path: Path) -> None:
-    (hostile / "spiece.model").write_bytes(b"pieces")  # so that a tokenizer.json must be made
-    job = ConversionJob(str(hostile), "", "int8", str(tmp_path / "out"), allow_pickle=False, only_unpack=True)
-    (tmp_path / "out").mkdir()
-    module = "latimer_server.backends.huggingface.conversion_worker"
-    code = f"import sys; from {module} import _main; sys.exit(_main(sys.argv[1:]))"
-    done = run_with_yes(code, tmp_path, job.describe())
-    assert not list(tmp_path.rglob("ran"))
-    assert done.returncode == 1
-    assert "custom code" in done.stderr
-
-
-def test_the_converting_library_does_not_run_the_custom_tokenizer(hostile: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from transformers import LlamaConfig, LlamaForCausalLM\n"
-        "folder = Path(sys.argv[1])\n"
-        "config = (folder / 'config.json').read_bytes()\n"
-        "LlamaForCausalLM(LlamaConfig.from_pretrained(folder)).save_pretrained(folder)\n"
-        "(folder / 'config.json').write_bytes(config)\n"
-        "from latimer_server.backends.huggingface.conversion_worker import ConversionJob, _write_weights\n"
-        "job = ConversionJob(str(folder), '', 'float32', '', allow_pickle=False, only_unpack=False)\n"
-        "_write_weights(folder, Path(sys.argv[2]), job)"
-    )
-    done = run_with_yes(code, tmp_path, str(hostile), str(tmp_path / "out"))
-    assert (hostile / "model.safetensors").exists()
-    assert not list(tmp_path.rglob("ran"))
-    assert done.returncode == 1
-    assert "custom code" in done.stderr
 
 
 def test_a_conversion_gets_no_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

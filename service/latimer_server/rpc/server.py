@@ -30,7 +30,7 @@ from latimer_server.core.errors import LatimerError, NotServed
 from latimer_server.models.catalog.catalog import Catalog, Task, load_catalog
 from latimer_server.models.pool.loaded_model import ModelState
 from latimer_server.models.pool.loading import BackendLoader
-from latimer_server.models.pool.pool import RETRY_SECONDS, ModelPool, PoolOptions
+from latimer_server.models.pool.pool import ModelPool, PoolOptions
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
 from latimer_server.rpc.eager_accept import AcceptingServer
@@ -91,7 +91,7 @@ class ServedModels:
 
 
 class LatimerServer:
-    """A gRPC server that is bound to `port`. Created by `build_server`."""
+    """A gRPC server that is bound to `port`. Created by `build_server`. `admission` counts the requests in work."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class LatimerServer:
         self.pool = models.pool
         self._server = server
         self._preload = models.preload
-        self._admission = models.admission
+        self.admission = models.admission
         self._calls = calls
         self._health = health_servicer
         self._executors = models.executors
@@ -138,7 +138,7 @@ class LatimerServer:
         NOT_SERVING keeps callers away."""
         left = self._known_names().intersection(failed)
         while left:
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self.pool.retry_seconds)
             await asyncio.gather(*(self.pool.load(name) for name in left), return_exceptions=True)
             left = {name for name in left if self.pool.describe(name).state is not ModelState.READY}
 
@@ -151,7 +151,7 @@ class LatimerServer:
         for task in self._tasks:
             task.cancel()
         await self._health.enter_graceful_shutdown()
-        self._admission.drain()
+        self.admission.drain()
         await self._calls.end_watchers()
         await self._calls.wait_for_last(min(seconds, _LAST_CALLS_SECONDS))
         await self._server.stop(seconds)

@@ -58,10 +58,13 @@ def test_the_report_returns_whether_the_bounds_are_kept() -> None:
     assert not report(2, 97.6)
 
 
-def test_cost_is_the_cpu_time_of_a_segment() -> None:
-    def spin(text: str) -> int:
-        return sum(ord(character) for character in text for _ in range(100))
+def test_cost_is_the_cpu_time_of_a_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    nanoseconds = 0
 
-    costs = measure_cost({"sleep": lambda _: time.sleep(0.001), "spin": spin}, ["a text of some length"] * 30, rounds=3)
-    assert costs["sleep"] < 500
-    assert costs["spin"] > 20
+    def compute(text: str) -> None:
+        nonlocal nanoseconds
+        nanoseconds += 30_000
+
+    monkeypatch.setattr(time, "process_time_ns", lambda: nanoseconds)
+    costs = measure_cost({"wait": lambda _: None, "compute": compute}, ["a text of some length"] * 30, rounds=3)
+    assert costs == {"wait": 0.0, "compute": 30.0}

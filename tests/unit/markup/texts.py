@@ -64,3 +64,39 @@ def list_texts(source: str, text_format: TextFormat, ignore_tags: tuple[str, ...
 def list_marks(block: Block) -> list[str]:
     """Returns the marks of a block as they are written."""
     return [mark.written for mark in block.marks]
+
+
+# Repeated, each of these makes some parsers quadratic (docs/decisions).
+HARD_TEXTS = {
+    "nested": "<b>",
+    "nested with words": "<b>a ",
+    "pairs": "<b>a</b> ",
+    "ends": "</b>a ",
+    "crossed": "<i>a<b>b</i>c</b>",
+    "one word": "a",
+    "less": "<",
+    "ampersands": "&",
+    "attributes": "<a x ",
+    "quotes": '<a b="',
+    "quoted ends": '<a x=">" ',
+    "comments": "<!--",
+    "sections": "<![CDATA[",
+    "types": "<!DOCTYPE [",
+    "declarations": "<?",
+    "code": "<code>a",
+    "untouched": '<span translate="no">a',
+    "scripts": "<script>",
+    "paragraphs": "<p>a",
+    "breaks": "a<br>",
+    "stars": "*a ",
+    "strong": "**a** ",
+    "crossed emphasis": "_a __b ",
+    "brackets": "[",
+    "links": "[a](b) ",
+    "open links": "[a](",
+    "quotations": "> ",
+    "lists": "- ",
+    "ticks": "`a",
+    "digits": "&#1111111111",
+    "objects": OBJECT,
+}

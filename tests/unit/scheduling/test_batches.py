@@ -114,13 +114,13 @@ async def test_the_queue_continues_after_a_backend_panics() -> None:
         await queue.submit((15,), GREEDY)
 
 
-async def test_a_hundred_thousand_pieces_fill_whole_batches() -> None:
+async def test_twenty_thousand_pieces_fill_whole_batches() -> None:
     machine = Machine()
     async with queue_for(machine, rows=1_000, tokens=1_000_000) as queue:
-        futures = [queue.submit((i,) * (i % 40 + 1), GREEDY, caller=i % 7) for i in range(100_000)]
+        futures = [queue.submit((i,) * (i % 40 + 1), GREEDY, caller=i % 7) for i in range(20_000)]
         await asyncio.gather(*futures)
-    assert sum(map(len, machine.batches)) == 100_000
-    assert len(machine.batches) <= 150
+    assert sum(map(len, machine.batches)) == 20_000
+    assert len(machine.batches) <= 30
 
 
 async def test_a_short_piece_does_not_share_a_batch_with_a_much_longer_one() -> None:

@@ -40,7 +40,7 @@ def test_the_location_of_an_exception_is_logged_but_not_its_message(
     line = capsys.readouterr().err
     assert SECRET not in line
     assert "Amélia" not in line
-    for expected in ("failed", "ValueError", "KeyError", "test_logs.py", "request-7", "m1"):
+    for expected in ("failed", "ValueError", "KeyError", "test_log_format.py", "request-7", "m1"):
         assert expected in line
     if style is LogFormat.JSON:
         assert json.loads(line)["request_id"] == "request-7"

@@ -14,8 +14,8 @@ from latimer_server.models.catalog.catalog import Catalog
 from latimer_server.models.catalog.entry import FileEntry
 from latimer_server.models.store.local_models import LocalModels
 from latimer_server.models.store.store import Store
+from tests.integration.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 from tests.loopback import LoopbackHub, Repository
-from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 
 
 def test_a_model_is_fetched_and_its_commit_and_digests_are_recorded(hub: LoopbackHub, store: Store) -> None:

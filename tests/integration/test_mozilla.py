@@ -228,7 +228,7 @@ def test_a_refusal_names_model_file_and_status(
 
 def test_an_unreachable_registry_is_reported(tmp_path: Path) -> None:
     silent = LoopbackRegistry()
-    silent._server.server_close()
+    silent.close()
     with pytest.raises(ModelError, match=r"firefox-de-en: http.*models\.json: cannot be reached"):
         Store(tmp_path, silent.registry_url).fetch([entry()], nothing)
 

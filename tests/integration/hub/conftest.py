@@ -9,8 +9,8 @@ import pytest
 from huggingface_hub import constants
 
 from latimer_server.models.store.store import Store
+from tests.integration.hub.model import MARIAN, nothing
 from tests.loopback import LoopbackHub, Repository
-from tests.unit.hub.model import MARIAN, nothing
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from huggingface_hub import constants
 from latimer_server.core.errors import ModelError, ModelFileError
 from latimer_server.models.catalog.entry import FileEntry
 from latimer_server.models.store.store import Store
+from tests.integration.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 from tests.loopback import LoopbackHub, Repository
-from tests.unit.hub.model import MARIAN, WEIGHTS, entry, names, nothing
 
 
 def test_a_broken_connection_is_resumed(hub: LoopbackHub, store: Store) -> None:
@@ -137,7 +137,7 @@ def test_a_refusal_names_model_file_and_status(hub: LoopbackHub, store: Store, s
 
 def test_an_unreachable_hub_is_reported(hub: LoopbackHub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     silent = LoopbackHub()  # its server is closed below, so nothing answers
-    silent._server.server_close()
+    silent.close()
     monkeypatch.setattr(constants, "ENDPOINT", silent.url)
     with pytest.raises(ModelError, match="good: hub:owner/good: the hub cannot be reached") as raised:
         store.fetch([entry()], nothing)

@@ -16,8 +16,8 @@ from huggingface_hub import constants
 
 from latimer_server.core.errors import ModelError
 from latimer_server.models.store.store import Store
+from tests.integration.hub.model import WEIGHTS, entry, nothing
 from tests.loopback import LoopbackHub
-from tests.unit.hub.model import WEIGHTS, entry, nothing
 
 
 def test_files_in_the_hub_cache_are_not_downloaded(hub: LoopbackHub, store: Store, tmp_path: Path) -> None:
