@@ -26,8 +26,8 @@ class AsyncClient:
 
     `address`: HOST:PORT. `timeout`: seconds for each call; None means no limit. `token`: sent with every call as
     `authorization: Bearer TOKEN`. `tls`: None means plaintext. Calls that end with UNAVAILABLE are retried up to four
-    times. `stream_retry_delay`: seconds until `translate_many` opens a broken stream again; each further try doubles it, up
-    to 15 times this. All methods raise `LatimerError`.
+    times. `stream_retry_delay`: seconds until `translate_many` opens a broken stream again; each further try doubles
+    it, up to 15 times this. All methods raise `LatimerError`.
     """
 
     def __init__(
