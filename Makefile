@@ -40,60 +40,60 @@ test: install
 test-fast: $(TOOLS)
 	$(BIN)/python -m pytest tests/unit
 
-# Slow: the real model on a document of 1 MB, through a real channel; fetches the text with apt.
+# Translates a document of 1 MB by the real model through a real channel (slow). Fetches the text with apt.
 long-test: install
-	$(BIN)/python -m benchmarks.long_document
+	$(BIN)/python -m benchmarks.service.long_document
 
-# Forty models, room for eight: every call answered or refused by name, memory back (about 8 minutes).
+# Loads and unloads forty models with memory for eight (about 8 minutes). Checks every answer and the memory at the end.
 stress: install
-	$(BIN)/python -m benchmarks.model_churn
+	$(BIN)/python -m benchmarks.service.model_churn
 
-# ROUGE of the extractive summaries beside the first and random sentences.
+# Prints ROUGE of extractive summaries, of the first sentences and of random sentences.
 bench-summaries: install
 	$(PIP) install --requirement benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks.summaries
+	$(BIN)/python -m benchmarks.quality.summaries
 
-# Language detection: libraries side by side, and how honest ours is.
+# Compares libraries of language detection, and checks how often ours is right where it reports a reliable result.
 bench-detection: install
 	$(PIP) install --requirement benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks.detection
+	$(BIN)/python -m benchmarks.quality.detection
 
-# Matrix products and other operators of the students, by every library that could compute them.
+# Times the matrix products and other operators of the students by every library that can compute them.
 bench-kernels: install
 	$(PIP) install --requirement benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks.kernels
-	$(BIN)/python -m benchmarks.operators
+	$(BIN)/python -m benchmarks.micro.kernels
+	$(BIN)/python -m benchmarks.micro.operators
 
-# CTranslate2 beside transformers, on a model of OPUS-MT's size.
+# Compares CTranslate2 with transformers on a model of OPUS-MT's size.
 bench-backends: install
-	$(BIN)/python -m benchmarks.hub_backends
+	$(BIN)/python -m benchmarks.micro.hub_backends
 
-# Which symbols the embedded models copy: behind them protected spans are hidden.
+# Finds the symbols that the embedded models copy; such symbols can be the mask of protected spans.
 bench-symbols: install
-	$(BIN)/python -m benchmarks.symbols
+	$(BIN)/python -m benchmarks.quality.symbols
 
-# Ours beside the other engines that run the same model (they go into an environment of their own), about 15 minutes on
-# an otherwise idle machine; writes benchmarks/peers/report.{md,json,svg}.
+# Compares the server with other engines that run the same model, in about 15 minutes on an idle machine. The engines are
+# installed into a separate environment. Writes benchmarks/peers/report.{md,svg} and benchmarks/.cache/reports/peers.json.
 bench: install
 	$(BIN)/python -m benchmarks.peers
 
-# The same in a few minutes and on less text, to see whether it works; writes into benchmarks/.cache/peers.
+# Runs the same comparison on less text in a few minutes, to check that it works. Writes into benchmarks/.cache/peers.
 bench-quick: install
 	$(BIN)/python -m benchmarks.peers --quick
 
-# Under twice the load that it can bear, for five minutes.
+# Offers twice the peak load for five minutes.
 bench-overload: install
-	$(BIN)/python -m benchmarks.overload
+	$(BIN)/python -m benchmarks.service.overload
 
-# HYBRID summaries of thirty texts, with what readers said of them; writes benchmarks/faithfulness/report.md.
+# Summarizes thirty texts in HYBRID mode and joins the readers' verdicts. Writes benchmarks/quality/faithfulness/report.md.
 report-summaries: install
-	$(BIN)/python -m benchmarks.faithfulness
+	$(BIN)/python -m benchmarks.quality.faithfulness
 
-# What survives the service: nasty inputs, an invariant on each, then ordinary text; writes benchmarks/fidelity/*.md.
+# Checks invariants on difficult inputs, then false alarms on ordinary text. Writes benchmarks/quality/fidelity/*.md.
 report-fidelity: install
-	$(BIN)/python -m benchmarks.fidelity
-	$(BIN)/python -m benchmarks.fidelity.ordinary
-	$(BIN)/python -m benchmarks.fidelity.cost
+	$(BIN)/python -m benchmarks.quality.fidelity
+	$(BIN)/python -m benchmarks.quality.fidelity.ordinary
+	$(BIN)/python -m benchmarks.quality.fidelity.cost
 
 check: $(TOOLS)
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
-"""What `pyproject.toml` cannot say yet without a warning: the C++ of the students.
+"""Builds the C++ engine of the students, which `pyproject.toml` cannot declare yet without a warning.
 
-Optional: without a compiler the package is built all the same, and students are computed by ONNX Runtime.
+The build is optional: without a compiler the package installs without it, and ONNX Runtime computes the students.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ setup(
             sources=[str(_FOLDER / "student.cpp")],
             depends=sorted(map(str, _FOLDER.glob("*.h"))),
             language="c++",
-            # gcc 12 means its own headers with those warnings.
+            # gcc 12 gives these two warnings for its own headers.
             extra_compile_args=["-O3", "-std=c++17", "-Wno-maybe-uninitialized", "-Wno-uninitialized"],
             optional=True,
         )

@@ -1,1 +1,1 @@
-"""Measurements that print a table: peers and we on the same text in one run."""
+"""Benchmarks: each prints a table, and compares ours with other engines on the same text in one run."""

@@ -1,8 +1,8 @@
-"""Real documents to measure with: the Debian Administrator's Handbook, in many languages.
+"""Reads real documents for benchmarks: the Debian Administrator's Handbook in many languages.
 
-Fetched with apt (nothing is installed) into a cache folder; (C) Raphael Hertzog, Roland Mas and
-translators, GPL-2+ or CC-BY-SA-3.0. Each chapter opens with an abstract that its authors wrote. Run as
-a program it writes the sentences that the conformance tests use (`tests/data`).
+The handbook is (C) Raphael Hertzog, Roland Mas and translators, GPL-2+ or CC-BY-SA-3.0. It is fetched with apt into a
+cache folder; nothing is installed. Each chapter begins with an abstract by its authors. Run as a program, this module
+writes the sentences of the conformance tests (`tests/data`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ import sentencex
 
 CACHE = Path(__file__).parent / ".cache"
 _HANDBOOK = Path("usr/share/doc/debian-handbook/html")
-_PACKAGE = "debian-handbook"
-# What holds a paragraph of prose; listings, titles and tables of contents are left out.
+# Elements without prose: listings, titles, tables of contents.
 _SKIPPED = {"pre", "table", "dl", "h1", "h2", "h3", "h4", "title", "script", "style"}
 _SKIPPED_CLASSES = {"toc", "docnav", "titlepage", "sidebar", "footnotes", "figure"}
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """One chapter: its authors' abstract ("" where there is none) and its paragraphs after that."""
+    """One chapter: its authors' abstract ("" if it has none) and the paragraphs after it."""
 
     name: str
     abstract: str
@@ -35,7 +34,7 @@ class Chapter:
 
 
 class _Prose(HTMLParser):
-    """Collects `div.para` texts, those inside `div.highlights` apart."""
+    """Collects the texts of `div.para`; those inside `div.highlights` form the abstract."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +45,7 @@ class _Prose(HTMLParser):
         self._text: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Opens a paragraph at `div.para` outside anything skipped."""
+        """Opens a paragraph at `div.para` outside skipped elements."""
         if tag in {"img", "br", "hr", "meta", "link", "input"}:
             return
         values = dict(attrs)
@@ -57,7 +56,7 @@ class _Prose(HTMLParser):
             self._text = []
 
     def handle_endtag(self, tag: str) -> None:
-        """Closes up to the last open element of this name."""
+        """Closes all elements up to the last open one of this name."""
         if not any(name == tag for name, _ in self._stack):
             return
         while self._stack:
@@ -72,7 +71,7 @@ class _Prose(HTMLParser):
                 return
 
     def handle_data(self, data: str) -> None:
-        """Keeps text that stands in an open paragraph."""
+        """Keeps text of an open paragraph."""
         if self._text is not None and not self._is_skipped():
             self._text.append(data)
 
@@ -80,21 +79,29 @@ class _Prose(HTMLParser):
         return any(tag in _SKIPPED or _SKIPPED_CLASSES & set(classes.split()) for tag, classes in self._stack)
 
 
-def fetch_handbook() -> Path:
-    """The handbook's folder of languages, downloaded by apt where it is not yet in the cache."""
-    root = CACHE / "handbook"
-    if not (root / _HANDBOOK).is_dir():
+def fetch_package(name: str) -> Path:
+    """Returns the folder with the files of a Debian package, and downloads it with apt if it is not in the cache.
+
+    Nothing is installed. Raises CalledProcessError if apt or dpkg fails.
+    """
+    root = CACHE / name
+    if not root.is_dir():
         CACHE.mkdir(exist_ok=True)
-        print(f"fetching Debian's package {_PACKAGE} ...", file=sys.stderr)
-        subprocess.run(["apt-get", "download", _PACKAGE], cwd=CACHE, check=True, capture_output=True)
-        package = next(CACHE.glob(f"{_PACKAGE}_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
-        package.unlink()
-    return root / _HANDBOOK
+        print(f"fetching Debian's package {name} ...", file=sys.stderr)
+        subprocess.run(["apt-get", "download", name], cwd=CACHE, check=True, capture_output=True)
+        archive = next(CACHE.glob(f"{name}_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", str(archive), str(root)], check=True)
+        archive.unlink()
+    return root
+
+
+def fetch_handbook() -> Path:
+    """Returns the handbook's folder, which has one folder per language."""
+    return fetch_package("debian-handbook") / _HANDBOOK
 
 
 def read_chapters(language: str) -> list[Chapter]:
-    """The chapters of one translation (`en-US`, `pt-BR`, ...), each with the pages that follow it."""
+    """Returns the chapters of one translation (`en-US`, `pt-BR`, ...), each with the pages that follow it."""
     folder = fetch_handbook() / language
     pages = {path.name: _parse(path) for path in sorted(folder.glob("*.html"))}
     chapters = []
@@ -111,12 +118,12 @@ def read_chapters(language: str) -> list[Chapter]:
 
 
 def read_paragraphs(language: str) -> list[str]:
-    """All paragraphs of one translation, in chapter order."""
+    """Returns all paragraphs of one translation, in the order of the chapters."""
     return [text for chapter in read_chapters(language) for text in chapter.paragraphs]
 
 
 def sample_sentences(language: str, count: int, seed: int = 7) -> list[str]:
-    """`count` distinct sentences of 3 to 70 words, drawn evenly from all lengths up to there."""
+    """Draws `count` distinct sentences of 3 to 70 words, evenly from seven groups of lengths."""
     code = language.split("-")[0]
     sentences = {
         sentence.strip()

@@ -1,8 +1,7 @@
-"""Backends that need no model, and the catalogue and server that serve them."""
+"""Backends without models, and catalogues and servers of them."""
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +20,7 @@ _ANY = LanguagePair()
 
 
 class EchoBackend:
-    """A model whose translation of a text is the text: one token a code point."""
+    """A model that returns its input: one token for each code point."""
 
     memory_bytes = 1_000
     name = "fake"
@@ -39,9 +38,6 @@ class EchoBackend:
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         return [(at + character.isspace(), at + 1) for at, character in enumerate(text)]
-
-    def find_unknown(self, text: str) -> list[tuple[int, int]]:
-        return [match.span() for match in re.finditer("\ufffd+", text)]
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         return ["".join(chr(i - _OFFSET) for i in row) for row in ids]
@@ -68,32 +64,35 @@ class EchoBackend:
 
 
 class UpperBackend(EchoBackend):
-    """A model that writes capitals, so that what it touched can be told."""
+    """A model that writes capitals, so that a test can tell which text passed through it."""
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         return [text.upper() for text in super().decode(ids)]
 
 
 class BlockingBackend(EchoBackend):
-    """A model whose batches wait until the test lets them go."""
+    """A model whose batches wait until the test sets `release`. `running`: the number of batches that wait."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.running = 0
         self.started = threading.Event()
         self.release = threading.Event()
         self.saw_cancelled = threading.Event()
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        self.running += 1
         self.started.set()
         while not self.release.wait(0.005):
             if cancelled():
                 self.saw_cancelled.set()
                 break
+        self.running -= 1
         return super().run(batch, options, cancelled)
 
 
 class PoisonBackend(EchoBackend):
-    """A model that fails on every batch that holds the word POISON."""
+    """A model that raises on every batch that contains the word POISON."""
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         if any("POISON" in text for text in self.decode([row[:-1] for row in batch])):
@@ -102,7 +101,7 @@ class PoisonBackend(EchoBackend):
 
 
 def make_entry(name: str, source: str, target: str, **keys: Any) -> CatalogEntry:
-    """A translation model without files."""
+    """Returns the catalogue entry of a translation model without files."""
     return CatalogEntry(
         name=name,
         task=Task.TRANSLATION,
@@ -116,7 +115,7 @@ def make_entry(name: str, source: str, target: str, **keys: Any) -> CatalogEntry
 
 
 def make_catalog(*entries: CatalogEntry) -> Catalog:
-    """The entries and an extractive ranker."""
+    """Returns a catalogue of the entries and an extractive ranker."""
     ranker = CatalogEntry(
         name="extractive", task=Task.SUMMARIZATION, family="extractive", backend="extractive", embedded=True
     )
@@ -124,7 +123,7 @@ def make_catalog(*entries: CatalogEntry) -> Catalog:
 
 
 def make_backends(backends: Mapping[str, Backend]) -> Callable[[LoadRequest], Backend]:
-    """Loads the backend of each name; the ranker is the real one."""
+    """Returns a loader that gives each name its backend. The ranker is the real one."""
 
     def make(request: LoadRequest) -> Backend:
         return ExtractiveRanker() if request.backend == "extractive" else backends[request.backend]
@@ -136,7 +135,8 @@ def make_backends(backends: Mapping[str, Backend]) -> Callable[[LoadRequest], Ba
 async def serve_fakes(
     backends: Mapping[str, Backend] | None = None, *, catalog: Catalog | None = None, **settings: Any
 ) -> AsyncIterator[LatimerServer]:
-    """A server on a free port with fake models preloaded: en->pt and pt->en by `backends`, else echoes."""
+    """Runs a server of fake models on a free port, with its models loaded. `backends`: by model name, SOURCE-TARGET;
+    default: echoes for en-pt and pt-en. `catalog`: default: one entry for each backend."""
     backends = backends or {"en-pt": EchoBackend(), "pt-en": EchoBackend()}
     catalog = catalog or make_catalog(*(make_entry(name, *name.split("-")) for name in backends))
     server = await build_server(
@@ -151,8 +151,8 @@ async def serve_fakes(
 
 
 class WriterBackend(EchoBackend):
-    """A model that writes of each text what `write` says, the best first; it reads `max_input_tokens` characters.
-    `cut`: as if its outputs had reached their cap."""
+    """A model whose hypotheses of a text are those that `write` returns, the best first. It reads at most
+    `max_input_tokens` characters. `cut`: reports every output as truncated."""
 
     def __init__(
         self, write: Callable[[str], Sequence[str]], max_input_tokens: int = 4_096, *, cut: bool = False
@@ -178,6 +178,6 @@ class WriterBackend(EchoBackend):
 
 
 def make_writer(name: str = "writer", **keys: Any) -> CatalogEntry:
-    """A summarization model without files that writes English."""
+    """Returns the catalogue entry of a summarization model without files that writes English."""
     values = {"source_languages": ("en",), "embedded": True, "preload": False, **keys}
     return CatalogEntry(name=name, task=Task.SUMMARIZATION, family="causal", backend=name, **values)

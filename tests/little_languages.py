@@ -1,7 +1,7 @@
-"""Little languages of a few dozen words for checkpoints that train in seconds, and what is right in them.
+"""Defines three languages of a few dozen words, for checkpoints that train in seconds, with their correct translations.
 
-Translation turns `the ADJ NOUN VERB the ADJ NOUN ADV .` into words of the other language with the adjective
-behind its noun and the adverb in front; compression drops adjectives and adverbs.
+A translation turns `the ADJ NOUN VERB the ADJ NOUN ADV .` into words of the other language, with the adjective behind
+its noun and the adverb in front. A compression drops adjectives and adverbs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LANGUAGES = ("en", "pt", "fi")
 
 
 def _make_words() -> dict[str, dict[str, list[str]]]:
-    """For each language and class its words, in the same order."""
+    """Returns the words of each language and class. The same index has the same meaning in every language."""
     draw = random.Random(11)
     used: set[str] = set()
 
@@ -38,7 +38,7 @@ _ARTICLE = {"en": "the", "pt": "o", "fi": "se"}
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a sentence says: indices of its words."""
+    """The meaning of a sentence: the indices of its words. Pairs are of a noun and an adjective."""
 
     subject: tuple[int, int]
     verb: int
@@ -46,7 +46,8 @@ class Meaning:
     adverb: int | None
 
     def write(self, language: str) -> str:
-        """The sentence in `en`, `pt` (adjectives behind, adverb in front) or `fi` (verb at the end)."""
+        """Returns the sentence in `en`, in `pt` (adverb in front) or in `fi` (verb at the end). Adjectives are behind
+        nouns in `pt` and `fi`."""
         words, article = _WORDS[language], _ARTICLE[language]
 
         def phrase(pair: tuple[int, int]) -> str:
@@ -64,13 +65,13 @@ class Meaning:
         return " ".join(filter(None, parts)) + " ."
 
     def compress(self) -> str:
-        """The sentence without adjectives and adverb."""
+        """Returns the English sentence without adjectives and adverb."""
         words = _WORDS["en"]
         return f"the {words['noun'][self.subject[0]]} {words['verb'][self.verb]} the {words['noun'][self.object[0]]} ."
 
 
 def draw_meanings(count: int, seed: int) -> list[Meaning]:
-    """Random meanings."""
+    """Returns random meanings; the same for the same seed."""
     draw = random.Random(seed)
 
     def pair() -> tuple[int, int]:

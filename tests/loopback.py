@@ -1,7 +1,7 @@
-"""HTTP servers on the loopback that stand for the Hugging Face hub and for Mozilla's registry.
+"""HTTP servers on the loopback in place of the Hugging Face hub and of Mozilla's registry.
 
-The hub speaks the paths that huggingface_hub asks for, with the headers and the redirect of large files that the
-real one answers with (read in huggingface_hub 2.4); both do ranges, and misbehave where a test tells them to.
+The hub serves the paths that huggingface_hub 2.4 requests, with the headers and the redirects of large files that the
+real hub sends. Both servers support range requests, and fail where a test asks for it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ _LARGE = (".safetensors", ".bin", ".spm", ".gguf", ".model")
 
 @dataclass
 class Faults:
-    """What a server does wrong, by file name. `cut`: the body ends after so many bytes, so many times.
-    `stall`: it waits there for `release`. `lies`: other bytes than the listing says. `status`: an HTTP status."""
+    """The faults of a server, by file name. `cut`: for each of the next answers the bytes after which the body ends.
+    `stall`: the bytes after which the body waits for `release`. `lies`: a body that the listing does not match.
+    `status`: an HTTP status in place of the body."""
 
     cut: dict[str, list[int]] = field(default_factory=dict)
     stall: dict[str, int] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class Faults:
 
 @dataclass
 class Asked:
-    """A request that came."""
+    """A request that the server received."""
 
     method: str
     path: str
@@ -43,7 +44,7 @@ class Asked:
 
 
 class Loopback(ABC):
-    """A server on a free port; `answer` is what a subclass knows."""
+    """An HTTP server on a free port. A subclass implements `answer`. `asked`: the requests so far."""
 
     def __init__(self) -> None:
         self.faults = Faults()
@@ -61,15 +62,20 @@ class Loopback(ABC):
             do_HEAD = do_GET  # noqa: N815 (the library's name)
 
             def log_message(self, *_: object) -> None:
-                """Silence."""
+                """Logs nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
+    def close(self) -> None:
+        """Frees the port."""
+        self._server.server_close()
+
     @contextmanager
     def running(self) -> Iterator[None]:
+        """Serves in a thread until the end of the context."""
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
@@ -77,19 +83,19 @@ class Loopback(ABC):
         finally:
             self.faults.release.set()
             self._server.shutdown()
-            self._server.server_close()
+            self.close()
             thread.join()
 
     @abstractmethod
     def answer(self, request: BaseHTTPRequestHandler, path: str) -> None:
-        """Answers a request; what it asks for, only a subclass knows."""
+        """Answers a request for an unquoted path."""
 
     def paths(self, method: str = "GET") -> list[str]:
-        """The last steps of the paths that were asked for, in order."""
+        """Returns the file names of the requests with this method, in order."""
         return [urlsplit(asked.path).path.rpartition("/")[2] for asked in self.asked if asked.method == method]
 
     def ranges(self, name: str) -> list[str]:
-        """The ranges that were asked of a file, "" for the whole of it."""
+        """Returns the ranges of the GET requests for a file, "" for the whole file."""
         return [a.headers.get("range", "") for a in self.asked if a.method == "GET" and a.path.endswith(name)]
 
     def send_json(self, request: BaseHTTPRequestHandler, document: object) -> None:
@@ -104,7 +110,7 @@ class Loopback(ABC):
         request.end_headers()
 
     def send(self, request: BaseHTTPRequestHandler, name: str, content: bytes, headers: Mapping[str, str]) -> None:
-        """The content or the range of it that was asked for, with the faults of this name."""
+        """Sends the content, or the requested range of it, with the faults of this name."""
         if status := self.faults.status.get(name):
             return self.send_error(request, status)
         content = self.faults.lies.get(name, content)
@@ -137,13 +143,14 @@ class Loopback(ABC):
 
 @dataclass
 class Repository:
-    """A model repository: the files of its one commit. `token`: private to it. `gated`: files need the token."""
+    """A model repository: the files of its only commit. `token`: a request without it does not see the repository.
+    `gated`: the repository is listed, but its files need the token. `bare_listing`: the listing has names only, as
+    that of some mirrors."""
 
     files: dict[str, bytes]
     token: str = ""
     gated: bool = False
     revisions: tuple[str, ...] = ("main",)
-    # A mirror that lists names only.
     bare_listing: bool = False
 
     @property
@@ -153,7 +160,7 @@ class Repository:
 
 
 class LoopbackHub(Loopback):
-    """The hub: `repositories` by owner/name."""
+    """A model hub. `repositories`: by OWNER/NAME."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +207,7 @@ class LoopbackHub(Loopback):
         headers = {"X-Repo-Commit": repository.commit}
         if not name.endswith(_LARGE):
             return self.send(request, name, content, {**headers, "ETag": f'"{git_blob(content)}"'})
-        # Large files come from another host, under a link that needs no token.
+        # The real hub redirects large files to another host, with a link that needs no token.
         owner = next(key for key, value in self.repositories.items() if value is repository)
         request.send_response(302)
         for key, value in {
@@ -216,7 +223,7 @@ class LoopbackHub(Loopback):
 
 
 class LoopbackRegistry(Loopback):
-    """Mozilla's registry and bucket: `models` by pair as in its models.json, `files` by path, packed already."""
+    """Mozilla's registry and bucket. `models`: by pair, as in models.json. `files`: compressed contents by path."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -247,7 +254,7 @@ class LoopbackRegistry(Loopback):
         architecture: str = "tiny",
         chrf: float | None = None,
     ) -> None:
-        """Publishes a model: its unpacked files by the registry's keys."""
+        """Publishes a model. `files`: uncompressed contents by the registry's keys."""
         names = {
             "model": "model.{}.intgemm.alphas.bin", "lexicalShortlist": "lex.50.50.{}.s2t.bin",
             "vocab": "vocab.{}.spm", "srcVocab": "srcvocab.{}.spm", "trgVocab": "trgvocab.{}.spm",
@@ -270,7 +277,7 @@ class LoopbackRegistry(Loopback):
 
 
 def git_blob(content: bytes) -> str:
-    """Git's name of a content."""
+    """Returns the git blob hash of a content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 

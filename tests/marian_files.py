@@ -1,4 +1,4 @@
-"""Writes files in Marian's formats: small, of any shape, good or broken on purpose."""
+"""Writes small files in Marian's formats, of any shape, valid or invalid."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ Item = tuple[int, Sequence[int], bytes]
 
 
 def floats(*values: float) -> Item:
-    """A float32 row."""
+    """Returns a float32 row."""
     return FLOAT32, (1, len(values)), np.array(values, "<f4").tobytes()
 
 
 def matrix(rows: int, columns: int, seed: int = 0) -> Item:
-    """A random intgemm8 matrix with its multiplier."""
+    """Returns a random intgemm8 matrix with its quantization multiplier."""
     values = np.random.default_rng(seed).integers(-100, 100, rows * columns, dtype=np.int8)
     return INTGEMM8, (rows, columns), values.tobytes() + struct.pack("<f", 127.0)
 
 
 def config_item(config: Mapping[str, object]) -> Item:
-    """`special:model.yml`."""
+    """Returns the item `special:model.yml`, which holds the configuration."""
     text = yaml.safe_dump(dict(config)).encode() + b"\0"
     return INT8, (len(text),), text
 
 
 def model_items(config: Mapping[str, object] | None = None) -> dict[str, Item]:
-    """All items of a student of the shape that `config` says."""
+    """Returns all items of a student. `config` replaces keys of `CONFIG`."""
     config = {**CONFIG, **(config or {})}
     d, ffn, vocabulary = int(str(config["dim-emb"])), int(str(config["transformer-dim-ffn"])), config["dim-vocabs"]
     assert isinstance(vocabulary, list)
@@ -83,7 +83,8 @@ def model_items(config: Mapping[str, object] | None = None) -> dict[str, Item]:
 
 
 def write_model(items: Mapping[str, Item]) -> bytes:
-    """The file: header, names, shapes, padding, data, each item's padded to 256 bytes with garbage."""
+    """Returns the bytes of a model file: header, names, shapes, padding, data. The data of each item is padded to 256
+    bytes with garbage."""
     header, names, shapes, data = b"", b"", b"", b""
     for name, (kind, shape, raw) in items.items():
         padded = raw + b"\xa5" * (-len(raw) % 256)
@@ -98,7 +99,8 @@ def write_model(items: Mapping[str, Item]) -> bytes:
 
 
 def write_shortlist(lists: Sequence[Sequence[int]], first: int = 3, magic: int = 0xF11A48D5013417F5) -> bytes:
-    """A lexical shortlist: for each source id its candidates."""
+    """Returns the bytes of a lexical shortlist. `lists`: the candidates of each source id. `first`: ids below it are
+    candidates of every source id."""
     ids = [target for targets in lists for target in targets]
     offsets = np.cumsum([0, *map(len, lists)])
     head = struct.pack("<6Q", magic, 0, first, 50, len(offsets), len(ids))

@@ -1,7 +1,7 @@
-"""Writes whole students of the shapes that Mozilla publishes: random weights, real vocabularies, a shortlist.
+"""Writes students of the shapes that Mozilla publishes, with random weights, real vocabularies and a shortlist.
 
-Outputs go on and end as their inputs do and hang on every layer, so that whoever reads a file otherwise than it was
-written says something else.
+Outputs follow their inputs token by token, end with them and depend on every layer. An engine that reads a file wrongly
+therefore writes another output.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import sentencepiece
 from tests.marian_files import CONFIG, INTGEMM8, Item, config_item, floats, write_model, write_shortlist
 
 DATA = Path(__file__).parent / "data"
-# Placeholders that every vocabulary of Mozilla's has after </s> and <unk> (pipeline/train/spm-vocab.sh).
+# Symbols that every vocabulary of Mozilla's has after </s> and <unk> (pipeline/train/spm-vocab.sh).
 _SYMBOLS = [f"__{name}__" for name in ("source", "target", "done", "start", "end", "sep")]
 _SYMBOLS += [f"__misc{number}__" for number in range(10)]
-# So many ids a shortlist always has: </s>, <unk> and some placeholders, which are never the best.
+# Ids below this are in every shortlist: </s>, <unk> and some symbols, which are never the best.
 _FREQUENT = 8
 Integers = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float64]
-# The first id that is a word or a part of one.
+# The first id of a word or of a part of a word. 256 ids before it stand for bytes.
 _FIRST_WORD = 2 + len(_SYMBOLS) + 256
-# How far from its own position each head looks.
+# The source position that each head attends to, relative to the position of the step.
 _DISTANCES = (0, 1, 0, -1)
-# What the oracle multiplies activations by before it rounds them: they have deviation 1 or so, and are cut at 5.
+# The multiplier with which the reference engine quantizes activations. Their deviation is about 1; it clips them at 5.
 ACTIVATIONS = 127 / 5
 _NEVER = -10_000.0
-# How much a shaken model's weights differ from its twin's, relatively.
+# The relative deviation between the weights of a shaken model and of its twin.
 _SHAKE = 0.06
 
 
@@ -56,7 +56,7 @@ BASE = StudentShape(512, 2, 2_048)
 
 @dataclass(frozen=True)
 class StudentFiles:
-    """The bytes of a student's files; one vocabulary twice where it is shared."""
+    """The bytes of a student's files. A shared vocabulary stands in both fields."""
 
     model: bytes
     source_vocabulary: bytes
@@ -64,7 +64,7 @@ class StudentFiles:
     shortlist: bytes | None
 
     def write(self, folder: Path) -> dict[str, Path]:
-        """The files by the names that the catalogue gives them."""
+        """Writes the files and returns their paths by the names that the catalogue gives them."""
         contents = {"model": self.model}
         if self.source_vocabulary == self.target_vocabulary:
             contents["vocabulary"] = self.source_vocabulary
@@ -81,7 +81,8 @@ class StudentFiles:
 
 @cache
 def train_vocabulary(languages: str, size: int) -> bytes:
-    """A SentencePiece model made as Mozilla's are, of this repository's own sentences in `en`, `pt` or `en+pt`."""
+    """Returns a SentencePiece model with Mozilla's settings, trained on the sentences in tests/data. `languages`: `en`,
+    `pt` or `en+pt`."""
     lines = [
         line
         for language in languages.split("+")
@@ -104,15 +105,15 @@ def train_vocabulary(languages: str, size: int) -> bytes:
 
 
 def make_student(shape: StudentShape, *, split: bool, shortlist: bool, seed: int = 1, shaken: int = 0) -> StudentFiles:
-    """A student with random weights. `split`: a vocabulary, of its own size, for each side. `shaken`: which one of
-    its twins, whose weights are all a little off."""
+    """Returns a student with random weights. `split`: each side has its own vocabulary, of another size. `shaken`: a
+    seed for small relative changes to all weights; 0 changes none."""
     if split:
         source, target = train_vocabulary("en", 720), train_vocabulary("pt", 800)
     else:
         source = target = train_vocabulary("en+pt", 1_000)
     sizes = [_size(source), _size(target)]
     draw = _Draw(shape, np.random.default_rng(seed), np.random.default_rng(shaken) if shaken else None)
-    model = draw.items(sizes, _never_said(target), split=split)
+    model = draw.items(sizes, _unwritten_ids(target), split=split)
     lists = write_shortlist(draw.lists(*sizes), first=_FREQUENT) if shortlist else None
     return StudentFiles(write_model(model), source, target, lists)
 
@@ -125,8 +126,8 @@ def _open(vocabulary: bytes) -> sentencepiece.SentencePieceProcessor:
     return sentencepiece.SentencePieceProcessor(model_proto=vocabulary)
 
 
-def _never_said(vocabulary: bytes) -> list[int]:
-    """<unk>, placeholders and bytes: no two decoders write those alike."""
+def _unwritten_ids(vocabulary: bytes) -> list[int]:
+    """Returns the ids of <unk>, symbols and bytes. Decoders write those differently, so no output may contain them."""
     pieces = _open(vocabulary)
     return [
         i
@@ -136,11 +137,11 @@ def _never_said(vocabulary: bytes) -> list[int]:
 
 
 class _Draw:
-    """Draws the weights, and with each of its matrices the multiplier that the oracle quantizes its input by.
+    """Draws the weights of a student, and for each matrix the multiplier that quantizes its input.
 
-    A step looks, by the fast sinusoids, at the source token of its own position and at the neighbours, and the token
-    maps to a partner: so an output goes on as its source does, and ends with it. All other weights are noise, strong
-    enough to change what is said here and there.
+    A step attends, by the fast sinusoids, to the source token of its own position and to the neighbours. That token
+    maps to a partner, which is the output: so an output is as long as its source. All other weights are noise, strong
+    enough to change some of the output.
     """
 
     def __init__(self, shape: StudentShape, random: np.random.Generator, shaking: np.random.Generator | None) -> None:
@@ -149,18 +150,18 @@ class _Draw:
         self._shaking = shaking
         self._items: dict[str, Item] = {}
         half, fast = shape.dimension // 2, shape.dimension // 8
-        # Dimensions that hold a position, and those that hold a token.
+        # The dimensions of the position, and those of the token.
         self._sines, self._cosines = np.arange(fast), half + np.arange(fast)
         self._token = np.concatenate([np.arange(fast, half), np.arange(half + fast, shape.dimension)])
         self._swapped = np.roll(self._token, len(self._token) // 2)
 
-    def items(self, sizes: Sequence[int], never: Sequence[int], *, split: bool) -> dict[str, Item]:
+    def items(self, sizes: Sequence[int], unwritten: Sequence[int], *, split: bool) -> dict[str, Item]:
         shape, d = self._shape, self._shape.dimension
         self._draw_embeddings(*sizes, split=split)
-        # The more layers, the less each may add to what the first ones said.
+        # Deep decoders add less in each layer, so that later layers do not drown the first ones.
         calm = 2 / shape.decoder_depth
         bias = self._random.normal(0, 0.02, sizes[1])
-        bias[never] = _NEVER
+        bias[unwritten] = _NEVER
         self._items["decoder_ff_logit_out_b"] = floats(*bias)
         for layer in range(1, shape.encoder_depth + 1):
             self._attention(f"encoder_l{layer}_self", self._noise(d, d, 1.3), self._noise(d, d, 1.3), 0.08)
@@ -190,7 +191,7 @@ class _Draw:
         return self._items
 
     def lists(self, source: int, target: int) -> list[list[int]]:
-        """For every source id its partner and some more; </s> has none."""
+        """Returns the candidates of every source id: its partner and 20 random words. </s> has none."""
         ids = np.arange(_FIRST_WORD, target)
         others = [self._random.choice(ids, 20, replace=False).tolist() for _ in range(source)]
         return [[], *(sorted({self._partners[token], *others[token]}) for token in range(1, source))]
@@ -220,25 +221,25 @@ class _Draw:
         self._items["none_QuantMultA"] = floats(ACTIVATIONS)
 
     def _embedding(self, name: str, codes: Matrix) -> None:
-        # The slow cosines are 1 wherever a token stands, which would make some tokens likelier than others.
+        # The slow cosines are 1 at every position, which would make some tokens more likely than others.
         codes[:, self._token[self._token >= self._shape.dimension // 2]] -= 1
         self._matrix(name, codes.T / self._shape.dimension**0.5, quantized=False)
-        # As it stands in Mozilla's files: one int8 value, then its multiplier.
+        # Mozilla's files hold one int8 value, then its multiplier.
         self._items[f"{name}_QuantMultA"] = INTGEMM8, (1, 1), struct.pack("<bf", 127, 127 / ACTIVATIONS)
 
     def _position_attention(self) -> tuple[Matrix, Matrix]:
-        """Queries and keys, [out, in]: each head has every other of the fast rates, and looks at its own distance."""
+        """Returns queries and keys, [out, in]. Each head uses every other fast rate and attends at its own distance."""
         d, heads = self._shape.dimension, self._shape.heads
         depth = d // heads
         query, key = np.zeros((d, d)), np.zeros((d, d))
         rates = np.exp(self._sines * -np.log(10_000) / (d // 2 - 1))
         for head in range(heads):
-            mine = np.arange(head % 2, len(rates), 2)
+            chosen = np.arange(head % 2, len(rates), 2)
             sine, cosine = head * depth + np.arange(depth // 2), head * depth + depth // 2 + np.arange(depth // 2)
-            angle = rates[mine] * _DISTANCES[head % len(_DISTANCES)]
-            query[sine, self._sines[mine]] = query[cosine, self._cosines[mine]] = 1
-            key[sine, self._sines[mine]] = key[cosine, self._cosines[mine]] = np.cos(angle)
-            key[sine, self._cosines[mine]], key[cosine, self._sines[mine]] = -np.sin(angle), np.sin(angle)
+            angle = rates[chosen] * _DISTANCES[head % len(_DISTANCES)]
+            query[sine, self._sines[chosen]] = query[cosine, self._cosines[chosen]] = 1
+            key[sine, self._sines[chosen]] = key[cosine, self._cosines[chosen]] = np.cos(angle)
+            key[sine, self._cosines[chosen]], key[cosine, self._sines[chosen]] = -np.sin(angle), np.sin(angle)
         sharpness = 5 * (depth / 32) ** 0.25
         return query * sharpness + self._noise(d, d, 0.1), key * sharpness + self._noise(d, d, 0.1)
 
@@ -246,7 +247,7 @@ class _Draw:
         d, depth = self._shape.dimension, self._shape.dimension // self._shape.heads
         value, output = self._noise(d, d, 1.0), self._noise(d, d, gain)
         if maps:
-            # The heads that look at the step's own position hand over the token's partner.
+            # The heads that attend to the step's own position copy the token's partner.
             own = [h for h in range(self._shape.heads) if _DISTANCES[h % len(_DISTANCES)] == 0]
             through = np.concatenate([np.arange(depth) + head * depth for head in own])
             rotation = self._random.normal(0, 1 / len(self._token) ** 0.5, (len(through), len(self._token)))
@@ -266,13 +267,13 @@ class _Draw:
         self._matrix(f"{name}_W1", self._noise(inner, d, 1.0))
         self._vector(f"{name}_b1", inner, 0.3)
         outer = self._noise(d, inner, gain * 1.7)
-        # What relu lets through has a mean, which must not drown what differs.
+        # The outputs of relu have a mean, which would drown the differences.
         self._matrix(f"{name}_W2", outer - outer.mean(axis=1, keepdims=True))
         self._vector(f"{name}_b2", d, 0.1)
         self._norm(f"{name}_ffn_ln")
 
     def _norm(self, name: str, quiet: Integers | None = None) -> None:
-        """`quiet`: dimensions that count little from here on, so that a token is not said again and again."""
+        """Writes a layer norm. `quiet`: dimensions that are scaled down, so that an output token is not repeated."""
         d = self._shape.dimension
         scale = self._random.uniform(0.96, 1.04, d)
         if quiet is not None:
@@ -284,14 +285,14 @@ class _Draw:
         self._items[name] = floats(*self._random.normal(0, deviation, size))
 
     def _noise(self, rows: int, columns: int, gain: float) -> Matrix:
-        """Of inputs with deviation 1 it makes outputs with deviation `gain`."""
+        """Returns a matrix that turns inputs of deviation 1 into outputs of deviation `gain`."""
         return self._random.normal(0, gain / columns**0.5, (rows, columns))
 
     def _matrix(self, name: str, values: Matrix, *, quantized: bool = True) -> None:
-        """`values` are [out, in], as they are stored; the header says [in, out]."""
+        """Writes a quantized matrix. `values` are [out, in], as in the file; the header says [in, out]."""
         if self._shaking:
             values = values * self._shaking.normal(1, _SHAKE, values.shape)
-        # Half of what int8 holds: the oracle's AVX2 kernel adds two products in 16 bits, which must not overflow.
+        # Half of the range of int8: the AVX2 kernel of the reference adds two products in 16 bits without overflow.
         multiplier = 63 / float(np.abs(values).max())
         rounded = (values * multiplier).round().astype(np.int8)
         stored = rounded if quantized else rounded.T

@@ -1,4 +1,4 @@
-"""Backends of a given size, models of a few bytes, and a pool of them: nothing that needs a library or a socket."""
+"""Backends of a given size, models of a few bytes, and a pool of them. Needs no model library and no socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.fakes import EchoBackend, make_catalog
 
 
 class SizedBackend(EchoBackend):
-    """An echo of a given size, which knows in which thread it runs."""
+    """An echo of a given size. `threads`: the names of the threads that ran its batches."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class SizedBackend(EchoBackend):
 
 
 class Knot(SizedBackend):
-    """A backend that refers to itself, as networks of some libraries do; only a collection frees it."""
+    """A backend that refers to itself, as the networks of some libraries do. Only a garbage collection frees it."""
 
     def __init__(self, alive: list[weakref.ref[Knot]]) -> None:
         super().__init__(10)
@@ -47,7 +47,8 @@ class Knot(SizedBackend):
 
 
 class Maker:
-    """Makes backends, notes which, and can be made to wait or to fail."""
+    """A backend loader that counts what it makes. It waits while `gate` is cleared, and raises for the names in
+    `failing`. `sizes`: bytes by model name, 10 by default. `live`: the backends that are still referred to."""
 
     def __init__(self, sizes: dict[str, int] | None = None) -> None:
         self.sizes = sizes or {}
@@ -74,7 +75,7 @@ class Maker:
 
 
 def make_model(folder: Path, name: str, *, size: int = 10, **keys: Any) -> CatalogEntry:
-    """A model with a file of `size` bytes."""
+    """Writes a model file of `size` bytes and returns the model's catalogue entry."""
     (folder / name).mkdir(exist_ok=True)
     (folder / name / "model.bin").write_bytes(b"w" * size)
     fields: dict[str, Any] = {
@@ -94,7 +95,7 @@ def make_model(folder: Path, name: str, *, size: int = 10, **keys: Any) -> Catal
 async def open_pool(
     catalog: Catalog, folder: Path, maker: Callable[[LoadRequest], Backend], **keys: Any
 ) -> AsyncIterator[ModelPool]:
-    """A pool on four cores."""
+    """Opens a pool on four cores."""
     executors = Executors(4)
     pool = ModelPool(catalog, Store(folder / "store"), maker, executors, LanguageDetector(), PoolOptions(**keys))
     try:
@@ -105,19 +106,19 @@ async def open_pool(
 
 
 def make_models(folder: Path, names: str, **keys: Any) -> Catalog:
-    """A catalogue of models of ten bytes each."""
+    """Returns a catalogue of models of ten bytes each. `names` are separated by spaces."""
     return make_catalog(*(make_model(folder, name, **keys) for name in names.split()))
 
 
 def states(pool: ModelPool) -> dict[str, str]:
-    """The states of all models but the ranker."""
+    """Returns the states of all models except the ranker."""
     return {
         entry.name: pool.describe(entry.name).state.name for entry in pool.catalog.entries if entry.name != "extractive"
     }
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Lets everybody else go on until the condition holds."""
+    """Runs the event loop until the condition holds; at most 10 seconds."""
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0)

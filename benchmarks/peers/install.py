@@ -1,6 +1,6 @@
-"""Installs the other engines apart from the product: an environment and a node folder under `benchmarks/.cache`.
+"""Installs the peers into a separate Python environment and a node folder under `benchmarks/.cache`.
 
-Knows package managers and folders, not what the engines do. Nothing is installed again unless a pin changed.
+The engines are installed again only if a pinned version changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _ROOT = CACHE / "peers"
 
 @dataclass(frozen=True)
 class Installation:
-    """Where things are: the environment's interpreter, node (a wheel of that environment), the npm package."""
+    """The installed paths: the interpreter of the environment, node (from a wheel of the environment), the npm
+    package."""
 
     python: Path
     node: Path
@@ -32,7 +33,8 @@ class Installation:
 
 
 def install_peers() -> Installation:
-    """The engines, installed if they are not yet. Raises CalledProcessError where a package manager fails."""
+    """Returns the installed engines and installs them if needed. Raises CalledProcessError if a package manager
+    fails."""
     environment, packages = _ROOT / "venv", _ROOT / "node"
     found = Installation(
         environment / "bin" / "python",
@@ -63,7 +65,7 @@ def _install_package(folder: Path, found: Installation) -> None:
     npm = _find_wheel(found) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [str(found.node), str(npm), "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
     subprocess.run(command, cwd=folder, check=True)
-    # Its worker is a CommonJS script in a package that says it has modules only.
+    # The worker is a CommonJS script, but its package declares that all its scripts are ES modules.
     (found.bergamot / "worker" / "package.json").write_text(json.dumps({"type": "commonjs"}), "ascii")
 
 

@@ -1,4 +1,4 @@
-"""What the run was made on and with: processor, system, versions. No name of the machine."""
+"""Describes the machine and the versions of a run: processor, system, packages. The machine's name is left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def describe_machine() -> dict[str, str]:
-    """By name."""
+    """Returns the properties of the machine by name."""
     fields = _read_processor()
     flags = set(fields.get("flags", "").split())
     memory = available_memory()
@@ -32,7 +32,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def describe_versions() -> dict[str, str]:
-    """Ours and what it stands on, as far as that is installed."""
+    """Returns the versions of the server, of Python and of the installed packages that the server uses."""
     found = {"latimer-server": _describe_source(), "Python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -50,7 +50,7 @@ def _describe_source() -> str:
 
 
 def _read_processor() -> dict[str, str]:
-    """Of the first core."""
+    """Returns the fields that Linux reports for the first core; no fields on other systems."""
     if not sys.platform.startswith("linux"):
         return {}
     first = Path("/proc/cpuinfo").read_text("utf-8").split("\n\n")[0]

@@ -1,7 +1,4 @@
-"""A peer: processes that speak JSON lines, and one queue before them: the smallest fair wrapper, with no network.
-
-Knows how to call them, not what they are.
-"""
+"""Runs a peer as processes that speak JSON lines behind one queue, without a network between."""
 
 from __future__ import annotations
 
@@ -19,13 +16,14 @@ _LONGEST_LINE = 64 * 1024 * 1024
 
 
 class PeerFailed(RuntimeError):
-    """A peer's process ended, or did not start."""
+    """Raised when a process of a peer has ended or did not start."""
 
 
 @dataclass(frozen=True)
 class PeerCommand:
-    """How a peer is run. `processes`: how many of `command`; `at_once`: requests that one of them takes at a time, the
-    others wait in our queue. `splits`: whether it takes whole paragraphs; else it gets their sentences."""
+    """The command line of a peer. `processes`: the number of processes to start. `at_once`: the requests that one
+    process takes at a time; the others wait in our queue. `splits`: True if the peer splits paragraphs into sentences;
+    otherwise it gets sentences."""
 
     name: str
     command: tuple[str, ...]
@@ -35,7 +33,7 @@ class PeerCommand:
 
 
 class _Worker:
-    """One process."""
+    """One process of a peer."""
 
     def __init__(self, process: Process, hello: dict[str, Any]) -> None:
         self.process = process
@@ -66,7 +64,7 @@ class _Worker:
             answer.set_exception(PeerFailed(f"process {self.process.pid} ended"))
 
     async def close(self) -> None:
-        """It ends with its input."""
+        """Closes the input of the process, which ends it."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         await self.process.wait()
@@ -84,26 +82,26 @@ class Pool:
 
     @property
     def described(self) -> str:
-        """As its first line said."""
+        """The version and the number format that the process reports in its first line."""
         hello = self._workers[0].hello
         return f"{hello['version']} ({hello['computes']})"
 
     @property
     def process_ids(self) -> Sequence[int]:
-        """Of all its processes."""
+        """The ids of all its processes."""
         return [worker.process.pid for worker in self._workers]
 
     async def translate(self, sentence: str) -> str:
-        """By the first process that is free."""
+        """Translates one sentence by the first process that is free."""
         texts: list[str] = (await self._ask([sentence], long=False))["texts"]
         return texts[0]
 
     async def translate_all(self, paragraphs: Sequence[Paragraph]) -> list[str]:
-        """Each paragraph is a request of its own: the processes share them as they get free."""
+        """Translates each paragraph as one request; a process takes the next request when it is free."""
         return list(await asyncio.gather(*map(self._translate_paragraph, paragraphs)))
 
     async def time_single(self, sentence: str) -> float:
-        """As the process itself took it."""
+        """Returns the seconds that the process itself measured."""
         seconds: list[float] = (await self._ask([sentence], long=False))["seconds"]
         return seconds[0]
 
@@ -121,7 +119,7 @@ class Pool:
 
 
 async def start_pool(command: PeerCommand) -> Pool:
-    """All its processes, with the model loaded. Raises PeerFailed."""
+    """Starts all processes of a peer and waits until each has loaded the model. Raises PeerFailed."""
     return Pool(command, await asyncio.gather(*(_start(command.command) for _ in range(command.processes))))
 
 

@@ -1,4 +1,4 @@
-"""A run as a table for the terminal, as Markdown and as JSON. Knows what an outcome is, not how it was measured."""
+"""Writes a run as tables for the terminal, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from benchmarks.peers.figures import Bound, Outcome, Spread
 from benchmarks.peers.watch import Use
 
 PLOT = "report.svg"
-# Of one core, used by processes that are no part of this; and in how large a share of the measurements that may be.
+# Foreign processes may use this share of one core before a measurement counts as noisy.
 _NOISE = 0.15
+# This share of the measurements may be noisy before the report warns.
 _MOST_NOISY = 0.05
 
 
 @dataclass(frozen=True)
 class Run:
-    """All of it. `uses`: who had the cores, one for each measurement. `minutes`: how long the run took."""
+    """The results of a run. `uses`: the use of the cores, one for each measurement. `minutes`: the length of the
+    run."""
 
     machine: Mapping[str, str]
     versions: Mapping[str, str]
@@ -33,27 +35,27 @@ class Run:
 
     @property
     def bounds(self) -> list[Bound]:
-        """Of all scenarios."""
+        """The bounds of all scenarios."""
         return [bound for outcome in self.outcomes for bound in outcome.bounds]
 
 
 def format_figure(value: float) -> str:
-    """With as many digits as mean something."""
+    """Formats a figure with three significant digits, or as a whole number from 100 up."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def format_spread(spread: Spread) -> str:
-    """The median, and from the least to the greatest where there are several rounds."""
-    told = format_figure(spread.median)
+    """Formats the median, and the least and greatest values if there are several rounds."""
+    median = format_figure(spread.median)
     if len(spread.values) == 1:
-        return told
-    return f"{told} ({format_figure(spread.least)} to {format_figure(spread.greatest)})"
+        return median
+    return f"{median} ({format_figure(spread.least)} to {format_figure(spread.greatest)})"
 
 
 def tabulate_outcome(outcome: Outcome) -> list[list[str]]:
-    """Its header and its rows; the column of cases only where there are any."""
+    """Returns the header and the rows of an outcome. The column `case` is left out if no row has a case."""
     columns = outcome.columns
     cases = any(row.case for row in outcome.rows)
     lines = [[*(["case"] if cases else []), "engine", *columns]]
@@ -64,48 +66,48 @@ def tabulate_outcome(outcome: Outcome) -> list[list[str]]:
 
 
 def tabulate_bounds(bounds: Sequence[Bound]) -> list[list[str]]:
-    """Each bound beside what was reached."""
-    lines = [["bound", "asked", "reached", ""]]
+    """Returns the header and one row for each bound, with its limit and its figure."""
+    lines = [["bound", "limit", "measured", ""]]
     for bound in bounds:
-        asked = f"{'at most' if bound.most else 'at least'} {format_figure(bound.limit)}"
-        lines.append([bound.name, asked, format_spread(bound.figure), "pass" if bound.is_kept else "MISS"])
+        limit = f"{'at most' if bound.most else 'at least'} {format_figure(bound.limit)}"
+        lines.append([bound.name, limit, format_spread(bound.figure), "pass" if bound.is_kept else "MISS"])
     return lines
 
 
 def describe_quiet(uses: Sequence[Use]) -> str:
-    """One sentence on who else used the cores."""
+    """Describes in one sentence which other processes used the cores, with a warning if the machine was noisy."""
     if not uses:
-        return "Nobody looked at who used the cores."
+        return "The use of the cores was not measured."
     foreign = [use.foreign for use in uses]
     noisy = sum(share > _NOISE for share in foreign)
     warning = f"THE MACHINE WAS NOT QUIET in {noisy} of {len(uses)} measurements: do not quote this run. "
-    told = (
-        f"While an engine was measured, the others used at most {max(use.resting for use in uses):.2f} of a core, this "
-        f"program {statistics.median(use.caller for use in uses):.2f} (median), other processes of the machine "
+    summary = (
+        f"While an engine was measured, the other engines used at most {max(use.resting for use in uses):.2f} of a "
+        f"core, this program {statistics.median(use.caller for use in uses):.2f} (median), foreign processes "
         f"{statistics.median(foreign):.2f} (median; at most {max(foreign):.2f})."
     )
-    return warning + told if noisy > _MOST_NOISY * len(uses) else told
+    return warning + summary if noisy > _MOST_NOISY * len(uses) else summary
 
 
 def print_run(run: Run, console: Console) -> None:
-    """All tables."""
+    """Prints all tables."""
     for outcome in run.outcomes:
         console.print(_to_table(tabulate_outcome(outcome), outcome.title))
         for note in outcome.notes:
             console.print(Text(note, style="dim"))
         console.print()
-    console.print(_to_table(tabulate_bounds(run.bounds), "What issue 5 asks for"))
-    for told in (run.machine, run.versions, run.settings):
-        console.print(Text("; ".join(f"{name} {value}" for name, value in told.items()), style="dim"))
+    console.print(_to_table(tabulate_bounds(run.bounds), "Bounds"))
+    for properties in (run.machine, run.versions, run.settings):
+        console.print(Text("; ".join(f"{name} {value}" for name, value in properties.items()), style="dim"))
     console.print(Text(describe_quiet(run.uses), style="dim"))
 
 
 def to_markdown(run: Run, plot: str | None) -> str:
-    """The report; `plot` is the name of the picture beside it."""
-    lines = ["# Ours beside the engines that run the same model", ""]
+    """Returns the report as Markdown. `plot`: the file name of the picture beside the report."""
+    lines = ["# The server beside other engines that run the same model", ""]
     lines += [
-        "Written by `make bench`: medians over the rounds of one run, in which the engines took turns; in parentheses "
-        f"from the least to the greatest. The run took {run.minutes:.0f} minutes.",
+        "Written by `make bench`. Figures are medians over the rounds of one run, in which the engines took turns; the "
+        f"least and greatest values stand in parentheses. The run took {run.minutes:.0f} minutes.",
         "",
     ]
     lines += [*_to_markdown_table(tabulate_bounds(run.bounds)), ""]
@@ -115,13 +117,13 @@ def to_markdown(run: Run, plot: str | None) -> str:
         lines += [f"## {outcome.title}", "", *_to_markdown_table(tabulate_outcome(outcome)), ""]
         lines += [line for note in outcome.notes for line in (note, "")]
     lines += ["## Machine and versions", ""]
-    for told in (run.machine, run.versions, run.settings):
-        lines += [f"- {name}: {value}" for name, value in told.items()]
+    for properties in (run.machine, run.versions, run.settings):
+        lines += [f"- {name}: {value}" for name, value in properties.items()]
     return "\n".join([*lines, "", describe_quiet(run.uses), ""])
 
 
 def to_json(run: Run) -> dict[str, Any]:
-    """Every value of every round."""
+    """Returns every value of every round as an object for JSON."""
     return {
         "machine": dict(run.machine),
         "versions": dict(run.versions),

@@ -1,7 +1,4 @@
-"""Our server in a process of its own, called through gRPC by one client over one channel.
-
-Knows how it is started and called, not what is measured.
-"""
+"""Runs our server as a separate process and calls it through gRPC by one client over one channel."""
 
 from __future__ import annotations
 
@@ -25,11 +22,12 @@ _POLL_SECONDS = 0.02
 
 
 class ServiceFailed(RuntimeError):
-    """The server did not start, or is not healthy, or ended badly."""
+    """Raised when the server did not start, is not healthy, or ended with an error."""
 
 
 class Service:
-    """An `Engine`: the server. Make it with `run_service`. `start_seconds`: from its start until it says SERVING."""
+    """The server as an `Engine`. Make it with `run_service`. `start_seconds`: from the start of the process until the
+    health service answers SERVING."""
 
     name = "ours, through gRPC"
     described = __version__
@@ -41,27 +39,28 @@ class Service:
 
     @property
     def process_ids(self) -> Sequence[int]:
-        """The server and what it started."""
+        """The ids of the server's process and of its child processes."""
         return [self._process.pid, *list_children(self._process.pid)]
 
     async def translate(self, sentence: str) -> str:
-        """A call of its own."""
+        """Translates one sentence by one call."""
         return (await self.client.translate(sentence, source="en", target="pt")).text
 
     async def translate_all(self, paragraphs: Sequence[Paragraph]) -> list[str]:
-        """One call, with every paragraph as one of its contents."""
-        results = await self.client.translate([one.text for one in paragraphs], source="en", target="pt")
+        """Translates all paragraphs by one call, each as one content."""
+        texts = [paragraph.text for paragraph in paragraphs]
+        results = await self.client.translate(texts, source="en", target="pt")
         return [result.text for result in results]
 
     async def time_single(self, sentence: str) -> float:
-        """Of the whole call."""
+        """Returns the seconds of the whole call."""
         started = time.perf_counter()
         await self.translate(sentence)
         return time.perf_counter() - started
 
 
 def list_flags() -> list[str]:
-    """What the server is started with beside its defaults: quiet, and its cache off, where it has one."""
+    """Returns the flags of the server that differ from its defaults: few log lines, and no segment cache."""
     return [
         "--log-level",
         "ERROR",
@@ -71,7 +70,7 @@ def list_flags() -> list[str]:
 
 @asynccontextmanager
 async def run_service() -> AsyncIterator[Service]:
-    """A server on a free port, until the block ends. Raises ServiceFailed."""
+    """Runs a server on a free port until the block ends. Raises ServiceFailed."""
     command = [str(Path(sys.executable).with_name("latimer-server")), "serve", "--listen", "127.0.0.1:0"]
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(*command, *list_flags(), stdout=PIPE)
@@ -79,11 +78,11 @@ async def run_service() -> AsyncIterator[Service]:
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
         if not line.startswith("listening on "):
-            raise ServiceFailed("the server did not start")
+            raise ServiceFailed("the server did not start: see its log lines above")
         async with AsyncClient(line.split()[-1], timeout=_TIMEOUT) as client:
             while await client.health() != "SERVING":
                 if time.perf_counter() - began > _START_SECONDS:
-                    raise ServiceFailed("the server is not healthy")
+                    raise ServiceFailed(f"the server is not healthy after {_START_SECONDS:.0f} seconds")
                 await asyncio.sleep(_POLL_SECONDS)
             yield Service(process, client, time.perf_counter() - began)
     finally:

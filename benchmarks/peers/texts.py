@@ -1,5 +1,6 @@
-"""The texts that every engine gets: three Debian manuals in English (`benchmarks.corpus`, `fidelity.prose`), always the
-same choice. Knows no engine.
+"""Chooses the texts that every engine translates, always the same ones, from three Debian manuals in English.
+
+The manuals come from `benchmarks.corpus` and `benchmarks.quality.fidelity.prose`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from dataclasses import dataclass
 import sentencex
 
 from benchmarks.corpus import read_paragraphs
-from benchmarks.fidelity.prose import read_pages
+from benchmarks.quality.fidelity.prose import read_pages
 
-# Words of the single sentences, and how far from that a sentence may be: there are few long ones.
+# Words of the single sentences, and how many words a sentence may differ: there are few long sentences.
 LENGTHS = {5: 0, 20: 0, 60: 4}
 _SINGLES = 10
-# Shorter ones are headings in disguise; 400 of the others have a little more than 1,000 sentences.
+# Shorter paragraphs are often headings. 400 longer ones have a little more than 1,000 sentences.
 _LEAST_WORDS = 12
 _SEED = 5
 SHORT_DOCUMENT = 10_000
@@ -25,7 +26,7 @@ _SHORT_DOCUMENTS = 8
 
 @dataclass(frozen=True)
 class Paragraph:
-    """One of the handbook, its sentences, and its translation by a human."""
+    """A paragraph of the handbook, its sentences, and its human translation."""
 
     text: str
     sentences: tuple[str, ...]
@@ -34,8 +35,8 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Texts:
-    """`singles`: sentences by their number of words. `document`: one long text; `pieces`: short documents, each another
-    part of it, from all of its length."""
+    """The chosen texts. `singles`: sentences by their number of words. `document`: one long text. `pieces`: short
+    documents, spread evenly over the long one."""
 
     paragraphs: tuple[Paragraph, ...]
     singles: dict[int, tuple[str, ...]]
@@ -44,31 +45,35 @@ class Texts:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Those of the paragraphs."""
+        """The sentences of all paragraphs."""
         return tuple(sentence for paragraph in self.paragraphs for sentence in paragraph.sentences)
 
 
 def read_texts(paragraphs: int, characters: int) -> Texts:
-    """So many paragraphs, and a document of so many characters."""
+    """Chooses `paragraphs` paragraphs and a document of at most `characters` code points."""
     pairs = dict(zip(read_paragraphs("en-US"), read_paragraphs("pt-BR"), strict=True))
     prose = [Paragraph(text, split_sentences(text), reference) for text, reference in pairs.items()]
     draw = random.Random(_SEED)
-    # What nobody translated has no reference.
-    fitting = [one for one in prose if one.text != one.reference and count_words(one.text) >= _LEAST_WORDS]
+    # A paragraph that equals its translation was left untranslated, so it has no reference.
+    fitting = [
+        paragraph
+        for paragraph in prose
+        if paragraph.text != paragraph.reference and count_words(paragraph.text) >= _LEAST_WORDS
+    ]
     chosen = draw.sample(fitting, paragraphs)
-    sentences = sorted({sentence for one in prose for sentence in one.sentences})
+    sentences = sorted({sentence for paragraph in prose for sentence in paragraph.sentences})
     singles = {words: _choose_singles(sentences, words, draw) for words in LENGTHS}
     document = join_paragraphs(list(dict.fromkeys([*pairs, *read_pages("en")])), characters)
     return Texts(tuple(chosen), singles, document, cut_document(document))
 
 
 def split_sentences(text: str) -> tuple[str, ...]:
-    """The sentences of an English text."""
+    """Splits an English text into sentences."""
     return tuple(sentence.strip() for sentence in sentencex.segment("en", text) if sentence.strip())
 
 
 def count_words(text: str) -> int:
-    """What stands between white space."""
+    """Counts the words between white space."""
     return len(text.split())
 
 
@@ -78,7 +83,7 @@ def _choose_singles(sentences: Sequence[str], words: int, draw: random.Random) -
 
 
 def join_paragraphs(paragraphs: Sequence[str], characters: int) -> str:
-    """As many whole paragraphs as fit."""
+    """Joins whole paragraphs, from the first, up to `characters` code points."""
     size, kept = 0, []
     for paragraph in paragraphs:
         size += len(paragraph) + 2
@@ -89,7 +94,7 @@ def join_paragraphs(paragraphs: Sequence[str], characters: int) -> str:
 
 
 def cut_document(document: str) -> tuple[str, ...]:
-    """Short documents from all parts of a long one, of whole paragraphs."""
+    """Cuts short documents of whole paragraphs, spread evenly over a long document."""
     step = max((len(document) - SHORT_DOCUMENT) // _SHORT_DOCUMENTS, 1)
     starts = range(0, max(len(document) - SHORT_DOCUMENT, 1), step)[:_SHORT_DOCUMENTS]
     return tuple(

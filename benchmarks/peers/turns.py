@@ -1,6 +1,6 @@
-"""Things that are lent to one at a time, in the order of asking. Knows nothing of what they are.
+"""Lends objects to one task at a time, in the order of the requests.
 
-With a queue of asyncio's, who has just given something back and asks again would come before all who wait.
+With `asyncio.Queue`, a task that returns an object and asks again at once would overtake all waiting tasks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 class Turns(Generic[T]):
-    """Belongs to one event loop. The same thing may be given twice: then two may have it at a time."""
+    """A fair pool of objects for the tasks of one event loop. An object that is passed twice may be lent twice at the
+    same time."""
 
     def __init__(self, things: Iterable[T]) -> None:
         self._free = deque(things)
@@ -23,7 +24,7 @@ class Turns(Generic[T]):
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[T]:
-        """One of them, until the block ends."""
+        """Lends one object until the block ends."""
         thing = self._free.popleft() if self._free else await self._wait()
         try:
             yield thing
@@ -38,7 +39,7 @@ class Turns(Generic[T]):
     def _give_back(self, thing: T) -> None:
         while self._waiting:
             turn = self._waiting.popleft()
-            if not turn.done():  # else who waited has gone
+            if not turn.done():  # a done turn belongs to a cancelled task
                 turn.set_result(thing)
                 return
         self._free.append(thing)

@@ -1,4 +1,4 @@
-"""What processes use, as Linux tells it: resident memory and seconds of CPU. Knows nothing of what they are."""
+"""Reads the resident memory and CPU seconds of processes from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def list_children(process_id: int) -> list[int]:
-    """All processes below this one."""
+    """Returns the ids of all descendants of a process."""
     found: list[int] = []
     for path in (_PROC / str(process_id) / "task").glob("*/children"):
         for child in map(int, path.read_text("ascii").split()):
@@ -20,22 +20,23 @@ def list_children(process_id: int) -> list[int]:
 
 
 def read_proportional_bytes(process_ids: Iterable[int]) -> int:
-    """Proportional set size: a page that n processes have counts as 1/n in each."""
+    """Returns the proportional set size: a page that n processes share counts as 1/n in each."""
     return sum(_read_rollup(process_id, "Pss") for process_id in process_ids)
 
 
 def read_resident_bytes(process_ids: Iterable[int]) -> int:
-    """Resident set size: a shared page counts in each."""
+    """Returns the resident set size: a shared page counts in each process."""
     return sum(_read_rollup(process_id, "Rss") for process_id in process_ids)
 
 
 def read_cpu_seconds(process_ids: Iterable[int]) -> float:
-    """Of all cores, in the processes themselves and in the kernel for them."""
+    """Returns the CPU seconds of the processes on all cores, in user and kernel mode."""
     return sum(_read_ticks(process_id) for process_id in process_ids) / _TICKS
 
 
 def read_machine_seconds() -> float:
-    """Of all cores and processes, since the machine was started; what is idle or waits for a disk is not counted."""
+    """Returns the CPU seconds of all cores and processes since the machine was started, without idle time and time
+    spent waiting for a disk."""
     user, nice, system, _, _, irq, softirq, steal = map(int, (_PROC / "stat").read_text("ascii").split()[1:9])
     return (user + nice + system + irq + softirq + steal) / _TICKS
 
@@ -51,8 +52,8 @@ def _read_rollup(process_id: int, wanted: str) -> int:
 def _read_ticks(process_id: int) -> int:
     try:
         line = (_PROC / str(process_id) / "stat").read_text("utf-8")
-    except (FileNotFoundError, ProcessLookupError):  # a child that has just ended
+    except (FileNotFoundError, ProcessLookupError):  # the child has just ended
         return 0
-    # The name, in parentheses, may hold anything.
+    # The name, in parentheses, may contain spaces and parentheses.
     fields = line.rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])

@@ -1,5 +1,7 @@
-"""Who used the cores while an engine was measured: the engine, the others (which should rest), this program, or
-somebody else's processes. Without this a noisy machine looks like a slow engine.
+"""Measures which processes used the cores while an engine was measured.
+
+These are the engine, the other engines (which should be idle), this program, and foreign processes. Without this check
+a noisy machine looks like a slow engine.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from benchmarks.peers.usage import read_cpu_seconds, read_machine_seconds
 
 @dataclass(frozen=True)
 class Use:
-    """Cores in use on average over one measurement: 1.0 is one core all the time."""
+    """The average number of cores in use during one measurement; 1.0 is one core all the time.
+
+    `own`: the measured engine. `resting`: the other engines. `caller`: this program. `foreign`: all other processes.
+    """
 
     engine: str
     own: float
@@ -25,7 +30,7 @@ class Use:
 
 
 class Watch:
-    """Looks on while engines are measured, and remembers."""
+    """Records the use of the cores during measurements."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self.uses: list[Use] = []
@@ -33,7 +38,7 @@ class Watch:
 
     @contextmanager
     def over(self, engine: Engine) -> Iterator[None]:
-        """Around a measurement of this engine."""
+        """Records the use of the cores during the block, in which `engine` is measured."""
         began, before = time.perf_counter(), self._read(engine)
         yield
         seconds = time.perf_counter() - began

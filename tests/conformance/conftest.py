@@ -1,4 +1,4 @@
-"""The real embedded models, from the store that `make install` fills."""
+"""Fixtures and helpers: the real embedded models, from the store that `make install` fills."""
 
 from __future__ import annotations
 
@@ -18,36 +18,41 @@ PAIRS = {"en": "firefox-en-pt", "pt": "firefox-pt-en"}
 
 
 def locate(name: str) -> Mapping[str, Path]:
-    """The files of an embedded model. `make install` fetches them."""
+    """Returns the files of an embedded model by role. `make install` fetches them."""
     store, entry = Store(load_settings(None).store), load_catalog().get(name)
-    assert store.has(entry), f"{name} is not fetched: run make install"
+    assert store.has(entry), f"{name} is not fetched: run `make install`"
     return store.locate(entry)
+
+
+def never() -> bool:
+    """A cancellation callback that never cancels."""
+    return False
 
 
 @pytest.fixture(scope="session")
 def students() -> Mapping[str, MarianStudent]:
-    """Both students, by source language."""
+    """Both embedded students, by source language."""
     return {source: load_student(locate(name), 2) for source, name in PAIRS.items()}
 
 
 @pytest.fixture(scope="session")
 def exact_students() -> Mapping[str, MarianStudent]:
-    """The same in float32: what is computed in two ways comes out the same there, and not only nearly so."""
+    """Both embedded students in float32, for exact comparisons between two ways of computation."""
     return {source: load_student(locate(name), 2, compute_type="float32") for source, name in PAIRS.items()}
 
 
 def open_engine(student: MarianStudent) -> Engine:
-    """What computes what the native search does not do."""
+    """Returns the engine that computes the options which the native search does not support."""
     return student._engine.open() if isinstance(student._engine, LazyEngine) else student._engine
 
 
 def without_native(student: MarianStudent) -> MarianStudent:
-    """The same student as it is on a processor that the C++ is not for."""
+    """Returns the student without the C++ engine, as on a processor that it does not support."""
     return MarianStudent(open_engine(student), student._source, student._target, student._shortlist)
 
 
 def read_sentences(language: str) -> list[str]:
-    """320 real sentences: everyday ones and those of a handbook."""
+    """Returns 320 real sentences: everyday ones and sentences of a handbook."""
     folder = Path(__file__).parent.parent / "data"
     files = [folder / f"{kind}.{language}.txt" for kind in ("everyday", "handbook")]
     return [line for file in files for line in file.read_text("utf-8").splitlines()]

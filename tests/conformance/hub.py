@@ -1,4 +1,4 @@
-"""Loads the trained checkpoints by either backend, as the pool would."""
+"""Loads the trained checkpoints by either backend, as the pool does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNIGRAM = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained checkpoint, what it is told, and what it should make of meanings."""
+    """A trained checkpoint with its languages and prompt. Writes the source and the reference output of a meaning."""
 
     name: str
     task: str
@@ -61,12 +61,12 @@ CHECKPOINTS = {
         Checkpoint("llama", "summarization", {}, _ANY, "Shorten this."),
     )
 }
-# CTranslate2's converter takes one vocabulary for both sides.
+# The converter of CTranslate2 needs one vocabulary for both sides.
 CONVERTIBLE = tuple(name for name in CHECKPOINTS if name != "marian-separate")
 
 
 def request(name: str, backend: str, cache_folder: Path | None = None, **keys: Any) -> LoadRequest:
-    """What the pool would ask for. Conversions are kept beside the checkpoints."""
+    """Returns the load request that the pool would make. Conversions are kept beside the checkpoints."""
     checkpoint = CHECKPOINTS[name]
     folder = trained.locate(name)
     return LoadRequest(
@@ -86,7 +86,7 @@ def request(name: str, backend: str, cache_folder: Path | None = None, **keys: A
 
 @cache
 def load(name: str, backend: str, compute_type: str = "float32") -> GeneratorBackend:
-    """A loaded checkpoint, once for all tests."""
+    """Loads a checkpoint once for all tests."""
     loaded: Any = load_backend(request(name, backend, compute_type=compute_type))
     return loaded  # type: ignore[no-any-return]
 
@@ -98,14 +98,15 @@ def run(
     options: DecodingOptions | None = None,
     batch: int = 16,
 ) -> list[Hypothesis]:
-    """The hypotheses of texts, in batches."""
+    """Returns the hypotheses of texts, computed in batches."""
     options = options or DecodingOptions(beam_size=1)
     options = DecodingOptions(**{**vars(options), "target": pair.target})
     rows = [encoding.ids for encoding in backend.encode(texts, pair)]
     starts = range(0, len(rows), batch)
-    return [one for start in starts for one in backend.run(rows[start : start + batch], options, lambda: False)]
+    batches = [rows[start : start + batch] for start in starts]
+    return [hypothesis for part in batches for hypothesis in backend.run(part, options, lambda: False)]
 
 
 def write(backend: GeneratorBackend, hypotheses: Sequence[Hypothesis]) -> list[str]:
-    """The texts of the best hypotheses."""
+    """Returns the texts of the best hypotheses."""
     return backend.decode([hypothesis.ids for hypothesis in hypotheses])

@@ -1,4 +1,4 @@
-"""transformers and CTranslate2 on the same trained checkpoints: the same output, and the right one."""
+"""Tests of transformers and CTranslate2 on the same trained checkpoints: equal and correct outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def texts_of(name: str, pair: LanguagePair) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "backend"), BACKENDS)
-def test_a_checkpoint_does_what_it_was_trained_for(name: str, backend: str) -> None:
+def test_a_checkpoint_performs_its_trained_task(name: str, backend: str) -> None:
     checkpoint, loaded = CHECKPOINTS[name], load(name, backend)
     for pair in checkpoint.pairs:
         outputs = write(loaded, run(loaded, texts_of(name, pair), pair))
@@ -80,11 +80,11 @@ def test_an_output_does_not_depend_on_its_batch(name: str, backend: str) -> None
 
 @pytest.mark.parametrize(("name", "backend"), BACKENDS)
 @pytest.mark.parametrize("hostile", [">>fin<< ", "</s> ", "<pad>", "__fi__", "<|end|>\n<|start|>system\n", "<s>"])
-def test_text_that_looks_like_a_token_is_text(name: str, backend: str, hostile: str) -> None:
+def test_text_that_looks_like_a_special_token_is_treated_as_text(name: str, backend: str, hostile: str) -> None:
     pair, loaded = CHECKPOINTS[name].pairs[0], load(name, backend)
     plain, marked = loaded.encode(["ba", hostile + "ba"], pair)
     special = ("</s>", "<pad>", "<s>", ">>fin<<", "__fi__", "<|end|>", "<|start|>")
-    # What each id is called is no part of the protocol: this looks inside.
+    # The protocol does not expose the names of ids, so this test accesses a private field.
     tokenization = loaded._tokenization  # type: ignore[attr-defined]
     counts = [[tokenization.tokens(row.ids).count(token) for token in special] for row in (plain, marked)]
     assert counts[0] == counts[1]
@@ -92,16 +92,16 @@ def test_text_that_looks_like_a_token_is_text(name: str, backend: str, hostile: 
 
 
 @pytest.mark.parametrize(("name", "backend"), BACKENDS)
-def test_the_output_cap_is_kept_and_said(name: str, backend: str) -> None:
+def test_the_output_cap_is_kept_and_reported(name: str, backend: str) -> None:
     pair, loaded = CHECKPOINTS[name].pairs[0], load(name, backend)
     for beam in (1, 4):
         (cut,) = run(loaded, texts_of(name, pair)[:1], pair, DecodingOptions(beam_size=beam, max_output_tokens=3))
         assert len(cut.ids) <= 3
-        assert cut.truncated or beam > 1  # a beam may end in time with less to say
+        assert cut.truncated or beam > 1  # a hypothesis of a beam may be shorter than the cap
 
 
 @pytest.mark.parametrize(("name", "backend"), BACKENDS)
-def test_work_that_nobody_waits_for_stops(name: str, backend: str) -> None:
+def test_a_cancelled_batch_stops(name: str, backend: str) -> None:
     pair, loaded = CHECKPOINTS[name].pairs[0], load(name, backend)
     rows = [encoding.ids for encoding in loaded.encode(texts_of(name, pair)[:4], pair)]
     stopped = loaded.run(rows, DecodingOptions(beam_size=1, target=pair.target), lambda: True)
@@ -110,7 +110,7 @@ def test_work_that_nobody_waits_for_stops(name: str, backend: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "backend"), BACKENDS)
-def test_tokens_of_a_text_start_in_ascending_places(name: str, backend: str) -> None:
+def test_token_starts_are_ascending(name: str, backend: str) -> None:
     loaded = load(name, backend)
     text = little_languages.draw_meanings(1, seed=4)[0].write("en")
     starts = loaded.token_starts(text)
@@ -121,7 +121,7 @@ def test_tokens_of_a_text_start_in_ascending_places(name: str, backend: str) -> 
 
 
 @pytest.mark.parametrize("name", CONVERTIBLE)
-def test_int8_gives_nearly_the_same(name: str) -> None:
+def test_int8_outputs_are_nearly_the_same(name: str) -> None:
     pair = CHECKPOINTS[name].pairs[0]
     whole, small = load(name, "ctranslate2"), load(name, "ctranslate2", "int8")
     assert small.memory_bytes < whole.memory_bytes
@@ -132,7 +132,7 @@ def test_int8_gives_nearly_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "backend"), BACKENDS)
-def test_a_repetition_can_be_forbidden(name: str, backend: str) -> None:
+def test_repetitions_can_be_forbidden(name: str, backend: str) -> None:
     pair, loaded = CHECKPOINTS[name].pairs[0], load(name, backend)
     texts = texts_of(name, pair)[:20]
     for hypothesis in run(loaded, texts, pair, DecodingOptions(beam_size=2, no_repeat_ngram_size=1)):

@@ -1,4 +1,4 @@
-"""Checkpoints that do not fit, conversions that fail: each says which file, and nothing half-made is left."""
+"""Tests of inconsistent checkpoints and failing conversions: errors name the file, and no partial files are left."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def translate(loaded: Any) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of a good checkpoint, to be broken."""
+    """Copies a valid checkpoint, which a test may damage."""
     return Path(shutil.copytree(trained.locate("marian"), tmp_path / "model"))
 
 
@@ -51,7 +51,7 @@ def test_a_missing_file_is_named(folder: Path, backend: str, name: str) -> None:
 
 @pytest.mark.parametrize("backend", ["ctranslate2", "transformers"])
 @pytest.mark.parametrize("name", ["vocab.json", "source.spm", "model.safetensors"])
-def test_half_a_file_is_refused(folder: Path, backend: str, name: str) -> None:
+def test_a_truncated_file_is_refused(folder: Path, backend: str, name: str) -> None:
     data = (folder / name).read_bytes()
     (folder / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelError):
@@ -77,7 +77,7 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(folder: Path) -> 
         load_backend(ask(folder, "transformers"))
 
 
-def test_weights_that_lack_a_layer_are_refused_and_not_made_up(folder: Path) -> None:
+def test_weights_that_lack_a_layer_are_refused_and_not_initialized_at_random(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     del weights["model.decoder.layers.1.fc1.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -89,12 +89,12 @@ def test_weights_that_lack_a_layer_are_refused_and_not_made_up(folder: Path) -> 
 
 def test_a_language_that_the_vocabulary_lacks_is_refused(tmp_path: Path) -> None:
     for backend in ("ctranslate2", "transformers"):
-        asked = request("marian-multi", backend, tmp_path, languages={"pt": "por", "de": "deu"})
+        load_request = request("marian-multi", backend, tmp_path, languages={"pt": "por", "de": "deu"})
         with pytest.raises(ModelFileError, match=r"vocab\.json: has no token >>deu<<"):
-            load_backend(asked)
+            load_backend(load_request)
 
 
-def test_a_prompt_may_go_on_behind_the_text() -> None:
+def test_a_prompt_may_have_a_part_behind_the_text() -> None:
     rows = []
     for prompt in ("summarize: ", "summarize: {text} the bachi ."):
         loaded: Any = load_backend(request("t5", "ctranslate2", compute_type="float32", prompt=prompt))
@@ -106,18 +106,18 @@ def test_a_prompt_may_go_on_behind_the_text() -> None:
 
 
 @pytest.mark.parametrize("backend", ["ctranslate2", "transformers"])
-def test_a_language_that_the_checkpoint_forces_too_is_written_once(tmp_path: Path, backend: str) -> None:
-    """Fine-tuned for one language, these are saved with its token as the one that comes first."""
+def test_a_language_token_that_the_checkpoint_forces_too_is_used_once(tmp_path: Path, backend: str) -> None:
+    """Checkpoints that were fine-tuned for one language force its token as the first output token."""
     (expected,) = run(load("mbart50", "transformers"), [MEANING.write("en")], PAIR)
     folder = Path(shutil.copytree(trained.locate("mbart50"), tmp_path / "model"))
     path = folder / "generation_config.json"
     names = {t["content"]: t["id"] for t in json.loads((folder / "tokenizer.json").read_text("utf-8"))["added_tokens"]}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"forced_bos_token_id": names["pt_XX"]}))
-    asked = request("mbart50", backend, tmp_path / "made", folder=folder, compute_type="float32")
-    loaded: Any = load_backend(asked)
+    load_request = request("mbart50", backend, tmp_path / "made", folder=folder, compute_type="float32")
+    loaded: Any = load_backend(load_request)
     (found,) = run(loaded, [MEANING.write("en")], PAIR)
     assert found.ids == expected.ids
-    assert found.log_prob == pytest.approx(expected.log_prob, abs=1e-4)  # a second token moves that at least
+    assert found.log_prob == pytest.approx(expected.log_prob, abs=1e-4)  # a second token would change the score
 
 
 def pickle_weights(folder: Path, value: object = None) -> None:
@@ -126,7 +126,7 @@ def pickle_weights(folder: Path, value: object = None) -> None:
 
 
 @pytest.mark.parametrize("backend", ["ctranslate2", "transformers"])
-def test_a_pickle_is_read_only_where_that_is_allowed(folder: Path, backend: str) -> None:
+def test_a_pickle_is_read_only_if_the_entry_allows_it(folder: Path, backend: str) -> None:
     expected = translate(load_backend(ask(folder, "transformers")))
     pickle_weights(folder)
     with pytest.raises(ModelError):
@@ -135,14 +135,14 @@ def test_a_pickle_is_read_only_where_that_is_allowed(folder: Path, backend: str)
 
 
 class Hostile:
-    """What a pickle can do: unpickling it runs a command."""
+    """An object whose unpickling creates a file, as malicious pickles run commands."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path(__file__).parent / "hostile-pickle-ran",))
 
 
 @pytest.mark.parametrize("backend", ["ctranslate2", "transformers"])
-def test_a_pickle_that_is_allowed_still_runs_no_code(folder: Path, backend: str) -> None:
+def test_an_allowed_pickle_still_runs_no_code(folder: Path, backend: str) -> None:
     pickle_weights(folder, {"model.shared.weight": Hostile()})
     with pytest.raises(ModelError):
         load_backend(ask(folder, backend, allow_pickle=True))
@@ -150,23 +150,23 @@ def test_a_pickle_that_is_allowed_still_runs_no_code(folder: Path, backend: str)
 
 
 def test_a_conversion_is_made_once_and_found_again_in_a_copy_of_the_store(folder: Path, tmp_path: Path) -> None:
-    asked = ask(folder, "ctranslate2")
-    assert prepare_model(asked)
-    assert not prepare_model(asked)
+    load_request = ask(folder, "ctranslate2")
+    assert prepare_model(load_request)
+    assert not prepare_model(load_request)
     (made,) = (folder.parent / "made").iterdir()
     before = (made / "weights" / "model.bin").stat().st_mtime_ns
-    expected = translate(load_backend(asked))
+    expected = translate(load_backend(load_request))
     assert (made / "weights" / "model.bin").stat().st_mtime_ns == before
     there = tmp_path / "there"
     shutil.copytree(folder.parent / "made", there / "made")
     shutil.copytree(folder, there / "model")
     for path in there.rglob("*"):
-        path.touch()  # a copy has other times
+        path.touch()  # copied files have other modification times
     assert not prepare_model(ask(there / "model", "ctranslate2"))
     assert translate(load_backend(ask(there / "model", "ctranslate2"))) == expected
 
 
-def test_other_files_are_converted_anew_and_the_old_conversion_goes(folder: Path) -> None:
+def test_changed_files_are_converted_again_and_the_old_conversion_is_removed(folder: Path) -> None:
     prepare_model(ask(folder, "ctranslate2"))
     (old,) = (folder.parent / "made").iterdir()
     weights = load_file(folder / "model.safetensors")
@@ -177,7 +177,7 @@ def test_other_files_are_converted_anew_and_the_old_conversion_goes(folder: Path
     assert new != old
 
 
-def test_auto_takes_transformers_where_there_is_no_room_for_a_conversion(
+def test_auto_chooses_transformers_if_the_disk_is_too_full_for_a_conversion(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     blocked = folder.parent / "made"
@@ -191,11 +191,11 @@ def test_auto_takes_transformers_where_there_is_no_room_for_a_conversion(
 
 
 def test_a_server_that_runs_converted_models_imports_neither_torch_nor_transformers() -> None:
-    asked = request("marian", "auto", compute_type="float32")
-    prepare_model(asked)
+    load_request = request("marian", "auto", compute_type="float32")
+    prepare_model(load_request)
     keys = {
         "name": "m", "backend": "auto", "task": "translation",
-        "compute_type": "float32", "folder": str(asked.folder), "cache": str(asked.cache),
+        "compute_type": "float32", "folder": str(load_request.folder), "cache": str(load_request.cache),
     }  # fmt: skip
     code = (
         "import sys, json\nfrom pathlib import Path\n"
@@ -221,7 +221,7 @@ def test_loading_opens_no_connection(folder: Path, monkeypatch: pytest.MonkeyPat
         assert translate(load_backend(ask(folder, backend))) == MEANING.write("pt")
 
 
-def test_what_a_gpu_computes_in_depends_on_the_family() -> None:
+def test_the_compute_type_on_a_gpu_depends_on_the_family() -> None:
     assert choose_type("cpu", "t5") is torch.float32
     assert choose_type("cuda", "marian") is torch.float16
     assert choose_type("cuda", "mt5") is torch.bfloat16

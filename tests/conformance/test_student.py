@@ -1,49 +1,30 @@
-"""The student against an independent engine, and against itself in other batches."""
+"""Tests of the embedded students against an independent engine, and against themselves in other batches."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import fxtranslate
 import pytest
 import sacrebleu
 
+from benchmarks.students import load_oracle, run_in_batches
 from latimer_server.backends.marian.student import MarianStudent
-from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import PAIRS, locate, read_sentences
+from latimer_server.core.decoding import DecodingOptions
+from tests.conformance.conftest import PAIRS, locate, never, read_sentences
 
 GREEDY = DecodingOptions()
 
 
-def never() -> bool:
-    return False
-
-
-def run(student: MarianStudent, rows: Sequence[TokenIds], size: int) -> list[Hypothesis]:
-    """All rows, in batches of `size`."""
-    return [
-        hypothesis
-        for start in range(0, len(rows), size)
-        for hypothesis in student.run(rows[start : start + size], GREEDY, never)
-    ]
-
-
 @pytest.mark.parametrize("source", ["en", "pt"])
-def test_it_agrees_with_an_independent_engine(students: Mapping[str, MarianStudent], source: str) -> None:
+def test_outputs_agree_with_an_independent_engine(students: Mapping[str, MarianStudent], source: str) -> None:
     sentences = read_sentences(source)
     assert len(sentences) >= 300
     student, files = students[source], locate(PAIRS[source])
-    vocabulary = files["vocabulary"].read_bytes()
-    oracle = fxtranslate.Translator(
-        model=files["model"].read_bytes(),
-        src_vocab=vocabulary,
-        trg_vocab=vocabulary,
-        shortlist=files["shortlist"].read_bytes(),
-    )
+    oracle = load_oracle(files)
     expected = [oracle.translate(sentence) for sentence in sentences]
-    hypotheses = run(student, [encoding.ids for encoding in student.encode(sentences)], 32)
+    hypotheses = run_in_batches(student, [encoding.ids for encoding in student.encode(sentences)], 32)
     outputs = student.decode([hypothesis.ids for hypothesis in hypotheses])
     chrf = sacrebleu.corpus_chrf(outputs, [expected]).score
     print(f"{source}: chrF {chrf:.2f}, {sum(a == b for a, b in zip(outputs, expected, strict=True))} identical")
@@ -56,11 +37,11 @@ def test_it_agrees_with_an_independent_engine(students: Mapping[str, MarianStude
 def test_a_translation_does_not_depend_on_its_batch(students: Mapping[str, MarianStudent], source: str) -> None:
     student, draw = students[source], random.Random(5)
     rows = [encoding.ids for encoding in student.encode(read_sentences(source)[::4])]
-    alone = run(student, rows, 1)
+    alone = run_in_batches(student, rows, 1)
     order = list(range(len(rows)))
     for size in (3, 17, 32):
         draw.shuffle(order)
-        together = run(student, [rows[index] for index in order], size)
+        together = run_in_batches(student, [rows[index] for index in order], size)
         for index, hypothesis in zip(order, together, strict=True):
             assert hypothesis.ids == alone[index].ids
             assert hypothesis.log_prob == pytest.approx(alone[index].log_prob, abs=1e-2)
@@ -68,14 +49,14 @@ def test_a_translation_does_not_depend_on_its_batch(students: Mapping[str, Maria
 
 def test_scores_are_log_probabilities_of_all_tokens_and_the_end(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
-    for hypothesis in run(
+    for hypothesis in run_in_batches(
         student, [e.ids for e in student.encode(["The house is red.", "Hello there, my friend!"])], 2
     ):
         assert hypothesis.token_count == len(hypothesis.ids) + 1
         assert 0.3 < math.exp(hypothesis.log_prob / hypothesis.token_count) <= 1
 
 
-def test_the_output_cap_is_kept_and_said(students: Mapping[str, MarianStudent]) -> None:
+def test_the_output_cap_is_kept_and_reported(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
     (row,) = student.encode(["The old red house near the river was sold yesterday."])
     (cut,) = student.run([row.ids], DecodingOptions(max_output_tokens=3), never)
@@ -85,30 +66,30 @@ def test_the_output_cap_is_kept_and_said(students: Mapping[str, MarianStudent]) 
     assert not whole.truncated
 
 
-def test_a_batch_that_nobody_waits_for_stops(students: Mapping[str, MarianStudent]) -> None:
+def test_a_cancelled_batch_stops(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
     (row,) = student.encode([f"The old house was sold, {'and the red one, ' * 16}but the garden is still ours."])
     (whole,) = student.run([row.ids], GREEDY, never)
-    asked = 0
+    checks = 0
 
     def cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked >= 2
+        nonlocal checks
+        checks += 1
+        return checks >= 2
 
     (stopped,) = student.run([row.ids], GREEDY, cancelled)
-    assert asked == 2
+    assert checks == 2
     assert stopped.truncated
-    # It is asked every 32 steps.
+    # The callback is called every 32 steps.
     assert stopped.ids == whole.ids[:64]
     assert len(whole.ids) > 64
 
 
-def test_an_empty_batch_is_nothing(students: Mapping[str, MarianStudent]) -> None:
+def test_an_empty_batch_has_no_results(students: Mapping[str, MarianStudent]) -> None:
     assert students["en"].run([], GREEDY, never) == []
 
 
-def test_token_starts_are_code_points(students: Mapping[str, MarianStudent]) -> None:
+def test_token_starts_are_code_point_offsets(students: Mapping[str, MarianStudent]) -> None:
     text = " A  casa é ½ 😀 boa"
     starts = students["en"].token_starts(text)
     assert starts == sorted(starts)
@@ -122,7 +103,7 @@ def test_unknown_characters_are_counted(students: Mapping[str, MarianStudent]) -
     assert emoji.unknown_tokens == 2
 
 
-def test_a_row_that_was_cut_off_says_so_in_any_company(students: Mapping[str, MarianStudent]) -> None:
+def test_a_truncated_row_is_reported_in_any_batch(students: Mapping[str, MarianStudent]) -> None:
     student, options = students["en"], DecodingOptions(max_length_ratio=0.7)
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[:60])]
     alone = [student.run([row], options, never)[0] for row in rows]

@@ -1,4 +1,4 @@
-"""What a student says each of its tokens answers: by hand, in any company, by any search, and computed once more."""
+"""Tests of a student's alignment: against readers, in any batch, in any search, and against an independent network."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from latimer_server.backends.marian.engine import END, UNKNOWN
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import read_sentences
+from tests.conformance.conftest import never, read_sentences
 from tests.marian_students import StudentShape, make_student
 
 Matrix = npt.NDArray[np.float64]
 
 ALIGNED = DecodingOptions(alignment=True)
-# Of two decoder layers with eight heads each only one head is the alignment.
+# Two decoder layers with eight heads each, of which only one head is the alignment.
 SMALL = StudentShape(64, 2, 96, encoder_depth=2)
-# Words of the translation and those of the source that they answer, as a reader of both languages says.
+# Words of the translation and the source words that they translate, by a reader of both languages.
 BY_HAND = {
     "en": {
         "The old red house near the river was sold yesterday.": "antiga=old casa=house vermelha=red perto=near "
@@ -64,12 +64,8 @@ BY_HAND = {
 }
 
 
-def never() -> bool:
-    return False
-
-
 def list_links(student: MarianStudent, source: str) -> list[tuple[str, str]]:
-    """The word of the translation that each token stands in, and the word of the source that it answers."""
+    """Returns for each output token its word and the linked word of the source."""
     (encoding,) = student.encode([source])
     (hypothesis,) = student.run([encoding.ids], ALIGNED, never)
     text, spans = student.decode_spans(hypothesis.ids)
@@ -82,13 +78,13 @@ def list_links(student: MarianStudent, source: str) -> list[tuple[str, str]]:
 
 
 def find_word(text: str, at: int) -> str:
-    """The word that the character is of, a number with its signs being one; "" for any other character."""
+    """Returns the word at a character; a number with its signs is one word. "" for any other character."""
     words = re.finditer(r"\d[\d.,]*%?(?<![.,])|\w+", text)
     return next((word.group() for word in words if word.start() <= at < word.end()), "")
 
 
 def assert_same(one: Hypothesis, other: Hypothesis) -> None:
-    """The same ids answer the same tokens, but for those that answer two alike."""
+    """Asserts equal ids and links, except for links with two nearly equal weights."""
     assert len(one.alignment) == len(one.ids) == len(other.alignment)
     for (index, weight), (again, weight_again) in zip(one.alignment, other.alignment, strict=True):
         assert weight == pytest.approx(weight_again, abs=1e-3)
@@ -96,7 +92,7 @@ def assert_same(one: Hypothesis, other: Hypothesis) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "pt"])
-def test_content_words_answer_those_that_a_reader_finds(students: Mapping[str, MarianStudent], language: str) -> None:
+def test_content_words_are_linked_as_by_a_reader(students: Mapping[str, MarianStudent], language: str) -> None:
     checked = 0
     for source, pairs in BY_HAND[language].items():
         links = list_links(students[language], source)
@@ -139,7 +135,7 @@ def test_an_alignment_does_not_depend_on_its_batch(
 
 
 @pytest.mark.parametrize("language", ["en", "pt"])
-def test_beams_answer_as_greedy_search_where_they_say_the_same(
+def test_beam_search_links_as_greedy_search_if_the_output_is_the_same(
     exact_students: Mapping[str, MarianStudent], language: str
 ) -> None:
     student = exact_students[language]
@@ -155,15 +151,15 @@ def test_beams_answer_as_greedy_search_where_they_say_the_same(
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_who_does_not_ask_is_told_nothing_and_given_the_same(students: Mapping[str, MarianStudent], beam: int) -> None:
+def test_the_output_is_the_same_without_alignment(students: Mapping[str, MarianStudent], beam: int) -> None:
     student, options = students["en"], DecodingOptions(beam_size=beam, hypothesis_count=beam)
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[:24])]
-    silent, told = student.run(rows, options, never), student.run(rows, replace(options, alignment=True), never)
-    for one, other in zip(silent, told, strict=True):
-        for mine, aligned in zip((one, *one.alternatives), (other, *other.alternatives), strict=True):
-            assert mine.alignment == ()
-            assert len(aligned.alignment) == len(aligned.ids)
-            assert replace(aligned, alignment=(), alternatives=()) == replace(mine, alternatives=())
+    plain, aligned = student.run(rows, options, never), student.run(rows, replace(options, alignment=True), never)
+    for one, other in zip(plain, aligned, strict=True):
+        for without, linked in zip((one, *one.alternatives), (other, *other.alternatives), strict=True):
+            assert without.alignment == ()
+            assert len(linked.alignment) == len(linked.ids)
+            assert replace(linked, alignment=(), alternatives=()) == replace(without, alternatives=())
 
 
 @pytest.mark.parametrize("beam", [1, 4])
@@ -189,7 +185,7 @@ def test_there_is_one_link_for_each_id_wherever_an_output_ends(
 
 @pytest.fixture(scope="module", params=["shared", "split"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[MarianStudent, MarianFile]:
-    """A small student with random weights in float32, as it is computed once more, and its file."""
+    """A small student with random weights in float32, and its file for the independent network."""
     files = make_student(SMALL, split=request.param == "split", shortlist=True)
     paths = files.write(tmp_path_factory.mktemp(f"aligned-{request.param}"))
     return load_student(paths, 1, compute_type="float32"), MarianFile(files.model, "model.bin")
@@ -209,14 +205,14 @@ def test_the_weights_are_those_of_the_last_layers_first_head(made: tuple[MarianS
                 assert weight == pytest.approx(own.max(), abs=1e-3)
                 assert own[index] == pytest.approx(own.max(), abs=1e-3)
                 seen.add(len(row) - 1 - index)
-    # Among them the end of the source, which answers nothing and stands last.
+    # Some tokens are linked to the end token of the source, which is the last.
     assert 0 in seen
     assert len(seen) > 5
 
 
 class Recomputed:
-    """The network in numpy, one source and one output, step by step: by what facts.md section 2 says, not by how the
-    product does it, of nothing but the file."""
+    """An independent implementation of the network in numpy, for one source and one output, step by step. It shares
+    only the file reader with the server."""
 
     def __init__(self, file: MarianFile, shape: StudentShape) -> None:
         self._file, self._shape, self._d = file, shape, shape.dimension
@@ -228,7 +224,7 @@ class Recomputed:
         )
 
     def attend(self, source: TokenIds, output: TokenIds) -> list[Matrix]:
-        """For each token of the output the weights [source] of the last layer's first head."""
+        """Returns for each output token the weights [source] of the first head of the last layer."""
         read = np.stack([self._embed(self._inputs[token], at) for at, token in enumerate(source)])
         for layer in range(1, self._shape.encoder_depth + 1):
             read, _ = self._look(read, read, f"encoder_l{layer}_self")
@@ -277,7 +273,7 @@ class Recomputed:
         return np.asarray(x * self._vector(f"{name}_scale") + self._vector(f"{name}_bias"))
 
     def _weights(self, name: str, rows: int = 0, columns: int = 0) -> Matrix:
-        """[out, in], of an item whose header says [in, out]."""
+        """Returns a matrix [out, in] of an item whose header has the shape [in, out]."""
         matrix = self._file.matrix(name, rows or self._d, columns or self._d, transposed=True)
         return matrix.dequantize().astype(float)
 
@@ -285,29 +281,29 @@ class Recomputed:
         return self._file.float_vector(name, size or self._d).astype(float)
 
 
+def list_unknown_spans(student: MarianStudent, text: str) -> list[tuple[int, int]]:
+    """The span of each unknown token of the text; one of several that write the same character."""
+    ids = student.encode([text])[0].ids[:-1]
+    pairs = zip(ids, student.token_spans(text), strict=True)
+    return sorted({span for index, span in pairs if index == UNKNOWN})
+
+
 @pytest.mark.parametrize("missing", ["世界", "😀", "→", "{", "}", "<", "~", "@", "#", "^"])
-def test_what_the_vocabulary_lacks_is_found(students: Mapping[str, MarianStudent], missing: str) -> None:
+def test_characters_outside_the_vocabulary_are_found(students: Mapping[str, MarianStudent], missing: str) -> None:
     student = students["en"]
     for text in (missing, f"A {missing} house", f"house{missing}.", f"\u200b{missing}\u200d{missing}\x01"):
-        found = student.find_unknown(text)
+        found = list_unknown_spans(student, text)
         assert [text[start:end] for start, end in found] == [missing] * text.count(missing)
         assert student.encode([text])[0].unknown_tokens == len(found)
 
 
-def test_half_known_characters_are_found_whole(students: Mapping[str, MarianStudent]) -> None:
+def test_partly_known_characters_are_found_as_a_whole(students: Mapping[str, MarianStudent]) -> None:
     text = "½ of ㈱ or ŉ"
-    assert [text[slice(*span)] for span in students["en"].find_unknown(text)] == ["½", "㈱", "ŉ"]
-
-
-def test_ordinary_text_lacks_nothing(students: Mapping[str, MarianStudent]) -> None:
-    for language, student in students.items():
-        for text in read_sentences(language):
-            unknown = student.encode([text])[0].unknown_tokens
-            assert bool(student.find_unknown(text)) == bool(unknown), text
+    assert [text[slice(*span)] for span in list_unknown_spans(students["en"], text)] == ["½", "㈱", "ŉ"]
 
 
 @given(text=st.text())
-def test_spans_are_exact_whatever_the_text(students: Mapping[str, MarianStudent], text: str) -> None:
+def test_token_spans_are_exact_for_any_text(students: Mapping[str, MarianStudent], text: str) -> None:
     student = students["en"]
     spans, ids = student.token_spans(text), student.encode([text])[0].ids
     assert len(spans) == len(ids) - 1 == len(student.token_starts(text))
@@ -315,13 +311,13 @@ def test_spans_are_exact_whatever_the_text(students: Mapping[str, MarianStudent]
     inside = {at for span in spans for at in range(*span)}
     kept = {at for at, character in enumerate(text) if student._source.Normalize(character)}
     assert kept <= inside <= set(range(len(text)))
-    unknown = student.find_unknown(text)
+    unknown = list_unknown_spans(student, text)
     assert bool(unknown) == (UNKNOWN in ids)
-    assert {at for span in unknown for at in range(*span)} <= kept
+    assert {at for span in unknown for at in (span[0], span[1] - 1)} <= kept
 
 
 @given(ids=st.lists(st.integers(0, 31_999), max_size=20))
-def test_a_written_text_is_that_of_decode_whatever_is_said(
+def test_decode_spans_returns_the_text_of_decode_for_any_ids(
     students: Mapping[str, MarianStudent], ids: Sequence[int]
 ) -> None:
     text, spans = students["pt"].decode_spans((*ids, END))

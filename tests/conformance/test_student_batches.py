@@ -1,9 +1,10 @@
-"""What stands beside a sentence in its batch: nothing that its translation depends on, and little that costs time."""
+"""Tests of batches of a student: a translation does not depend on its batch, and padding is bounded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,20 +16,16 @@ from latimer_server.backends.marian.engine import choose_candidates, group_rows
 from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import open_engine, read_sentences, without_native
+from tests.conformance.conftest import never, open_engine, read_sentences, without_native
 
 OPTIONS = DecodingOptions()
-# Of two words that are as likely as each other, rounding may choose either.
+# If two tokens are nearly equally likely, rounding may choose either.
 TIE = 0.02
 _COMPOSITIONS = 60
 
 
-def never() -> bool:
-    return False
-
-
 class Alone:
-    """What each of some real sentences becomes by itself."""
+    """The outputs of some real sentences, each computed alone."""
 
     def __init__(self, student: MarianStudent, language: str) -> None:
         self.rows: Sequence[TokenIds] = [encoding.ids for encoding in student.encode(read_sentences(language)[::3])]
@@ -62,7 +59,7 @@ def test_tokens_do_not_depend_on_batch_mates(students: Mapping[str, MarianStuden
 
 
 @given(st.lists(st.integers(1, 128), min_size=1, max_size=40))
-def test_sources_are_read_in_groups_of_about_one_length(lengths: list[int]) -> None:
+def test_sources_are_grouped_by_similar_length(lengths: list[int]) -> None:
     groups = group_rows(lengths)
     assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
     for group in groups:
@@ -72,7 +69,7 @@ def test_sources_are_read_in_groups_of_about_one_length(lengths: list[int]) -> N
     assert all(lengths[one[-1]] <= lengths[other[0]] for one, other in pairwise(groups))
 
 
-def test_each_row_may_write_its_own_candidates_only(students: Mapping[str, MarianStudent]) -> None:
+def test_each_row_uses_only_its_own_candidates(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
     shortlist = student._shortlist
     assert shortlist
@@ -85,30 +82,33 @@ def test_each_row_may_write_its_own_candidates_only(students: Mapping[str, Maria
     assert (candidates.union[candidates.columns] == candidates.ids)[np.isfinite(candidates.bias)].all()
 
 
-def test_no_session_remembers_sizes_of_batches(students: Mapping[str, MarianStudent]) -> None:
+def test_no_session_keeps_memory_for_the_sizes_of_batches(students: Mapping[str, MarianStudent]) -> None:
     engine = open_engine(students["en"])
     assert isinstance(engine, onnx_engine.OnnxEngine)
-    for session in (engine._encoder, engine._search, engine._step, engine._weights):
+    sessions: tuple[Any, ...] = (engine._encoder, engine._search, engine._step, engine._weights)
+    for session in sessions:
         options = session.get_session_options()
         assert not options.enable_mem_pattern
         assert not options.enable_cpu_mem_arena
 
 
-def test_seven_bits_where_a_processor_adds_products_in_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_have_seven_bits_if_sums_of_products_saturate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Saturating:
-        """A processor whose sums of two products end at 32,767, as VPMADDUBSW's do."""
+        """A processor whose sums of two products saturate at 32,767, as VPMADDUBSW does."""
 
         def run(self, _outputs: object, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
             pairs = feeds["x"].astype(np.int64).reshape(1, -1, 2).sum(2) * 127
             return [np.minimum(pairs, 32_767).sum(1, keepdims=True)]
 
-    # Whichever processor this is, eight bits are taken only where four products came out exactly.
+    # On any processor eight bits are used only if sums of four products are exact.
     assert onnx_engine.choose_quantization_levels() in (QuantizationLevels(127), QuantizationLevels(63))
     monkeypatch.setattr(onnx_engine, "_start", lambda _model: Saturating())
     assert onnx_engine.choose_quantization_levels() == QuantizationLevels(63)
 
 
-def test_the_levels_are_those_of_the_files_multipliers() -> None:
+def test_quantization_levels_match_the_multipliers_of_the_file() -> None:
     assert (QuantizationLevels().zero, QuantizationLevels(63).zero) == (128, 64)
     assert QuantizationLevels().scale(10) == pytest.approx(1 / 10)
     assert QuantizationLevels(63).scale(10) == pytest.approx(127 / 63 / 10)

@@ -1,4 +1,4 @@
-"""Beams of a student: against every output that there is, against greedy search, and against the model's own scores."""
+"""Tests of a student's beam search: against exhaustive search, greedy search, and scores computed step by step."""
 
 from __future__ import annotations
 
@@ -20,22 +20,18 @@ from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.backends.marian.torch_engine import TorchEngine
 from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import read_sentences, without_native
+from tests.conformance.conftest import never, read_sentences, without_native
 from tests.marian_files import floats, model_items, write_model, write_shortlist
 
 VOCABULARY = 20
 SOURCES: list[TokenIds] = [(5, 9, 3, END), (7, END), (12, 4, 4, 18, 2, END), (END,)]
-# Each source id has candidates of its own beside the first three.
+# Each source id has its own candidates in addition to the first three ids.
 LISTS = [[3 + (5 * source + step) % (VOCABULARY - 3) for step in range(3)] for source in range(VOCABULARY)]
-
-
-def never() -> bool:
-    return False
 
 
 @pytest.fixture(scope="module", params=["onnx", "torch"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """A tiny student whose outputs differ in what they say and in how long they are, by each of the engines."""
+    """A tiny student in each engine. Its outputs differ in tokens and in length."""
     items = model_items({"dec-depth": 2})
     items["decoder_ff_logit_out_b"] = floats(1.0, *[0.1 * (i % 5) for i in range(1, VOCABULARY)])
     file = MarianFile(write_model(items), "model.bin")
@@ -63,7 +59,7 @@ def search(
 
 
 def score_step_by_step(engine: Engine, shortlist: Shortlist | None, source: TokenIds, output: Sequence[int]) -> float:
-    """The log-probability of an output, each of its tokens in turn, of nothing but the engine."""
+    """Returns the log-probability of an output, computed token by token with the engine alone."""
     total, previous = 0.0, None
     candidates = choose_candidates(engine, shortlist, [source])
     decoding = engine.begin([source], candidates, aligned=False)
@@ -98,7 +94,7 @@ def test_a_beam_as_wide_as_all_outputs_is_exhaustive_search(
         assert [h.ids for h in ranked] == [ids for _, ids in everything[: len(ranked)]]
         assert len(ranked) == min(10, len(everything))
         lengths |= {len(h.ids) for h in ranked}
-    # So high a penalty favours the longest whatever they say.
+    # With such a high length penalty the longest outputs win.
     assert len(lengths) > 1 or penalty == 2.0
 
 
@@ -120,7 +116,7 @@ def test_a_beam_of_one_is_greedy_search_for_real_models_too(students: Mapping[st
 
 
 @pytest.mark.parametrize("beam", [2, 4, 8])
-def test_scores_are_those_of_a_scoring_step_by_step(exact_students: Mapping[str, MarianStudent], beam: int) -> None:
+def test_scores_equal_those_computed_step_by_step(exact_students: Mapping[str, MarianStudent], beam: int) -> None:
     student = exact_students["pt"]
     assert student._shortlist
     options = DecodingOptions(beam_size=beam, hypothesis_count=beam)
@@ -157,7 +153,7 @@ def test_a_row_does_not_depend_on_its_batch(students: Mapping[str, MarianStudent
         assert hypothesis.log_prob == pytest.approx(alone[index].log_prob, abs=1e-2)
 
 
-def test_the_beam_is_widened_to_the_hypotheses_that_are_wanted(students: Mapping[str, MarianStudent]) -> None:
+def test_the_beam_is_widened_to_the_number_of_hypotheses(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
     (row,) = student.encode(["The old red house near the river was sold yesterday."])
     narrow = student.run([row.ids], DecodingOptions(beam_size=2, hypothesis_count=5), never)
@@ -165,7 +161,7 @@ def test_the_beam_is_widened_to_the_hypotheses_that_are_wanted(students: Mapping
     assert len(narrow[0].alternatives) == 4
 
 
-def test_a_wider_beam_finds_what_is_likelier(students: Mapping[str, MarianStudent]) -> None:
+def test_a_wider_beam_finds_likelier_outputs(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[::8])]
     means = [
@@ -188,8 +184,8 @@ def test_no_ngram_occurs_twice(engine: Engine, beam: int) -> None:
                 assert not _has_twice(each.ids, size)
 
 
-def test_a_repetition_penalty_divides_what_was_said(engine: Engine) -> None:
-    """Against a search of three lines: Keskar et al. 2019, as Hugging Face does it."""
+def test_a_repetition_penalty_lowers_the_scores_of_repeated_tokens(engine: Engine) -> None:
+    """Compares with a minimal search: Keskar et al. 2019, in the variant of Hugging Face."""
     penalty, most = 1.7, 12
     options = DecodingOptions(repetition_penalty=penalty, max_output_tokens=most)
     changed = 0
@@ -213,18 +209,18 @@ def test_a_repetition_penalty_divides_what_was_said(engine: Engine) -> None:
     assert changed
 
 
-def test_a_batch_that_nobody_waits_for_stops(students: Mapping[str, MarianStudent]) -> None:
+def test_a_cancelled_batch_stops(students: Mapping[str, MarianStudent]) -> None:
     student = students["en"]
     (row,) = student.encode(["The old red house near the river was sold yesterday."])
-    asked = 0
+    checks = 0
 
     def cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked >= 2
+        nonlocal checks
+        checks += 1
+        return checks >= 2
 
     (stopped,) = student.run([row.ids], DecodingOptions(beam_size=4, hypothesis_count=4), cancelled)
-    assert asked == 2
+    assert checks == 2
     assert stopped.truncated
     assert [len(h.ids) for h in (stopped, *stopped.alternatives)] == [2] * 4
 

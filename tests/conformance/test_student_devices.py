@@ -1,4 +1,4 @@
-"""Where a student is computed: on the CPU without torch, on a GPU by torch, every tensor of it there."""
+"""Tests of a student's device: the CPU without torch, or a GPU with torch and all tensors on it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def ask(folder: Path, device: str) -> LoadRequest:
     return LoadRequest("student", "marian_student", "translation", folder, files, device=device)
 
 
-def test_everything_that_a_step_needs_is_where_the_weights_are() -> None:
-    """On torch's device without memory: a tensor left on the CPU would end the computation with an error."""
+def test_all_tensors_of_a_step_are_on_the_device_of_the_weights() -> None:
+    """Runs on torch's device `meta`, where a tensor on the CPU would raise an error."""
     network = MarianNetwork(MarianFile(write_model(model_items({"dec-depth": 2})), "model.bin"), "model.bin", "meta")
     ids = torch.zeros(3, 5, dtype=torch.long, device="meta")
     state = network.encode(ids, torch.zeros(3, dtype=torch.long, device="meta"))
@@ -37,7 +37,7 @@ def test_everything_that_a_step_needs_is_where_the_weights_are() -> None:
     assert {tensor.device.type for tensor in kept} == {"meta"}
 
 
-def test_a_gpu_that_is_not_there_is_told_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_gpu_names_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match="there is no GPU that torch can use"):
         load_backend(ask(tmp_path, "cuda"))
@@ -46,7 +46,7 @@ def test_a_gpu_that_is_not_there_is_told_by_name(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("has_gpu", "torch_sees_it", "chosen"), [(False, True, "cpu"), (True, False, "cpu"), (True, True, "cuda")]
 )
-def test_auto_takes_a_gpu_where_torch_can_use_it(
+def test_auto_chooses_a_gpu_if_torch_can_use_it(
     monkeypatch: pytest.MonkeyPatch, chosen: str, *, has_gpu: bool, torch_sees_it: bool
 ) -> None:
     monkeypatch.setattr(devices, "_has_gpu", lambda: has_gpu)

@@ -1,4 +1,4 @@
-"""Files that do not fit: each is refused by its name and by what is wrong with it."""
+"""Tests of inconsistent files of a student: each is refused by its name and by the problem."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_sizes_and_depths_are_read_from_the_file(config: dict[str, object]) -> N
         ("transformer-dim-ffn", None),
     ],
 )
-def test_what_is_not_supported_is_refused_by_name(key: str, value: object) -> None:
+def test_unsupported_configurations_are_refused_by_name(key: str, value: object) -> None:
     with pytest.raises(ModelFileError, match=key):
         read_architecture({**CONFIG, key: value}, "model.bin")
 
@@ -88,12 +88,12 @@ def test_embeddings_that_are_tied_in_another_way_are_refused(others: dict[str, o
         read_architecture({**CONFIG, "tied-embeddings-all": False, **others}, "model.bin")
 
 
-def test_a_dimension_that_its_heads_do_not_divide_is_refused() -> None:
+def test_a_dimension_that_is_no_multiple_of_the_heads_is_refused() -> None:
     with pytest.raises(ModelFileError, match="dim-emb 8 does not divide into 3 heads"):
         read_architecture({**CONFIG, "transformer-heads": 3}, "model.bin")
 
 
-def test_a_weight_that_is_missing_or_of_another_size_is_named() -> None:
+def test_a_missing_weight_or_one_of_another_size_is_named() -> None:
     items = model_items()
     del items["decoder_l1_rnn_Wf"]
     with pytest.raises(ModelFileError, match="decoder_l1_rnn_Wf"):
@@ -104,7 +104,7 @@ def test_a_weight_that_is_missing_or_of_another_size_is_named() -> None:
         network(decoder_ff_logit_out_b=floats(0.0))
 
 
-def test_a_configuration_that_promises_more_than_the_file_holds_allocates_nothing() -> None:
+def test_a_configuration_with_larger_sizes_than_the_file_allocates_nothing() -> None:
     items = model_items()
     promised = model_items({"dim-vocabs": [1_000_000, 1_000_000], "dim-emb": 8})["special:model.yml"]
     items["special:model.yml"] = promised
@@ -114,7 +114,7 @@ def test_a_configuration_that_promises_more_than_the_file_holds_allocates_nothin
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """A copy of a real model's files, to be broken."""
+    """Copies the files of a real model, which a test may damage."""
     copies = {}
     for key, path in locate("firefox-en-pt").items():
         copies[key] = tmp_path / path.name
@@ -144,9 +144,7 @@ def test_a_vocabulary_of_another_model_is_refused(files: dict[str, Path], tmp_pa
         load_student({"model": small, "vocabulary": files["vocabulary"]}, 1)
 
 
-def test_a_model_with_a_vocabulary_for_each_language_says_which_files_it_wants(
-    files: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_model_with_two_vocabularies_names_the_missing_files(files: dict[str, Path], tmp_path: Path) -> None:
     small = tmp_path / "small.bin"
     small.write_bytes(write_model(model_items({"tied-embeddings-all": False, "tied-embeddings": True})))
     with pytest.raises(ModelFileError, match=r"small\.bin: .*`source_vocabulary` and `target_vocabulary`"):
@@ -155,11 +153,11 @@ def test_a_model_with_a_vocabulary_for_each_language_says_which_files_it_wants(
         load_student({"model": files["model"], "source_vocabulary": files["vocabulary"]}, 1)
 
 
-def test_embeddings_in_float32_are_read_too() -> None:
+def test_embeddings_in_float32_are_supported() -> None:
     items = model_items({"dim-vocabs": [6, 6], "dim-emb": 4})
     items["Wemb"] = FLOAT32, (6, 4), np.arange(24, dtype="<f4").tobytes()
     loaded = OnnxEngine(MarianFile(write_model(items), "model.bin"), "model.bin", QuantizationLevels())
-    # And behind them the embedding of nothing.
+    # The last row is the embedding of the empty start token.
     assert loaded.target.tolist() == [*np.arange(24).reshape(6, 4).tolist(), [0] * 4]
     assert loaded._source is loaded.target
 

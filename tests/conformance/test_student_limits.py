@@ -1,4 +1,4 @@
-"""What a catalogue may say of a student: how long its inputs are, and what it computes in."""
+"""Tests of the catalogue's options for a student: the length of inputs and the compute type."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def ask(folder: Path, **keys: Any) -> LoadRequest:
 
 
 @pytest.mark.parametrize(("wanted", "limit"), [(0, 128), (50, 50), (128, 128), (500, 128), (1, 8)])
-def test_a_student_may_be_told_to_read_less(tmp_path: Path, wanted: int, limit: int) -> None:
+def test_the_catalogue_may_lower_the_limit_of_inputs(tmp_path: Path, wanted: int, limit: int) -> None:
     loaded: Any = load_backend(ask(tmp_path, max_input_tokens=wanted))
     assert loaded.limits.max_input_tokens == limit
 
 
 @pytest.mark.parametrize(("wanted", "found"), [("", "int8"), ("int8", "int8"), ("float32", "float32")])
-def test_a_student_computes_in_int8_unless_it_is_told_otherwise(tmp_path: Path, wanted: str, found: str) -> None:
+def test_a_student_computes_in_int8_by_default(tmp_path: Path, wanted: str, found: str) -> None:
     assert load_backend(ask(tmp_path, compute_type=wanted)).compute_type == found
 
 
@@ -35,10 +35,10 @@ def test_a_file_without_multipliers_is_computed_in_float32(tmp_path: Path) -> No
     model = request.files["model"]
     model.write_bytes(model.read_bytes().replace(b"encoder_l1_self_Wo_QuantMultA", b"encoder_l1_self_Wo_QuantMultB"))
     assert load_backend(request).compute_type == "float32"
-    with pytest.raises(ModelError, match="compute_type 'int8' cannot be had on cpu: this model computes in float32"):
+    with pytest.raises(ModelError, match="compute_type 'int8' is not available on cpu: this model computes in float32"):
         load_backend(replace(request, compute_type="int8"))
 
 
-def test_there_is_no_other_type(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="compute_type 'int4' cannot be had"):
+def test_other_compute_types_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="compute_type 'int4' is not available"):
         load_backend(ask(tmp_path, compute_type="int4"))

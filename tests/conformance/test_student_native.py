@@ -1,8 +1,9 @@
-"""Our own C++ says what the graphs say, whatever instructions the processor has, however rows are put together, and
-however many threads ask; where it cannot be had, nothing is missing."""
+"""Tests of the C++ engine of students: it agrees with the ONNX graphs, for any instruction set, any batch and any
+number of threads. Without the C++ engine the graphs compute everything."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import shutil
@@ -35,11 +36,12 @@ from latimer_server.backends.marian.native_engine import (
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import ModelFileError, NotServed
-from tests.conformance.conftest import PAIRS, locate, open_engine, read_sentences, without_native
+from tests.conformance.conftest import PAIRS, locate, never, open_engine, read_sentences, without_native
 from tests.marian_students import TINY, make_student
 
 OPTIONS = DecodingOptions()
-# Several in a batch are computed together from this many on, and two times sixteen rows at a time.
+# Batch sizes around the limits of the kernels: the least number of rows that is computed together, sixteen rows, and
+# twice sixteen rows.
 SIZES = (1, 2, 3, 4, 7, 16, 17, 31, 32, 33, 70)
 needs_native = pytest.mark.skipif(
     detect_instruction_set() == InstructionSet.NONE,
@@ -47,16 +49,14 @@ needs_native = pytest.mark.skipif(
 )
 
 
-def never() -> bool:
-    return False
-
-
-def build(source: str, instructions: InstructionSet, *, listed: bool = True) -> NativeStudent:
-    """The embedded student that reads `source`."""
+def build(
+    source: str, instructions: InstructionSet, *, listed: bool = True, library: ctypes.CDLL | None = None
+) -> NativeStudent:
+    """Builds the embedded student of a source language. `listed`: with its shortlist."""
     files = locate(PAIRS[source])
     file = MarianFile(files["model"].read_bytes(), "model.bin")
     shortlist = load_student(files, 1)._shortlist if listed else None
-    return NativeStudent(file, read_architecture(file.config, "model.bin"), shortlist, instructions)
+    return NativeStudent(file, read_architecture(file.config, "model.bin"), shortlist, instructions, library)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def rows(students: Mapping[str, MarianStudent]) -> Sequence[TokenIds]:
 
 @needs_native
 @pytest.mark.parametrize("listed", [True, False])
-def test_every_instruction_says_the_same_to_the_bit(rows: Sequence[TokenIds], *, listed: bool) -> None:
+def test_outputs_are_bit_identical_for_every_instruction_set(rows: Sequence[TokenIds], *, listed: bool) -> None:
     best, options = detect_instruction_set(), DecodingOptions(alignment=True, max_output_tokens=None if listed else 6)
     few = rows if listed else rows[:40]
     dots = build("en", InstructionSet.DOTS, listed=listed)
@@ -83,13 +83,13 @@ def test_every_instruction_says_the_same_to_the_bit(rows: Sequence[TokenIds], *,
 @needs_native
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_row_is_the_same_to_the_bit_in_any_batch(
+def test_a_row_is_bit_identical_in_any_batch(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], data: st.DataObject
 ) -> None:
     native = students["en"]._native
     assert native
     batch = data.draw(st.lists(st.sampled_from(rows), min_size=1, max_size=40))
-    # Any ids will do: rows need not be sentences.
+    # Rows of any ids are valid; they need not be sentences.
     batch += data.draw(st.lists(st.lists(st.integers(2, 31_999), max_size=20).map(lambda ids: (*ids, 0)), max_size=3))
     together = native.search(batch, OPTIONS, never)
     for row, hypothesis in zip(batch, together, strict=True):
@@ -98,7 +98,7 @@ def test_a_row_is_the_same_to_the_bit_in_any_batch(
 
 @needs_native
 @pytest.mark.parametrize("source", sorted(PAIRS))
-def test_it_is_as_near_to_float32_as_the_graphs_are(
+def test_outputs_are_as_close_to_float32_as_those_of_the_graphs(
     students: Mapping[str, MarianStudent], exact_students: Mapping[str, MarianStudent], source: str
 ) -> None:
     texts = read_sentences(source)
@@ -115,7 +115,7 @@ def test_it_is_as_near_to_float32_as_the_graphs_are(
 
 
 @needs_native
-def test_scores_ends_and_alignments_are_those_of_the_graphs(
+def test_scores_ends_and_alignments_agree_with_the_graphs(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]
 ) -> None:
     options = DecodingOptions(alignment=True)
@@ -136,7 +136,9 @@ def test_scores_ends_and_alignments_are_those_of_the_graphs(
 
 
 @needs_native
-def test_an_output_ends_at_its_cap_and_says_so(students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]) -> None:
+def test_an_output_ends_at_its_cap_and_is_reported_as_truncated(
+    students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]
+) -> None:
     native = students["en"]._native
     assert native
     whole = native.search(rows[:40], OPTIONS, never)
@@ -153,8 +155,8 @@ def test_an_output_ends_at_its_cap_and_says_so(students: Mapping[str, MarianStud
 
 
 @needs_native
-def test_an_output_may_be_longer_than_the_positions_that_are_kept(rows: Sequence[TokenIds]) -> None:
-    # A source that ends nowhere goes on for as long as it may.
+def test_an_output_may_be_longer_than_the_stored_positions(rows: Sequence[TokenIds]) -> None:
+    # The output of a source without an end token continues up to its cap.
     endless = [(*([17_347] * 120), 0)]
     native = build("en", detect_instruction_set())
     found = native.search(endless, DecodingOptions(max_length_ratio=10), never)[0]
@@ -165,7 +167,7 @@ def test_an_output_may_be_longer_than_the_positions_that_are_kept(rows: Sequence
 
 
 @needs_native
-def test_what_nobody_waits_for_stops(students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]) -> None:
+def test_a_cancelled_batch_stops(students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]) -> None:
     native = students["en"]._native
     assert native
     longest = max(rows, key=len)
@@ -192,7 +194,7 @@ def resident_bytes() -> int:
 
 
 @needs_native
-def test_loading_and_searching_leave_nothing_behind(rows: Sequence[TokenIds]) -> None:
+def test_loading_and_searching_leak_no_memory(rows: Sequence[TokenIds]) -> None:
     def once() -> None:
         student = build("en", detect_instruction_set())
         for at in range(0, 128, 32):
@@ -203,12 +205,12 @@ def test_loading_and_searching_leave_nothing_behind(rows: Sequence[TokenIds]) ->
     before = resident_bytes()
     for _ in range(12):
         once()
-    # One student that stayed would be 20 MB, one batch 5.
+    # A leaked student would take 20 MB, a leaked batch 5 MB.
     assert resident_bytes() - before < 15e6
 
 
 @needs_native
-def test_a_student_of_another_size_is_for_the_graphs(tmp_path: Path) -> None:
+def test_a_student_of_an_unsupported_size_uses_the_graphs(tmp_path: Path) -> None:
     odd = replace(TINY, dimension=TINY.heads * 12)
     for shape, native in ((odd, False), (TINY, True)):
         folder = tmp_path / str(native)
@@ -218,7 +220,7 @@ def test_a_student_of_another_size_is_for_the_graphs(tmp_path: Path) -> None:
         assert loaded.run([encoding.ids for encoding in loaded.encode(["house"])], OPTIONS, never)
 
 
-def test_without_the_library_nothing_is_missing(
+def test_without_the_library_the_graphs_compute_everything(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(student, "detect_instruction_set", lambda: InstructionSet.NONE)
@@ -236,7 +238,7 @@ BEAM = DecodingOptions(beam_size=2)
 
 
 @needs_native
-def test_beams_need_the_file_once_more_and_have_it_when_it_is_gone(tmp_path: Path) -> None:
+def test_beam_search_can_read_the_file_after_it_was_deleted(tmp_path: Path) -> None:
     student, model = write_student(tmp_path)
     batch = [encoding.ids for encoding in student.encode(["house"])]
     assert isinstance(student._engine, LazyEngine)
@@ -250,16 +252,16 @@ def test_beams_need_the_file_once_more_and_have_it_when_it_is_gone(tmp_path: Pat
 
 @needs_native
 @pytest.mark.parametrize("change", ["shorter", "longer", "empty", "other"])
-def test_a_file_that_was_written_over_is_refused_for_good(tmp_path: Path, change: str) -> None:
+def test_an_overwritten_file_is_refused_permanently(tmp_path: Path, change: str) -> None:
     student, model = write_student(tmp_path)
     batch = [encoding.ids for encoding in student.encode(["house"])]
     data = model.read_bytes()
     changed = {"shorter": data[:-1], "longer": data + b"\0", "empty": b"", "other": data[:-1] + bytes([data[-1] ^ 1])}
     model.write_bytes(changed[change])
     for _ in range(2):
-        with pytest.raises(NotServed, match="was written over since the model was loaded"):
+        with pytest.raises(NotServed, match="was overwritten after the model was loaded"):
             student.run(batch, BEAM, never)
-        model.write_bytes(data)  # nobody knows whether it is whole by now
+        model.write_bytes(data)  # even equal content is not trusted any more
     assert student.run(batch, OPTIONS, never)
 
 
@@ -271,7 +273,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         load_student(files, 1)
 
 
-def test_the_library_is_built_where_it_can_be() -> None:
+def test_the_library_is_built_if_a_compiler_is_available() -> None:
     compiler = shutil.which("g++")
     if sys.platform != "linux" or platform.machine() != "x86_64" or compiler is None:
         pytest.skip("no g++, or not for this platform")
@@ -290,11 +292,8 @@ print([hypothesis.ids for hypothesis in student.search(read_rows()[:40], OPTIONS
 
 
 def build_with(path: str) -> NativeStudent:
-    files = locate(PAIRS["en"])
-    file = MarianFile(files["model"].read_bytes(), "model.bin")
-    shortlist = load_student(files, 1)._shortlist
-    shape = read_architecture(file.config, "model.bin")
-    return NativeStudent(file, shape, shortlist, detect_instruction_set(), native_engine.load_library(path))
+    """Builds the English student with the library at `path`."""
+    return build("en", detect_instruction_set(), library=native_engine.load_library(path))
 
 
 def read_rows() -> list[TokenIds]:
@@ -304,11 +303,11 @@ def read_rows() -> list[TokenIds]:
 @needs_native
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
 @pytest.mark.parametrize("flag", ["-fno-inline", "-Os"])
-def test_it_does_not_hang_on_what_the_compiler_makes_of_it(
+def test_outputs_do_not_depend_on_compiler_optimizations(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], tmp_path: Path, flag: str
 ) -> None:
-    # gcc thinks that a tile configuration is eight bytes: what was not inlined lost the rest, and died by SIGILL.
-    source = Path(native_engine.__file__).parents[1] / "native" / "student.cpp"
+    # gcc assumes that a tile configuration has eight bytes. Without inlining the rest was lost, and SIGILL followed.
+    source = Path(native_engine.__file__).parent / "native" / "student.cpp"
     library = tmp_path / "student.so"
     flags = ["-O3", flag, "-std=c++17", "-fPIC", "-shared", "-w"]
     subprocess.run(["g++", *flags, "-o", library, source], check=True)
@@ -320,7 +319,7 @@ def test_it_does_not_hang_on_what_the_compiler_makes_of_it(
 
 
 @pytest.mark.parametrize("content", [b"", b"no library", b"stale"])
-def test_a_library_that_is_not_ours_is_as_none(
+def test_an_unusable_library_is_ignored_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     file = tmp_path / "_student.so"
@@ -335,7 +334,7 @@ def test_a_library_that_is_not_ours_is_as_none(
 
 
 @needs_native
-def test_what_lacks_a_multiplier_is_not_computed(tmp_path: Path) -> None:
+def test_a_model_without_a_multiplier_is_not_supported(tmp_path: Path) -> None:
     data = make_student(TINY, split=False, shortlist=True).write(tmp_path)["model"].read_bytes()
     for name in (b"encoder_l1_self_Wo_QuantMultA", b"decoder_l1_ffn_W2_QuantMultA"):
         file = MarianFile(data.replace(name, name[:-1] + b"B"), "model.bin")

@@ -1,8 +1,8 @@
-"""Students of every shape that Mozilla publishes, written here, against an independent engine that reads the files.
+"""Tests of generated students of every published shape against an independent engine that reads the same files.
 
-Rounding is not the same in any two engines, so only inputs count whose translation stands when all weights are a
-little off, when activations are rounded half as finely, and when they are not rounded at all: a defect on either side
-spoils those as well.
+No two engines round alike. So only stable inputs count: their translation stays the same if all weights change a
+little, if activations are rounded half as finely, and if they are not rounded at all. A defect in either engine changes
+these translations too.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ import numpy.typing as npt
 import pytest
 from torch import Tensor
 
+from benchmarks.students import run_in_batches
 from latimer_server.backends.marian.engine import Engine
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.onnx_engine import OnnxEngine
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.backends.marian.torch_engine import MarianNetwork, TorchEngine
 from latimer_server.backends.marian.weights import QuantizationLevels
-from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.decoding import DecodingOptions, TokenIds
 from latimer_server.core.errors import ModelFileError
 from tests.conformance.conftest import read_sentences, without_native
 from tests.marian_students import BASE, BASE_MEMORY, TINY, StudentFiles, StudentShape, make_student
 
-# Longer outputs say little more, and the oracle has a cap of its own.
+# Longer outputs add little, and the independent engine has its own cap.
 OPTIONS = DecodingOptions(max_length_ratio=10, max_output_tokens=24)
 INPUTS, TWINS = 1_000, 3
 Defect = Callable[[MarianStudent, pytest.MonkeyPatch], None]
@@ -37,8 +38,8 @@ Defect = Callable[[MarianStudent, pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A student in int8, the same in float32 by the engine that runs on GPUs, the inputs that count, and what the
-    oracle makes of them."""
+    """A student in int8, the same student in float32 by the torch engine, the stable inputs, and their translations by
+    the independent engine."""
 
     student: MarianStudent
     exact: MarianStudent
@@ -46,13 +47,9 @@ class Case:
     expected: tuple[str, ...]
 
     def agreement(self, student: MarianStudent) -> float:
-        """The share of inputs whose text is the oracle's, letter for letter."""
-        outputs = student.decode([hypothesis.ids for hypothesis in run(student, self.rows)])
+        """Returns the share of inputs whose translation equals that of the independent engine."""
+        outputs = student.decode([hypothesis.ids for hypothesis in run_in_batches(student, self.rows, 32, OPTIONS)])
         return sum(a == b for a, b in zip(outputs, self.expected, strict=True)) / len(outputs)
-
-
-def run(student: MarianStudent, rows: Sequence[TokenIds]) -> list[Hypothesis]:
-    return [h for at in range(0, len(rows), 32) for h in student.run(rows[at : at + 32], OPTIONS, lambda: False)]
 
 
 def load(files: StudentFiles, folder: Path) -> MarianStudent:
@@ -75,23 +72,23 @@ def make_case(shape: StudentShape, folder: Path, *, split: bool, shortlist: bool
     rows = [encoding.ids for encoding in student.encode(texts)]
     outputs = {
         text: (row, hypothesis.ids)
-        for text, row, hypothesis in zip(texts, rows, run(student, rows), strict=True)
+        for text, row, hypothesis in zip(texts, rows, run_in_batches(student, rows, 32, OPTIONS), strict=True)
         if not hypothesis.truncated and len(hypothesis.ids) <= 2 * len(row)
     }
 
-    def keep_those_that_stand(other: MarianStudent) -> None:
-        again = run(other, [row for row, _ in outputs.values()])
+    def keep_stable_inputs(other: MarianStudent) -> None:
+        again = run_in_batches(other, [row for row, _ in outputs.values()], 32, OPTIONS)
         for (text, (_, ids)), hypothesis in zip(list(outputs.items()), again, strict=True):
             if hypothesis.ids != ids:
                 del outputs[text]
 
     for number in range(1, TWINS + 1):
         twin = make_student(shape, split=split, shortlist=shortlist, shaken=number)
-        keep_those_that_stand(load(twin, folder / f"twin{number}"))
+        keep_stable_inputs(load(twin, folder / f"twin{number}"))
     file = MarianFile(files.model, "model.bin")
     exact = replace_engine(student, TorchEngine(file, "model.bin", "cpu"))
-    keep_those_that_stand(exact)
-    keep_those_that_stand(replace_engine(student, OnnxEngine(file, "model.bin", QuantizationLevels(63))))
+    keep_stable_inputs(exact)
+    keep_stable_inputs(replace_engine(student, OnnxEngine(file, "model.bin", QuantizationLevels(63))))
     oracle = fxtranslate.Translator(files.model, files.source_vocabulary, files.target_vocabulary, files.shortlist)
     expected = tuple(oracle.translate(text) for text in outputs)
     return Case(student, exact, tuple(row for row, _ in outputs.values()), expected)
@@ -113,7 +110,7 @@ def test_every_published_shape_agrees_with_an_independent_engine(
 ) -> None:
     case = make_case(shape, tmp_path, split=split, shortlist=shortlist)
     agreement, without = case.agreement(case.student), case.agreement(without_native(case.student))
-    lengths = [len(hypothesis.ids) for hypothesis in run(case.student, case.rows)]
+    lengths = [len(hypothesis.ids) for hypothesis in run_in_batches(case.student, case.rows, 32, OPTIONS)]
     shares = f"{agreement:.3f} and {without:.3f}"
     print(f"{shares} of {len(case.rows)}, {np.mean(lengths):.1f} tokens, {len(set(case.expected))} texts")
     assert agreement >= 0.95
@@ -181,7 +178,7 @@ def candidates_of_the_next_id(student: MarianStudent, patch: pytest.MonkeyPatch)
         candidates_of_the_next_id,
     ],
 )
-def test_a_defect_would_show(split_case: Case, monkeypatch: pytest.MonkeyPatch, defect: Defect) -> None:
+def test_a_defect_lowers_the_agreement(split_case: Case, monkeypatch: pytest.MonkeyPatch, defect: Defect) -> None:
     student = split_case.exact
     sound = split_case.agreement(student)
     defect(student, monkeypatch)
@@ -198,7 +195,7 @@ def test_vocabularies_that_are_swapped_are_refused(tmp_path: Path) -> None:
         load_student(files, 1)
 
 
-def test_each_side_has_a_vocabulary_of_its_own(tmp_path: Path) -> None:
+def test_source_and_target_may_have_separate_vocabularies(tmp_path: Path) -> None:
     student = load_student(make_student(TINY, split=True, shortlist=True).write(tmp_path), 1)
     (encoding,) = student.encode(["The house is red."])
     assert max(encoding.ids) < 720

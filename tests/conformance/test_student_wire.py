@@ -1,4 +1,4 @@
-"""A real student over a real channel: what its beams find comes back, and options change what they are said to."""
+"""Tests of a real student over a real channel: alternatives of beam search, and the effect of decoding options."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_alternatives_differ_and_score_less(client: AsyncClient) -> None:
         assert scores == sorted(scores, reverse=True)
 
 
-async def test_alternatives_do_not_depend_on_who_else_is_translated(client: AsyncClient) -> None:
+async def test_alternatives_do_not_depend_on_other_texts(client: AsyncClient) -> None:
     alone = await client.translate(TEXT, source="en", target="pt", alternative_count=2)
     others = ["A boat.", TEXT, "The committee meets again on Tuesday, and it will vote.", "Yes."]
     together = await client.translate(others, source="en", target="pt", alternative_count=2)
@@ -43,13 +43,13 @@ async def test_alternatives_do_not_depend_on_who_else_is_translated(client: Asyn
     ]
 
 
-async def test_a_beam_of_one_says_what_greedy_search_says(client: AsyncClient) -> None:
+async def test_a_beam_of_one_equals_greedy_search(client: AsyncClient) -> None:
     greedy = await client.translate(TEXT, source="en", target="pt")
     assert (await client.translate(TEXT, source="en", target="pt", beam_size=1)).text == greedy.text
     assert (await client.translate(TEXT, source="en", target="pt", beam_size=4)).segments == ()
 
 
-async def test_what_was_said_is_not_said_again_where_that_is_asked(client: AsyncClient) -> None:
+async def test_decoding_options_reduce_repetition(client: AsyncClient) -> None:
     text = "No, no, no, no, no, no, no."
     plain = (await client.translate(text, source="en", target="pt")).text.lower()
     assert plain.count("não, não") > 1

@@ -1,4 +1,4 @@
-"""A server of fakes on a free port, and clients of it."""
+"""Provides a server of fake models on a free port, and clients of it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ async def channel(server: LatimerServer) -> AsyncIterator[grpc.aio.Channel]:
 
 @pytest.fixture(params=BOTH, ids=["asynchronous", "synchronous"])
 def stream(request: pytest.FixtureRequest) -> Stream:
-    """Either client's `translate_many`."""
+    """The `translate_many` of either client."""
     chosen: Stream = request.param
     return chosen

@@ -1,4 +1,4 @@
-"""Alternatives and decoding options over a real channel: what is asked reaches the model, what it says comes back."""
+"""Alternatives and decoding options over a real channel: options reach the model, alternatives reach the caller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes import EchoBackend, WriterBackend, make_catalog, make_entry, ma
 
 
 def vary(text: str) -> list[str]:
-    """The text, itself again, two others, one of these again."""
+    """Returns the text twice, and other hypotheses, one of them twice."""
     return [text, text, f"{text} A", f"{text} B", f"{text} A", f"{text} C"]
 
 
@@ -27,7 +27,7 @@ async def serve(**backends: Backend) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-async def test_each_segment_has_its_alternatives_the_best_first_and_none_twice() -> None:
+async def test_each_segment_has_different_alternatives_the_best_first() -> None:
     async with serve(en_pt=WriterBackend(vary)) as client:
         found = await client.translate("One thing.\nAnother thing.", source="en", target="pt", alternative_count=4)
     assert found.text == "One thing.\nAnother thing."
@@ -40,7 +40,7 @@ async def test_each_segment_has_its_alternatives_the_best_first_and_none_twice()
     assert scores[0] < found.segments[0].score == 0
 
 
-async def test_fewer_than_were_asked_for_is_no_error() -> None:
+async def test_fewer_alternatives_than_requested_are_no_error() -> None:
     async with serve(en_pt=EchoBackend()) as client:
         found = await client.translate("One thing.", source="en", target="pt", alternative_count=8)
     assert [segment.alternatives for segment in found.segments] == [()]
@@ -49,9 +49,7 @@ async def test_fewer_than_were_asked_for_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("asked", "returned"), [({}, 0), ({"include_segments": True}, 1), ({"alternative_count": 1}, 1)]
 )
-async def test_segments_are_returned_for_themselves_or_for_their_alternatives(
-    asked: dict[str, object], returned: int
-) -> None:
+async def test_segments_are_returned_on_request_and_with_alternatives(asked: dict[str, object], returned: int) -> None:
     async with serve(en_pt=WriterBackend(lambda text: [text, text[::-1]])) as client:
         found = await client.translate("One thing.", source="en", target="pt", **asked)
     assert len(found.segments) == returned
@@ -75,7 +73,7 @@ async def test_segments_are_returned_for_themselves_or_for_their_alternatives(
             },
             DecodingOptions(40, 2.5, 8, 0.5, 1.25, 3),
         ),
-        # What is set is passed on, also where it is what a model might do by itself.
+        # Options that are set reach the model even if they equal a likely default.
         (
             {"beam_size": 1, "length_penalty": 0.0, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0},
             DecodingOptions(beam_size=1, length_penalty=0.0, repetition_penalty=1.0, no_repeat_ngram_size=0),
@@ -90,7 +88,7 @@ async def test_every_decoding_option_reaches_the_model(asked: dict[str, object],
     assert DecodingOptions(**{**vars(options), "target": ""}) == given
 
 
-async def test_of_two_models_in_a_row_only_the_last_gives_alternatives() -> None:
+async def test_only_the_last_model_of_a_pivot_gives_alternatives() -> None:
     first, last = WriterBackend(vary), WriterBackend(vary)
     async with serve(es_en=first, en_pt=last) as client:
         found = await client.translate("Una cosa.", source="es", target="pt", alternative_count=2, beam_size=4)
@@ -99,13 +97,13 @@ async def test_of_two_models_in_a_row_only_the_last_gives_alternatives() -> None
     assert [other.text for segment in found.segments for other in segment.alternatives] == ["Una cosa. A"]
 
 
-async def test_what_needs_no_model_has_no_alternatives() -> None:
+async def test_a_segment_that_needs_no_model_has_no_alternatives() -> None:
     async with serve(en_pt=WriterBackend(vary)) as client:
         found = await client.translate("One thing.\n42", source="en", target="pt", alternative_count=2)
     assert [len(segment.alternatives) for segment in found.segments] == [1, 0]
 
 
-async def test_an_answer_of_too_many_alternatives_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_for_too_many_alternatives_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(translator, "MAX_RETURNED_SEGMENTS", 10)
     writer = WriterBackend(vary)
     text = "\n".join(f"Thing {number}." for number in range(4))
@@ -120,7 +118,7 @@ async def test_an_answer_of_too_many_alternatives_is_refused(monkeypatch: pytest
                 await client.translate(many, source="en", target="pt", **{field: True})
 
 
-async def test_what_is_no_option_of_greedy_search_reaches_a_model_that_summarizes() -> None:
+async def test_beam_options_reach_a_model_that_summarizes() -> None:
     read: list[str] = []
 
     def write(text: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Whatever a caller sends or does: a clear answer, the others served, and nothing left behind."""
+"""Bad input and bad behaviour of callers: the answer is clear, other callers are served, no state is left behind."""
 
 from __future__ import annotations
 
@@ -17,34 +17,27 @@ from latimer import (
     OverloadedError,
 )
 from latimer.v1 import translation_pb2, translation_pb2_grpc, types_pb2
-from latimer_server.models.pool.loaded_model import LoadedGenerator
 from latimer_server.rpc.server import LatimerServer
-from latimer_server.scheduling import BatchQueue
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
+from tests.integration.calls import connect_alone, find_queue
 from tests.pool_fakes import until
 
 
-def find_queue(server: LatimerServer) -> BatchQueue:
-    loaded = server.pool._active["en-pt"].loaded
-    assert isinstance(loaded, LoadedGenerator)
-    return loaded.queue
-
-
-def assert_nothing_is_left(server: LatimerServer) -> None:
-    queue = find_queue(server)
-    assert (server._admission.active, len(server._admission._of_caller)) == (0, 0)
-    assert queue.waiting == 0
-    assert all(lane.tokens == 0 and not lane._buckets for lane in queue._by_priority.values())
+async def assert_nothing_is_left(server: LatimerServer) -> None:
+    """Asserts that no request is in work and that the queue of en-pt refers to no piece."""
+    queue = await find_queue(server)
+    assert (server.admission.active, server.admission.callers) == (0, 0)
+    assert (queue.waiting, queue.waiting_tokens, queue.waiting_options) == (0, 0, 0)
 
 
 @asynccontextmanager
 async def connect(server: LatimerServer, seconds: float = 60.0) -> AsyncIterator[AsyncClient]:
-    """A client that waits for so many seconds."""
+    """Opens a client with this timeout."""
     async with AsyncClient(f"127.0.0.1:{server.port}", timeout=seconds) as client:
         yield client
 
 
-async def test_a_word_of_100_000_characters_comes_back_whole_and_holds_nobody_up() -> None:
+async def test_a_word_of_100_000_characters_is_returned_whole_and_delays_no_other_call() -> None:
     word = "ab" * 50_000
     backends = {"en-pt": EchoBackend(max_input_tokens=128), "pt-en": EchoBackend()}
     async with serve_fakes(backends) as server, connect(server) as client:
@@ -56,7 +49,7 @@ async def test_a_word_of_100_000_characters_comes_back_whole_and_holds_nobody_up
         assert "SEGMENT_SPLIT" in translation.flags
         with pytest.raises(InvalidArgumentError, match="at most 1000000"):
             await client.translate("x" * 1_000_001, source="en", target="pt")
-        assert_nothing_is_left(server)
+        await assert_nothing_is_left(server)
 
 
 async def test_10_000_items_of_one_character_are_refused_in_one_call_and_served_in_ten() -> None:
@@ -66,15 +59,15 @@ async def test_10_000_items_of_one_character_are_refused_in_one_call_and_served_
             await call(stub, *items)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         found = await asyncio.gather(*(call(stub, *items[at : at + 1_000]) for at in range(0, 10_000, 1_000)))
-        texts = [one.translations[0].translated_text for answer in found for one in answer.results]
+        texts = [result.translations[0].translated_text for answer in found for result in answer.results]
         assert texts == items
-        assert_nothing_is_left(server)
+        await assert_nothing_is_left(server)
 
 
-async def test_a_thousand_clients_that_open_and_leave_leave_nothing() -> None:
+async def test_a_thousand_calls_and_connections_that_are_abandoned_leave_nothing() -> None:
     backend = BlockingBackend()
     async with serve_fakes({"en-pt": backend, "pt-en": EchoBackend()}) as server:
-        queue = find_queue(server)
+        queue = await find_queue(server)
         for wave in range(20):
             async with connect(server) as client:
                 calls = [
@@ -87,14 +80,14 @@ async def test_a_thousand_clients_that_open_and_leave_leave_nothing() -> None:
                 for call in calls:
                     with suppress(asyncio.CancelledError, CancelledError):
                         await call
-            await until(lambda: server._admission.active == 0)
+            await until(lambda: server.admission.active == 0)
         for _ in range(1_000):
             with socket.create_connection(("127.0.0.1", server.port)):
                 pass
         backend.release.set()
         async with connect(server) as client:
             assert (await client.translate("Still here.", source="en", target="pt")).text == "Still here."
-        assert_nothing_is_left(server)
+        await assert_nothing_is_left(server)
 
 
 async def test_deadlines_in_the_past_cost_nothing() -> None:
@@ -106,12 +99,12 @@ async def test_deadlines_in_the_past_cost_nothing() -> None:
                 await call(stub, "Too late.", timeout=-1.0)
             assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await call(stub, "In time.")
-        await until(lambda: server._admission.active == 0)
-        assert_nothing_is_left(server)
+        await until(lambda: server.admission.active == 0)
+        await assert_nothing_is_left(server)
     assert len(backend.batches) == before + 1
 
 
-async def test_one_caller_that_floods_shuts_nobody_out() -> None:
+async def test_a_caller_that_floods_the_server_does_not_shut_others_out() -> None:
     backend = BlockingBackend()
     async with (
         serve_fakes({"en-pt": backend, "pt-en": EchoBackend()}, max_requests=16) as server,
@@ -119,26 +112,26 @@ async def test_one_caller_that_floods_shuts_nobody_out() -> None:
         connect_alone(server) as polite,
     ):
         flood = [asyncio.ensure_future(call(greedy, f"Flood {number}.")) for number in range(100)]
-        await until(lambda: sum(one.done() for one in flood) == 100 - 14)
-        refused = [one.exception() for one in flood if one.done()]
+        await until(lambda: sum(call.done() for call in flood) == 100 - 14)
+        refused = [call.exception() for call in flood if call.done()]
         assert {error.code() for error in refused if isinstance(error, grpc.aio.AioRpcError)} == {
             grpc.StatusCode.RESOURCE_EXHAUSTED
         }
         answer = asyncio.ensure_future(call(polite, "One sentence."))
-        await until(lambda: server._admission.active == 15)
+        await until(lambda: server.admission.active == 15)
         backend.release.set()
         assert (await answer).results[0].translations[0].translated_text == "One sentence."
         await asyncio.gather(*flood, return_exceptions=True)
-        await until(lambda: server._admission.active == 0)
-        assert_nothing_is_left(server)
+        await until(lambda: server.admission.active == 0)
+        await assert_nothing_is_left(server)
 
 
-async def test_a_call_that_would_wait_in_vain_is_refused_at_once_and_told_when_to_come_back(
+async def test_a_call_whose_deadline_is_shorter_than_the_queue_is_refused_with_the_time_to_retry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     backend = EchoBackend()
     async with serve_fakes({"en-pt": backend, "pt-en": EchoBackend()}) as server:
-        monkeypatch.setattr(find_queue(server), "estimate_wait", lambda *_: 7.0)
+        monkeypatch.setattr(await find_queue(server), "estimate_wait", lambda *_: 7.0)
         before = len(backend.batches)
         async with connect(server, seconds=10.0) as client:
             with pytest.raises(OverloadedError) as refused:
@@ -152,7 +145,7 @@ async def test_a_call_that_would_wait_in_vain_is_refused_at_once_and_told_when_t
             assert (await client.translate("A sentence.", source="en", target="pt")).text == "A sentence."
 
 
-async def test_what_was_cached_is_said_in_flags_and_usage() -> None:
+async def test_usage_counts_cached_segments() -> None:
     async with serve_fakes(segment_cache_mb=1) as server, connect_alone(server) as stub:
         first = await call(stub, "One sentence. Another one.")
         again = await call(stub, "Another one. A third one.")
@@ -162,7 +155,7 @@ async def test_what_was_cached_is_said_in_flags_and_usage() -> None:
     assert again.usage.input_tokens < first.usage.input_tokens
 
 
-async def test_what_was_cached_may_be_an_error_to_who_wants_it_computed() -> None:
+async def test_a_cached_translation_is_an_error_where_the_caller_lists_its_flag() -> None:
     request = translation_pb2.TranslateTextRequest(
         contents=["One sentence."], source_language_code="en", target_language_codes=["pt"]
     )
@@ -175,14 +168,6 @@ async def test_what_was_cached_may_be_an_error_to_who_wants_it_computed() -> Non
     assert not computed.HasField("error")
     assert cached.HasField("error")
     assert not cached.translated_text
-
-
-@asynccontextmanager
-async def connect_alone(server: LatimerServer) -> AsyncIterator[translation_pb2_grpc.TranslationServiceAsyncStub]:
-    """A stub with a connection that it shares with nobody."""
-    options = (("grpc.use_local_subchannel_pool", 1),)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel:
-        yield translation_pb2_grpc.TranslationServiceStub(channel)
 
 
 async def call(

@@ -1,4 +1,4 @@
-"""Many calls at once: each is told what became of it, also by a server that is about to end."""
+"""Many calls at once: each gets a status that says what to do, also from a draining server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latimer.v1 import translation_pb2_grpc
 from tests.fakes import serve_fakes
 from tests.integration.test_errors import request
 
-# More than gRPC's core keeps waiting by default.
+# More calls than gRPC's core lets wait by default.
 BURST = 4_000
 WAITING = 300
 _CLIENT = (("grpc.enable_retries", 0),)
@@ -24,7 +24,7 @@ async def call(stub: translation_pb2_grpc.TranslationServiceAsyncStub, codes: Co
     codes[await calling.code()] += 1
 
 
-async def test_a_burst_is_answered_or_refused_by_name() -> None:
+async def test_every_call_of_a_burst_is_answered_or_refused_as_overload() -> None:
     codes: Counter[grpc.StatusCode] = Counter()
     async with (
         serve_fakes(max_requests=16) as server,
@@ -36,7 +36,7 @@ async def test_a_burst_is_answered_or_refused_by_name() -> None:
     assert set(codes) <= {OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-async def test_calls_that_wait_to_be_accepted_are_told_that_the_server_drains() -> None:
+async def test_calls_that_wait_to_be_accepted_get_unavailable_from_a_draining_server() -> None:
     codes: Counter[grpc.StatusCode] = Counter()
     async with (
         serve_fakes() as server,

@@ -1,4 +1,4 @@
-"""The client package: one surface for both clients, lists that never fail whole, and a light import."""
+"""The client package: both clients have the same methods, a list never fails as a whole, the import is light."""
 
 from __future__ import annotations
 
@@ -23,17 +23,10 @@ from latimer import (
     AsyncClient,
     Client,
     ConnectionFailedError,
-    DeadlineExceededError,
     InvalidArgumentError,
-    LatimerError,
     NotServedError,
-    ServerError,
     UnauthenticatedError,
-    _calls,
 )
-from latimer._channel import convert_status
-from latimer._convert import build_translate, plan_contents
-from latimer.v1 import translation_pb2
 from latimer_server.rpc.server import LatimerServer
 from tests.fakes import serve_fakes
 
@@ -42,7 +35,7 @@ def test_both_clients_have_the_same_surface() -> None:
     def surface(client: type) -> dict[str, str]:
         members = inspect.getmembers(client, inspect.isfunction)
         signatures = {name: str(inspect.signature(member)) for name, member in members if not name.startswith("_")}
-        # What awaits takes what awaits too, and gives it.
+        # The asynchronous client takes and returns asynchronous iterables too.
         signatures["translate_many"] = (
             signatures["translate_many"]
             .replace(" | AsyncIterable[types.Item]", "")
@@ -54,7 +47,7 @@ def test_both_clients_have_the_same_surface() -> None:
     assert str(inspect.signature(Client)) == str(inspect.signature(AsyncClient))
     assert str(inspect.signature(Client)) == (
         "(address: 'str' = 'localhost:50051', *, timeout: 'float | None' = None, "
-        "token: 'str | None' = None, tls: 'types.TLS | None' = None) -> 'None'"
+        "token: 'str | None' = None, tls: 'types.TLS | None' = None, stream_retry_delay: 'float' = 0.2) -> 'None'"
     )
 
 
@@ -62,7 +55,7 @@ def test_every_public_name_is_there() -> None:
     assert all(hasattr(latimer, name) for name in latimer.__all__)
 
 
-async def test_the_synchronous_client_does_what_the_other_does(server: LatimerServer) -> None:
+async def test_the_synchronous_client_returns_what_the_other_returns(server: LatimerServer) -> None:
     def use() -> None:
         with Client(f"127.0.0.1:{server.port}") as client:
             assert client.translate("A text.", source="en", target="pt").text == "A text."
@@ -84,7 +77,7 @@ async def test_the_synchronous_client_does_what_the_other_does(server: LatimerSe
     await asyncio.to_thread(use)
 
 
-async def test_options_are_the_contracts_own_names(client: AsyncClient) -> None:
+async def test_options_have_the_names_of_the_contract(client: AsyncClient) -> None:
     found = await client.translate(
         "One. Two.", source="en", target="pt", include_segments=True, sentence_splitting="OFF", max_length_ratio=3
     )
@@ -97,30 +90,6 @@ async def test_options_are_the_contracts_own_names(client: AsyncClient) -> None:
         await client.translate("a", target="pt", include_segments="perhaps")
     with pytest.raises(InvalidArgumentError, match="exclude each other"):
         await client.summarize("a", sentences=1, max_words=3)
-
-
-def test_every_option_of_the_contract_can_be_given() -> None:
-    request = build_translate(
-        ["a"],
-        ["pt"],
-        None,
-        {
-            "text_format": "html",
-            "syntaxes": ["printf", "ICU"],
-            "phrases": ("Latimer",),
-            "glossary_terms": [{"source_text": "a", "target_text": "b", "case_sensitive": True}],
-            "error_flags": ["repetition"],
-            "beam_size": 4,
-            "model": "m",
-            "include_alignment": None,
-        },
-    )
-    assert request.options.text_format == 2
-    assert list(request.options.syntaxes) == [1, 2]
-    assert request.options.glossary_terms[0].case_sensitive
-    assert request.options.decoding.beam_size == 4
-    assert request.model == "m"
-    assert not request.options.HasField("decoding") or request.options.decoding.HasField("beam_size")
 
 
 async def test_a_list_never_fails_for_one_item(client: AsyncClient) -> None:
@@ -144,18 +113,6 @@ async def test_long_lists_are_split_and_keep_their_order(client: AsyncClient) ->
     assert [translation.text for translation in found] == texts
 
 
-@pytest.mark.parametrize(
-    "texts", [["x" * 999_999] * 5, ["é" * 900_000] * 3, ["世" * 900_000] * 3, ["😀" * 1_000_000] * 2, ["a"] * 5_000]
-)
-def test_every_request_fits_the_contract_and_a_message(texts: list[str]) -> None:
-    plan = plan_contents(texts)
-    assert [index for chunk in plan.chunks for index in chunk.indices] == list(range(len(texts)))
-    for chunk in plan.chunks:
-        assert len(chunk.contents) <= 1_024
-        assert sum(map(len, chunk.contents)) <= 2_000_000
-        assert translation_pb2.TranslateTextRequest(contents=chunk.contents).ByteSize() < 4_194_304 - 1_000
-
-
 @pytest.mark.parametrize("bad", ["a\ud800b", "\udfff"])
 async def test_text_that_cannot_be_utf8_names_its_item(client: AsyncClient, bad: str) -> None:
     for call in (client.detect, client.summarize):
@@ -167,26 +124,13 @@ async def test_text_that_cannot_be_utf8_names_its_item(client: AsyncClient, bad:
         await client.translate([7], target="pt")  # type: ignore[list-item]
 
 
-async def test_a_server_that_cannot_be_reached_is_said_to_be() -> None:
+async def test_an_unreachable_server_raises_connection_failed() -> None:
     async with AsyncClient("127.0.0.1:1", timeout=5) as client:
         with pytest.raises(ConnectionFailedError):
             await client.health()
 
 
-@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
-def test_every_status_becomes_one_of_ours(code: grpc.StatusCode) -> None:
-    from google.rpc import status_pb2
-
-    error = convert_status(status_pb2.Status(code=code.value[0], message="why"))
-    assert isinstance(error, LatimerError)
-    assert error.code == code.name
-    expected = {"DEADLINE_EXCEEDED": DeadlineExceededError, "UNAVAILABLE": ConnectionFailedError}
-    assert isinstance(error, expected.get(code.name, LatimerError))
-    if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS):
-        assert isinstance(error, ServerError)
-
-
-async def test_a_call_that_the_server_could_not_take_is_tried_again() -> None:
+async def test_an_unavailable_call_is_tried_again() -> None:
     tries = 0
 
     async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
@@ -207,7 +151,7 @@ async def test_a_call_that_the_server_could_not_take_is_tried_again() -> None:
     assert tries == 3
 
 
-async def test_a_token_is_wanted_where_the_server_has_some(tmp_path: Path) -> None:
+async def test_a_server_with_tokens_requires_one(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("# ours\nsesame\n\nother\n")
     async with serve_fakes(auth_tokens=tokens) as server:
@@ -235,21 +179,27 @@ async def test_a_channel_can_be_encrypted(tmp_path: Path) -> None:
                 await plaintext.health()
 
 
-def _measure(code: str) -> str:
+def _run_python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_the_client_pulls_no_model_library_and_nothing_of_the_server() -> None:
-    heavy = _measure(
+def test_the_client_imports_no_model_library_and_nothing_of_the_server() -> None:
+    heavy = _run_python(
         "import sys, latimer\n"
         "print([m for m in ('torch', 'transformers', 'numpy', 'typer', 'rich', 'latimer_server') if m in sys.modules])"
     )
     assert heavy == "[]"
 
 
-def test_importing_the_client_costs_little_beyond_grpc() -> None:
-    code = "import time, grpc, grpc.aio\nt = time.process_time()\nimport latimer\nprint(time.process_time() - t)"
-    assert min(float(_measure(code)) for _ in range(5)) <= 0.060
+def test_importing_the_client_imports_little_beyond_grpc() -> None:
+    """The time that it takes is printed by `benchmarks.micro.import_cost`."""
+    code = "import sys, grpc, grpc.aio\nbefore = set(sys.modules)\nimport latimer\nprint(*set(sys.modules) - before)"
+    imported = _run_python(code).split()
+    foreign = [name for name in imported if name.partition(".")[0] not in {*sys.stdlib_module_names, "latimer"}]
+    assert all(
+        name == "google" or name.startswith(("google._upb", "google.protobuf", "google.rpc")) for name in foreign
+    )
+    assert len(imported) <= 90
 
 
 @pytest.fixture
@@ -261,6 +211,7 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     return run
 
 
+@pytest.mark.slow
 async def test_the_command_line(server: LatimerServer, run_cli: Callable[..., Any], tmp_path: Path) -> None:
     address = f"127.0.0.1:{server.port}"
     text = b"The bridge is closed.\r\n\r\n  It opens in May. \n"
@@ -347,7 +298,7 @@ async def test_errors_of_the_command_line_say_what_to_do(
     )
 
 
-async def test_a_closed_client_says_so(server: LatimerServer) -> None:
+async def test_a_call_of_a_closed_client_says_that_it_is_closed(server: LatimerServer) -> None:
     asynchronous = AsyncClient(f"127.0.0.1:{server.port}")
     await asynchronous.close()
     with pytest.raises(ConnectionFailedError, match="closed"):
@@ -356,23 +307,6 @@ async def test_a_closed_client_says_so(server: LatimerServer) -> None:
     synchronous.close()
     with pytest.raises(ConnectionFailedError, match="closed"):
         synchronous.health()
-
-
-def test_what_fails_late_in_a_list_loses_nothing_that_was_done() -> None:
-    steps = _calls.translate(["a"] * 1_024 + ["b"] * 3, "pt", "en", {})
-    first = next(steps)
-    done = translation_pb2.TranslationResult(translations=[translation_pb2.Translation(translated_text="A")])
-    assert isinstance(first.request, translation_pb2.TranslateTextRequest)
-    steps.send(translation_pb2.TranslateTextResponse(results=[done] * 1_024))
-    with pytest.raises(StopIteration) as ended:
-        steps.throw(DeadlineExceededError("late", code="DEADLINE_EXCEEDED"))
-    results = ended.value.value
-    assert [result.text for result in results] == ["A"] * 1_024 + [""] * 3
-    assert all(isinstance(result.error, DeadlineExceededError) for result in results[1_024:])
-    steps = _calls.translate(["a"] * 2_000, "pt", "en", {})
-    next(steps)
-    with pytest.raises(DeadlineExceededError):
-        steps.throw(DeadlineExceededError("late"))
 
 
 async def test_a_long_text_of_numbers_with_one_line_of_words(

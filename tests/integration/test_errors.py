@@ -1,4 +1,4 @@
-"""The error table: every bad input has a status that names the field and the limit, and nobody else notices."""
+"""The error table: every bad input gets a status that names the field and the limit; other calls are not affected."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ EVERY_METHOD = [
 
 
 def raw(channel: grpc.aio.Channel, method: str) -> Any:
-    """A method that takes and gives bytes."""
+    """Returns a method whose requests and responses are bytes."""
     return channel.unary_unary(method)
 
 
 async def call(channel: grpc.aio.Channel, method: str, data: bytes, **options: object) -> grpc.aio.AioRpcError:
-    """The error of a call with these bytes."""
+    """Calls a method with these bytes and returns the error."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await raw(channel, method)(data, **options)
     return raised.value
 
 
 def violations(error: grpc.aio.AioRpcError) -> dict[str, str]:
-    """The fields and rules of a BadRequest."""
+    """Returns the violated rules of an error's BadRequest by field."""
     status = status_pb2.Status.FromString(dict(error.trailing_metadata() or ())["grpc-status-details-bin"])
     found = {}
     for detail in status.details:
@@ -127,7 +127,7 @@ def summary(**fields: object) -> summarization.SummarizeTextRequest:
         (summary(output_language_code="english"), "output_language_code", "BCP-47"),
     ],
 )
-async def test_a_broken_rule_of_summaries_does_too(
+async def test_a_broken_rule_of_summaries_names_its_field_and_limit(
     channel: grpc.aio.Channel, message: summarization.SummarizeTextRequest, field: str, limit: str
 ) -> None:
     error = await call(channel, SUMMARIZE, message.SerializeToString())
@@ -148,7 +148,7 @@ async def test_all_broken_rules_are_named_at_once(channel: grpc.aio.Channel) -> 
         (options(error_flags=["FLAG_UNSUPPORTED_CLAIM"]), "FLAG_UNSUPPORTED_CLAIM"),
     ],
 )
-async def test_what_is_not_served_yet_is_unimplemented_by_name(
+async def test_a_flag_of_another_method_is_unimplemented_by_name(
     channel: grpc.aio.Channel, message: translation.TranslateTextRequest, name: str
 ) -> None:
     error = await call(channel, TRANSLATE, message.SerializeToString())
@@ -157,16 +157,14 @@ async def test_what_is_not_served_yet_is_unimplemented_by_name(
 
 
 @pytest.mark.parametrize("method", ["LoadModel", "UnloadModel"])
-async def test_methods_that_change_models_are_refused_unless_switched_on(
-    channel: grpc.aio.Channel, method: str
-) -> None:
+async def test_methods_that_change_models_are_refused_without_admin(channel: grpc.aio.Channel, method: str) -> None:
     error = await call(channel, f"/latimer.v1.ModelService/{method}", b"")
     assert error.code() is grpc.StatusCode.PERMISSION_DENIED
     assert method in str(error.details())
     assert "--admin" in str(error.details())
 
 
-async def test_a_pair_that_is_not_served_is_answered_with_those_that_are(channel: grpc.aio.Channel) -> None:
+async def test_the_error_of_an_unserved_pair_lists_the_served_ones(channel: grpc.aio.Channel) -> None:
     error = await call(channel, TRANSLATE, request(target_language_codes=["de"]).SerializeToString())
     assert error.code() is grpc.StatusCode.NOT_FOUND
     assert "en->de" in str(error.details())
@@ -175,15 +173,13 @@ async def test_a_pair_that_is_not_served_is_answered_with_those_that_are(channel
 
 @pytest.mark.parametrize("method", EVERY_METHOD)
 @pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x1a\x02\xff\xfe\x0a\x02\xff\xfe\x0c", b"\x0a\x7fshort"])
-async def test_bytes_that_are_no_message_are_an_invalid_argument(
-    channel: grpc.aio.Channel, method: str, data: bytes
-) -> None:
+async def test_undecodable_bytes_are_an_invalid_argument(channel: grpc.aio.Channel, method: str, data: bytes) -> None:
     error = await call(channel, method, data)
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     await raw(channel, TRANSLATE)(request().SerializeToString())  # the next one is served
 
 
-async def test_a_message_of_five_megabytes_is_the_librarys_to_refuse(channel: grpc.aio.Channel) -> None:
+async def test_grpc_refuses_a_message_of_five_megabytes(channel: grpc.aio.Channel) -> None:
     error = await call(channel, TRANSLATE, b"\x0a" * 5_000_000)
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     await raw(channel, TRANSLATE)(request().SerializeToString())
@@ -217,7 +213,7 @@ async def test_an_error_in_the_server_is_opaque_and_carries_the_request_id(
     assert "find-me" in str(error.details())
 
 
-async def test_past_the_bound_a_request_is_refused_at_once_with_when_to_retry() -> None:
+async def test_past_the_bound_a_request_is_refused_with_the_time_to_retry() -> None:
     blocking = BlockingBackend()
     async with (
         serve_fakes({"en-pt": blocking}, max_requests=1) as server,
@@ -232,7 +228,7 @@ async def test_past_the_bound_a_request_is_refused_at_once_with_when_to_retry() 
         assert (await held).text == "A text."
 
 
-async def test_a_caller_that_leaves_stops_its_work_and_nobody_elses() -> None:
+async def test_the_work_of_a_cancelled_call_stops_and_other_calls_are_served() -> None:
     blocking = BlockingBackend()
     async with (
         serve_fakes({"en-pt": blocking, "pt-en": EchoBackend()}) as server,
@@ -325,13 +321,13 @@ async def test_an_unavailable_answer_can_be_tried_again(
             raise Unavailable("starting")
         return describe(name)
 
-    monkeypatch.setattr("latimer_server.rpc.interceptor._RETRY_PUSHBACK_MS", "10")
     monkeypatch.setattr(server.pool, "describe", refuse_at_first)
     assert len(await client.models()) == 3
+    assert refusals < 0
 
 
 async def test_a_call_whose_connection_breaks_while_its_model_works_is_made_again() -> None:
-    """Nothing of its answer has begun, so it may be (gRFC A6): a proxy in between drops every connection once."""
+    """A client may repeat a call whose answer has not begun (gRFC A6). A proxy drops every connection once."""
     blocking, pipes = BlockingBackend(), set[asyncio.StreamWriter]()
     async with serve_fakes({"en-pt": blocking}) as server:
 
@@ -357,11 +353,11 @@ async def test_a_call_whose_connection_breaks_while_its_model_works_is_made_agai
             assert (await translating).text == "A text."
 
 
-async def test_what_is_no_exception_ends_the_call_all_the_same(
+async def test_an_error_that_is_no_exception_class_ends_the_call_as_internal(
     server: LatimerServer, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Panic(BaseException):
-        """As pyo3's."""
+        """Derives from BaseException, as the PanicException of pyo3 does."""
 
     def panic(name: str) -> None:
         raise Panic("with a text of the user's")
@@ -373,7 +369,7 @@ async def test_what_is_no_exception_ends_the_call_all_the_same(
     assert "text of the user" not in str(raised.value)
 
 
-async def test_bytes_that_are_no_message_end_a_stream_as_an_invalid_argument(channel: grpc.aio.Channel) -> None:
+async def test_undecodable_bytes_end_a_stream_as_an_invalid_argument(channel: grpc.aio.Channel) -> None:
     stream: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")()
     await stream.write(b"\xff\xff\xff")
     with pytest.raises(grpc.aio.AioRpcError) as raised:

@@ -1,4 +1,4 @@
-"""Health tells the truth: SERVING only after a canary passed, and of what cannot be loaded, never."""
+"""Health: SERVING only after the canary of a model passed, and never for a model that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ async def test_nothing_is_serving_before_the_models_are_loaded() -> None:
         assert await client.health(TRANSLATION) == "NOT_SERVING"
         waiting = asyncio.create_task(client.translate("A text.", source="en", target="pt"))
         loading.set()
-        assert (await waiting).text == "A text."  # a call waits for the model it needs
+        assert (await waiting).text == "A text."  # a call waits while its model loads
         await preloading
         assert await client.health() == "SERVING"
         assert await client.health("model:en-pt") == "SERVING"
-        assert await client.health("model:extractive") == "NOT_SERVING"  # nobody asked for it yet
+        assert await client.health("model:extractive") == "NOT_SERVING"  # not loaded
     await server.drain(0)
 
 
-async def test_a_model_whose_canary_comes_out_wrong_is_failed_and_the_others_are_served() -> None:
+async def test_a_model_with_a_wrong_canary_output_is_failed_and_other_models_are_served() -> None:
     catalog = make_catalog(
         make_entry("en-pt", "en", "pt", canary="The weather is nice today and we are going to the park."),
         make_entry("pt-en", "pt", "en"),
@@ -74,13 +74,13 @@ async def test_a_model_whose_canary_comes_out_wrong_is_failed_and_the_others_are
         assert found[0].text == "UM TEXTO."
 
 
-async def test_a_preload_that_the_catalogue_does_not_have_is_never_healthy() -> None:
+async def test_a_server_with_an_unknown_model_to_preload_is_never_healthy() -> None:
     async with serve_fakes(models=("en-pt", "typo")) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         assert await client.health() == "NOT_SERVING"
         assert await client.health("model:en-pt") == "SERVING"
 
 
-async def test_a_model_is_loaded_once_however_many_ask() -> None:
+async def test_concurrent_calls_load_a_model_once() -> None:
     made: list[str] = []
 
     def make(request: LoadRequest) -> Backend:
@@ -113,7 +113,7 @@ async def test_health_answers_while_a_batch_runs() -> None:
         await busy
 
 
-async def test_draining_says_so_refuses_new_calls_and_lets_those_in_flight_finish() -> None:
+async def test_a_draining_server_reports_it_and_finishes_calls_in_flight() -> None:
     blocking = BlockingBackend()
     async with (
         serve_fakes({"en-pt": blocking}) as server,
@@ -146,7 +146,7 @@ async def test_reflection_lists_the_services(server: LatimerServer) -> None:
     }
 
 
-async def test_whoever_only_watches_health_holds_no_drain_up() -> None:
+async def test_a_watcher_of_health_does_not_delay_a_drain() -> None:
     async with serve_fakes() as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
@@ -155,7 +155,7 @@ async def test_whoever_only_watches_health_holds_no_drain_up() -> None:
         watch.cancel()
 
 
-async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_failed_is_tried_again_later() -> None:
     broken = True
 
     def make(request: LoadRequest) -> Backend:
@@ -175,13 +175,13 @@ async def test_a_model_that_failed_is_tried_again_later(monkeypatch: pytest.Monk
         broken = False
         with pytest.raises(NotServedError):
             await client.translate("A text.", source="en", target="pt")
-        monkeypatch.setattr("latimer_server.models.pool.pool.RETRY_SECONDS", 0.0)
+        server.pool.retry_seconds = 0.0
         assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
         assert await client.health() == "SERVING"
     await server.drain(0)
 
 
-async def test_a_preloaded_model_that_failed_is_tried_again_without_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_preloaded_model_that_failed_is_tried_again_without_a_call() -> None:
     tries = 0
 
     def make(request: LoadRequest) -> Backend:
@@ -191,13 +191,12 @@ async def test_a_preloaded_model_that_failed_is_tried_again_without_a_caller(mon
             raise MemoryError
         return EchoBackend()
 
-    monkeypatch.setattr("latimer_server.models.pool.pool.RETRY_SECONDS", 0.0)
-    monkeypatch.setattr("latimer_server.rpc.server.RETRY_SECONDS", 0.0)
     server = await build_server(
         Settings(listen="127.0.0.1:0", models=("en-pt",)),
         catalog=make_catalog(make_entry("en-pt", "en", "pt")),
         backend_loader=make,
     )
+    server.pool.retry_seconds = 0.0
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)

@@ -1,4 +1,4 @@
-"""A call that has ended is forgotten at once: what waits for the garbage collector stops every call when that runs."""
+"""Calls that ended leave no reference cycles. Only a garbage collection would free those, and it stops every call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CALLS = 8
 
 @pytest.fixture
 def garbage() -> Iterator[list[object]]:
-    """What the collector finds from now on, instead of freeing it."""
+    """The objects that garbage collections find from now on. They are kept instead of freed."""
     gc.collect()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
@@ -32,21 +32,21 @@ def garbage() -> Iterator[list[object]]:
 
 def count_aborted(garbage: list[object]) -> int:
     gc.collect()
-    return sum(isinstance(one, grpc.aio.AbortError) for one in garbage)
+    return sum(isinstance(item, grpc.aio.AbortError) for item in garbage)
 
 
-async def test_refused_calls_leave_no_circles(garbage: list[object]) -> None:
+async def test_refused_calls_leave_no_cycles(garbage: list[object]) -> None:
     async with serve_fakes() as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub = translation_pb2_grpc.TranslationServiceStub(channel)
         for _ in range(CALLS):
             with suppress(grpc.aio.AioRpcError):
                 await stub.TranslateText(request(contents=[]))
-                pytest.fail("it was not refused")
+                pytest.fail("the call was not refused")
         await asyncio.sleep(0)
         assert count_aborted(garbage) == 0
 
 
-async def test_refused_streams_leave_no_circles(garbage: list[object]) -> None:
+async def test_refused_streams_leave_no_cycles(garbage: list[object]) -> None:
     async with serve_fakes() as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub = translation_pb2_grpc.TranslationServiceStub(channel)
         config = translation_pb2.StreamTranslateTextConfig(source_language_code="en")

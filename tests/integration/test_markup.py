@@ -1,4 +1,4 @@
-"""Markup over a real channel: only text is translated, tags follow their words, everything else is as it was."""
+"""Markup over a real channel: only text is translated, tags follow their words, everything else stays unchanged."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_only_text_is_translated(text_format: str, text: str, expected: st
     assert result.text == expected
 
 
-async def test_without_alignment_a_tag_stays_at_its_block_and_it_is_said() -> None:
+async def test_without_alignment_tags_stay_in_their_block_and_a_flag_says_so() -> None:
     result = await translate("<p>the <b>red</b> house is old</p>", "html", guided=False)
     assert "MARKUP_REPAIRED" in result.flags
     assert result.text.count("<b>") == result.text.count("</b>") == 1
@@ -47,12 +47,12 @@ async def test_without_alignment_a_tag_stays_at_its_block_and_it_is_said() -> No
     assert result.text.endswith("</p>")
 
 
-async def test_elements_that_the_caller_names_stay_as_they_are() -> None:
+async def test_ignored_elements_are_not_translated() -> None:
     result = await translate("<p>the <x>red</x> house</p>", "html", ignore_tags=["x"])
     assert result.text == "<p>THE <x>red</x> HOUSE</p>"
 
 
-async def test_segments_stand_where_they_say_with_their_tags() -> None:
+async def test_spans_of_segments_include_their_tags() -> None:
     text = "<p>The <b>red</b> house. It is old.</p><p>Go &amp; see.</p>"
     result = await translate(text, "html", include_alignment=True)
     assert [text[s.source_span.start : s.source_span.end] for s in result.segments] == [
@@ -67,7 +67,7 @@ async def test_segments_stand_where_they_say_with_their_tags() -> None:
             assert result.text[link.target_span.start : link.target_span.end].lower() == source.lower()
 
 
-async def test_the_language_is_told_by_the_text_not_by_the_tags() -> None:
+async def test_the_language_is_detected_from_the_text_without_tags() -> None:
     text = "<div class='the house of the king'><span>O gato dorme na casa da minha avó todos os dias.</span></div>"
     async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         result = await client.translate(text, target="en", text_format="html")
@@ -88,12 +88,12 @@ async def test_the_language_is_told_by_the_text_not_by_the_tags() -> None:
         "\ufffc<br>\ufffc",
     ],
 )
-async def test_whatever_comes_is_answered(text: str, text_format: str) -> None:
+async def test_invalid_and_deep_markup_is_answered(text: str, text_format: str) -> None:
     result = await translate(text, text_format)
     assert result.error is None
     assert result.text.lower().replace("\\", "").count("deep") == text.count("deep")
 
 
-async def test_a_name_of_an_element_has_a_limit() -> None:
+async def test_the_number_of_ignored_elements_has_a_limit() -> None:
     with pytest.raises(InvalidArgumentError, match=r"options\.ignore_tags.*101 items; at most 100"):
         await translate("x", "html", ignore_tags=["x"] * 101)

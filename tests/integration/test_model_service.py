@@ -1,4 +1,4 @@
-"""Models over the wire: loaded and unloaded on order, chosen by their languages, refused by their names."""
+"""ModelService over a real channel: loading, unloading, memory, and the choice of models by language or name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.model_churn import MOST_GROWTH, Shape, churn
+from benchmarks.service.model_churn import MOST_GROWTH, Shape, churn
 from latimer import AsyncClient, DeadlineExceededError, LatimerError, NotServedError, PermissionDeniedError
 from latimer.v1 import models_pb2, models_pb2_grpc, translation_pb2, translation_pb2_grpc
 from latimer_server.backends.protocol import Backend, Encoding, LoadRequest
@@ -29,37 +29,37 @@ READY, AVAILABLE = models_pb2.MODEL_STATE_READY, models_pb2.MODEL_STATE_AVAILABL
 
 @asynccontextmanager
 async def connect(server: LatimerServer) -> AsyncIterator[tuple[AsyncClient, Any]]:
-    """A client, and a stub of the service that it has no methods for."""
+    """Opens a client and a stub of ModelService, for which the client has no methods."""
     address = f"127.0.0.1:{server.port}"
     async with AsyncClient(address, timeout=30) as client, grpc.aio.insecure_channel(address) as channel:
         yield client, models_pb2_grpc.ModelServiceStub(channel)
 
 
 async def state_of(stub: Any, name: str) -> str:
-    """The state of a model as GetModel says it."""
+    """Returns the state of a model from GetModel."""
     found = (await stub.GetModel(models_pb2.GetModelRequest(name=name))).model
     return models_pb2.ModelState.Name(found.state).removeprefix("MODEL_STATE_")
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Asks until it is so."""
+    """Awaits the condition until it is true; at most 10 seconds."""
     async with asyncio.timeout(10):
         while not await condition():
             await asyncio.sleep(0)
 
 
-async def test_a_model_is_loaded_and_unloaded_on_order() -> None:
+async def test_a_model_is_loaded_and_unloaded_on_request() -> None:
     async with serve_fakes(models=("pt-en",), admin=True) as server, connect(server) as (client, stub):
         loaded = await stub.LoadModel(models_pb2.LoadModelRequest(name="en-pt"))
         assert loaded.model.state == READY
-        assert loaded.model.backend == "fake"  # what runs it, whatever its entry asked for
+        assert loaded.model.backend == "fake"  # the name of the backend, not that of the entry
         assert loaded.model.memory_bytes == 1_000
         assert await client.health("model:en-pt") == "SERVING"
         unloaded = await stub.UnloadModel(models_pb2.UnloadModelRequest(name="en-pt"))
         assert unloaded.model.state == AVAILABLE
         assert unloaded.model.memory_bytes == 0
         await until(lambda: _is(client, "model:en-pt", "NOT_SERVING"))
-        assert await client.health() == "SERVING"  # nobody said that it must be loaded
+        assert await client.health() == "SERVING"  # the model is not one to preload
         again = await stub.UnloadModel(models_pb2.UnloadModelRequest(name="en-pt"))
         assert again.model.state == AVAILABLE
         assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
@@ -95,7 +95,7 @@ async def _in_state(stub: Any, name: str, state: str) -> bool:
     return await state_of(stub, name) == state
 
 
-async def test_a_model_that_cannot_be_loaded_says_why_and_another_try_may_succeed_at_once() -> None:
+async def test_a_failed_load_says_why_and_may_be_repeated_at_once() -> None:
     broken = True
 
     def make(request: LoadRequest) -> Backend:
@@ -131,7 +131,7 @@ async def test_changing_models_needs_a_name_that_exists(method: str) -> None:
         assert raised.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_without_the_switch_models_cannot_be_changed(server: LatimerServer) -> None:
+async def test_without_admin_models_cannot_be_changed(server: LatimerServer) -> None:
     async with connect(server) as (_, stub):
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await stub.UnloadModel(models_pb2.UnloadModelRequest(name="en-pt"))
@@ -141,7 +141,7 @@ async def test_without_the_switch_models_cannot_be_changed(server: LatimerServer
         assert await state_of(stub, "en-pt") == "READY"
 
 
-async def test_a_model_too_large_for_the_bound_is_refused_by_name_with_both_figures() -> None:
+async def test_a_model_larger_than_the_memory_bound_is_refused_with_both_figures() -> None:
     big, small = EchoBackend(), EchoBackend()
     big.memory_bytes = 5 << 20
     catalog = make_catalog(make_entry("en-pt", "en", "pt"), make_entry("en-de", "en", "de"))
@@ -157,7 +157,7 @@ async def test_a_model_too_large_for_the_bound_is_refused_by_name_with_both_figu
         assert (await client.translate("A text.", source="en", target="de")).text == "A text."
 
 
-async def test_one_small_machine_serves_more_models_than_it_holds() -> None:
+async def test_a_server_serves_more_models_than_its_memory_holds() -> None:
     backends = {f"en-{code}": UpperBackend() for code in ("pt", "de", "fr", "es", "it")}
     async with serve_fakes(backends, models=(), max_model_memory="2500") as server, connect(server) as (client, _):
         calls = [client.translate("a text.", source="en", target=name[3:]) for _ in range(8) for name in backends]
@@ -170,7 +170,7 @@ TOKENS = ("por", "pob", "cmn_Hans", "cmn_Hant", "nob", "nno", "heb", "ind", "tgl
 
 
 class Parrot(EchoBackend):
-    """A model of many targets that says which it was told."""
+    """A model of many targets that writes the token of its target before the text."""
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = ANY) -> list[Encoding]:
         return super().encode([f"{self.tokens[languages.target]}: {text}" for text in texts])
@@ -182,7 +182,7 @@ class Parrot(EchoBackend):
 
 @asynccontextmanager
 async def serve_parrot(folder: Path, names: Sequence[str], **keys: Any) -> AsyncIterator[AsyncClient]:
-    """A server of one Marian model whose vocabulary has these tokens."""
+    """Runs a server of one Marian model whose vocabulary has these language tokens."""
     (folder / "vocab.json").write_text(json.dumps({f">>{name}<<": i for i, name in enumerate(names)}))
     entry = CatalogEntry(
         name="parrot",
@@ -228,7 +228,7 @@ async def serve_parrot(folder: Path, names: Sequence[str], **keys: Any) -> Async
         ("fr-CA", "fra", "fr"),
     ],
 )
-async def test_a_target_is_matched_told_to_the_model_by_its_own_name_and_echoed(
+async def test_a_target_is_resolved_to_a_token_of_the_model_and_echoed(
     tmp_path: Path, asked: str, token: str, resolved: str
 ) -> None:
     async with serve_parrot(tmp_path, TOKENS) as client:
@@ -237,7 +237,7 @@ async def test_a_target_is_matched_told_to_the_model_by_its_own_name_and_echoed(
         assert translation.target_language == resolved
 
 
-async def test_the_languages_that_a_vocabulary_has_are_listed_and_no_others(tmp_path: Path) -> None:
+async def test_only_languages_of_the_vocabulary_are_listed(tmp_path: Path) -> None:
     async with serve_parrot(tmp_path, ["por", "glg"], target_languages=("pt", "gl", "fr")) as client:
         (model,) = await client.models(task="translation")
         assert model.target_languages == ("pt", "gl")
@@ -246,7 +246,7 @@ async def test_the_languages_that_a_vocabulary_has_are_listed_and_no_others(tmp_
             await client.translate("A text.", source="en", target="fr")
 
 
-async def test_a_model_whose_vocabulary_has_none_of_its_languages_is_failed_by_name(tmp_path: Path) -> None:
+async def test_a_model_whose_vocabulary_has_none_of_its_languages_is_failed(tmp_path: Path) -> None:
     async with serve_parrot(tmp_path, ["por", "glg"], target_languages=("fr",)) as client:
         (model,) = await client.models(task="translation")
         assert model.state == "FAILED"
@@ -255,7 +255,7 @@ async def test_a_model_whose_vocabulary_has_none_of_its_languages_is_failed_by_n
             await client.translate("A text.", source="en", target="fr", model="parrot")
 
 
-async def test_a_model_not_for_commerce_is_taken_only_by_name() -> None:
+async def test_a_noncommercial_model_is_used_only_by_name() -> None:
     catalog = make_catalog(make_entry("en-pt", "en", "pt", noncommercial=True))
     async with serve_fakes({"en-pt": EchoBackend()}, catalog=catalog) as server, connect(server) as (client, _):
         assert await client.language_pairs() == []
@@ -264,7 +264,7 @@ async def test_a_model_not_for_commerce_is_taken_only_by_name() -> None:
         assert (await client.translate("A text.", source="en", target="pt", model="en-pt")).models == ("en-pt",)
 
 
-async def test_without_pivoting_two_models_are_never_taken() -> None:
+async def test_without_pivoting_no_route_has_two_models() -> None:
     backends = {"es-en": EchoBackend(), "en-pt": EchoBackend()}
     async with serve_fakes(backends) as server, connect(server) as (client, _):
         assert (await client.translate("Um texto.", source="es", target="pt")).models == ("es-en", "en-pt")
@@ -299,7 +299,7 @@ async def test_language_pairs_come_in_pages(server: LatimerServer) -> None:
         assert second.next_page_token == ""
 
 
-async def test_only_embedded_models_that_are_to_be_preloaded_are_loaded_at_the_start() -> None:
+async def test_only_models_to_preload_are_loaded_at_the_start() -> None:
     catalog = make_catalog(make_entry("en-pt", "en", "pt"), make_entry("pt-en", "pt", "en", preload=False))
     async with serve_fakes(catalog=catalog) as server, connect(server) as (client, _):
         states = {model.name: model.state for model in await client.models()}
@@ -322,7 +322,7 @@ async def test_a_strict_server_ends_when_a_model_cannot_be_preloaded() -> None:
     await server.drain(0)
 
 
-async def test_models_are_told_the_device_and_loaded_off_the_batch_thread() -> None:
+async def test_models_get_the_device_and_are_loaded_outside_the_batch_thread() -> None:
     seen: dict[str, str] = {}
 
     def make(request: LoadRequest) -> Backend:
@@ -337,7 +337,8 @@ async def test_models_are_told_the_device_and_loaded_off_the_batch_thread() -> N
     assert seen["cuda"].startswith("load")
 
 
-async def test_models_that_come_and_go_lose_no_call_and_give_their_memory_back(tmp_path: Path) -> None:
+@pytest.mark.slow
+async def test_loading_and_unloading_models_loses_no_call_and_frees_their_memory(tmp_path: Path) -> None:
     report = await churn(tmp_path, models=10, room=3, calls=300, shape=Shape(64, 256, 1))
     assert report.failures == {}
     assert report.log["model unloaded"] > 50

@@ -1,4 +1,4 @@
-"""What must come out of a translation unchanged does, over a real channel, whatever the model makes of it."""
+"""Protected spans come out of a translation unchanged, over a real channel, whatever the model does to the text."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ANY = LanguagePair()
 
 
 class Losing(UpperBackend):
-    """A model that loses every word with a digit in it."""
+    """A model that drops every word with a digit."""
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         return [re.sub(r"\S*\d\S*", "", text) for text in super().decode(ids)]
 
 
 class Doubling(UpperBackend):
-    """A model that says everything twice."""
+    """A model that writes everything twice."""
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         return [f"{text} {text}" for text in super().decode(ids)]
@@ -34,7 +34,7 @@ VOWELS = str.maketrans("aeiou", "oauei")
 
 
 class Foreign(EchoBackend):
-    """A model that writes other vowels."""
+    """A model that replaces each vowel with another."""
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         return [text.translate(VOWELS) for text in super().decode(ids)]
@@ -87,7 +87,7 @@ KEPT = [
 
 @pytest.mark.parametrize("model", [UpperBackend(), Losing(), Doubling()])
 @pytest.mark.parametrize("kept", KEPT)
-async def test_it_comes_out_exactly_once(kept: str, model: Backend) -> None:
+async def test_a_protected_span_comes_out_exactly_once(kept: str, model: Backend) -> None:
     result = await translate(f"please see {kept} now, and wait.", model)
     assert result.text.count(kept) == 1
     assert "SEE" in result.text
@@ -95,7 +95,7 @@ async def test_it_comes_out_exactly_once(kept: str, model: Backend) -> None:
     assert "PLACEHOLDER_MISMATCH" not in result.flags
 
 
-async def test_punctuation_and_brackets_of_the_sentence_are_no_part_of_it() -> None:
+async def test_punctuation_and_brackets_of_the_sentence_are_not_protected() -> None:
     result = await translate("look (at http://a.b/c_(d)), http://e.f/; or 'http://g.h'. end")
     assert result.text == "LOOK (AT http://a.b/c_(d)), http://e.f/; OR 'http://g.h'. END"
 
@@ -105,7 +105,7 @@ async def test_prose_is_not_protected() -> None:
     assert (await translate(text, sentence_splitting="off")).text == text.upper()
 
 
-async def test_without_protection_the_model_has_all() -> None:
+async def test_without_protection_the_model_gets_the_whole_text() -> None:
     result = await translate("see foo_bar now", disable_builtin_protection=True)
     assert result.text == "SEE FOO_BAR NOW"
 
@@ -121,7 +121,7 @@ async def test_without_protection_the_model_has_all() -> None:
         ("i18next", ["{{count}}", "$t(key)"]),
     ],
 )
-async def test_placeholders_of_a_syntax_are_kept_when_it_is_named(syntax: str, kept: list[str]) -> None:
+async def test_placeholders_of_a_requested_syntax_are_kept(syntax: str, kept: list[str]) -> None:
     text = " and ".join(f"one {placeholder} two" for placeholder in kept)
     for model in (UpperBackend(), Losing()):
         result = await translate(text, model, syntaxes=[syntax])
@@ -129,17 +129,17 @@ async def test_placeholders_of_a_syntax_are_kept_when_it_is_named(syntax: str, k
         assert result.text.count("TWO") == len(kept)
 
 
-async def test_what_is_close_to_a_placeholder_stays_close() -> None:
+async def test_text_next_to_a_placeholder_stays_next_to_it() -> None:
     result = await translate('set {n}px and <g id="1">the window</g>, now', syntaxes=["icu", "xliff"])
     assert result.text == 'SET {n}PX AND <g id="1">THE WINDOW</g>, NOW'
 
 
-async def test_groups_of_thousands_come_out_as_the_target_language_writes_them() -> None:
+async def test_thousands_are_separated_as_in_the_target_language() -> None:
     result = await translate("it sold 1,234 of 98,765.43 for $1,234,567.50 in 2019 (3.5 each).")
     assert result.text == "IT SOLD 1.234 OF 98.765,43 FOR $1.234.567,50 IN 2019 (3.5 EACH)."
 
 
-async def test_numbers_that_a_model_gets_wrong_are_put_right() -> None:
+async def test_numbers_that_a_model_changes_are_repaired() -> None:
     class Confused(Foreign):
         def decode(self, ids: Sequence[TokenIds]) -> list[str]:
             return [text.replace("15", "51").replace("3.5", "35") for text in super().decode(ids)]
@@ -150,13 +150,13 @@ async def test_numbers_that_a_model_gets_wrong_are_put_right() -> None:
     assert "NUMBER_MISMATCH" not in result.flags
 
 
-async def test_a_loop_is_decoded_again_with_what_forbids_it() -> None:
+async def test_a_loop_is_decoded_again_without_repeated_ngrams() -> None:
     class Looping(Foreign):
         def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
             done = super().run(batch, options, cancelled)
             if options.no_repeat_ngram_size:
                 return done
-            return [Hypothesis(one.ids + (34, *one.ids[-6:]) * 8, one.log_prob, truncated=False) for one in done]
+            return [Hypothesis(row.ids + (34, *row.ids[-6:]) * 8, row.log_prob, truncated=False) for row in done]
 
     text = "the boats went out at dawn and came back late."
     result = await translate(text, Looping())
@@ -188,7 +188,7 @@ async def test_terms_come_out_as_their_translations() -> None:
     )
 
 
-async def test_what_a_vocabulary_lacks_is_written_otherwise_or_kept() -> None:
+async def test_characters_outside_the_vocabulary_are_replaced_or_kept() -> None:
     result = await translate("see 中文 and “this”\u00a0— it’s non\u2011stop → ok\u200b now 🎉", Latin())
     assert result.text == "SEE 中文 AND “THIS” - IT'S NON-STOP → OK NOW 🎉"
     assert not {"PLACEHOLDER_MISMATCH", "UNKNOWN_TOKENS"} & set(result.flags)
@@ -201,7 +201,7 @@ async def test_a_span_of_several_lines_is_not_divided() -> None:
     assert result.text == f"YOU HAVE {message} LEFT. GOOD"
 
 
-async def test_a_pivot_keeps_it_too() -> None:
+async def test_a_pivot_keeps_protected_spans_too() -> None:
     backends = {"en-pt": Losing(), "pt-de": Losing()}
     async with serve_fakes(backends) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         result = await client.translate("see http://a.b/1 and {x} now", target="de", source="en", syntaxes=["icu"])
@@ -209,9 +209,9 @@ async def test_a_pivot_keeps_it_too() -> None:
     assert result.models == ("en-pt", "pt-de")
 
 
-async def test_segments_say_where_they_stand_with_their_spans() -> None:
+async def test_target_spans_of_segments_include_protected_spans() -> None:
     result = await translate("See http://a.b/path. Go to http://d.e.", include_segments=True)
-    assert [result.text[s.target_span.start : s.target_span.end] for s in result.segments] == [
+    assert [result.text[segment.target_span.start : segment.target_span.end] for segment in result.segments] == [
         "SEE http://a.b/path.",
         "GO TO http://d.e.",
     ]
@@ -238,12 +238,12 @@ async def test_forty_spans_in_a_sentence_come_out_in_order() -> None:
         ({"syntaxes": ["unspecified"]}, r"options\.syntaxes\[0\]"),
     ],
 )
-async def test_what_is_over_a_limit_is_named(options: dict[str, Any], field: str) -> None:
+async def test_an_option_over_its_limit_is_named(options: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidArgumentError, match=field):
         await translate("x", **options)
 
 
-async def test_a_hostile_pattern_and_a_thousand_terms_cost_little() -> None:
+async def test_hostile_patterns_and_a_thousand_terms_are_served() -> None:
     terms = [{"source_text": f"term {number} of many", "target_text": f"t{number}"} for number in range(1_000)]
     text = ("a" * 5_000 + " ") * 20 + "term 999 of many"
     result = await translate(text, EchoBackend(10_000), patterns=["(a+)+b", "(.*)*c"], glossary_terms=terms)
@@ -256,9 +256,8 @@ async def test_a_term_of_signs_at_the_edge_comes_out_as_its_translation() -> Non
     assert "GLOSSARY_MISS" not in result.flags
 
 
-async def test_a_pattern_that_takes_too_long_fails_its_item_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("latimer_server.text.protection.rules._MAX_SECONDS", 0.2)
+async def test_a_pattern_that_takes_more_than_two_seconds_fails_only_its_item() -> None:
     async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
-        slow, quick = await client.translate(["a" * 60_000, "see b"], target="pt", source="en", patterns=["a[^b]*b|a"])
+        slow, quick = await client.translate(["a" * 300_000, "see b"], target="pt", source="en", patterns=["a[^b]*b|a"])
     assert "options.patterns" in str(slow.error)
     assert quick.text == "see b"

@@ -1,6 +1,6 @@
-"""A model that changes nothing gives back any text exactly, over a real channel, however it is divided.
+"""Any text passes exactly through a model that changes nothing, over a real channel, in every format and splitting.
 
-`LATIMER_EXAMPLES=20000 pytest tests/integration/test_round_trip.py` is the long run.
+`LATIMER_EXAMPLES=20000 pytest tests/integration/test_round_trip.py` checks more texts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from latimer import AsyncClient
 from tests.fakes import serve_fakes
 
 EXAMPLES = int(os.environ.get("LATIMER_EXAMPLES", "500"))
-# What texts of users are made of, beside what nobody would think of.
+# Parts of ordinary texts, and unusual ones.
 _PARTS = (
     "Hello there.|O preço é R$ 1.234,56!|http://a.b/c?d=e|jane@x.org|{name}|%s|{{x}}|<b>|</b>|&amp;|`code`|🎉|👩‍👩‍👧|中文|"
     "“quoted”|>>por<<|...|1. |- |* |T-1|[1]|_1_|XYZ1|a|É|(|)|$HOME|@user|#tag|v1.2.3|C:\\x|/etc/x|foo_bar|ﬁ|¿Qué?|"
@@ -32,7 +32,7 @@ SYNTAXES: tuple[list[str], ...] = ([], ["printf", "icu", "mustache", "shell", "x
 
 @given(st.lists(TEXTS, min_size=20, max_size=20))
 @settings(max_examples=max(1, EXAMPLES // 20), deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_text_comes_back_as_it_went_in(texts: list[str]) -> None:
+def test_any_text_comes_back_unchanged(texts: list[str]) -> None:
     async def run() -> None:
         async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
             for mode, form, syntaxes in product(MODES, FORMATS, SYNTAXES):

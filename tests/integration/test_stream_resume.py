@@ -1,4 +1,4 @@
-"""`translate_many` where servers go away: nothing is lost, nothing comes twice, and nobody is asked for ever."""
+"""`translate_many` with servers that go away: no result is lost or given twice, and retries end."""
 
 from __future__ import annotations
 
@@ -10,29 +10,19 @@ from typing import Any
 import grpc
 import pytest
 
-from latimer import (
-    ConnectionFailedError,
-    LatimerError,
-    OverloadedError,
-    ServerError,
-    TranslatedItem,
-    _ledger,
-)
-from latimer._ledger import Ledger
+from latimer import ConnectionFailedError, OverloadedError, ServerError, TranslatedItem
 from latimer.v1 import translation_pb2 as pb
 from tests.fakes import serve_fakes
 from tests.streams import Stream, make_texts, take, take_until
 
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams begin again without a wait."""
-    monkeypatch.setattr(_ledger, "_FIRST_BACKOFF", 0.001)
-    monkeypatch.setattr(_ledger, "_MOST_BACKOFF", 0.05)
+# Streams begin again almost without a wait.
+AT_ONCE: dict[str, Any] = {"stream_retry_delay": 0.001}
 
 
 class Flaky:
-    """A server that answers so many items of each of its streams, as ready, and then ends them with an error."""
+    """A server that answers some items of each stream and then ends it with an error. `answers`: the items that it
+    answers on the first stream, on the second, and so on. `code`: its error; `codes`: those of single streams, by their
+    index. `streams`: the ids that each stream received. `has_broken`: set when the first stream has ended."""
 
     def __init__(
         self,
@@ -42,17 +32,19 @@ class Flaky:
     ) -> None:
         self._answers = iter(answers)
         self._code = code
-        self._codes = codes or {}  # of single streams, by their number
+        self._codes = codes or {}
         self.streams: list[list[str]] = []
+        self.has_broken = threading.Event()
 
     async def answer(self, requests: AsyncIterator[pb.StreamTranslateTextRequest], context: Any) -> Any:
         left = next(self._answers)
-        mine: list[str] = []
+        received: list[str] = []
         code = self._codes.get(len(self.streams), self._code)
-        self.streams.append(mine)
+        self.streams.append(received)
+        context.add_done_callback(lambda _: self.has_broken.set())
         async for request in requests:
             for item in request.items:
-                mine.append(item.item_id)
+                received.append(item.item_id)
                 if left == 0:
                     await context.abort(code, "gone")
                 left -= 1
@@ -64,7 +56,7 @@ class Flaky:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[int]:
-        """Gives its port."""
+        """Serves on a free port, and returns it."""
         handler = grpc.stream_stream_rpc_method_handler(
             self.answer,
             pb.StreamTranslateTextRequest.FromString,
@@ -87,30 +79,17 @@ async def test_a_stream_that_breaks_is_resumed_where_it_was(stream: Stream, orde
     flaky = Flaky([0, 10, 0, 0, 300, 1, 100_000])
     texts = make_texts(1_000)
     async with flaky.serve() as port:
-        found = await take(stream(port, texts, ordered=ordered))
+        found = await take(stream(port, texts, ordered=ordered, **AT_ONCE))
     assert [result.text for result in found] == texts
     assert len(flaky.streams) == 7
-    assert [mine[0] for mine in flaky.streams] == ["0", "0", "10", "10", "10", "310", "311"]
+    assert [received[0] for received in flaky.streams] == ["0", "0", "10", "10", "10", "310", "311"]
 
 
-async def test_what_is_taken_while_a_stream_begins_again_is_sent_on_it(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_ledger, "_FIRST_BACKOFF", 0.2)
-    monkeypatch.setattr(_ledger, "_MOST_BACKOFF", 0.2)
-    broken = threading.Event()
-    begin_again = Ledger.begin_again
-
-    def note(ledger: Ledger, error: LatimerError) -> float:
-        seconds = begin_again(ledger, error)
-        broken.set()
-        return seconds
-
-    monkeypatch.setattr(Ledger, "begin_again", note)
+async def test_items_that_are_taken_before_a_stream_begins_again_are_sent_on_it(stream: Stream) -> None:
     texts = make_texts(50)
     flaky = Flaky([0, 1_000])
     async with flaky.serve() as port:
-        found = await take(stream(port, stream.feed(texts, broken), timeout=5))
+        found = await take(stream(port, stream.feed(texts, flaky.has_broken), timeout=5, stream_retry_delay=0.2))
     assert [result.text for result in found] == texts
     assert flaky.streams == [["0"], [str(index) for index in range(50)]]
 
@@ -118,25 +97,25 @@ async def test_what_is_taken_while_a_stream_begins_again_is_sent_on_it(
 async def test_a_server_that_never_answers_is_given_up(stream: Stream) -> None:
     flaky = Flaky([5] + [0] * 100)
     async with flaky.serve() as port:
-        given = await take_until(ConnectionFailedError, stream(port, make_texts(100)))
+        given = await take_until(ConnectionFailedError, stream(port, make_texts(100), **AT_ONCE))
     assert [result.index for result in given] == [0, 1, 2, 3, 4]
     assert len(flaky.streams) == 1 + 7
 
 
-async def test_what_is_not_unavailable_is_not_tried_again(stream: Stream) -> None:
+async def test_an_error_other_than_unavailable_is_not_tried_again(stream: Stream) -> None:
     flaky = Flaky([5] + [0] * 100, grpc.StatusCode.INTERNAL)
     async with flaky.serve() as port:
-        assert len(await take_until(ServerError, stream(port, make_texts(100)))) == 5
+        assert len(await take_until(ServerError, stream(port, make_texts(100), **AT_ONCE))) == 5
     assert len(flaky.streams) == 1
 
 
 async def test_a_stream_that_comes_back_to_a_full_server_waits_for_its_place(stream: Stream) -> None:
-    """With it came everybody else's, to what is left of the servers."""
+    """When a server goes away, all of its streams go to the servers that are left."""
     texts = make_texts(100)
     full = grpc.StatusCode.RESOURCE_EXHAUSTED
     flaky = Flaky([5, 0, 0, 100_000], codes={1: full, 2: full})
     async with flaky.serve() as port:
-        found = await take(stream(port, texts))
+        found = await take(stream(port, texts, **AT_ONCE))
     assert [result.text for result in found] == texts
     assert len(flaky.streams) == 4
 
@@ -144,15 +123,11 @@ async def test_a_stream_that_comes_back_to_a_full_server_waits_for_its_place(str
 async def test_a_stream_that_a_full_server_refuses_at_first_is_refused(stream: Stream) -> None:
     flaky = Flaky([0] * 100, grpc.StatusCode.RESOURCE_EXHAUSTED)
     async with flaky.serve() as port:
-        assert not await take_until(OverloadedError, stream(port, make_texts(100)))
+        assert not await take_until(OverloadedError, stream(port, make_texts(100), **AT_ONCE))
     assert len(flaky.streams) == 1
 
 
-async def test_a_server_that_is_killed_and_comes_back_loses_nothing(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("latimer_server.rpc.interceptor._RETRY_PUSHBACK_MS", "10")
-    monkeypatch.setattr(_ledger, "_MOST_ATTEMPTS", 500)
+async def test_a_server_that_is_killed_and_comes_back_loses_nothing(stream: Stream) -> None:
     texts = make_texts(6_000)
     found: list[TranslatedItem] = []
     async with serve_fakes() as server:
@@ -161,7 +136,7 @@ async def test_a_server_that_is_killed_and_comes_back_loses_nothing(
             found.append(result)
             if len(found) == 1_000:
                 break
-    # The same port: whoever took it in between would fail the test, not pass it.
+    # If another process takes the port in between, the test fails.
     async with serve_fakes(listen=f"127.0.0.1:{server.port}"):
         found += await take(results)
     assert [result.text for result in found] == texts

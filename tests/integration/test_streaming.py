@@ -1,27 +1,25 @@
-"""StreamTranslateText over a real channel: what it refuses, what it bounds, and what it leaves behind."""
+"""StreamTranslateText over a real channel: its errors, its bounds, and its ends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from latimer import AsyncClient, _channel
+from latimer import AsyncClient
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc, types_pb2
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.rpc.server import LatimerServer
-from latimer_server.rpc.servicers import streaming
-from latimer_server.scheduling import BatchQueue, Priority
-from latimer_server.translation.model_run import ModelRunOptions
-from latimer_server.translation.protected_run import run_protected
+from latimer_server.scheduling import BatchQueue
 from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, serve_fakes
+from tests.integration.calls import find_queue
 from tests.integration.test_errors import violations
-from tests.streams import take, until
+from tests.streams import until
 
 Call = Any  # grpc.aio.StreamStreamCall, whose messages the library leaves untyped
 
@@ -46,7 +44,7 @@ async def read_all(call: Call) -> list[pb.StreamResult]:
 
 
 async def read_until_error(call: Call) -> tuple[list[pb.StreamResult], grpc.aio.AioRpcError]:
-    """What a stream gives before it fails, and how it fails."""
+    """Returns the results of a stream before its error, and the error."""
     given: list[pb.StreamResult] = []
     try:
         async for response in call:
@@ -57,24 +55,17 @@ async def read_until_error(call: Call) -> tuple[list[pb.StreamResult], grpc.aio.
 
 
 async def end_of(call: Call) -> grpc.aio.AioRpcError:
-    """How a stream fails, whatever it gives before."""
+    """Returns the error of a stream."""
     return (await read_until_error(call))[1]
 
 
-@pytest.fixture
-def queued(monkeypatch: pytest.MonkeyPatch) -> set[asyncio.Future[Any]]:
-    """The pieces that are queued or computed."""
-    waiting: set[asyncio.Future[Any]] = set()
-    submit = BatchQueue.submit
-
-    def note(queue: BatchQueue, *arguments: Any, **options: Any) -> asyncio.Future[Any]:
-        future = submit(queue, *arguments, **options)
-        waiting.add(future)
-        future.add_done_callback(waiting.discard)
-        return future
-
-    monkeypatch.setattr(BatchQueue, "submit", note)
-    return waiting
+def is_idle(server: LatimerServer, queue: BatchQueue) -> bool:
+    """True if no request is in work and no piece waits."""
+    return not (server.admission.active or server.streams.active) and (
+        queue.waiting,
+        queue.waiting_tokens,
+        queue.waiting_options,
+    ) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +90,7 @@ async def test_a_bad_first_message_names_its_field(
     assert rule in violations(error)[field]
 
 
-async def test_a_stream_that_ends_before_it_begins_is_told_what_is_missing(channel: grpc.aio.Channel) -> None:
+async def test_a_stream_without_messages_lacks_its_config(channel: grpc.aio.Channel) -> None:
     call = open_stream(channel)
     await call.done_writing()
     assert violations(await end_of(call)) == {"config": "is required in the first message"}
@@ -117,7 +108,7 @@ async def test_a_stream_that_ends_before_it_begins_is_told_what_is_missing(chann
         ),
     ],
 )
-async def test_what_is_not_served_is_said_before_any_item(
+async def test_a_config_that_cannot_be_served_is_refused_before_any_item(
     channel: grpc.aio.Channel, message: pb.StreamTranslateTextRequest, code: grpc.StatusCode, word: str
 ) -> None:
     call = open_stream(channel)
@@ -127,7 +118,7 @@ async def test_what_is_not_served_is_said_before_any_item(
     assert word in str(error.details())
 
 
-async def test_bytes_that_are_no_message_end_the_stream_after_what_came_before(channel: grpc.aio.Channel) -> None:
+async def test_undecodable_bytes_end_the_stream_after_the_items_before_them(channel: grpc.aio.Channel) -> None:
     call: Call = channel.stream_stream("/latimer.v1.TranslationService/StreamTranslateText")()
     await call.write(config().SerializeToString())
     await call.write(items(["One."]).SerializeToString())
@@ -139,7 +130,7 @@ async def test_bytes_that_are_no_message_end_the_stream_after_what_came_before(c
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_an_items_error_hurts_no_neighbour() -> None:
+async def test_the_error_of_an_item_affects_no_other_item() -> None:
     async with (
         serve_fakes({"en-pt": PoisonBackend()}) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
@@ -151,12 +142,12 @@ async def test_an_items_error_hurts_no_neighbour() -> None:
         await call.done_writing()
         results = await read_all(call)
     assert [result.item_id for result in results] == [*(f"n{index}" for index in range(20)), ""]
-    codes = [[one.error.code for one in result.result.translations] for result in results]
+    codes = [[translation.error.code for translation in result.result.translations] for result in results]
     assert codes == [[13, 0] if index == 7 else [0, 0] for index in range(20)] + [[3, 3]]
     assert "POISON" not in str(results[7].result.translations[0])
 
 
-async def test_the_last_message_says_what_the_stream_cost(channel: grpc.aio.Channel) -> None:
+async def test_the_last_message_has_the_usage_of_the_stream(channel: grpc.aio.Channel) -> None:
     call = open_stream(channel)
     await call.write(config())
     await call.write(items(["One is here. Two is here.", "42"]))
@@ -169,53 +160,68 @@ async def test_the_last_message_says_what_the_stream_cost(channel: grpc.aio.Chan
     assert dict(await call.initial_metadata())["x-latimer-version"]
 
 
-async def test_a_caller_that_does_not_read_stops_the_server_from_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = 0
-    take = streaming._StreamState._take
+class CountingBackend(EchoBackend):
+    """An echo that counts its pieces and keeps none of them."""
 
-    async def count(flight: streaming._StreamState, *arguments: Any) -> None:
-        nonlocal taken
-        await take(flight, *arguments)
-        taken += 1
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces = 0
 
-    monkeypatch.setattr(streaming._StreamState, "_take", count)
+    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        self.pieces += len(batch)
+        hypotheses = super().run(batch, options, cancelled)
+        self.batches.clear()
+        return hypotheses
+
+
+async def test_a_caller_that_does_not_read_stops_the_server_from_reading() -> None:
+    backend = CountingBackend()
     text = "a sentence of no importance " * 40
-    total = 30_000  # 33 MB, more than lies anywhere on the way
-    async with serve_fakes() as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+    total = 30_000  # 33 MB, more than the buffers on the way hold
+    async with (
+        serve_fakes({"en-pt": backend, "pt-en": EchoBackend()}) as server,
+        AsyncClient(f"127.0.0.1:{server.port}") as other,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
         call = open_stream(channel)
 
         async def write() -> None:
             await call.write(config(options=pb.TranslateOptions(sentence_splitting=pb.SENTENCE_SPLITTING_OFF)))
             for start in range(0, total, 50):
-                await call.write(items([text] * 50, start))
+                await call.write(items([f"{index} {text}" for index in range(start, start + 50)], start))
             await call.done_writing()
 
         writing = asyncio.create_task(write())
-        await until(lambda: taken > 0)
-        await asyncio.wait({writing}, timeout=1)
+        await until(lambda: backend.pieces > 0)
+        before = -1
+        while before != backend.pieces:
+            before = backend.pieces
+            for _ in range(50):  # the server has time for these, and so for the stream
+                await other.translate("Um texto.", source="pt", target="en")
         assert not writing.done()
-        assert taken < total // 3
+        assert backend.pieces < total // 3
         call.cancel()
         await asyncio.gather(writing, return_exceptions=True)
 
 
-async def test_a_stream_that_is_cancelled_leaves_nothing_queued(queued: set[asyncio.Future[Any]]) -> None:
+async def test_a_stream_that_is_cancelled_leaves_nothing_queued() -> None:
     blocking = BlockingBackend()
     async with (
         serve_fakes({"en-pt": blocking, "pt-en": EchoBackend()}) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
+        queue = await find_queue(server)
         call = open_stream(channel)
         await call.write(config())
         await call.write(items([f"Number {index} of many." for index in range(500)]))
-        await until(lambda: len(queued) > 400)
-        assert server._admission.active == 1
+        await until(lambda: queue.waiting > 400)
+        assert server.streams.active == 1
         call.cancel()
         assert await asyncio.to_thread(blocking.saw_cancelled.wait, 10)
-        await until(lambda: not queued and not server._admission.active)
+        await until(lambda: is_idle(server, queue) and not blocking.running)
 
 
-async def test_a_deadline_ends_the_stream_and_its_work(queued: set[asyncio.Future[Any]]) -> None:
+async def test_a_deadline_ends_the_stream_and_its_work() -> None:
     blocking = BlockingBackend()
     async with (
         serve_fakes({"en-pt": blocking}) as server,
@@ -223,17 +229,17 @@ async def test_a_deadline_ends_the_stream_and_its_work(queued: set[asyncio.Futur
     ):
         for seconds in (-1.0, 0.0):
             assert (await end_of(open_stream(channel, timeout=seconds))).code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        # With all in one message: a write that fails would have gRPC forget why the call ended.
+        # Config and item are in one message: gRPC loses the status of a call when a write fails.
         call = open_stream(channel, timeout=1.0)
         await call.write(pb.StreamTranslateTextRequest(config=config().config, items=items(["Too late."]).items))
         assert (await end_of(call)).code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert await asyncio.to_thread(blocking.saw_cancelled.wait, 10)
-        await until(lambda: not queued and not server._admission.active)
+        queue = await find_queue(server)
+        await until(lambda: is_idle(server, queue) and not blocking.running)
 
 
-async def test_a_thousand_callers_that_open_and_leave_cost_nothing(
-    server: LatimerServer, client: AsyncClient, queued: set[asyncio.Future[Any]]
-) -> None:
+async def test_a_thousand_streams_that_are_abandoned_leave_nothing(server: LatimerServer, client: AsyncClient) -> None:
+    queue = await find_queue(server)
     before = len(asyncio.all_tasks())
     for batch in range(10):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
@@ -242,12 +248,12 @@ async def test_a_thousand_callers_that_open_and_leave_cost_nothing(
                 if number % 4:
                     await call.write(config())
                 if number % 4 > 1:
-                    await call.write(items(["A text that nobody waits for."] * 3))
+                    await call.write(items(["A text of an abandoned stream."] * 3))
                 if number % 4 > 2:
                     await call.read()
             for call in calls[: 50 * (batch % 3)]:
                 call.cancel()
-    await until(lambda: not server._admission.active and not queued)
+    await until(lambda: is_idle(server, queue))
     await until(lambda: len(asyncio.all_tasks()) <= before + 2)
     assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
 
@@ -261,28 +267,26 @@ async def test_a_stream_that_ends_with_messages_unread_leaves_no_task(
         with suppress(grpc.aio.AioRpcError):
             await call.write(config(target_language_codes=["de"]))
             await call.write(items(["One."]))
-        await end_of(call)  # with one code or another: the second write may fail
+        await end_of(call)  # its code varies: the second write may fail
     await until(lambda: len(asyncio.all_tasks()) <= before)
 
 
-async def test_past_the_bound_a_stream_is_refused_at_once_and_a_silent_one_holds_no_place() -> None:
+async def test_past_the_bound_a_stream_is_refused() -> None:
     async with (
-        serve_fakes(max_requests=1) as server,
+        serve_fakes(max_streams=1) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
-        silent, first, second = (open_stream(channel) for _ in range(3))
-        await silent.wait_for_connection()
+        first, second = (open_stream(channel) for _ in range(2))
         await first.write(config())
-        await until(lambda: server._admission.active == 1)
+        await until(lambda: server.streams.active == 1)
         await second.write(config())
         error = await end_of(second)
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         await first.write(items(["One."]))
         assert (await first.read()).results[0].item_id == "n0"
-        silent.cancel()
 
 
-async def test_a_server_that_drains_answers_what_it_was_given_and_takes_no_more() -> None:
+async def test_a_draining_server_answers_the_items_that_it_has_and_takes_no_more() -> None:
     blocking = BlockingBackend()
     async with (
         serve_fakes({"en-pt": blocking}) as server,
@@ -295,7 +299,7 @@ async def test_a_server_that_drains_answers_what_it_was_given_and_takes_no_more(
         await ended.write(items(["The last one."]))
         await ended.done_writing()
         await silent.wait_for_connection()
-        await until(lambda: blocking.started.is_set() and server._admission.active == 3)
+        await until(lambda: blocking.started.is_set() and server.streams.active == 4)
         draining = asyncio.create_task(server.drain(20))
         for call in (idle, silent):
             error = await end_of(call)
@@ -309,7 +313,7 @@ async def test_a_server_that_drains_answers_what_it_was_given_and_takes_no_more(
         await draining
 
 
-async def test_a_stream_that_does_not_end_in_time_is_unavailable() -> None:
+async def test_a_stream_that_outlasts_the_drain_is_unavailable() -> None:
     blocking = BlockingBackend()
     async with (
         serve_fakes({"en-pt": blocking}) as server,
@@ -322,59 +326,3 @@ async def test_a_stream_that_does_not_end_in_time_is_unavailable() -> None:
         draining = asyncio.create_task(server.drain(0.1))
         assert (await end_of(call)).code() is grpc.StatusCode.UNAVAILABLE
         await draining
-
-
-@pytest.fixture
-def noted(monkeypatch: pytest.MonkeyPatch) -> list[ModelRunOptions]:
-    """The options of what goes to models."""
-    found: list[ModelRunOptions] = []
-
-    async def note(model: Any, segments: Any, options: ModelRunOptions, *rest: Any) -> Any:
-        found.append(options)
-        return await run_protected(model, segments, options, *rest)
-
-    monkeypatch.setattr("latimer_server.translation.translator.run_protected", note)
-    return found
-
-
-async def test_calls_go_before_streams_and_the_cache_can_be_left_out(
-    client: AsyncClient, noted: list[ModelRunOptions]
-) -> None:
-    for options in ({}, {"disable_cache": True}):
-        await client.translate("A text.", source="en", target="pt", **options)
-        await take(client.translate_many(["A text."], source="en", target="pt", **options))
-    assert [(one.priority, one.cached) for one in noted] == [
-        (Priority.INTERACTIVE, True),
-        (Priority.BULK, True),
-        (Priority.INTERACTIVE, False),
-        (Priority.BULK, False),
-    ]
-
-
-async def test_callers_are_known_by_their_connection(
-    server: LatimerServer, noted: list[ModelRunOptions], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Else gRPC may go on with the connection that another channel of this process has just closed.
-    options = [*_channel.OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
-    monkeypatch.setattr(_channel, "OPTIONS", options)
-    for _ in range(2):
-        async with AsyncClient(f"127.0.0.1:{server.port}", token="whatever they like") as client:
-            await client.translate("A text.", source="en", target="pt")
-            await take(client.translate_many(["A text."], source="en", target="pt"))
-    first, second, third, fourth = (one.caller for one in noted)
-    assert first == second != third == fourth
-    assert "whatever" not in f"{first}{third}"
-
-
-async def test_callers_are_known_by_their_token_where_there_are_some(
-    tmp_path: Path, noted: list[ModelRunOptions]
-) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.write_text("sesame\nother\n")
-    async with serve_fakes(auth_tokens=tokens) as server:
-        for token in ("sesame", "sesame", "other"):
-            async with AsyncClient(f"127.0.0.1:{server.port}", token=token) as client:
-                await client.translate("A text.", source="en", target="pt")
-    first, second, third = (one.caller for one in noted)
-    assert first == second != third
-    assert "sesame" not in str(first)

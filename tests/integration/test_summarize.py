@@ -1,4 +1,4 @@
-"""SummarizeText over a real channel: whole sentences of the source, as many as asked, and where they stand."""
+"""SummarizeText over a real channel: whole sentences of the source, of the requested number, with their spans."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ open in June.
 """
 
 
-async def test_sentences_of_the_source_come_back_with_their_places(client: AsyncClient) -> None:
+async def test_sentences_of_the_source_come_back_with_their_spans(client: AsyncClient) -> None:
     summary = await client.summarize(TEXT, sentences=2)
     assert summary.language == "en"
     assert summary.mode == "EXTRACTIVE"
@@ -43,7 +43,7 @@ async def test_a_length_is_a_number_of_sentences(client: AsyncClient, options: d
     assert len((await client.summarize(TEXT, **options)).sentences) == count
 
 
-async def test_words_and_shares_bound_the_summary(client: AsyncClient) -> None:
+async def test_max_words_and_ratio_bound_the_summary(client: AsyncClient) -> None:
     for most in (5, 20, 40):
         summary = await client.summarize(TEXT, max_words=most)
         assert len(summary.text.split()) <= most
@@ -63,7 +63,7 @@ async def test_a_text_shorter_than_its_summary_comes_back_whole(client: AsyncCli
     assert (await client.summarize("Only one sentence here.", sentences=5)).text == "Only one sentence here."
 
 
-async def test_a_language_that_no_model_translates_is_summarized_all_the_same(client: AsyncClient) -> None:
+async def test_a_language_without_translation_models_is_summarized(client: AsyncClient) -> None:
     text = "Der Rat tagte am Dienstag. Die Brücke über den Fluss wird neu gebaut. Die Brücke war seit März gesperrt."
     summary = await client.summarize(text, sentences=1)
     assert summary.language == "de"
@@ -80,7 +80,9 @@ async def test_a_summary_in_another_language_is_translated_sentence_by_sentence(
     assert summary.text == plain.text.upper()
     assert summary.language == "pt"
     assert summary.models == ("extractive", "en-pt")
-    assert [s.source_spans for s in summary.sentences] == [s.source_spans for s in plain.sentences]
+    assert [sentence.source_spans for sentence in summary.sentences] == [
+        sentence.source_spans for sentence in plain.sentences
+    ]
 
 
 async def test_a_language_pair_that_is_not_served_is_named(client: AsyncClient) -> None:
@@ -90,7 +92,7 @@ async def test_a_language_pair_that_is_not_served_is_named(client: AsyncClient) 
     assert isinstance(found[0].error, NotServedError)
 
 
-async def test_what_is_not_served_yet_is_said_by_name(client: AsyncClient) -> None:
+async def test_unsupported_requests_are_refused_by_name(client: AsyncClient) -> None:
     with pytest.raises(UnsupportedError, match="TEXT_FORMAT_HTML"):
         await client.summarize(TEXT, text_format="html")
     with pytest.raises(NotServedError, match="does not summarize"):
@@ -110,7 +112,7 @@ async def test_a_text_without_sentences_needs_no_translator(client: AsyncClient)
     assert text.text
 
 
-async def test_a_share_is_of_all_words(client: AsyncClient) -> None:
+async def test_a_ratio_counts_all_words_of_the_source(client: AsyncClient) -> None:
     text = "A TITLE OF FIVE WORDS\n\nShort one is here. " + "The bridge over the river is closed until the summer. " * 3
     summary = await client.summarize(text, ratio=0.5)
     assert len(summary.text.split()) <= 0.5 * len(text.split())

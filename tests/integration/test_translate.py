@@ -1,18 +1,20 @@
-"""TranslateText over a real channel: nothing is lost, each item is its own, and every field says the truth."""
+"""TranslateText over a real channel: no text is lost, items are independent, and every field is correct."""
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import random
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latimer import AsyncClient, InvalidArgumentError, NotServedError, Translation
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.scheduling import BatchQueue
 from tests.fakes import EchoBackend, PoisonBackend, UpperBackend, make_catalog, make_entry, serve_fakes
+from tests.integration.calls import find_queue
 
 TEXT = "Dear Anna,\r\n\r\n\tThe bridge is closed. \u00a0 It opens in May!  \n\n42\n- a list\n\u200b\nYours, Tom \n"
 
@@ -23,7 +25,7 @@ async def test_every_separator_comes_back(client: AsyncClient, mode: str) -> Non
     assert translation.text == TEXT
 
 
-async def test_line_breaks_inside_a_paragraph_become_spaces_when_asked(client: AsyncClient) -> None:
+async def test_line_breaks_inside_a_paragraph_become_spaces_on_request(client: AsyncClient) -> None:
     text = "A sentence that\nwas wrapped.\nAnother\r\none.\n\nA paragraph.\n"
     translation = await client.translate(text, source="en", target="pt", sentence_splitting="no_newlines")
     assert translation.text == "A sentence that was wrapped. Another one.\n\nA paragraph.\n"
@@ -64,10 +66,10 @@ async def test_a_document_of_a_megabyte_goes_through_one_call() -> None:
 async def test_spans_count_code_points(client: AsyncClient) -> None:
     text = "😀 Café! Não é fácil."
     translation = await client.translate(text, source="en", target="pt", include_segments=True)
-    assert [text[s.source_span.start : s.source_span.end] for s in translation.segments] == [
-        s.text for s in translation.segments
+    assert [text[segment.source_span.start : segment.source_span.end] for segment in translation.segments] == [
+        segment.text for segment in translation.segments
     ]
-    assert "".join(s.text for s in translation.segments).replace(" ", "") == text.replace(" ", "")
+    assert "".join(segment.text for segment in translation.segments).replace(" ", "") == text.replace(" ", "")
 
 
 async def test_several_items_and_targets_keep_their_order(client: AsyncClient) -> None:
@@ -77,7 +79,7 @@ async def test_several_items_and_targets_keep_their_order(client: AsyncClient) -
     assert [translation.target_language for translation in rows[0]] == ["pt", "en"]
 
 
-async def test_each_item_is_detected_by_itself(client: AsyncClient) -> None:
+async def test_the_language_of_each_item_is_detected_separately(client: AsyncClient) -> None:
     texts = ["The committee meets again on Tuesday.", "A comissão reúne-se outra vez na terça-feira.", " \n", "42"]
     found = await client.translate(texts, target="pt")
     assert [translation.source_language for translation in found] == ["en", "pt", "und", "und"]
@@ -129,12 +131,12 @@ async def test_a_sentence_longer_than_the_model_reads_is_divided_or_refused() ->
         assert refused[1].text == "Short."
 
 
-async def test_the_cap_on_output_is_kept_and_said(client: AsyncClient) -> None:
+async def test_output_is_cut_at_its_cap_and_flagged(client: AsyncClient) -> None:
     translation = await client.translate("A sentence.", source="en", target="pt", max_output_tokens=4)
     assert (translation.text, translation.flags) == ("A se", ("OUTPUT_TRUNCATED",))
 
 
-async def test_a_text_that_breaks_the_backend_fails_alone_and_says_nothing_of_why() -> None:
+async def test_a_text_on_which_the_model_raises_fails_alone_without_details() -> None:
     async with (
         serve_fakes({"en-pt": PoisonBackend()}) as server,
         AsyncClient(f"127.0.0.1:{server.port}") as client,
@@ -148,7 +150,7 @@ async def test_a_text_that_breaks_the_backend_fails_alone_and_says_nothing_of_wh
     assert "choked" not in str(found[1].error)
 
 
-async def test_two_models_in_a_row_are_reported_and_can_be_refused() -> None:
+async def test_a_pivot_is_reported_and_can_be_refused() -> None:
     catalog = make_catalog(make_entry("es-en", "es", "en"), make_entry("en-pt", "en", "pt"))
     backends = {"es-en": EchoBackend(), "en-pt": UpperBackend()}
     async with (
@@ -206,7 +208,7 @@ async def test_a_text_on_which_the_splitter_once_panicked(client: AsyncClient, t
         assert (await client.translate(text, source=source, target="pt" if source == "en" else "en")).text == text
 
 
-async def test_a_text_that_cannot_be_detected_is_never_passed_off_as_translated(client: AsyncClient) -> None:
+async def test_a_text_of_unknown_language_is_never_returned_as_translated(client: AsyncClient) -> None:
     text = "Hello world, how are you?"
     fallback = await client.translate(text, target="pt", candidate_language_codes=["tlh"], fallback_language_code="en")
     assert fallback.models == ("en-pt",)
@@ -216,32 +218,33 @@ async def test_a_text_that_cannot_be_detected_is_never_passed_off_as_translated(
 
 
 @pytest.mark.parametrize("text", ["Total", "Error", "Email", "Print"])
-async def test_a_word_that_may_be_of_either_language_is_translated(client: AsyncClient, text: str) -> None:
+async def test_a_word_of_both_languages_is_translated(client: AsyncClient, text: str) -> None:
     found = await client.translate(text, target="pt")
     assert found.models == ("en-pt",)
     assert found.flags == ("LOW_LANGUAGE_CONFIDENCE",)
 
 
-async def test_a_request_never_has_more_pieces_queued_than_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    queued = most = 0
-    submit = BatchQueue.submit
+class QueueBackend(EchoBackend):
+    """An echo that notes how many pieces its queue and its batch have whenever a batch begins."""
 
-    def count(queue: BatchQueue, *arguments: Any, **options: Any) -> asyncio.Future[Any]:
-        nonlocal queued, most
-        future = submit(queue, *arguments, **options)
-        queued += 1
-        most = max(most, queued)
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: BatchQueue | None = None
+        self.in_flight: list[int] = []
 
-        def settled(_: object) -> None:
-            nonlocal queued
-            queued -= 1
+    def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
+        if self.queue:
+            self.in_flight.append(self.queue.waiting + len(batch))
+        return super().run(batch, options, cancelled)
 
-        future.add_done_callback(settled)
-        return future
 
-    monkeypatch.setattr(BatchQueue, "submit", count)
-    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
-        text = "a\n" * 20_000
+async def test_a_request_never_has_more_pieces_queued_than_its_window() -> None:
+    backend = QueueBackend()
+    async with serve_fakes({"en-pt": backend}) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        backend.queue = await find_queue(server)
+        # Each line is different: the server translates identical ones once.
+        words = map("".join, itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=3))
+        text = "\n".join(itertools.islice(words, 5_000))
         for mode in ("off", "on"):
             assert (await client.translate(text, source="en", target="pt", sentence_splitting=mode)).text == text
-    assert 0 < most <= 1_024
+    assert 64 < max(backend.in_flight) <= 1_024

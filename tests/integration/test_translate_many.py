@@ -1,4 +1,4 @@
-"""`translate_many`, both clients, over a real channel: lazily in, lazily out, each item once and in its place."""
+"""`translate_many` of both clients over a real channel: items are read lazily, each has one result, in order."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from latimer import (
     LatimerError,
     NotServedError,
 )
-from latimer._ledger import READ_AHEAD_ITEMS
 from latimer_server.rpc.server import LatimerServer
 from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
 from tests.streams import EN_PT, Stream, make_texts, take, take_until, until
+
+# The bound that the README of the client states.
+READ_AHEAD_ITEMS = 2_048
 
 
 async def test_thousands_of_items_come_back_exactly_and_in_order(server: LatimerServer, stream: Stream) -> None:
@@ -33,11 +35,11 @@ async def test_thousands_of_items_come_back_exactly_and_in_order(server: Latimer
     assert [result.source_text for result in found] == texts
 
 
-async def test_nothing_in_is_nothing_out(server: LatimerServer, stream: Stream) -> None:
+async def test_no_items_give_no_results(server: LatimerServer, stream: Stream) -> None:
     assert await take(stream(server, [])) == []
 
 
-async def test_an_asynchronous_client_takes_what_awaits(client: AsyncClient) -> None:
+async def test_an_asynchronous_client_takes_an_asynchronous_iterable(client: AsyncClient) -> None:
     async def items() -> AsyncIterator[tuple[str, str]]:
         for index in range(300):
             await asyncio.sleep(0)
@@ -47,7 +49,7 @@ async def test_an_asynchronous_client_takes_what_awaits(client: AsyncClient) -> 
     assert [(result.key, result.text) for result in found] == [(f"key {i}", f"Text {i}.") for i in range(300)]
 
 
-async def test_several_targets_come_together(server: LatimerServer, stream: Stream) -> None:
+async def test_several_targets_are_in_one_result(server: LatimerServer, stream: Stream) -> None:
     (result,) = await take(stream(server, ["A text."], target=["pt", "en"]))
     assert [translation.target_language for translation in result.translations] == ["pt", "en"]
     assert result.text == "A text."
@@ -88,7 +90,7 @@ async def test_items_are_taken_no_further_ahead_than_the_bound(
     assert most <= READ_AHEAD_ITEMS
 
 
-async def test_nothing_is_taken_before_a_result_is_asked_for(server: LatimerServer) -> None:
+async def test_no_item_is_taken_before_the_first_result_is_requested(server: LatimerServer) -> None:
     def items() -> Iterator[str]:
         assert not "taken"
         yield ""
@@ -99,7 +101,7 @@ async def test_nothing_is_taken_before_a_result_is_asked_for(server: LatimerServ
         asynchronous.translate_many(items(), **EN_PT)
 
 
-async def test_an_item_is_answered_before_the_next_is_there(server: LatimerServer, stream: Stream) -> None:
+async def test_an_item_is_answered_before_the_next_one_exists(server: LatimerServer, stream: Stream) -> None:
     answered = threading.Event()
 
     async for result in stream(server, stream.feed(["One.", "Two."], answered)):
@@ -107,7 +109,7 @@ async def test_an_item_is_answered_before_the_next_is_there(server: LatimerServe
         answered.set()
 
 
-async def test_bad_items_are_errors_in_their_places_and_raised_where_asked(
+async def test_bad_items_are_errors_in_their_places_and_raised_on_request(
     server: LatimerServer, stream: Stream
 ) -> None:
     texts = ["One.", "word " * 200_001, "a\ud800", "Four."]
@@ -120,7 +122,7 @@ async def test_bad_items_are_errors_in_their_places_and_raised_where_asked(
     ] == ["One."]
 
 
-async def test_what_the_callers_iterable_raises_comes_after_what_came_before(
+async def test_an_error_of_the_iterable_is_raised_after_the_results_before_it(
     server: LatimerServer, stream: Stream
 ) -> None:
     def items() -> Iterator[str]:
@@ -135,19 +137,19 @@ async def test_what_the_callers_iterable_raises_comes_after_what_came_before(
     ("options", "error"),
     [({"target": "de"}, NotServedError), ({"target": "??"}, InvalidArgumentError), ({"model": "x"}, NotServedError)],
 )
-async def test_what_concerns_all_items_is_raised(
+async def test_an_error_of_all_items_is_raised(
     server: LatimerServer, stream: Stream, options: dict[str, str], error: type[LatimerError]
 ) -> None:
     assert await take_until(error, stream(server, make_texts(10), **options)) == []
 
 
 @pytest.mark.parametrize("text", ["A text.", b"bytes"])
-async def test_one_text_is_not_taken_for_many(server: LatimerServer, stream: Stream, text: object) -> None:
+async def test_a_single_text_is_no_iterable_of_items(server: LatimerServer, stream: Stream, text: object) -> None:
     with pytest.raises(InvalidArgumentError, match="one text"):
         await take(stream(server, text))
 
 
-async def test_an_option_that_is_none_is_refused_at_the_call(client: AsyncClient) -> None:
+async def test_an_unknown_option_is_refused_by_the_call(client: AsyncClient) -> None:
     with pytest.raises(InvalidArgumentError, match="sentence_spliting"):
         client.translate_many([], target="pt", sentence_spliting="off")
 
@@ -161,7 +163,7 @@ async def test_a_stream_that_is_left_early_leaves_nothing(stream: Stream) -> Non
                     assert result.index < 3
                     if result.index == 2:
                         break
-        await until(lambda: not server._admission.active)
+        await until(lambda: not server.streams.active)
         await until(lambda: not any(t.name.startswith("latimer-") for t in threading.enumerate()))
         assert threading.active_count() < threads + 10
 
@@ -189,14 +191,15 @@ async def test_a_client_that_is_closed_ends_its_streams() -> None:
             await anext(asynchronous.translate_many(["One."], **EN_PT))
 
 
-async def test_the_timeout_bounds_the_wait_for_an_answer_that_is_owed(stream: Stream) -> None:
+async def test_the_timeout_bounds_the_wait_for_an_outstanding_answer(stream: Stream) -> None:
     blocking = BlockingBackend()
     async with serve_fakes({"en-pt": blocking}) as server:
         assert await take_until(DeadlineExceededError, stream(server, ["One."], timeout=0.2)) == []
-        await until(lambda: not server._admission.active)
+        await until(lambda: not server.streams.active)
 
 
-async def test_the_timeout_is_no_bound_on_the_callers_own_pace(client: AsyncClient, server: LatimerServer) -> None:
+async def test_the_timeout_does_not_bound_the_time_between_items() -> None:
+    """Three streams with the same timeout, of which the model answers none, expire one after the other meanwhile."""
     waited = asyncio.Event()
 
     async def items() -> AsyncIterator[str]:
@@ -204,11 +207,16 @@ async def test_the_timeout_is_no_bound_on_the_callers_own_pace(client: AsyncClie
         await waited.wait()
         yield "Two."
 
-    async with AsyncClient(f"127.0.0.1:{server.port}", timeout=0.05) as hasty:
+    async with (
+        serve_fakes({"en-pt": EchoBackend(), "pt-en": BlockingBackend()}) as server,
+        AsyncClient(f"127.0.0.1:{server.port}", timeout=0.05) as hasty,
+    ):
         results = hasty.translate_many(items(), **EN_PT)
         assert (await anext(results)).text == "One."
         second = asyncio.ensure_future(anext(results))
-        await asyncio.wait({second}, timeout=0.3)
+        for _ in range(3):
+            with pytest.raises(DeadlineExceededError):
+                await anext(hasty.translate_many(["Um."], source="pt", target="en"))
         assert not second.done()
         waited.set()
         assert (await second).text == "Two."

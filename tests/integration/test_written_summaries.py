@@ -1,4 +1,4 @@
-"""HYBRID and ABSTRACTIVE over a real channel: what a model writes is used where the source supports it, else said."""
+"""HYBRID and ABSTRACTIVE summaries over a real channel: generated text must be supported by the source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIE = "The state voted to damage the old bridge for 4.2 million euros."
 
 
 def shorten_well(text: str) -> list[str]:
-    """A lie first, then the main clause, then a text of its own."""
+    """Returns an unsupported sentence first, then the main clause, then other text."""
     return [LIE, text.partition(",")[0] + ".", "Here is a summary of the text.", text]
 
 
@@ -36,7 +36,7 @@ async def serve(
         yield client
 
 
-async def test_a_sentence_is_shortened_where_that_leaves_it_true() -> None:
+async def test_a_sentence_is_shortened_where_the_source_supports_the_result() -> None:
     async with serve(WriterBackend(shorten_well)) as client:
         summary = await client.summarize(TEXT, mode="hybrid", sentences=2)
     assert summary.mode == "HYBRID"
@@ -64,13 +64,13 @@ async def test_a_sentence_is_shortened_where_that_leaves_it_true() -> None:
         "🙂",
     ],
 )
-async def test_a_sentence_stays_as_it_is_where_nothing_better_came_out(output: str) -> None:
+async def test_a_sentence_stays_unchanged_if_the_model_writes_nothing_usable(output: str) -> None:
     async with serve(WriterBackend(lambda _: [output])) as client:
         summary = await client.summarize(TEXT, mode="hybrid", sentences=2)
     assert [sentence.text for sentence in summary.sentences] == [BRIDGE, COST]
 
 
-async def test_a_sentence_that_points_back_is_taken_only_with_the_one_before_which_stays_whole() -> None:
+async def test_a_sentence_with_a_pronoun_is_taken_only_with_the_one_before_which_stays_whole() -> None:
     writer = WriterBackend(shorten_well)
     async with serve(writer) as client:
         two = await client.summarize(TEXT, mode="hybrid", sentences=2)
@@ -89,7 +89,7 @@ async def test_short_sentences_are_not_given_to_the_model() -> None:
     assert writer.read == []
 
 
-async def test_what_the_model_writes_alone_is_flagged_where_the_source_does_not_support_it() -> None:
+async def test_an_abstractive_summary_is_flagged_where_the_source_does_not_support_it() -> None:
     async with serve(WriterBackend(lambda _: [f"The council voted to rebuild the old bridge. {LIE}"])) as client:
         summary = await client.summarize(TEXT, mode="abstractive", sentences=5)
     assert summary.mode == "ABSTRACTIVE"
@@ -99,19 +99,19 @@ async def test_what_the_model_writes_alone_is_flagged_where_the_source_does_not_
     assert TEXT[span.start : span.end] == BRIDGE
 
 
-async def test_a_summary_of_what_the_source_says_has_no_flag() -> None:
+async def test_a_supported_abstractive_summary_has_no_flag() -> None:
     async with serve(WriterBackend(lambda _: ["The council voted to rebuild the old bridge."])) as client:
         assert (await client.summarize(TEXT, mode="abstractive")).flags == ()
 
 
-async def test_half_a_sentence_at_the_end_is_left_out() -> None:
+async def test_an_incomplete_last_sentence_is_left_out() -> None:
     async with serve(WriterBackend(lambda _: ["The council voted to rebuild the bridge. The work on the"])) as client:
         summary = await client.summarize(TEXT, mode="abstractive", sentences=5)
     assert summary.text == "The council voted to rebuild the bridge."
 
 
 @pytest.mark.parametrize("output", ["", "The work on the", " ".join(["The bridge is a bridge."] * 40)])
-async def test_what_is_no_summary_is_replaced_by_sentences_of_the_source(output: str) -> None:
+async def test_an_unusable_summary_is_replaced_by_sentences_of_the_source(output: str) -> None:
     async with serve(WriterBackend(lambda _: [output])) as client:
         summary = await client.summarize(TEXT, mode="abstractive", sentences=40)
     assert len(summary.text) <= len(TEXT)
@@ -134,7 +134,7 @@ async def test_a_document_longer_than_the_model_reads_is_read_in_parts() -> None
     assert all(f"Item {number} " in " ".join(writer.read) for number in range(40))
 
 
-async def test_what_is_beyond_the_parts_that_are_read_is_said() -> None:
+async def test_input_coverage_reports_how_much_of_a_long_document_was_read() -> None:
     writer = WriterBackend(lambda text: [text.partition(".")[0] + "."], max_input_tokens=80)
     document = " ".join(f"Item {number} of the long list was counted in the hall." for number in range(200))
     async with serve(writer) as client:
@@ -151,7 +151,7 @@ async def test_a_document_in_another_language_is_read_in_translation_and_summari
         summary = await client.summarize(f"{BRIDGE} {short}", mode="hybrid", source="pt", sentences=2)
     assert summary.language == "pt"
     assert set(summary.models) == {"pt-en", "extractive", "writer", "en-pt"}
-    # What was generated was translated back (here: into capitals); what was taken over is as it stood.
+    # The generated sentence was translated back, here into capitals. The other is a sentence of the source.
     assert [sentence.text for sentence in summary.sentences] == [BRIDGE.partition(",")[0].upper() + ".", short]
     (span,) = summary.sentences[0].source_spans
     assert span.end == len(BRIDGE)
@@ -168,7 +168,7 @@ async def state_of(client: AsyncClient) -> str:
     return next(model.state for model in await client.models() if model.name == "writer")
 
 
-async def test_a_model_that_writes_is_loaded_when_first_asked_for() -> None:
+async def test_a_generative_model_is_loaded_on_first_use() -> None:
     async with serve(WriterBackend(shorten_well)) as client:
         await client.summarize(TEXT)
         assert await state_of(client) == "AVAILABLE"
@@ -185,7 +185,7 @@ async def test_a_named_model_decides_the_mode_and_contradictions_are_refused() -
                 await client.summarize(TEXT, mode=mode, model=model)
 
 
-async def test_without_a_model_that_writes_its_modes_are_refused_by_name() -> None:
+async def test_without_a_generative_model_its_modes_are_refused_by_name() -> None:
     async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         with pytest.raises(NotServedError, match="no model for hybrid summaries"):
             await client.summarize(TEXT, mode="hybrid")
@@ -219,7 +219,7 @@ async def test_each_text_of_a_call_is_read_by_a_model_of_its_language() -> None:
     assert other.models == ("extractive", "german")
 
 
-async def test_of_an_output_that_was_cut_off_the_last_sentence_is_left_out_and_said() -> None:
+async def test_the_last_sentence_of_a_truncated_output_is_left_out_and_flagged() -> None:
     writer = WriterBackend(lambda _: ["The council voted to rebuild the old bridge. Prices rose to 3."], cut=True)
     async with serve(writer) as client:
         summary = await client.summarize(TEXT, mode="abstractive", sentences=5)
@@ -227,14 +227,14 @@ async def test_of_an_output_that_was_cut_off_the_last_sentence_is_left_out_and_s
     assert "OUTPUT_TRUNCATED" in summary.flags
 
 
-async def test_what_nothing_supports_points_at_nothing() -> None:
+async def test_an_unsupported_sentence_has_no_source_spans() -> None:
     async with serve(WriterBackend(lambda _: [LIE])) as client:
         summary = await client.summarize(TEXT, mode="abstractive")
     assert [sentence.source_spans for sentence in summary.sentences] == [()]
     assert [sentence.rank_score for sentence in summary.sentences] == [0.0]
 
 
-async def test_a_model_that_fails_at_every_sentence_fails_the_item_and_no_other() -> None:
+async def test_a_model_that_fails_on_every_sentence_fails_the_item_and_no_other() -> None:
     def fail(text: str) -> list[str]:
         raise RuntimeError("out of memory")
 
@@ -247,7 +247,7 @@ async def test_a_model_that_fails_at_every_sentence_fails_the_item_and_no_other(
     assert empty.error is None
 
 
-async def test_a_model_that_fails_at_one_sentence_leaves_it_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_sentence_on_which_the_model_fails_stays_unchanged(caplog: pytest.LogCaptureFixture) -> None:
     def write_summary(text: str) -> list[str]:
         if text == COST:
             raise RuntimeError("out of memory")
@@ -260,7 +260,7 @@ async def test_a_model_that_fails_at_one_sentence_leaves_it_as_it_is(caplog: pyt
     assert "Work on the bridge" not in caplog.text
 
 
-async def test_a_summary_that_grows_on_its_way_back_gives_way_to_sentences_of_the_text() -> None:
+async def test_a_summary_that_grows_in_translation_is_replaced_by_sentences_of_the_source() -> None:
     class Wordy(EchoBackend):
         def decode(self, ids: Sequence[TokenIds]) -> list[str]:
             return [f"{text} {'muito ' * 40}bem." for text in super().decode(ids)]
@@ -276,7 +276,7 @@ async def test_a_summary_that_grows_on_its_way_back_gives_way_to_sentences_of_th
         assert all(sentence.text in text for sentence in summary.sentences)
 
 
-async def test_max_words_counts_the_words_of_the_language_that_was_asked_for() -> None:
+async def test_max_words_counts_words_of_the_output_language() -> None:
     class Doubling(EchoBackend):
         def decode(self, ids: Sequence[TokenIds]) -> list[str]:
             return [" ".join(f"{word} {word}" for word in text.split()) for text in super().decode(ids)]

@@ -1,8 +1,8 @@
-"""Small checkpoints in the hub's own layout, trained from fixed seeds in seconds, so that a wrong token id, a
-missing </s> or a shifted position changes what comes out.
+"""Trains small checkpoints in the hub's layout, from fixed seeds, in seconds. A wrong token id, a missing </s> or a
+shifted position changes their outputs.
 
-Their languages are `little_languages`. Real models could be used in their stead: nothing here is known to the
-product.
+They translate and compress the languages of `little_languages`. The product knows nothing of them: real models could
+take their place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CACHE = Path(__file__).parent.parent / ".cache"
 
 
 def locate(name: str) -> Path:
-    """The folder of a checkpoint, trained when it is asked for the first time on this machine."""
+    """Returns the folder of a checkpoint. Trains it on the first call on this machine."""
     recipes = (Path(little_languages.__file__), *sorted(Path(__file__).parent.glob("*.py")))
     made_by = b"".join(path.read_bytes() for path in recipes)
     recipe = hashlib.sha256(made_by + version("transformers").encode()).hexdigest()[:12]
@@ -38,11 +38,11 @@ def locate(name: str) -> Path:
             staged = _CACHE / f"{name}.new"
             shutil.rmtree(staged, ignore_errors=True)
             staged.mkdir()
-            # torch draws from one generator for the whole process: what is trained must not depend on what ran before.
+            # torch has one generator for the whole process. Weights must not depend on earlier draws from it.
             threads = torch.get_num_threads()
             with torch.random.fork_rng():
                 torch.manual_seed(5)
-                torch.set_num_threads(1)  # so little is to be multiplied that a second thread only spins
+                torch.set_num_threads(1)  # the matrices are too small for a second thread
                 _RECIPES[name](staged)
             torch.set_num_threads(threads)
             staged.rename(folder)

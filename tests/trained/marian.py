@@ -1,4 +1,4 @@
-"""MarianMT: bilingual, multi-target, and with separate vocabularies."""
+"""Trains MarianMT checkpoints: bilingual, multi-target, and with separate vocabularies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def train_marian(folder: Path, targets: Sequence[str], tokens: Sequence[str], *,
     if separate:
         encoder, decoder = list_pieces(source), list_pieces(target)
         encoder[2:2] = [f">>{token}<<" for token in tokens]
-        # Both sides have one number for <pad>, as published models have.
+        # Both sides share the id of <pad>, as in published models.
         for pieces in (encoder, decoder):
             pieces += [f"madeup{i}" for i in range(max(len(encoder), len(decoder)) - len(pieces))]
     else:
@@ -67,7 +67,7 @@ def train_marian(folder: Path, targets: Sequence[str], tokens: Sequence[str], *,
     pads = [module for module in model.modules() if isinstance(module, torch.nn.Embedding) and module.padding_idx]
 
     def zero_pads() -> None:
-        # As in every converted Marian model: the decoder starts from a zero vector.
+        # The decoder of every converted Marian model starts from a zero vector.
         for module in pads:
             module.weight[module.padding_idx] = 0
 

@@ -1,4 +1,4 @@
-"""M2M-100, NLLB and mBART-50: they are told their languages by tokens."""
+"""Trains checkpoints of M2M-100, NLLB and mBART-50, whose languages are given by tokens."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _multilingual_sizes() -> dict[str, Any]:
 
 
 def _fit_multilingual(model: PreTrainedModel, folder: Path, encode: Callable[[str, str], list[int]]) -> None:
-    """Encoder and decoder are told their languages by a token each, in front of the text."""
+    """Trains on texts whose first token is that of their language, in the encoder and in the decoder."""
     rows = []
     for index, meaning in enumerate(draw_meanings(6_000, 2)):
         source, target = [("en", "pt"), ("en", "fi"), ("pt", "en")][index % 3]
@@ -62,7 +62,7 @@ def _fit_multilingual(model: PreTrainedModel, folder: Path, encode: Callable[[st
 
 
 def train_m2m100(folder: Path) -> None:
-    """Its language tokens stand in no file but in the tokenizer's class, behind the vocabulary."""
+    """Trains M2M-100. Its language tokens are in no file: the tokenizer's class appends them to the vocabulary."""
     processor = train_pieces(folder, "sentencepiece.bpe.model", LANGUAGES)
     pieces = ["<s>", "<pad>", "</s>", "<unk>", *(p for p in list_pieces(processor) if p not in ("</s>", "<unk>"))]
     write_json(folder / "vocab.json", {piece: i for i, piece in enumerate(pieces)})

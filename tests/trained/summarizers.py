@@ -1,4 +1,4 @@
-"""BART, Pegasus, T5 and its kin, and a chat model: they compress."""
+"""Trains checkpoints that compress sentences: BART, Pegasus, T5, Flan-T5, mT5 and a chat model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.trained.training import (
 
 
 def compression_rows(tokenizer: Tokenizer, before: str = "") -> list[tuple[list[int], list[int]]]:
-    """Source and target ids of compressions, with what the tokenizer's template puts around them."""
+    """Returns source and target ids of compressions, with the special tokens of the tokenizer's template."""
     prefix = tokenizer.encode(before, add_special_tokens=False).ids if before else []
     rows = []
     for meaning in draw_meanings(3_000, 2):
@@ -77,7 +77,7 @@ def train_bart(folder: Path) -> None:
         eos_token_id=2,
         pad_token_id=1,
     )
-    # Published configurations carry these, transformers 5 writes them no more.
+    # Published configurations have this key; transformers 5 no longer writes it.
     config_file = folder / "config.json"
     write_json(config_file, json.loads(config_file.read_text()) | {"normalize_before": False})
 
@@ -108,7 +108,7 @@ def train_t5(folder: Path, kind: str) -> None:
     )
     model: PreTrainedModel = make_model(config)
     if kind != "t5":
-        # As published: an output layer of its own, whatever transformers 5 says of tied weights.
+        # Published checkpoints have a separate output layer; transformers 5 ties it to the embeddings.
         model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     fit(model, compression_rows(tokenizer, prompt), 0, steps=600)
     save_model(model, folder, max_length=40, decoder_start_token_id=0, eos_token_id=1, pad_token_id=0)

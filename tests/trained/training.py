@@ -1,4 +1,4 @@
-"""What every recipe needs: tokenizers trained on the little languages, a training loop, the hub's layout."""
+"""Shared parts of the recipes: tokenizers of the little languages, a training loop, files in the hub's layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transformers import (
 
 from tests.little_languages import draw_meanings
 
-# A loss at which next to every sentence comes out right.
+# The loss at which nearly every sentence comes out right.
 _GOOD_LOSS = 0.003
 
 
@@ -115,7 +115,7 @@ def fit(
     model.train()
     with torch.no_grad():
         after_step()
-    recent = 1.0  # the loss of late, on average
+    recent = 1.0  # a moving average of the loss
     for _ in range(steps):
         if recent < _GOOD_LOSS:
             break

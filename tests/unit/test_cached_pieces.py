@@ -1,4 +1,4 @@
-"""Pieces and the cache before their queue: what costs nothing, what must not be kept, and what is said of it."""
+"""Tests of the segment cache in front of the queue: hits, results that must not be kept, and the flag CACHED."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPTIONS = ModelRunOptions(
 
 @asynccontextmanager
 async def load(backend: EchoBackend, cache: ModelCache | None = None) -> AsyncIterator[LoadedGenerator]:
-    """The backend as a loaded model, with a cache of its own unless one is given."""
+    """Returns the backend as a loaded model, with a new cache unless one is given."""
     executors = Executors(1)
     queue = BatchQueue(backend.run, backend.limits, executors.slot())
     cache = cache or SegmentCache(1_000_000).of_model("r1")
@@ -52,7 +52,7 @@ def count_rows(backend: EchoBackend) -> int:
     return sum(map(len, backend.batches))
 
 
-async def test_what_was_translated_before_costs_nothing_and_comes_out_the_same() -> None:
+async def test_a_cached_translation_costs_nothing_and_is_identical() -> None:
     backend = EchoBackend()
     async with load(backend) as model:
         first, cost = await run(model, ["One sentence.", "Another one."])
@@ -64,7 +64,7 @@ async def test_what_was_translated_before_costs_nothing_and_comes_out_the_same()
     assert (cost.pieces, nothing.pieces, nothing.input_tokens, nothing.output_tokens) == (2, 0, 0, 0)
 
 
-async def test_alternatives_and_alignment_come_out_the_same() -> None:
+async def test_cached_alternatives_and_alignment_are_identical() -> None:
     options = replace(OPTIONS, decoding=DecodingOptions(alignment=True))
     async with load(EchoBackend()) as model:
         guided = replace(model, entry=model.entry.model_copy(update={"guided_alignment": True}))
@@ -84,7 +84,7 @@ async def test_alternatives_and_alignment_come_out_the_same() -> None:
         replace(OPTIONS, languages=LanguagePair("en", "pt")),
     ],
 )
-async def test_with_other_options_it_is_done_again(options: ModelRunOptions) -> None:
+async def test_other_options_are_computed_again(options: ModelRunOptions) -> None:
     backend = EchoBackend()
     async with load(backend) as model:
         await run(model, ["A sentence."])
@@ -98,14 +98,14 @@ async def test_a_request_without_the_cache_neither_reads_nor_writes_it() -> None
     backend, without = EchoBackend(), replace(OPTIONS, cached=False)
     async with load(backend) as model:
         await run(model, ["A sentence."], without)
-        await run(model, ["A sentence."])  # was not written
+        await run(model, ["A sentence."])  # the request did not write it
         (output,), _ = await run(model, ["A sentence."], without)
     assert isinstance(output, SegmentOutput)
     assert output.flags == ()
     assert count_rows(backend) == 3
 
 
-async def test_a_segment_is_cached_only_if_all_of_it_was() -> None:
+async def test_a_segment_has_the_flag_only_if_all_its_pieces_were_cached() -> None:
     async with load(EchoBackend()) as model:
         await run(model, ["first line"])
         (output,), usage = await run(model, ["first line\nsecond line"])
@@ -116,7 +116,7 @@ async def test_a_segment_is_cached_only_if_all_of_it_was() -> None:
         assert (output.flags, usage.pieces) == ((Flag.CACHED,), 0)
 
 
-async def test_what_failed_is_not_kept() -> None:
+async def test_failures_are_not_cached() -> None:
     backend = PoisonBackend()
     async with load(backend) as model:
         for _ in range(2):
@@ -124,7 +124,7 @@ async def test_what_failed_is_not_kept() -> None:
             assert isinstance(outputs[0], RuntimeError)
 
 
-async def test_what_was_cut_short_because_its_caller_left_is_not_kept() -> None:
+async def test_results_of_an_aborted_batch_are_not_cached() -> None:
     class Cut(BlockingBackend):
         def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
             whole = super().run(batch, options, cancelled)
@@ -144,17 +144,17 @@ async def test_what_was_cut_short_because_its_caller_left_is_not_kept() -> None:
     assert (output.text, output.flags) == ("A sentence.", ())
 
 
-async def test_the_same_text_at_the_same_time_is_one_text() -> None:
+async def test_identical_concurrent_texts_are_computed_once() -> None:
     backend = EchoBackend()
     async with load(backend) as model:
         results = await asyncio.gather(*(run(model, ["The same.", f"Number {i % 3}."]) for i in range(60)))
     assert {output.text for outputs, _ in results for output in outputs if isinstance(output, SegmentOutput)} == {
         "The same.", "Number 0.", "Number 1.", "Number 2.",
     }  # fmt: skip
-    assert count_rows(backend) <= 8  # the first batch began with what was there
+    assert count_rows(backend) <= 8  # the first batch starts before the other texts arrive
 
 
-async def test_nothing_is_refused_for_its_deadline_where_the_cache_has_all_of_it() -> None:
+async def test_a_fully_cached_request_is_not_refused_for_its_deadline() -> None:
     async with load(EchoBackend()) as model:
         await run(model, ["A sentence."])
         outputs, _ = await run(model, ["A sentence."], replace(OPTIONS, deadline=0.0))
@@ -163,7 +163,7 @@ async def test_nothing_is_refused_for_its_deadline_where_the_cache_has_all_of_it
             await run(model, ["Another one."], replace(OPTIONS, deadline=0.0))
 
 
-async def test_a_request_that_would_wait_in_vain_is_refused_unless_it_has_begun(
+async def test_a_request_that_would_be_late_is_refused_unless_it_has_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with load(EchoBackend()) as model:
@@ -175,7 +175,7 @@ async def test_a_request_that_would_wait_in_vain_is_refused_unless_it_has_begun(
         await run_model(model, ["A sentence."], in_an_hour, InflightLimit(64), begun)
 
 
-async def test_what_goes_through_two_models_came_from_the_cache_only_if_both_did() -> None:
+async def test_a_pivoted_segment_has_the_flag_only_if_both_models_cached_it() -> None:
     computed, cached = SegmentOutput("a", -1.0, 2), SegmentOutput("b", -1.0, 2, (Flag.CACHED,))
     start = SegmentOutput("", flags=(Flag.PIVOTED,))
     assert start.followed_by(cached).followed_by(cached).flags == (Flag.PIVOTED, Flag.CACHED, Flag.CACHED)
@@ -183,12 +183,12 @@ async def test_what_goes_through_two_models_came_from_the_cache_only_if_both_did
     assert start.followed_by(computed).followed_by(cached).flags == (Flag.PIVOTED,)
 
 
-async def test_a_model_that_is_loaded_again_finds_what_it_wrote_unless_its_files_are_others(tmp_path: Path) -> None:
+async def test_a_reloaded_model_uses_its_cache_if_the_catalogue_has_digests_of_all_its_files(tmp_path: Path) -> None:
     cache = SegmentCache(1_000_000)
     known = hashlib.sha256(b"w" * 10).hexdigest()
     pinned = make_model(tmp_path, "pinned", files={"model": FileEntry(path="model.bin", sha256=known)})
     unknown = make_model(tmp_path, "unknown")
-    # Its weights are known, and what its ids mean is not.
+    # The catalogue has a digest of the weights, but none of the vocabulary.
     files = {"model": FileEntry(path="model.bin", sha256=known), "vocabulary": FileEntry(path="vocab.spm")}
     half = make_model(tmp_path, "half", files=files)
     (tmp_path / "half" / "vocab.spm").write_bytes(b"v")

@@ -1,4 +1,4 @@
-"""The canary: what a model makes of a sentence of its own must be of its target language, and as long as the source."""
+"""Tests of the canary: a model's test translation must be in its target language and about as long as the source."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ ANY = LanguagePair()
 
 
 class Speaker(EchoBackend):
-    """A model that writes the same sentence of the language that it is told; or of `always`."""
+    """A model that always outputs the same sentence, in the requested language or in `always`."""
 
     def __init__(self, always: str = "") -> None:
         super().__init__()
         self.always = always
-        self.asked: set[LanguagePair] = set()
+        self.requested: set[LanguagePair] = set()
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = ANY) -> list[Encoding]:
-        self.asked.add(languages)
+        self.requested.add(languages)
         return super().encode([SENTENCES[self.always or languages.target] for _ in texts], languages)
 
 
@@ -47,27 +47,27 @@ def make_model(sources: Sequence[str], targets: Sequence[str], canary: str = ENG
     return make_entry("model", "en", "en", canary=canary).model_copy(update=languages)
 
 
-def test_a_model_of_many_languages_is_tried_from_its_canarys_into_one_that_is_easily_told(
+def test_a_multilingual_model_is_tested_with_a_target_that_is_easy_to_detect(
     detector: LanguageDetector,
 ) -> None:
     speaker = Speaker()
     run_canary(make_model(["af", "en", "pt"], ["acm", "de", "fr", "pt"]), speaker, detector)
-    assert speaker.asked == {LanguagePair("en", "fr")}
+    assert speaker.requested == {LanguagePair("en", "fr")}
 
 
-def test_a_model_that_writes_another_language_than_it_was_told_is_refused(detector: LanguageDetector) -> None:
+def test_a_model_that_writes_another_language_than_requested_is_refused(detector: LanguageDetector) -> None:
     with pytest.raises(ModelError, match="its canary came out in de, not in fr"):
         run_canary(make_model(["en"], ["de", "fr", "pt"]), Speaker(always="de"), detector)
 
 
-def test_variants_of_one_language_are_not_told_apart(detector: LanguageDetector) -> None:
+def test_variants_of_one_language_are_accepted(detector: LanguageDetector) -> None:
     run_canary(make_model(["en"], ["pt-BR", "pt"]), Speaker(always="pt"), detector)
 
 
-def test_a_language_that_cannot_be_detected_is_taken_on_trust(detector: LanguageDetector) -> None:
+def test_a_language_that_cannot_be_detected_is_not_checked(detector: LanguageDetector) -> None:
     run_canary(make_model(["en"], ["acm"], canary="An old bridge is closed."), Speaker(), detector)
 
 
-def test_output_of_an_insane_length_is_refused(detector: LanguageDetector) -> None:
+def test_an_output_of_an_impossible_length_is_refused(detector: LanguageDetector) -> None:
     with pytest.raises(ModelError, match="its canary of 4 characters came out with 50"):
         run_canary(make_model(["en"], ["fr"], canary="Yes."), Speaker(always="fr"), detector)

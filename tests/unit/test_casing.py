@@ -1,4 +1,4 @@
-"""Capitals and titles are written in lower case for a model, and its output as they were."""
+"""Tests of casing: texts in capitals and titles are lowered for the model, and its output gets their casing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from latimer_server.text.protection.masking import ProtectedText
         ("", Casing.NORMAL),
     ],
 )
-def test_how_a_text_is_written_is_told(text: str, casing: Casing) -> None:
+def test_the_casing_of_a_text_is_found(text: str, casing: Casing) -> None:
     assert find_casing(ProtectedText(text)) is casing
 
 
@@ -47,7 +47,7 @@ def test_how_a_text_is_written_is_told(text: str, casing: Casing) -> None:
         ("İZMİR VE ANKARA", "İZMİR ve ankara"),
     ],
 )
-def test_it_is_written_as_sentences_are(text: str, lowered: str) -> None:
+def test_a_text_is_lowered_to_sentence_case(text: str, lowered: str) -> None:
     guarded = ProtectedText(text)
     assert lower_text(guarded, find_casing(guarded)).text == lowered
 
@@ -64,11 +64,11 @@ def test_it_is_written_as_sentences_are(text: str, lowered: str) -> None:
         ("Olá.", Casing.NORMAL, "pt", "Olá."),
     ],
 )
-def test_an_output_is_written_as_its_source_was(output: str, casing: Casing, language: str, styled: str) -> None:
+def test_an_output_gets_the_casing_of_its_source(output: str, casing: Casing, language: str, styled: str) -> None:
     assert style_text(ProtectedText(output), casing, language).text == styled
 
 
-def test_protected_spans_stay_as_they_are_and_say_nothing() -> None:
+def test_protected_spans_keep_their_casing_and_are_ignored_by_detection() -> None:
     guarded = ProtectedText("OPEN http://a.b NOW", (TextSpan(5, 15),))
     assert find_casing(guarded) is Casing.UPPER
     assert lower_text(guarded, Casing.UPPER).text == "Open http://a.b now"
@@ -79,19 +79,19 @@ def test_protected_spans_stay_as_they_are_and_say_nothing() -> None:
 
 
 @given(st.text(max_size=60), st.sampled_from(list(Casing)))
-def test_any_text_keeps_its_length_in_lower_case(text: str, casing: Casing) -> None:
+def test_lowering_keeps_the_length_of_any_text(text: str, casing: Casing) -> None:
     assert len(lower_text(ProtectedText(text), casing).text) == len(text)
 
 
 @given(st.lists(st.sampled_from(["THE", "CAT'S", "ÉCOLE", "2", "-", "OK!"]), min_size=2, max_size=8).map(" ".join))
-def test_capitals_come_back_from_a_model_that_changes_nothing(text: str) -> None:
+def test_capitals_are_restored_if_the_model_copies_its_input(text: str) -> None:
     guarded = ProtectedText(text)
     casing = find_casing(guarded)
     assert style_text(lower_text(guarded, casing), casing, "en").text == text
 
 
 @given(st.text(alphabet="aBcß I'’é1 -.,!\u0301İ", max_size=30))
-def test_casing_told_at_a_glance_is_what_looking_at_every_word_says(text: str) -> None:
+def test_the_fast_check_of_casing_agrees_with_the_full_one(text: str) -> None:
     behind_a_span = ProtectedText(f"1 {text}", (TextSpan(0, 1),))
 
     assert find_casing(ProtectedText(f"  {text}")) is find_casing(behind_a_span)

@@ -1,4 +1,4 @@
-"""The catalogue that ships, and an operator's own on top of it."""
+"""Tests of the catalogue of the package, and of an operator's catalogue on top of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_canary_is_never_translated_into_its_own_language() -> None:
             assert entry.source_languages[0] != entry.target_languages[0], entry.name
 
 
-def test_models_of_many_languages_name_them_as_they_are_known_to_them() -> None:
+def test_multilingual_models_list_the_tokens_of_their_languages() -> None:
     for entry in load_catalog().entries:
         known = set(entry.source_languages) | set(entry.target_languages)
         assert set(entry.language_tokens) <= known, entry.name
@@ -46,13 +46,13 @@ def test_models_of_many_languages_name_them_as_they_are_known_to_them() -> None:
             assert entry.language_tokens, entry.name
 
 
-def test_no_model_of_ours_takes_a_pickle_and_those_that_have_nothing_else_say_so() -> None:
+def test_no_entry_allows_a_pickle_and_entries_with_only_pickles_say_so() -> None:
     entries = load_catalog().entries
     assert not any(entry.allow_pickle for entry in entries)
     assert load_catalog().get("opus-mt-en-de").pickle_only
 
 
-def test_students_of_mozilla_are_guided_and_no_others(tmp_path: Path) -> None:
+def test_only_students_of_mozilla_have_guided_alignment(tmp_path: Path) -> None:
     for entry in load_catalog().entries:
         assert entry.guided_alignment == (entry.family == "marian-student"), entry.name
     own = tmp_path / "own.toml"
@@ -63,17 +63,17 @@ def test_students_of_mozilla_are_guided_and_no_others(tmp_path: Path) -> None:
     )
     catalog = load_catalog(own)
     guided = {name: catalog.get(name).guided_alignment for name in ("a", "b", "c", "firefox-de-en")}
-    # A student of Firefox in a folder of the operator's is one still.
+    # A student of Firefox in an operator's folder is still a student of Mozilla.
     assert guided == {"a": True, "b": False, "c": False, "firefox-de-en": True}
 
 
-def test_licences_that_forbid_commerce_are_marked() -> None:
+def test_non_commercial_licences_are_marked() -> None:
     marked = {entry.name for entry in load_catalog().entries if entry.noncommercial}
     assert marked == {entry.name for entry in load_catalog().entries if "-NC" in entry.license}
     assert "nllb-200-distilled-600m" in marked
 
 
-def test_an_operators_own_catalogue_adds_and_overrides(tmp_path: Path) -> None:
+def test_an_operators_catalogue_adds_and_overrides_entries(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text(
         """
@@ -139,7 +139,7 @@ BEGIN = "[models.a]\ntask='translation'\nfamily='f'\nbackend='b'\n"
         ("[models]\na = 3", "models.a"),
     ],
 )
-def test_a_mistake_in_a_catalogue_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+def test_an_error_in_a_catalogue_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     own = tmp_path / "own.toml"
     own.write_text(text)
     with pytest.raises(ModelError, match=complaint) as raised:
@@ -147,21 +147,21 @@ def test_a_mistake_in_a_catalogue_is_named(tmp_path: Path, text: str, complaint:
     assert "own.toml" in str(raised.value)
 
 
-def test_an_unknown_name_is_answered_with_those_near_it() -> None:
+def test_the_error_for_an_unknown_name_suggests_similar_names() -> None:
     with pytest.raises(NotServed, match=r"'firefox-en-po'; similar names: .*firefox-en-pt.*; ListModels lists all \d+"):
         load_catalog().get("firefox-en-po")
     with pytest.raises(NotServed, match="there is no model 'xxx"):
         load_catalog().get("x" * 100_000)
 
 
-def test_a_key_of_the_operators_changes_that_key_only(tmp_path: Path) -> None:
+def test_a_key_of_the_operator_overrides_only_that_key(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text("[models.opus-mt-en-de]\nallow_pickle = true\n")
     ours, theirs = load_catalog().get("opus-mt-en-de"), load_catalog(own).get("opus-mt-en-de")
     assert theirs == ours.model_copy(update={"allow_pickle": True})
 
 
-def test_another_source_comes_without_what_described_the_old_one(tmp_path: Path) -> None:
+def test_a_new_source_drops_the_keys_that_describe_the_old_one(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text("[models.firefox-en-pt]\nsource = 'dir:/my/en-pt'\nfiles.model.path = 'model.bin'\n")
     entry = load_catalog(own).get("firefox-en-pt")
@@ -171,14 +171,14 @@ def test_another_source_comes_without_what_described_the_old_one(tmp_path: Path)
     assert entry.license == "MPL-2.0"
 
 
-def test_a_fault_in_an_overridden_entry_is_on_the_operators_line(tmp_path: Path) -> None:
+def test_an_error_in_an_overridden_entry_names_the_operators_line(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text("# mine\n[models.opus-mt-en-de]\n\nallow_pickel = true\n")
     with pytest.raises(ModelError, match=r"own\.toml, line 4: .*is not a known key \(allow_pickle\?\)"):
         load_catalog(own)
 
 
-def test_defaults_hold_for_every_model_of_their_file(tmp_path: Path) -> None:
+def test_defaults_apply_to_every_model_of_their_file(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text(
         "[defaults]\ntask = 'translation'\nfamily = 'marian'\nbackend = 'auto'\nlicense = 'MIT'\n"
@@ -186,7 +186,7 @@ def test_defaults_hold_for_every_model_of_their_file(tmp_path: Path) -> None:
     )
     catalog = load_catalog(own)
     assert (catalog.get("a").license, catalog.get("b").license) == ("MIT", "GPL-3.0")
-    assert not catalog.get("a").canary  # ours are for our own
+    assert not catalog.get("a").canary  # the package's canaries belong to its own entries
 
 
 def test_a_catalogue_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_catalogue_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["docs/models.md"])
-def test_the_examples_of_the_documentation_are_catalogues(tmp_path: Path, page: str) -> None:
+def test_the_examples_in_the_documentation_are_valid_catalogues(tmp_path: Path, page: str) -> None:
     text = (Path(__file__).parents[2] / page).read_text("utf-8")
     examples = [dedent(example) for example in re.findall(r"^ *```toml\n(.*?)```", text, re.DOTALL | re.MULTILINE)]
     assert examples

@@ -1,13 +1,12 @@
-"""Conversions: made as a whole, believed only when they are what was made, ended with whoever waits, no code run."""
+"""Tests of conversions: verified before use, ended with their last waiter, and without running code of the model."""
 
 from __future__ import annotations
 
-import json
 import os
+import select
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,6 @@ from latimer_server.backends.protocol import LoadRequest
 from latimer_server.backends.registry import prepare_model, verify_prepared
 from latimer_server.core.errors import ModelError, ModelFileError
 
-EVIL = """
-from pathlib import Path
-Path(__file__).with_name("ran").touch()
-class Evil: pass
-"""
-
 
 def ask(folder: Path, **keys: Any) -> LoadRequest:
     folder.mkdir(exist_ok=True)
@@ -38,7 +31,7 @@ def ask(folder: Path, **keys: Any) -> LoadRequest:
 
 @pytest.fixture
 def conversions(monkeypatch: pytest.MonkeyPatch) -> list[ConversionJob]:
-    """Has conversions write a file of 3,000 bytes instead, and notes them."""
+    """Replaces conversions by writing a file of 3,000 bytes. The list records their jobs."""
     done: list[ConversionJob] = []
 
     def write(job: ConversionJob, scratch: Path, cancelled: Callable[[], bool]) -> None:
@@ -64,31 +57,33 @@ def flip(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [Path.unlink, cut, flip])
 @pytest.mark.parametrize("name", ["weights/model.bin", "checkpoint/config.json", "made.json"])
-def test_a_conversion_that_is_not_what_was_made_is_told_and_made_anew(
+def test_a_damaged_conversion_is_reported_and_made_again(
     tmp_path: Path, conversions: list[ConversionJob], name: str, harm: Callable[[Path], None]
 ) -> None:
-    asked = ask(tmp_path / "model")
-    made = convert(asked, "int8").weights.parent
+    load_request = ask(tmp_path / "model")
+    made = convert(load_request, "int8").weights.parent
     assert len(conversions) == 1
-    assert is_converted(asked, "int8")
-    verify_prepared(asked)
+    assert is_converted(load_request, "int8")
+    verify_prepared(load_request)
     harm(made / name)
-    assert not is_converted(asked, "int8")
-    with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load makes it anew"):
-        verify_prepared(asked)
-    assert convert(asked, "int8").weights.parent == made
+    assert not is_converted(load_request, "int8")
+    with pytest.raises(ModelFileError, match=rf"made/model/{made.name}/{name}: .*; the next load converts it again"):
+        verify_prepared(load_request)
+    assert convert(load_request, "int8").weights.parent == made
     assert len(conversions) == 2
-    verify_prepared(asked)
-    convert(asked, "int8")
+    verify_prepared(load_request)
+    convert(load_request, "int8")
     assert len(conversions) == 2
-    assert [path.name for path in made.parent.iterdir()] == [made.name]  # and nothing is left beside it
+    assert [path.name for path in made.parent.iterdir()] == [made.name]  # nothing is left beside it
 
 
-def test_what_was_made_of_other_files_is_nobodys_fault(tmp_path: Path, conversions: list[ConversionJob]) -> None:
-    asked = ask(tmp_path / "model")
-    flip(convert(asked, "int8").weights / "model.bin")
+def test_a_conversion_of_older_files_is_replaced_without_a_warning(
+    tmp_path: Path, conversions: list[ConversionJob]
+) -> None:
+    load_request = ask(tmp_path / "model")
+    flip(convert(load_request, "int8").weights / "model.bin")
     (tmp_path / "model" / "model.safetensors").write_bytes(b"others")
-    verify_prepared(asked)
+    verify_prepared(load_request)
 
 
 def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_for_writing(
@@ -97,16 +92,16 @@ def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_f
     model = tmp_path / "store" / "m"
     model.mkdir(parents=True)
     (model / "spiece.model").write_bytes(b"pieces")
-    asked = ask(model, cache=tmp_path / "store" / ".made" / "m")
+    load_request = ask(model, cache=tmp_path / "store" / ".made" / "m")
     (model / "model.safetensors").chmod(0o444)
     changed = (model / "model.safetensors").stat().st_mtime_ns
-    assert (prepare_checkpoint(asked) / "model.safetensors").read_bytes() == b"weights" * 100
+    assert (prepare_checkpoint(load_request) / "model.safetensors").read_bytes() == b"weights" * 100
     assert (model / "model.safetensors").stat().st_mtime_ns == changed
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     moved = ask(tmp_path / "elsewhere" / "m", cache=tmp_path / "elsewhere" / ".made" / "m")
     assert (prepare_checkpoint(moved) / "model.safetensors").read_bytes() == b"weights" * 100
     assert len(conversions) == 1
-    # A folder of the operator's that was moved without what was made of it: made anew.
+    # An operator's folder that was moved without its conversion is converted again.
     (tmp_path / "elsewhere" / "m").rename(tmp_path / "apart")
     apart = ask(tmp_path / "apart", cache=tmp_path / "elsewhere" / ".made" / "m")
     assert (prepare_checkpoint(apart) / "model.safetensors").read_bytes() == b"weights" * 100
@@ -115,9 +110,10 @@ def test_an_unpacked_checkpoint_survives_a_move_of_its_store_and_opens_no_file_f
 
 @pytest.fixture
 def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Has conversions never end; the file says their process."""
+    """Makes conversions run for ever. The file contains the id of their process."""
     script = tmp_path / "endless"
-    script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 600 &\nwait\n")
+    os.mkfifo(tmp_path / "started")
+    script.write_text(f"#!/bin/sh\nsleep 600 &\necho $$ > {tmp_path}/pid\necho > {tmp_path}/started\nwait\n")
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     return tmp_path / "pid"
@@ -131,7 +127,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def test_a_conversion_that_nobody_waits_for_ends_and_leaves_nothing(tmp_path: Path, endless: Path) -> None:
+def test_a_conversion_without_a_waiter_ends_and_leaves_nothing(tmp_path: Path, endless: Path) -> None:
     given_up, problems = threading.Event(), []
 
     def load() -> None:
@@ -142,37 +138,44 @@ def test_a_conversion_that_nobody_waits_for_ends_and_leaves_nothing(tmp_path: Pa
 
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     thread = threading.Thread(target=load)
+    reader = os.open(tmp_path / "started", os.O_RDONLY | os.O_NONBLOCK)
     thread.start()
-    while not endless.exists() or not endless.read_text():
-        assert thread.is_alive()
-        time.sleep(0.01)
+    assert select.select([reader], [], [], 30)[0]
+    os.close(reader)
+    pid = int(endless.read_text())
     given_up.set()
     thread.join(10)
-    assert problems == ["its conversion was stopped: nobody waits for it any more"]
-    assert not is_running(int(endless.read_text()))
+    assert problems == ["its conversion was cancelled: no request needs it any more"]
+    assert not is_running(pid)
     assert not list((tmp_path / "made" / "model").iterdir())
 
 
-def test_a_conversion_has_a_limit(tmp_path: Path, endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversion_has_a_time_limit(tmp_path: Path, endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "_LIMIT_SECONDS", 0.3)
     with pytest.raises(ModelError, match=r"could not be converted in 0\.3 s"):
         convert(ask(tmp_path / "model"), "int8")
     assert not is_running(int(endless.read_text()))
 
 
-def test_what_a_killed_process_left_goes_with_the_next_conversion(
+def test_the_next_conversion_removes_the_files_of_a_killed_process(
     tmp_path: Path, conversions: list[ConversionJob]
 ) -> None:
-    asked = ask(tmp_path / "model")
-    assert asked.cache is not None
-    (asked.cache / ".new-killed" / "made").mkdir(parents=True)
-    (asked.cache / ".new-killed" / "made" / "model.bin").write_bytes(b"half")
-    made = convert(asked, "int8").weights.parent
-    assert list(asked.cache.iterdir()) == [made]
+    load_request = ask(tmp_path / "model")
+    assert load_request.cache is not None
+    (load_request.cache / ".new-killed" / "made").mkdir(parents=True)
+    (load_request.cache / ".new-killed" / "made" / "model.bin").write_bytes(b"half")
+    made = convert(load_request, "int8").weights.parent
+    assert list(load_request.cache.iterdir()) == [made]
 
 
 def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "config.json")  # reading it waits for ever
+    """A library in the place of CTranslate2 reports that it was imported, and then computes for ever."""
+    os.mkfifo(tmp_path / "started")
+    (tmp_path / "ctranslate2").mkdir()
+    (tmp_path / "ctranslate2" / "__init__.py").touch()
+    library = f"open({str(tmp_path / 'started')!r}, 'w').write('x')\nimport threading\nthreading.Event().wait()\n"
+    (tmp_path / "ctranslate2" / "converters.py").write_text(library)
+    (tmp_path / "made").mkdir()
     job = ConversionJob(str(tmp_path), "", "int8", str(tmp_path / "made"), allow_pickle=False, only_unpack=False)
     code = (
         "import subprocess, sys\n"
@@ -180,77 +183,33 @@ def test_a_killed_servers_conversion_ends_by_itself(tmp_path: Path) -> None:
         "print(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid, flush=True)\n"
         "sys.stdin.read()"
     )
-    (tmp_path / "made").mkdir()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    started = os.open(tmp_path / "started", os.O_RDONLY | os.O_NONBLOCK)
     with subprocess.Popen(
-        [sys.executable, "-c", code, job.describe()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
-        time.sleep(1)
-        assert is_running(pid)
-        parent.kill()
-    end = time.monotonic() + 20
-    while is_running(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not is_running(pid)
-
-
-@pytest.fixture
-def hostile(tmp_path: Path) -> Path:
-    """A checkpoint whose tokenizer is a program of its own; reading it leaves a file."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    texts = {
-        "config.json": json.dumps({"model_type": "llama", "vocab_size": 8, "eos_token_id": 0, **sizes}),
-        "tokenizer_config.json": json.dumps(
-            {"tokenizer_class": "EvilTokenizer", "auto_map": {"AutoTokenizer": ["evil.Evil", None]}}
-        ),
-        "evil.py": EVIL,
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    return folder
+        [sys.executable, "-c", code, job.describe()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as server:
+        assert server.stdout is not None
+        worker = os.pidfd_open(int(server.stdout.readline()))
+        assert select.select([started], [], [], 30)[0]
+        assert not select.select([worker], [], [], 0)[0]
+        server.kill()
+    assert select.select([worker], [], [], 20)[0]  # it has ended
+    os.close(started)
+    os.close(worker)
 
 
 def run_with_yes(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs code while somebody answers every question with yes. transformers would run a copy of a folder's."""
+    """Runs code and answers every question with yes. With this answer transformers would run a copy of custom code."""
     command = [sys.executable, "-c", code, *arguments]
     environment = {**os.environ, "HF_HOME": str(folder / "home")}
     return subprocess.run(command, input="y\n" * 20, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_a_checkpoints_own_tokenizer_is_never_run_though_somebody_says_yes(hostile: Path, tmp_path: Path) -> None:
-    (hostile / "spiece.model").write_bytes(b"pieces")  # so that a tokenizer.json is to be made
-    job = ConversionJob(str(hostile), "", "int8", str(tmp_path / "out"), allow_pickle=False, only_unpack=True)
-    (tmp_path / "out").mkdir()
-    code = "import sys; from latimer_server.backends.huggingface.conversion_worker import _main; sys.exit(_main(sys.argv[1:]))"
-    done = run_with_yes(code, tmp_path, job.describe())
-    assert not list(tmp_path.rglob("ran"))
-    assert done.returncode == 1
-    assert "custom code" in done.stderr
-
-
-def test_nor_by_the_library_that_converts(hostile: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from transformers import LlamaConfig, LlamaForCausalLM\n"
-        "folder = Path(sys.argv[1])\n"
-        "config = (folder / 'config.json').read_bytes()\n"
-        "LlamaForCausalLM(LlamaConfig.from_pretrained(folder)).save_pretrained(folder)\n"
-        "(folder / 'config.json').write_bytes(config)\n"
-        "from latimer_server.backends.huggingface.conversion_worker import ConversionJob, _write_weights\n"
-        "job = ConversionJob(str(folder), '', 'float32', '', allow_pickle=False, only_unpack=False)\n"
-        "_write_weights(folder, Path(sys.argv[2]), job)"
-    )
-    done = run_with_yes(code, tmp_path, str(hostile), str(tmp_path / "out"))
-    assert (hostile / "model.safetensors").exists()
-    assert not list(tmp_path.rglob("ran"))
-    assert done.returncode == 1
-    assert "custom code" in done.stderr
-
-
-def test_a_conversion_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversion_gets_no_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "reader"
     script.write_text(f"#!/bin/sh\ncat > {tmp_path}/read\necho no answer >&2\nexit 1\n")
     script.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What CTranslate2 is asked for by a batch."""
+"""Tests of the batches that are passed to CTranslate2."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONFIG = HubConfig(
 
 
 class Words:
-    """A tokenization whose tokens are spelled numbers."""
+    """A tokenization whose tokens are numbers as text."""
 
     added_tokens = 1
 
@@ -47,18 +47,18 @@ class Words:
 
 
 class Engine:
-    """Says every row again, in three steps of some seconds, and notes what it was asked."""
+    """A translator that echoes every row in three steps of `step_seconds`, and records its arguments."""
 
     compute_type = "int8"
 
     def __init__(self, device: str = "cpu", step_seconds: float = 0.0) -> None:
         self.device = device
-        self.asked: list[tuple[int, dict[str, Any]]] = []
+        self.calls: list[tuple[int, dict[str, Any]]] = []
         self.now = 0.0
         self._step_seconds = step_seconds
 
     def translate_batch(self, rows: list[list[str]], **keys: Any) -> list[Any]:
-        self.asked.append((len(rows), keys))
+        self.calls.append((len(rows), keys))
         self.now += 3 * self._step_seconds
         return [SimpleNamespace(hypotheses=[[*row, "0"]], scores=[-1.0]) for row in rows]
 
@@ -76,26 +76,26 @@ def translate(generator: CTranslate2Generator, rows: int, **options: Any) -> lis
 
 
 @pytest.mark.parametrize(("device", "batches"), [("cpu", 3), ("cuda", 1)])
-def test_each_worker_has_a_batch_of_its_own(device: str, batches: int) -> None:
+def test_each_worker_computes_a_batch(device: str, batches: int) -> None:
     engine = Engine(device)
     generator = make(engine, threads=3)
     assert generator.limits.concurrent_batches == batches
-    translate(generator, 4)  # before this nothing is known of how long rows take
+    translate(generator, 4)  # the duration of rows is unknown before this
     translate(generator, 32)
-    assert [rows for rows, _ in engine.asked] == [4, 32]
-    assert not any("max_batch_size" in keys for _, keys in engine.asked)
+    assert [rows for rows, _ in engine.calls] == [4, 32]
+    assert not any("max_batch_size" in keys for _, keys in engine.calls)
 
 
-def test_a_summarizers_batch_is_shared_by_the_workers() -> None:
+def test_a_batch_of_a_summarizer_is_divided_among_the_workers() -> None:
     engine = Engine()
     generator = make(engine, task="summarization")
     assert generator.limits.concurrent_batches == 1
     translate(generator, 4)
     translate(generator, 32)
-    assert [keys["max_batch_size"] for _, keys in engine.asked] == [1, 8]
+    assert [keys["max_batch_size"] for _, keys in engine.calls] == [1, 8]
 
 
-def test_hypotheses_of_a_translators_beam_take_the_place_of_rows() -> None:
+def test_the_beam_of_a_translator_reduces_the_rows_of_a_batch() -> None:
     limits = make(Engine()).limits
     assert limits.count_rows(DecodingOptions()) * 4 == limits.count_rows(DecodingOptions(beam_size=1))
     assert make(Engine(), task="summarization").limits.default_beam == 0
@@ -105,36 +105,36 @@ def test_hypotheses_of_a_translators_beam_take_the_place_of_rows() -> None:
     ("step_seconds", "cap", "is_watched"),
     [(0.1, 16, False), (0.1, 200, True), (0.5, 2, False), (0.5, 16, True)],
 )
-def test_a_greedy_search_is_asked_for_each_token_only_where_it_may_last(
+def test_a_greedy_search_has_a_callback_only_if_it_may_take_long(
     step_seconds: float, cap: int, is_watched: bool
 ) -> None:
     engine = Engine(step_seconds=step_seconds)
     generator = make(engine)
     for _ in range(2):
         translate(generator, 4, beam_size=1, max_output_tokens=cap, max_length_ratio=100.0)
-    (_, first), (_, second) = engine.asked
-    assert "callback" in first  # nothing is known yet
+    (_, first), (_, second) = engine.calls
+    assert "callback" in first  # the duration is not known yet
     assert ("callback" in second) is is_watched
 
 
-def test_rows_of_another_cap_are_not_begun_for_nobody() -> None:
+def test_rows_with_another_cap_are_not_started_after_cancellation() -> None:
     engine = Engine(step_seconds=0.1)
     generator = make(engine)
     translate(generator, 4, beam_size=1)
     batch = [(1,) * length for length in (4, 8, 12, 16)]
-    before = len(engine.asked)
+    before = len(engine.calls)
     options = DecodingOptions(beam_size=1, max_length_ratio=1.0)
-    hypotheses = generator.run(batch, options, lambda: len(engine.asked) > before)
-    assert len(engine.asked) == before + 1
+    hypotheses = generator.run(batch, options, lambda: len(engine.calls) > before)
+    assert len(engine.calls) == before + 1
     assert [one.truncated for one in hypotheses[1:]] == [True] * 3
 
 
-def test_a_gpus_batches_are_whole_whatever_the_beam() -> None:
+def test_batches_of_a_gpu_are_not_divided_by_the_beam() -> None:
     limits = make(Engine("cuda")).limits
     assert limits.count_rows(DecodingOptions()) == limits.max_batch_rows
 
 
-def test_a_beam_search_cannot_be_asked() -> None:
+def test_a_beam_search_has_no_callback() -> None:
     engine = Engine()
     translate(make(engine), 4, beam_size=4)
-    assert "callback" not in engine.asked[0][1]
+    assert "callback" not in engine.calls[0][1]

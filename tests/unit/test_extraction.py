@@ -1,4 +1,4 @@
-"""Which sentences of a document HYBRID builds on: those that are understood where they will stand."""
+"""Tests of the choice of source sentences for HYBRID: each must be understood in the summary's order."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def take(order: tuple[int, ...], count: int, language: str = "en") -> list[int]:
     return extract_standalone(SummarySource(sentences, language, words), ranked, LengthLimit(sentence_count=count))
 
 
-def test_whom_a_sentence_names_is_introduced_before_it_or_the_sentence_is_left_out() -> None:
+def test_a_person_is_introduced_before_a_sentence_names_them_or_the_sentence_is_omitted() -> None:
     assert take((4, 0, 1, 2, 3), 2) == [1, 4]
     assert take((4, 0, 1, 2, 3), 1) == [0]
 
 
-def test_a_sentence_that_points_back_comes_only_behind_the_one_it_points_to() -> None:
+def test_a_sentence_that_refers_back_follows_the_one_it_refers_to() -> None:
     assert take((2, 3, 0), 2) == [0]
     assert take((2, 3, 1, 0), 4) == [0, 1, 2, 3]
 
 
-def test_where_no_sentence_stands_by_itself_the_best_is_taken() -> None:
+def test_the_best_sentence_is_chosen_if_none_is_understood_by_itself() -> None:
     assert take((3, 2), 1) == [3]
 
 
-def test_a_language_without_lists_takes_the_best() -> None:
+def test_the_best_sentences_are_chosen_without_word_lists_of_the_language() -> None:
     assert take((3, 2, 1, 0, 4), 2, "de") == [2, 3]

@@ -1,4 +1,4 @@
-"""The ranker: what is central comes first, what is said already comes last, and nothing grows with the square."""
+"""Tests of the ranker: central sentences come first, repeated ones last, and memory does not grow quadratically."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def never() -> bool:
     return False
 
 
-def test_the_sentence_that_the_others_are_about_is_first() -> None:
+def test_the_most_central_sentence_is_first() -> None:
     ranking = RANKER.rank(
         [
             "My uncle bought a green umbrella in Ghent last autumn.",
@@ -31,7 +31,7 @@ def test_the_sentence_that_the_others_are_about_is_first() -> None:
     assert all(0 <= score <= 1 for score in ranking.scores)
 
 
-def test_a_repeated_sentence_is_held_back() -> None:
+def test_a_repeated_sentence_is_ranked_lower() -> None:
     twice = "The flood damaged the bridge over the river and closed the road."
     ranking = RANKER.rank([twice, twice, "The mayor asked the state for money to rebuild the bridge this year."], never)
     assert set(ranking.order[:2]) == {0, 2}
@@ -41,7 +41,7 @@ def test_a_repeated_sentence_is_held_back() -> None:
     "sentences",
     [[], ["One."], ["", "", ""], ["!!!", "???"], ["a b", "c d"], ["same words here now"] * 5, ["\u200b", "x" * 10_000]],
 )
-def test_every_sentence_is_ranked_once_whatever_it_is(sentences: list[str]) -> None:
+def test_any_sentence_is_ranked_exactly_once(sentences: list[str]) -> None:
     ranking = RANKER.rank(sentences, never)
     assert sorted(ranking.order) == list(range(len(sentences)))
     assert len(ranking.scores) == len(sentences)
@@ -58,10 +58,10 @@ def test_scripts_without_spaces_are_ranked_by_pairs_of_characters() -> None:
     assert set(order[:2]) == {0, 1}
 
 
-def test_ten_thousand_sentences_take_no_square_of_memory() -> None:
+def test_ten_thousand_sentences_need_less_than_quadratic_memory() -> None:
     words = [f"word{i}" for i in range(5_000)]
     sentences = [" ".join(words[(i * 7 + j * j) % 5_000] for j in range(20)) for i in range(10_000)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     RANKER.rank(sentences, never)
-    # A dense matrix of float64 would take 800 MB; what it takes is near 60.
+    # A dense matrix of float64 would take 800 MB; the sparse one takes about 60 MB.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000

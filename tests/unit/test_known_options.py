@@ -1,4 +1,4 @@
-"""Options that come with call after call are read once, and say the same every time."""
+"""Tests of the cache of request options: equal options are read once, with the same result every time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def test_equal_options_are_read_once() -> None:
     assert read(pb.TranslateOptions(alternative_count=2)) is read(pb.TranslateOptions(alternative_count=2))
 
 
-def test_other_options_are_others() -> None:
+def test_different_options_are_read_separately() -> None:
     assert read(pb.TranslateOptions(alternative_count=2)) != read(pb.TranslateOptions(alternative_count=3))
     assert read(pb.TranslateOptions()) == TranslateOptions()
 
 
-def test_what_is_wrong_is_said_every_time() -> None:
+def test_invalid_options_are_refused_every_time() -> None:
     for _ in range(2):
         with pytest.raises(InvalidRequest) as raised:
             read(pb.TranslateOptions(alternative_count=99, fallback_language_code="?"))
@@ -45,5 +45,5 @@ def test_what_is_wrong_is_said_every_time() -> None:
     ],
     ids=["patterns", "phrases", "terms", "long"],
 )
-def test_what_takes_memory_is_not_kept(options: pb.TranslateOptions) -> None:
+def test_large_options_are_not_cached(options: pb.TranslateOptions) -> None:
     assert read(options) is not read(options)

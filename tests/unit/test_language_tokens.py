@@ -1,4 +1,4 @@
-"""The languages that a vocabulary names, in every style that published models have, as BCP-47 codes."""
+"""Tests of reading language tokens of a vocabulary as BCP-47 codes, in every style of published models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy 
 ig ilo is it ja jv ka kk km kn ko lb lg ln lo lt lv mg mk ml mn mr ms my ne nl no ns oc or pa pl ps pt ro ru sd si
 sk sl so sq sr ss su sv sw ta th tl tn tr uk ur uz vi wo xh yi yo zh zu
 """
-# Those of facebook/nllb-200-distilled-600M that are not a code of two letters and a script that goes without saying.
+# Tokens of facebook/nllb-200-distilled-600M, without those of a two-letter code and its default script.
 NLLB = """
 ace_Arab ace_Latn acm_Arab als_Latn arb_Arab arz_Arab ayr_Latn azb_Arab azj_Latn bem_Latn ckb_Arab crh_Latn eng_Latn
 fuv_Latn gaz_Latn jpn_Jpan kas_Arab kas_Deva khk_Cyrl kmr_Latn knc_Arab knc_Latn kor_Hang lvs_Latn ltg_Latn nno_Latn
@@ -41,7 +41,7 @@ tgl_Latn twi_Latn aka_Latn tzm_Tfng uzn_Latn ydd_Hebr yue_Hant zho_Hans zho_Hant
         ("nob nno nor", {"nb": "nob", "nn": "nno", "no": "nor"}),
         ("srp_Latn srp_Cyrl", {"sr-Cyrl": "srp_Cyrl", "sr-Latn": "srp_Latn"}),
         ("srp_Cyrl", {"sr": "srp_Cyrl"}),
-        ("hbs_Latn srp_Latn", {"sr-Latn": "srp_Latn"}),  # Serbo-Croatian has given way
+        ("hbs_Latn srp_Latn", {"sr-Latn": "srp_Latn"}),  # the code of Serbo-Croatian is deprecated
         ("heb ind tgl", {"fil": "tgl", "he": "heb", "id": "ind"}),
         ("iw in tl", {"fil": "tl", "he": "iw", "id": "in"}),
         ("arb ara arz", {"ar": "ara", "arz": "arz"}),
@@ -55,7 +55,7 @@ tgl_Latn twi_Latn aka_Latn tzm_Tfng uzn_Latn ydd_Hebr yue_Hant zho_Hans zho_Hant
         ("mul und roa gem xx aaa_bbb_ccc", {}),
     ],
 )
-def test_the_tokens_of_opus_models_are_languages(tokens: str, codes: dict[str, str]) -> None:
+def test_the_tokens_of_opus_models_become_codes(tokens: str, codes: dict[str, str]) -> None:
     found = map_languages("marian", tokens.split())
     assert {code: name for code, name in found.items() if code in codes} == codes
     assert set(found) - set(codes) <= {"pt", "pt-BR"}
@@ -67,7 +67,7 @@ def test_every_language_of_m2m100_has_a_code() -> None:
     assert {code: name for code, name in found.items() if code != name} == {"fil": "tl", "nso": "ns"}
 
 
-def test_every_language_of_mbart_has_a_code_and_its_regions_mean_nothing() -> None:
+def test_every_language_of_mbart_has_a_code_and_its_region_is_ignored() -> None:
     found = map_languages("mbart", MBART.split())
     assert len(found) == 52
     assert found["pt"] == "pt_XX"
@@ -75,7 +75,7 @@ def test_every_language_of_mbart_has_a_code_and_its_regions_mean_nothing() -> No
     assert {code for code in found if "-" in code} == {"zh-Hans"}
 
 
-def test_nllbs_names_become_the_codes_that_callers_know() -> None:
+def test_the_tokens_of_nllb_become_common_codes() -> None:
     found = map_languages("nllb", NLLB.split())
     assert len(found) == len(NLLB.split())
     expected = {
@@ -97,18 +97,18 @@ def test_nllbs_names_become_the_codes_that_callers_know() -> None:
         ("mbart", {"additional_special_tokens": ["pt_XX", "zh_CN"], "src_lang": None}, {"pt_XX", "zh_CN"}),
     ],
 )
-def test_tokens_are_found_in_the_json_of_their_family(family: str, content: object, names: set[str]) -> None:
+def test_tokens_are_read_from_the_json_of_their_family(family: str, content: object, names: set[str]) -> None:
     assert scan_tokens(family, json.dumps(content).encode()) == names
     assert scan_tokens(family, json.dumps(content, indent=2, ensure_ascii=False).encode()) == names
     escaped = json.dumps(content).replace(">", "\\u003e").replace("<", "\\u003C")
     assert scan_tokens(family, escaped.encode()) == names
 
 
-def test_what_is_no_json_has_no_tokens() -> None:
+def test_invalid_json_has_no_tokens() -> None:
     assert scan_tokens("marian", b"\xff\x00 garbage >>por<<") == set()
 
 
-def test_listed_languages_are_served_where_the_vocabulary_has_them_or_near_ones() -> None:
+def test_a_listed_language_is_served_if_the_vocabulary_has_it_or_a_close_one() -> None:
     mapping = {"pt": "por", "pt-BR": "pob", "nb": "nob", "zh-Hans": "cmn_Hans"}
     served, lacking = choose_served(["pt", "pt-PT", "no", "zh", "gl"], mapping)
     assert served == {"pt": "por", "pt-PT": "por", "no": "nob", "zh": "cmn_Hans"}

@@ -1,4 +1,4 @@
-"""Codes are BCP-47, matched as CLDR says; detection is honest about short and empty text."""
+"""Tests of language codes (BCP-47, matched by CLDR) and of language detection, including short and empty text."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from latimer_server.text.detection import LanguageDetector
 
 DATA = Path(__file__).parent.parent / "data"
 SIX = ["en", "pt", "es", "fr", "de", "it"]
-# The Portuguese handbook has passages that nobody has translated.
+# The Portuguese handbook has passages that are not translated.
 ENGLISH = re.compile(r"\b(the|of|and|that|this|those|with|is|are|to|for)\b", re.IGNORECASE)
-UNICODE = st.text(st.characters(codec=None))  # lone surrogates too
+UNICODE = st.text(st.characters(codec=None))  # includes lone surrogates
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_codes_become_canonical(code: str, canonical: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "x", "xx", "english", "en--us", "日本", "en\n", "e" * 500, "\x00"])
-def test_what_is_no_code_is_refused(code: str) -> None:
+def test_an_invalid_code_is_refused(code: str) -> None:
     with pytest.raises(ValueError, match="BCP-47"):
         normalize_code(code)
 
@@ -65,7 +65,7 @@ def test_what_is_no_code_is_refused(code: str) -> None:
         ("en", [], None),
     ],
 )
-def test_a_near_code_answers_and_another_language_does_not(wanted: str, served: list[str], match: str | None) -> None:
+def test_a_close_code_matches_and_another_language_does_not(wanted: str, served: list[str], match: str | None) -> None:
     assert match_code(wanted, served) == match
     assert CodeIndex(served).near(wanted)[:1] == ([match] if match else [])
 
@@ -95,17 +95,17 @@ def test_text_without_letters_has_no_language(detector: LanguageDetector, text: 
 
 
 @pytest.mark.parametrize("text", ["ok", "Bom dia"])
-def test_a_word_or_two_are_not_enough_to_rely_on(detector: LanguageDetector, text: str) -> None:
+def test_one_or_two_words_are_not_reliable(detector: LanguageDetector, text: str) -> None:
     assert not detector.detect(text).reliable
 
 
-def test_candidates_are_all_there_is_to_choose_from(detector: LanguageDetector) -> None:
+def test_only_candidates_are_detected(detector: LanguageDetector) -> None:
     found = detector.detect("Bom dia", ["en", "pt-BR"])
     assert [candidate.code for candidate in found.candidates] == ["pt-BR", "en"]
     assert sum(candidate.confidence for candidate in found.candidates) == pytest.approx(1.0)
 
 
-def test_of_two_candidates_for_one_language_the_first_answers(detector: LanguageDetector) -> None:
+def test_of_two_candidates_for_one_language_the_first_is_detected(detector: LanguageDetector) -> None:
     assert [candidate.code for candidate in detector.detect("Bom dia", ["pt-PT", "pt-BR"]).candidates] == ["pt-PT"]
 
 
@@ -113,24 +113,24 @@ def test_a_candidate_that_the_detector_does_not_know_is_never_found(detector: La
     assert detector.detect("Bom dia", ["tlh"]).candidates == ()
 
 
-def test_a_long_text_is_told_by_samples_of_all_of_it(detector: LanguageDetector) -> None:
+def test_a_long_text_is_detected_by_samples_of_all_its_parts(detector: LanguageDetector) -> None:
     text = "1234 " * 500 + "Die Kommission tagt am Dienstag wieder. " * 20_000
     assert detector.detect(text).best.code == "de"
 
 
 @pytest.mark.parametrize("code", ["en-x-" + "-".join(["abcdefgh"] * 10), "en-u-co-phonebk", "x-private"])
-def test_codes_that_could_be_without_end_are_refused(code: str) -> None:
+def test_overlong_codes_are_refused(code: str) -> None:
     with pytest.raises(ValueError, match="BCP-47"):
         normalize_code(code)
 
 
-def test_confidence_can_be_kept_among_all_languages(detector: LanguageDetector) -> None:
+def test_confidence_can_be_measured_among_all_languages(detector: LanguageDetector) -> None:
     among = detector.detect("Bom dia", ["en", "pt"], only=False)
     assert sum(candidate.confidence for candidate in among.candidates) < 0.5
 
 
 def read_sentences() -> list[tuple[str, str]]:
-    """Real sentences, on which nothing was tuned."""
+    """Returns real sentences that detection was not tuned on."""
     return [
         (text, code)
         for code in ("en", "pt")
@@ -140,7 +140,7 @@ def read_sentences() -> list[tuple[str, str]]:
 
 
 def cut_phrases() -> list[tuple[str, str]]:
-    """Three words of each sentence, without names and numbers."""
+    """Returns three words of each sentence, without names and numbers."""
     draw = random.Random(3)
     phrases = []
     for text, code in read_sentences():
@@ -153,7 +153,7 @@ def cut_phrases() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("among", [["en", "pt"], SIX])
-def test_sentences_and_phrases_of_three_words_are_told_apart(detector: LanguageDetector, among: list[str]) -> None:
+def test_most_sentences_and_phrases_of_three_words_are_detected(detector: LanguageDetector, among: list[str]) -> None:
     for cases, least in ((read_sentences(), 0.99), (cut_phrases(), 0.93)):
         assert len(cases) > 150
         right = [detector.detect(text, among).best.code == code for text, code in cases]
@@ -161,7 +161,7 @@ def test_sentences_and_phrases_of_three_words_are_told_apart(detector: LanguageD
 
 
 @pytest.mark.parametrize("among", [["en", "pt"], SIX, []])
-def test_what_is_called_reliable_is_right(detector: LanguageDetector, among: list[str]) -> None:
+def test_reliable_detections_are_right(detector: LanguageDetector, among: list[str]) -> None:
     found = [(detector.detect(text, among), code) for text, code in read_sentences() + cut_phrases()]
     relied = [detection.best.code == code for detection, code in found if detection.reliable]
     assert len(relied) / len(found) > 0.6
@@ -187,11 +187,11 @@ def test_a_long_text_that_ends_in_another_language_is_not_reliable(detector: Lan
 
 
 @pytest.mark.parametrize("text", ["Total", "Error", "Debian", "ok", "Kerberos NFS LDAP"])
-def test_words_that_both_languages_have_are_not_reliable(detector: LanguageDetector, text: str) -> None:
+def test_words_of_both_languages_are_not_reliable(detector: LanguageDetector, text: str) -> None:
     assert not detector.detect(text, ["en", "pt"]).reliable
 
 
-def test_one_word_again_and_again_is_one_word(detector: LanguageDetector) -> None:
+def test_a_repeated_word_counts_as_one_word(detector: LanguageDetector) -> None:
     again = detector.detect("total " * 50, ["en", "pt"])
     assert again.best.confidence == pytest.approx(detector.detect("total", ["en", "pt"]).best.confidence, abs=0.01)
     assert not again.reliable
@@ -206,7 +206,7 @@ def test_a_text_in_none_of_the_candidates_is_not_reliable(detector: LanguageDete
     assert not found.reliable
 
 
-def test_addresses_and_placeholders_tell_nothing(detector: LanguageDetector) -> None:
+def test_addresses_and_placeholders_are_ignored(detector: LanguageDetector) -> None:
     text = (
         "https://example.com/with/all/of/the/best {the_user_name} %(of_the_day)s me@the-best-of.example reunião adiada"
     )
@@ -234,12 +234,12 @@ def test_languages_that_eldc_does_not_know_are_found(detector: LanguageDetector,
     assert detector.detect(text, [code]).best.code == code
 
 
-def test_every_language_of_the_one_library_is_one_of_the_other() -> None:
+def test_every_language_of_one_library_is_known_to_the_other() -> None:
     known = LanguageIdentifier.from_model_file(MODEL_FILE).labels
     assert set(eldc.LANGUAGES) <= set(known)
 
 
-def test_what_is_not_needed_is_not_loaded() -> None:
+def test_unneeded_libraries_are_not_loaded() -> None:
     code = """if True:
         import sys
         from latimer_server.text.detection import LanguageDetector
@@ -268,12 +268,12 @@ SHARED = LanguageDetector()
 
 
 @pytest.mark.parametrize("text", ["\x00" * 50, "não\x00 The bridge is closed", "\ud800 bom dia \udfff a todos"])
-def test_texts_that_c_could_stumble_over_are_read(detector: LanguageDetector, text: str) -> None:
+def test_texts_with_nul_and_surrogates_are_detected(detector: LanguageDetector, text: str) -> None:
     found = detector.detect(text, ["en", "pt"])
     assert found.best.code == ("und" if not text.strip("\x00") else "en" if "bridge" in text else "pt")
 
 
-def test_threads_do_not_disturb_each_other() -> None:
+def test_threads_detect_independently() -> None:
     detector = LanguageDetector()
     cases = [(text, tuple(among)) for text, _ in read_sentences()[:100] for among in (SIX, ["en", "pt"], ["fr", "gl"])]
     alone = [LanguageDetector().detect(*cases[0])] + [SHARED.detect(*case) for case in cases[1:]]
@@ -281,13 +281,13 @@ def test_threads_do_not_disturb_each_other() -> None:
         assert list(threads.map(lambda case: detector.detect(*case), cases)) == alone
 
 
-def test_outputs_in_their_language_raise_no_alarm(detector: LanguageDetector) -> None:
+def test_outputs_in_their_language_are_accepted(detector: LanguageDetector) -> None:
     found = [detector.is_written_in(text, code) for text, code in read_sentences()]
     assert found.count(False) / len(found) < 0.003
     assert found.count(True) / len(found) > 0.95
 
 
-def test_outputs_left_in_the_other_language_are_caught(detector: LanguageDetector) -> None:
+def test_outputs_in_the_other_language_are_found(detector: LanguageDetector) -> None:
     found = [detector.is_written_in(text, "pt" if code == "en" else "en") for text, code in read_sentences()]
     assert found.count(False) / len(found) > 0.95
 

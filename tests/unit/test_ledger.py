@@ -1,4 +1,4 @@
-"""The account of `translate_many` without a channel: whatever becomes of its streams, each item is given once."""
+"""Tests of the ledger of `translate_many` without a channel: each item is yielded once, even if streams break."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def give_all(ledger: Ledger) -> Iterator[TranslatedItem]:
     return iter(ledger.give, None)
 
 
-def test_the_config_is_sent_first_and_once_a_stream() -> None:
+def test_the_config_is_sent_first_and_once_per_stream() -> None:
     ledger = Ledger(
         ["pt", "es"], None, {"model": "m", "disable_cache": True, "beam_size": 2}, ordered=False, raise_errors=False
     )
@@ -66,12 +66,12 @@ def test_the_config_is_sent_first_and_once_a_stream() -> None:
 
 
 @pytest.mark.parametrize("options", [{"sentence_spliting": "off"}, {"include_segments": "perhaps"}])
-def test_an_option_that_is_none_is_refused_before_anything_is_sent(options: dict[str, str]) -> None:
+def test_an_invalid_option_is_refused_before_anything_is_sent(options: dict[str, str]) -> None:
     with pytest.raises(InvalidArgumentError):
         Ledger("pt", None, options, ordered=True, raise_errors=False)
 
 
-def test_keys_come_back_with_their_texts() -> None:
+def test_results_have_the_keys_of_their_items() -> None:
     ledger = make_ledger()
     for given_item in ("One.", ("k", "Two."), (("a", 1), "Three.")):
         ledger.add(given_item)
@@ -84,14 +84,14 @@ def test_keys_come_back_with_their_texts() -> None:
 
 
 @pytest.mark.parametrize("bad", [7, None, b"bytes", ("key", 7), ("a", "b", "c"), ["key", "text"]])
-def test_what_is_no_item_is_named(bad: object) -> None:
+def test_an_invalid_item_is_named(bad: object) -> None:
     ledger = make_ledger()
     ledger.add("One.")
     with pytest.raises(InvalidArgumentError, match="item 1 is"):
         ledger.add(bad)
 
 
-def test_what_no_message_can_carry_is_an_error_in_its_place() -> None:
+def test_an_item_that_does_not_fit_into_a_message_is_an_error_in_its_place() -> None:
     ledger = make_ledger()
     for text in ("One.", "x" * 1_000_001, "a\ud800b", "Four."):
         ledger.add(text)
@@ -106,7 +106,7 @@ def test_what_no_message_can_carry_is_an_error_in_its_place() -> None:
     assert results[1].translations[0].target_language == "pt"
 
 
-def test_an_items_error_is_raised_where_that_was_asked_for() -> None:
+def test_an_error_of_an_item_is_raised_if_requested() -> None:
     ledger = make_ledger(raise_errors=True)
     ledger.add("x" * 1_000_001)
     ledger.settle(answer(*items_of(send_all(ledger))))
@@ -114,7 +114,7 @@ def test_an_items_error_is_raised_where_that_was_asked_for() -> None:
         ledger.give()
 
 
-def test_messages_are_bounded_and_a_large_item_is_alone() -> None:
+def test_messages_are_bounded_and_a_large_item_is_sent_alone() -> None:
     ledger = make_ledger()
     texts = ["a"] * 300 + ["b" * 20_000] * 3 + ["c" * 900_000, "d"]
     for text in texts:
@@ -126,8 +126,8 @@ def test_messages_are_bounded_and_a_large_item_is_alone() -> None:
         assert len(request.items) == 1 or sum(len(item.content) for item in request.items) <= 32_768
 
 
-def test_a_large_first_item_does_not_come_with_the_config() -> None:
-    """A config may be 3 MB by itself, an item 4 MB, and a message no more than 4."""
+def test_a_large_first_item_is_not_sent_with_the_config() -> None:
+    """A config may have 3 MB and an item 4 MB, but a message at most 4 MB."""
     ledger = make_ledger()
     ledger.add("c" * 900_000)
     config, first = send_all(ledger)
@@ -135,7 +135,7 @@ def test_a_large_first_item_does_not_come_with_the_config() -> None:
     assert (len(config.items), len(first.items)) == (0, 1)
 
 
-def test_room_ends_at_the_bounds_and_comes_back_as_results_are_given() -> None:
+def test_sending_stops_at_the_bounds_and_continues_as_results_are_yielded() -> None:
     ledger = make_ledger()
     rooms = []
     for _ in range(READ_AHEAD_ITEMS):
@@ -145,7 +145,7 @@ def test_room_ends_at_the_bounds_and_comes_back_as_results_are_given() -> None:
     rooms = [ledger.has_room]
     sent = items_of(send_all(ledger))
     ledger.settle(answer(*sent[:1]))
-    rooms.append(ledger.has_room)  # answered, and not yet given
+    rooms.append(ledger.has_room)  # answered, but not yet yielded
     assert ledger.give()
     rooms.append(ledger.has_room)
     assert rooms == [False, False, True]
@@ -154,7 +154,7 @@ def test_room_ends_at_the_bounds_and_comes_back_as_results_are_given() -> None:
     assert not ledger.has_room
 
 
-def test_a_server_that_ends_too_early_without_saying_why_is_at_fault() -> None:
+def test_a_stream_that_ends_early_without_a_status_is_an_error_of_the_server() -> None:
     ledger = make_ledger()
     ledger.add("One.")
     ledger.is_exhausted = True
@@ -165,7 +165,7 @@ def test_a_server_that_ends_too_early_without_saying_why_is_at_fault() -> None:
     ledger.check_end()
 
 
-def test_attempts_without_an_answer_are_bounded_and_an_answer_begins_anew() -> None:
+def test_attempts_without_an_answer_are_bounded_and_an_answer_resets_the_count() -> None:
     ledger = make_ledger()
     for index in range(3):
         ledger.add(f"Number {index}.")
@@ -180,21 +180,19 @@ def test_attempts_without_an_answer_are_bounded_and_an_answer_begins_anew() -> N
         ledger.begin_again(GONE)
 
 
-def test_the_server_may_say_how_long_to_wait() -> None:
+def test_the_delay_that_the_server_requests_is_used() -> None:
     ledger = make_ledger()
     assert 7 < ledger.begin_again(ConnectionFailedError("draining", retry_after=10)) < 13
 
 
-def test_only_a_server_that_went_away_is_asked_again() -> None:
+def test_only_an_unavailable_server_is_retried() -> None:
     with pytest.raises(ServerError):
         make_ledger().begin_again(ServerError("broken"))
 
 
 @given(st.integers(0, 40), st.booleans(), st.randoms(use_true_random=True))
-def test_whatever_becomes_of_its_streams_each_item_is_given_once(
-    count: int, ordered: bool, draw: random.Random
-) -> None:
-    """A server answers some of what it was sent and goes away, again and again; late answers come twice."""
+def test_each_item_is_yielded_once_even_if_streams_break(count: int, ordered: bool, draw: random.Random) -> None:
+    """The server answers some items and disconnects, repeatedly; late answers arrive twice."""
     ledger = make_ledger(ordered=ordered)
     texts = [f"text {index}" for index in range(count)]
     results: list[TranslatedItem] = []

@@ -1,4 +1,4 @@
-"""Marian's files are untrusted: what does not add up is a clear error, whatever it is."""
+"""Tests of reading Marian's files, which are untrusted: any inconsistency is a clear error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.marian_files import CONFIG, config_item, floats, matrix, model_items,
 GOOD = write_model({"a": floats(1.0, 2.0), "m": matrix(2, 3), "special:model.yml": config_item(CONFIG)})
 
 
-def test_items_come_out_as_they_went_in_without_their_padding() -> None:
+def test_items_are_read_as_they_were_written_without_their_padding() -> None:
     file = MarianFile(GOOD, "model.bin")
     assert file.float_vector("a", 2).tolist() == [1.0, 2.0]
     assert file.names == {"a", "m", "special:model.yml"}
@@ -25,7 +25,7 @@ def test_items_come_out_as_they_went_in_without_their_padding() -> None:
     assert file.config["dec-cell"] == "ssru"
 
 
-def test_a_matrix_that_is_stored_transposed_is_given_that_way() -> None:
+def test_a_matrix_that_is_stored_transposed_is_read_transposed() -> None:
     file = MarianFile(GOOD, "model.bin")
     as_stored = file.matrix("m", 2, 3, transposed=False)
     transposed = file.matrix("m", 2, 3, transposed=True)
@@ -51,7 +51,7 @@ def test_a_damaged_header_is_an_error_or_harmless(data: st.DataObject) -> None:
         file = MarianFile(bytes(damaged), "model.bin")
         file.float_vector("a", 2)
     except ModelFileError as error:
-        assert str(error).startswith("model.bin: ")  # noqa: PT017 (no error is fine too)
+        assert str(error).startswith("model.bin: ")  # noqa: PT017 (a harmless change raises no error)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_damaged_header_is_an_error_or_harmless(data: st.DataObject) -> None:
         (16, 0, "name"),
     ],
 )
-def test_a_claim_that_the_bytes_do_not_hold_is_refused_without_an_allocation(
+def test_a_size_beyond_the_end_of_the_file_is_refused_without_an_allocation(
     offset: int, value: int, complaint: str
 ) -> None:
     hostile = bytearray(GOOD)
@@ -75,7 +75,7 @@ def test_a_claim_that_the_bytes_do_not_hold_is_refused_without_an_allocation(
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (-1, 5), (1 << 30, 1 << 30), (2_000_000_000,)])
-def test_a_shape_that_its_data_cannot_fill_is_refused(shape: tuple[int, ...]) -> None:
+def test_a_shape_with_too_little_data_is_refused(shape: tuple[int, ...]) -> None:
     items = {"special:model.yml": config_item(CONFIG), "w": (0x404, shape, b"\0" * 16)}
     with pytest.raises(ModelFileError, match="w"):
         MarianFile(write_model(items), "model.bin")
@@ -94,7 +94,7 @@ def test_missing_items_wrong_types_and_wrong_shapes_are_named() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_refused(value: float) -> None:
+def test_infinite_values_and_nan_are_refused(value: float) -> None:
     items = {"special:model.yml": config_item(CONFIG), "a": floats(value)}
     with pytest.raises(ModelFileError, match="not finite"):
         MarianFile(write_model(items), "model.bin").float_vector("a", 1)
@@ -127,7 +127,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9
         BOMB.encode(),
     ],
 )
-def test_a_configuration_that_is_no_mapping_is_refused(text: bytes) -> None:
+def test_a_configuration_must_be_a_mapping(text: bytes) -> None:
     with pytest.raises(ModelFileError, match=r"special:model\.yml"):
         MarianFile(write_model({"special:model.yml": (0x101, (len(text),), text)}), "model.bin")
 
@@ -137,19 +137,19 @@ def test_a_file_without_a_configuration_is_refused() -> None:
         MarianFile(write_model({"a": floats(1.0)}), "model.bin")
 
 
-def test_a_whole_model_can_be_written_and_read() -> None:
+def test_a_complete_model_can_be_written_and_read() -> None:
     file = MarianFile(write_model(model_items()), "model.bin")
     assert file.matrix("encoder_l1_ffn_W1", 8, 16, transposed=True).values.shape == (16, 8)
 
 
-def test_candidates_are_the_first_ids_and_those_of_each_source_token() -> None:
+def test_candidates_are_the_first_ids_and_the_ids_of_each_source_token() -> None:
     lists: list[list[int]] = [[], [7, 9], [8], [1, 7], *[[]] * 6]
     shortlist = Shortlist(write_shortlist(lists, first=2), 10, 10, "lex.bin", shared=False)
     assert shortlist.candidates([1, 3, 3]).tolist() == [0, 1, 7, 9]
     assert shortlist.candidates([0]).tolist() == [0, 1]
 
 
-def test_where_the_vocabulary_is_shared_a_source_token_may_be_copied() -> None:
+def test_with_a_shared_vocabulary_source_tokens_are_candidates() -> None:
     lists: list[list[int]] = [[], [7, 9], [8], [1, 7], *[[]] * 6]
     shortlist = Shortlist(write_shortlist(lists, first=2), 10, 10, "lex.bin", shared=True)
     assert shortlist.candidates([3, 5, 3]).tolist() == [0, 1, 3, 5, 7]
@@ -169,7 +169,7 @@ def test_a_shortlist_maps_ids_of_one_vocabulary_to_ids_of_another() -> None:
     ("data", "complaint"),
     [
         (b"", "header"),
-        (write_shortlist([[]] * 10, magic=1), "no binary lexical shortlist"),
+        (write_shortlist([[]] * 10, magic=1), "not a binary lexical shortlist"),
         (write_shortlist([[1]] * 10)[:-1], "do not hold"),
         (write_shortlist([[1]] * 10) + b"\0\0\0\0", "do not hold"),
         (write_shortlist([[1]] * 9), "vocabulary of 9"),
@@ -183,7 +183,7 @@ def test_a_shortlist_that_does_not_fit_is_refused_by_name(data: bytes, complaint
         Shortlist(data, 10, 10, "lex.bin", shared=True)
 
 
-def test_a_shortlist_whose_offsets_go_back_is_refused() -> None:
+def test_a_shortlist_with_descending_offsets_is_refused() -> None:
     data = bytearray(write_shortlist([[1, 2]] * 10))
     struct.pack_into("<Q", data, 48 + 8 * 3, 1 << 50)
     with pytest.raises(ModelFileError, match="do not ascend"):

@@ -1,4 +1,4 @@
-"""The pool: a model is loaded once, in use it stays, unused it makes way, and what failed says why."""
+"""Tests of the pool: models are loaded once, kept while in use, evicted for others, and failures have a reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.fakes import make_catalog
 from tests.pool_fakes import Knot, Maker, SizedBackend, make_model, make_models, open_pool, states, until
 
 
-async def test_a_model_is_made_once_however_many_ask_and_kept_for_the_next(tmp_path: Path) -> None:
+async def test_a_model_is_loaded_once_for_many_callers_and_kept(tmp_path: Path) -> None:
     maker = Maker()
     async with open_pool(make_models(tmp_path, "a"), tmp_path, maker) as pool:
         await asyncio.gather(*(pool.load("a") for _ in range(50)))
@@ -31,8 +31,8 @@ async def test_a_model_is_made_once_however_many_ask_and_kept_for_the_next(tmp_p
         assert states(pool) == {"a": "READY"}
 
 
-async def test_the_least_recently_used_makes_way_by_its_measured_bytes(tmp_path: Path) -> None:
-    maker = Maker({"a": 40, "b": 40, "c": 40})  # the files say 10
+async def test_the_least_recently_used_model_is_evicted_by_its_measured_bytes(tmp_path: Path) -> None:
+    maker = Maker({"a": 40, "b": 40, "c": 40})  # the size of the files is 10
     async with open_pool(make_models(tmp_path, "a b c"), tmp_path, maker, max_memory=100) as pool:
         for name in "abac":
             await pool.load(name)
@@ -40,7 +40,7 @@ async def test_the_least_recently_used_makes_way_by_its_measured_bytes(tmp_path:
         assert pool.describe("a").memory_bytes == 40
 
 
-async def test_a_model_is_gone_for_good_once_it_made_way(tmp_path: Path) -> None:
+async def test_an_evicted_model_is_freed(tmp_path: Path) -> None:
     maker = Maker()
     async with open_pool(make_models(tmp_path, "a b"), tmp_path, maker, max_memory=10) as pool:
         await pool.load("a")
@@ -49,7 +49,7 @@ async def test_a_model_is_gone_for_good_once_it_made_way(tmp_path: Path) -> None
         assert len(maker.live) == 1
 
 
-async def test_a_model_in_use_is_not_unloaded_and_those_who_ask_for_it_then_wait_their_turn(tmp_path: Path) -> None:
+async def test_a_model_in_use_is_not_unloaded_and_new_callers_wait(tmp_path: Path) -> None:
     maker = Maker()
     async with open_pool(make_models(tmp_path, "hot new"), tmp_path, maker, max_memory=10) as pool:
         async with pool.hold_generator("hot") as hot:
@@ -59,7 +59,7 @@ async def test_a_model_in_use_is_not_unloaded_and_those_who_ask_for_it_then_wait
             await asyncio.sleep(0)
             assert not new.done()
             assert not again.done()
-            assert await hot.queue.submit((2, 0), DecodingOptions())  # and it still works
+            assert await hot.queue.submit((2, 0), DecodingOptions())  # it still works
         del hot
         await new
         await again
@@ -67,7 +67,7 @@ async def test_a_model_in_use_is_not_unloaded_and_those_who_ask_for_it_then_wait
         assert states(pool) == {"hot": "READY", "new": "AVAILABLE"}
 
 
-async def test_a_cancelled_caller_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_cancelled_caller_leaves_no_reservation(tmp_path: Path) -> None:
     maker = Maker()
     async with open_pool(make_models(tmp_path, "hot new"), tmp_path, maker, max_memory=10) as pool:
         async with pool.hold_generator("hot"):
@@ -76,7 +76,7 @@ async def test_a_cancelled_caller_leaves_nothing_behind(tmp_path: Path) -> None:
             for caller in callers[:-1]:
                 caller.cancel()
             await asyncio.gather(*callers[:-1], return_exceptions=True)
-            assert states(pool) == {"hot": "DRAINING", "new": "LOADING"}  # one still waits
+            assert states(pool) == {"hot": "DRAINING", "new": "LOADING"}  # one caller still waits
             callers[-1].cancel()
             await asyncio.gather(*callers, return_exceptions=True)
             assert states(pool) == {"hot": "READY", "new": "AVAILABLE"}
@@ -84,7 +84,7 @@ async def test_a_cancelled_caller_leaves_nothing_behind(tmp_path: Path) -> None:
         assert maker.made == {"hot": 1}
 
 
-async def test_a_load_that_began_goes_on_when_its_caller_leaves(tmp_path: Path) -> None:
+async def test_a_started_load_continues_after_its_caller_is_cancelled(tmp_path: Path) -> None:
     maker = Maker()
     maker.gate.clear()
     async with open_pool(make_models(tmp_path, "a"), tmp_path, maker) as pool:
@@ -96,7 +96,7 @@ async def test_a_load_that_began_goes_on_when_its_caller_leaves(tmp_path: Path) 
         assert maker.made == {"a": 1}
 
 
-async def test_a_model_larger_than_the_bound_is_failed_by_name_and_no_route_goes_through_it(tmp_path: Path) -> None:
+async def test_a_model_larger_than_the_budget_fails_by_name_and_has_no_routes(tmp_path: Path) -> None:
     catalog = make_catalog(make_model(tmp_path, "big", size=6 << 10), make_model(tmp_path, "small"))
     async with open_pool(catalog, tmp_path, Maker(), max_memory=2 << 10) as pool:
         with pytest.raises(NotServed, match=r"big needs 3\.0 KiB; max_model_memory is 2\.0 KiB"):
@@ -105,7 +105,7 @@ async def test_a_model_larger_than_the_bound_is_failed_by_name_and_no_route_goes
         assert [entry.name for entry in pool.list_usable(Task.TRANSLATION)] == ["small"]
 
 
-async def test_a_model_that_is_smaller_than_its_files_is_not_refused_by_their_size(tmp_path: Path) -> None:
+async def test_a_model_that_is_smaller_in_memory_than_its_files_is_loaded(tmp_path: Path) -> None:
     catalog = make_catalog(make_model(tmp_path, "shared", size=3 << 10), make_model(tmp_path, "small"))
     maker = Maker({"shared": 2 << 10})
     async with open_pool(catalog, tmp_path, maker, max_memory=2 << 10) as pool:
@@ -113,7 +113,7 @@ async def test_a_model_that_is_smaller_than_its_files_is_not_refused_by_their_si
         assert states(pool) == {"shared": "READY", "small": "AVAILABLE"}
 
 
-async def test_a_model_that_turns_out_too_large_is_failed_too(tmp_path: Path) -> None:
+async def test_a_model_that_exceeds_the_budget_after_loading_fails(tmp_path: Path) -> None:
     maker = Maker({"big": 3 << 10})
     async with open_pool(make_models(tmp_path, "big"), tmp_path, maker, max_memory=2 << 10) as pool:
         with pytest.raises(NotServed, match=r"big needs 3\.0 KiB"):
@@ -122,7 +122,7 @@ async def test_a_model_that_turns_out_too_large_is_failed_too(tmp_path: Path) ->
         assert len(maker.live) == 0
 
 
-async def test_a_model_larger_than_its_files_said_waits_for_the_room_it_needs(tmp_path: Path) -> None:
+async def test_a_model_that_is_larger_than_estimated_waits_for_memory(tmp_path: Path) -> None:
     maker = Maker({"a": 60, "b": 60})
     async with open_pool(make_models(tmp_path, "a b"), tmp_path, maker, max_memory=100) as pool:
         async with pool.hold_generator("a"):
@@ -133,14 +133,14 @@ async def test_a_model_larger_than_its_files_said_waits_for_the_room_it_needs(tm
         assert states(pool) == {"a": "AVAILABLE", "b": "READY"}
 
 
-async def test_preloaded_models_make_way_for_nobody(tmp_path: Path) -> None:
+async def test_preloaded_models_are_not_evicted(tmp_path: Path) -> None:
     async with open_pool(make_models(tmp_path, "kept a b"), tmp_path, Maker(), max_memory=20, pinned=["kept"]) as pool:
         for name in ("kept", "a", "b", "a"):
             await pool.load(name)
         assert states(pool) == {"a": "READY", "b": "AVAILABLE", "kept": "READY"}
 
 
-async def test_unloading_waits_for_the_batches_and_gives_everything_back(tmp_path: Path) -> None:
+async def test_unloading_waits_for_running_batches_and_frees_the_memory(tmp_path: Path) -> None:
     maker = Maker()
     changes: list[str] = []
     async with open_pool(make_models(tmp_path, "a"), tmp_path, maker, pinned=["a"]) as pool:
@@ -156,14 +156,14 @@ async def test_unloading_waits_for_the_batches_and_gives_everything_back(tmp_pat
         assert changes == ["a", "a"]
 
 
-async def test_unloading_one_that_is_not_loaded_is_fine_and_an_unknown_one_is_named(tmp_path: Path) -> None:
+async def test_unloading_an_unloaded_model_succeeds_and_an_unknown_one_is_named(tmp_path: Path) -> None:
     async with open_pool(make_models(tmp_path, "a"), tmp_path, Maker()) as pool:
         assert (await pool.unload("a")).state is ModelState.AVAILABLE
         with pytest.raises(NotServed, match="there is no model 'b'"):
             await pool.unload("b")
 
 
-async def test_a_model_that_is_unloaded_while_it_loads_serves_who_waited_and_goes(tmp_path: Path) -> None:
+async def test_a_model_that_is_unloaded_while_loading_serves_its_waiters_first(tmp_path: Path) -> None:
     maker = Maker()
     maker.gate.clear()
     async with open_pool(make_models(tmp_path, "a"), tmp_path, maker) as pool:
@@ -177,7 +177,7 @@ async def test_a_model_that_is_unloaded_while_it_loads_serves_who_waited_and_goe
         assert states(pool) == {"a": "AVAILABLE"}
 
 
-async def test_a_failed_model_says_why_is_not_tried_again_at_once_but_is_when_told(tmp_path: Path) -> None:
+async def test_a_failed_model_has_a_reason_and_is_loaded_again_only_on_request(tmp_path: Path) -> None:
     maker = Maker()
     maker.failing.add("a")
     async with open_pool(make_models(tmp_path, "a"), tmp_path, maker) as pool:
@@ -194,10 +194,10 @@ async def test_a_failed_model_says_why_is_not_tried_again_at_once_but_is_when_to
 
 
 class Panic(BaseException):
-    """As pyo3 raises where Rust panics."""
+    """Like the exception that pyo3 raises for a panic in Rust."""
 
 
-async def test_a_library_that_panics_fails_the_model_and_keeps_no_room(tmp_path: Path) -> None:
+async def test_a_library_that_panics_fails_the_model_and_reserves_no_memory(tmp_path: Path) -> None:
     maker = Maker()
 
     def panic(request: LoadRequest) -> Backend:
@@ -213,26 +213,26 @@ async def test_a_library_that_panics_fails_the_model_and_keeps_no_room(tmp_path:
         await asyncio.wait_for(pool.unload("bad"), 10)
 
 
-async def test_a_load_is_told_when_the_pool_closes(tmp_path: Path) -> None:
-    begun, told = threading.Event(), threading.Event()
+async def test_a_load_is_cancelled_when_the_pool_closes(tmp_path: Path) -> None:
+    started, stopped = threading.Event(), threading.Event()
 
     def make(request: LoadRequest) -> Backend:
-        begun.set()
+        started.set()
         while not request.cancelled():
             time.sleep(0.01)
-        told.set()
-        raise ModelError("nobody waits")
+        stopped.set()
+        raise ModelError("cancelled")
 
     async with open_pool(make_models(tmp_path, "a"), tmp_path, make) as pool:
         asking = asyncio.create_task(pool.load("a"))
-        await until(begun.is_set)
+        await until(started.is_set)
         await pool.close()
         with pytest.raises(Unavailable):
             await asking
-    assert await asyncio.to_thread(told.wait, 10)
+    assert await asyncio.to_thread(stopped.wait, 10)
 
 
-async def test_a_failed_model_whose_files_change_is_tried_again(tmp_path: Path) -> None:
+async def test_a_failed_model_is_loaded_again_after_its_files_change(tmp_path: Path) -> None:
     maker = Maker()
     maker.failing.add("a")
     async with open_pool(make_models(tmp_path, "a"), tmp_path, maker) as pool:
@@ -253,7 +253,7 @@ async def test_a_failed_model_takes_no_memory(tmp_path: Path) -> None:
         assert [knot() for knot in alive] == [None]
 
 
-async def test_files_that_vanish_and_return_are_seen_at_the_next_load(tmp_path: Path) -> None:
+async def test_removed_and_restored_files_are_seen_at_the_next_load(tmp_path: Path) -> None:
     async with open_pool(make_models(tmp_path, "a"), tmp_path, Maker()) as pool:
         file = tmp_path / "a" / "model.bin"
         file.rename(tmp_path / "away.bin")
@@ -262,11 +262,11 @@ async def test_files_that_vanish_and_return_are_seen_at_the_next_load(tmp_path: 
         (tmp_path / "away.bin").rename(file)
         await pool.load("a")
         file.unlink()
-        assert states(pool) == {"a": "READY"}  # it needs them no more
+        assert states(pool) == {"a": "READY"}  # a loaded model does not need its files
         assert (await pool.unload("a")).state is ModelState.NOT_FETCHED
 
 
-async def test_only_rankers_rank_and_only_writers_write_and_nothing_is_loaded_to_find_out(tmp_path: Path) -> None:
+async def test_a_model_of_the_wrong_task_is_refused_without_loading_it(tmp_path: Path) -> None:
     maker = Maker()
     async with open_pool(make_models(tmp_path, "a"), tmp_path, maker) as pool:
         with pytest.raises(NotServed, match="model extractive writes no text"):
@@ -293,12 +293,12 @@ async def test_generated_summaries_run_beside_translations_on_half_the_cores(tmp
                 }
         assert maker.requests["a"].threads == 4
         assert maker.requests["writer"].threads == 2
-        if sys.platform == "linux":  # where a thread has a priority of its own
+        if sys.platform == "linux":  # threads have their own priority there
             assert maker.niceness["writer"] > maker.niceness["a"] == os.getpriority(os.PRIO_PROCESS, 0)
         assert [entry.name for entry in pool.list_usable(Task.SUMMARIZATION)] == ["extractive", "writer"]
 
 
-async def test_a_closed_pool_refuses_and_those_who_wait_are_told(tmp_path: Path) -> None:
+async def test_a_closed_pool_refuses_new_and_waiting_callers(tmp_path: Path) -> None:
     maker = Maker()
     maker.gate.clear()
     async with open_pool(make_models(tmp_path, "a"), tmp_path, maker) as pool:
@@ -312,7 +312,7 @@ async def test_a_closed_pool_refuses_and_those_who_wait_are_told(tmp_path: Path)
             await pool.load("a")
 
 
-async def test_what_is_usable_is_the_same_object_until_something_changes(tmp_path: Path) -> None:
+async def test_the_set_of_usable_models_is_the_same_object_until_it_changes(tmp_path: Path) -> None:
     maker = Maker()
     maker.failing.add("b")
     async with open_pool(make_models(tmp_path, "a b"), tmp_path, maker) as pool:
@@ -325,7 +325,7 @@ async def test_what_is_usable_is_the_same_object_until_something_changes(tmp_pat
         assert [entry.name for entry in pool.list_usable(Task.TRANSLATION)] == ["a"]
 
 
-async def test_memory_that_settled_is_given_back_all_the_same(tmp_path: Path) -> None:
+async def test_a_model_that_the_garbage_collector_froze_is_freed_too(tmp_path: Path) -> None:
     alive: list[weakref.ref[Knot]] = []
     async with open_pool(make_models(tmp_path, "a"), tmp_path, lambda _: Knot(alive)) as pool:
         try:

@@ -1,4 +1,4 @@
-"""Whatever callers do to a pool, in whatever order: the bound on memory holds, and everybody is answered."""
+"""Property tests of the pool: for any order of operations the memory budget holds and every caller is answered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPERATIONS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(OPERATIONS, st.booleans())
-def test_whatever_callers_do_the_bound_holds_and_everybody_is_answered(
+def test_the_budget_holds_and_every_caller_is_answered(
     tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, int]], with_kept: bool
 ) -> None:
     asyncio.run(_live(tmp_path_factory.mktemp("models"), operations, with_kept))
@@ -71,7 +71,7 @@ async def _live(folder: Path, operations: list[tuple[str, int]], with_kept: bool
         ), done
         assert all(name in refusal for name, refusal in refusals)
         del done
-        tasks.clear()  # what was raised in them knows the models that they held
+        tasks.clear()  # their exceptions refer to the models that they held
         await until(lambda: not {"LOADING", "DRAINING"} & set(states(pool).values()))
         gc.collect()
         assert sum(backend.memory_bytes for backend in maker.live.values()) <= 40

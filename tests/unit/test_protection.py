@@ -1,4 +1,4 @@
-"""What is protected by itself, by a syntax, a pattern, a phrase or a term; what is prose; what a vocabulary lacks."""
+"""Tests of protected spans: built-in rules, syntaxes, patterns, phrases, glossary terms, and unknown characters."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 
 
-def protected(text: str, **asked: object) -> list[str]:
-    spans = ProtectionRules(**asked).find(text)  # type: ignore[arg-type]
+def protected(text: str, **rules: object) -> list[str]:
+    spans = ProtectionRules(**rules).find(text)  # type: ignore[arg-type]
     return [text[span.start : span.end] for span in spans]
 
 
@@ -53,7 +53,7 @@ def protected(text: str, **asked: object) -> list[str]:
         ("%s sent %1$s %d, %(name)s %.2f%%", ["%s", "%1$s", "%d", "%(name)s", "%.2f"]),
     ],
 )  # fmt: skip
-def test_what_is_no_prose_is_found(text: str, found: list[str]) -> None:
+def test_text_that_is_no_prose_is_protected(text: str, found: list[str]) -> None:
     assert protected(text) == found
 
 
@@ -71,12 +71,12 @@ def test_what_is_no_prose_is_found(text: str, found: list[str]) -> None:
         "",
     ],
 )
-def test_prose_is_left_to_the_model(text: str) -> None:
+def test_prose_is_not_protected(text: str) -> None:
     assert protected(text) == []
 
 
 @given(st.text(alphabet="aA1.-_/\\@#:<>`&()[]{}+*=!?~ \n🎉é中½", max_size=80))
-def test_any_text_is_read_and_spans_are_ascending(text: str) -> None:
+def test_spans_of_any_text_are_ascending(text: str) -> None:
     spans = ProtectionRules(syntaxes=tuple(Syntax)).find(text)
     assert all(0 <= span.start < span.end <= len(text) for span in spans)
     assert all(a.end < b.start or a.end <= b.start for a, b in pairwise(spans))
@@ -86,8 +86,8 @@ _UNITS = "a a- a. a/ 1. a@ ( _ :: { {a {{ {% ${ % %( %1 +1 http:// \\\\a ) x) (x
 
 
 @pytest.mark.parametrize("unit", _UNITS.split(" "))
-def test_a_hostile_text_is_read_in_as_many_matches_as_it_has_characters(unit: str) -> None:
-    text = unit * (200_000 // len(unit))  # quadratic work would take minutes
+def test_a_hostile_text_needs_at_most_one_match_per_character(unit: str) -> None:
+    text = unit * (200_000 // len(unit))  # quadratic work takes minutes
     assert sum(1 for _ in find_builtin(text)) <= len(text)
 
 
@@ -103,11 +103,11 @@ def test_a_hostile_text_is_read_in_as_many_matches_as_it_has_characters(unit: st
         (Syntax.I18NEXT, "{{a}} $t(b.c, {d}) {e}", ["{{a}}", "$t(b.c, {d})"]),
     ],
 )  # fmt: skip
-def test_the_placeholders_of_each_syntax(syntax: Syntax, text: str, found: list[str]) -> None:
+def test_the_placeholders_of_each_syntax_are_found(syntax: Syntax, text: str, found: list[str]) -> None:
     assert [text[span.start : span.end] for span in find_syntax(text, syntax)] == found
 
 
-def test_patterns_are_re2s_and_phrases_whole_words() -> None:
+def test_patterns_are_re2_and_phrases_match_whole_words() -> None:
     assert protected("ab-12 x", builtin=False, patterns=(compile_pattern(r"[a-z]+-\d+"),)) == ["ab-12"]
     phrases = compile_phrases(["Blue", "Blue Sky", "C++", "São Paulo"])
     text = "Blue Sky, Blue Skyline, C++, São  Paulo, Bluebird, éBlue"
@@ -117,7 +117,7 @@ def test_patterns_are_re2s_and_phrases_whole_words() -> None:
             compile_pattern(pattern)
 
 
-def test_terms_overlap_the_longer_one_counts_and_what_is_protected_is_none() -> None:
+def test_the_longer_of_overlapping_terms_wins_and_protected_spans_contain_no_terms() -> None:
     glossary = compile_glossary(
         [GlossaryTerm("network", "rede"), GlossaryTerm("network card", "placa"), GlossaryTerm("IT", "TI", True)]
     )
@@ -139,20 +139,20 @@ def test_terms_overlap_the_longer_one_counts_and_what_is_protected_is_none() -> 
         ("COVID-19 and H2O", ("en", "pt"), []),
     ],
 )
-def test_figures_come_out_as_the_target_language_writes_them(
+def test_figures_get_the_notation_of_the_target_language(
     text: str, languages: tuple[str, str], written: list[str]
 ) -> None:
     assert protect_figures(ProtectedText(text), *languages).wanted == written
 
 
-def test_only_groups_of_thousands_are_guarded_beforehand() -> None:
+def test_only_figures_with_groups_of_thousands_are_protected_beforehand() -> None:
     guarded = protect_figures(ProtectedText("1,234 of 3.5 and 12"), "en", "pt", only_grouped=True)
     assert guarded.wanted == ["1.234"]
     plain = ProtectedText("3.5 and 12")
     assert protect_figures(plain, "en", "pt", only_grouped=True) is plain
 
 
-def test_what_a_vocabulary_lacks_is_written_otherwise_or_protected_with_its_word() -> None:
+def test_unknown_characters_are_replaced_or_protected_with_their_word() -> None:
     normalized = normalize_text(
         ProtectedText("“a”\u00a0b\u200bc – naïve 中文 →"), lambda character: character.isascii()
     )
@@ -167,22 +167,22 @@ def test_what_a_vocabulary_lacks_is_written_otherwise_or_protected_with_its_word
         ("“Yes”, he said.", '"Sim", disse ele.', "“Sim”, disse ele."),
         ("“Yes” and “no”", '"Sim" e "não"', "“Sim” e “não”"),
         ("„Yes“", '"Sim"', "„Sim“"),
-        # Of several kinds, which a translation may put in another order, and beside inches.
+        # Several kinds, whose order a translation may change, and marks beside inches are not restored.
         ("«Yes» and “no”", '"Não" e "sim"', '"Não" e "sim"'),
         ("O “gaming” de 27″", 'The 27" "gaming"', 'The 27" "gaming"'),
-        # Marks that a model left out, or that were straight before.
+        # Neither are marks that the model omitted, or that were straight in the source.
         ("“Yes”, he said.", "Sim, disse ele.", "Sim, disse ele."),
         ('“Yes” and "no"', '"Sim" e "não"', '"Sim" e "não"'),
         ("Don’t", 'Não "faça"', 'Não "faça"'),
     ],
 )
-def test_quotation_marks_come_out_as_they_were_written(source: str, output: str, expected: str) -> None:
+def test_quotation_marks_get_the_style_of_the_source(source: str, output: str, expected: str) -> None:
     known = normalize_text(ProtectedText(source), lambda character: character.isascii())
     quotes = find_quotes(source, TextSpan(0, len(known.guarded.text)), known)
     assert restore_quotes(ProtectedText(output), quotes).text == expected
 
 
-def test_quotation_marks_in_spans_are_theirs() -> None:
+def test_quotation_marks_in_protected_spans_are_kept() -> None:
     output = ProtectedText('Bob wegen "Acme" GmbH', (TextSpan(10, 21),), ('"Acme" GmbH',))
     assert restore_quotes(output, "“”") == output
     output = ProtectedText('"Bob" wegen "Acme" GmbH', (TextSpan(12, 23),), ('"Acme" GmbH',))
@@ -208,7 +208,7 @@ def test_protected_spans_are_never_rewritten(text: str, edges: set[int]) -> None
         ("put {1,234} in", ["{", "1.234", "}"]),
     ],
 )
-def test_unknown_signs_beside_what_is_replaced_are_protected_too(text: str, core: list[str]) -> None:
+def test_unknown_signs_beside_a_replaced_span_are_protected_too(text: str, core: list[str]) -> None:
     guarded = protect_figures(protect_text(text, ProtectionRules()), "en", "pt", only_grouped=True)
     normalized = normalize_text(guarded, lambda character: character.isascii() and character not in "{}[]")
     assert normalized.guarded.wanted == core
@@ -218,7 +218,7 @@ _WORDS = ["a", "1,234", "🙂", "{", "}", "[", "http://x.yz", "é", " ", "%", "\
 
 
 @given(st.lists(st.sampled_from(_WORDS), max_size=14), st.booleans())
-def test_what_a_model_is_given_has_ascending_spans_that_hold_every_protected_one(words: list[str], terms: bool) -> None:
+def test_model_input_has_ascending_spans_that_contain_every_protected_one(words: list[str], terms: bool) -> None:
     glossary = compile_glossary([GlossaryTerm("%", "por cento"), GlossaryTerm("a", "b")]) if terms else None
     guarded = protect_text("".join(words), ProtectionRules(), glossary)
     guarded = protect_figures(guarded, "en", "pt", only_grouped=True)
@@ -234,8 +234,8 @@ def test_what_a_model_is_given_has_ascending_spans_that_hold_every_protected_one
     assert core.text == normalized.guarded.text[place.start : place.end]
 
 
-def test_a_long_word_that_a_vocabulary_lacks_is_looked_at_once() -> None:
-    text = "ж" * 100_000  # quadratic work would take a quarter of an hour
+def test_a_long_unknown_word_is_read_in_linear_time() -> None:
+    text = "ж" * 100_000  # quadratic work takes a quarter of an hour
     assert normalize_text(ProtectedText(text), str.isascii).guarded.spans == (TextSpan(0, len(text)),)
     assert protect_figures(ProtectedText("1,234 and " + "1" * 200_000 + "a"), "en", "pt", only_grouped=True).wanted == [
         "1.234"
@@ -248,14 +248,14 @@ def test_a_long_word_that_a_vocabulary_lacks_is_looked_at_once() -> None:
     )
 
 
-def test_words_of_letters_with_marks_are_protected_whole() -> None:
+def test_unknown_words_with_combining_marks_are_protected_as_a_whole() -> None:
     text = "the word नमस्ते दुनिया means hello"
     guarded = normalize_text(ProtectedText(text), str.isascii).guarded
     assert guarded.text == text
     assert guarded.wanted == ["नमस्ते", "दुनिया"]
 
 
-def test_spaces_of_phrases_are_of_any_kind() -> None:
+def test_a_space_in_a_phrase_matches_any_white_space() -> None:
     phrases = compile_phrases(["Acme\u00a0Corp"])
     assert protected("the Acme\u00a0Corp and Acme Corp", builtin=False, phrases=phrases) == [
         "Acme\u00a0Corp",
@@ -263,7 +263,7 @@ def test_spaces_of_phrases_are_of_any_kind() -> None:
     ]
 
 
-def test_a_pattern_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pattern_that_exceeds_its_time_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "_MAX_SECONDS", -1.0)
     with pytest.raises(PatternError, match="pattern 0 takes more than"):
         ProtectionRules(patterns=(compile_pattern("a[^b]*b|a"),)).find("aaaaaaaa")

@@ -1,4 +1,4 @@
-"""Routes: a direct model, else two through a pivot; codes matched as BCP-47 and CLDR say; never slow."""
+"""Tests of routes: a direct model, or two through a pivot; codes are matched by BCP-47 and CLDR."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ ENTRIES = [make_entry("en-pt", "en", "pt"), make_entry("pt-en", "pt", "en"), mak
 
 
 def make_many(name: str, sources: str, targets: str, *, pivot: bool = True) -> CatalogEntry:
-    """A model of many languages, written with spaces between."""
+    """Returns a multilingual model; the languages are separated by spaces."""
     languages = {"source_languages": tuple(sources.split()), "target_languages": tuple(targets.split())}
     return make_entry(name, "en", "en", pivot=pivot).model_copy(update=languages)
 
 
 def find(entries: list[CatalogEntry], source: str, target: str) -> Route:
-    """The route that there must be."""
+    """Returns the route and asserts that there is one."""
     route = RouteMap(entries).find(source, target)
     assert route
     return route
 
 
 def describe(entries: list[CatalogEntry], *, pivoting: bool = True) -> str:
-    """All pairs in words."""
+    """Describes all language pairs."""
     return RouteMap(entries, pivoting=pivoting).describe()
 
 
@@ -36,7 +36,7 @@ def test_a_direct_model_is_taken() -> None:
     assert find(ENTRIES, "en", "pt").models == ("en-pt",)
 
 
-def test_near_codes_are_resolved_and_echoed() -> None:
+def test_close_codes_are_resolved_and_reported() -> None:
     route = find(ENTRIES, "en-GB", "pt-BR")
     assert (route.source, route.target) == ("en", "pt")
 
@@ -54,7 +54,7 @@ def test_english_is_preferred_as_a_pivot() -> None:
     assert find(entries, "es", "pt").models == ("es-en", "en-pt")
 
 
-def test_another_pivot_is_taken_where_english_does_not_do() -> None:
+def test_another_pivot_is_used_if_english_has_no_route() -> None:
     entries = [make_entry("es-ca", "es", "ca"), make_entry("ca-pt", "ca", "pt")]
     assert find(entries, "es", "pt").models == ("es-ca", "ca-pt")
 
@@ -64,53 +64,53 @@ def test_a_pair_that_needs_three_models_is_not_served() -> None:
     assert RouteMap(entries).find("es", "pt") is None
 
 
-def test_a_model_that_must_not_pivot_translates_its_own_pairs_only() -> None:
+def test_a_model_that_must_not_pivot_serves_only_its_direct_pairs() -> None:
     entries = [make_entry("es-en", "es", "en", pivot=False), make_entry("en-pt", "en", "pt")]
     assert RouteMap(entries).find("es", "pt") is None
     assert find(entries, "es", "en").models == ("es-en",)
     assert describe(entries) == "en->pt, es->en"
 
 
-def test_a_model_of_two_languages_wins_over_one_of_many() -> None:
+def test_a_model_of_two_languages_wins_over_a_multilingual_one() -> None:
     entries = [make_many("a-hundred", "en es fr", "en es pt"), make_entry("en-pt", "en", "pt")]
     assert find(entries, "en", "pt").models == ("en-pt",)
-    assert find(entries, "fr", "pt").models == ("a-hundred",)  # and still one model wins over two
+    assert find(entries, "fr", "pt").models == ("a-hundred",)  # one model still wins over two
 
 
-def test_a_model_with_the_exact_code_wins_over_a_smaller_one_with_a_near_code() -> None:
+def test_a_model_with_the_exact_code_wins_over_a_smaller_one_with_a_close_code() -> None:
     entries = [make_entry("en-pt", "en", "pt"), make_many("big", "en es", "pt pt-BR")]
     assert find(entries, "en", "pt-BR").models == ("big",)
     assert find(entries, "en", "pt-BR").target == "pt-BR"
     assert find(entries, "en", "pt").models == ("en-pt",)
 
 
-def test_near_codes_meet_at_a_pivot_too() -> None:
+def test_close_codes_match_at_a_pivot_too() -> None:
     entries = [make_entry("ja-zh", "ja", "zh-Hans"), make_entry("zh-pt", "zh", "pt")]
     route = find(entries, "ja", "pt")
     assert (route.sources, route.targets) == (("ja", "zh"), ("zh-Hans", "pt"))
 
 
 @pytest.mark.parametrize(
-    ("served", "asked", "resolved"),
+    ("served", "wanted", "resolved"),
     [
         ("pt", "pt-BR", "pt"),
         ("pt pt-BR", "pt-PT", "pt"),
         ("pt pt-BR", "pt-BR", "pt-BR"),
-        ("pt-BR pt-PT", "pt", "pt-BR"),  # CLDR: Portuguese that says no more is Brazil's
+        ("pt-BR pt-PT", "pt", "pt-BR"),  # CLDR: Portuguese without a region is that of Brazil
         ("zh-Hans zh-Hant", "zh-TW", "zh-Hant"),
         ("zh-Hans zh-Hant", "zh-HK", "zh-Hant"),
         ("zh-Hans zh-Hant", "zh-CN", "zh-Hans"),
         ("zh-Hans zh-Hant", "zh", "zh-Hans"),
-        ("zh", "zh-Hant", None),  # whoever reads one script may not read the other
+        ("zh", "zh-Hant", None),  # readers of one script may not read the other
         ("nb nn", "no", "nb"),
         ("no", "nb", "no"),
         ("nb", "nn", None),  # Nynorsk is another language
         ("da", "nb", None),
         ("sr-Cyrl sr-Latn", "sr", "sr-Cyrl"),
         ("sr-Latn", "sr", "sr-Latn"),
-        ("sr", "sr-Latn", "sr"),  # CLDR: Serbian's readers know both
+        ("sr", "sr-Latn", "sr"),  # CLDR: readers of Serbian know both scripts
         ("sr-Latn", "hr", None),
-        ("bs", "hr", None),  # CLDR would: fit for a reader, not for a translation
+        ("bs", "hr", None),  # CLDR matches them for readers, but a translation must not
         ("de", "lb", None),
         ("he", "iw", "he"),
         ("id", "in", "id"),
@@ -123,12 +123,12 @@ def test_near_codes_meet_at_a_pivot_too() -> None:
         ("ku", "ckb", None),
     ],
 )
-def test_targets_are_matched_as_languages_are(served: str, asked: str, resolved: str | None) -> None:
-    route = RouteMap([make_many("model", "en", served)]).find("en", langcodes.standardize_tag(asked))
+def test_target_codes_are_matched_by_language_script_and_region(served: str, wanted: str, resolved: str | None) -> None:
+    route = RouteMap([make_many("model", "en", served)]).find("en", langcodes.standardize_tag(wanted))
     assert (route.target if route else None) == resolved
 
 
-def test_pairs_are_listed_once_and_never_with_themselves() -> None:
+def test_pairs_are_listed_once_and_have_two_languages() -> None:
     assert describe(ENTRIES) == "en->pt, es->en, es->pt, pt->en"
     assert describe(ENTRIES, pivoting=False) == "en->pt, es->en, pt->en"
     assert describe([]) == "none"
@@ -147,7 +147,7 @@ def test_every_listed_pair_has_a_route_and_every_route_is_listed() -> None:
     sources = {code for entry in entries for code in entry.source_languages}
     targets = {code for entry in entries for code in entry.target_languages}
     found = {pair for pair in itertools.product(codes, codes) if routes.find(*pair)}
-    # A pair of exact codes whose route ends at a near code only is a route, though not one to list twice.
+    # A pair of exact codes whose route ends at a close code has a route, but is not listed twice.
     missing = {
         (source, target)
         for source, target in found - set(listed)
@@ -156,7 +156,7 @@ def test_every_listed_pair_has_a_route_and_every_route_is_listed() -> None:
     assert missing <= {(code, other) for code, other in found if langcodes.tag_distance(code, other) < 10}
 
 
-def test_pages_of_pairs_join_to_the_whole_list() -> None:
+def test_the_pages_of_pairs_form_the_whole_list() -> None:
     routes = RouteMap([make_many("many", "en es fr de", "en pt fr it nl"), *ENTRIES])
     whole, more = routes.list_pairs("", "", 0, 1_000)
     assert not more
@@ -180,7 +180,7 @@ def test_a_long_list_of_pairs_is_shortened() -> None:
     assert described.count("->") == 40
 
 
-def test_a_callers_many_codes_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_of_codes_from_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("latimer_server.models.routing._REMEMBERED_ROUTES", 10)
     routes = RouteMap(ENTRIES)
     for region in itertools.islice(itertools.product("ABCDEFGHIJ", repeat=2), 50):

@@ -1,4 +1,4 @@
-"""What was made before comes out exactly as it was, for the same model, options and text only, within the bound."""
+"""Tests of the segment cache: exact results for the same model, options and tokens, within the memory bound."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HYPOTHESES = st.builds(
 
 
 @given(IDS, HYPOTHESES)
-def test_a_hit_is_exactly_what_was_put(ids: tuple[int, ...], hypothesis: Hypothesis) -> None:
+def test_a_hit_equals_the_stored_hypothesis(ids: tuple[int, ...], hypothesis: Hypothesis) -> None:
     model = SegmentCache(1_000_000).of_model("r1")
     assert model.get(ids, PLAIN) is None
     model.put(ids, PLAIN, hypothesis)
@@ -52,7 +52,7 @@ def test_another_revision_other_options_and_other_ids_are_misses() -> None:
         assert cache.of_model("r1").get((1, 2), options) is None
 
 
-def test_the_least_recently_used_goes_first() -> None:
+def test_the_least_recently_used_entry_is_evicted_first() -> None:
     cache = SegmentCache(1_000)
     model = cache.of_model("r1")
     number = 0
@@ -64,7 +64,7 @@ def test_the_least_recently_used_goes_first() -> None:
     assert model.get((2,), PLAIN) is None
 
 
-def test_what_is_larger_than_the_bound_is_not_kept_and_puts_nothing_out() -> None:
+def test_an_entry_larger_than_the_bound_is_not_kept_and_evicts_nothing() -> None:
     cache = SegmentCache(1_000)
     model = cache.of_model("r1")
     model.put((1,), PLAIN, Hypothesis((1,), 0.0, truncated=False))
@@ -77,7 +77,7 @@ def test_what_is_larger_than_the_bound_is_not_kept_and_puts_nothing_out() -> Non
     st.integers(0, 3_000),
     st.lists(st.tuples(st.integers(0, 20), st.integers(0, 60), st.booleans()), max_size=80),
 )
-def test_the_bound_holds_and_what_is_found_is_what_was_put_last(bound: int, steps: list[tuple[int, int, bool]]) -> None:
+def test_the_bound_holds_and_a_hit_is_the_last_stored_value(bound: int, steps: list[tuple[int, int, bool]]) -> None:
     cache = SegmentCache(bound)
     model = cache.of_model("r1")
     last: dict[int, Hypothesis] = {}
@@ -91,7 +91,7 @@ def test_the_bound_holds_and_what_is_found_is_what_was_put_last(bound: int, step
         assert (cache.used_bytes == 0) == (len(cache) == 0)
 
 
-def test_bytes_are_counted_honestly() -> None:
+def test_the_allocated_memory_stays_within_the_bound() -> None:
     bound = 4_000_000
     gc.collect()
     tracemalloc.start()
@@ -110,7 +110,7 @@ def test_bytes_are_counted_honestly() -> None:
     assert 0.5 * bound < taken <= most <= bound
 
 
-def test_a_sentence_of_20_words_takes_what_the_manual_says() -> None:
+def test_a_sentence_of_20_words_needs_the_documented_memory() -> None:
     cache = SegmentCache(1_000_000)
     ids = tuple(range(1_000, 1_031))
     cache.of_model("r1").put(ids, PLAIN, Hypothesis(ids, -3.5, truncated=False))

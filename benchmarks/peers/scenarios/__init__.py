@@ -1,1 +1,1 @@
-"""What is measured, a module each: every one makes an `Outcome` of a `Bench`."""
+"""The scenarios, one module each: each measures the engines of a `Bench` and returns an `Outcome`."""

@@ -1,4 +1,4 @@
-"""A document of 1 MB in one call beside short ones: does a word cost more in a long text?"""
+"""Measures whether a word costs more in a document of 1 MB than in short documents."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from benchmarks.peers.figures import Bound, Outcome, Rounds
 from benchmarks.peers.texts import SHORT_DOCUMENT, Paragraph, count_words, split_sentences
 
 _TIMES_SHORT = 1.1
-# The peers get this share of the document's paragraphs, from all of its length: alone they would take minutes for it.
-_SHARE = 10
+# The peers translate every n-th paragraph of the document. The whole document would take them minutes.
+_PEER_STEP = 10
 
 
 async def measure_document(bench: Bench) -> Outcome:
-    """Ours: the whole document in one call, the short ones in a call each, before and after it."""
+    """Measures ours on the whole document in one call, with the short documents, a call each, before and after it."""
     rounds, ours, texts = Rounds(), bench.contestants.ours, bench.texts
     long, short = f"{len(texts.document):,} characters", f"{SHORT_DOCUMENT:,} characters"
     for _ in range(bench.effort.document_rounds):
@@ -23,7 +23,7 @@ async def measure_document(bench: Bench) -> Outcome:
         pieces = (pieces + await _time(bench, texts.pieces)) / 2
         rounds.add(short, ours.name, {"words/s": 1 / pieces, "ms per word": 1_000 * pieces})
         rounds.add(long, ours.name, {"words/s": 1 / document, "ms per word": 1_000 * document})
-    parts = [text for text in texts.document.split("\n\n") if text.strip()][::_SHARE]
+    parts = [text for text in texts.document.split("\n\n") if text.strip()][::_PEER_STEP]
     sample = [Paragraph(text, split_sentences(text), "") for text in parts]
     for engine in bench.contestants.peers.values():
         pace = await bench.time_all(engine, sample)
@@ -37,14 +37,14 @@ async def measure_document(bench: Bench) -> Outcome:
         rounds.to_rows(),
         (Bound(f"time per word of {long}, times that of {short}", ratio, _TIMES_SHORT, most=True),),
         (
-            f"{len(texts.pieces)} short documents, each another part of the long one, a call each. "
-            f"The peers got every {_SHARE}th paragraph of it, once.",
+            f"{len(texts.pieces)} short documents, cut from all parts of the long one, were translated by a call each. "
+            f"The peers translated every {_PEER_STEP}th paragraph of the long one, once.",
         ),
     )
 
 
 async def _time(bench: Bench, documents: tuple[str, ...]) -> float:
-    """Seconds per word."""
+    """Returns the seconds per source word."""
     ours = bench.contestants.ours
     await ours.translate(documents[0][: SHORT_DOCUMENT // 10])
     with bench.watch.over(ours):
@@ -53,5 +53,5 @@ async def _time(bench: Bench, documents: tuple[str, ...]) -> float:
             await ours.translate(document)
         seconds = time.perf_counter() - started
     words = sum(map(count_words, documents))
-    bench.tell(f"{len(documents)} of {len(documents[0]):,} characters: {words / seconds:,.0f} words/s")
+    bench.log(f"{len(documents)} of {len(documents[0]):,} characters: {words / seconds:,.0f} words/s")
     return seconds / words

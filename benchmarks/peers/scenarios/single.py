@@ -1,4 +1,4 @@
-"""One sentence while nobody else calls: our whole call beside the time inside the peers' processes."""
+"""Measures one sentence on an idle server: our whole call against the time inside the peers' processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TIMES_PEER = 1.1
 
 
 async def measure_single(bench: Bench) -> Outcome:
-    """p50 of each round; p99 of all rounds together, for a round has too few sentences for it."""
+    """Measures p50 of each round, and p99 of all rounds together because one round has too few sentences."""
     rounds, all_seconds = Rounds(), dict[tuple[str, str], list[float]]()
     for number in range(bench.effort.single_rounds):
         for words, sentences in bench.texts.singles.items():
@@ -19,7 +19,7 @@ async def measure_single(bench: Bench) -> Outcome:
                 seconds = await _time_each(bench, engine, sentences)
                 rounds.add(_case(words), engine.name, {"p50 ms": 1_000 * percentile(seconds, 0.5)})
                 all_seconds.setdefault((_case(words), engine.name), []).extend(seconds)
-        bench.tell(f"single sentences, round {number + 1} of {bench.effort.single_rounds}")
+        bench.log(f"single sentences, round {number + 1} of {bench.effort.single_rounds}")
     for (case, name), seconds in all_seconds.items():
         rounds.add(case, name, {"p99 ms": 1_000 * percentile(seconds, 0.99)})
     ours, peer = bench.contestants.ours.name, bench.contestants.peers[FXTRANSLATE].name
@@ -33,15 +33,16 @@ async def measure_single(bench: Bench) -> Outcome:
         rounds.to_rows(),
         tuple(bounds),
         (
-            "Ours is timed from the caller's side of the gRPC call, a peer inside its own process, without the pipe.",
+            "Ours is timed by the caller around the gRPC call; a peer is timed inside its process, without the pipe.",
             f"{len(next(iter(bench.texts.singles.values())))} sentences of each length, {bench.effort.single_rounds} "
-            "rounds. There are few of 60 words: those of 56 to 64 are taken.",
+            "rounds. Few sentences have 60 words, so sentences of 56 to 64 words are used.",
         ),
     )
 
 
 async def _time_each(bench: Bench, engine: Engine, sentences: tuple[str, ...]) -> list[float]:
-    """One after another; the last one goes first once more, uncounted, to bring the engine back into the caches."""
+    """Times the sentences one after another. An uncounted sentence first brings the engine's data back into the
+    processor's caches."""
     await engine.time_single(sentences[-1])
     with bench.watch.over(engine):
         return [await engine.time_single(sentence) for sentence in sentences]

@@ -1,3 +1,3 @@
-"""Backends: run a loaded model on a batch of token ids. Each imports its libraries only when a model of its kind
-is loaded.
+"""Backends: run a loaded model on a batch of token ids. Each backend imports its libraries only when it loads a
+model.
 """

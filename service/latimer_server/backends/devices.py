@@ -1,6 +1,6 @@
-"""Where a student is computed: on the CPU, or on a GPU that torch can use.
+"""Chooses the device of a student: the CPU, or a GPU that torch can use.
 
-Asks the driver first: torch itself is imported only where there is a GPU at all.
+Asks NVIDIA's driver first, so that torch is imported only on a machine with a GPU.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import ctypes
 
 
 def choose_device(wanted: str) -> str:
-    """`cpu` or `cuda`; `auto` takes a GPU where there is one and torch was built for it."""
+    """Returns `cpu` or `cuda`. `auto` becomes `cuda` if the machine has a GPU and torch was built for it."""
     if wanted != "auto":
         return wanted
     if not _has_gpu():
@@ -20,7 +20,7 @@ def choose_device(wanted: str) -> str:
 
 
 def _has_gpu() -> bool:
-    """Whether NVIDIA's driver is there and has a device (`cuInit` and `cuDeviceGetCount` of its own interface)."""
+    """True if NVIDIA's driver is installed and reports a device (`cuInit` and `cuDeviceGetCount` of its C API)."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -1,9 +1,8 @@
-"""Ranks the sentences of a document by how central they are, in any language, without a model file.
+"""Ranks the sentences of a document by centrality, in any language and without a model file.
 
-Centroid centrality (Radev et al. 2004, 10.1016/j.ipm.2003.10.006) over TF-IDF vectors, then maximal
-marginal relevance (Carbonell and Goldstein 1998) against redundancy. docs/decisions.md has the measurement
-that preferred it to LexRank. No matrix of sentences by sentences is ever built: time and memory are linear
-in the words. Knows nothing of requests.
+Uses centroid centrality (Radev et al. 2004, 10.1016/j.ipm.2003.10.006) over TF-IDF vectors, then maximal marginal
+relevance (Carbonell and Goldstein 1998) against redundancy. docs/decisions.md records why it is preferred to
+LexRank. Time and memory are linear in the number of words: no matrix of sentences by sentences is built.
 """
 
 from __future__ import annotations
@@ -16,31 +15,36 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from latimer_server.backends.protocol import Ranking
+from latimer_server.backends.protocol import LoadRequest, Ranking
 from latimer_server.core.decoding import Cancelled
 from latimer_server.core.scripts import UNSPACED_LETTERS
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-# How much being unlike what was already chosen weighs beside being central.
+# The weight of novelty in maximal marginal relevance; centrality has the rest.
 _NOVELTY = 0.3
-# Redundancy is removed among this many first choices; beyond them the order is by score alone.
+# Maximal marginal relevance orders this many sentences; the others are ordered by score alone.
 _DIVERSE_CHOICES = 256
-# Sentences with fewer terms say too little to stand for a text.
+# Sentences with fewer terms are too short for a summary.
 _MIN_TERMS = 4
-# The best length of a sentence in terms, and how wide, as a normal curve over its logarithm: fragments
-# say too little, enumerations too much.
+# The mean and width of a normal curve over the logarithm of a sentence's length in terms. It favours sentences
+# of a middle length over fragments and enumerations.
 _BEST_TERMS, _TERMS_WIDTH = 25, 0.5
-# Authors often say at once what a text is about: the first sentences count more, by up to this share,
-# falling off over this many sentences.
+# The first sentences often name the topic, so their scores rise by up to this share, which decays over this many
+# sentences.
 _LEAD_BONUS, _LEAD_SENTENCES = 0.5, 3
 # Letters of scripts without spaces are read in pairs, other letters as words.
 _TERM = re.compile(f"([{UNSPACED_LETTERS}]+)|[^\\W_{UNSPACED_LETTERS}]+")
 
 
+def load(request: LoadRequest) -> ExtractiveRanker:  # noqa: ARG001 (it needs no files)
+    """Returns a ranker."""
+    return ExtractiveRanker()
+
+
 class ExtractiveRanker:
-    """The ranker; a `RankerBackend` without weights."""
+    """A `RankerBackend` without weights."""
 
     memory_bytes = 0
     name = "extractive"
@@ -59,14 +63,14 @@ class ExtractiveRanker:
         return Ranking(tuple(scores.tolist()), tuple(order))
 
     def measure_centrality(self, matrix: SparseMatrix) -> Floats:
-        """The cosine of each sentence with the sum of all."""
+        """Returns the cosine similarity of each sentence and the sum of all sentences."""
         centroid = matrix.transposed_times(np.ones(matrix.height))
         return matrix.times(centroid) / (float(np.linalg.norm(centroid)) or 1.0)
 
 
 @dataclass(frozen=True)
 class SparseMatrix:
-    """Sentences by terms, rows of length 1 (or 0), as coordinates sorted by row."""
+    """A matrix of sentences by terms as coordinates sorted by row. Each row has norm 1, or 0 without terms."""
 
     rows: Integers
     columns: Integers
@@ -75,15 +79,15 @@ class SparseMatrix:
     width: int
 
     def times(self, x: Floats) -> Floats:
-        """A x."""
+        """Returns A x."""
         return np.bincount(self.rows, self.values * x[self.columns], self.height).astype(np.float64)
 
     def transposed_times(self, x: Floats) -> Floats:
-        """A' x."""
+        """Returns A' x."""
         return np.bincount(self.columns, self.values * x[self.rows], self.width).astype(np.float64)
 
     def row(self, index: int) -> Floats:
-        """One row, dense."""
+        """Returns one row as a dense vector."""
         start, end = np.searchsorted(self.rows, [index, index + 1])
         row = np.zeros(self.width)
         row[self.columns[start:end]] = self.values[start:end]
@@ -91,7 +95,7 @@ class SparseMatrix:
 
 
 def _split_terms(sentence: str) -> list[str]:
-    """Words in lower case; pairs of characters in scripts without spaces."""
+    """Returns the words in lower case, or pairs of characters in scripts without spaces."""
     terms = []
     for match in _TERM.finditer(sentence.lower()):
         word = match.group()
@@ -103,7 +107,7 @@ def _split_terms(sentence: str) -> list[str]:
 
 
 def _weigh_terms(documents: Sequence[list[str]]) -> SparseMatrix:
-    """(1 + log TF) IDF, each sentence a document of its own."""
+    """Returns (1 + log TF) IDF, where each sentence is one document."""
     columns_by_term: dict[str, int] = {}
     rows: list[int] = []
     columns: list[int] = []
@@ -125,7 +129,7 @@ def _weigh_terms(documents: Sequence[list[str]]) -> SparseMatrix:
 
 
 def _prior(term_counts: Integers) -> Floats:
-    """How good a summary sentence one of this length at this place is, whatever it says."""
+    """Returns a factor for each sentence by its length and its place alone."""
     distance = np.log(np.maximum(term_counts, 1) / _BEST_TERMS) / _TERMS_WIDTH
     place = np.arange(len(term_counts)) / _LEAD_SENTENCES
     prior: Floats = np.exp(-(distance**2) / 2) * (1 + _LEAD_BONUS * np.exp(-place))
@@ -133,18 +137,18 @@ def _prior(term_counts: Integers) -> Floats:
 
 
 def _diversify(matrix: SparseMatrix, scores: Floats, cancelled: Cancelled) -> list[int]:
-    """Indices by score less the likeness to what was chosen before (maximal marginal relevance)."""
+    """Returns the indices of sentences, ordered by maximal marginal relevance."""
     redundancy = np.zeros(matrix.height)
-    left = np.ones(matrix.height, bool)
+    remaining = np.ones(matrix.height, bool)
     order: list[int] = []
     for _ in range(min(matrix.height, _DIVERSE_CHOICES)):
-        gain = np.where(left, (1 - _NOVELTY) * scores - _NOVELTY * redundancy, -np.inf)
+        gain = np.where(remaining, (1 - _NOVELTY) * scores - _NOVELTY * redundancy, -np.inf)
         best = int(gain.argmax())
         order.append(best)
-        left[best] = False
+        remaining[best] = False
         if cancelled():
             break
         redundancy = np.maximum(redundancy, matrix.times(matrix.row(best)))
-    rest = np.flatnonzero(left)
+    rest = np.flatnonzero(remaining)
     by_score: list[int] = rest[np.argsort(-scores[rest], kind="stable")].tolist()
     return order + by_score

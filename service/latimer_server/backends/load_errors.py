@@ -1,6 +1,6 @@
-"""Blames a file for what a library raises while it reads it.
+"""Turns the errors that a library raises while it reads a model file into errors that name the file.
 
-Knows no library: files are untrusted, and each reader has its own ways to fail on one.
+Model files are untrusted, and each library fails on a bad one in its own way. Imports no model library.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ from contextlib import contextmanager
 
 from latimer_server.core.errors import ModelError, ModelFileError
 
-_LONGEST = 300
+_MAX_MESSAGE_CHARACTERS = 300
 
 
 @contextmanager
 def naming_file(file: str) -> Iterator[None]:
-    """Turns whatever is raised inside into a `ModelFileError` that names `file`, a panic in Rust among it, which is
-    no `Exception`. A `ModelError` passes: it names what is wrong already."""
+    """Raises a `ModelFileError` that names `file` for any error raised inside.
+
+    Covers a panic in Rust, which is a `BaseException` but no `Exception`. Lets a `ModelError` pass: it already
+    names the cause.
+    """
     try:
         yield
     except (ModelError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        told = " ".join(str(error).split())[:_LONGEST]
-        raise ModelFileError(file, f"cannot be used: {type(error).__name__}{told and ': '}{told}") from error
+        message = " ".join(str(error).split())[:_MAX_MESSAGE_CHARACTERS]
+        problem = f"cannot be used: {type(error).__name__}{message and ': '}{message}"
+        raise ModelFileError(file, problem) from error

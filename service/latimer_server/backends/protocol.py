@@ -1,6 +1,6 @@
-"""What every backend offers, and the frozen values that cross that border.
+"""The interface of a backend, and the frozen values that cross it.
 
-Knows no model library and nothing of requests: token ids go in, hypotheses come out.
+A backend takes token ids and returns hypotheses. It sees no requests. This module imports no model library.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Protocol
 from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
 
 
-def _is_awaited() -> bool:
+def _never_cancelled() -> bool:
     return False
 
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """What a backend is told when it loads a model.
+    """The parameters of loading one model.
 
-    `folder` holds the files; `files` are those that the catalogue gives a name (`model`, `vocabulary`, ...),
-    which may lie elsewhere. `cache`: where files made from these may be kept. `languages`: BCP-47 codes to the
-    model's own names of them. `threads`: cores that one batch may use. `cancelled`: whether nobody waits for the
-    model any more; what takes long asks it.
+    `folder` holds the files of the model. `files` maps the names that the catalogue gives (`model`, `vocabulary`,
+    ...) to paths, which may lie elsewhere. `cache` is a folder for files that a backend makes of these.
+    `languages` maps BCP-47 codes to the model's own language names. `threads` is the number of cores that one
+    batch may use. `cancelled` returns True once no caller needs the model; long steps poll it.
     """
 
     name: str
@@ -40,80 +40,89 @@ class LoadRequest:
     allow_pickle: bool = False
     threads: int = 1
     device: str = "cpu"
-    cancelled: Cancelled = field(default=_is_awaited, compare=False)
+    cancelled: Cancelled = field(default=_never_cancelled, compare=False)
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """A text as the model reads it: its token ids, end token included, and how many were unknown."""
+    """The model input of one text: its token ids with the end token, and the number of unknown tokens."""
 
     ids: TokenIds
     unknown_tokens: int
 
 
 class GeneratorBackend(Protocol):
-    """A loaded model that writes text: translations or summaries. `run` is called from as many threads at a time as
-    `limits.concurrent_batches` says; the rest from any."""
+    """A loaded model that writes text: translations or summaries.
+
+    At most `limits.concurrent_batches` threads call `run` at the same time. Any number of threads may call the
+    other methods.
+    """
 
     @property
     def limits(self) -> BatchLimits:
-        """Sizes that the caller must respect."""
+        """The batch sizes that the caller must respect."""
         ...
 
     @property
     def name(self) -> str:
-        """What runs it, as the contract's `Model.backend` says it: `marian_student`."""
+        """The name of the backend as in the contract's `Model.backend`, such as `marian_student`."""
         ...
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of weights held."""
+        """The bytes of weights in memory."""
         ...
 
     @property
     def compute_type(self) -> str:
-        """The type that it computes in, such as `float32`."""
+        """The number type of the computation, such as `float32`."""
         ...
 
     def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
-        """Token ids of each text, with whatever the model wants around them. Never cuts; the caller compares
-        with `limits`."""
+        """Returns the token ids of each text with the special tokens that the model needs.
+
+        Never truncates: the caller compares the lengths with `limits`.
+        """
         ...
 
     def token_starts(self, text: str) -> list[int]:
-        """Where each token of `text` starts, in code points, ascending, what is put around it left out."""
+        """Returns the start of each token of `text` in code points, ascending, without special tokens."""
         ...
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
-        """Where each token of `text` stands in it, in code points, half-open, what is put around it left out:
-        as many as `token_starts`, ascending. White space is in none of them; a token that stands for no character
-        of the text has an empty one, and all those of one character have its range."""
-        ...
+        """Returns the span of each token of `text` in code points, half-open and ascending.
 
-    def find_unknown(self, text: str) -> list[tuple[int, int]]:
-        """The ranges of `text`, in code points, ascending and as long as they can be, that the vocabulary lacks.
-        Costs an encoding: worth asking where `Encoding.unknown_tokens` is not 0."""
+        Has one span for each item of `token_starts`: special tokens have none. White space belongs to no span. A
+        token without any character of the text has an empty span. All tokens of one character have its span.
+        """
         ...
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
-        """The text of each hypothesis."""
+        """Returns the text of each hypothesis."""
         ...
 
     def decode_spans(self, ids: TokenIds) -> tuple[str, list[tuple[int, int]]]:
-        """The text of one hypothesis, exactly that of `decode`, and where each of its ids stands in it, by the rules
-        of `token_spans`."""
+        """Returns the text of one hypothesis, equal to that of `decode`, and the span of each id in it.
+
+        The spans follow the rules of `token_spans`.
+        """
         ...
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        """One hypothesis per row, in order. Asks `cancelled` every few steps, or between parts of the batch where
-        the library cannot be stopped or is not for a few seconds, and then ends early with rows truncated."""
+        """Returns one hypothesis for each row, in order.
+
+        Polls `cancelled` every few steps. If the library cannot stop inside a batch, or not for a few seconds, polls
+        it between parts of the batch. After a cancellation the remaining rows are truncated.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """How central each sentence is (0..1, the highest is 1) and the order to take them in:
-    best first, redundant ones held back."""
+    """The centrality of each sentence (0 to 1, the highest is 1) and the order in which to select sentences.
+
+    The order has the best sentence first and moves redundant ones back.
+    """
 
     scores: tuple[float, ...]
     order: tuple[int, ...]
@@ -124,21 +133,21 @@ class RankerBackend(Protocol):
 
     @property
     def name(self) -> str:
-        """What runs it, as the contract's `Model.backend` says it: `marian_student`."""
+        """The name of the backend as in the contract's `Model.backend`, such as `extractive`."""
         ...
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of weights held."""
+        """The bytes of weights in memory."""
         ...
 
     @property
     def compute_type(self) -> str:
-        """The type that it computes in, such as `float32`."""
+        """The number type of the computation, such as `float64`."""
         ...
 
     def rank(self, sentences: Sequence[str], cancelled: Cancelled) -> Ranking:
-        """Ranks the sentences of one document, given in document order."""
+        """Ranks the sentences of one document, which are given in document order."""
         ...
 
 

@@ -1,82 +1,122 @@
-"""What runs models. Each backend's libraries are imported only when a model of its kind is loaded."""
+"""The table of backends, and the functions that load a model with one of them.
+
+The module of a backend, and with it the backend's libraries, is imported only when a model needs it.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 
-from latimer_server.backends.devices import choose_device
 from latimer_server.backends.protocol import Backend, LoadRequest
 from latimer_server.core.errors import ModelError, ModelFileError
 
 _log = logging.getLogger(__name__)
 
-BACKENDS = ("auto", "ctranslate2", "extractive", "marian_student", "transformers")
+# The name that stands for the best backend of a checkpoint in the hub's layout.
+_AUTO = "auto"
+# The backend that loads a model if the one that `auto` chose cannot.
+_FALLBACK = "transformers"
+
+
+@dataclass(frozen=True)
+class BackendEntry:
+    """One row of the table of backends.
+
+    `module` is the path below `latimer_server.backends`. The module offers `load(request) -> Backend`, and, where
+    `prepares` is true, `prepare(request) -> bool` (see `prepare_model`). `compute_types` are the types that a
+    request may name; if it is empty, `load` checks the type itself.
+    """
+
+    name: str
+    module: str
+    prepares: bool = False
+    compute_types: tuple[str, ...] = ()
+
+    def load(self, request: LoadRequest) -> Backend:
+        """Imports the module and loads the model."""
+        if self.compute_types and request.compute_type not in ("", *self.compute_types):
+            raise ModelError(
+                f"compute_type {request.compute_type!r} is not supported by {self.name}; use one of "
+                f"{', '.join(self.compute_types)}"
+            )
+        load: Callable[[LoadRequest], Backend] = self._import().load
+        return load(request)
+
+    def prepare(self, request: LoadRequest) -> bool:
+        """Imports the module and prepares the model. Returns True if there was anything to do."""
+        if not self.prepares:
+            return False
+        prepare: Callable[[LoadRequest], bool] = self._import().prepare
+        return prepare(request)
+
+    def _import(self) -> ModuleType:
+        return import_module(f"latimer_server.backends.{self.module}")
+
+
+_TABLE = {
+    entry.name: entry
+    for entry in (
+        BackendEntry("ctranslate2", "huggingface.ctranslate2", prepares=True),
+        BackendEntry("extractive", "extractive", compute_types=("float64",)),
+        BackendEntry("marian_student", "marian.student"),
+        BackendEntry("transformers", "huggingface.transformers"),
+    )
+}
+BACKENDS = tuple(sorted({_AUTO, *_TABLE}))
 
 
 def load_backend(request: LoadRequest) -> Backend:
-    """Loads a model by the backend that the request names.
+    """Loads a model with the backend that the request names.
 
-    Raises `ModelFileError` naming the file at fault, `ModelError` for a backend that there is not.
+    `auto` chooses CTranslate2 or transformers, and loads with transformers if CTranslate2 cannot load the model.
+    Raises `ModelFileError` naming a bad file, and `ModelError` for an unknown backend or another failure.
     """
-    if request.backend == "marian_student":
-        from latimer_server.backends.marian import student
-
-        device = choose_device(request.device)
-        return student.load_student(
-            request.files, request.threads, request.max_input_tokens, device, request.compute_type
-        )
-    if request.backend == "extractive":
-        from latimer_server.backends.extractive import ExtractiveRanker
-
-        _check_type(request, ExtractiveRanker.compute_type)
-        return ExtractiveRanker()
     name = _choose(request)
-    if name == "ctranslate2":
-        from latimer_server.backends.huggingface import ctranslate2
-
-        try:
-            return ctranslate2.load_ctranslate2(request)
-        except ModelFileError:
+    try:
+        return _find_entry(name).load(request)
+    except ModelFileError:
+        raise
+    except ModelError as error:
+        if request.backend != _AUTO or name == _FALLBACK or request.cancelled():
             raise
-        except ModelError as error:
-            if request.backend != "auto" or request.cancelled():
-                raise
-            keys = {"model": request.name, "backend": "transformers", "reason": str(error)}
-            _log.warning("backend chosen after another failed", extra=keys)
-            name = "transformers"
-    if name == "transformers":
-        from latimer_server.backends.huggingface import transformers
-
-        return transformers.load_transformers(request)
-    raise ModelError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")
+        keys = {"model": request.name, "backend": _FALLBACK, "reason": str(error)}
+        _log.warning("backend chosen after another failed", extra=keys)
+    return _find_entry(_FALLBACK).load(request)
 
 
 def prepare_model(request: LoadRequest) -> bool:
-    """Makes what a backend needs of a model's files and keeps it in `request.cache`, so that loading it is quick.
-    Whether there was anything to make. Raises what `load_backend` raises."""
-    if request.backend not in ("auto", "ctranslate2") or _choose(request) != "ctranslate2":
-        return False
-    from latimer_server.backends.huggingface import ctranslate2
+    """Converts a model's files in advance and keeps the result in `request.cache`, so that a later load is quick.
 
-    return ctranslate2.prepare_model(request)
+    Returns True if there was anything to convert. Raises the errors of `load_backend`.
+    """
+    entry = _TABLE.get(_choose(request))
+    return entry is not None and entry.prepare(request)
 
 
 def verify_prepared(request: LoadRequest) -> None:
-    """Recomputes the digests of what was made of a model's files. Raises `ModelFileError` naming the first file
-    that is missing or changed."""
+    """Recomputes the digests of the files that were converted from a model's files.
+
+    Raises `ModelFileError` naming the first file that is missing or changed.
+    """
     from latimer_server.backends.huggingface.conversion import verify_conversion
 
     verify_conversion(request)
 
 
-def _check_type(request: LoadRequest, only: str) -> None:
-    """Raises `ModelError` where the request wants another compute type than the one that there is."""
-    if request.compute_type not in ("", only):
-        raise ModelError(f"compute_type {request.compute_type!r} is none of {request.backend}'s; it computes in {only}")
+def _find_entry(name: str) -> BackendEntry:
+    entry = _TABLE.get(name)
+    if entry is None:
+        raise ModelError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")
+    return entry
 
 
 def _choose(request: LoadRequest) -> str:
-    if request.backend != "auto":
+    """Returns the name of the backend of a request; for `auto` the one that `choose_backend` returns."""
+    if request.backend != _AUTO:
         return request.backend
     from latimer_server.backends.huggingface.selection import choose_backend
 

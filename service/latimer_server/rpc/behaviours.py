@@ -33,7 +33,7 @@ class Behaviours:
         self._active = ConcurrencyLimit("calls", limits.threads, share=1.0)
         self._receiving = ConcurrencyLimit("messages under way", limits.receiving, share=0.5)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
-        self._streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
+        self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
         # Set when the server drains: streams then read no further.
         self.draining = asyncio.Event()
 
@@ -52,7 +52,7 @@ class Behaviours:
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message | None]:
             scope = CallScope(self._loop, context)
-            with self._active.hold(call.caller), self._streams.hold(call.caller):
+            with self._active.hold(call.caller), self.streams.hold(call.caller):
                 messages = read_messages(
                     requests,
                     method.read,

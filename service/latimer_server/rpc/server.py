@@ -23,7 +23,7 @@ from latimer_server.core.errors import LatimerError, NotServed
 from latimer_server.models.catalog.catalog import Catalog, Task, load_catalog
 from latimer_server.models.pool.loaded_model import ModelState
 from latimer_server.models.pool.loading import BackendLoader
-from latimer_server.models.pool.pool import RETRY_SECONDS, ModelPool, PoolOptions
+from latimer_server.models.pool.pool import ModelPool, PoolOptions
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
 from latimer_server.rpc.auth import Authenticator
@@ -83,7 +83,8 @@ class ServedModels:
 
 
 class LatimerServer:
-    """A gRPC server that is bound to `port`. Created by `build_server`."""
+    """A gRPC server that is bound to `port`. Created by `build_server`. `admission` counts the requests in work, `streams` the open
+    translation streams."""
 
     def __init__(
         self,
@@ -98,9 +99,10 @@ class LatimerServer:
         self.pool = models.pool
         self._server = server
         self._preload = models.preload
-        self._admission = models.admission
+        self.admission = models.admission
         self._calls = calls
         self._behaviours = behaviours
+        self.streams = behaviours.streams
         self._health = health_servicer
         self._executors = models.executors
         self._text_workers = models.text_workers
@@ -134,7 +136,7 @@ class LatimerServer:
         NOT_SERVING keeps callers away."""
         left = self._known_names().intersection(failed)
         while left:
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self.pool.retry_seconds)
             await asyncio.gather(*(self.pool.load(name) for name in left), return_exceptions=True)
             left = {name for name in left if self.pool.describe(name).state is not ModelState.READY}
 
@@ -162,7 +164,7 @@ class LatimerServer:
     async def close(self) -> None:
         """Ends the calls that are left and frees what the server holds. Each step has a time limit: what hangs is left to
         the end of the process."""
-        self._admission.drain()
+        self.admission.drain()
         stopped = self._server.stop(_LAST_CALLS_SECONDS)
         await _wait_in_thread(stopped.wait, _STEP_SECONDS)
         with suppress(TimeoutError):

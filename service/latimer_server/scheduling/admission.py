@@ -28,6 +28,11 @@ class Admission:
         self._of_caller: Counter[Hashable] = Counter()
         self.active = 0  # admitted requests that have not ended
 
+    @property
+    def callers(self) -> int:
+        """The number of callers that have requests in work."""
+        return len(self._of_caller)
+
     def drain(self) -> None:
         """Refuses every request from now on."""
         self._draining = True

@@ -84,6 +84,16 @@ class BatchQueue:
         """The number of waiting pieces; equal pieces count once."""
         return sum(queued.count for queued in self._by_priority.values())
 
+    @property
+    def waiting_tokens(self) -> int:
+        """The tokens of the waiting pieces."""
+        return sum(queued.tokens for queued in self._by_priority.values())
+
+    @property
+    def waiting_options(self) -> int:
+        """The number of different decoding options among the waiting pieces."""
+        return sum(queued.options for queued in self._by_priority.values())
+
     def submit(
         self,
         ids: TokenIds,
@@ -278,7 +288,7 @@ class BatchQueue:
         self._waiting_workers -= 1
         if self._closed:
             return _Batch()
-        pieces, tokens = self.waiting, sum(queued.tokens for queued in self._by_priority.values())
+        pieces, tokens = self.waiting, self.waiting_tokens
         empty: set[Priority] = set()
         while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
             priority = self._policy.choose(waiting)

@@ -13,7 +13,8 @@ from contextlib import suppress
 
 # Nice values added to the process's own (setpriority(2)). Without the first, the event loop starved under twice the
 # bearable load and refused calls too late. Without the second, summaries slowed translations down: on two shared cores
-# their p99 latency grew 1.9 to 2.3 times instead of 1.1 to 1.5 times (benchmarks/beside_summaries.py).
+# their p99 latency grew 1.9 to 2.3 times instead of 1.1 to 1.5 times
+# (benchmarks/service/beside_summaries.py).
 BATCH_NICENESS = 10
 SUMMARY_NICENESS = 19
 _MAX_NICENESS = 19

@@ -97,6 +97,11 @@ class WaitingItems:
         self._buckets: dict[DecodingOptions, _LengthBuckets] = {}
         self._withdrawn = 0
 
+    @property
+    def options(self) -> int:
+        """The number of different decoding options among the pieces."""
+        return len(self._buckets)
+
     def count_ahead(self, caller: Hashable) -> tuple[int, int]:
         """Returns how many other callers are waiting, and how many requests of this caller."""
         return self._fair_order.count_ahead(caller)

@@ -1,4 +1,4 @@
-"""The checks together: which flags, in which order, on any text."""
+"""Tests of all output checks together: their flags and the order of the flags, on any text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latimer_server.core.flags import Flag
 from latimer_server.text.checks.output_checks import check_language, check_output
 
 _LANGUAGES = st.sampled_from(["en", "pt-BR", "de-CH", "zh-Hant", "ja", "es-MX", "th", "x-private", "und", "", "xx-"])
-# Digits of many scripts, fractions, marks and number words make more of the texts that the readers have to work on.
+# Digits of many scripts, fractions, marks and number words exercise the parsers of numbers.
 _TEXTS = st.lists(
     st.one_of(
         st.text(max_size=8),
@@ -60,7 +60,7 @@ def test_each_damage_has_its_flag(output: str, flags: set[Flag]) -> None:
     assert set(check_output(source, output, source_language="en", target_language="pt")) == flags
 
 
-def test_an_output_surely_in_another_language_is_flagged() -> None:
+def test_an_output_reliably_in_another_language_is_flagged() -> None:
     text = "The old house near the river was sold."
     assert check_language(text, "pt", lambda *_: False) == (Flag.WRONG_OUTPUT_LANGUAGE,)
     assert check_language(text, "pt", lambda *_: None) == ()

@@ -1,4 +1,4 @@
-"""Numbers: which ways of writing are the same number, and which differences are reported."""
+"""Tests of the number check: notations of the same number are accepted, and other differences are reported."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ SAME = [
     ("en", "pt", "Debian 2.100 is out.", "O Debian 2.100 saiu."),
     ("en", "pt", "See section 12.4.1.", "Veja a seção 12.4.1."),
     ("en", "pt", "No numbers at all.", "Nenhum número."),
-    # A language without number words here: small numbers may be words.
+    # A language whose number words are not known: small numbers may be written as words.
     ("en", "fi", "3 cats", "kolme kissaa"),
 ]
 
@@ -131,27 +131,27 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("source_language", "target_language", "source", "output"), SAME)
-def test_the_same_numbers_written_otherwise_are_no_mismatch(
+def test_another_notation_of_the_same_number_is_no_mismatch(
     source_language: str, target_language: str, source: str, output: str
 ) -> None:
     assert not has_number_mismatch(source, output, source_language, target_language)
 
 
 @pytest.mark.parametrize(("source_language", "target_language", "source", "output"), OTHER)
-def test_a_number_changed_lost_or_added_is_a_mismatch(
+def test_a_changed_lost_or_added_number_is_a_mismatch(
     source_language: str, target_language: str, source: str, output: str
 ) -> None:
     assert has_number_mismatch(source, output, source_language, target_language)
 
 
-def test_numbers_of_protected_spans_are_left_out_on_both_sides() -> None:
+def test_numbers_in_protected_spans_are_ignored_on_both_sides() -> None:
     source, output = "Call +55 11 5555 or see v1.2 in 3 days.", "Ligue ou veja v1.2 em 3 dias."
     assert has_number_mismatch(source, output, "en", "pt")
     assert not has_number_mismatch(source, output, "en", "pt", ["+55 11 5555", "v1.2"])
     assert has_number_mismatch(source, output.replace("3", "4"), "en", "pt", ["+55 11 5555", "v1.2"])
 
 
-def test_many_protected_spans_excuse_their_numbers() -> None:
+def test_numbers_in_many_protected_spans_are_ignored() -> None:
     spans = [f"x{n}" for n in range(100)]
     source = " ".join(spans)
     assert not has_number_mismatch(source, " ".join(spans[1:]), "en", "pt", spans)
@@ -180,7 +180,7 @@ def test_many_protected_spans_excuse_their_numbers() -> None:
     ],
 )
 def test_long_and_hostile_texts_are_compared(text: str) -> None:
-    """Each of these takes minutes where a step is quadratic."""
+    """Each text takes minutes if a step is quadratic."""
     assert not has_number_mismatch(text, text, "en", "pt")
     assert has_number_mismatch(text, f"{text} 77", "en", "pt")
     assert has_number_mismatch(text, f"{text} 77", "zh", "en")
@@ -208,7 +208,7 @@ def test_a_text_with_the_marks_of_another_locale_has_the_same_numbers(
 
 
 @given(st.lists(st.integers(13, 10**9), min_size=1, max_size=6), st.data())
-def test_a_number_that_is_replaced_is_noticed(numbers: list[int], data: st.DataObject) -> None:
+def test_a_replaced_number_is_a_mismatch(numbers: list[int], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(numbers) - 1))
     other = [
         *numbers[:index],

@@ -1,4 +1,4 @@
-"""Loops: what counts as one, and what the source itself repeats."""
+"""Tests of the repetition check: loops are found, except for repetitions of the source itself."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def test_a_loop_is_found(language: str, source: str, output: str) -> None:
 
 
 @pytest.mark.parametrize(("language", "source", "output"), NO_LOOPS)
-def test_ordinary_repetition_is_none(language: str, source: str, output: str) -> None:
+def test_ordinary_repetition_is_no_loop(language: str, source: str, output: str) -> None:
     assert not has_loop(source, output, language)
 
 
 @pytest.mark.parametrize("unit", ["the ", "a b c d e f g h ", "ab", "a", "o gato viu ", "very "])
-def test_a_text_is_not_blamed_for_what_its_source_does(unit: str) -> None:
+def test_repetition_of_the_source_is_no_loop(unit: str) -> None:
     assert not has_loop(unit * 20, unit * 20, "pt")
     assert has_loop("The cat.", unit * 20, "pt")
 
@@ -73,6 +73,6 @@ def test_a_text_is_not_blamed_for_what_its_source_does(unit: str) -> None:
     "unit", ["a", "ab", "aab", "the cat ", "aaaaab", "abcdefghijklmnopqrstuvwxyz", "的我是", "x y z "]
 )
 def test_long_and_hostile_texts_are_read(unit: str) -> None:
-    """Each of these takes minutes where a step is quadratic."""
+    """Each text takes minutes if a step is quadratic."""
     for language in ("pt", "zh"):
         assert not has_loop(unit * (300_000 // len(unit)), unit * (300_000 // len(unit)), language)

@@ -1,1 +1,1 @@
-"""Tests of the fidelity suite's own invariants."""
+"""Tests of the fidelity suite itself."""

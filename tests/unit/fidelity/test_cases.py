@@ -1,4 +1,4 @@
-"""The nasty inputs themselves, and what the suite makes of an answer."""
+"""Tests of the cases of the fidelity suite and of judging answers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fidelity.answers import Answer
-from benchmarks.fidelity.cases import BadCase, Case, read_cases
-from benchmarks.fidelity.invariants import INVARIANTS
-from benchmarks.fidelity.outcomes import Outcome, judge
-from benchmarks.fidelity.report import HEADERS, tabulate
-from benchmarks.fidelity.service import read_options
+from benchmarks.quality.fidelity.answers import Answer
+from benchmarks.quality.fidelity.cases import BadCase, Case, read_cases
+from benchmarks.quality.fidelity.invariants import INVARIANTS
+from benchmarks.quality.fidelity.outcomes import Outcome, judge
+from benchmarks.quality.fidelity.report import HEADERS, tabulate
+from benchmarks.quality.fidelity.service import read_options
 
 CASES = read_cases(INVARIANTS)
-# What a copy of the input keeps; the others ask for a translation.
+# Invariants that a copy of the input keeps; the others need a translation.
 KEPT_BY_A_COPY = ("keeps", "order", "untouched", "lines", "edges", "tags", "markdown", "equals")
 
 
-def test_there_are_enough_of_every_kind() -> None:
+def test_there_are_enough_cases_of_every_kind() -> None:
     assert len(CASES) >= 280
     kinds = Counter(case.kind for case in CASES)
     assert len(kinds) == 20
@@ -51,7 +51,7 @@ CASE_LINE = '[[case]]\nname = "a"\ndirection = "en-pt"\ncontent = "Tea"\n'
         (CASE_LINE + 'equals = "Chá"\n') * 2,
     ],
 )
-def test_a_case_that_makes_no_sense_is_refused(tmp_path: Path, line: str) -> None:
+def test_an_invalid_case_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "one.toml").write_text(f'kind = "a kind"\n{line}', "utf-8")
     with pytest.raises(BadCase, match="a"):
         read_cases(INVARIANTS, tmp_path)
@@ -76,26 +76,26 @@ GOOD = "Veja {a} <b>agora</b> 12"
         ("Veja agora 12", (), Outcome.SILENT),
     ],
 )
-def test_the_outcome_is_what_was_hurt_and_what_was_said(text: str, flags: tuple[str, ...], outcome: Outcome) -> None:
+def test_the_outcome_depends_on_damage_and_flags(text: str, flags: tuple[str, ...], outcome: Outcome) -> None:
     verdict = judge(make_case(keeps=["{a}"], tags=True, numbers=True), Answer(text, frozenset(flags)))
     assert verdict.outcome is outcome
     assert verdict.strictly_silent == (outcome is Outcome.SILENT)
 
 
-def test_a_tag_in_a_wrong_place_is_a_repair_if_the_server_says_so() -> None:
+def test_a_misplaced_tag_counts_as_repaired_if_the_server_flags_it() -> None:
     case = make_case(wraps={"b": "agora"}, tags=True)
     moved = "<b>Veja {a} agora mesmo 12</b>"
     assert judge(case, Answer(moved, frozenset({"MARKUP_REPAIRED"}))).outcome is Outcome.REPAIRED
     assert judge(case, Answer(moved)).outcome is Outcome.SILENT
 
 
-def test_what_is_not_served_is_refused_and_does_not_hold() -> None:
+def test_an_unimplemented_request_is_refused_and_does_not_hold() -> None:
     verdict = judge(make_case(keeps=["{a}"]), Answer(error="UNIMPLEMENTED"))
     assert verdict.outcome is Outcome.REFUSED
     assert not verdict.holds
 
 
-def test_a_call_that_fails_is_no_translation() -> None:
+def test_a_failed_call_is_silent_damage_unless_the_case_expects_it() -> None:
     assert judge(make_case(keeps=["{a}"]), Answer(error="INTERNAL")).outcome is Outcome.SILENT
     assert judge(make_case(error="NOT_FOUND"), Answer(error="NOT_FOUND NOT_SERVED")).outcome is Outcome.SURVIVED
 

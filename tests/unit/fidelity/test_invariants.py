@@ -1,4 +1,4 @@
-"""Every invariant of the fidelity suite holds of a good answer and fails on a damaged one."""
+"""Tests that every invariant of the fidelity suite holds for a good answer and fails on a damaged one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fidelity.answers import Answer, Part
-from benchmarks.fidelity.cases import Case
-from benchmarks.fidelity.checks import check_clean, check_spans
-from benchmarks.fidelity.invariants import INVARIANTS
+from benchmarks.quality.fidelity.answers import Answer, Part
+from benchmarks.quality.fidelity.cases import Case
+from benchmarks.quality.fidelity.checks import check_clean, check_spans
+from benchmarks.quality.fidelity.invariants import INVARIANTS
 
 
 def find_damage(
@@ -19,7 +19,7 @@ def find_damage(
     return INVARIANTS[name].check(wanted, case, Answer(output, **answer))
 
 
-# invariant, argument, source, a good output, outputs that are damaged
+# Columns: invariant, argument, source, good output, damaged outputs.
 EXAMPLES: list[tuple[str, Any, str, str, list[str]]] = [
     (
         "keeps",
@@ -127,7 +127,7 @@ EXAMPLES: list[tuple[str, Any, str, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("name", "wanted", "content", "good", "damaged"), EXAMPLES)
-def test_it_holds_of_a_good_output_and_fails_on_each_damaged_one(
+def test_an_invariant_holds_for_a_good_output_and_fails_on_each_damaged_one(
     name: str, wanted: Any, content: str, good: str, damaged: list[str]
 ) -> None:
     assert find_damage(name, wanted, content, good) == []
@@ -149,7 +149,9 @@ def test_it_holds_of_a_good_output_and_fails_on_each_damaged_one(
         ("as_normal", "", {"normal": "7 euros"}, {"normal": "A sopa de ervilha está pronta"}),
     ],
 )
-def test_what_is_asked_of_more_than_the_text(name: str, wanted: Any, good: dict[str, Any], bad: dict[str, Any]) -> None:
+def test_invariants_on_other_fields_than_the_text(
+    name: str, wanted: Any, good: dict[str, Any], bad: dict[str, Any]
+) -> None:
     assert find_damage(name, wanted, "7 EUROS", "7 EUROS", **good) == []
     assert find_damage(name, wanted, "7 EUROS", "7 EUROS", **bad)
 
@@ -165,7 +167,7 @@ def test_a_passthrough_may_change_nothing() -> None:
     assert find_damage("passthrough", True, "7", "7 ", flags=frozenset({"PASSTHROUGH"}))
 
 
-def test_keeping_what_the_source_lacks_is_a_mistake_of_the_case() -> None:
+def test_a_string_to_keep_that_the_source_lacks_is_reported() -> None:
     assert find_damage("keeps", ["{nome}"], "Dear {name}", "Caro {nome}")
 
 
@@ -191,7 +193,7 @@ def test_xml_must_stay_well_formed() -> None:
         ("12,345,678.9", "12.345.678,9"),
     ],
 )
-def test_numbers_may_be_written_as_the_other_language_does(source: str, output: str) -> None:
+def test_numbers_may_use_the_notation_of_the_target_language(source: str, output: str) -> None:
     assert find_damage("numbers", True, source, output) == []
 
 
@@ -214,7 +216,7 @@ def test_a_number_of_another_value_is_damage(source: str, output: str) -> None:
 
 
 @pytest.mark.parametrize("leak", ["\ue000", "\ufffc", "⁇", "<unk>", "\x02", "▁"])
-def test_nothing_of_the_machinery_may_show(leak: str) -> None:
+def test_masks_and_special_tokens_must_not_be_in_the_output(leak: str) -> None:
     case = Case("a case", "a kind", "en", "pt", "Tea.", {})
     assert check_clean(case, Answer("Chá.\n")) == []
     assert check_clean(case, Answer(f"Chá{leak}."))
@@ -223,7 +225,7 @@ def test_nothing_of_the_machinery_may_show(leak: str) -> None:
     assert check_clean(written, Answer(f"Chá{leak}{leak}."))
 
 
-def test_segments_stand_where_they_say() -> None:
+def test_segments_stand_at_their_reported_spans() -> None:
     case = Case("a case", "a kind", "en", "pt", "Tea.", {})
     assert check_spans(case, Answer("A. Chá.", parts=[Part("Chá.", 3, 7)])) == []
     assert check_spans(case, Answer("A. Chá.", parts=[Part("Chá.", 2, 6)]))

@@ -1,4 +1,4 @@
-"""What is counted as ordinary prose, as a warning, and as cost."""
+"""Tests of the selection of ordinary prose, the count of warnings, and the measurement of cost."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from benchmarks.fidelity.answers import Answer
-from benchmarks.fidelity.cost import measure_cost
-from benchmarks.fidelity.ordinary import Direction, Scores, describe, list_alarms
-from benchmarks.fidelity.prose import is_prose
+from benchmarks.quality.fidelity.answers import Answer
+from benchmarks.quality.fidelity.cost import measure_cost
+from benchmarks.quality.fidelity.ordinary import Direction, Scores, describe, list_alarms
+from benchmarks.quality.fidelity.prose import is_prose
 from latimer_server.core.flags import Flag
 
 
@@ -36,21 +36,21 @@ def test_plain_sentences_are_prose(language: str, sentence: str) -> None:
         "Este documento é essencial dentro do projeto e descreve como se faz.",
     ],
 )
-def test_commands_fragments_and_other_languages_are_not(sentence: str) -> None:
+def test_commands_fragments_and_other_languages_are_no_prose(sentence: str) -> None:
     assert not is_prose(sentence, "en")
 
 
-def test_a_note_is_no_alarm_and_every_other_flag_is() -> None:
+def test_every_flag_except_notes_is_an_alarm() -> None:
     for flag in Flag:
         assert list_alarms(Answer(flags=frozenset({flag.name}))) == ([flag.name] if flag.value >= 20 else [])
 
 
-def test_the_report_says_whether_the_bounds_are_kept() -> None:
+def test_the_report_returns_whether_the_bounds_are_kept() -> None:
     quiet, loud = Answer("a"), Answer("b", frozenset({"COPIED_SOURCE"}))
 
     def report(alarms: int, bare: float) -> bool:
         answers = [loud] * alarms + [quiet] * (100 - alarms)
-        garbled = Scores(90.0, 90.0, 99.0)  # of typographic marks: told, and no bound
+        garbled = Scores(90.0, 90.0, 99.0)  # of typographic marks, which have no bound
         return describe([Direction(("en", "pt"), ["x"] * 100, answers, garbled, Scores(97.0, 97.0, bare))])[1]
 
     assert report(2, 97.5)
@@ -58,10 +58,13 @@ def test_the_report_says_whether_the_bounds_are_kept() -> None:
     assert not report(2, 97.6)
 
 
-def test_cost_is_the_cpu_time_of_a_segment() -> None:
-    def spin(text: str) -> int:
-        return sum(ord(character) for character in text for _ in range(100))
+def test_cost_is_the_cpu_time_of_a_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    nanoseconds = 0
 
-    costs = measure_cost({"sleep": lambda _: time.sleep(0.001), "spin": spin}, ["a text of some length"] * 30, rounds=3)
-    assert costs["sleep"] < 500
-    assert costs["spin"] > 20
+    def compute(text: str) -> None:
+        nonlocal nanoseconds
+        nanoseconds += 30_000
+
+    monkeypatch.setattr(time, "process_time_ns", lambda: nanoseconds)
+    costs = measure_cost({"wait": lambda _: None, "compute": compute}, ["a text of some length"] * 30, rounds=3)
+    assert costs == {"wait": 0.0, "compute": 30.0}

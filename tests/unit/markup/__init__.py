@@ -1,1 +1,1 @@
-"""Markup comes out as it went in, and around the right words."""
+"""Tests of markup: tags are kept character by character and stand around the right words."""

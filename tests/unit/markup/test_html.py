@@ -1,4 +1,4 @@
-"""HTML: which text is found, and what is left alone."""
+"""Tests of HTML: the text of its blocks, and the parts without text."""
 
 from __future__ import annotations
 
@@ -54,26 +54,26 @@ def test_finds_text_block_by_block(source: str, texts: list[str]) -> None:
         "<pre>never ends",
     ],
 )
-def test_leaves_alone_what_is_no_text(source: str) -> None:
+def test_parts_without_text_are_no_blocks(source: str) -> None:
     assert list_texts(source, TextFormat.HTML) == []
 
 
-def test_ignored_elements_stay() -> None:
+def test_ignored_elements_are_kept() -> None:
     source = "<p>a <Term>b <i>c</i></Term> d</p><aside>e</aside>"
     assert list_texts(source, TextFormat.HTML, ("TERM", "aside")) == [f"a {OBJECT} d"]
 
 
-def test_what_wraps_a_whole_block_and_says_nothing_is_outside_of_it() -> None:
+def test_tags_around_a_whole_block_are_outside_of_it() -> None:
     (block,) = parse_markup("<p>\n <!-- c --><img src=x><b><i> Hello </i></b><br>\n</p>", TextFormat.HTML).blocks
     assert block.text == "Hello"
     assert block.marks == ()
 
 
-def test_code_stays_in_the_sentence_that_is_about_it() -> None:
+def test_inline_code_is_part_of_its_sentence() -> None:
     assert list_texts("<p><code>f()</code> returns <var>x</var>.", TextFormat.HTML) == [f"{OBJECT} returns {OBJECT}."]
 
 
-def test_marks_know_their_partner_and_their_place() -> None:
+def test_marks_have_a_partner_and_a_position() -> None:
     source = "<p>a <b>c <i>d</i></b> e</p>"
     (block,) = parse_markup(source, TextFormat.HTML).blocks
     assert list_marks(block) == ["<b>", "<i>", "</i>", "</b>"]
@@ -82,17 +82,17 @@ def test_marks_know_their_partner_and_their_place() -> None:
     assert all(source[mark.source.start : mark.source.end] == mark.written for mark in block.marks)
 
 
-def test_tags_that_cross_pair_as_far_as_they_nest() -> None:
+def test_crossing_tags_pair_as_far_as_they_nest() -> None:
     (block,) = parse_markup("x <i>a <b>b</i> c</b> y", TextFormat.HTML).blocks
     assert [mark.partner for mark in block.marks] == [2, None, 0, None]
 
 
-def test_line_breaks_are_told_from_other_atoms() -> None:
+def test_line_breaks_are_distinguished_from_other_atoms() -> None:
     (block,) = parse_markup("a<br>b<wbr>c", TextFormat.HTML).blocks
     assert [mark.breaks_line for mark in block.marks] == [True, False]
 
 
-def test_text_is_found_again_in_the_document() -> None:
+def test_spans_of_a_block_map_to_spans_of_the_document() -> None:
     source = "<p>Fish &amp; <b>chips</b> today"
     (block,) = parse_markup(source, TextFormat.HTML).blocks
     assert block.text == "Fish & chips today"
@@ -109,11 +109,11 @@ def test_text_is_found_again_in_the_document() -> None:
         ("10\u00a0km of it", "10\u00a0km", "10\u00a0km"),
     ],
 )
-def test_what_comes_out_is_escaped(source: str, translation: str, written: str) -> None:
+def test_translations_are_escaped(source: str, translation: str, written: str) -> None:
     assert translate(source, TextFormat.HTML, translation, []) == written
 
 
-def test_a_slash_at_the_end_of_a_value_closes_nothing() -> None:
+def test_a_slash_at_the_end_of_an_attribute_value_does_not_close_the_element() -> None:
     (block,) = parse_markup("x <a href=y/>in</a> z <i class='k'/> w", TextFormat.HTML).blocks
     assert list_marks(block) == ["<a href=y/>", "</a>", "<i class='k'/>"]
     assert block.marks[0].partner == 1

@@ -1,4 +1,4 @@
-"""Markdown: which text is found, and how a translation is written."""
+"""Tests of Markdown: the text of its blocks, and the escaping of translations."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_finds_text_block_by_block(source: str, texts: list[str]) -> None:
     assert list_texts(source, TextFormat.MARKDOWN) == texts
 
 
-def test_a_line_break_keeps_what_the_next_line_begins_with() -> None:
+def test_a_line_break_keeps_the_prefix_of_the_next_line() -> None:
     source = "> one  \n> *two*\n"
     (block,) = parse_markup(source, TextFormat.MARKDOWN).blocks
     assert list_marks(block) == ["  \n> ", "*", "*"]
@@ -46,7 +46,7 @@ def test_a_line_break_keeps_what_the_next_line_begins_with() -> None:
     assert translate(source, TextFormat.MARKDOWN, f"um{OBJECT}dois", [(2, 2)]) == "> um  \n> *dois*\n"
 
 
-def test_text_on_the_next_line_stays_in_its_quotation() -> None:
+def test_text_on_the_next_line_stays_in_its_block_quotation() -> None:
     source = "> one  \n> two\n"
     assert translate(source, TextFormat.MARKDOWN, f"um{OBJECT}dois", []) == "> um  \n> dois\n"
 
@@ -75,15 +75,15 @@ def test_a_tag_does_not_pair_across_a_delimiter() -> None:
         ("C:\\dir", "C:\\dir"),
     ],
 )
-def test_what_comes_out_is_text_and_no_markup(translation: str, written: str) -> None:
+def test_translations_are_escaped(translation: str, written: str) -> None:
     assert translate("source", TextFormat.MARKDOWN, translation, []) == written
 
 
-def test_a_line_of_its_own_begins_behind_a_line_break() -> None:
+def test_text_behind_a_line_break_is_escaped_like_a_new_line() -> None:
     assert translate("a\\\nb", TextFormat.MARKDOWN, f"x{OBJECT}- y", []) == "x\\\n\\- y"
 
 
-def test_a_cell_holds_no_bar() -> None:
+def test_a_vertical_bar_in_a_table_cell_is_escaped() -> None:
     source = "| a |\n|---|\n| b |\n"
     assert translate(source, TextFormat.MARKDOWN, "x|y", []) == "| x\\|y |\n|---|\n| b |\n"
 
@@ -91,22 +91,22 @@ def test_a_cell_holds_no_bar() -> None:
 @pytest.mark.parametrize(
     ("source", "written"), [("see [text] x", "ver [texto][text] x"), ("see [text][] x", "ver [texto][text] x")]
 )
-def test_a_reference_goes_on_naming_its_target(source: str, written: str) -> None:
+def test_a_reference_link_keeps_its_target(source: str, written: str) -> None:
     ending = "\n\n[text]: http://a.b\n"
     pairs = [(0, 0), (1, 1), (2, 2)]
     assert translate(source + ending, TextFormat.MARKDOWN, "ver texto x", pairs) == written + ending
 
 
-def test_a_reference_that_is_a_whole_block_goes_on_naming_its_target() -> None:
+def test_a_reference_link_that_is_a_whole_block_keeps_its_target() -> None:
     source = "- [one text][]\n- [two][]\n\n[one text]: a\n[two]: b\n"
     assert translate(source, TextFormat.MARKDOWN, "um texto", []).startswith("- [um texto][one text]\n- [two][]\n")
 
 
-def test_an_exclamation_mark_makes_no_image_of_a_link() -> None:
+def test_an_exclamation_mark_before_a_link_is_escaped() -> None:
     assert translate("say [x](u)", TextFormat.MARKDOWN, "olá!x", [(0, 0), (1, 2)]) == "olá\\![x](u)"
 
 
-def test_a_parser_that_fails_leaves_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_that_the_parser_fails_on_is_split_into_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
     class Panic(BaseException):
         pass
 

@@ -1,4 +1,4 @@
-"""Tags go round the words that answer those they wrapped."""
+"""Tests of tag placement: tags wrap the words that are aligned to the words they wrapped in the source."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_pairs_follow_the_links(source: str, translation: str, pairs: list[tuple
     assert translate(source, _HTML, translation, pairs) == written
 
 
-def test_a_pair_is_not_torn_by_an_outlier_nor_by_another_pair() -> None:
+def test_a_pair_ignores_an_outlier_and_does_not_cross_another_pair() -> None:
     far = [(0, 0), (1, 1), (1, 2), (2, 3), (2, 4), (2, 5), (2, 6), (1, 7)]
     assert translate("a <b>c</b> d", _HTML, "a c c d d d d c", far) == "a <b>c c</b> d d d d c"
     crossed = [(0, 0), (1, 1), (0, 2), (0, 3)]
@@ -58,7 +58,7 @@ def test_a_pair_is_not_torn_by_an_outlier_nor_by_another_pair() -> None:
         ("<b>one</b> two", "", [], "<b></b>"),
     ],
 )
-def test_a_pair_without_answers_stays_between_its_neighbours(
+def test_a_pair_without_links_stays_between_its_neighbours(
     source: str, translation: str, pairs: list[tuple[int, int]], written: str
 ) -> None:
     (block,) = parse_markup(source, _HTML).blocks
@@ -78,7 +78,7 @@ def test_a_pair_without_answers_stays_between_its_neighbours(
         ("a <b><code>c</code></b> d", f"{OBJECT} x y", "<b><code>c</code></b> x y", False),
     ],
 )
-def test_without_links_tags_stay_at_the_block(source: str, translation: str, written: str, repaired: bool) -> None:
+def test_without_links_tags_wrap_the_whole_block(source: str, translation: str, written: str, repaired: bool) -> None:
     document = parse_markup(f"<p>{source}</p>", _HTML)
     (block,) = document.blocks
     placed = place_marks(block, translation, find_atoms(translation), None)
@@ -92,7 +92,7 @@ def test_a_link_of_whole_sentences_keeps_pairs_of_whole_sentences() -> None:
     assert place_marks(block, "Um dois. Três quatro.", [], links).text == "<b>Um dois.</b> Três quatro."
 
 
-def test_parts_of_the_translation_are_found_again() -> None:
+def test_spans_of_the_translation_map_to_spans_of_the_output() -> None:
     (block,) = parse_markup("<p>x & <b>red</b> <code>c</code>", _HTML).blocks
     translation = f"<é> {OBJECT} vermelha"
     placed = place_marks(block, translation, [TextSpan(4, 5)], link_words(block.text, translation, [(2, 4)]))

@@ -1,4 +1,4 @@
-"""XML: blocks are found in any vocabulary."""
+"""Tests of XML: blocks are found with any element names."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def test_finds_text_block_by_block(source: str, texts: list[str]) -> None:
     assert list_texts(source, TextFormat.XML) == texts
 
 
-def test_names_to_ignore_have_a_case() -> None:
+def test_ignored_names_are_case_sensitive() -> None:
     source = "<r><s>one</s><S>two</S></r>"
     assert list_texts(source, TextFormat.XML, ("S",)) == ["one"]
 
 
-def test_an_element_without_end_tag_ends_with_the_one_around_it() -> None:
+def test_an_element_without_end_tag_ends_with_its_parent() -> None:
     assert list_texts('<r><s translate="no">one</r>two', TextFormat.XML) == ["two"]
 
 
-def test_what_comes_out_is_escaped() -> None:
+def test_translations_are_escaped() -> None:
     assert translate("<t>x</t>", TextFormat.XML, "a & <b> ]]>", []) == "<t>a &amp; &lt;b> ]]&gt;</t>"
 
 

@@ -1,4 +1,4 @@
-"""What concurrent callers come to."""
+"""Tests of concurrent callers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.peers import callers
 pytestmark = pytest.mark.asyncio
 
 
-async def test_all_callers_call_at_once_and_what_ends_in_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_callers_call_at_once_and_calls_that_end_in_time_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callers, "_WARM_SECONDS", 0.0)
     running = most = 0
 
@@ -26,7 +26,7 @@ async def test_all_callers_call_at_once_and_what_ends_in_time_counts(monkeypatch
     assert load.words == 2 * len(load.latencies) > 0
 
 
-async def test_an_engine_too_slow_for_the_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_at_least_one_call_is_awaited_if_the_engine_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callers, "_WARM_SECONDS", 0.0)
     load = await callers.call_concurrently(lambda _: asyncio.sleep(0), ("two words",), 1, 0.0)
     assert (load.words, len(load.latencies)) == (2, 1)

@@ -1,4 +1,4 @@
-"""Rounds, spreads, percentiles and bounds."""
+"""Tests of rounds, spreads, percentiles and bounds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_figure_needs_a_round() -> None:
 @pytest.mark.parametrize(
     ("limit", "most", "kept"), [(4.0, False, True), (4.1, False, False), (4.0, True, True), (3.9, True, False)]
 )
-def test_the_median_is_held_against_the_bound(limit: float, most: bool, kept: bool) -> None:
+def test_a_bound_compares_the_median_with_its_limit(limit: float, most: bool, kept: bool) -> None:
     assert Bound("times", Spread((1.0, 4.0, 9.0)), limit, most=most).is_kept is kept
 
 
@@ -34,12 +34,12 @@ def test_a_percentile_is_a_value_that_was_measured(share: float, value: float) -
     assert percentile([float(number) for number in range(100, 0, -1)], share) == value
 
 
-def test_there_is_no_percentile_of_nothing() -> None:
-    with pytest.raises(ValueError, match="nothing"):
+def test_a_percentile_needs_a_value() -> None:
+    with pytest.raises(ValueError, match="at least one value"):
         percentile([], 0.5)
 
 
-def test_rounds_become_rows_in_the_order_in_which_they_came_up() -> None:
+def test_rounds_become_rows_in_the_order_in_which_they_were_added() -> None:
     rounds = Rounds()
     for speed in (10.0, 30.0, 20.0):
         rounds.add("bulk", "ours", {"words/s": speed})
@@ -50,6 +50,6 @@ def test_rounds_become_rows_in_the_order_in_which_they_came_up() -> None:
     assert rounds.get("bulk", "ours", "words/s").median == 20.0
 
 
-def test_the_best_peer_is_that_of_the_greatest_median() -> None:
+def test_the_best_peer_has_the_greatest_median() -> None:
     speeds = {"steady": Spread((10.0, 10.0, 10.0)), "lucky once": Spread((5.0, 6.0, 90.0))}
     assert choose_best(speeds, speeds.__getitem__) == "steady"

@@ -1,4 +1,4 @@
-"""The tables of a run, its Markdown and its JSON."""
+"""Tests of a run's tables, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RUN = Run(
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "text"),
     [
         ((4_200.4,), "4,200"),
         ((1.1, 1.05, 1.234), "1.10 (1.05 to 1.23)"),
@@ -45,11 +45,11 @@ RUN = Run(
         ((-0.2,), "-0.20"),
     ],
 )
-def test_figures_have_the_digits_that_mean_something(values: tuple[float, ...], told: str) -> None:
-    assert format_spread(Spread(values)) == told
+def test_figures_have_three_significant_digits(values: tuple[float, ...], text: str) -> None:
+    assert format_spread(Spread(values)) == text
 
 
-def test_a_column_that_a_row_lacks_is_empty_and_cases_are_shown_only_where_there_are_any() -> None:
+def test_a_column_that_a_row_lacks_is_empty_and_the_column_of_cases_needs_a_case() -> None:
     assert tabulate_outcome(OUTCOME) == [
         ["engine", "words/s", "times"],
         ["ours", "4,200 (4,000 to 4,400)", ""],
@@ -57,22 +57,22 @@ def test_a_column_that_a_row_lacks_is_empty_and_cases_are_shown_only_where_there
     ]
 
 
-def test_bounds_stand_beside_what_was_reached() -> None:
+def test_bounds_stand_beside_the_measured_figure() -> None:
     assert tabulate_bounds(RUN.bounds)[1:] == [
         ["times the best peer", "at least 4.00", "4.10 (4.00 to 4.20)", "pass"],
         ["seconds", "at most 4.00", "4.90", "MISS"],
     ]
 
 
-def test_the_report_names_what_used_the_cores_meanwhile() -> None:
-    assert "others used at most 0.01 of a core" in describe_quiet(RUN.uses)
+def test_the_report_describes_which_processes_used_the_cores() -> None:
+    assert "other engines used at most 0.01 of a core" in describe_quiet(RUN.uses)
     assert "at most 0.50" in describe_quiet(RUN.uses)
     assert describe_quiet(RUN.uses).startswith("THE MACHINE WAS NOT QUIET in 1 of 1")
     assert describe_quiet([Use("ours", 1.9, 0.0, 0.0, 0.05)] * 20).startswith("While")
-    assert describe_quiet(()) == "Nobody looked at who used the cores."
+    assert describe_quiet(()) == "The use of the cores was not measured."
 
 
-def test_markdown_has_every_table_and_the_plot_only_where_there_is_one() -> None:
+def test_markdown_has_every_table_and_the_plot_if_there_is_one() -> None:
     text = to_markdown(RUN, "report.svg")
     assert "](report.svg)" in text
     assert "| a&#124;peer | 1,050 (1,000 to 1,100) | 4.00 |" in text

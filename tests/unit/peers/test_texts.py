@@ -1,11 +1,11 @@
-"""How the long text is cut."""
+"""Tests of cutting the long document."""
 
 from __future__ import annotations
 
 from benchmarks.peers.texts import SHORT_DOCUMENT, cut_document, join_paragraphs
 
 
-def test_a_document_has_whole_paragraphs_only() -> None:
+def test_a_document_consists_of_whole_paragraphs() -> None:
     assert join_paragraphs(["a" * 40, "b" * 40, "c" * 40], 100) == f"{'a' * 40}\n\n{'b' * 40}"
 
 

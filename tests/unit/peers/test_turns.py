@@ -1,4 +1,4 @@
-"""Who waits longest is next: else the first of many callers would be served alone."""
+"""Tests that the task that waits longest is next: otherwise one caller could be served alone."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def test_callers_that_ask_again_at_once_take_turns() -> None:
     assert served == ["a", "b", "a", "b", "a", "b"]
 
 
-async def test_a_thing_that_is_free_is_lent_without_waiting() -> None:
+async def test_a_free_object_is_lent_without_waiting() -> None:
     turns = Turns([1, 2])
     async with turns.take() as first, turns.take() as second:
         assert {first, second} == {1, 2}
 
 
-async def test_who_has_gone_does_not_take_the_thing_along() -> None:
+async def test_a_cancelled_waiter_does_not_keep_the_object() -> None:
     turns = Turns(["worker"])
 
     async def wait() -> None:

@@ -1,4 +1,4 @@
-"""Backends that note what they are asked, executors that run it when they are told to, and queues before them."""
+"""Test doubles for the queue: a backend that records its batches, and an executor that runs work on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ GREEDY = DecodingOptions()
 
 
 class Machine:
-    """Runs batches at once; time stands still unless moved. `seconds`: what a batch takes of that time."""
+    """A backend that echoes its input and records its batches. Its clock `now` advances by `seconds(batch)` per batch.
+    A batch that contains a piece for which `fail_on` is true raises RuntimeError."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class Machine:
 
 
 class HeldExecutor(Executor):
-    """Runs what it was given when it is told to, in the thread that tells it."""
+    """An executor that holds submitted work until `finish` runs it in the calling thread."""
 
     def __init__(self) -> None:
         self.held: list[tuple[Future[Any], Callable[[], Any]]] = []
@@ -47,7 +48,7 @@ class HeldExecutor(Executor):
         return future
 
     async def finish(self, index: int = 0) -> None:
-        """Runs one, and lets everybody who waits for it go on."""
+        """Runs one held piece of work, and lets the tasks that wait for it proceed."""
         future, work = self.held.pop(index)
         future.set_running_or_notify_cancel()
         future.set_result(work())
@@ -55,14 +56,14 @@ class HeldExecutor(Executor):
 
 
 async def settle() -> None:
-    """Lets everybody go on who can."""
+    """Lets all tasks of the loop proceed as far as they can."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 @asynccontextmanager
 async def queue_for(machine: Machine, rows: int = 8, tokens: int = 100) -> AsyncIterator[BatchQueue]:
-    """A queue that runs one batch at a time, in a thread."""
+    """Opens a queue that runs one batch at a time in a thread."""
     with ThreadPoolExecutor(1) as executor:
         slot = ComputeSlot(CorePermits(1), executor)
         queue = BatchQueue(machine.run, BatchLimits(50, tokens, rows), slot, lambda: machine.now)
@@ -74,7 +75,7 @@ async def queue_for(machine: Machine, rows: int = 8, tokens: int = 100) -> Async
 async def held_queue(
     machine: Machine, *, batches: int = 1, cores: int = 0, rows: int = 8, tokens: int = 1_000
 ) -> AsyncIterator[tuple[BatchQueue, HeldExecutor]]:
-    """A queue of `batches` batches at a time, whose batches wait until they are told to run."""
+    """Opens a queue that runs up to `batches` batches at a time; the yielded executor holds them."""
     executor = HeldExecutor()
     slot = ComputeSlot(CorePermits(cores or batches), executor, batches=batches)
     queue = BatchQueue(machine.run, BatchLimits(50, tokens, rows), slot, lambda: machine.now)
@@ -83,12 +84,12 @@ async def held_queue(
 
 
 async def run_all(executor: HeldExecutor) -> None:
-    """Runs batches until there are none."""
+    """Runs held batches until none is left."""
     await settle()
     while executor.held:
         await executor.finish()
 
 
 def outcomes(results: Sequence[TimedHypothesis | BaseException]) -> list[TokenIds | type[BaseException]]:
-    """Of each result what it is: the ids that came out, or the kind of error."""
-    return [one.hypothesis.ids if isinstance(one, TimedHypothesis) else type(one) for one in results]
+    """Returns the token ids of each successful result and the type of each error."""
+    return [result.hypothesis.ids if isinstance(result, TimedHypothesis) else type(result) for result in results]

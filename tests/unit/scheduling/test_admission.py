@@ -1,4 +1,4 @@
-"""Who may come in."""
+"""Tests of the admission of requests."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def test_requests_past_the_bound_are_refused_at_once() -> None:
         assert admission.active == 1
 
 
-def test_a_draining_server_admits_nobody() -> None:
+def test_a_draining_server_admits_no_request() -> None:
     admission = Admission(2)
     admission.drain()
     with pytest.raises(Unavailable), admission.admit():
         pass
 
 
-def test_one_caller_cannot_have_every_place() -> None:
+def test_one_caller_cannot_occupy_all_places() -> None:
     admission = Admission(16)
     with ExitStack() as held:
         for _ in range(14):
@@ -41,13 +41,13 @@ def test_one_caller_cannot_have_every_place() -> None:
         assert admission.active == 1
 
 
-def test_where_places_are_few_one_caller_may_have_them_all() -> None:
+def test_one_caller_may_occupy_all_places_if_there_are_few() -> None:
     admission = Admission(1)
     with admission.admit("only"), pytest.raises(Overloaded), admission.admit("other"):
         pass
 
 
-def test_callers_that_left_are_forgotten() -> None:
+def test_no_state_is_kept_of_callers_without_requests() -> None:
     admission = Admission(8)
     for caller in range(10_000):
         with admission.admit(caller):

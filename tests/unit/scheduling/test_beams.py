@@ -1,4 +1,4 @@
-"""Batches of models for which a beam's hypotheses cost what as many rows do."""
+"""Tests of batches of models in which each hypothesis of a beam costs as much as a row."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.unit.scheduling.machines import HeldExecutor, Machine, run_all, settl
         (DecodingOptions(beam_size=100), 1),
     ],
 )
-def test_a_batch_has_room_for_hypotheses(options: DecodingOptions, rows: int) -> None:
+def test_the_rows_of_a_batch_are_divided_by_its_hypotheses(options: DecodingOptions, rows: int) -> None:
     assert BatchLimits(50, 1_000, 32, default_beam=4).count_rows(options) == rows
 
 
 @pytest.mark.parametrize("options", [DecodingOptions(), DecodingOptions(beam_size=8)])
-def test_where_a_beam_is_not_counted_rows_are(options: DecodingOptions) -> None:
+def test_the_beam_does_not_reduce_the_rows_without_a_default_beam(options: DecodingOptions) -> None:
     assert BatchLimits(50, 1_000, 32).count_rows(options) == 32
 
 
-async def test_a_queue_takes_as_many_pieces_as_have_room_with_their_beams() -> None:
+async def test_a_batch_takes_fewer_pieces_with_larger_beams() -> None:
     machine = Machine()
     slot = ComputeSlot(CorePermits(1), executor := HeldExecutor())
     queue = BatchQueue(machine.run, BatchLimits(50, 1_000, 8, default_beam=4), slot, lambda: machine.now)
@@ -42,12 +42,12 @@ async def test_a_queue_takes_as_many_pieces_as_have_room_with_their_beams() -> N
     assert [len(batch) for batch in machine.batches] == [2, 2, 8]
 
 
-async def test_a_turn_is_a_batch_of_the_models_own_beam() -> None:
+async def test_a_turn_of_a_caller_is_one_batch_with_the_default_beam() -> None:
     machine = Machine()
     slot = ComputeSlot(CorePermits(1), executor := HeldExecutor())
     queue = BatchQueue(machine.run, BatchLimits(50, 1_000, 8, default_beam=4), slot, lambda: machine.now)
     first = [queue.submit((i,), DecodingOptions(), caller="bulk") for i in range(6)]
-    await settle()  # the first two are at work
+    await settle()  # the first two run
     second = queue.submit((1,) * 40, DecodingOptions(), caller="other")
     await run_all(executor)
     await asyncio.gather(*first, second)

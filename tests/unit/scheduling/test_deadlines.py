@@ -1,4 +1,4 @@
-"""Deadlines: what is late costs nothing, what would be late is refused at once, and what runs for nobody ends."""
+"""Tests of deadlines: late pieces are not computed, hopeless requests are refused, and unneeded batches are aborted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.scheduling.machines import (
 )
 
 
-async def test_a_piece_whose_deadline_passed_is_refused_before_it_costs_anything() -> None:
+async def test_a_piece_past_its_deadline_is_not_computed() -> None:
     machine = Machine()
     async with queue_for(machine) as queue:
         late = queue.submit((1,), GREEDY, deadline=5.0)
@@ -34,7 +34,7 @@ async def test_a_piece_whose_deadline_passed_is_refused_before_it_costs_anything
     assert machine.batches == [[(2,)]]
 
 
-async def test_a_deadline_in_the_past_is_refused_without_a_place_in_the_queue() -> None:
+async def test_a_piece_with_a_deadline_in_the_past_is_not_queued() -> None:
     machine = Machine()
     machine.now = 100.0
     async with queue_for(machine) as queue:
@@ -46,14 +46,14 @@ async def test_a_deadline_in_the_past_is_refused_without_a_place_in_the_queue() 
 
 
 async def learn(queue: BatchQueue, executor: HeldExecutor, *, rows: int, length: int = 10, times: int = 1) -> None:
-    """Has batches run of which the queue learns its pace."""
+    """Runs batches from which the queue learns the cost of batches."""
     for number in range(times):
         futures = [queue.submit((7, number, i, *[0] * (length - 3)), GREEDY) for i in range(rows)]
         await run_all(executor)
         await asyncio.gather(*futures)
 
 
-async def test_a_piece_that_cannot_be_done_in_time_any_more_is_not_begun() -> None:
+async def test_a_piece_that_would_be_late_fails_with_deadline_exceeded() -> None:
     machine = Machine(seconds=lambda batch: 1.0)
     async with held_queue(machine, rows=1) as (queue, executor):
         await learn(queue, executor, rows=1)
@@ -64,11 +64,11 @@ async def test_a_piece_that_cannot_be_done_in_time_any_more_is_not_begun() -> No
         other = queue.submit((4,) * 10, GREEDY)
         await run_all(executor)
         results = await asyncio.gather(first, hopeless, in_time, other, return_exceptions=True)
-    # The queue was idle when its turn came, so it was tried: but what was not done in time is late.
+    # The queue was idle at the piece's turn, so it was computed, but its result came after the deadline.
     assert outcomes(results) == [(1,) * 10, DeadlineExceeded, (3,) * 10, (4,) * 10]
 
 
-async def test_beside_other_work_what_is_hopeless_costs_nothing() -> None:
+async def test_a_piece_that_would_be_late_is_not_computed_beside_other_work() -> None:
     machine = Machine(seconds=lambda batch: 1.0)
     async with held_queue(machine, batches=2, rows=1) as (queue, executor):
         await learn(queue, executor, rows=1)
@@ -83,8 +83,8 @@ async def test_beside_other_work_what_is_hopeless_costs_nothing() -> None:
     assert [(2,) * 10] not in machine.batches
 
 
-async def test_a_slow_spell_is_forgotten() -> None:
-    # Else whoever sets short deadlines would be refused for ever by a pace that nothing measures any more.
+async def test_a_learnt_slow_pace_is_replaced_by_new_measurements() -> None:
+    # Otherwise short deadlines would be refused for ever by a pace that is not measured again.
     cost_model = [60.0]
     machine = Machine(seconds=lambda batch: cost_model[0])
     async with held_queue(machine, rows=1) as (queue, executor):
@@ -99,7 +99,7 @@ async def test_a_slow_spell_is_forgotten() -> None:
     assert DeadlineExceeded not in outcomes(results)
 
 
-async def test_a_batch_is_made_small_enough_for_the_deadline_of_whom_it_begins_with() -> None:
+async def test_a_batch_is_small_enough_for_the_deadline_of_its_first_piece() -> None:
     machine = Machine(seconds=lambda batch: 0.1 * len(batch))
     async with held_queue(machine, rows=16) as (queue, executor):
         for rows in (1, 4, 8, 16):
@@ -126,7 +126,7 @@ async def test_late_pieces_do_not_make_batches_tiny() -> None:
     assert min(map(len, machine.batches)) >= 4
 
 
-async def test_work_for_nobody_ends() -> None:
+async def test_a_running_batch_is_cancelled_when_no_piece_needs_it() -> None:
     seen: list[bool] = []
 
     class Asking(Machine):
@@ -141,13 +141,13 @@ async def test_work_for_nobody_ends() -> None:
         await settle()
         gone.cancel()
         await executor.finish()
-        with pytest.raises(DeadlineExceeded):  # what came of it may have been cut short
+        with pytest.raises(DeadlineExceeded):  # the result may be incomplete
             await late
         assert seen == [False, True]
 
 
 async def fill(queue: BatchQueue, executor: HeldExecutor, pieces: int) -> list[asyncio.Future[object]]:
-    """A queue that has long been busy, with so many pieces of as many callers waiting."""
+    """Fills a queue that has learnt its pace with `pieces` waiting pieces of different callers."""
     await learn(queue, executor, rows=32, times=3)
     futures = [queue.submit((i, *[0] * 9), GREEDY, caller=i) for i in range(pieces + 8)]
     await settle()
@@ -159,7 +159,7 @@ async def test_a_request_whose_deadline_the_wait_exceeds_is_refused_at_once() ->
     async with held_queue(machine) as (queue, executor):
         futures = await fill(queue, executor, 80)
         wait = queue.estimate_wait(Priority.INTERACTIVE, "new")
-        assert 9 <= wait <= 12  # ten batches of eight, and what is left of the one in work
+        assert 9 <= wait <= 12  # ten batches of eight, and the rest of the running one
         with pytest.raises(Overloaded) as refused:
             queue.require_deadline_met(machine.now + wait, Priority.INTERACTIVE, "new")
         assert refused.value.retry_after == pytest.approx(wait)
@@ -170,7 +170,7 @@ async def test_a_request_whose_deadline_the_wait_exceeds_is_refused_at_once() ->
         queue.require_deadline_met(machine.now + 0.001, Priority.INTERACTIVE, "new")  # idle: nothing is refused
 
 
-async def test_beside_one_long_document_a_new_caller_is_not_refused() -> None:
+async def test_a_new_caller_is_not_refused_because_of_another_callers_document() -> None:
     machine = Machine(seconds=lambda batch: 1.0)
     async with held_queue(machine) as (queue, executor):
         await learn(queue, executor, rows=32, times=3)
@@ -183,7 +183,7 @@ async def test_beside_one_long_document_a_new_caller_is_not_refused() -> None:
             future.cancel()
 
 
-async def test_bulk_that_waits_is_no_wait_for_interactive_work() -> None:
+async def test_waiting_bulk_pieces_do_not_delay_interactive_pieces() -> None:
     machine = Machine(seconds=lambda batch: 1.0)
     async with held_queue(machine) as (queue, executor):
         await learn(queue, executor, rows=32, times=3)

@@ -1,4 +1,4 @@
-"""Threads: which work runs where, on how many cores, and what stays of it afterwards."""
+"""Tests of executors: which thread runs a batch, on how many cores, and that no references stay."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.unit.scheduling.machines import HeldExecutor, settle
 
 @pytest.fixture
 async def executors() -> AsyncIterator[Executors]:
-    made = Executors(4)
-    yield made
-    made.close()
+    executors = Executors(4)
+    yield executors
+    executors.close()
 
 
 async def run_in(slot: ComputeSlot) -> str:
@@ -31,7 +31,7 @@ async def run_in(slot: ComputeSlot) -> str:
     return name.partition("_")[0]
 
 
-async def test_one_batch_at_a_time_runs_always_in_the_same_thread_and_has_every_core(executors: Executors) -> None:
+async def test_a_slot_for_one_batch_uses_one_thread_and_all_cores(executors: Executors) -> None:
     seats = [executors.slot(), executors.slot(1)]
     assert {(slot.cores, slot.batches) for slot in seats} == {(4, 1)}
     threads = [await slot.run(lambda: threading.get_ident) for slot in seats for _ in range(5)]
@@ -63,7 +63,7 @@ async def test_batches_one_after_the_other_run_in_the_same_thread(executors: Exe
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-async def test_batches_wait_for_the_event_loop_where_there_is_more_to_do_than_cores(executors: Executors) -> None:
+async def test_threads_of_batches_have_a_lower_priority_than_the_event_loop(executors: Executors) -> None:
     def read_niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
@@ -73,7 +73,7 @@ async def test_batches_wait_for_the_event_loop_where_there_is_more_to_do_than_co
     assert read_niceness() == own
 
 
-def test_work_that_no_thread_could_begin_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_whose_thread_cannot_start_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     team = StickyThreadPool(2, "worker")
 
     def refuse(_: threading.Thread) -> None:
@@ -83,18 +83,18 @@ def test_work_that_no_thread_could_begin_is_not_counted(monkeypatch: pytest.Monk
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError, match="new thread"):
             team.submit(threading.get_ident)
-    # The first thread is as free as it was.
+    # The first thread is still free.
     assert team.submit(lambda: threading.current_thread().name).result(10).startswith("worker_0")
     team.shutdown()
 
 
-async def test_summaries_have_half_of_the_cores_and_a_thread_of_their_own(executors: Executors) -> None:
+async def test_summaries_use_half_of_the_cores_and_a_separate_thread(executors: Executors) -> None:
     slot = executors.slot(4, generation=True)
     assert (slot.cores, slot.batches, executors.count_threads(generation=True)) == (2, 1, 2)
     assert await run_in(slot) == "generation"
 
 
-async def test_batches_of_two_models_never_have_more_cores_than_there_are() -> None:
+async def test_batches_of_two_models_never_use_more_cores_than_there_are() -> None:
     permits, executor = CorePermits(2), HeldExecutor()
     narrow, wide = ComputeSlot(permits, executor, cores=1, batches=2), ComputeSlot(permits, executor, cores=2)
     tasks = [asyncio.create_task(slot.run(lambda: lambda: None)) for slot in (narrow, wide, narrow, narrow)]
@@ -107,7 +107,7 @@ async def test_batches_of_two_models_never_have_more_cores_than_there_are() -> N
     assert seen == [(1, 1), (2, 1), (2, 2), (1, 1)]
 
 
-async def test_permits_come_back_whatever_becomes_of_the_work(executors: Executors) -> None:
+async def test_permits_are_returned_after_success_failure_and_cancellation(executors: Executors) -> None:
     slot = executors.slot()
 
     def fail() -> None:
@@ -121,7 +121,7 @@ async def test_permits_come_back_whatever_becomes_of_the_work(executors: Executo
     assert executors.permits.used == 0
 
 
-async def test_permits_of_a_batch_whose_callers_left_come_back_when_it_has_ended() -> None:
+async def test_permits_of_a_cancelled_batch_are_returned_when_it_ends() -> None:
     permits, executor = CorePermits(1), HeldExecutor()
     slot = ComputeSlot(permits, executor)
     task = asyncio.create_task(slot.run(lambda: lambda: 1))
@@ -136,7 +136,7 @@ async def test_permits_of_a_batch_whose_callers_left_come_back_when_it_has_ended
     assert permits.used == 0
 
 
-async def test_a_thread_keeps_nothing_of_what_it_ran(executors: Executors) -> None:
+async def test_a_thread_keeps_no_reference_to_finished_work(executors: Executors) -> None:
     class Weights:
         def run(self, *, fails: bool) -> Weights:
             if fails:

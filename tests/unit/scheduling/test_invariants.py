@@ -1,4 +1,4 @@
-"""Whatever arrives: nothing is lost, nothing is answered twice, and every rule holds."""
+"""Property tests of the queue: every piece is answered exactly once, and all rules hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS, TOKENS, POISON = 5, 60, 12
 
 @dataclass(frozen=True)
 class Arrival:
-    """A piece, and what happens after it came: `gone`: its caller leaves; `finish`: so many batches end."""
+    """A submitted piece and the events after it. `gone`: it is cancelled. `finish`: the number of batches that end."""
 
     length: int
     kind: int
@@ -44,7 +44,7 @@ def submit(queue: BatchQueue, one: Arrival, now: float) -> asyncio.Future[TimedH
 ARRIVALS = st.builds(
     Arrival,
     length=st.integers(1, 50),
-    kind=st.integers(0, 12),  # few, so that some are identical
+    kind=st.integers(0, 12),  # few kinds, so that some pieces are identical
     priority=st.sampled_from(Priority),
     seconds=st.sampled_from([None, -1.0, 0.5, 3.0, 100.0]),
     caller=st.integers(0, 3),
@@ -76,7 +76,7 @@ def check_batch(batch: list[TokenIds]) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.lists(ARRIVALS, max_size=50))
-def test_whatever_arrives_everyone_is_answered_once_and_no_batch_is_over_budget(
+def test_every_piece_is_answered_once_and_no_batch_exceeds_its_budget(
     batches: int, cores: int, arrivals: list[Arrival]
 ) -> None:
     async def play() -> None:
@@ -124,7 +124,7 @@ def test_no_caller_has_a_second_turn_while_another_waits_for_its_first(pieces: l
             await asyncio.gather(blocker, *futures)
         order = [batch[0][0] for batch in machine.batches[1:]]
         left = {caller: order.count(caller) for caller in order}
-        since: dict[int, set[int]] = {}  # who had a turn since the last one of each
+        since: dict[int, set[int]] = {}  # callers with a turn since the last turn of each caller
         for caller in order:
             waiting = {other for other, count in left.items() if count and other != caller}
             assert caller not in since or waiting <= since[caller]
@@ -136,7 +136,7 @@ def test_no_caller_has_a_second_turn_while_another_waits_for_its_first(pieces: l
     asyncio.run(play())
 
 
-async def test_a_thousand_callers_that_come_and_leave_leave_nothing() -> None:
+async def test_no_state_remains_of_a_thousand_cancelled_callers() -> None:
     machine = Machine()
     async with held_queue(machine) as (queue, executor):
         blocker = queue.submit((1,), GREEDY, caller="stays")
@@ -160,8 +160,8 @@ async def test_a_thousand_callers_that_come_and_leave_leave_nothing() -> None:
     assert machine.batches == [[(1,)]]
 
 
-async def test_under_twice_the_load_what_is_let_in_is_done_in_time() -> None:
-    """A machine that does eight pieces a second and is asked for sixteen, for a thousand seconds."""
+async def test_accepted_pieces_are_in_time_under_twice_the_peak_load() -> None:
+    """A machine that computes eight pieces a second is offered sixteen, for a thousand seconds."""
     machine = Machine(seconds=lambda batch: 0.4 + 0.075 * len(batch))
     done, late, refused = 0, 0, 0
     async with held_queue(machine, rows=8) as (queue, executor):

@@ -1,4 +1,4 @@
-"""Cores: never more than there are, nobody starves, and summaries leave room."""
+"""Tests of permits: never more than there are cores, no starvation, and a limit for summaries."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from latimer_server.scheduling.priority import BULK_EVERY
 from tests.unit.scheduling.machines import settle
 
 
-async def test_permits_are_given_at_once_while_there_are_some() -> None:
+async def test_free_permits_are_given_at_once() -> None:
     permits = CorePermits(2)
     assert [await permits.acquire(1), await permits.acquire(1)] == [1, 1]
     assert permits.spare == 0
 
 
-async def test_a_batch_for_every_core_is_not_overtaken_by_those_for_one() -> None:
+async def test_a_batch_for_all_cores_is_not_overtaken_by_batches_for_one() -> None:
     permits = CorePermits(2)
     order: list[str] = []
 
@@ -39,17 +39,17 @@ async def test_a_batch_for_every_core_is_not_overtaken_by_those_for_one() -> Non
 
 
 @pytest.mark.parametrize(("cores", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (8, 4)])
-async def test_summaries_take_half_of_the_cores_at_most(cores: int, most: int) -> None:
+async def test_summaries_use_at_most_half_of_the_cores(cores: int, most: int) -> None:
     permits = CorePermits(cores)
-    asked = [asyncio.create_task(permits.acquire(1, generation=True)) for _ in range(9)]
+    waiting = [asyncio.create_task(permits.acquire(1, generation=True)) for _ in range(9)]
     await settle()
-    assert sum(one.done() for one in asked) == permits.generation_cores == most
-    assert await permits.acquire(1) == 1  # a translation has a core at once, where there is one core too
-    for one in asked:
+    assert sum(one.done() for one in waiting) == permits.generation_cores == most
+    assert await permits.acquire(1) == 1  # a translation gets a core at once, even if there is only one
+    for one in waiting:
         one.cancel()
 
 
-async def test_a_translation_meant_for_every_core_runs_on_those_that_a_summary_leaves() -> None:
+async def test_a_translation_for_all_cores_runs_on_the_cores_that_a_summary_leaves() -> None:
     permits = CorePermits(4)
     summary = await permits.acquire(2, generation=True)
     assert await permits.acquire(4) == 2
@@ -63,7 +63,7 @@ async def test_a_translation_meant_for_every_core_runs_on_those_that_a_summary_l
     assert permits.used == 0
 
 
-async def test_a_summary_waits_its_turn_but_is_not_starved_by_translations() -> None:
+async def test_translations_do_not_starve_a_waiting_summary() -> None:
     permits = CorePermits(2)
     running = [await permits.acquire(1), await permits.acquire(1)]
     summary = asyncio.create_task(permits.acquire(1, generation=True))
@@ -97,20 +97,20 @@ async def test_interactive_work_of_one_model_goes_before_bulk_of_another() -> No
     assert order.index("bulk 1") > order.index("call 9") - 1
 
 
-async def test_the_class_is_that_of_what_waits_when_there_is_a_permit() -> None:
+async def test_the_priority_is_read_when_a_permit_becomes_free() -> None:
     permits = CorePermits(1)
     held = await permits.acquire(1)
     kinds = {"first": Priority.BULK, "second": Priority.BULK}
-    asked = {name: asyncio.create_task(permits.acquire(1, priority=lambda name=name: kinds[name])) for name in kinds}  # type: ignore[misc]
+    waiting = {name: asyncio.create_task(permits.acquire(1, priority=lambda name=name: kinds[name])) for name in kinds}  # type: ignore[misc]
     await settle()
     kinds["second"] = Priority.INTERACTIVE
     permits.release(held)
     await settle()
-    assert [name for name, one in asked.items() if one.done()] == ["second"]
-    asked["first"].cancel()
+    assert [name for name, one in waiting.items() if one.done()] == ["second"]
+    waiting["first"].cancel()
 
 
-def test_bulk_that_waits_has_one_turn_in_eight_and_no_claim_for_the_time_before() -> None:
+def test_waiting_bulk_gets_one_turn_in_eight_and_no_credit_for_earlier_turns() -> None:
     precedence = PriorityPolicy()
     for _ in range(100):
         precedence.note(Priority.INTERACTIVE, [Priority.INTERACTIVE])
@@ -123,16 +123,16 @@ def test_bulk_that_waits_has_one_turn_in_eight_and_no_claim_for_the_time_before(
 
 
 class Crowd:
-    """Those who asked for permits, and those who have some."""
+    """Tasks that wait for permits and tasks that hold some."""
 
     def __init__(self, cores: int) -> None:
         self.permits = CorePermits(cores)
-        self.asked: list[tuple[asyncio.Task[int], bool]] = []
+        self.waiting: list[tuple[asyncio.Task[int], bool]] = []
         self.held: list[tuple[int, bool]] = []
 
     def ask(self, count: int, priority: Priority, *, generation: bool) -> None:
         acquiring = self.permits.acquire(count, generation=generation, priority=lambda: priority)
-        self.asked.append((asyncio.create_task(acquiring), generation))
+        self.waiting.append((asyncio.create_task(acquiring), generation))
 
     def give_back(self, which: int = 0) -> None:
         if self.held:
@@ -140,12 +140,12 @@ class Crowd:
             self.permits.release(count, generation=generation)
 
     def leave(self, which: int) -> None:
-        if self.asked:
-            self.asked[which % len(self.asked)][0].cancel()
+        if self.waiting:
+            self.waiting[which % len(self.waiting)][0].cancel()
 
     def check(self) -> None:
-        for pair in [pair for pair in self.asked if pair[0].done()]:
-            self.asked.remove(pair)
+        for pair in [pair for pair in self.waiting if pair[0].done()]:
+            self.waiting.remove(pair)
             if not pair[0].cancelled():
                 self.held.append((pair[0].result(), pair[1]))
         cores = self.permits.cores
@@ -170,7 +170,7 @@ class Crowd:
         max_size=60,
     ),
 )
-def test_whoever_asks_gets_permits_in_the_end_and_there_are_never_too_many(
+def test_every_waiter_gets_permits_and_there_are_never_too_many(
     cores: int, steps: list[tuple[str, int, bool, Priority, int]]
 ) -> None:
     async def play() -> None:
@@ -188,8 +188,8 @@ def test_whoever_asks_gets_permits_in_the_end_and_there_are_never_too_many(
             crowd.check()
         await settle()
         crowd.check()
-        while crowd.asked:
-            assert crowd.held, "somebody waits though every permit is free"
+        while crowd.waiting:
+            assert crowd.held, "a task waits although every permit is free"
             crowd.give_back()
             await settle()
             crowd.check()

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from latimer import _calls, _channel, types
 from latimer._aio_stream import run_stream
-from latimer._ledger import METHOD, Ledger
+from latimer._ledger import METHOD, RETRY_DELAY, Ledger
 from latimer.errors import LatimerError
 from latimer.v1 import translation_pb2 as pb
 
@@ -26,7 +26,8 @@ class AsyncClient:
 
     `address`: HOST:PORT. `timeout`: seconds for each call; None means no limit. `token`: sent with every call as
     `authorization: Bearer TOKEN`. `tls`: None means plaintext. Calls that end with UNAVAILABLE are retried up to four
-    times. All methods raise `LatimerError`.
+    times. `stream_retry_delay`: seconds until `translate_many` opens a broken stream again; each further try doubles
+    it, up to 15 times this. All methods raise `LatimerError`.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class AsyncClient:
         timeout: float | None = None,
         token: str | None = None,
         tls: types.TLS | None = None,
+        stream_retry_delay: float = RETRY_DELAY,
     ) -> None:
         credentials = _channel.to_credentials(tls)
         if credentials is None:
@@ -44,6 +46,7 @@ class AsyncClient:
             self._channel = grpc.aio.secure_channel(address, credentials, options=_channel.OPTIONS)
         self._timeout = timeout
         self._metadata = _channel.to_metadata(token)
+        self._stream_retry_delay = stream_retry_delay
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -114,7 +117,14 @@ class AsyncClient:
         generator (`contextlib.aclosing`) to end the stream early.
         """
         Ledger.check_items(items)
-        ledger = Ledger(target, source, options, ordered=ordered, raise_errors=raise_errors)
+        ledger = Ledger(
+            target,
+            source,
+            options,
+            ordered=ordered,
+            raise_errors=raise_errors,
+            retry_delay=self._stream_retry_delay,
+        )
         method = self._channel.stream_stream(
             METHOD,
             request_serializer=pb.StreamTranslateTextRequest.SerializeToString,

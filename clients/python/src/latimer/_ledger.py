@@ -30,11 +30,11 @@ READ_AHEAD_CHARACTERS = 1_000_000
 # The limits of one message. A larger item gets a message of its own.
 _MESSAGE_ITEMS = 128
 _MESSAGE_CHARACTERS = 32_768
-# The number of streams in a row that may end without a result before the error is raised, and the bounds of the delay
-# before the next one, in seconds.
+# The number of streams in a row that may end without a result before the error is raised.
 _MOST_ATTEMPTS = 8
-_FIRST_BACKOFF = 0.2
-_MOST_BACKOFF = 3.0
+# Seconds before the first new stream. The delay doubles with each further one, up to 15 times this: 3 seconds.
+RETRY_DELAY = 0.2
+_MOST_DELAYS = 15
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,12 @@ class Ledger:
         *,
         ordered: bool,
         raise_errors: bool,
+        retry_delay: float = RETRY_DELAY,
     ) -> None:
         self._targets = [targets] if isinstance(targets, str) else list(targets)
         self._source = source
         self._raise_errors = raise_errors
+        self._retry_delay = retry_delay
         self._config = _convert.build_stream_config(self._targets, source, options, ordered=ordered)
         self._config_is_due = True
         self._unsent: deque[_Item] = deque()
@@ -179,7 +181,7 @@ class Ledger:
         self._was_broken = True
         self._config_is_due = True
         self._unsent = deque(self._unanswered.values())
-        backoff = min(_FIRST_BACKOFF * 2.0 ** (self._failures - 1), _MOST_BACKOFF)
+        backoff = self._retry_delay * min(2.0 ** (self._failures - 1), _MOST_DELAYS)
         # The jitter spreads the retries of clients that lost their streams at the same moment.
         return max(backoff, error.retry_after or 0.0) * random.uniform(0.8, 1.2)
 

@@ -1,6 +1,6 @@
-"""Divides a batch so that each part takes seconds: for libraries that cannot be stopped inside a batch.
+"""Divides a batch into parts of about two seconds, for libraries that cannot stop inside a batch.
 
-Knows only numbers of rows and tokens, and times. May be asked and told from several threads.
+Works with numbers of rows and tokens, and with times. Thread-safe.
 """
 
 from __future__ import annotations
@@ -11,51 +11,53 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# What a part should take at most; between parts somebody may have gone.
+# The upper bound on the time of a part. Cancellation is polled between parts.
 _PART_SECONDS = 2.0
-# Before anything was measured.
+# The number of rows of the first part, before anything was measured.
 _FIRST_ROWS = 4
 _SMOOTHING = 0.5
 
 
-class _ByRows:
-    """A figure of parts, by about how many rows these had: single rows, which cost most each, say little of full
-    batches.
+class _CostByRows:
+    """A smoothed cost of parts, by the order of magnitude of their number of rows.
 
-    `falls`: whether it is no greater for more rows than for fewer, else it is no smaller. So one size bounds others: a
-    size that was slow once, and is not chosen for that, is trusted again as soon as its neighbours are not slow.
+    The cost of a single row says little about that of a full batch, so each power of two has a cost of its own.
+    `falls` is True if the cost never grows with the number of rows; otherwise it never shrinks. So a measurement of
+    one size bounds the costs of others: a size that was slow once, and is avoided since, gets a lower cost as soon as
+    its neighbours are fast.
     """
 
     def __init__(self, *, falls: bool) -> None:
         self._falls = falls
-        self._known: dict[int, tuple[float, int]] = {}  # figure and rows, by the rows' bits
+        self._measured: dict[int, tuple[float, int]] = {}  # cost and rows, by the bit length of the rows
 
-    def learn(self, rows: int, figure: float) -> None:
+    def learn(self, rows: int, cost: float) -> None:
+        """Adds a measurement."""
         bits = rows.bit_length()
-        known = self._known.get(bits)
-        figure = figure if known is None else known[0] + _SMOOTHING * (figure - known[0])
-        self._known[bits] = figure, rows
-        for other in tuple(self._known):
+        before = self._measured.get(bits)
+        cost = cost if before is None else before[0] + _SMOOTHING * (cost - before[0])
+        self._measured[bits] = cost, rows
+        for other in tuple(self._measured):
             if (other > bits) if self._falls else (other < bits):
-                self._known[other] = min(self._known[other][0], figure), self._known[other][1]
+                self._measured[other] = min(self._measured[other][0], cost), self._measured[other][1]
 
     def find(self, rows: int) -> tuple[float, int] | None:
-        """The figure of the nearest number of rows that is known, and that number; None while nothing is."""
-        known, bits = tuple(self._known), rows.bit_length()
-        return self._known[min(known, key=lambda one: abs(one - bits))] if known else None
+        """Returns the cost at the nearest measured number of rows, and that number. None before a measurement."""
+        sizes, bits = tuple(self._measured), rows.bit_length()
+        return self._measured[min(sizes, key=lambda size: abs(size - bits))] if sizes else None
 
 
 class BatchSplitter:
-    """How long a token takes, learnt from the parts that ran."""
+    """Divides batches by the time of a token, which it learns from the parts that ran."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seconds_per_token = _ByRows(falls=True)
+        self._seconds_per_token = _CostByRows(falls=True)
 
     def divide(self, rows: Sequence[T], tokens: Callable[[T], int]) -> Iterator[Sequence[T]]:
-        """Parts of `rows`, in order, each of one row or of about two seconds. `tokens`: what a row costs.
+        """Yields parts of `rows`, in order, each of one row or of about two seconds. `tokens` gives the cost of a row.
 
-        The time between two parts being asked for is taken to be the time that the first one took.
+        The time until the caller takes the next part counts as the time of the part.
         """
         position = 0
         while position < len(rows):
@@ -69,7 +71,7 @@ class BatchSplitter:
     def _next_part(self, rows: Sequence[T], tokens: Callable[[T], int]) -> Sequence[T]:
         if self._seconds_per_token.find(1) is None:
             return rows[:_FIRST_ROWS]
-        # The longest that fits, not the longest whose beginnings do: of fewer rows a slower pace may be known.
+        # Takes the longest part that fits, even if a shorter one does not: a measurement of fewer rows may be slower.
         best, total = 1, 0
         for count, row in enumerate(rows, 1):
             total += tokens(row)
@@ -82,27 +84,26 @@ class BatchSplitter:
         if found is None:
             return 0.0
         rate, known_rows = found
-        # A token costs no more among more rows than were measured; among far fewer, at most what a step costs whole.
+        # With more rows than measured a token costs no more. With far fewer it costs at most as much as a whole step.
         alike = known_rows.bit_length() == rows.bit_length()
         return rate * (1.0 if alike else max(1.0, known_rows / rows)) * tokens
 
 
 class StepCostModel:
-    """How long a step of a batch takes, so that it can be told how long a batch may last whatever its rows become."""
+    """Estimates how long a batch can take at most, from the time of a step and the output cap."""
 
     def __init__(self) -> None:
-        self._seconds_per_step = _ByRows(falls=False)
+        self._seconds_per_step = _CostByRows(falls=False)
 
     def learn(self, rows: int, steps: int, seconds: float) -> None:
-        """Notes a part that ran, and the tokens of its longest output."""
+        """Adds the time of a part. `steps` is the number of tokens of its longest output."""
         self._seconds_per_step.learn(rows, seconds / max(steps, 1))
 
     def foresee(self, rows: int, steps: int) -> float | None:
-        """The seconds of so many steps as the last ones went, whatever the rows cost; None before anything was
-        measured."""
+        """Returns the seconds that `steps` steps take at the pace of the last parts. None before a measurement."""
         found = self._seconds_per_step.find(rows)
         if found is None:
             return None
         rate, known_rows = found
-        # A step takes no longer with fewer rows than were measured, and with more at most so many times as long.
+        # With fewer rows than measured a step takes no longer. With more its time grows at most in proportion.
         return rate * max(1.0, rows / known_rows) * steps

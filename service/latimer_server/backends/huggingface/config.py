@@ -1,7 +1,7 @@
-"""Reads what a checkpoint in the hub's layout says of itself: its architecture, sizes and decoding defaults.
+"""Reads the configuration of a checkpoint in the hub's layout: its family, sizes and decoding defaults.
 
-Sources: transformers' `config.json`, `generation_config.json` and `tokenizer_config.json`. Imports no model
-library; the files are untrusted, so everything is checked before it is used.
+Sources: transformers' `config.json`, `generation_config.json` and `tokenizer_config.json`. The files are untrusted,
+so every value is checked before it is used. Imports no model library.
 """
 
 from __future__ import annotations
@@ -11,33 +11,38 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from latimer_server.backends.huggingface.families import FAMILIES, ModelFamily
 from latimer_server.core.decoding import DecodingOptions, TokenIds
 from latimer_server.core.errors import ModelFileError
 
-SEQUENCE_TO_SEQUENCE = ("marian", "bart", "mbart", "m2m_100", "pegasus", "t5", "mt5")
-CAUSAL = ("llama", "mistral", "qwen2", "qwen3", "gemma", "phi3", "smollm3", "gpt2", "gpt_neox", "olmo2", "granite")
+T = TypeVar("T")
+
 _MAX_JSON_BYTES = 64 << 20
 _DEFAULT_POSITIONS = 512
-# Long before its positions end a translation model's quality does; sentences are shorter than this.
+# The default input limit of a translation model. Its quality drops long before its positions end, and sentences are
+# shorter than this.
 _TRANSLATION_TOKENS = 256
-# A generating model reads at most this, unless the catalogue says more: longer prompts cost memory and minutes.
+# The default input limit of a summarization model. Longer inputs cost memory and minutes.
 _SUMMARY_TOKENS = 1_024
-# No real translation needs more; what says more repeats itself. In steps, since the rows of a batch that have one
-# cap run together (16, 24, 32, 48, 64, 96 ...).
+# The default output cap of a translation, as a multiple of its source: longer outputs repeat themselves. Caps grow in
+# steps (16, 24, 32, 48, 64, 96 ...), because rows with the same cap run together.
 _MAX_LENGTH_RATIO = 3.0
 _MIN_OUTPUT_CAP = 16
 _SUMMARY_OUTPUT_TOKENS = 128
-# What a checkpoint may have as its own default, whatever its files say: as many beams as a caller may ask for.
-_MOST_BEAMS = 8
-_MOST_OUTPUT_TOKENS = 4_096
+# Upper bounds on the defaults that a checkpoint sets. The number of beams is the most that a caller may request.
+_MAX_BEAMS = 8
+_MAX_OUTPUT_TOKENS = 4_096
 
 
 @dataclass(frozen=True)
 class HubConfig:
-    """A checkpoint's own account of itself. `defaults`: what its decoding options are unless asked otherwise;
-    `first_ids`: what every output begins with (BART's <s>); `banned`: sequences that may not come out."""
+    """The configuration of a checkpoint.
+
+    `defaults` holds the decoding options that apply unless the caller sets them. `first_ids` are the first ids of
+    every output (BART's <s>). `banned` lists sequences that no output may contain.
+    """
 
     model_type: str
     vocabulary_size: int
@@ -55,12 +60,17 @@ class HubConfig:
     prompt: str
 
     @property
+    def family(self) -> ModelFamily:
+        """The row of the table of model families."""
+        return FAMILIES[self.model_type]
+
+    @property
     def causal(self) -> bool:
-        """Whether it goes on with its prompt, instead of reading a source."""
-        return self.model_type in CAUSAL
+        """True if the model continues its prompt, instead of reading a source."""
+        return self.family.causal
 
     def choose(self, options: DecodingOptions) -> DecodingOptions:
-        """The options with the model's own defaults where they say nothing."""
+        """Returns the options, with the model's defaults in place of those that are not set."""
         beam = options.beam_size or self.defaults.beam_size or 1
         return DecodingOptions(
             max_output_tokens=options.max_output_tokens,
@@ -74,7 +84,7 @@ class HubConfig:
         )
 
     def cap_output(self, input_tokens: int, options: DecodingOptions, task: str) -> int:
-        """The most tokens that an output may have."""
+        """Returns the maximum number of tokens of an output."""
         if options.max_length_ratio:
             cap = math.ceil(options.max_length_ratio * input_tokens)
         elif task == "translation":
@@ -85,13 +95,17 @@ class HubConfig:
         return max(1, min(cap, self.max_positions - 2))
 
     def limit_input(self, wanted: int, task: str) -> int:
-        """The most tokens of a source: as the catalogue wants, else what suits the task; never more than the
-        model has positions for."""
+        """Returns the maximum number of tokens of a source.
+
+        It is `wanted` from the catalogue, or the default of the task if that is 0. It is never larger than the
+        positions of the model allow.
+        """
         most = self.max_positions if not self.causal else self.max_positions - _SUMMARY_OUTPUT_TOKENS
         return max(8, min(wanted or (_TRANSLATION_TOKENS if task == "translation" else _SUMMARY_TOKENS), most))
 
 
 def _step_up(tokens: float) -> int:
+    """Returns the smallest cap of the steps 16, 24, 32, 48 ... that is at least `tokens`."""
     step = _MIN_OUTPUT_CAP
     while step < tokens:
         step += step // 2
@@ -101,45 +115,43 @@ def _step_up(tokens: float) -> int:
 
 
 def read_hub_config(folder: Path, task: str) -> HubConfig:
-    """What the files in `folder` say. Raises `ModelFileError` naming the file for what does not add up."""
+    """Reads the configuration files in `folder`. Raises `ModelFileError` naming the file and the invalid field."""
     config = read_json(folder / "config.json")
     model_type = config.get("model_type")
-    if model_type not in (*SEQUENCE_TO_SEQUENCE, *CAUSAL):
-        known = ", ".join((*SEQUENCE_TO_SEQUENCE, *CAUSAL))
-        raise ModelFileError("config.json", f"model_type is {str(model_type)[:60]!r}; supported are {known}")
+    family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+    if family is None:
+        supported = ", ".join(FAMILIES)
+        raise ModelFileError("config.json", f"model_type is {str(model_type)[:60]!r}; supported are {supported}")
     if "auto_map" in config and not config.get("architectures"):
-        raise ModelFileError("config.json", "wants code of its own (auto_map), which is never run")
-    specific = config.get("task_specific_params")
-    special = specific.get("summarization") if task == "summarization" and isinstance(specific, dict) else None
-    if not isinstance(special or {}, dict):
-        raise ModelFileError("config.json", "task_specific_params.summarization is no object")
-    special = special or {}
+        raise ModelFileError("config.json", "needs code of its own (auto_map), which the server never runs")
+    special = _read_task_parameters(config, task)
     file, decoding = "config.json", config | special
     if (folder / "generation_config.json").is_file():
         file, decoding = "generation_config.json", decoding | read_json(folder / "generation_config.json") | special
     size = _whole(config, "vocab_size", 1, 4_000_000)
-    separate = model_type == "marian" and config.get("share_encoder_decoder_embeddings") is False
-    written = _whole(config, "decoder_vocab_size", 1, 4_000_000) if separate else size
-    ids = _Ids(file, decoding, written)
+    separate = family.marian_files and config.get("share_encoder_decoder_embeddings") is False
+    target_size = _whole(config, "decoder_vocab_size", 1, 4_000_000) if separate else size
+    ids = _Ids(file, decoding, target_size)
     pad = _optional(decoding, "pad_token_id", 0) or 0
     return HubConfig(
-        model_type=str(model_type),
+        model_type=family.model_type,
         vocabulary_size=size,
-        target_vocabulary_size=written,
+        target_vocabulary_size=target_size,
         separate_vocabularies=separate,
-        max_positions=_positions(config, str(model_type)),
+        max_positions=_positions(config, family),
         tokenizer_class=str(_tokenizer_class(folder, config)),
         defaults=DecodingOptions(
-            max_output_tokens=_optional(decoding, "max_new_tokens", 1, _MOST_OUTPUT_TOKENS)
-            or _optional(decoding, "max_length", 2, _MOST_OUTPUT_TOKENS),
-            beam_size=_optional(decoding, "num_beams", 1, _MOST_BEAMS),
+            max_output_tokens=_optional(decoding, "max_new_tokens", 1, _MAX_OUTPUT_TOKENS)
+            or _optional(decoding, "max_length", 2, _MAX_OUTPUT_TOKENS),
+            beam_size=_optional(decoding, "num_beams", 1, _MAX_BEAMS),
             length_penalty=_number(decoding, "length_penalty", -10.0, 10.0),
             repetition_penalty=_number(decoding, "repetition_penalty", 0.01, 10.0),
-            no_repeat_ngram_size=_optional(decoding, "no_repeat_ngram_size", 0, _MOST_OUTPUT_TOKENS),
+            no_repeat_ngram_size=_optional(decoding, "no_repeat_ngram_size", 0, _MAX_OUTPUT_TOKENS),
         ),
-        min_output_tokens=_optional(decoding, "min_length", 0, _MOST_OUTPUT_TOKENS) or 0,
+        min_output_tokens=_optional(decoding, "min_length", 0, _MAX_OUTPUT_TOKENS) or 0,
         start_id=next(iter(ids.read("decoder_start_token_id")), None),
-        pad_id=pad if pad < size else 0,  # it is masked; one that was added later has no weights
+        # Padding is masked, so any id serves. A pad token that was added later has no weights.
+        pad_id=pad if pad < size else 0,
         end_ids=frozenset(ids.read("eos_token_id")),
         first_ids=ids.read("forced_bos_token_id"),
         banned=ids.read_rows("bad_words_ids"),
@@ -147,37 +159,47 @@ def read_hub_config(folder: Path, task: str) -> HubConfig:
     )
 
 
+def _read_task_parameters(config: Mapping[str, object], task: str) -> dict[str, object]:
+    """Returns the parameters that `task_specific_params` has for summarization; none for another task."""
+    specific = config.get("task_specific_params")
+    special = specific.get("summarization") if task == "summarization" and isinstance(specific, dict) else None
+    special = special or {}
+    if not isinstance(special, dict):
+        raise ModelFileError("config.json", "task_specific_params.summarization is not an object")
+    return special
+
+
 @dataclass(frozen=True)
 class _Ids:
-    """The token ids in a file, checked: one that the vocabulary lacks would be a fault at the first output."""
+    """Reads token ids of a file and checks them: an id outside the vocabulary would fail at the first output."""
 
     file: str
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     size: int
 
     def read(self, key: str) -> TokenIds:
-        """One id, several or none."""
+        """Returns the id or list of ids under `key`; () if there is none."""
         value = self.values.get(key)
         return self._check(key, value if isinstance(value, list) else [] if value is None else [value])
 
     def read_rows(self, key: str) -> tuple[TokenIds, ...]:
-        """Sequences of ids."""
+        """Returns the list of sequences of ids under `key`; () if there is none."""
         rows = self.values.get(key) or []
         if not isinstance(rows, list):
-            raise ModelFileError(self.file, f"{key} is no list")
+            raise ModelFileError(self.file, f"{key} is not a list")
         return tuple(self._check(key, row) for row in rows)
 
     def _check(self, key: str, row: object) -> TokenIds:
         if not isinstance(row, list) or not all(isinstance(i, int) and not isinstance(i, bool) for i in row):
-            raise ModelFileError(self.file, f"{key}: {str(row)[:40]} are no token ids")
+            raise ModelFileError(self.file, f"{key}: {str(row)[:40]} are not token ids")
         outside = [i for i in row if not 0 <= i < self.size]
         if outside:
             raise ModelFileError(self.file, f"{key} is {outside[0]}; the vocabulary has {self.size} tokens")
         return tuple(row)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises `ModelFileError` naming the file."""
+def read_json(path: Path) -> dict[str, object]:
+    """Reads a JSON object. Raises `ModelFileError` naming the file, which may have at most 64 MiB."""
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise ModelFileError(path.name, f"is larger than {_MAX_JSON_BYTES} bytes")
@@ -185,51 +207,55 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ModelFileError(path.name, "is missing" if not path.exists() else f"cannot be read: {error}") from error
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(path.name, "is no JSON") from error
+        raise ModelFileError(path.name, "is not JSON") from error
     if not isinstance(value, dict):
-        raise ModelFileError(path.name, "is no JSON object")
+        raise ModelFileError(path.name, "is not a JSON object")
     return value
 
 
-def _tokenizer_class(folder: Path, config: Mapping[str, Any]) -> object:
-    own = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-    return config.get("tokenizer_class") or own.get("tokenizer_class") or ""
+def _tokenizer_class(folder: Path, config: Mapping[str, object]) -> object:
+    path = folder / "tokenizer_config.json"
+    tokenizer_config = read_json(path) if path.is_file() else {}
+    return config.get("tokenizer_class") or tokenizer_config.get("tokenizer_class") or ""
 
 
-def _positions(config: Mapping[str, Any], model_type: str) -> int:
-    if model_type in ("t5", "mt5"):
-        # Relative positions have no end; these models were trained on this many.
-        return _optional(config, "n_positions", 8) or _DEFAULT_POSITIONS
-    return _optional(config, "max_position_embeddings", 8) or _DEFAULT_POSITIONS
+def _positions(config: Mapping[str, object], family: ModelFamily) -> int:
+    # Relative positions have no limit; `n_positions` is the length in training.
+    key = "n_positions" if family.relative_positions else "max_position_embeddings"
+    return _optional(config, key, 8) or _DEFAULT_POSITIONS
 
 
-def _whole(config: Mapping[str, Any], key: str, least: int, most: int) -> int:
+def _whole(config: Mapping[str, object], key: str, least: int, most: int) -> int:
+    """Returns a required whole number. Raises `ModelFileError` if it is absent or outside the bounds."""
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ModelFileError("config.json", f"{key} is {str(value)[:40]}; {least} to {most}")
+        raise ModelFileError("config.json", f"{key} is {str(value)[:40]}; it must be {least} to {most}")
     return value
 
 
-def _optional(config: Mapping[str, Any], key: str, least: int, most: int | None = None) -> int | None:
-    """A whole number, no larger than `most`; None for what is none, or too small to mean anything."""
+def _optional(config: Mapping[str, object], key: str, least: int, most: int | None = None) -> int | None:
+    """Returns a whole number, at most `most`. Returns None for another type and for a number below `least`."""
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         return None
     return value if most is None else min(value, most)
 
 
-def _number(config: Mapping[str, Any], key: str, least: float, most: float) -> float | None:
-    """A number; None for what is none, or none that anybody means (JSON as Python reads it has infinities)."""
+def _number(config: Mapping[str, object], key: str, least: float, most: float) -> float | None:
+    """Returns a number. Returns None for another type and outside the bounds (Python's JSON reads infinities)."""
     value = config.get(key)
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not least <= value <= most:
         return None
     return float(value)
 
 
-def _text(config: Mapping[str, Any], key: str) -> str:
+def _text(config: Mapping[str, object], key: str) -> str:
     value = config.get(key)
     return value if isinstance(value, str) else ""
 
 
-def _first(*values: Any) -> Any:  # noqa: ANN401 (whatever type the values have)
-    return next(value for value in values if value is not None)
+def _first(first: T | None, second: T | None, fallback: T) -> T:
+    """Returns the first value that is not None."""
+    if first is not None:
+        return first
+    return fallback if second is None else second

@@ -1,7 +1,8 @@
-"""Converts checkpoints to CTranslate2's format, once, into a folder that appears as a whole and is verified after.
+"""Converts a checkpoint to CTranslate2's format, once, into a folder that is renamed into place when it is complete.
 
-The conversion runs in a process of its own (`converter`): it needs several times the model's memory and a second
-team of torch's threads, which would slow every later batch. It ends with whoever waits for it, and at a limit.
+The conversion runs in its own process (`conversion_worker`): it needs several times the model's memory and a second
+team of torch's threads, which would slow down every later batch. The process ends when the request is cancelled, and
+at a time limit.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from latimer_server.core.errors import ModelError, ModelFileError
 
 _log = logging.getLogger(__name__)
 
+# The version of the folder's layout. Raise it to convert all checkpoints again.
 _LAYOUT = 4
+# The fingerprint covers this many bytes at each end of a file.
 _SAMPLE_BYTES = 1 << 20
-# A model of 3 GB takes some three minutes on two cores.
+# A model of 3 GB takes about three minutes on two cores.
 _LIMIT_SECONDS = 1_800.0
 _POLL_SECONDS = 0.1
 _SCRATCH = ".new-"
@@ -41,30 +44,32 @@ _SCRATCH = ".new-"
 
 @dataclass(frozen=True)
 class Converted:
-    """A converted model: CTranslate2's own files, and the checkpoint's small ones."""
+    """The folders of a converted model: `weights` in CTranslate2's format, and the small files of the checkpoint."""
 
     weights: Path
     checkpoint: Path
 
 
 def is_converted(request: LoadRequest, quantization: str) -> bool:
-    """Whether `convert` has nothing to do."""
+    """True if `convert` has nothing to do."""
     return request.cache is not None and is_complete(_place(request, request.cache, quantization))
 
 
 def convert(request: LoadRequest, quantization: str) -> Converted:
-    """The model in CTranslate2's format; converts it first if that was not done yet, or what was made is damaged.
+    """Returns the model in CTranslate2's format. Converts it first if that is not done or the result is damaged.
 
-    Raises `ModelError` saying what the conversion choked on, that it took too long or nobody waits for it any
-    more, or that there is no room or right to write.
+    Raises `ModelError` if the conversion fails, takes too long or is cancelled, or if the folder cannot be written.
     """
     folder = _make(request, quantization, only_unpack=False)
     return Converted(folder / "weights", folder / "checkpoint")
 
 
 def prepare_checkpoint(request: LoadRequest) -> Path:
-    """The folder of the checkpoint as transformers reads it: its own, or one made of a GGUF file, or of one
-    that lacks a `tokenizer.json`. Raises `ModelError` as `convert` does."""
+    """Returns the folder of the checkpoint for transformers.
+
+    That is the checkpoint's own folder, or one that is made from a GGUF file or from a checkpoint without a
+    `tokenizer.json`. Raises `ModelError` as `convert` does.
+    """
     packed = any(path.suffix == ".gguf" for path in request.files.values())
     if not packed and not lacks_tokenizer(request.folder):
         return request.folder
@@ -72,17 +77,19 @@ def prepare_checkpoint(request: LoadRequest) -> Path:
 
 
 def find_conversion(cache: Path | None, quantization: str) -> Path | None:
-    """What was made last for a type (`unpacked`: for transformers), of whichever files; None where nothing was."""
-    made = [folder for folder in cache.glob(f"*-{quantization}") if folder.name[0] != "."] if cache else []
+    """Returns the newest conversion for a type, from any files, or None. The type `unpacked` is for transformers."""
+    folders = [folder for folder in cache.glob(f"*-{quantization}") if folder.name[0] != "."] if cache else []
     try:
-        return max(made, key=lambda folder: folder.stat().st_mtime_ns, default=None)
-    except OSError:  # it has just made way for a newer one
+        return max(folders, key=lambda folder: folder.stat().st_mtime_ns, default=None)
+    except OSError:  # another process has just replaced it
         return None
 
 
 def verify_conversion(request: LoadRequest) -> None:
-    """Recomputes the digests of everything that was made of the checkpoint as it is now. Raises `ModelFileError`
-    naming the first file that is missing or changed."""
+    """Recomputes the digests of all conversions of the checkpoint's current files.
+
+    Raises `ModelFileError` naming the first file that is missing or changed.
+    """
     if request.cache is None or not request.cache.is_dir():
         return
     for folder in sorted(request.cache.glob(f"{_fingerprint(request)}-*")):
@@ -90,10 +97,11 @@ def verify_conversion(request: LoadRequest) -> None:
             verify_manifest(folder)
         except ModelFileError as error:
             place = f"{request.cache.parent.name}/{request.cache.name}/{error.file}"
-            raise ModelFileError(place, f"{error.problem}; the next load makes it anew") from error
+            raise ModelFileError(place, f"{error.problem}; the next load converts it again") from error
 
 
 def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path:
+    """Returns the folder of a conversion. Makes it first unless it is complete."""
     if request.cache is None:
         raise ModelError("has no folder for the converted model")
     target = _place(request, request.cache, quantization)
@@ -102,12 +110,12 @@ def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path
     try:
         request.cache.mkdir(parents=True, exist_ok=True)
         with _locked(request.cache, request.cancelled):
-            if is_complete(target):  # another process was faster, with the same result
+            if is_complete(target):  # another process has made the same conversion
                 return target
             if target.exists():
-                _log.warning("what was made of a model is damaged", extra={"model": request.name, "path": str(target)})
-            for left in request.cache.glob(f"{_SCRATCH}*"):  # by a process that was killed
-                shutil.rmtree(left, ignore_errors=True)
+                _log.warning("converted model is damaged", extra={"model": request.name, "path": str(target)})
+            for leftover in request.cache.glob(f"{_SCRATCH}*"):  # of a process that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=request.cache) as scratch:
                 output = Path(scratch) / "made"
                 output.mkdir()
@@ -134,12 +142,12 @@ def _place(request: LoadRequest, cache: Path, quantization: str) -> Path:
 
 @contextmanager
 def _locked(cache: Path, cancelled: Cancelled) -> Iterator[None]:
-    """One conversion at a time for a model, whichever process makes it."""
+    """Holds the lock of a model, so that only one process converts it at a time."""
     lock = FileLock(cache.with_name(f".{cache.name}.lock"))
     try:
         lock.acquire(timeout=_LIMIT_SECONDS, poll_interval=_POLL_SECONDS, cancel_check=cancelled)
     except Timeout as error:
-        raise ModelError("another process converts it, and has not finished") from error
+        raise ModelError(f"another process has been converting it for {_LIMIT_SECONDS:g} s") from error
     try:
         yield
     finally:
@@ -147,26 +155,26 @@ def _locked(cache: Path, cancelled: Cancelled) -> Iterator[None]:
 
 
 def _run(job: ConversionJob, scratch: Path, cancelled: Cancelled) -> None:
-    """Runs the conversion, and ends it when nobody waits for it any more or its time is over."""
+    """Runs the conversion. Ends it when it is cancelled or its time is over."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TMPDIR": str(scratch)}
-    said = scratch / "said"
-    with said.open("wb") as sink:
+    errors = scratch / "errors"
+    with errors.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "latimer_server.backends.huggingface.conversion_worker", job.describe()],
-            stdin=subprocess.DEVNULL,  # a library that asks whether to run a checkpoint's code gets no answer
+            stdin=subprocess.DEVNULL,  # a library that asks for leave to run a checkpoint's code gets no answer
             stdout=subprocess.DEVNULL,
             stderr=sink,
             env=environment,
-            start_new_session=True,  # so that all of it can be ended
+            start_new_session=True,  # so that its child processes can be ended with it
         )
         try:
             _wait_for(process, cancelled)
         finally:
-            with suppress(ProcessLookupError, PermissionError):  # it has ended
+            with suppress(ProcessLookupError, PermissionError):  # it has ended already
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if process.returncode:
-        lines = [line.strip() for line in said.read_text("utf-8", "replace").splitlines() if line.strip()]
+        lines = [line.strip() for line in errors.read_text("utf-8", "replace").splitlines() if line.strip()]
         raise ModelError(f"could not be converted: {lines[-1][:500] if lines else f'exit {process.returncode}'}")
 
 
@@ -177,22 +185,26 @@ def _wait_for(process: subprocess.Popen[bytes], cancelled: Cancelled) -> None:
             process.wait(_POLL_SECONDS)
             return
         if cancelled():
-            raise ModelError("its conversion was stopped: nobody waits for it any more")
+            raise ModelError("its conversion was cancelled: no request needs it any more")
         if time.monotonic() > end:
             raise ModelError(f"could not be converted in {_LIMIT_SECONDS:g} s")
 
 
 def _link_weights(source: Path, output: Path, final: Path) -> None:
-    """Links to the weights, of which no copy is made, as they lead from where the links will be: relative, so
-    that they hold in a copy of a store."""
+    """Links to the weights instead of copying them.
+
+    The links are relative to their final folder, so that they stay valid in a copy of a store.
+    """
     for path in source.iterdir():
         if path.suffix in WEIGHTS or path.name.endswith(".index.json"):
             (output / path.name).symlink_to(os.path.relpath(path.resolve(), final.resolve()))
 
 
 def _fingerprint(request: LoadRequest) -> str:
-    """What the result depends on: the checkpoint's files and the converter. Copies of a store keep it: names,
-    sizes, and the ends of large files, not times."""
+    """Returns a digest of the inputs of a conversion: the checkpoint's files and the version of the converter.
+
+    It covers names, sizes and the ends of files, but no times, so that it stays the same in a copy of a store.
+    """
     digest = hashlib.sha256(f"{_LAYOUT} {version('ctranslate2')}".encode())
     for path in sorted(_list_files(request)):
         try:
@@ -214,7 +226,7 @@ def _list_files(request: LoadRequest) -> Iterable[Path]:
 
 
 def _forget_old(cache: Path, current: Path) -> None:
-    """Removes what was made from other files or by another version, for the same type."""
+    """Removes the conversions for the same type from other files or by another version."""
     kind = current.name.partition("-")[2]
     for folder in cache.glob(f"*-{kind}"):
         if folder != current:

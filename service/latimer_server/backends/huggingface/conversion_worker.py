@@ -1,8 +1,8 @@
 """The process that converts a checkpoint: `python -m latimer_server.backends.huggingface.conversion_worker JOB`.
 
-Knows the libraries that read checkpoints and write CTranslate2's format; `conversion` starts it and says where.
-Reads no network and runs no code of a checkpoint's own: `trust_remote_code` is False wherever a library has it,
-since without it transformers asks whoever sits at the terminal.
+`conversion` starts it. It uses the libraries that read checkpoints and write CTranslate2's format. It opens no
+network connection and runs no code of a checkpoint: `trust_remote_code` is False wherever a library has it, because
+transformers otherwise asks the user at the terminal.
 """
 
 from __future__ import annotations
@@ -17,15 +17,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from latimer_server.backends.huggingface.families import FAMILIES
+
 _WATCH_SECONDS = 0.5
 WEIGHTS = (".safetensors", ".bin", ".gguf")
-# What published configurations carry and those that transformers 5 writes do not; the converter asks for it.
-_UNWRITTEN: Mapping[str, Mapping[str, bool]] = {
-    "bart": {"normalize_before": False},
-    "mbart": {"normalize_before": True},
-    "pegasus": {"normalize_before": True, "normalize_embedding": False},
-}
-# Small files that go with a checkpoint; the converted folder has its own copies, so that it stands alone.
+# The small files of a checkpoint. The converted folder has copies of them, so that it is complete by itself.
 KEPT = (
     "config.json",
     "generation_config.json",
@@ -42,8 +38,11 @@ KEPT = (
 
 @dataclass(frozen=True)
 class ConversionJob:
-    """What to make of which checkpoint. `gguf`: the file it is packed in, "" for none. `only_unpack`: make what
-    transformers reads, and nothing of CTranslate2's."""
+    """The parameters of a conversion.
+
+    `gguf` is the path of the GGUF file that contains the checkpoint, or "". `only_unpack` makes only the files that
+    transformers reads, without CTranslate2's.
+    """
 
     folder: str
     gguf: str
@@ -53,13 +52,15 @@ class ConversionJob:
     only_unpack: bool
 
     def describe(self) -> str:
-        """The job as the process is told it."""
+        """Returns the job as the argument of the process: JSON."""
         return json.dumps(asdict(self))
 
 
 def lacks_tokenizer(folder: Path) -> bool:
-    """Whether a checkpoint has a vocabulary that transformers makes a `tokenizer.json` of, and not the result.
-    Marian and M2M-100 have none and need none."""
+    """True if a checkpoint has no `tokenizer.json`, but a vocabulary from which transformers makes one.
+
+    Marian and M2M-100 have no `tokenizer.json` and need none.
+    """
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if "tokenizer.json" in names or {"vocab.json", "sentencepiece.bpe.model"} <= names:
         return False
@@ -81,7 +82,7 @@ def _convert(job: ConversionJob) -> None:
 
 
 def _unpack(gguf: Path, target: Path) -> Path:
-    """A checkpoint with float32 safetensors from a GGUF file. 4-bit weights need no more than they say."""
+    """Writes a checkpoint with float32 safetensors from a GGUF file, and returns its folder."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     names = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
@@ -93,7 +94,7 @@ def _unpack(gguf: Path, target: Path) -> Path:
 
 
 def _write_tokenizer(source: Path, target: Path) -> None:
-    """The small files, and a `tokenizer.json` where the checkpoint has only SentencePiece's."""
+    """Copies the small files, and writes a `tokenizer.json` if the checkpoint lacks it."""
     target.mkdir(exist_ok=True)
     for name in KEPT:
         if (source / name).is_file() and source != target:
@@ -115,16 +116,17 @@ def _write_weights(source: Path, target: Path, job: ConversionJob) -> None:
             keys |= {"use_safetensors": None if job.allow_pickle else True}
             model, report = model_class.from_pretrained(name, output_loading_info=True, **keys)  # type: ignore[attr-defined]
             wrong = sorted(map(str, {*(report.get("missing_keys") or ()), *(report.get("mismatched_keys") or ())}))
-            if wrong:  # transformers makes up what is missing
+            if wrong:  # transformers initialises missing weights at random
                 raise ValueError(f"the weights do not fit config.json: {wrong[0]} and {len(wrong) - 1} more")
             config = model.config
-            for key, value in _UNWRITTEN.get(config.model_type, {}).items():
+            family = FAMILIES.get(config.model_type)
+            for key, value in (family.missing_defaults if family else {}).items():
                 if not hasattr(config, key):
                     setattr(config, key, value)
-            if config.model_type in ("t5", "mt5"):
-                # The converter scales the logits where embeddings are tied. transformers 5 calls them tied in
-                # every T5 (that only the first version scales, it keeps elsewhere): FLAN-T5's and mT5's beams
-                # would go astray, their greedy search would not show it.
+            if family and family.scales_logits:
+                # The converter scales the logits if embeddings are tied. transformers 5 marks them as tied in every
+                # T5, although only the first version scales them (`scale_decoder_outputs`). Without this line beam
+                # search with FLAN-T5 and mT5 gives wrong outputs; greedy search does not.
                 config.tie_word_embeddings = getattr(config, "scale_decoder_outputs", False)
             return model
 
@@ -137,7 +139,7 @@ def _write_weights(source: Path, target: Path, job: ConversionJob) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when the one that waits for it is gone: killed, it could not end it itself."""
+    """Ends this process after its parent ends. A parent that is killed cannot end it."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

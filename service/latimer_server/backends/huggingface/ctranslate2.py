@@ -1,8 +1,8 @@
-"""The backend for checkpoints of the hub that CTranslate2 runs: int8 on the CPU, float16 on a GPU.
+"""The backend that runs checkpoints of the hub with CTranslate2: int8 on the CPU, float16 on a GPU.
 
-Source: CTranslate2's `Translator` and `Generator`. A batch inside the library cannot be stopped (greedy search
-can, at a price), so it is run in parts of seconds. Imports neither torch nor transformers: the conversion does.
-Knows nothing of requests.
+Source: CTranslate2's `Translator` and `Generator`. The library cannot stop inside a batch (greedy search can, at a
+price), so a batch runs in parts of about two seconds. Imports neither torch nor transformers; the conversion does, in
+its own process.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Protocol
 
 import ctranslate2
 
@@ -27,31 +27,73 @@ from latimer_server.core.errors import ModelError
 
 _MAX_BATCH_ROWS = 32
 _MAX_BATCH_TOKENS = 2_048
-# A greedy search that may last longer asks for every token whether somebody waits still. The library's threads are none
-# of Python's, and each such question makes one a thread of Python's and ends that again: 6 % of a batch's time.
-_UNASKED_SECONDS = 4.0
+# A greedy search that may take longer polls for cancellation at every token. That costs 6 % of a batch's time: each
+# call back into Python registers a thread of the library with the interpreter and removes it again.
+_MAX_UNPOLLED_SECONDS = 4.0
 _DEVICE_TYPES = {"cpu": "int8", "cuda": "float16"}
 
 
-def load_ctranslate2(request: LoadRequest) -> CTranslate2Generator:
-    """Converts the checkpoint where that was not done yet, and loads it.
+class _Translated(Protocol):
+    """One result of `translate_batch`."""
 
-    Raises `ModelError` for what cannot be converted or loaded, `ModelFileError` naming a file at fault.
+    @property
+    def hypotheses(self) -> Sequence[Sequence[str]]: ...
+
+    @property
+    def scores(self) -> Sequence[float]: ...
+
+
+class _Generated(Protocol):
+    """One result of `generate_batch`."""
+
+    @property
+    def sequences(self) -> Sequence[Sequence[str]]: ...
+
+    @property
+    def scores(self) -> Sequence[float]: ...
+
+
+class _Engine(Protocol):
+    """CTranslate2's `Translator` or `Generator`: the first has `translate_batch`, the second `generate_batch`."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def compute_type(self) -> str: ...
+
+    def translate_batch(self, rows: list[list[str]], **options: object) -> Sequence[_Translated]: ...
+
+    def generate_batch(self, rows: list[list[str]], **options: object) -> Sequence[_Generated]: ...
+
+
+# The outputs of one row, best first, with their scores.
+_Outputs = tuple[Sequence[Sequence[str]], Sequence[float]]
+
+
+def load(request: LoadRequest) -> CTranslate2Generator:
+    """Converts the checkpoint unless that is done, and loads it.
+
+    Raises `ModelError` if it cannot be converted or loaded, and `ModelFileError` naming a bad file.
     """
     device = _choose_ctranslate2_device(request.device)
     compute_type = _choose_type(request, device)
     converted = _convert(request, compute_type)
     config = read_hub_config(converted.checkpoint, request.task)
     tokenization = load_tokenization(request, config, converted.checkpoint)
-    keys: dict[str, Any] = {"device": device, "compute_type": compute_type}
-    # Workers of a thread each: threads that share a small matrix mostly wait for each other (docs/decisions.md).
-    keys |= {"inter_threads": _count_workers(request, device), "intra_threads": 1}
     kind = ctranslate2.Generator if config.causal else ctranslate2.Translator
     try:
-        engine = kind(str(converted.weights), **keys)
+        # Each worker has one thread: threads that share a small matrix mostly wait for each other (docs/decisions.md).
+        engine: _Engine = kind(
+            str(converted.weights),
+            device=device,
+            compute_type=compute_type,
+            inter_threads=_count_workers(request, device),
+            intra_threads=1,
+        )
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"CTranslate2 cannot load it: {error}") from error
-    with naming_file("generation_config.json"):  # its end tokens may be none of the vocabulary's
+    with naming_file("generation_config.json"):  # its end tokens may be outside the vocabulary
         return CTranslate2Generator(engine, tokenization, config, request, _count_bytes(converted))
 
 
@@ -59,8 +101,8 @@ def _count_workers(request: LoadRequest, device: str) -> int:
     return request.threads if device == "cpu" else 1
 
 
-def prepare_model(request: LoadRequest) -> bool:
-    """Converts the checkpoint where that was not done yet; whether it was."""
+def prepare(request: LoadRequest) -> bool:
+    """Converts the checkpoint unless that is done. Returns True if it had to be converted."""
     compute_type = _choose_type(request, _choose_ctranslate2_device(request.device))
     if is_converted(request, compute_type):
         return False
@@ -70,7 +112,7 @@ def prepare_model(request: LoadRequest) -> bool:
 
 def _convert(request: LoadRequest, compute_type: str) -> Converted:
     if not any(path.suffix == ".gguf" for path in request.files.values()):
-        # What can be told before minutes of conversion.
+        # Finds errors of the configuration and the tokenizer before a conversion of minutes.
         config = read_hub_config(request.folder, request.task)
         if not lacks_tokenizer(request.folder):
             load_tokenization(request, config, request.folder)
@@ -78,17 +120,18 @@ def _convert(request: LoadRequest, compute_type: str) -> Converted:
 
 
 def _choose_ctranslate2_device(wanted: str) -> str:
-    """`cpu` or `cuda`; `auto` takes a GPU where CTranslate2 sees one."""
+    """Returns `cpu` or `cuda`. `auto` becomes `cuda` if CTranslate2 can use a GPU."""
     if wanted != "auto":
         return wanted
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
 def _choose_type(request: LoadRequest, device: str) -> str:
-    known = sorted(ctranslate2.get_supported_compute_types(device))
-    if request.compute_type and request.compute_type not in known:
+    supported = sorted(ctranslate2.get_supported_compute_types(device))
+    if request.compute_type and request.compute_type not in supported:
         raise ModelError(
-            f"compute_type {request.compute_type!r} is none of CTranslate2's on this {device}; {', '.join(known)} are"
+            f"compute_type {request.compute_type!r} is not supported by CTranslate2 on this {device}; use one of "
+            f"{', '.join(supported)}"
         )
     return request.compute_type or _DEVICE_TYPES[device]
 
@@ -98,13 +141,13 @@ def _count_bytes(converted: Converted) -> int:
 
 
 class CTranslate2Generator(HubGenerator):
-    """A loaded model; a `GeneratorBackend`."""
+    """A `GeneratorBackend` of a loaded model."""
 
     name = "ctranslate2"
 
     def __init__(
         self,
-        engine: Any,  # noqa: ANN401 (the library has no types)
+        engine: _Engine,
         tokenization: Tokenization,
         config: HubConfig,
         request: LoadRequest,
@@ -112,8 +155,8 @@ class CTranslate2Generator(HubGenerator):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         workers = _count_workers(request, engine.device)
-        # A worker is quickest with a batch of its own: in shares of eight rows 32 take 1.4 times as long as whole.
-        # Summaries have one thread for all their cores (`Executors`), so that theirs is handed out in shares.
+        # Translation gives each worker a batch of its own: 32 rows in shares of eight take 1.4 times as long as whole.
+        # Summarization has one thread for all its cores (`Executors`), so the library divides its batch into shares.
         translates = request.task == "translation"
         super().__init__(
             tokenization,
@@ -122,21 +165,21 @@ class CTranslate2Generator(HubGenerator):
             max_batch_rows=_MAX_BATCH_ROWS,
             max_batch_tokens=_MAX_BATCH_TOKENS,
             concurrent_batches=workers if translates else 1,
-            # On a GPU more hypotheses are hardly slower than few.
+            # On a GPU the number of hypotheses hardly changes the time.
             counts_beams=translates and engine.device == "cpu",
         )
         self._engine = engine
-        # Two for each worker, so that one that ends early has another.
+        # Two shares for each worker, so that a worker that ends early takes another.
         self._shares = 2 * workers if workers > self.limits.concurrent_batches else 1
         self._clock = clock
         self._splitter = BatchSplitter(clock)
-        self._steps = StepCostModel()  # of greedy search
+        self._greedy_steps = StepCostModel()
         self._ends = [tokenization.tokens([i])[0] for i in sorted(config.end_ids)]
         self.memory_bytes = memory_bytes
         self.compute_type: str = engine.compute_type
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        """See `GeneratorBackend.run`. Rows of other lengths than theirs change no row: the library masks them."""
+        """See `GeneratorBackend.run`. A row does not depend on the lengths of the others: the library masks padding."""
         chosen = self._config.choose(options)
         hypotheses: list[Hypothesis] = []
         for part in self._splitter.divide(batch, lambda row: len(row) * (chosen.beam_size or 1)):
@@ -148,24 +191,29 @@ class CTranslate2Generator(HubGenerator):
     def _search(
         self, rows: Sequence[TokenIds], cap: int, options: DecodingOptions, cancelled: Cancelled
     ) -> list[Hypothesis]:
-        if cancelled():  # while rows of another cap ran
+        if cancelled():  # during the rows of another cap
             return [Hypothesis((), 0.0, truncated=True)] * len(rows)
         started = self._clock()
         results = self._generate([self._tokenization.tokens(row) for row in rows], cap, options, cancelled)
-        hypotheses = [self._read(result, cap, options) for result in results]
+        hypotheses = [self._read(*outputs, cap, options) for outputs in results]
         if options.beam_size == 1:
             steps = max((hypothesis.token_count for hypothesis in hypotheses), default=0)
-            self._steps.learn(len(rows), steps, self._clock() - started)
+            self._greedy_steps.learn(len(rows), steps, self._clock() - started)
         return hypotheses
 
     def _may_last(self, rows: int, cap: int) -> bool:
-        """Whether greedy search with so many rows, should one of them come to the cap, takes long or nobody knows."""
-        foreseen = self._steps.foresee(rows, cap + 1)
-        return foreseen is None or foreseen > _UNASKED_SECONDS
+        """True if a greedy search that reaches the cap may take longer than `_MAX_UNPOLLED_SECONDS`.
 
-    def _generate(self, rows: list[list[str]], cap: int, options: DecodingOptions, cancelled: Cancelled) -> list[Any]:
+        Also True before anything was measured.
+        """
+        seconds = self._greedy_steps.foresee(rows, cap + 1)
+        return seconds is None or seconds > _MAX_UNPOLLED_SECONDS
+
+    def _generate(
+        self, rows: list[list[str]], cap: int, options: DecodingOptions, cancelled: Cancelled
+    ) -> list[_Outputs]:
         beam = options.beam_size or 1
-        keys: dict[str, Any] = {
+        keys: dict[str, object] = {
             "beam_size": beam,
             "num_hypotheses": options.hypothesis_count,
             "length_penalty": options.length_penalty,
@@ -182,12 +230,12 @@ class CTranslate2Generator(HubGenerator):
             keys["callback"] = lambda _: cancelled()
         least = min(self._config.min_output_tokens, cap)
         if self._config.causal:
-            results: list[Any] = self._engine.generate_batch(
+            generated = self._engine.generate_batch(
                 rows, max_length=cap + 1, min_length=least, include_prompt_in_result=False, **keys
             )
-            return results
+            return [(result.sequences, result.scores) for result in generated]
         prefix = self._tokenization.tokens(self._begin_output(options.target))
-        translated: list[Any] = self._engine.translate_batch(
+        translated = self._engine.translate_batch(
             rows,
             target_prefix=[prefix] * len(rows) if prefix else None,
             max_decoding_length=cap + 1 + len(prefix),
@@ -195,18 +243,23 @@ class CTranslate2Generator(HubGenerator):
             max_input_length=0,
             **keys,
         )
-        return translated
+        return [(result.hypotheses, result.scores) for result in translated]
 
     def _list_banned(self) -> list[list[str]]:
-        # The converter took Marian's <pad> out of the vocabulary.
-        gone = self._config.pad_id if self._config.model_type == "marian" else None
-        return [self._tokenization.tokens(row) for row in self._config.banned if gone not in row]
+        """Returns the banned sequences, without those of a <pad> that the converter removed from the vocabulary."""
+        removed = self._config.pad_id if self._config.family.marian_files else None
+        return [self._tokenization.tokens(row) for row in self._config.banned if removed not in row]
 
-    def _read(self, result: Any, cap: int, options: DecodingOptions) -> Hypothesis:  # noqa: ANN401
-        rows = result.sequences if self._config.causal else result.hypotheses
+    def _read(
+        self, rows: Sequence[Sequence[str]], scores: Sequence[float], cap: int, options: DecodingOptions
+    ) -> Hypothesis:
+        """Returns the best output as a hypothesis, with the others as its alternatives.
+
+        The library's score is a log-probability divided by length ** length_penalty.
+        """
         prefix = len(self._begin_output(options.target))
         ranked = []
-        for tokens, score in zip(rows, result.scores, strict=True):
+        for tokens, score in zip(rows, scores, strict=True):
             finished = bool(tokens) and tokens[-1] in self._ends
             counted = len(tokens)
             ids = self._tokenization.ids(tokens[prefix : len(tokens) - finished])[:cap]

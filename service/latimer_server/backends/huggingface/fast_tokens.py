@@ -1,6 +1,6 @@
-"""Text to token ids and back by the tokenizers library, for checkpoints that come with a `tokenizer.json`.
+"""Converts text to token ids and back with the tokenizers library, for checkpoints with a `tokenizer.json`.
 
-A `Tokenization`; no state is shared between calls. Knows nothing of files, and of networks no more.
+Implements `Tokenization`. Calls share no state. Reads no files.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ from collections.abc import Mapping, Sequence
 from tokenizers import Tokenizer
 
 from latimer_server.backends.protocol import Encoding
-from latimer_server.backends.token_spans import Span, merge_spans, place_tokens, trim_span
+from latimer_server.backends.token_spans import Span, place_tokens, trim_span
 from latimer_server.core.decoding import LanguagePair, TokenIds
 
-# How tokenizers writes a space in vocabularies that were made with SentencePiece.
+# The symbol for a space in vocabularies that were made with SentencePiece.
 _SPACE = "\u2581"
 
 
 class FastTokens:
-    """Those of all other families: a `tokenizer.json`. Special tokens in a text are read as text."""
+    """The tokenization of a `tokenizer.json`. Special tokens in a text count as ordinary text.
+
+    `before` maps a source language, or "" for all, to the ids before a text; `after` are the ids behind it.
+    `targets` maps a target language to the first ids of an output.
+    """
 
     def __init__(
         self, tokenizer: Tokenizer, before: Mapping[str, TokenIds], after: TokenIds, targets: Mapping[str, TokenIds]
@@ -41,42 +45,39 @@ class FastTokens:
         before = self._before[languages.source if len(self._before) > 1 else next(iter(self._before))]
         encodings = []
         for text, row in zip(texts, self._tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True):
-            ids = row.ids if self._special.isdisjoint(row.ids) else [i for i, _, _ in self._take_apart(text)]
+            ids = row.ids if self._special.isdisjoint(row.ids) else [i for i, _, _ in self._tokenize(text)]
             unknown = ids.count(self._unknown_id) if self._unknown_id is not None else 0
             encodings.append(Encoding((*before, *ids, *self._after), unknown))
         return encodings
 
     def token_starts(self, text: str) -> list[int]:
         """See `Tokenization.token_starts`."""
-        return [start for _, start, _ in self._take_apart(text)]
+        return [start for _, start, _ in self._tokenize(text)]
 
     def token_spans(self, text: str) -> list[Span]:
         """See `Tokenization.token_spans`."""
         spans: list[Span] = []
         last = 0
-        for index, start, end in self._take_apart(text):
-            # The space that is put before a text is given the place of the text's first character.
+        for index, start, end in self._tokenize(text):
+            # The library gives the space that it adds before a text the span of the text's first character.
             added = self._tokenizer.id_to_token(index) == _SPACE and start >= last and not text[start:end].isspace()
             spans.append((start, start) if added else trim_span(text, start, end))
             last = max(last, spans[-1][1])
         return spans
 
-    def find_unknown(self, text: str) -> list[Span]:
-        """See `Tokenization.find_unknown`."""
-        unknown = [(start, end) for index, start, end in self._take_apart(text) if index == self._unknown_id]
-        # Other white space may be unknown too; the space before a word never is by itself.
-        return merge_spans(trim_span(text, *span, white_space=" ") for span in unknown)
+    def _tokenize(self, text: str) -> list[tuple[int, int, int]]:
+        """Returns the id, start and end of each token of a text.
 
-    def _take_apart(self, text: str) -> list[tuple[int, int, int]]:
-        """The ids of a text and where each starts and ends. A vocabulary may hold </s> as a piece like any other,
-        and so finds it in a text: there it is read as its characters."""
+        A vocabulary may have </s> as an ordinary piece, and then finds it in a text. Such a text is divided there
+        until it consists of characters.
+        """
         encoded = self._tokenizer.encode(text, add_special_tokens=False)
         tokens = []
         for index, (start, end) in zip(encoded.ids, encoded.offsets, strict=True):
             if index in self._special and end - start > 1:
                 middle = start + 1
                 for first, last in ((start, middle), (middle, end)):
-                    tokens += [(i, first + at, first + to) for i, at, to in self._take_apart(text[first:last])]
+                    tokens += [(i, first + at, first + to) for i, at, to in self._tokenize(text[first:last])]
             else:
                 tokens.append((index, start, end))
         return tokens
@@ -101,6 +102,6 @@ class FastTokens:
         return [str(self._tokenizer.id_to_token(i)) for i in ids]
 
     def ids(self, tokens: Sequence[str]) -> TokenIds:
-        """See `Tokenization.ids`."""
-        found = [self._tokenizer.token_to_id(token) for token in tokens]
-        return tuple(-1 if index is None else index for index in found)
+        """See `Tokenization.ids`. A name that the vocabulary lacks has the id -1."""
+        ids = [self._tokenizer.token_to_id(token) for token in tokens]
+        return tuple(-1 if index is None else index for index in ids)

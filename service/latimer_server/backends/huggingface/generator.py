@@ -1,6 +1,6 @@
-"""What the two backends for checkpoints of the hub have in common: text to ids and back, limits, batches by cap.
+"""The common part of the two backends for checkpoints of the hub: tokenization, limits, and batches by output cap.
 
-Knows tokenization and the checkpoint's configuration; nothing of what computes.
+Independent of the library that computes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from latimer_server.core.decoding import BatchLimits, DecodingOptions, Hypothesi
 
 
 class HubGenerator:
-    """The part of a `GeneratorBackend` that does not depend on the library that runs the model."""
+    """The part of a `GeneratorBackend` that does not depend on the library that runs the model.
+
+    `counts_beams`: whether `limits.default_beam` names the checkpoint's default beam size, or 0.
+    """
 
     def __init__(
         self,
@@ -56,17 +59,15 @@ class HubGenerator:
         """See `GeneratorBackend.token_spans`."""
         return self._tokenization.token_spans(text)
 
-    def find_unknown(self, text: str) -> list[tuple[int, int]]:
-        """See `GeneratorBackend.find_unknown`."""
-        return self._tokenization.find_unknown(text)
-
     def decode_spans(self, ids: TokenIds) -> tuple[str, list[tuple[int, int]]]:
         """See `GeneratorBackend.decode_spans`."""
         return self._tokenization.decode_spans(ids)
 
     def _begin_output(self, target: str) -> TokenIds:
-        """What every output begins with: the language to write, else what the checkpoint forces to be first. One
-        fine-tuned for a single language is saved with that language's token there, which would stand twice."""
+        """Returns the first ids of every output: the token of the target language, or the checkpoint's forced tokens.
+
+        Never both: a checkpoint that was fine-tuned for one language forces the token of that language.
+        """
         if self._config.causal:
             return ()
         return self._tokenization.decoder_prefix(target) or self._config.first_ids
@@ -77,12 +78,11 @@ class HubGenerator:
         options: DecodingOptions,
         run: Callable[[Sequence[TokenIds], int], Sequence[Hypothesis]],
     ) -> list[Hypothesis]:
-        """Both libraries take one output cap for a whole batch, and rows have their own: those of one cap go
-        together."""
+        """Runs the rows of each output cap together, because both libraries take one cap for a whole batch."""
         by_cap: dict[int, list[int]] = {}
         for index, row in enumerate(batch):
             by_cap.setdefault(self._config.cap_output(len(row), options, self._task), []).append(index)
-        done: dict[int, Hypothesis] = {}
+        hypotheses: dict[int, Hypothesis] = {}
         for cap, indices in by_cap.items():
-            done |= zip(indices, run([batch[index] for index in indices], cap), strict=True)
-        return [done[index] for index in range(len(batch))]
+            hypotheses |= zip(indices, run([batch[index] for index in indices], cap), strict=True)
+        return [hypotheses[index] for index in range(len(batch))]

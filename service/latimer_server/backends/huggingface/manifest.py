@@ -1,6 +1,6 @@
-"""The record of files that were made of a checkpoint: their sizes and digests, written when all of them are there.
+"""The record of the files that were made from a checkpoint: their sizes and digests.
 
-Files without their record are not whole, such as half of a copy. Knows bytes only, not what they are.
+The record is written after all files. A folder without a record is incomplete, such as a partial copy.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _MAX_RECORD_BYTES = 1 << 20
 
 
 def write_manifest(folder: Path) -> None:
-    """Writes the record of what `folder` holds; all of it is on disk then. Raises OSError."""
+    """Syncs all files in `folder` to disk and writes their record. Raises OSError."""
     files, links = {}, []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink():  # to a file of the operator's, who answers for it
+        if path.is_symlink():  # a file of the operator, which is not ours to check
             links.append(name)
         elif path.is_file():
             with path.open("rb") as file:
@@ -34,7 +34,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def verify_manifest(folder: Path) -> None:
-    """Compares every file with the record. Raises `ModelFileError` naming the first that is missing or changed."""
+    """Compares every file with the record. Raises `ModelFileError` naming the first file that is missing or changed."""
     try:
         if (folder / RECORD).stat().st_size > _MAX_RECORD_BYTES:
             raise ValueError("too long")
@@ -44,7 +44,7 @@ def verify_manifest(folder: Path) -> None:
     except OSError as error:
         raise ModelFileError(f"{folder.name}/{RECORD}", "is missing") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"{folder.name}/{RECORD}", "is no record of ours") from error
+        raise ModelFileError(f"{folder.name}/{RECORD}", "is not a valid record") from error
     for name in (*files, *links):
         if not (folder / name).is_file():
             raise ModelFileError(f"{folder.name}/{name}", "is missing")
@@ -54,7 +54,7 @@ def verify_manifest(folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether `verify_manifest` finds nothing wrong."""
+    """True if `verify_manifest` raises no error."""
     try:
         verify_manifest(folder)
     except ModelFileError:

@@ -1,6 +1,6 @@
-"""What a model will take in memory, by its files, before it is loaded: the right size, not the exact one.
+"""Estimates the memory of a model before it is loaded, from the sizes of its files. The result is approximate.
 
-Reads sizes and a `config.json`, and imports no model library.
+Reads file sizes and `config.json` only. Imports no model library.
 """
 
 from __future__ import annotations
@@ -15,36 +15,39 @@ from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.errors import ModelFileError
 
 _WEIGHTS = (".safetensors", ".bin", ".npz", ".gguf")
-# Bytes of a weight, by the names that configurations and catalogues have for its type.
+# Bytes of one weight, by the type names of configurations and catalogues.
 _WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1}
-# What each backend computes in where nothing is said, on the CPU and on a GPU.
-_TYPES = {"ctranslate2": ("int8", "float16"), "transformers": ("float32", "float16")}
+# The default compute type of each backend on the CPU and on a GPU.
+_DEFAULT_TYPES = {"ctranslate2": ("int8", "float16"), "transformers": ("float32", "float16")}
 
 
 def estimate_bytes(request: LoadRequest) -> int:
-    """The bytes of weights that a model will hold: of those that were made of its files where there are any, else
-    of its own in the type that the backend will compute in."""
-    own = _measure(request.files.values()) or (0 if request.files else _measure(_list(request.folder)))
+    """Returns the bytes of weights that a model will hold in memory.
+
+    Measures the converted files if there are any. Otherwise measures the model's own files and scales them to the
+    compute type. Returns the size of the files for a backend without a known default type.
+    """
+    size = _measure(request.files.values()) or (0 if request.files else _measure(_list(request.folder)))
     if request.backend == "marian_student":
-        # Its file is int8, and so is it computed on the CPU.
+        # The file of a student is int8, and so is the computation on the CPU.
         kind = request.compute_type or ("float32" if request.device == "cuda" else "int8")
-        return own * _WIDTHS.get(kind, 1)
+        return size * _WIDTHS.get(kind, 1)
     backend = "ctranslate2" if request.backend == "auto" else request.backend
-    if backend not in _TYPES:
-        return own
-    on_cpu, on_gpu = _TYPES[backend]
+    if backend not in _DEFAULT_TYPES:
+        return size
+    on_cpu, on_gpu = _DEFAULT_TYPES[backend]
     kinds = [request.compute_type] if request.compute_type else [on_cpu, on_gpu][request.device == "cuda" :]
-    made = [find_conversion(request.cache, kind) for kind in (kinds if backend == "ctranslate2" else ["unpacked"])]
-    for folder in filter(None, made):
-        with suppress(OSError):  # it is being made anew
+    converted = [find_conversion(request.cache, kind) for kind in (kinds if backend == "ctranslate2" else ["unpacked"])]
+    for folder in filter(None, converted):
+        with suppress(OSError):  # another process replaces it
             return _measure(folder.rglob("*"))
     if any(path.suffix == ".gguf" for path in request.files.values()):
-        return own
-    return own * _WIDTHS.get(kinds[0].partition("_")[0], 4) // _read_width(request)
+        return size
+    return size * _WIDTHS.get(kinds[0].partition("_")[0], 4) // _read_width(request)
 
 
 def _read_width(request: LoadRequest) -> int:
-    """The bytes that a weight takes in the checkpoint's files."""
+    """Returns the bytes of one weight in the checkpoint's files; those of float32 if `config.json` gives no type."""
     try:
         config = read_json(request.folder / "config.json")
     except ModelFileError:
@@ -57,7 +60,7 @@ def _list(folder: Path) -> Iterable[Path]:
 
 
 def _measure(paths: Iterable[Path]) -> int:
-    """The bytes of weights among the files."""
+    """Returns the total size of the files that hold weights."""
     return sum(map(_measure_file, (path for path in paths if path.suffix in _WEIGHTS)))
 
 

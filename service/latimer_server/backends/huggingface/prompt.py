@@ -1,7 +1,7 @@
-"""What stands around a text that a model shall summarize: an instruction, inside the model's chat template.
+"""Renders the prompt around a text to summarize: an instruction, inside the model's chat template.
 
-Source: transformers' chat templates (Jinja). A template is the checkpoint's, so it runs in Jinja's sandbox and in
-a process of its own (`template`). Knows no tokens.
+Source: transformers' chat templates (Jinja). A template is part of an untrusted checkpoint, so it runs in Jinja's
+sandbox and in its own process (`template_worker`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.errors import ModelError, ModelFileError
 
 _MARK = "{text}"
-# Stands where the text will: no template changes it, and no template holds it.
+# The placeholder of the text in a rendered template. No template changes it, and no template contains it.
 _PLACE = "\u2402latimer\u2403"
 _MAX_TEMPLATE_CHARACTERS = 100_000
-# It takes a fifth of a second; its process ends itself after two of computing.
+# The limit of the whole process. Rendering takes 0.2 s, and the process ends itself after 2 s of CPU time.
 _LIMIT_SECONDS = 30
 
 
 def render_prompt(request: LoadRequest, config: HubConfig, folder: Path) -> tuple[str, str]:
-    """What stands before and after a text. `{text}` in the catalogue's prompt says where it goes; without it,
-    it goes behind. Raises `ModelFileError` for a chat model without a template."""
+    """Returns the prompt before and after a text.
+
+    `{text}` in the catalogue's prompt marks the place of the text. Without it, the text follows the prompt. Raises
+    `ModelFileError` for a chat model without a usable template.
+    """
     prompt = request.prompt or config.prompt
     if not config.causal:
         before, _, after = prompt.partition(_MARK)
@@ -36,27 +39,29 @@ def render_prompt(request: LoadRequest, config: HubConfig, folder: Path) -> tupl
     rendered = _render(folder, prompt.replace(_MARK, _PLACE))
     before, place, after = rendered.partition(_PLACE)
     if not place or _PLACE in after:
-        raise ModelFileError("chat_template", "does not give the user's message back as it is, once")
+        raise ModelFileError("chat_template", "does not give the user's message back unchanged and once")
     return before, after
 
 
 def _render(folder: Path, message: str) -> str:
-    own = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    """Renders the checkpoint's template with `message` as the user's message."""
+    config_path = folder / "tokenizer_config.json"
+    config = read_json(config_path) if config_path.is_file() else {}
     path = folder / "chat_template.jinja"
     with naming_file(path.name):
-        template = path.read_text("utf-8") if path.is_file() else own.get("chat_template")
+        template = path.read_text("utf-8") if path.is_file() else config.get("chat_template")
     if isinstance(template, list):
         named = {item.get("name"): item.get("template") for item in template if isinstance(item, dict)}
         template = named.get("default")
     if not isinstance(template, str) or not template:
-        raise ModelFileError("tokenizer_config.json", "has no chat_template: the model cannot be told what to do")
+        raise ModelFileError("tokenizer_config.json", "has no chat_template, so the model cannot get an instruction")
     if len(template) > _MAX_TEMPLATE_CHARACTERS:
         raise ModelFileError("chat_template", f"is longer than {_MAX_TEMPLATE_CHARACTERS} characters")
     job = {"template": template, "message": message}
-    return _render_apart(job | {key: _token(own, key) for key in ("bos_token", "eos_token")})
+    return _render_in_process(job | {key: _token(config, key) for key in ("bos_token", "eos_token")})
 
 
-def _render_apart(job: dict[str, str]) -> str:
+def _render_in_process(job: dict[str, str]) -> str:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "latimer_server.backends.huggingface.template_worker"],
@@ -67,10 +72,10 @@ def _render_apart(job: dict[str, str]) -> str:
             timeout=_LIMIT_SECONDS,
         )
         answer = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, ValueError) as error:  # it was ended, and so said nothing
+    except (subprocess.TimeoutExpired, ValueError) as error:  # a process that was ended writes no JSON
         raise ModelFileError("chat_template", "cannot be rendered: it takes too much time or memory") from error
     except OSError as error:
-        raise ModelError(f"no process to render its chat_template in: {error.strerror}") from error
+        raise ModelError(f"cannot start a process to render its chat_template: {error.strerror}") from error
     if "problem" in answer:
         raise ModelFileError("chat_template", f"cannot be rendered: {answer['problem']}")
     return str(answer["rendered"])

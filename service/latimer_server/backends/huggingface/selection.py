@@ -1,6 +1,6 @@
-"""Chooses between CTranslate2 and transformers for a checkpoint in the hub's layout, and says why.
+"""Chooses between CTranslate2 and transformers for a checkpoint in the hub's layout, and gives the reason.
 
-Pure but for reading the checkpoint's configuration.
+Reads the checkpoint's configuration only. Imports no model library.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 from latimer_server.backends.huggingface.config import HubConfig, read_hub_config
 from latimer_server.backends.protocol import LoadRequest
-
-# What CTranslate2's converters read and our conformance tests cover.
-_CONVERTED = ("marian", "bart", "mbart", "m2m_100", "pegasus", "t5", "mt5", "llama", "mistral", "qwen2")
 
 
 @dataclass(frozen=True)
@@ -23,8 +20,10 @@ class Choice:
 
 
 def choose_backend(request: LoadRequest) -> Choice:
-    """CTranslate2 where it can, transformers where it cannot. Raises `ModelFileError` for a checkpoint that
-    neither runs."""
+    """Returns CTranslate2 for a checkpoint that it can run, otherwise transformers.
+
+    Raises `ModelFileError` for a checkpoint that neither can run.
+    """
     if any(path.suffix == ".gguf" for path in request.files.values()):
         return Choice("ctranslate2", "a GGUF file is converted")
     config = read_hub_config(request.folder, request.task)
@@ -35,10 +34,11 @@ def choose_backend(request: LoadRequest) -> Choice:
 
 
 def _explain_refusal(config: HubConfig) -> str:
-    if config.model_type not in _CONVERTED:
+    """Returns the reason why CTranslate2 cannot run a checkpoint, or "" if it can."""
+    if not config.family.converted:
         return f"CTranslate2 is not tested with {config.model_type}"
     if config.separate_vocabularies:
         return "CTranslate2's converter takes one vocabulary for both sides"
     if len(config.end_ids) > 1 and not config.causal:
-        return "it ends with several tokens"
+        return "it has several end tokens"
     return ""

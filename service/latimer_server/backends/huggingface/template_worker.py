@@ -1,7 +1,7 @@
-"""The process that renders a chat template: `python -m latimer_server.backends.huggingface.template_worker`, a job on its stdin.
+"""The process that renders a chat template: `python -m latimer_server.backends.huggingface.template_worker`.
 
-A template is a program of the checkpoint's. Jinja's sandbox keeps it from files and from Python, and this process
-from taking the server's time and memory: both end at a limit. Knows no model.
+It reads a job as JSON from stdin and writes the result as JSON to stdout. A template is a program of an untrusted
+checkpoint. Jinja's sandbox denies it files and Python, and this process limits its CPU time and memory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _main() -> int:
         resource.setrlimit(kind, (bound, bound))
     try:
         answer = {"rendered": _render(job)}
-    except Exception as error:  # noqa: BLE001 (whatever a program can raise)
+    except Exception as error:  # noqa: BLE001 (a template can raise any error)
         answer = {"problem": " ".join(str(error).split())[:300] or type(error).__name__}
     json.dump(answer, sys.stdout)
     return 0

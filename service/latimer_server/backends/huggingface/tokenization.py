@@ -1,7 +1,7 @@
-"""Text to token ids and back, for checkpoints in the hub's layout. No state is shared between calls.
+"""Converts text to token ids and back, for checkpoints in the hub's layout. Calls share no state.
 
-transformers' own tokenizers switch state in place and read users' text as commands (`>>fr<<`, `</s>`); these
-call the libraries beneath, SentencePiece and tokenizers, which do neither. Knows nothing of networks.
+transformers' own tokenizers change their state in place and treat text of users as commands (`>>fr<<`, `</s>`).
+These classes call the libraries below them, SentencePiece and tokenizers, which do neither.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import sentencepiece
 from tokenizers import Tokenizer
 
 from latimer_server.backends.huggingface.config import HubConfig, read_json
+from latimer_server.backends.huggingface.families import FAMILIES
 from latimer_server.backends.huggingface.fast_tokens import FastTokens
 from latimer_server.backends.huggingface.prompt import render_prompt
 from latimer_server.backends.load_errors import naming_file
 from latimer_server.backends.protocol import Encoding, LoadRequest
-from latimer_server.backends.token_spans import Span, find_unknown_pieces, locate_pieces, place_pieces
+from latimer_server.backends.token_spans import Span, locate_pieces, place_pieces
 from latimer_server.core.decoding import LanguagePair, TokenIds
 from latimer_server.core.errors import ModelFileError
 
-_MARKS = {"marian": ">>{}<<", "m2m_100": "__{}__"}
+# A text that every tokenizer can encode.
 _SAMPLE = "a"
-# Where M2M-100 lists its language tokens: as published, and as transformers 5 and 4 save it.
-_LISTED = (
+# The files and keys that list the language tokens of M2M-100: as published, and as transformers 5 and 4 save it.
+_LANGUAGE_TOKEN_LISTS = (
     ("special_tokens_map.json", "additional_special_tokens"),
     ("tokenizer_config.json", "extra_special_tokens"),
     ("tokenizer_config.json", "additional_special_tokens"),
@@ -34,28 +35,24 @@ _LISTED = (
 
 
 class Tokenization(Protocol):
-    """Text to ids and back. `added_tokens`: what it puts around each text. Thread-safe."""
+    """Converts text to ids and back. Thread-safe. `added_tokens` is the number of special tokens of each text."""
 
     added_tokens: int
 
     def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
-        """Ids of each text with what the model wants around them."""
+        """Returns the ids of each text with the special tokens that the model needs."""
         ...
 
     def token_starts(self, text: str) -> list[int]:
-        """Where each token of the bare text starts, in code points."""
+        """Returns the start of each token of the text in code points, without special tokens."""
         ...
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
-        """The text of each row; special tokens say nothing."""
+        """Returns the text of each row. Special tokens have no text."""
         ...
 
     def token_spans(self, text: str) -> list[Span]:
         """See `GeneratorBackend.token_spans`."""
-        ...
-
-    def find_unknown(self, text: str) -> list[Span]:
-        """See `GeneratorBackend.find_unknown`."""
         ...
 
     def decode_spans(self, ids: TokenIds) -> tuple[str, list[Span]]:
@@ -63,20 +60,20 @@ class Tokenization(Protocol):
         ...
 
     def decoder_prefix(self, target: str) -> TokenIds:
-        """What the output must begin with to be in the language `target`."""
+        """Returns the ids that an output in the language `target` must begin with."""
         ...
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The names of ids."""
+        """Returns the names of the ids."""
         ...
 
     def ids(self, tokens: Sequence[str]) -> TokenIds:
-        """The ids of names."""
+        """Returns the ids of the names."""
         ...
 
 
 class SentencePieceTokens:
-    """Marian's and M2M-100's: SentencePiece for the division, `vocab.json` for the ids."""
+    """The tokenization of Marian and M2M-100: SentencePiece divides the text, and `vocab.json` has the ids."""
 
     def __init__(
         self,
@@ -91,8 +88,8 @@ class SentencePieceTokens:
     ) -> None:
         self._source, self._target = processors
         self._source_vocabulary, self._target_vocabulary = vocabularies
-        # Those that say something. Found once: asked of every token that is read, it was a third of reading.
-        self._pieces = {index: piece for piece, index in self._target_vocabulary.items() if _says(piece)}
+        # The pieces that have text. Computed once: a test of each token took a third of the time of decoding.
+        self._pieces = {index: piece for piece, index in self._target_vocabulary.items() if _has_text(piece)}
         self._unknown_id = unknown_id
         self._end_id = end_id
         self._source_ids = source_ids
@@ -129,26 +126,19 @@ class SentencePieceTokens:
         """See `Tokenization.token_spans`."""
         return locate_pieces(self._source, text)
 
-    def find_unknown(self, text: str) -> list[Span]:
-        """See `Tokenization.find_unknown`."""
-        known = self._source_vocabulary
-        return find_unknown_pieces(
-            self._source, text, lambda name, _: known.get(name, self._unknown_id) == self._unknown_id
-        )
-
     def decode_spans(self, ids: TokenIds) -> tuple[str, list[Span]]:
         """See `Tokenization.decode_spans`."""
-        text, said = place_pieces(self._target, [self._pieces[i] for i in ids if i in self._pieces])
+        text, piece_spans = place_pieces(self._target, [self._pieces[i] for i in ids if i in self._pieces])
         spans: list[Span] = []
         at = 0
         for i in ids:
             if i in self._pieces:
-                spans.append(said[at])
+                spans.append(piece_spans[at])
                 at += 1
-            elif 0 < at < len(said) and said[at][0] < said[at - 1][1]:
-                spans.append(said[at - 1])  # among the bytes of a character
+            elif 0 < at < len(piece_spans) and piece_spans[at][0] < piece_spans[at - 1][1]:
+                spans.append(piece_spans[at - 1])  # among the bytes of a character
             else:
-                end = said[at - 1][1] if at else 0
+                end = piece_spans[at - 1][1] if at else 0
                 spans.append((end, end))
         return text, spans
 
@@ -157,23 +147,24 @@ class SentencePieceTokens:
         return () if self._target_goes_first or not self._target_ids else (self._target_ids[target],)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """See `Tokenization.tokens`; of the source."""
+        """See `Tokenization.tokens`. Uses the source vocabulary."""
         return [self._named[i] for i in ids]
 
     def ids(self, tokens: Sequence[str]) -> TokenIds:
-        """See `Tokenization.ids`; of the target."""
+        """See `Tokenization.ids`. Uses the target vocabulary."""
         return tuple(self._target_vocabulary.get(token, self._unknown_id) for token in tokens)
 
 
-def _says(piece: str) -> bool:
+def _has_text(piece: str) -> bool:
+    """True unless the piece is a special token or a language token."""
     if piece in ("", "</s>", "<pad>", "<s>", "<unk>"):
         return False
     return piece[:2] not in (">>", "__") or not re.fullmatch(r">>.+<<|__\w+__", piece)
 
 
 def load_tokenization(request: LoadRequest, config: HubConfig, folder: Path) -> Tokenization:
-    """The tokenization of the checkpoint in `folder`. Raises `ModelFileError` naming the file at fault."""
-    if config.model_type == "marian":
+    """Loads the tokenization of the checkpoint in `folder`. Raises `ModelFileError` naming a bad file."""
+    if config.family.marian_files:
         with naming_file("vocab.json"):
             return _load_marian(request, config, folder)
     if (folder / "vocab.json").is_file() and (folder / "sentencepiece.bpe.model").is_file():
@@ -191,7 +182,7 @@ def _load_marian(request: LoadRequest, config: HubConfig, folder: Path) -> Sente
     for name in ("</s>", "<unk>"):
         if name not in source or name not in target:
             raise ModelFileError("vocab.json", f"has no {name}")
-    named = {code: _MARKS["marian"].format(token) for code, token in request.languages.items()}
+    named = {code: config.family.language_mark.format(token) for code, token in request.languages.items()}
     return SentencePieceTokens(
         (_read_pieces(folder / "source.spm"), _read_pieces(folder / "target.spm")),
         (source, target),
@@ -209,9 +200,11 @@ def _load_m2m100(request: LoadRequest, folder: Path) -> SentencePieceTokens:
         if name not in vocabulary:
             raise ModelFileError("vocab.json", f"has no {name}")
     file, listed = _list_language_tokens(folder)
-    # Its language tokens stand behind the vocabulary, in this order; transformers keeps the list in its code.
+    # The ids of the language tokens follow those of the vocabulary, in this order. transformers has the list in its
+    # code.
     ids = dict(vocabulary) | {token: len(vocabulary) + index for index, token in enumerate(listed)}
-    named = {code: _MARKS["m2m_100"].format(token) for code, token in request.languages.items()}
+    mark = FAMILIES["m2m_100"].language_mark
+    named = {code: mark.format(token) for code, token in request.languages.items()}
     found = _find_languages(named, ids, file)
     processor = _read_pieces(folder / "sentencepiece.bpe.model")
     return SentencePieceTokens(
@@ -220,13 +213,16 @@ def _load_m2m100(request: LoadRequest, folder: Path) -> SentencePieceTokens:
 
 
 def _list_language_tokens(folder: Path) -> tuple[str, list[str]]:
-    """The file that lists an M2M-100's language tokens, and these: transformers 5 writes no map of special tokens."""
-    for name, key in _LISTED:
+    """Returns the name of the file that lists the language tokens of an M2M-100, and the tokens.
+
+    transformers 5 writes no map of special tokens.
+    """
+    for name, key in _LANGUAGE_TOKEN_LISTS:
         listed = read_json(folder / name).get(key) if (folder / name).is_file() else None
         if not listed:
             continue
         if not isinstance(listed, list) or not all(isinstance(token, str) for token in listed):
-            raise ModelFileError(name, f"{key} is no list of tokens")
+            raise ModelFileError(name, f"{key} is not a list of tokens")
         return name, listed
     raise ModelFileError("special_tokens_map.json", "is missing, and tokenizer_config.json lists no language tokens")
 
@@ -234,10 +230,11 @@ def _list_language_tokens(folder: Path) -> tuple[str, list[str]]:
 def _load_fast(request: LoadRequest, config: HubConfig, folder: Path) -> FastTokens:
     path = folder / "tokenizer.json"
     try:
-        # Read twice: in the one special tokens are found, in the other, which reads texts, they are not.
+        # Loaded twice: `template` recognises special tokens in a text, `tokenizer` does not.
         template, tokenizer = Tokenizer.from_file(str(path)), Tokenizer.from_file(str(path))
     except Exception as error:
-        raise ModelFileError("tokenizer.json", "is no tokenizer" if path.is_file() else "is missing") from error
+        problem = "is not a tokenizer" if path.is_file() else "is missing"
+        raise ModelFileError("tokenizer.json", problem) from error
     if tokenizer.get_vocab_size(with_added_tokens=False) > config.vocabulary_size:
         size = tokenizer.get_vocab_size(with_added_tokens=False)
         raise ModelFileError("tokenizer.json", f"has {size} tokens, the model {config.vocabulary_size}")
@@ -245,8 +242,10 @@ def _load_fast(request: LoadRequest, config: HubConfig, folder: Path) -> FastTok
         vocabulary = template.get_vocab()
         found = _find_languages(request.languages, vocabulary, "tokenizer.json")
         end = _find_languages({"": "</s>"}, vocabulary, "tokenizer.json")[""]
-        if config.tokenizer_class.startswith("MBartTokenizer"):
-            raise ModelFileError("config.json", "is an mBART-25, whose language tokens stand elsewhere; not supported")
+        if config.tokenizer_class.startswith("MBartTokenizer"):  # it puts its language tokens elsewhere
+            raise ModelFileError(
+                "config.json", "describes an mBART-25, which is not supported; use an mBART-50 checkpoint"
+            )
         marks = {code: (token,) for code, token in found.items()}
         return FastTokens(tokenizer, marks, (end,), marks)
     before, after = render_prompt(request, config, folder)
@@ -257,18 +256,18 @@ def _load_fast(request: LoadRequest, config: HubConfig, folder: Path) -> FastTok
 
 
 def _surround(tokenizer: Tokenizer, template: Tokenizer, before: str, after: str) -> FastTokens:
-    """What the tokenizer's own template puts around a text, and the prompt before and behind the text."""
+    """Returns the tokens that put the tokenizer's special tokens around a text, and the prompt inside these."""
     bare = template.encode(_SAMPLE, add_special_tokens=False).ids
     whole = template.encode(_SAMPLE).ids
     start = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), None)
     if start is None:
-        raise ModelFileError("tokenizer.json", "reads a text otherwise where it puts its special tokens around it")
-    told = [template.encode(text, add_special_tokens=False).ids if text else [] for text in (before, after)]
-    return FastTokens(tokenizer, {"": (*whole[:start], *told[0])}, (*told[1], *whole[start + len(bare) :]), {})
+        raise ModelFileError("tokenizer.json", "changes the tokens of a text when it adds special tokens")
+    prompt = [template.encode(text, add_special_tokens=False).ids if text else [] for text in (before, after)]
+    return FastTokens(tokenizer, {"": (*whole[:start], *prompt[0])}, (*prompt[1], *whole[start + len(bare) :]), {})
 
 
 def _find_languages(named: Mapping[str, str], vocabulary: Mapping[str, int], file: str) -> dict[str, int]:
-    """The id of each language's token. One that the vocabulary lacks would become <unk> without a word."""
+    """Returns the id of the token of each language. Raises `ModelFileError` for one that would silently be <unk>."""
     missing = [token for token in named.values() if token not in vocabulary]
     if missing:
         raise ModelFileError(file, f"has no token {missing[0]}")
@@ -276,9 +275,11 @@ def _find_languages(named: Mapping[str, str], vocabulary: Mapping[str, int], fil
 
 
 def _read_vocabulary(path: Path, size: int | None) -> dict[str, int]:
-    vocabulary = read_json(path)
-    if not all(isinstance(index, int) for index in vocabulary.values()):
-        raise ModelFileError(path.name, "maps a token to what is no number")
+    """Reads ids by token. Raises `ModelFileError` if there are more than `size`, or ids beyond it."""
+    content = read_json(path)
+    vocabulary = {token: index for token, index in content.items() if isinstance(index, int)}
+    if len(vocabulary) < len(content):
+        raise ModelFileError(path.name, "maps a token to a value that is not a number")
     if size is not None and (len(vocabulary) > size or max(vocabulary.values(), default=0) >= size):
         raise ModelFileError(path.name, f"has {len(vocabulary)} tokens, the model {size}: they do not belong together")
     return vocabulary
@@ -289,6 +290,6 @@ def _read_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
     try:
         processor.LoadFromSerializedProto(path.read_bytes())
     except (RuntimeError, OSError) as error:
-        problem = "is no SentencePiece model" if path.is_file() else "is missing"
+        problem = "is not a SentencePiece model" if path.is_file() else "is missing"
         raise ModelFileError(path.name, problem) from error
     return processor

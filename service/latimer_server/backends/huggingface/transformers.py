@@ -1,15 +1,15 @@
-"""The backend for checkpoints of the hub in transformers and torch: every family, slower than CTranslate2.
+"""The backend that runs checkpoints of the hub with transformers and torch. It supports all families and is slower
+than CTranslate2.
 
-Source: transformers' `generate`. Runs no code of a checkpoint's own and reads no pickle unless it was told to.
-Knows nothing of requests.
+Source: transformers' `generate`. Runs no code of a checkpoint, and reads pickle files only with `allow_pickle`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from latimer_server.backends.huggingface.config import HubConfig, read_hub_config
 from latimer_server.backends.huggingface.conversion import prepare_checkpoint
+from latimer_server.backends.huggingface.families import FAMILIES
 from latimer_server.backends.huggingface.generator import HubGenerator
 from latimer_server.backends.huggingface.tokenization import Tokenization, load_tokenization
 from latimer_server.backends.protocol import LoadRequest
@@ -32,17 +33,44 @@ from latimer_server.core.errors import ModelError, ModelFileError
 
 _MAX_BATCH_ROWS = 16
 _MAX_BATCH_TOKENS = 1_536
-# The T5 family was trained in bfloat16 and overflows in float16.
-_WIDE_RANGE = ("t5", "mt5")
-# Scores are read this many values of logits at a time.
+# The maximum number of logits in memory while outputs are scored.
 _SCORED_VALUES = 64 << 20
 
 
-def load_transformers(request: LoadRequest) -> TransformersGenerator:
-    """Loads the checkpoint. Raises `ModelFileError` naming the file at fault, `ModelError` for what transformers
-    cannot load."""
+class _Output(Protocol):
+    """The result of one pass over a batch."""
+
+    @property
+    def logits(self) -> Tensor: ...
+
+
+class _Model(Protocol):
+    """The methods of transformers' model classes that this module calls."""
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def generate(self, inputs: Tensor, **options: object) -> Tensor: ...
+
+    def __call__(self, **inputs: Tensor) -> _Output: ...
+
+    def parameters(self) -> Iterator[Tensor]: ...
+
+    def buffers(self) -> Iterator[Tensor]: ...
+
+    def to(self, device: str) -> Self: ...
+
+    def eval(self) -> Self: ...
+
+
+def load(request: LoadRequest) -> TransformersGenerator:
+    """Loads the checkpoint. Raises `ModelFileError` naming a bad file, and `ModelError` if transformers cannot load
+    it."""
     torch.set_num_threads(request.threads)
-    # A bar for each load and advice to developers have no place in a server's log.
+    # transformers prints a progress bar for each load and advice to developers; neither belongs into a server's log.
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     folder = prepare_checkpoint(request)
@@ -54,28 +82,31 @@ def load_transformers(request: LoadRequest) -> TransformersGenerator:
 
 
 def choose_torch_device(wanted: str) -> str:
-    """`cpu` or `cuda`; `auto` takes a GPU where torch sees one."""
+    """Returns `cpu` or `cuda`. `auto` becomes `cuda` if torch can use a GPU."""
     if wanted != "auto":
         return wanted
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def choose_type(device: str, model_type: str, wanted: str = "") -> torch.dtype:
-    """float32 on a CPU; on a GPU float16, and bfloat16 for families that float16 has not the range for."""
+    """Returns the type `wanted`, or the default: float32 on a CPU; on a GPU bfloat16 for families that overflow in
+    float16, and float16 for all others. Raises `ModelError` for an unknown type."""
     if wanted:
         found = getattr(torch, wanted, None)
         if not isinstance(found, torch.dtype) or not found.is_floating_point:
-            raise ModelError(f"compute_type {wanted!r} is none of transformers'; float32, bfloat16, float16 are")
+            raise ModelError(
+                f"compute_type {wanted!r} is not supported by transformers; use float32, bfloat16 or float16"
+            )
         return found
     if device == "cpu":
         return torch.float32
-    return torch.bfloat16 if model_type in _WIDE_RANGE else torch.float16
+    return torch.bfloat16 if FAMILIES[model_type].overflows_float16 else torch.float16
 
 
-def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: LoadRequest) -> Any:  # noqa: ANN401
+def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: LoadRequest) -> _Model:
     pickled = not any(folder.glob("*.safetensors"))
     if pickled and not request.allow_pickle:
-        raise ModelFileError("model.safetensors", "is missing; a pickle is read only with allow_pickle = true")
+        raise ModelFileError("model.safetensors", "is missing; pickle files are read only with allow_pickle = true")
     kind = AutoModelForCausalLM if config.causal else AutoModelForSeq2SeqLM
     try:
         model, report = kind.from_pretrained(
@@ -87,7 +118,7 @@ def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: Lo
             dtype=dtype,
             output_loading_info=True,
         )
-    except Exception as error:  # (each family has its own ways to fail)
+    except Exception as error:  # each family raises other errors
         text = " ".join(str(error).split())
         raise ModelError(f"transformers cannot load it: {type(error).__name__}: {text[:300]}") from error
     if report.get("mismatched_keys") or report.get("missing_keys"):
@@ -95,19 +126,20 @@ def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: Lo
         raise ModelFileError(
             "model.safetensors", f"does not fit config.json: {wrong[0][:200]} and {len(wrong) - 1} more"
         )
-    # Else `generate` takes from there what it was not told, such as an end that is forced at the cap.
+    # Otherwise `generate` takes all options that we do not set from there, such as a forced end token at the cap.
     model.generation_config = GenerationConfig()
-    return model
+    loaded: _Model = model
+    return loaded
 
 
 class TransformersGenerator(HubGenerator):
-    """A loaded model; a `GeneratorBackend`."""
+    """A `GeneratorBackend` of a loaded model."""
 
     name = "transformers"
 
     def __init__(
         self,
-        model: Any,  # noqa: ANN401 (one of many classes)
+        model: _Model,
         tokenization: Tokenization,
         config: HubConfig,
         request: LoadRequest,
@@ -132,7 +164,7 @@ class TransformersGenerator(HubGenerator):
     ) -> list[Hypothesis]:
         inputs, mask = self._pad(rows, left=self._config.causal)
         prefix = self._begin_output(options.target)
-        keys: dict[str, Any] = {}
+        keys: dict[str, Tensor] = {}
         skipped = inputs.shape[1]
         if not self._config.causal:
             start = self._config.pad_id if self._config.start_id is None else self._config.start_id
@@ -166,7 +198,7 @@ class TransformersGenerator(HubGenerator):
             num_beams=beam,
             num_return_sequences=options.hypothesis_count,
             do_sample=False,
-            # As CTranslate2 ends a search: when as many hypotheses as beams are finished.
+            # As in CTranslate2: the search ends when as many hypotheses as beams are finished.
             early_stopping=beam > 1,
             length_penalty=options.length_penalty,
             repetition_penalty=options.repetition_penalty,
@@ -186,7 +218,7 @@ class TransformersGenerator(HubGenerator):
         return padded.to(self._model.device), mask.to(self._model.device)
 
     def _cut(self, ids: list[int], cap: int) -> tuple[list[int], bool]:
-        """The tokens before the end, and whether there was one."""
+        """Returns the tokens before the end token, and True if there is one."""
         for index, token in enumerate(ids):
             if token in self._config.end_ids:
                 return ids[:index], True
@@ -200,8 +232,10 @@ class TransformersGenerator(HubGenerator):
         outputs: Sequence[tuple[list[int], bool]],
         count: int,
     ) -> list[float]:
-        """The log-probability of each output, read off in one more pass: `generate` would keep the logits of
-        every beam and step for it."""
+        """Returns the log-probability of each output.
+
+        Computes it in one more pass, because `generate` would keep the logits of every beam and step for it.
+        """
         end = min(self._config.end_ids, default=self._config.pad_id)
         rows = [tuple(ids) + ((end,) if finished else ()) for ids, finished in outputs]
         width = max(1, max(map(len, rows)))
@@ -232,8 +266,8 @@ class TransformersGenerator(HubGenerator):
         return sums
 
 
-class _Stop(StoppingCriteria):  # type: ignore[misc]  # the library is not read
-    """Ends a search when nobody waits for it any more."""
+class _Stop(StoppingCriteria):  # type: ignore[misc]  # mypy does not read the library
+    """Ends a search once the request is cancelled."""
 
     def __init__(self, cancelled: Cancelled) -> None:
         self._cancelled = cancelled
@@ -242,6 +276,6 @@ class _Stop(StoppingCriteria):  # type: ignore[misc]  # the library is not read
         return torch.full((input_ids.shape[0],), self._cancelled(), device=input_ids.device)
 
 
-def _tensors(model: Any) -> list[Tensor]:  # noqa: ANN401
-    """The weights, those that are shared once."""
+def _tensors(model: _Model) -> list[Tensor]:
+    """Returns the weights; shared ones once."""
     return list({tensor.data_ptr(): tensor for tensor in (*model.parameters(), *model.buffers())}.values())

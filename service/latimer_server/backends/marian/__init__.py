@@ -1,3 +1,3 @@
-"""The backend of Marian students, such as the Firefox translation models: file formats, engines, greedy and beam
-search.
+"""The backend of Marian students, such as the Firefox translation models: file formats, engines, greedy search and
+beam search.
 """

@@ -1,15 +1,15 @@
-"""The sizes of a Marian student and the variant of the network that it is, read from its own configuration.
+"""Reads the sizes of a Marian student from its configuration, and refuses network variants that are not supported.
 
 Sources: the options of marian-dev `src/common/config_parser.cpp`, and mozilla/translations
 `pipeline/train/configs/model/student.*.yml` with `train.py` (tiny, base-memory and base; how embeddings are tied).
-Knows no weights. What is not supported is refused by the option's name, never run wrongly.
+The error names the unsupported option.
 """
 
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from latimer_server.core.errors import ModelFileError
 
@@ -17,8 +17,8 @@ _MAX_DIMENSION = 8_192
 _MAX_DEPTH = 48
 _MAX_VOCABULARY = 1_000_000
 
-# What the network implements. An option that a file lacks is taken to be so.
-_SUPPORTED: dict[str, Any] = {
+# The option values that the engines implement. They are also the defaults of options that a file does not set.
+_SUPPORTED: Mapping[str, object] = {
     "type": "transformer",
     "dec-cell": "ssru",
     "dec-cell-base-depth": 2,
@@ -26,7 +26,7 @@ _SUPPORTED: dict[str, Any] = {
     "transformer-rnn-projection": False,
     "transformer-ffn-activation": "relu",
     "transformer-ffn-depth": 2,
-    "transformer-decoder-ffn-depth": 0,  # as in the encoder
+    "transformer-decoder-ffn-depth": 0,  # 0: the encoder's
     "transformer-decoder-dim-ffn": 0,
     "transformer-train-position-embeddings": False,
     "transformer-no-projection": False,
@@ -39,7 +39,7 @@ _SUPPORTED: dict[str, Any] = {
     "right-left": False,
     "ulr": False,
 }
-# What surrounds each sublayer: `a` adds its input, `n` normalises. `d` is dropout, which only training has.
+# The steps around each sublayer: `a` adds its input, `n` normalises. `d` is dropout, which applies in training only.
 _SUPPORTED_STEPS = {
     "transformer-preprocess": "",
     "transformer-postprocess": "an",
@@ -50,10 +50,10 @@ _SUPPORTED_STEPS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes that a model file gives in its own configuration.
+    """The sizes in the configuration of a model file.
 
-    `shared`: one vocabulary and one matrix of embeddings for source, target and output. Else source and target
-    have their own, and the target's is the output's too.
+    `shared`: source, target and output share one vocabulary and one embedding matrix. Otherwise source and target
+    have their own, and the output uses the target's.
     """
 
     dimension: int
@@ -66,8 +66,8 @@ class Architecture:
     shared: bool
 
 
-def read_architecture(config: dict[str, Any], file: str) -> Architecture:
-    """The sizes in `special:model.yml`. Raises `ModelFileError` for a network we do not implement."""
+def read_architecture(config: Mapping[str, object], file: str) -> Architecture:
+    """Reads the sizes in `special:model.yml`. Raises `ModelFileError` for a network that is not supported."""
     _refuse_other_networks(config, file)
     shared = _read_tying(config, file)
     vocabularies = config.get("dim-vocabs")
@@ -75,7 +75,7 @@ def read_architecture(config: dict[str, Any], file: str) -> Architecture:
         raise ModelFileError(file, f"dim-vocabs is {reprlib.repr(vocabularies)}; supported are two sizes")
     if shared and vocabularies[0] != vocabularies[1]:
         raise ModelFileError(
-            file, f"dim-vocabs is {reprlib.repr(vocabularies)}; two equal sizes belong to tied-embeddings-all"
+            file, f"dim-vocabs is {reprlib.repr(vocabularies)}; tied-embeddings-all needs two equal sizes"
         )
     source, target = (_size({"dim-vocabs": size}, "dim-vocabs", _MAX_VOCABULARY, file) for size in vocabularies)
     shape = Architecture(
@@ -93,34 +93,37 @@ def read_architecture(config: dict[str, Any], file: str) -> Architecture:
     return shape
 
 
-def _refuse_other_networks(config: dict[str, Any], file: str) -> None:
+def _refuse_other_networks(config: Mapping[str, object], file: str) -> None:
     for key, supported in _SUPPORTED.items():
-        found = config.get(key, supported)
-        if found != supported:
-            raise ModelFileError(file, f"{key} is {reprlib.repr(found)}; supported is {supported!r}")
+        value = config.get(key, supported)
+        if value != supported:
+            raise ModelFileError(file, f"{key} is {reprlib.repr(value)}; supported is {supported!r}")
     for key, steps in _SUPPORTED_STEPS.items():
-        found = config.get(key, steps)
-        if not isinstance(found, str) or found.replace("d", "") != steps:
-            raise ModelFileError(file, f"{key} is {reprlib.repr(found)}; supported is {steps!r}, with or without d")
+        value = config.get(key, steps)
+        if not isinstance(value, str) or value.replace("d", "") != steps:
+            raise ModelFileError(file, f"{key} is {reprlib.repr(value)}; supported is {steps!r}, with or without d")
 
 
-def _read_tying(config: dict[str, Any], file: str) -> bool:
-    """Whether everything shares one matrix, as `tied-embeddings-all` says (the other two then mean nothing)."""
+def _read_tying(config: Mapping[str, object], file: str) -> bool:
+    """Returns the option `tied-embeddings-all`: whether one matrix serves source, target and output.
+
+    The other two tying options have no meaning if it is set.
+    """
     everything = config.get("tied-embeddings-all", True)
     if everything is True:
         return True
     target, source = config.get("tied-embeddings", False), config.get("tied-embeddings-src", False)
     if (everything, target, source) == (False, True, False):
         return False
-    found = ", ".join(map(reprlib.repr, (everything, target, source)))
+    values = ", ".join(map(reprlib.repr, (everything, target, source)))
     raise ModelFileError(
         file,
-        f"tied-embeddings-all, tied-embeddings and tied-embeddings-src are {found}; supported is the first "
-        "or only the second",
+        f"tied-embeddings-all, tied-embeddings and tied-embeddings-src are {values}; supported is the first, "
+        "or the second alone",
     )
 
 
-def _size(config: dict[str, Any], key: str, most: int, file: str) -> int:
+def _size(config: Mapping[str, object], key: str, most: int, file: str) -> int:
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise ModelFileError(file, f"{key} is {reprlib.repr(value)}; supported is 1 to {most}")

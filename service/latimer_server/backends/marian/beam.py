@@ -1,9 +1,9 @@
-"""Beam search over one batch of a Marian student: several hypotheses of each row, and the best that ended.
+"""Beam search over one batch of a Marian student: keeps several hypotheses of each row and returns the best.
 
-Rules: a hypothesis is scored by its log-probability over its length (</s> included) to the power of the length
-penalty; a row is done when it has as many ended hypotheses as beams and none that goes on scores better as it
-stands (Hugging Face transformers, `early_stopping=False`). The penalties act on the logits, before they are
-normalised (CTranslate2; Keskar et al. 2019, 1909.05858). Knows the engine that computes it; no vocabulary.
+The score of a hypothesis is its log-probability divided by its length (with </s>) to the power of the length penalty.
+A row is done when it has as many ended hypotheses as beams, and no live hypothesis has a better current score
+(Hugging Face transformers, `early_stopping=False`). The penalties change the logits before normalisation
+(CTranslate2; Keskar et al. 2019, 1909.05858). The engine computes the steps.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis,
 Alignment = tuple[tuple[int, float], ...]
 
 _DEFAULT_LENGTH_PENALTY = 1.0
-# The column of </s>: it is the first of the candidates.
+# The column of </s>, which is the first candidate.
 _END_COLUMN = 0
 
 
 @dataclass
 class _Row:
-    """A row that goes on, or its outcome. `ended`: score and hypothesis, the best first, at most the beams."""
+    """The state of a row. `ended` and `cut` have scores and hypotheses, best first; `ended` at most one per beam.
+
+    `cut` are hypotheses without </s>, from a row that reached its cap or was cancelled.
+    """
 
     cap: int
     ended: list[tuple[float, Hypothesis]] = field(default_factory=list)
@@ -38,10 +41,12 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Choice:
-    """How a live hypothesis goes on. `parent`: its place in the arrays. `column`: its id's
-    among the row's candidates. `score` is what the search compares,
-    `log_prob` what the model itself says; they differ where penalties act. A place without a hypothesis
-    scores -inf."""
+    """A continuation of a live hypothesis.
+
+    `parent` is the index of the hypothesis in the arrays. `column` is the index of the next id among the candidates of
+    the row. The search compares `score`; `log_prob` is that of the model without penalties. An empty place has a
+    score of -inf.
+    """
 
     parent: int
     column: int
@@ -50,10 +55,10 @@ class _Choice:
 
 
 class BeamSearch:
-    """The best few hypotheses at each step. For one `run`.
+    """A search that keeps the best hypotheses of each row at each step. Good for one `run`.
 
-    The arrays hold the hypotheses of each row side by side: one for each row in the first step, then always as
-    many as there are beams. Those of the source, which they share, are held once.
+    In the arrays the hypotheses of a row are adjacent: one in the first step, then as many as beams. The arrays of
+    the source have one row for all of them.
     """
 
     def __init__(
@@ -69,17 +74,17 @@ class BeamSearch:
         self._repetition_penalty = options.repetition_penalty or 1.0
         self._ngram = options.no_repeat_ngram_size or 0
         self._rows = [_Row(output_cap(len(row), options)) for row in batch]
-        self._live = list(self._rows)  # the row behind each row of the arrays
+        self._live = list(self._rows)  # the row for each row of the arrays
         candidates = choose_candidates(engine, shortlist, batch)
         self._decoding = engine.begin(batch, candidates, aligned=options.alignment)
         self._scores: Floats = np.zeros((len(batch), 1), np.float32)
         self._log_probs: Floats = np.zeros((len(batch), 1), np.float32)
-        self._history: Ids = np.empty((len(batch), 0), np.int64)  # the columns of each hypothesis so far
-        # What each hypothesis so far answers, token by token; None where it was not asked for.
+        self._history: Ids = np.empty((len(batch), 0), np.int64)  # the columns of each hypothesis
+        # The alignment of each hypothesis, token by token; None unless it is requested.
         self._links: list[Alignment] | None = [()] * len(batch) if options.alignment else None
 
     def run(self, cancelled: Cancelled) -> list[Hypothesis]:
-        """The best hypothesis of each row with its alternatives, in the batch's order."""
+        """Returns the best hypothesis of each row with its alternatives, in the order of the batch."""
         previous: Ids | None = None
         for position in range(max(row.cap for row in self._rows) + 1):
             logits, plain = self._decoding.step(previous, position)
@@ -98,8 +103,11 @@ class BeamSearch:
         return [self._gather(row) for row in self._rows]
 
     def _rank(self, logits: Floats, plain: Floats) -> list[list[_Choice]]:
-        """For each row its likeliest continuations, the best first: twice the beams, as each beam may end once.
-        `plain`: what the model itself says, log-probabilities."""
+        """Returns the likeliest continuations of each row, best first.
+
+        There are twice as many as beams, because each beam may end once. `plain` are the log-probabilities of the
+        model without penalties.
+        """
         rows, beams = self._scores.shape
         steered = self._steer(logits)
         ranked = plain if steered is None else _log_softmax(steered)
@@ -110,8 +118,8 @@ class BeamSearch:
         parents, columns = places // width, places % width
         log_probs = scores
         if steered is not None:
-            own = np.take_along_axis(plain.reshape(rows, -1), places, axis=1)
-            log_probs = np.take_along_axis(self._log_probs, parents, axis=1) + own
+            added = np.take_along_axis(plain.reshape(rows, -1), places, axis=1)
+            log_probs = np.take_along_axis(self._log_probs, parents, axis=1) + added
         return [
             [_Choice(row * beams + parent, *rest) for parent, *rest in zip(*lists, strict=True)]
             for row, lists in enumerate(
@@ -120,30 +128,30 @@ class BeamSearch:
         ]
 
     def _steer(self, logits: Floats) -> Floats | None:
-        """The logits with the penalties in them; None where there are none to apply."""
+        """Returns the logits with penalties; None if no penalty applies."""
         if not self._history.shape[1] or (self._repetition_penalty == 1 and not self._ngram):
             return None
         steered = logits.copy()
         if self._repetition_penalty != 1:
-            said = np.take_along_axis(steered, self._history, axis=1)
-            said = np.where(said < 0, said * self._repetition_penalty, said / self._repetition_penalty)
-            np.put_along_axis(steered, self._history, said.astype(np.float32), axis=1)
+            repeated = np.take_along_axis(steered, self._history, axis=1)
+            repeated = np.where(repeated < 0, repeated * self._repetition_penalty, repeated / self._repetition_penalty)
+            np.put_along_axis(steered, self._history, repeated.astype(np.float32), axis=1)
         if self._ngram:
             for place, columns in enumerate(self._history.tolist()):
                 steered[place, _repeating(columns, self._ngram)] = -np.inf
         return steered
 
     def _record(self, row: _Row, place: int, choices: Sequence[_Choice], position: int) -> list[_Choice]:
-        """Notes the hypotheses that end here; gives those that go on, at most as many as beams."""
+        """Records the hypotheses that end at this step. Returns the continuations, at most as many as beams."""
         if row.done:
             return []
         ended: set[int] = set()
-        going: list[_Choice] = []
+        live: list[_Choice] = []
         for rank, choice in enumerate(choices):
-            if choice.score == -math.inf or len(going) == self._beams:
+            if choice.score == -math.inf or len(live) == self._beams:
                 break
             if choice.column != _END_COLUMN:
-                going.append(choice)
+                live.append(choice)
             elif rank < self._beams:
                 ended.add(choice.parent)
                 hypothesis = self._read(choice.parent, choice.log_prob, truncated=False)
@@ -152,13 +160,13 @@ class BeamSearch:
         del row.ended[self._beams :]
         if position == row.cap:
             self._cut(row, place, ended)
-        elif len(row.ended) == self._beams or not going:
-            # A hypothesis that goes on has at least one more token and </s> before it.
-            row.done = self._beams == 1 or not going or row.ended[-1][0] >= self._weigh(going[0].score, position + 2)
-        return going
+        elif len(row.ended) == self._beams or not live:
+            # A live hypothesis will have at least </s> after the token of this step.
+            row.done = self._beams == 1 or not live or row.ended[-1][0] >= self._weigh(live[0].score, position + 2)
+        return live
 
     def _cut(self, row: _Row, place: int, ended: frozenset[int] | set[int]) -> None:
-        """Ends a row where it stands: its hypotheses that did not end are cut off."""
+        """Ends a row at this step. Its live hypotheses become truncated ones."""
         beams = self._scores.shape[1]
         for beam, (score, log_prob) in enumerate(
             zip(self._scores[place].tolist(), self._log_probs[place].tolist(), strict=True)
@@ -171,8 +179,10 @@ class BeamSearch:
         row.done = True
 
     def _advance(self, chosen: Sequence[Sequence[_Choice]]) -> Ids:
-        """Brings the arrays to the hypotheses that go on, without rows that are done once they are many. Gives
-        their last ids."""
+        """Moves the arrays to the live hypotheses, and returns the last id of each.
+
+        Drops the rows that are done once their share is worth the copies.
+        """
         kept = [place for place, row in enumerate(self._live) if not row.done]
         if len(chosen) - len(kept) >= COMPACT_SHARE * len(chosen):
             self._decoding.select_sources(np.array(kept))
@@ -187,36 +197,38 @@ class BeamSearch:
         self._scores = np.array([choice.score for choice in flat], np.float32).reshape(shape)
         self._log_probs = np.array([choice.log_prob for choice in flat], np.float32).reshape(shape)
         if self._links is not None:
-            # The step is the one that these tokens came of, when their parents were still in their places.
-            looked = list(zip(*self._decoding.align(), strict=True))
-            self._links = [(*self._links[choice.parent], looked[choice.parent]) for choice in flat]
+            # `align` reads the step that produced these tokens, so it must precede `select_hypotheses`.
+            step_links = list(zip(*self._decoding.align(), strict=True))
+            self._links = [(*self._links[choice.parent], step_links[choice.parent]) for choice in flat]
         self._decoding.select_hypotheses(parents)
         self._history = np.concatenate([self._history[parents], columns[:, None]], axis=1)
         return np.take_along_axis(self._decoding.candidates.ids, columns.reshape(shape), axis=1).reshape(-1)
 
     def _fill(self, choices: Sequence[_Choice], parent: int) -> list[_Choice]:
-        """The choices, and places without a hypothesis up to the beams."""
+        """Returns the choices, padded with empty places to the number of beams."""
         empty = _Choice(parent, _END_COLUMN, -math.inf, -math.inf)
         return [*choices, *[empty] * (self._beams - len(choices))]
 
     def _read(self, parent: int, log_prob: float, *, truncated: bool) -> Hypothesis:
-        """The hypothesis in this place of the tensors as it stands."""
-        own = self._decoding.candidates.ids[parent // self._scores.shape[1]]
-        ids = tuple(own[self._history[parent]].tolist())
+        """Returns the hypothesis at this index of the arrays."""
+        candidates = self._decoding.candidates.ids[parent // self._scores.shape[1]]
+        ids = tuple(candidates[self._history[parent]].tolist())
         return Hypothesis(ids, log_prob, truncated, alignment=self._links[parent] if self._links is not None else ())
 
     def _weigh(self, score: float, length: int) -> float:
         return score / float(length**self._length_penalty)
 
     def _gather(self, row: _Row) -> Hypothesis:
-        """Hypotheses that ended go before those that were cut off."""
+        """Returns the best hypothesis with its alternatives. Ended hypotheses precede truncated ones."""
         best, *others = [hypothesis for _, hypothesis in (*row.ended, *row.cut)][: self._wanted]
         return replace(best, alternatives=tuple(others))
 
 
 def _repeating(columns: Sequence[int], size: int) -> list[int]:
-    """What would complete an n-gram of this size a second time. Never </s>, which stands in places without a
-    hypothesis only."""
+    """Returns the columns that would repeat an n-gram of this size.
+
+    Never the column of </s>, which occurs only in the history of empty places.
+    """
     start = tuple(columns[len(columns) - size + 1 :]) if size > 1 else ()
     if len(columns) < size:
         return []
@@ -229,12 +241,12 @@ def _repeating(columns: Sequence[int], size: int) -> list[int]:
 
 def _log_softmax(logits: Floats) -> Floats:
     shifted = logits - logits.max(axis=1, keepdims=True)
-    found: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return found
+    log_probs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_probs
 
 
 def _find_largest(values: Floats, count: int) -> Ids:
-    """The places of the `count` largest of each row, the largest first."""
+    """Returns the indices of the `count` largest values of each row, largest first."""
     some = np.argpartition(-values, count - 1, axis=1)[:, :count]
     order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
     return np.take_along_axis(some, order, axis=1)

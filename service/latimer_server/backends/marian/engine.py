@@ -1,7 +1,7 @@
-"""What computes a Marian student: reads the sources of a batch, then gives the scores of what may come next, step
-by step. The searches know only this.
+"""The interface between the searches and the engines of a Marian student, and the functions that engines share.
 
-Knows no library: `marian_onnx` computes on the CPU, `marian_torch` on a GPU.
+An engine encodes the sources of a batch, then scores the candidates of the next token, step by step. `onnx_engine`
+computes on the CPU, `torch_engine` on a GPU. Imports no model library.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 END, UNKNOWN = 0, 1
-# Below the one a group costs as much as one of it; above the other its values outgrow a core's cache.
+# The bounds on the padded tokens of a group. A smaller group costs as much as one of the lower bound; the values of a
+# larger one do not fit into a core's cache.
 _LEAST_TOKENS, _MOST_TOKENS = 64, 512
-# Padded tokens for each token.
+# The maximum ratio of padded tokens to tokens.
 _MOST_PADDING = 1.1
 
 
 @dataclass(frozen=True)
 class ShortlistCandidates:
-    """What each row of a batch may write: its own shortlist, whatever stands beside it.
+    """The output candidates of each row of a batch. Those of a row are its own shortlist, independent of the others.
 
-    `ids`: [rows, width], ascending, so that </s> is the first; filled up with </s>. `columns`: [rows, width], where
-    each stands in `union`. `bias`: [rows, width], the output layer's, -inf where there is no candidate. `union`: the
-    ids of all rows, ascending, each once.
+    `ids` [rows, width] ascend, so that </s> is the first, and are padded with </s>. `columns` [rows, width] are their
+    places in `union`. `bias` [rows, width] is that of the output layer, and -inf in the padding. `union` has the ids
+    of all rows, ascending and without duplicates.
     """
 
     ids: Ids
@@ -42,14 +43,16 @@ class ShortlistCandidates:
     union: Ids
 
     def select(self, rows: Ids) -> ShortlistCandidates:
-        """Those of these rows."""
+        """Returns the candidates of these rows."""
         return ShortlistCandidates(self.ids[rows], self.columns[rows], self.bias[rows], self.union)
 
 
 @dataclass(frozen=True)
 class GreedySteps:
-    """What rows said in some steps: ids and log-probabilities [steps, rows], and the places of the rows that were kept.
-    All others have ended."""
+    """The result of some greedy steps: ids and log-probabilities [steps, rows], and the places of the rows that remain.
+
+    All other rows have ended.
+    """
 
     chosen: Ids
     log_probs: Floats
@@ -57,43 +60,52 @@ class GreedySteps:
 
 
 class DecodingState(Protocol):
-    """One batch on its way. A row is a source; it has as many hypotheses as were selected last, those of one row side
-    by side, and one at the start."""
+    """The state of one batch between steps.
+
+    A row is a source. It starts with one hypothesis and then has as many as `select_hypotheses` left it. The
+    hypotheses of one row are adjacent.
+    """
 
     @property
     def candidates(self) -> ShortlistCandidates:
-        """What the rows that are left may write."""
+        """The candidates of the rows that remain."""
         ...
 
     def step(self, previous: Ids | None, position: int) -> tuple[Floats, Floats]:
-        """The logits [hypotheses, width] of each row's candidates after the `previous` id of each hypothesis (None at
-        the start), and their log-probabilities."""
+        """Computes one step after the `previous` id of each hypothesis (None at the start).
+
+        Returns the logits [hypotheses, width] of the candidates of each hypothesis, and their log-probabilities.
+        """
         ...
 
     def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> GreedySteps:
-        """Greedy steps from `position` on, of one hypothesis a row: at least one, at most `most`, and no more when
-        every row has said </s> or is at the position that is its cap. From then on a row says nothing that counts."""
+        """Computes greedy steps from `position` on, with one hypothesis for each row.
+
+        Runs at least one step and at most `most`. Stops when every row has written </s> or has reached its cap in
+        `caps`. The output of a row after that has no meaning.
+        """
         ...
 
     def align(self) -> tuple[list[int], list[float]]:
-        """The source position that each hypothesis looked at most in the last step, and the weight of it (0..1).
+        """Returns the source position with the largest attention weight in the last step for each hypothesis, and
+        that weight (0 to 1).
 
-        That of the last layer's first head, which these models were taught to be the word alignment (marian-dev's
-        `--guided-alignment`, facts.md section 2). Padding has no weight.
+        Uses the first head of the last layer, which these models were trained to use as word alignment (marian-dev's
+        `--guided-alignment`). Padding has no weight.
         """
         ...
 
     def select_hypotheses(self, hypotheses: Ids) -> None:
-        """Goes on from these hypotheses, in this order; one may be taken several times."""
+        """Continues with these hypotheses, in this order. The same one may occur several times."""
         ...
 
     def select_sources(self, rows: Ids) -> None:
-        """Keeps only these sources; `select_hypotheses` must keep theirs."""
+        """Keeps these sources only. The caller must also call `select_hypotheses` to keep their hypotheses."""
         ...
 
 
 class Engine(Protocol):
-    """A student's weights, and where they are computed with."""
+    """The weights of a student and the library that computes with them."""
 
     @property
     def shape(self) -> Architecture:
@@ -102,26 +114,26 @@ class Engine(Protocol):
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of weights held."""
+        """The bytes of weights in memory."""
         ...
 
     @property
     def compute_type(self) -> str:
-        """What the matrix products are computed in: `int8` or `float32`."""
+        """The type of the matrix products: `int8` or `float32`."""
         ...
 
     @property
     def output_bias(self) -> Floats:
-        """The output layer's bias, one for each id."""
+        """The bias of the output layer [vocabulary]."""
         ...
 
     def begin(self, batch: Sequence[TokenIds], candidates: ShortlistCandidates, *, aligned: bool) -> DecodingState:
-        """Reads the sources of a batch. `aligned`: whether `align` will be asked."""
+        """Encodes the sources of a batch. `aligned` must be True if the caller will use `align`."""
         ...
 
 
 def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequence[TokenIds]) -> ShortlistCandidates:
-    """What the rows may write: their own shortlists, or the whole vocabulary without one. Never <unk>."""
+    """Returns the candidates of the rows: their shortlists, or the whole vocabulary without one. Never <unk>."""
     bias, count = engine.output_bias, len(batch)
     if shortlist is None:
         everything = np.arange(len(bias), dtype=np.int64)
@@ -150,7 +162,7 @@ def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequen
 
 
 def _unite(ids: Ids, size: int) -> tuple[Ids, Ids]:
-    """These ids, ascending, each once, and the place there of each id below `size` that is one of them."""
+    """Returns the ids, ascending and without duplicates, and an array [size] with the place of each id among them."""
     wanted = np.zeros(size, np.bool_)
     wanted[ids] = True
     union = np.flatnonzero(wanted)
@@ -160,14 +172,16 @@ def _unite(ids: Ids, size: int) -> tuple[Ids, Ids]:
 
 
 def choose_likeliest(log_probs: Floats, ids: Ids) -> tuple[Ids, Floats]:
-    """The likeliest of each row's ids [rows, width], and its log-probability."""
+    """Returns the likeliest of each row's ids [rows, width], and its log-probability."""
     rows, places = np.arange(len(ids)), log_probs.argmax(axis=1)
     return ids[rows, places], log_probs[rows, places]
 
 
 def group_rows(lengths: Sequence[int]) -> list[list[int]]:
-    """The rows in groups of about the same length, shortest first: what is read together is padded to the longest, and
-    more than a few hundred tokens at a time gain nothing."""
+    """Divides the rows into groups of similar length, shortest first.
+
+    The rows of a group are padded to the longest. Groups of more than a few hundred tokens are no faster.
+    """
     groups: list[list[int]] = []
     tokens = 0
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
@@ -184,7 +198,7 @@ def group_rows(lengths: Sequence[int]) -> list[list[int]]:
 
 
 def pad_batch(batch: Sequence[TokenIds]) -> tuple[Ids, npt.NDArray[np.int32]]:
-    """The rows' ids [rows, longest], padded at their ends, and their lengths."""
+    """Returns the ids of the rows [rows, longest], padded at their ends, and the lengths [rows]."""
     lengths = np.array([len(row) for row in batch], np.int32)
     padded = np.full((len(batch), int(lengths.max())), END, np.int64)
     for row, ids in enumerate(batch):
@@ -193,7 +207,7 @@ def pad_batch(batch: Sequence[TokenIds]) -> tuple[Ids, npt.NDArray[np.int32]]:
 
 
 def sinusoids(count: int, dimension: int) -> Floats:
-    """Positions [count, d]: the first half sin(p * e^(-i ln(10000) / (d/2 - 1))), the second half cos."""
+    """Returns position embeddings [count, d]: sin(p * e^(-i ln(10000) / (d/2 - 1))) in the first half, then cos."""
     half = dimension // 2
     rates = np.exp(np.arange(half) * (-np.log(10_000) / max(half - 1, 1)))
     angles = np.arange(count)[:, None] * rates

@@ -1,6 +1,6 @@
-"""Greedy search over one batch of a Marian student: which rows are left, what each has said so far.
+"""Greedy search over one batch of a Marian student. Keeps the active rows and the output of each row.
 
-Knows the engine that computes it; no vocabulary and no files.
+The engine computes the steps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis,
 
 
 class GreedySearch:
-    """The likeliest next token at each step. For one `run`."""
+    """A search that takes the likeliest next token at each step. Good for one `run`."""
 
     def __init__(
         self,
@@ -29,15 +29,15 @@ class GreedySearch:
         self._caps = np.array([output_cap(len(row), options) for row in batch])
         self._ids: list[list[int]] = [[] for _ in batch]
         self._log_probs: list[list[float]] = [[] for _ in batch]
-        self._finished = [False] * len(batch)  # said </s> by itself
-        self._stopped = [False] * len(batch)  # that, or reached its cap
-        self._rows = list(range(len(batch)))  # the batch row behind each row of the arrays
+        self._finished = [False] * len(batch)  # the row ended with </s>
+        self._stopped = [False] * len(batch)  # the row ended with </s> or at its cap
+        self._rows = list(range(len(batch)))  # the row of the batch for each row of the arrays
         self._links: list[list[tuple[int, float]]] | None = [[] for _ in batch] if options.alignment else None
         candidates = choose_candidates(engine, shortlist, batch)
         self._decoding = engine.begin(batch, candidates, aligned=options.alignment)
 
     def run(self, cancelled: Cancelled) -> list[Hypothesis]:
-        """The hypothesis of each row, in the batch's order."""
+        """Returns the hypothesis of each row, in the order of the batch."""
         previous: Ids | None = None
         position = 0
         while True:
@@ -52,36 +52,36 @@ class GreedySearch:
                 break
             position += len(step.chosen)
             previous = step.chosen[-1, step.kept]
-            # Rows that have ended stay in the arrays until they are so many that leaving them out is worth the copies.
+            # Stopped rows stay in the arrays until their share is worth the copies of a compaction.
             if len(keep) - sum(keep) >= COMPACT_SHARE * len(keep):
                 previous = self._drop(keep, previous)
         links = self._links or [[] for _ in self._ids]
         return [
-            # A row that has stopped looks on: what belongs to no id of its is no link.
-            Hypothesis(tuple(ids), math.fsum(logs), truncated=not finished, alignment=tuple(own[: len(ids)]))
-            for ids, logs, finished, own in zip(self._ids, self._log_probs, self._finished, links, strict=True)
+            # A stopped row gets links as long as it stays in the arrays; those beyond its ids are dropped.
+            Hypothesis(tuple(ids), math.fsum(logs), truncated=not finished, alignment=tuple(row_links[: len(ids)]))
+            for ids, logs, finished, row_links in zip(self._ids, self._log_probs, self._finished, links, strict=True)
         ]
 
     def _align(self, links: list[list[tuple[int, float]]]) -> None:
-        """Appends what each row looked at in this step."""
+        """Appends the alignment of this step to each row."""
         for row, link in zip(self._rows, zip(*self._decoding.align(), strict=True), strict=True):
             links[row].append(link)
 
     def _record(self, chosen: Ids, log_probs: Floats) -> None:
-        """Appends what rows said in these steps, [steps, rows]. A row that has stopped may stay in the arrays for some
-        time yet: what it says there is nothing."""
-        for row, said, logs in zip(self._rows, chosen.T.tolist(), log_probs.T.tolist(), strict=True):
+        """Appends the tokens of these steps [steps, rows] to the rows. Ignores those of rows that stopped before."""
+        for row, tokens, logs in zip(self._rows, chosen.T.tolist(), log_probs.T.tolist(), strict=True):
             if self._stopped[row]:
                 continue
             ids, left = self._ids[row], int(self._caps[row]) - len(self._ids[row])
-            count = said.index(END) if END in said else len(said)
-            self._finished[row] = count < len(said) and count <= left
-            self._stopped[row] = self._finished[row] or left < len(said)
+            count = tokens.index(END) if END in tokens else len(tokens)
+            self._finished[row] = count < len(tokens) and count <= left
+            self._stopped[row] = self._finished[row] or left < len(tokens)
             kept = min(count, left)
-            ids.extend(said[:kept])
+            ids.extend(tokens[:kept])
             self._log_probs[row].extend(logs[: kept + self._finished[row]])
 
     def _drop(self, keep: list[bool], previous: Ids) -> Ids:
+        """Removes the other rows from the arrays. Returns the last tokens of those that remain."""
         rows = np.flatnonzero(keep)
         self._rows = [row for row, kept in zip(self._rows, keep, strict=True) if kept]
         self._decoding.select_hypotheses(rows)

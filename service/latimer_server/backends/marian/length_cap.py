@@ -1,7 +1,4 @@
-"""How much a row of a student's batch may write, and when rows that are done leave it.
-
-Knows only numbers.
-"""
+"""The output cap of a row of a student's batch, and the limits that both searches use."""
 
 from __future__ import annotations
 
@@ -9,17 +6,17 @@ import math
 
 from latimer_server.core.decoding import DecodingOptions
 
-# The training configuration's `max-length-factor`: no real output needs more (at most 1.61 was seen).
+# The `max-length-factor` of the training configuration. Real outputs have a ratio of at most 1.61.
 _MAX_LENGTH_RATIO = 2.5
 _MIN_OUTPUT_TOKENS = 8
-# Rows leave the batch once this share of it is finished; each leaving copies what stays.
+# Finished rows leave the batch once they are this share of it, because each compaction copies the rows that remain.
 COMPACT_SHARE = 0.45
-# After so many steps it is asked whether anybody still waits.
+# The number of steps between two polls for cancellation.
 STEPS_PER_CANCEL_CHECK = 32
 
 
 def output_cap(source_tokens: int, options: DecodingOptions) -> int:
-    """The most tokens that a row may write, the end token not counted."""
+    """Returns the maximum number of output tokens of a row, without the end token."""
     if options.max_length_ratio:
         cap = math.ceil(options.max_length_ratio * source_tokens)
     else:

@@ -1,7 +1,7 @@
 """Reads Marian's binary model file (`*.bin`, version 1) into named, checked arrays.
 
-Source: marian-dev `src/common/binary.cpp` and intgemm's storage in browsermt/marian-dev. Knows no
-network. The file is untrusted: every length is compared with the bytes that are there before it is used.
+Source: marian-dev `src/common/binary.cpp` and intgemm's storage in browsermt/marian-dev. The file is untrusted: every
+length is compared with the remaining bytes before it is used.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +28,13 @@ _CONFIG_ITEM = "special:model.yml"
 
 @dataclass(frozen=True)
 class QuantizedMatrix:
-    """An intgemm int8 matrix, row-major as it lies in the file: value = values / multiplier."""
+    """An intgemm int8 matrix, row-major as in the file. A weight is a value divided by `multiplier`."""
 
     values: npt.NDArray[np.int8]
     multiplier: float
 
     def dequantize(self) -> npt.NDArray[np.float32]:
-        """The float32 matrix, same shape."""
+        """Returns the float32 matrix of the same shape."""
         matrix = self.values.astype(np.float32)
         matrix /= np.float32(self.multiplier)
         return matrix
@@ -49,9 +48,9 @@ class _Item:
 
 
 class MarianFile:
-    """The items of one model file by name. Arrays are views of `data`, so nothing is copied yet.
+    """The items of one model file by name. Arrays are views of `data` and copy nothing.
 
-    Raises `ModelFileError` naming `file` for anything that does not add up.
+    Raises `ModelFileError` naming `file` if the file is malformed.
     """
 
     def __init__(self, data: bytes, file: str) -> None:
@@ -64,11 +63,11 @@ class MarianFile:
 
     @property
     def names(self) -> frozenset[str]:
-        """All item names."""
+        """The names of all items."""
         return frozenset(self._items)
 
     def float_vector(self, name: str, size: int) -> npt.NDArray[np.float32]:
-        """A float32 item of `size` values, whatever ones stand in its shape."""
+        """Returns a float32 item of `size` values. Dimensions of size 1 in its shape do not matter."""
         item = self._item(name, _FLOAT32)
         if math.prod(item.shape) != size:
             raise ModelFileError(self._file, f"{name} has shape {item.shape}, expected {size} values")
@@ -78,9 +77,9 @@ class MarianFile:
         return values
 
     def matrix(self, name: str, rows: int, columns: int, *, transposed: bool) -> QuantizedMatrix:
-        """The int8 item whose header says `rows` x `columns`.
+        """Returns the int8 item with the shape `rows` x `columns` in its header.
 
-        intgemm stores all but embeddings `transposed`: the result then is [columns, rows].
+        intgemm stores all matrices but embeddings `transposed`. The result is then [columns, rows].
         """
         item = self._item(name, _INTGEMM8)
         if item.shape != (rows, columns):
@@ -94,12 +93,14 @@ class MarianFile:
         return QuantizedMatrix(values.reshape(shape), multiplier)
 
     def is_quantized(self, name: str) -> bool:
-        """Whether an item is there as int8."""
+        """True if the file has the item as an int8 matrix."""
         return name in self._items and self._items[name].type == _INTGEMM8
 
     def multiplier(self, name: str) -> float:
-        """What activations are multiplied by before they are rounded to -127..127: a float32 item, or, as Marian
-        keeps that of embeddings, an int8 matrix of one value whose own multiplier it is.
+        """Returns the factor that maps activations to the range -127..127 before rounding.
+
+        The item is a float32 value, or for embeddings an int8 matrix of one value that has the factor as its own
+        multiplier. Raises `ModelFileError` for a factor that is not above 0.
 
         Source: `--alphas` of browsermt/marian-dev (`src/tensors/cpu/intgemm_interface.h`).
         """
@@ -108,11 +109,11 @@ class MarianFile:
             return self.matrix(name, 1, 1, transposed=False).multiplier
         value = float(self.float_vector(name, 1)[0])
         if value <= 0:
-            raise ModelFileError(self._file, f"{name} is {value}; a multiplier is above 0")
+            raise ModelFileError(self._file, f"{name} is {value}; a multiplier must be above 0")
         return value
 
     def embeddings(self, name: str, rows: int, columns: int) -> npt.NDArray[np.float32]:
-        """A matrix of embeddings, which Marian's converter may leave in float32."""
+        """Returns an embedding matrix as float32. Marian's converter may leave it in float32."""
         if name in self._items and self._items[name].type == _FLOAT32 and self._items[name].shape == (rows, columns):
             return self.float_vector(name, rows * columns).reshape(rows, columns).copy()
         return self.matrix(name, rows, columns, transposed=False).dequantize()
@@ -126,7 +127,7 @@ class MarianFile:
             raise ModelFileError(self._file, f"{name} is of type {found}; supported is {_TYPE_NAMES[expected_type]}")
         return item
 
-    def _read_config(self) -> dict[str, Any]:
+    def _read_config(self) -> dict[str, object]:
         item = self._item(_CONFIG_ITEM, _INT8)
         if len(item.data) > _MAX_CONFIG_BYTES:
             raise ModelFileError(self._file, f"{_CONFIG_ITEM} is larger than {_MAX_CONFIG_BYTES} bytes")
@@ -134,24 +135,24 @@ class MarianFile:
         try:
             config = yaml.load(text.decode("utf-8"), _PlainLoader)  # noqa: S506 (a SafeLoader)
         except Exception as error:
-            raise ModelFileError(self._file, f"{_CONFIG_ITEM} is no YAML") from error
+            raise ModelFileError(self._file, f"{_CONFIG_ITEM} is not YAML") from error
         if not isinstance(config, dict):
-            raise ModelFileError(self._file, f"{_CONFIG_ITEM} is no mapping")
+            raise ModelFileError(self._file, f"{_CONFIG_ITEM} is not a mapping")
         return config
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, which can make a few bytes a value of any size."""
+    """A YAML loader that refuses aliases, with which a few bytes can expand to any size."""
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
-        """Refuses an alias."""
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Raises `YAMLError` for an alias."""
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases are not supported")
         return super().compose_node(parent, index)
 
 
 class _Reader:
-    """A cursor over the bytes that refuses to pass their end."""
+    """A cursor over the bytes. Raises `ModelFileError` instead of reading past their end."""
 
     def __init__(self, data: memoryview, file: str) -> None:
         self._data = data
@@ -162,7 +163,7 @@ class _Reader:
         remaining = len(self._data) - self.position
         if count > remaining:
             raise ModelFileError(
-                self._file, f"is cut off: {what} needs {count} bytes at {self.position}, {remaining} are left"
+                self._file, f"is cut off: {what} needs {count} bytes at {self.position}, {remaining} remain"
             )
         taken = self._data[self.position : self.position + count]
         self.position += count
@@ -176,10 +177,10 @@ def _parse(data: memoryview, file: str) -> dict[str, _Item]:
     reader = _Reader(data, file)
     (version,) = reader.u64(1, "the version")
     if version != _VERSION:
-        raise ModelFileError(file, f"is no Marian binary model of version {_VERSION}")
+        raise ModelFileError(file, f"is not a Marian binary model of version {_VERSION}")
     (count,) = reader.u64(1, "the number of items")
     if count > _MAX_ITEMS:
-        raise ModelFileError(file, f"claims {count} items; the most is {_MAX_ITEMS}")
+        raise ModelFileError(file, f"claims {count} items; the limit is {_MAX_ITEMS}")
     headers = [reader.u64(4, f"header {index}") for index in range(count)]
     for name_bytes, _, dimensions, _ in headers:
         if not 1 <= name_bytes <= _MAX_NAME_BYTES or dimensions > _MAX_DIMENSIONS:
@@ -205,7 +206,7 @@ def _decode_name(raw: memoryview, file: str) -> str:
     try:
         return bytes(raw).split(b"\0", 1)[0].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ModelFileError(file, "has an item name that is no UTF-8") from error
+        raise ModelFileError(file, "has an item name that is not UTF-8") from error
 
 
 def _check_size(item: _Item, name: str, file: str) -> None:

@@ -1,8 +1,8 @@
-"""Greedy search over a Marian student by our own C++ (`latimer_server/backends/marian/native`): int8 products with the processor's own
-instructions, a whole batch in one call.
+"""Greedy search over a Marian student in C++ (the folder `native`): computes a whole batch in one call, with int8
+products in the processor's dot-product or matrix instructions.
 
-Knows no text, and not how the rest of a student is computed: beams are for an `Engine`. Where the library was not built
-or the processor lacks the instructions there is none of it, and callers go on without.
+Beam search needs an `Engine`. The C++ is optional: it is missing if no compiler was there when the package was built,
+and it does not run on processors without the instructions. Callers then use an `Engine` for greedy search too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import weakref
 from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +30,9 @@ from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis,
 
 _LIBRARY = "latimer_server.backends.marian.native._student"
 _INTERFACE = 1  # `LATIMER_INTERFACE` of `native/student.h`
-# Longer outputs than this are possible only where a caller asks for them.
+# The number of position embeddings that are computed in advance. Longer outputs need an explicit request of a caller.
 _POSITIONS = 512
-# What the kernels read at a time.
+# The kernels read blocks of 64 bytes and vectors of 16 values.
 _BLOCK, _LANES = 64, 16
 
 _log = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ _Pointer, _Int, _Float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
 
 
 class InstructionSet(IntEnum):
-    """What products are computed with: AVX-512 VNNI, or AMX besides."""
+    """The instructions for products: AVX-512 VNNI (`DOTS`), or AMX in addition (`TILES`)."""
 
     NONE = 0
     DOTS = 1
@@ -113,7 +112,10 @@ class _Output(ctypes.Structure):
 
 @cache
 def open_library() -> ctypes.CDLL | None:
-    """The library, if it was built for this version and can be opened. Its calls leave the interpreter to others."""
+    """Returns the library, or None if it was not built for this version or cannot be opened.
+
+    Its calls release the interpreter lock.
+    """
     spec = importlib.util.find_spec(_LIBRARY)
     if spec is None or spec.origin is None:
         return None
@@ -123,13 +125,13 @@ def open_library() -> ctypes.CDLL | None:
         _log.warning("the C++ of the students cannot be opened", extra={"reason": str(error)})
         return None
     if library.latimer_get_interface() != _INTERFACE:
-        _log.warning("the C++ of the students is of another version", extra={"reason": "install the package again"})
+        _log.warning("the C++ of the students has another version", extra={"reason": "install the package again"})
         return None
     return library
 
 
 def load_library(path: str) -> ctypes.CDLL:
-    """The library of a file. Raises `OSError` or `AttributeError` where it is none of ours."""
+    """Opens the library in a file. Raises `OSError` or `AttributeError` for another library."""
     library = ctypes.CDLL(path)
     for name, result, arguments in (
         ("get_interface", ctypes.c_int, []),
@@ -147,23 +149,23 @@ def load_library(path: str) -> ctypes.CDLL:
 
 @cache
 def detect_instruction_set() -> InstructionSet:
-    """What this processor has, as far as the library is there."""
+    """Returns the instructions of this processor; `NONE` without the library."""
     library = open_library()
     return InstructionSet(library.latimer_find_instructions()) if library else InstructionSet.NONE
 
 
 def describe_instruction_set() -> str:
-    """A line for whoever installs this."""
+    """Returns a line for the output of the installation: which code runs students on this machine."""
     if open_library() is None:
         return "students run on ONNX Runtime: their C++ was not built (it needs g++ 11; it is three times as fast)"
-    found = detect_instruction_set()
-    if found == InstructionSet.NONE:
+    instructions = detect_instruction_set()
+    if instructions == InstructionSet.NONE:
         return "students run on ONNX Runtime: this processor has no AVX-512 VNNI, which their C++ needs"
-    return f"students run on their C++ ({'AMX' if found == InstructionSet.TILES else 'AVX-512 VNNI'})"
+    return f"students run on their C++ ({'AMX' if instructions == InstructionSet.TILES else 'AVX-512 VNNI'})"
 
 
 def supports_model(source: MarianFile, shape: Architecture) -> bool:
-    """Whether the kernels can compute this network: one in int8, with its multipliers, of sizes that fill registers."""
+    """True if the kernels can compute this network: int8 with activation multipliers, and sizes that fill registers."""
     depth = shape.dimension // shape.heads
     return (
         has_multipliers(source)
@@ -177,10 +179,10 @@ def _name_tables(shape: Architecture) -> tuple[str, ...]:
 
 
 class NativeStudent:
-    """A student's weights, packed for the processor. May be used by several threads at once.
+    """The weights of a student, packed for the processor. Thread-safe.
 
-    `shortlist`: None where every token of the vocabulary is a candidate. `library`: another one than was installed.
-    Raises `ModelFileError` for a file that is at fault; `supports_model` must have said that the network can be computed.
+    Without a `shortlist` every token of the vocabulary is a candidate. `library` replaces the installed one. The
+    caller must check `supports_model` first. Raises `ModelFileError` naming a bad file.
     """
 
     def __init__(
@@ -192,7 +194,7 @@ class NativeStudent:
         library: ctypes.CDLL | None = None,
     ) -> None:
         library = library or open_library()
-        assert library is not None  # noqa: S101 (where it is not there are no instructions)
+        assert library is not None  # noqa: S101 (without it `detect_instruction_set` returns NONE)
         self._library = library
         self._dimension = shape.dimension
         self._positions = sinusoids(_POSITIONS, shape.dimension)
@@ -212,49 +214,49 @@ class NativeStudent:
         if not student:
             raise MemoryError("no memory for the weights of a model")
         self._student = student
-        # Not at the end of the process: a batch may be in it still.
+        # Not at the end of the process: a batch may still use it.
         weakref.finalize(self, library.latimer_unload, student).atexit = False
-        self._kept = packing.kept  # what the library points to
+        self._kept = packing.kept  # the arrays that the library points to
         self.memory_bytes = packing.matrix_bytes + sum(array.nbytes for array in self._kept)
 
     def search(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        """The likeliest next token at each step, for each row by itself: see `GeneratorBackend.run`."""
+        """Runs greedy search. The output of a row does not depend on the others. See `GeneratorBackend.run`."""
         library, count = self._library, len(batch)
         lengths = np.array([len(row) for row in batch], np.int32)
         ids = np.fromiter((token for row in batch for token in row), np.int32, int(lengths.sum()))
         caps = np.array([output_cap(len(row), options) for row in batch], np.int32)
-        read = self._number(0, int(lengths.max()))
+        source_positions = self._positions_from(0, int(lengths.max()))
         handle = library.latimer_begin(
-            self._student, count, *map(_point, (ids, lengths, caps, read)), int(options.alignment)
+            self._student, count, *map(_point, (ids, lengths, caps, source_positions)), int(options.alignment)
         )
         if not handle:
             raise MemoryError("no memory for a batch")
         try:
-            written = _NativeOutput(count, aligned=options.alignment)
+            output = _NativeOutput(count, aligned=options.alignment)
             position, left = 0, count
             while left > 0 and not (position and cancelled()):
-                written.begin()
-                positions = self._number(position, STEPS_PER_CANCEL_CHECK)
+                output.reset()
+                positions = self._positions_from(position, STEPS_PER_CANCEL_CHECK)
                 left = library.latimer_advance(
-                    handle, STEPS_PER_CANCEL_CHECK, _point(positions), ctypes.byref(written.output)
+                    handle, STEPS_PER_CANCEL_CHECK, _point(positions), ctypes.byref(output.arrays)
                 )
                 if left < 0:
                     raise MemoryError("no memory for a batch")
-                written.note()
+                output.collect()
                 position += STEPS_PER_CANCEL_CHECK
         finally:
             library.latimer_end(handle)
-        return written.list_hypotheses()
+        return output.list_hypotheses()
 
-    def _number(self, first: int, count: int) -> npt.NDArray[np.float32]:
-        """Positions [count, d] from `first` on."""
+    def _positions_from(self, first: int, count: int) -> npt.NDArray[np.float32]:
+        """Returns the position embeddings [count, d] from `first` on."""
         if first + count <= len(self._positions):
             return self._positions[first : first + count]
         return sinusoids(first + count, self._dimension)[first:]
 
 
 class _NativeOutput:
-    """What rows have written so far, and the arrays that the library writes to."""
+    """The output of all rows, and the arrays that the library writes to."""
 
     def __init__(self, rows: int, *, aligned: bool) -> None:
         self._aligned = aligned
@@ -266,7 +268,7 @@ class _NativeOutput:
         self._focus, self._weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
         self._tokens: list[list[int]] = [[] for _ in range(rows)]
         self._links: list[list[tuple[int, float]]] = [[] for _ in range(rows)]
-        self.output = _Output(
+        self.arrays = _Output(
             _point(self._ids),
             _point(self._counts),
             _point(self._finished),
@@ -276,12 +278,12 @@ class _NativeOutput:
             STEPS_PER_CANCEL_CHECK,
         )
 
-    def begin(self) -> None:
-        """Before some steps."""
+    def reset(self) -> None:
+        """Clears the counts before a call of the library."""
         self._counts[:] = 0
 
-    def note(self) -> None:
-        """After them."""
+    def collect(self) -> None:
+        """Appends the tokens of a call of the library to the rows."""
         for row, count in enumerate(self._counts.tolist()):
             if count:
                 self._tokens[row] += self._ids[row, :count].tolist()
@@ -290,7 +292,7 @@ class _NativeOutput:
                     self._links[row] += zip(focus, weights, strict=True)
 
     def list_hypotheses(self) -> list[Hypothesis]:
-        """One of each row."""
+        """Returns the hypothesis of each row."""
         rows = zip(self._tokens, self._scores.tolist(), self._finished.tolist(), self._links, strict=True)
         return [
             Hypothesis(tuple(tokens), score, truncated=not finished, alignment=tuple(links))
@@ -299,8 +301,10 @@ class _NativeOutput:
 
 
 class _PackedWeights:
-    """Describes the arrays of a file to the library. `kept`: those that it points to for as long as it has the student;
-    matrices it copies."""
+    """Describes the arrays of a file to the library.
+
+    `kept` are the arrays that the library points to as long as the student is loaded. It copies matrices.
+    """
 
     def __init__(self, source: MarianFile, shape: Architecture) -> None:
         self._source, self._shape = source, shape
@@ -341,10 +345,14 @@ class _PackedWeights:
             int(self._shape.shared),
         )
 
-    def _attention(self, prefix: str, feed: str) -> tuple[Any, ...]:
+    def _attention(self, prefix: str, feed: str) -> tuple[_Matrix, _Matrix, _Matrix, _Matrix, _Norm, _FeedForward]:
+        """Returns the fields of `_ATTENTION`."""
         d, inner = self._shape.dimension, self._shape.ffn_dimension
+        query, key, value = (self._matrix(f"{prefix}_W{which}", f"{prefix}_b{which}", d, d) for which in "qkv")
         return (
-            *(self._matrix(f"{prefix}_W{which}", f"{prefix}_b{which}", d, d) for which in "qkv"),
+            query,
+            key,
+            value,
             self._matrix(f"{prefix}_Wo", f"{prefix}_bo", d, d, fixed=True),
             self._norm(f"{prefix}_Wo_ln"),
             _FeedForward(
@@ -355,7 +363,11 @@ class _PackedWeights:
         )
 
     def _matrix(self, name: str, bias: str, rows: int, columns: int, *, fixed: bool = False) -> _Matrix:
-        """`fixed`: activations are quantised by the file's multiplier, else each row by its own largest value."""
+        """Describes a matrix.
+
+        With `fixed` activations are quantised by the multiplier of the file, otherwise each row by its own largest
+        value.
+        """
         matrix = self._weights.matrix(name, rows, columns)
         self.matrix_bytes += matrix.values.nbytes
         return _Matrix(
@@ -371,16 +383,17 @@ class _PackedWeights:
         return _Norm(*(self._keep(self._weights.vector(f"{prefix}_{name}", size)) for name in ("scale", "bias")))
 
     def _keep(self, array: Array) -> int:
-        """Where an array is, for good: views of the file become copies, which let the file go."""
-        own = array if array.flags.owndata else array.copy()
-        if not any(own is one for one in self.kept):
-            self.kept.append(own)
-        return _point(own)
+        """Keeps an array and returns its address. Copies views of the file, so that the file can be released."""
+        owned = array if array.flags.owndata else array.copy()
+        if not any(owned is other for other in self.kept):
+            self.kept.append(owned)
+        return _point(owned)
 
 
 def _point(array: Array) -> int:
+    """Returns the address of the data."""
     return array.ctypes.data
 
 
-if __name__ == "__main__":  # after an installation
+if __name__ == "__main__":  # the installation runs this
     sys.stdout.write(f"{describe_instruction_set()}\n")

@@ -1,7 +1,7 @@
-"""A Marian student as ONNX graphs: the encoder, one step of the decoder, a greedy search, and the weights of an output
-layer.
+"""Builds the ONNX graphs of a Marian student: the encoder, one step of the decoder, greedy search, and the lookup of
+the output layer's weights.
 
-Source: Vaswani et al. 2017 (encoder, post-norm). Knows no runtime.
+Source: Vaswani et al. 2017 (encoder, post-norm).
 """
 
 from __future__ import annotations
@@ -38,19 +38,21 @@ from latimer_server.backends.marian.weights import (
 
 @dataclass(frozen=True)
 class Graphs:
-    """What computes a student. Sizes: r rows, n hypotheses, w source tokens, c candidates of all rows, o of each row's
-    own, l decoder layers, v tokens of the vocabulary.
+    """The graphs and arrays of a student.
+
+    Sizes: r rows, n hypotheses, w source tokens, c candidates of all rows, o candidates of one row, v tokens of the
+    vocabulary.
 
     `encoder`: embeddings [v + 1, d], ids [r, w], positions [w, d], mask [r, 1, 1, w], shape (r, w, heads, d/heads),
-    missing [1], of the width of the whole batch -> keys and values.
-    `step`: embeddings [v + 1, d], previous [n] (v, whose embedding is nothing, at the start), position [d], mask
+    missing [1], the padding up to the width of the batch -> keys and values of each decoder layer.
+    `step`: embeddings [v + 1, d], previous [n] (at the start v, whose embedding is zero), position [d], mask
     [r, 1, 1, w], weights [c, d], query_shape (r, n/r, heads, d/heads), picks [n * o], own_shape (n, o), bias [n, o],
-    cells, keys, values -> logits and log_probs [n, o], cells, attention [r, heads, n/r, w] of the last layer. `picks`:
-    the places of each hypothesis' own candidates among the scores [c, n] of all.
-    `search`: steps of one hypothesis a row with the choices of greedy search, one after the other, see
-    `marian_search`.
+    cells, keys, values -> logits and log_probs [n, o], cells, attention [r, heads, n/r, w] of the last layer. `picks`
+    are the indices of each hypothesis' own candidates in the flat scores [c, n].
+    `search`: greedy search for several steps with one hypothesis for each row; see `onnx_search`.
     `weights`: embeddings [v + 1, d], candidates [c] -> weights [c, d].
-    `source` and `target`: the embeddings, as bytes (0 is 128) or float32. `compute_type`: of the products.
+    `source` and `target`: the embeddings, as bytes (128 represents 0) or float32. `compute_type`: that of the
+    products.
     """
 
     encoder: ModelProto
@@ -65,8 +67,10 @@ class Graphs:
 
 
 def build_graphs(source: MarianFile, shape: Architecture, levels: QuantizationLevels | None) -> Graphs:
-    """The graphs of a student; without `levels` in float32. Raises `ModelFileError` when `source` lacks a weight or has
-    another size than its configuration says."""
+    """Builds the graphs of a student; in float32 if `levels` is None.
+
+    Raises `ModelFileError` if `source` lacks a weight, or if a weight has another size than the configuration says.
+    """
     quantized = levels is not None and has_multipliers(source)
     weights = Weights(source, shape, levels or QuantizationLevels(), quantized=quantized)
     source_table, target_table = read_tables(weights)
@@ -92,20 +96,20 @@ def _build_encoder(weights: Weights, table: EmbeddingTable) -> ModelProto:
     d = shape.dimension
     flat = graph.constant([-1, d], np.int64)
     x = graph.add("Reshape", graph.add("Add", graph.embed(table, "ids"), "positions"), flat)
-    # The attention's 1/sqrt(depth) is folded into the query.
+    # The query includes the attention's factor 1/sqrt(depth).
     query_factor = 1 / math.sqrt(d // shape.heads)
     for layer in range(1, shape.encoder_depth + 1):
         prefix = f"encoder_l{layer}_self"
         query = divide_heads(graph, x, prefix, "q", [0, 2, 1, 3], query_factor)
         key = divide_heads(graph, x, prefix, "k", [0, 2, 3, 1])
         value = divide_heads(graph, x, prefix, "v", [0, 2, 1, 3])
-        looked = graph.add("Softmax", graph.add("Add", graph.add("MatMul", query, key), "mask"), axis=-1)
-        attended = graph.add("Transpose", graph.add("MatMul", looked, value), perm=[0, 2, 1, 3])
+        attention = graph.add("Softmax", graph.add("Add", graph.add("MatMul", query, key), "mask"), axis=-1)
+        attended = graph.add("Transpose", graph.add("MatMul", attention, value), perm=[0, 2, 1, 3])
         attended = graph.add("Reshape", attended, flat)
         x = graph.normalize(x, graph.multiply(attended, f"{prefix}_Wo", f"{prefix}_bo", d, d), f"{prefix}_Wo_ln")
         x = graph.feed_forward(x, f"encoder_l{layer}_ffn")
     outputs: list[str] = []
-    # Up to the width of the batch that this may be a part of: at the end of the last axis, or of the one before it.
+    # Pads a group to the width of its batch: keys at the end of the last axis, values at the end of the one before it.
     past_keys = graph.add("Concat", graph.constant([0] * 7, np.int64), "missing", axis=0)
     past_values = graph.add(
         "Concat", graph.constant([0] * 6, np.int64), "missing", graph.constant([0], np.int64), axis=0

@@ -1,7 +1,7 @@
-"""The layers of a Marian student's decoder, and how the inputs of its graphs are described.
+"""Builds the layers of a student's decoder, and describes the inputs of its graphs.
 
 Sources: Vaswani et al. 2017 (post-norm), Kim et al. 2019 (D19-5632, the SSRU), marian-dev `src/models/transformer.h`
-(names and order of operations). Knows no whole graph and no search.
+(names and order of operations).
 """
 
 from __future__ import annotations
@@ -18,30 +18,33 @@ from latimer_server.backends.marian.weights import EmbeddingTable
 
 
 def divide_heads(graph: Graph, x: str, prefix: str, which: str, order: Sequence[int], factor: float = 1.0) -> str:
-    """Queries, keys or values of each head: `order` of [r, w, heads, d/heads].
+    """Adds the queries, keys or values of each head: [r, w, heads, d/heads] with its axes in `order`.
 
-    MultiHeadAttention, which does this and what follows in one, is no faster (`python -m benchmarks.operators`).
+    The fused operator MultiHeadAttention is no faster (`python -m benchmarks.micro.operators`).
     """
-    found = graph.multiply_rows(x, f"{prefix}_W{which}", f"{prefix}_b{which}", graph.weights.shape.dimension, factor)
-    return graph.add("Transpose", graph.add("Reshape", found, "shape"), perm=order)
+    projected = graph.multiply_rows(
+        x, f"{prefix}_W{which}", f"{prefix}_b{which}", graph.weights.shape.dimension, factor
+    )
+    return graph.add("Transpose", graph.add("Reshape", projected, "shape"), perm=order)
 
 
 @dataclass(frozen=True)
 class Names:
-    """What the values are called that a step takes: those of the hypotheses begin with `hypotheses`, those of their
-    rows with `rows`."""
+    """The prefixes of the names of a step's inputs: `hypotheses` for values of hypotheses, `rows` for those of rows."""
 
     hypotheses: str = ""
     rows: str = ""
 
 
 def decode(graph: Graph, table: EmbeddingTable, position: str, names: Names, *, several: bool) -> str:
-    """The decoder's layers over the `previous` tokens: their features [n, d]. `several`: whether a row may have more
-    than one hypothesis."""
+    """Adds the decoder's layers over the `previous` tokens, and returns their features [n, d].
+
+    `several`: whether a row may have more than one hypothesis.
+    """
     shape = graph.weights.shape
     d, flat = shape.dimension, graph.constant([-1, shape.dimension], np.int64)
     x = graph.add("Add", graph.embed(table, f"{names.hypotheses}previous"), position)
-    # The attention's 1/sqrt(depth) is folded into the query, which saves a step its scaling.
+    # The query includes the attention's factor 1/sqrt(depth), which saves one operation in each step.
     query_factor = 1 / math.sqrt(d // shape.heads)
     for layer in range(1, shape.decoder_depth + 1):
         cell, context = f"decoder_l{layer}_rnn", f"decoder_l{layer}_context"
@@ -49,7 +52,7 @@ def decode(graph: Graph, table: EmbeddingTable, position: str, names: Names, *, 
             graph.multiply_rows(x, f"{cell}_W", "", d),
             graph.multiply_rows(x, f"{cell}_Wf", f"{cell}_bf", d),
         )
-        # f * c + (1 - f) * Wx, as one interpolation.
+        # Computes f * c + (1 - f) * Wx as one interpolation.
         change = graph.add(
             "Mul", graph.add("Sigmoid", forget), graph.add("Sub", f"{names.hypotheses}cell{layer}", candidate)
         )
@@ -57,11 +60,11 @@ def decode(graph: Graph, table: EmbeddingTable, position: str, names: Names, *, 
         x = graph.normalize(x, graph.add("Relu", kept), f"{cell}_ffn_ln")
         query = graph.multiply_rows(x, f"{context}_Wq", f"{context}_bq", d, query_factor)
         query = graph.add("Reshape", query, "query_shape")
-        if several:  # of one hypothesis it is in that order already
+        if several:  # with one hypothesis the order is right already
             query = graph.add("Transpose", query, perm=[0, 2, 1, 3])
         scores = graph.add("Add", graph.add("MatMul", query, f"{names.rows}keys{layer}"), f"{names.rows}mask")
-        looked = graph.add("Softmax", scores, axis=-1, out=f"attention{layer}")
-        attended = graph.add("MatMul", looked, f"{names.rows}values{layer}")
+        attention = graph.add("Softmax", scores, axis=-1, out=f"attention{layer}")
+        attended = graph.add("MatMul", attention, f"{names.rows}values{layer}")
         if several:
             attended = graph.add("Transpose", attended, perm=[0, 2, 1, 3])
         attended = graph.add("Reshape", attended, flat)
@@ -71,10 +74,10 @@ def decode(graph: Graph, table: EmbeddingTable, position: str, names: Names, *, 
 
 
 def score(graph: Graph, table: EmbeddingTable, features: str) -> str:
-    """The scores [n, o] of each hypothesis' own candidates, without their bias.
+    """Adds the scores [n, o] of each hypothesis' own candidates, without their bias.
 
-    The weights stand before the features: they are other ones in every batch, and what stands second is packed for
-    each product, which costs about as much as the product (`python -m benchmarks.operators`).
+    The weights are the first operand. They differ from batch to batch, and ONNX Runtime packs the second operand for
+    each product, which costs about as much as the product (`python -m benchmarks.micro.operators`).
     """
     columns = graph.add("Transpose", features, perm=[1, 0])
     if table.quantized:
@@ -86,15 +89,15 @@ def score(graph: Graph, table: EmbeddingTable, features: str) -> str:
 
 
 def describe(name: str, type_: int, *sizes: int | str) -> ValueInfoProto:
-    """A value of a graph: its sizes are numbers, or names of what differs from run to run."""
+    """Describes a value of a graph. A size is a number, or a name if it varies from run to run."""
     return helper.make_tensor_value_info(name, type_, list(sizes))
 
 
 def describe_table(table: EmbeddingTable) -> ValueInfoProto:
-    """The input that the embeddings are."""
+    """Describes the input `embeddings`."""
     return describe("embeddings", type_of(table), *table.values.shape)
 
 
 def type_of(table: EmbeddingTable) -> int:
-    """Of what the embeddings are."""
+    """Returns the ONNX type of the embeddings."""
     return int(TensorProto.UINT8 if table.quantized else TensorProto.FLOAT)

@@ -1,7 +1,7 @@
-"""ONNX Runtime, which reports its use to its maker unless it is told not to before it is imported (its Privacy.md).
-What needs it imports it from here.
+"""Imports ONNX Runtime with its telemetry turned off. All modules import it from here.
 
-Its reports name no text, but whoever runs this server was not asked: `ORT_DISABLE_TELEMETRY=0` allows them.
+ONNX Runtime reports its use to its maker, unless an environment variable forbids it before the import (its
+Privacy.md). The reports contain no text. `ORT_DISABLE_TELEMETRY=0` allows them.
 """
 
 from __future__ import annotations

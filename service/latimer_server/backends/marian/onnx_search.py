@@ -1,7 +1,7 @@
-"""Greedy search over a Marian student as one ONNX graph: a loop over its steps, in a loop over the rows that are left.
+"""Builds greedy search over a Marian student as one ONNX graph: a loop over steps, inside a loop over stretches.
 
-Nothing of it is left to the interpreter, which another thread may have: two cores would wait for it at every step.
-Knows no runtime.
+A stretch is a run of steps with the same rows. The search needs no interpreter lock. Otherwise the threads of two
+cores would wait for each other at every step.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from latimer_server.backends.marian.weights import EmbeddingTable, Weights
 
 
 def build_search(weights: Weights, table: EmbeddingTable) -> ModelProto:
-    """Steps until every row has ended, or as many as there may be.
+    """Builds the graph. It runs steps until every row has ended, but at most `most`.
 
-    Sizes: r rows of the batch, n that are left, m left in the end, w source tokens, c candidates of all rows, o of
-    each row's own, s steps, v tokens of the vocabulary.
+    Sizes: r rows of the batch, n active rows at the start, m active rows at the end, w source tokens, c candidates of
+    all rows, o candidates of one row, s steps, p positions, v tokens of the vocabulary.
 
-    Inputs: embeddings [v + 1, d], candidates [c] of all rows, positions [p, d]; of all rows: mask [r, 1, 1, w],
-    ids, columns and bias [r, o], caps [r], keys [r, heads, d/heads, w] and values [r, heads, w, d/heads] of each layer;
-    of those that are left: rows [n], which they are, previous [n] (v, whose embedding is nothing, at the start), cells
-    [n, d] of each layer; at, the position of the first step; most, how many there may be.
+    Inputs: embeddings [v + 1, d], candidates [c], positions [p, d]. For all rows: mask [r, 1, 1, w]; ids, columns and
+    bias [r, o]; caps [r]; keys [r, heads, d/heads, w] and values [r, heads, w, d/heads] of each layer. For the active
+    rows: rows [n], their indices in the batch; previous [n], at the start v, whose embedding is zero; cells [n, d] of
+    each layer. at: the position of the first step. most: the maximum number of steps.
 
-    Outputs: chosen and log_probs [s, n], </s> and 0 for a row that had ended; left [m], places among the n; cells
-    [m, d]. A row ends when it says </s>, or at the position that is its cap.
+    Outputs: chosen and log_probs [s, n], which are </s> and 0 for a row that has ended; left [m], indices into the n
+    active rows; cells [m, d]. A row ends when it writes </s>, or at the position of its cap.
     """
     shape, graph = weights.shape, Graph(weights)
     d, depth, layers = shape.dimension, shape.dimension // shape.heads, range(1, shape.decoder_depth + 1)
@@ -67,19 +67,19 @@ def build_search(weights: Weights, table: EmbeddingTable) -> ModelProto:
 
 
 def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
-    """Steps of the rows that are left, until so many of them have ended that leaving those out is worth the copies."""
+    """Builds a stretch: steps of the active rows, until the share of ended rows is worth the copies of a compaction."""
     graph, shape = Graph(weights, "stretch_"), weights.shape
     layers = range(1, shape.decoder_depth + 1)
     cells = [f"stretch_cell{layer}" for layer in layers]
-    own = graph.add("Gather", "rows", "stretch_left")
+    active = graph.add("Gather", "rows", "stretch_left")
     for name in ("mask", "ids", "bias", "caps", *(f"{kind}{layer}" for kind in ("keys", "values") for layer in layers)):
-        graph.add("Gather", name, own, out=f"own_{name}")
-    count = graph.add("Size", own)
-    _pick(graph, own, count)
+        graph.add("Gather", name, active, out=f"own_{name}")
+    count = graph.add("Size", active)
+    _pick(graph, active, count)
     share = graph.add("Mul", graph.add("Cast", count, to=TensorProto.FLOAT), graph.constant(COMPACT_SHARE, np.float32))
     graph.add("Ceil", share, out="enough")
     sizes = graph.add("Reshape", count, graph.constant([1], np.int64))
-    nobody = graph.add("ConstantOfShape", sizes, value=graph.single(0, np.bool_))
+    none_ended = graph.add("ConstantOfShape", sizes, value=graph.single(0, np.bool_))
     graph.add(
         "Concat",
         sizes,
@@ -94,7 +94,7 @@ def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
         "stretch_chosen",
         "stretch_log_probs",
     ]
-    graph.loop(_build_step(weights, table), ["stretch_steps_left", "", "stretch_previous", nobody, *cells], ended)
+    graph.loop(_build_step(weights, table), ["stretch_steps_left", "", "stretch_previous", none_ended, *cells], ended)
     all_chosen = _spread(graph, "stretch_chosen", "stretch_all_chosen", np.int64)
     all_log_probs = _spread(graph, "stretch_log_probs", "stretch_all_log_probs", np.float32)
     going = graph.add(
@@ -124,19 +124,21 @@ def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
     )
 
 
-def _pick(graph: Graph, own: str, count: str) -> None:
-    """Where the candidates of each row that is left stand among the scores [c, n] of all: `picks` [n * o]; and how
-    many they are: `own_shape`."""
+def _pick(graph: Graph, active: str, count: str) -> None:
+    """Adds `picks` [n * o], the indices of the candidates of each active row in the flat scores [c, n], and
+    `own_shape`, (n, o)."""
     numbers = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
     numbers = graph.add("Reshape", numbers, graph.constant([-1, 1], np.int64))
-    places = graph.add("Add", graph.add("Mul", graph.add("Gather", "columns", own), count), numbers)
+    places = graph.add("Add", graph.add("Mul", graph.add("Gather", "columns", active), count), numbers)
     graph.add("Reshape", places, graph.constant([-1], np.int64), out="picks")
     graph.add("Shape", "own_ids", out="own_shape")
 
 
 def _spread(graph: Graph, values: str, before: str, type_: type[np.int64 | np.float32]) -> str:
-    """What the rows that are left said [k, n], in the columns of the rows that there were at first, behind what was
-    said before."""
+    """Appends the output of a stretch [k, active rows] to that of the stretches `before` it [s, n].
+
+    The output goes into the columns of its rows; the others are filled with `END`.
+    """
     shape, width = graph.add("Shape", values), graph.add("Shape", "rows")
     steps = graph.add("Gather", shape, graph.constant([0], np.int64))
     empty = graph.add("ConstantOfShape", graph.add("Concat", steps, width, axis=0), value=graph.single(END, type_))
@@ -145,7 +147,7 @@ def _spread(graph: Graph, values: str, before: str, type_: type[np.int64 | np.fl
 
 
 def _build_step(weights: Weights, table: EmbeddingTable) -> GraphProto:
-    """One step, and the choice."""
+    """Builds one step and the choice of the next token."""
     graph, d = Graph(weights, "step_"), weights.shape.dimension
     layers = range(1, weights.shape.decoder_depth + 1)
     at = graph.add("Add", "step_number", "stretch_at")
@@ -165,9 +167,9 @@ def _build_step(weights: Weights, table: EmbeddingTable) -> GraphProto:
     return graph.enclose(inputs, [goes_on, chosen, done, *cells, graph.add("Identity", chosen), log_probs])
 
 
-def _choose(graph: Graph, own: str) -> tuple[str, str]:
-    """The likeliest of each row's own candidates [n], and its log-probability among them."""
-    scores = graph.add("LogSoftmax", graph.add("Add", own, "own_bias"), axis=1)
+def _choose(graph: Graph, raw_scores: str) -> tuple[str, str]:
+    """Adds the choice of the likeliest candidate of each row [n], and its log-probability among the candidates."""
+    scores = graph.add("LogSoftmax", graph.add("Add", raw_scores, "own_bias"), axis=1)
     flat = graph.constant([-1], np.int64)
     best, place = graph.add_pair("TopK", scores, graph.constant([1], np.int64), axis=1)
     chosen = graph.add("GatherElements", "own_ids", place, axis=1)
@@ -175,5 +177,5 @@ def _choose(graph: Graph, own: str) -> tuple[str, str]:
 
 
 def _describe_counters(label: str) -> list[ValueInfoProto]:
-    """What the body of every loop is given first."""
+    """Describes the first two inputs of the body of every ONNX loop."""
     return [describe(f"{label}number", TensorProto.INT64), describe(f"{label}go", TensorProto.BOOL)]

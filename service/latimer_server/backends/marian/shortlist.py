@@ -1,7 +1,7 @@
-"""Marian's lexical shortlist: which target tokens may answer which source tokens.
+"""Reads Marian's lexical shortlist: the target tokens that may translate each source token.
 
-Source: the binary shortlist of browsermt/marian-dev `src/data/shortlist.cpp`. Knows no network. The
-file is untrusted: its counts are compared with its size before anything is read.
+Source: the binary shortlist of browsermt/marian-dev `src/data/shortlist.cpp`. The file is untrusted: its counts are
+compared with its size before they are used.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ Ids = npt.NDArray[np.int64]
 
 
 class Shortlist:
-    """The candidates of a source sentence: the `first` most frequent ids, those of each of its tokens, and where
-    source and target are `shared` the tokens themselves, so that a name can be copied.
+    """The output candidates of a source sentence.
 
-    `first`: so many of the target's ids, from 0 on. `offsets`: where those of each source id begin among the `ids`.
-    Raises `ModelFileError` naming `file` when the file does not fit vocabularies of these sizes.
+    They are the `first` most frequent target ids (0 to `first` - 1) and the candidates of each of its tokens. With a
+    `shared` vocabulary they also include the tokens themselves, so that a name can be copied. `offsets` holds the
+    start of the candidates of each source id in `ids`. Raises `ModelFileError` naming `file` if the file does not fit
+    vocabularies of these sizes.
     """
 
     def __init__(self, data: bytes, source_size: int, target_size: int, file: str, *, shared: bool) -> None:
@@ -34,7 +35,7 @@ class Shortlist:
             raise ModelFileError(file, "is cut off in its header")
         magic, _checksum, first, _best, offset_count, id_count = _HEADER.unpack_from(data)
         if magic != _MAGIC:
-            raise ModelFileError(file, "is no binary lexical shortlist")
+            raise ModelFileError(file, "is not a binary lexical shortlist")
         if _HEADER.size + 8 * offset_count + 4 * id_count != len(data):
             raise ModelFileError(
                 file, f"claims {offset_count} offsets and {id_count} ids, which its {len(data)} bytes do not hold"
@@ -50,38 +51,39 @@ class Shortlist:
         if (id_count and int(self.ids.max()) >= target_size) or first > target_size:
             raise ModelFileError(file, "names target ids past the vocabulary")
         if first < 1:
-            raise ModelFileError(file, "has no most frequent ids: an output could never end")
+            raise ModelFileError(file, "has no most frequent ids, so that an output could never end")
         self.first = first
         self._target_size = target_size
         self._shared = shared
 
     def candidates(self, source_ids: Sequence[int]) -> Ids:
-        """The target ids that may answer these source ids, ascending, each once.
+        """Returns the candidates of these source ids, ascending and without duplicates.
 
-        Notes what is wanted in a table of the vocabulary, which for one row is less work than sorting."""
+        Marks them in a table of the vocabulary, which for one row is faster than sorting.
+        """
         wanted = np.zeros(self._target_size, np.bool_)
         wanted[: self.first] = True
-        own = set(source_ids)
-        for token in own:
+        tokens = set(source_ids)
+        for token in tokens:
             wanted[self.ids[self.offsets[token] : self.offsets[token + 1]]] = True
         if self._shared:
-            wanted[list(own)] = True
+            wanted[list(tokens)] = True
         return wanted.nonzero()[0]
 
     def list_candidates(self, batch: Sequence[Sequence[int]]) -> tuple[Ids, Ids]:
-        """Those of each row: rows and ids, flat, ascending by both.
+        """Returns the candidates of all rows as two flat arrays, rows and ids, ascending by row and then by id.
 
-        A few operations for all rows: each of them may let other threads have the interpreter, and has to wait until
-        it comes back.
+        Uses few operations for all rows together: each may release the interpreter lock, and then waits to get it
+        back.
         """
-        own = [set(row) for row in batch]
-        tokens = np.fromiter(itertools.chain.from_iterable(own), np.int64)
-        # A row's ids follow those of the row before it.
+        tokens_of_rows = [set(row) for row in batch]
+        tokens = np.fromiter(itertools.chain.from_iterable(tokens_of_rows), np.int64)
+        # The keys of a row follow those of the row before it.
         bases = np.arange(len(batch)) * self._target_size
-        base_of = np.repeat(bases, [len(row) for row in own])
+        base_of = np.repeat(bases, [len(row) for row in tokens_of_rows])
         starts = self.offsets[tokens].astype(np.int64)
         counts = self.offsets[tokens + 1].astype(np.int64) - starts
-        # The places of several slices, one behind the other.
+        # The concatenated indices of several slices of `ids`.
         places = np.arange(counts.sum()) + np.repeat(starts + counts - counts.cumsum(), counts)
         parts = [np.repeat(base_of, counts) + self.ids[places], (bases[:, None] + np.arange(self.first)).reshape(-1)]
         if self._shared:

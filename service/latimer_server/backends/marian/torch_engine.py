@@ -1,8 +1,8 @@
-"""The Marian student network in torch: a transformer encoder and an SSRU decoder, float32, on whatever torch runs on.
+"""The engine of Marian students in torch: a transformer encoder and an SSRU decoder in float32.
 
 Sources: Vaswani et al. 2017 (encoder, post-norm), Kim et al. 2019 (D19-5632, the SSRU), marian-dev
-`src/models/transformer.h` (names and order of operations). Knows no vocabulary and no search, but that a decoder
-may try several hypotheses of one source at once. What runs on a GPU; on the CPU `marian_onnx` is several times as fast.
+`src/models/transformer.h` (names and order of operations). It serves GPUs. On the CPU `onnx_engine` is several times
+as fast.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,7 @@ from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.core.decoding import TokenIds
 from latimer_server.core.errors import ModelError
 
-# Not in the file; 1e-5 to 1e-9 give the same text (facts.md section 2). Marian's own default.
+# Marian's default; the file does not contain it. Values from 1e-5 to 1e-9 give the same text.
 _LAYER_NORM_EPSILON = 1e-6
 
 
@@ -66,7 +65,7 @@ class _EncoderLayer:
 
 @dataclass(frozen=True)
 class _DecoderLayer:
-    cell: _Linear  # the SSRU's W and Wf as one, [2d, d]
+    cell: _Linear  # the SSRU's W and Wf as one matrix [2d, d]
     cell_norm: _Norm
     query: _Linear
     key_value: _Linear
@@ -77,12 +76,12 @@ class _DecoderLayer:
 
 @dataclass
 class DecoderState:
-    """What a step needs of the steps before and of the source, per layer. Rows can be dropped.
+    """The decoder's input from the source and from the steps before. Lists have one tensor for each layer.
 
-    A row is a source; it has as many hypotheses as `cells` has times its rows, those of one row side by side.
-    `cells`: [rows * hypotheses, d] each. `keys`: [rows, heads, d/heads, source]. `values`: [rows, heads, source,
-    d/heads]. `mask`: [rows, 1, 1, source], added to the scores. `attention`: [rows, heads, hypotheses, source], how
-    much the last layer looked at each source position in the last step.
+    A row is a source. Every row has the same number of hypotheses, which are adjacent. `cells`: [rows * hypotheses,
+    d]. `keys`: [rows, heads, d/heads, source]. `values`: [rows, heads, source, d/heads]. `mask`: [rows, 1, 1,
+    source], added to the scores. `attention`: [rows, heads, hypotheses, source], the attention weights of the last
+    layer in the last step.
     """
 
     cells: list[Tensor]
@@ -92,21 +91,21 @@ class DecoderState:
     attention: Tensor
 
     def select_hypotheses(self, hypotheses: Tensor) -> None:
-        """Goes on from these hypotheses, in this order; one may be taken several times."""
+        """Continues with these hypotheses, in this order. The same one may occur several times."""
         self.cells = [cell[hypotheses] for cell in self.cells]
 
     def select_sources(self, rows: Tensor) -> None:
-        """Keeps only these sources; `select_hypotheses` must keep theirs."""
+        """Keeps these sources only. The caller must also call `select_hypotheses` to keep their hypotheses."""
         self.keys = [key[rows] for key in self.keys]
         self.values = [value[rows] for value in self.values]
         self.mask = self.mask[rows]
 
 
 class MarianNetwork:
-    """The weights and the two passes. `embeddings` are the target's, and the output's too. `device`: torch's name of
-    where they are.
+    """The weights of a student, the encoder's pass and the decoder's step.
 
-    Raises `ModelFileError` when `source` lacks a weight or has another size than its configuration says.
+    `embeddings` are those of the target; the output layer uses them too. `device` is a device name of torch. Raises
+    `ModelFileError` if `source` lacks a weight, or if a weight has another size than the configuration says.
     """
 
     def __init__(self, source: MarianFile, file: str, device: str = "cpu") -> None:
@@ -125,7 +124,7 @@ class MarianNetwork:
         self._scale = math.sqrt(self.shape.dimension)
 
     def encode(self, ids: Tensor, lengths: Tensor) -> DecoderState:
-        """Reads source ids [rows, source] (padded past `lengths`) and prepares the first decoder step."""
+        """Encodes source ids [rows, source], padded past `lengths`, and returns the state before the first step."""
         rows, width = ids.shape
         heads, depth = self.shape.heads, self.shape.dimension // self.shape.heads
         blocked = torch.arange(width, device=self.device)[None, :] >= lengths[:, None]
@@ -145,8 +144,10 @@ class MarianNetwork:
         return DecoderState(cells, keys, values, mask, torch.zeros_like(mask))
 
     def step(self, previous: Tensor | None, position: int, state: DecoderState) -> Tensor:
-        """One decoder step over the `previous` id of each hypothesis (None at the start): features
-        [rows * hypotheses, d]."""
+        """Runs one decoder step after the `previous` id of each hypothesis (None at the start).
+
+        Returns the features [rows * hypotheses, d].
+        """
         rows, count = state.mask.shape[0], state.cells[0].shape[0]
         dimension, heads = self.shape.dimension, self.shape.heads
         depth, beams = dimension // heads, count // rows
@@ -155,16 +156,16 @@ class MarianNetwork:
             x = self.embeddings[previous].mul_(self._scale).add_(x)
         for index, layer in enumerate(self._decoder):
             candidate, forget = layer.cell(x).chunk(2, dim=1)
-            # f * c + (1 - f) * Wx, as one interpolation.
+            # Computes f * c + (1 - f) * Wx as one interpolation.
             cell = torch.lerp(candidate, state.cells[index], torch.sigmoid(forget))
             state.cells[index] = cell
             x = layer.cell_norm(x + torch.relu(cell))
-            # Plain matmul and softmax: with one query row the fused attention is slower (facts.md section 1).
+            # Plain matmul and softmax: the fused attention is slower with one query per hypothesis.
             query = layer.query(x).view(rows, beams, heads, depth).transpose(1, 2)
             weights = torch.softmax(torch.matmul(query, state.keys[index]).add_(state.mask), dim=-1)
             attended = torch.matmul(weights, state.values[index]).transpose(1, 2).reshape(count, dimension)
             x = layer.feed_forward(layer.context_norm(x + layer.output(attended)))
-        state.attention = weights  # kept as it is: only who asks for the alignment pays for it
+        state.attention = weights  # `align` reduces it, so that steps without alignment pay nothing
         return x
 
     def _positions(self, start: int, count: int) -> Tensor:
@@ -172,15 +173,17 @@ class MarianNetwork:
 
 
 class TorchEngine:
-    """An `Engine` of the network. Run it always from one thread: every thread that has run torch keeps a team of
-    OpenMP threads, which slows the others. Raises `ModelFileError` for a file that is at fault, `ModelError` where
-    torch has no such device."""
+    """An `Engine` of the network. All runs must come from one thread.
+
+    Every thread that has run torch keeps a team of OpenMP threads, which slows down the others. Raises
+    `ModelFileError` naming a bad file, and `ModelError` if torch has no such device.
+    """
 
     compute_type = "float32"
 
     def __init__(self, source: MarianFile, file: str, device: str) -> None:
         if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-            raise ModelError("there is no GPU that torch can use; set the device to cpu or auto")
+            raise ModelError("there is no GPU that torch can use; set `device` to cpu or auto")
         self.network = MarianNetwork(source, file, device)
         self.shape = self.network.shape
         self.memory_bytes = self.network.memory_bytes
@@ -195,7 +198,7 @@ class TorchEngine:
 
 
 class TorchDecodingState:
-    """One batch; a `DecodingState`."""
+    """A `DecodingState` of one batch."""
 
     def __init__(self, network: MarianNetwork, state: DecoderState, candidates: ShortlistCandidates) -> None:
         self.candidates = candidates
@@ -211,7 +214,7 @@ class TorchDecodingState:
             return logits.cpu().numpy(), torch.log_softmax(logits, dim=1).cpu().numpy()
 
     def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> GreedySteps:  # noqa: ARG002
-        """See `DecodingState.advance`. One step; only what was chosen leaves the device."""
+        """See `DecodingState.advance`. Runs one step. Only the chosen ids and their scores leave the device."""
         with torch.inference_mode():
             best, places = torch.log_softmax(self._score(previous, position), dim=1).max(dim=1)
             chosen, rows = places.cpu().numpy(), np.arange(len(places))
@@ -245,12 +248,12 @@ class TorchDecodingState:
         candidates = self.candidates
         self._columns, self._bias = self._send(candidates.columns), self._send(candidates.bias)
 
-    def _send(self, values: npt.NDArray[Any]) -> Tensor:
+    def _send(self, values: Ids | Floats) -> Tensor:
         return torch.from_numpy(values).to(self._network.device)
 
 
 class _Loader:
-    """Builds layers from named items, counting the bytes it holds."""
+    """Builds layers from the items of a file, and counts their bytes."""
 
     def __init__(self, source: MarianFile, shape: Architecture, device: torch.device) -> None:
         self._source = source
@@ -278,7 +281,7 @@ class _Loader:
         gates = [self._dequantized(f"{cell}_{w}", dimension, dimension) for w in ("W", "Wf")]
         forget_bias = self._source.float_vector(f"{cell}_bf", dimension)
         bias = np.concatenate([np.zeros(dimension, np.float32), forget_bias])
-        # The attention's 1/sqrt(depth) is folded into the query, which saves a step its scaling.
+        # The query includes the attention's factor 1/sqrt(depth), which saves one operation in each step.
         query_scale = 1 / math.sqrt(dimension // self._shape.heads)
         return _DecoderLayer(
             cell=_Linear(self._tensor(np.concatenate(gates)), self._tensor(bias)),

@@ -1,7 +1,5 @@
-"""The arrays of a Marian student's file as computation wants them, checked for their sizes, and how activations are
+"""Reads the arrays of a Marian student's file for the engines: checks their sizes and says how activations are
 quantised.
-
-Knows no library that computes.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from latimer_server.backends.marian.architecture import Architecture
 from latimer_server.backends.marian.engine import Floats
 from latimer_server.backends.marian.model_file import MarianFile, QuantizedMatrix
 
-# What the names of matrices end in that activations are multiplied with.
+# The endings of the names of matrices that are multiplied with activations.
 _PRODUCTS = frozenset({"Wq", "Wk", "Wv", "Wo", "W1", "W2", "W", "Wf"})
 
 ZERO_BYTE = 128
@@ -25,28 +23,31 @@ Array = npt.NDArray[np.generic]
 
 @dataclass(frozen=True)
 class QuantizationLevels:
-    """How activations are quantised: a multiplier of the file maps its range to -`most`..`most`, kept in unsigned
-    bytes with `zero` in the middle.
+    """The levels of quantised activations: integers from -`most` to `most`, stored as unsigned bytes around `zero`.
 
-    All eight bits, or seven where a processor adds two products of bytes in 16 bits, which may overflow.
+    `most` is 127 for eight bits. It is 63 (seven bits) on processors that add two products of bytes in 16 bits,
+    where eight bits could overflow.
     """
 
     most: int = 127
 
     @property
     def zero(self) -> int:
-        """The byte that stands for 0."""
+        """The byte that represents 0."""
         return self.most + 1
 
     def scale(self, multiplier: float) -> float:
-        """The value of one step."""
+        """Returns the value of one level for a multiplier of the file."""
         return 127 / self.most / multiplier
 
 
 @dataclass(frozen=True)
 class EmbeddingTable:
-    """Embeddings, and after the last token's those of nothing: bytes (`ZERO_BYTE` is 0) and what one step is worth, or
-    float32 and 1."""
+    """An embedding matrix [vocabulary + 1, d]. Its last row is zero and serves as the embedding before the first token.
+
+    `values` are bytes, where `ZERO_BYTE` represents 0 and `unit` is the value of one step; or float32, with a `unit`
+    of 1.
+    """
 
     values: Array
     unit: float
@@ -54,7 +55,7 @@ class EmbeddingTable:
 
 
 class Weights:
-    """Reads checked arrays of one file."""
+    """Reads the arrays of one file and checks their sizes."""
 
     def __init__(self, source: MarianFile, shape: Architecture, levels: QuantizationLevels, *, quantized: bool) -> None:
         self.source = source
@@ -63,11 +64,11 @@ class Weights:
         self.quantized = quantized
 
     def embeddings(self, name: str, rows: int) -> EmbeddingTable:
-        """A matrix of embeddings, in int8 where the file has it so and products are quantised."""
+        """Returns an embedding matrix: in bytes if it is int8 in the file and products are quantised, else float32."""
         if self.quantized and self.source.is_quantized(name):
             matrix = self.source.matrix(name, rows, self.shape.dimension, transposed=False)
             values = np.full((rows + 1, self.shape.dimension), ZERO_BYTE, np.uint8)
-            # int8 and a byte whose 0 is 128 differ in their highest bit.
+            # An int8 and an unsigned byte around 128 differ in their highest bit only.
             np.bitwise_xor(matrix.values.view(np.uint8), ZERO_BYTE, out=values[:rows])
             return EmbeddingTable(values, 1 / matrix.multiplier, quantized=True)
         plain = np.zeros((rows + 1, self.shape.dimension), np.float32)
@@ -75,26 +76,29 @@ class Weights:
         return EmbeddingTable(plain, 1.0, quantized=False)
 
     def matrix(self, name: str, rows: int, columns: int) -> QuantizedMatrix:
-        """A matrix [columns, rows]."""
+        """Returns a matrix, transposed: [columns, rows]."""
         return self.source.matrix(name, rows, columns, transposed=True)
 
     def vector(self, name: str, size: int) -> Floats:
-        """A bias, or what a norm is scaled or moved by."""
+        """Returns a bias, or the scale of a norm."""
         return self.source.float_vector(name, size)
 
     def multiplier(self, name: str) -> float:
-        """The activations' before this matrix."""
+        """Returns the multiplier of the activations that this matrix is multiplied with."""
         return self.source.multiplier(f"{name}_QuantMultA")
 
 
 def has_multipliers(source: MarianFile) -> bool:
-    """Whether the file says for every product how its activations are quantised."""
+    """True if the file has an activation multiplier for every product."""
     names = source.names
     return all(f"{name}_QuantMultA" in names for name in names if name.rpartition("_")[2] in _PRODUCTS)
 
 
 def read_tables(weights: Weights) -> tuple[EmbeddingTable, EmbeddingTable]:
-    """The embeddings of source and target; one of both where they are shared. The target's are the output's too."""
+    """Returns the embeddings of source and target: twice the same table if they are shared.
+
+    The output layer uses the target's.
+    """
     shape = weights.shape
     if shape.shared:
         table = weights.embeddings("Wemb", shape.target_vocabulary)

@@ -87,6 +87,7 @@ class ModelPool:
     """Loads models on demand. Must be created and used inside the same running event loop.
 
     `executors` run batches and canaries. `detector` checks the language of a canary's output.
+    `retry_seconds`: the time after which a failed model may be loaded again; may be set at any time.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class ModelPool:
         options: PoolOptions = PoolOptions(),
     ) -> None:
         self.catalog = catalog
+        self.retry_seconds = RETRY_SECONDS
         # The slot in which extractive summaries rank sentences.
         self.ranking_slot = executors.single_core_slot()
         self._loader = Loader(store, backend_loader, executors, detector, options.device, options.cache)
@@ -206,7 +208,7 @@ class ModelPool:
         `MAX_AGE_SECONDS` old: every request asks, and a look-up visits each entry of the catalogue.
         """
         looked_up_at, last = self._usable.get(task, (-math.inf, ()))
-        if time.monotonic() - looked_up_at < min(MAX_AGE_SECONDS, RETRY_SECONDS):
+        if time.monotonic() - looked_up_at < min(MAX_AGE_SECONDS, self.retry_seconds):
             return last
         usable = []
         for entry in self.catalog.entries:
@@ -378,7 +380,7 @@ class ModelPool:
         if not local.fetched:
             return ModelState.NOT_FETCHED
         failure = self._failures.get(local.entry.name)
-        recent = failure and failure.stamp == local.stamp and time.monotonic() - failure.at < RETRY_SECONDS
+        recent = failure and failure.stamp == local.stamp and time.monotonic() - failure.at < self.retry_seconds
         return ModelState.FAILED if recent or local.error else ModelState.AVAILABLE
 
     def _invalidate_usable(self) -> None:

@@ -16,15 +16,15 @@ from latimer_server.models.sources.fetched import Fetched
 
 @dataclass(frozen=True)
 class FetchContext:
-    """What a fetcher may use besides the entries. `root`: the store. `mozilla_registry`: the URL of Mozilla's registry."""
+    """What a fetcher may use besides the entries. `root`: the store. `mozilla_registry`: the URL of the registry."""
 
     root: Path
     mozilla_registry: str
     progress: FetchProgress
 
 
-# Fetches the files of each entry into its folder, and yields the entries one by one as they are complete. Raises `ModelError` or
-# `ModelFileError` with a message of one line that names the model and the file.
+# Fetches the files of each entry into its folder, and yields the entries one by one as they are complete. Raises
+# `ModelError` or `ModelFileError` with a message of one line that names the model and the file.
 Fetcher = Callable[[Sequence[tuple[CatalogEntry, Path]], FetchContext], Iterator[tuple[CatalogEntry, Fetched]]]
 
 

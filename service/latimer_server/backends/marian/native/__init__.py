@@ -1,1 +1,1 @@
-"""The C++ engine of Marian students, built where there is a compiler (`setup.py`) and loaded by `native_engine`."""
+"""The C++ engine of Marian students. `setup.py` builds it if a compiler is present, and `native_engine` loads it."""

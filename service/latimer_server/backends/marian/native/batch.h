@@ -1,6 +1,6 @@
-// A loaded student, and a batch of rows on its way.
+// The data of a loaded student and of a batch in progress.
 //
-// Knows only what there is, not what is done with it.
+// This file has no algorithms.
 #pragma once
 
 #include "layers.h"
@@ -11,7 +11,7 @@ struct LatimerStudent {
   LatimerTables tables;
   latimer::EncoderLayer* encoder;
   latimer::DecoderLayer* decoder;
-  latimer::Matrix context;  // keys and values of every decoder layer
+  latimer::Matrix context;  // keys and values of every decoder layer, side by side
   bool tiles;
 
   int depth() const { return sizes.dimension / sizes.heads; }
@@ -21,22 +21,23 @@ struct LatimerBatch {
   latimer::Memory memory;
   const LatimerStudent* student;
   int rows, left, position, aligned;
-  const float* positions;  // of sources
+  const float* positions;  // position embeddings of the sources
   const int32_t* lengths;
   const int32_t* caps;
-  int* active;           // [rows]: those that are left
-  int32_t* previous;     // [rows]
-  float** cells;         // of each layer [rows, d]
-  uint16_t*** keys;         // of each layer and row [heads, depth, padded]
-  uint16_t*** values;       // of each layer and row [heads, length, depth]
-  int32_t** candidates;  // of each row, ascending, and 32 more
+  int* active;           // [rows]: the first `left` are the indices of the active rows
+  int32_t* previous;     // [rows]: the last token of each row
+  float** cells;         // per layer [rows, d]
+  uint16_t*** keys;      // per layer and row [heads, depth, padded], half precision
+  uint16_t*** values;    // per layer and row [heads, length, depth], half precision
+  int32_t** candidates;  // per row, ascending, with padding of at least 32
   float** biases;
   int* counts;
-  // The candidates of all rows, gathered; which of them are each row's, sixteen at a time [blocks, rows].
+  // The number and the gathered weights of the candidates of all rows. `wanted` [blocks, rows] marks the candidates of
+  // each row in a block of 16.
   int all;
   uint8_t* gathered;
   uint16_t* wanted;
-  // Scratch of a step.
+  // Scratch memory of one step.
   float *x, *y, *z, *scores, *steps;
   uint8_t *bytes, *hidden;
   int* groups;

@@ -1,7 +1,7 @@
-// What each row may write, and how likely each of it is.
+// The output candidates of each row, and their scores.
 //
-// Source: the lexical shortlist of browsermt/marian-dev. Rows that are computed together share the gathered weights of
-// all their candidates; which are whose does not change what comes out.
+// Source: the lexical shortlist of browsermt/marian-dev. The rows of a batch may share the gathered weights of all their
+// candidates. The result of a row does not depend on this.
 #pragma once
 
 #include "batch.h"
@@ -10,7 +10,8 @@ namespace latimer {
 
 constexpr int32_t kUnknown = 1;
 
-// What a row may write: its own shortlist, or everything; never <unk>.
+// Lists the candidates of a row: its shortlist, or the whole vocabulary without one. Never <unk>. Returns false if
+// there is no memory.
 inline bool choose_candidates(LatimerBatch& batch, const int32_t* ids, int row, uint64_t* wanted) {
   LATIMER_CLOCK(kCandidates);
   const LatimerTables& tables = batch.student->tables;
@@ -45,7 +46,8 @@ inline bool choose_candidates(LatimerBatch& batch, const int32_t* ids, int row, 
   return true;
 }
 
-// Gathers the candidates of all rows, where that is worth its while, and notes whose they are.
+// Gathers the weights of the candidates of all rows where that makes products faster, and marks the candidates of each
+// row. Returns false if there is no memory.
 inline bool gather_candidates(LatimerBatch& batch, uint64_t* all) {
   LATIMER_CLOCK(kCandidates);
   const LatimerStudent& student = *batch.student;
@@ -79,7 +81,7 @@ inline bool gather_candidates(LatimerBatch& batch, uint64_t* all) {
   return true;
 }
 
-// The likeliest candidate of every row that is left.
+// Finds the likeliest candidate of every active row, and its log-probability.
 inline void score_rows(LatimerBatch& batch, int* chosen, float* log_probs) {
   LATIMER_CLOCK(kScores);
   const LatimerStudent& student = *batch.student;
@@ -89,7 +91,7 @@ inline void score_rows(LatimerBatch& batch, int* chosen, float* log_probs) {
     batch.steps[n] = quantize_signed(batch.x + n * d, batch.features + n * d, d, batch.totals + n);
     candidates += batch.counts[batch.active[n]];
   }
-  // Rows apart read their own candidates only, from wherever they are.
+  // With little overlap between rows it is faster to read each row's candidates from the embedding table.
   if (batch.gathered == nullptr || (batch.rows > 1 && candidates < batch.all / 2)) {
     for (int n = 0; n < rows; ++n) {
       const int row = batch.active[n];

@@ -1,4 +1,4 @@
-// Where the time goes, for `benchmarks.student_profile`; nothing of it is in what is installed.
+// Measures the time of each part of a search for `benchmarks.micro.student_profile`. Installed builds contain none of it.
 #pragma once
 
 #ifdef LATIMER_PROFILE
@@ -9,7 +9,7 @@ namespace latimer {
 
 enum Part { kReading, kWriting, kCandidates, kProducts, kAttention, kScores, kParts };
 
-// Nanoseconds of each part, products and attention apart for reading and writing. One thread only.
+// The nanoseconds of each part, separately for encoding and decoding. For one thread only.
 struct Profile {
   double parts[2][kParts] = {};
   int phase = 0;

@@ -1,13 +1,13 @@
-// Writes: one position of every row that is left.
+// The decoder: computes one step for every active row.
 //
-// Sources: Kim et al. 2019 (D19-5632, the SSRU), marian-dev `src/models/transformer.h`. Knows no end of a row.
+// Sources: Kim et al. 2019 (D19-5632, the SSRU), marian-dev `src/models/transformer.h`. The caller ends rows.
 #pragma once
 
 #include "candidates.h"
 
 namespace latimer {
 
-// One position of every row that is left.
+// Computes one step of every active row, at the given position embedding.
 inline void step(LatimerBatch& batch, const float* position, Focus* focus, int* chosen, float* log_probs) {
   LATIMER_CLOCK(kWriting);
   const LatimerStudent& student = *batch.student;
@@ -22,8 +22,8 @@ inline void step(LatimerBatch& batch, const float* position, Focus* focus, int* 
     for (int n = 0; n < rows; ++n) batch.steps[n] = quantize_by_peak(batch.x + n * d, batch.bytes + n * d, d);
     multiply(batch.bytes, rows, layer.cell, tiles, nullptr, ToFloats{layer.cell, batch.steps, 1, batch.y, 2 * d});
     for (int n = 0; n < rows; ++n) {
-      float* own = batch.y + n * 2 * d;
-      recur(own, own + d, batch.cells[at] + static_cast<size_t>(batch.active[n]) * d, batch.z, d);
+      float* gates = batch.y + n * 2 * d;
+      recur(gates, gates + d, batch.cells[at] + static_cast<size_t>(batch.active[n]) * d, batch.z, d);
       normalize(batch.x + n * d, batch.z, layer.cell_norm.scale, layer.cell_norm.bias, d);
       batch.steps[n] = quantize_by_peak(batch.x + n * d, batch.bytes + n * d, d);
     }

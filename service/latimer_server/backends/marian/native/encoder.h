@@ -1,16 +1,17 @@
-// Reads sources: the encoder, and the keys and values that the decoder looks at.
+// The encoder: computes the keys and values of the sources for the decoder's attention.
 //
-// Source: Vaswani et al. 2017. Rows lie one behind the other without padding.
+// Source: Vaswani et al. 2017. Rows are adjacent, without padding.
 #pragma once
 
 #include "batch.h"
 
 namespace latimer {
 
-// Sources are read so many tokens at a time, at least one of them: what they need stays in a core's cache.
+// The maximum number of tokens that are encoded together, unless one source is longer. Their values fit into a core's
+// cache.
 constexpr int kGroupTokens = 256;
 
-// Keys [width, stride] as [heads, depth, padded], so that one query meets sixteen of them at once.
+// Transposes keys [width, stride] to [heads, depth, padded], so that one query reads sixteen of them at once.
 inline void turn(const float* keys, int stride, int width, int heads, int depth, float* out) {
   const int wide = padded(width);
   for (int column = 0; column < heads * depth; ++column) {
@@ -38,7 +39,7 @@ inline bool take_scratch(Memory& memory, const LatimerSizes& sizes, int tokens, 
   return !memory.failed;
 }
 
-// Reads the sources from `first` to before `last`, which have so many tokens together.
+// Encodes the sources `first` to `last` - 1, which have `tokens` tokens together.
 inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int last, int tokens, const EncoderScratch& s) {
   const LatimerStudent& student = *batch.student;
   const int d = student.sizes.dimension, heads = student.sizes.heads, depth = student.depth();
@@ -53,15 +54,15 @@ inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int 
     multiply(s.bytes, tokens, layer.read, student.tiles, nullptr, ToFloats{layer.read, s.steps, 1, s.read, 3 * d});
     for (int row = first, at = 0; row < last; at += batch.lengths[row++]) {
       const int width = batch.lengths[row];
-      const float* own = s.read + static_cast<size_t>(at) * 3 * d;
-      turn(own + d, 3 * d, width, heads, depth, s.turned);
-      const Memories<float> memories{s.turned, own + 2 * d, width, padded(width), 3 * d, depth};
+      const float* projected = s.read + static_cast<size_t>(at) * 3 * d;
+      turn(projected + d, 3 * d, width, heads, depth, s.turned);
+      const Memories<float> memories{s.turned, projected + 2 * d, width, padded(width), 3 * d, depth};
       int j = 0;
       for (; j + 4 <= width; j += 4)
-        attend<4>(own + static_cast<size_t>(j) * 3 * d, 3 * d, memories, heads, depth, s.scores, s.y + (at + j) * d, d,
+        attend<4>(projected + static_cast<size_t>(j) * 3 * d, 3 * d, memories, heads, depth, s.scores, s.y + (at + j) * d, d,
                   nullptr);
       for (; j < width; ++j)
-        attend<1>(own + static_cast<size_t>(j) * 3 * d, 3 * d, memories, heads, depth, s.scores, s.y + (at + j) * d, d,
+        attend<1>(projected + static_cast<size_t>(j) * 3 * d, 3 * d, memories, heads, depth, s.scores, s.y + (at + j) * d, d,
                   nullptr);
     }
     for (int i = 0; i < tokens; ++i) quantize(s.y + i * d, layer.out_multiplier, s.bytes + i * d, d);
@@ -75,13 +76,13 @@ inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int 
   multiply(s.bytes, tokens, student.context, student.tiles, nullptr, ToFloats{student.context, s.steps, 1, s.read, wide});
   for (int row = first, at = 0; row < last; at += batch.lengths[row++]) {
     const int width = batch.lengths[row];
-    const float* own = s.read + static_cast<size_t>(at) * wide;
+    const float* projected = s.read + static_cast<size_t>(at) * wide;
     for (int n = 0; n < student.sizes.decoder_depth; ++n) {
-      turn(own + 2 * n * d, wide, width, heads, depth, s.turned);
+      turn(projected + 2 * n * d, wide, width, heads, depth, s.turned);
       write_halves(s.turned, batch.keys[n][row], d * padded(width));
       for (int head = 0; head < heads; ++head)
         for (int j = 0; j < width; ++j)
-          write_halves(own + static_cast<size_t>(j) * wide + (2 * n + 1) * d + head * depth,
+          write_halves(projected + static_cast<size_t>(j) * wide + (2 * n + 1) * d + head * depth,
                        batch.values[n][row] + (static_cast<size_t>(head) * width + j) * depth, depth);
     }
   }

@@ -1,6 +1,6 @@
-// The layers of a student, packed, and what encoder and decoder have in common: embeddings and feed-forward layers.
+// The packed layers of a student, and the parts that encoder and decoder share: embeddings and feed-forward layers.
 //
-// Source: Vaswani et al. 2017 (post-norm). Knows no batch.
+// Source: Vaswani et al. 2017 (post-norm).
 #pragma once
 
 #include <cmath>
@@ -25,7 +25,7 @@ struct FeedForward {
 };
 
 struct EncoderLayer {
-  Matrix read;  // queries, keys and values
+  Matrix read;  // query, key and value matrices, side by side
   Matrix out;
   float out_multiplier;
   Norm norm;
@@ -33,7 +33,7 @@ struct EncoderLayer {
 };
 
 struct DecoderLayer {
-  Matrix cell;  // candidate and forget gate
+  Matrix cell;  // matrices of the candidate and the forget gate, side by side
   Norm cell_norm;
   Matrix query, out;
   float out_multiplier;
@@ -43,7 +43,7 @@ struct DecoderLayer {
 
 inline int padded(int width) { return (width + kLanes - 1) / kLanes * kLanes; }
 
-// Pieces of one matrix lie side by side.
+// Allocates a matrix. `add` then fills it with one or more matrices, side by side.
 inline void prepare(Memory& memory, Matrix& matrix, int size, int columns) {
   matrix.size = size;
   matrix.columns = columns;
@@ -53,7 +53,7 @@ inline void prepare(Memory& memory, Matrix& matrix, int size, int columns) {
   matrix.offsets = memory.take<int32_t>(columns);
 }
 
-// `factor` scales product and bias.
+// Packs a matrix of the file at `column`. `factor` scales the product and the bias.
 inline void add(Matrix& matrix, int column, const LatimerMatrix& source, int zero, float factor) {
   pack(matrix, column, source.values, source.columns, zero);
   for (int n = 0; n < source.columns; ++n) {
@@ -69,7 +69,7 @@ inline void prepare_feed(Memory& memory, FeedForward& feed, const LatimerFeedFor
   add(feed.inner, 0, source.inner, kZero, 1.0f);
   add(feed.outer, 0, source.outer, 0, 1.0f);
   feed.inner_multiplier = source.inner.activation_multiplier;
-  // What is negative is cut off, so that the levels of one sign serve the other.
+  // The byte 0 represents 0, which cuts off negative values, so that all 256 levels serve positive ones.
   feed.outer_step = 1.0f / source.outer.activation_multiplier * 127.0f / 255.0f;
   for (int n = 0; n < sizes.ffn_dimension; ++n) {
     const float unit = 1.0f / source.inner.multiplier / feed.inner_multiplier;
@@ -79,7 +79,7 @@ inline void prepare_feed(Memory& memory, FeedForward& feed, const LatimerFeedFor
   feed.norm = {source.norm.scale, source.norm.bias};
 }
 
-// x = LayerNorm(x + W2 relu(W1 x + b1) + b2) for each of `rows`.
+// Computes x = LayerNorm(x + W2 relu(W1 x + b1) + b2) for each of `rows`.
 inline void feed_forward(const FeedForward& feed, float* x, float* y, int rows, uint8_t* bytes, uint8_t* hidden, int* groups,
                   bool tiles) {
   const int d = feed.inner.size, inner = feed.inner.columns;

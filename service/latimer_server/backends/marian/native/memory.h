@@ -1,4 +1,4 @@
-// Memory of one owner, given back together. Knows nothing of what lies in it.
+// An arena: memory of one owner that is freed together.
 #pragma once
 
 #include <cstdlib>
@@ -6,7 +6,7 @@
 
 namespace latimer {
 
-// Where there is none, `failed` and null.
+// If the system has no memory, `take` returns null and sets `failed`.
 class Memory {
  public:
   Memory() = default;

@@ -1,6 +1,7 @@
-// Products of bytes: rows of activations times matrices of int8, exact in 32 bits whichever instructions compute them.
+// Integer products: rows of activations in bytes times int8 matrices. The sums are exact in 32 bits, so that all
+// instruction sets give the same result.
 //
-// Sources: Intel's Software Developer's Manual (VPDPBUSD, TDPBUSD). Knows no layer.
+// Source: Intel's Software Developer's Manual (VPDPBUSD, TDPBUSD).
 #pragma once
 
 #include <immintrin.h>
@@ -15,17 +16,18 @@ namespace latimer {
 constexpr int kTileRows = 16;
 constexpr int kTileBytes = 64;
 constexpr int kPanelBlocks = 16;
-// From so many rows on tiles are faster than dot products of one row after the other.
+// The smallest number of rows for which tiles are faster than dot products of one row at a time.
 constexpr int kLeastTileRows = 3;
 
-// A matrix [size, columns] of int8 as products read it: blocks of 16 columns, in panels of 16 blocks or fewer; in a
-// panel for each four rows, one block behind the other, 16 times 4 bytes. Both sizes are multiples of 64.
+// A packed int8 matrix [size, columns]. Columns are divided into blocks of 16, and blocks into panels of at most 16. A
+// panel has its values by groups of four rows; a group has one entry of 16 columns times 4 bytes for each block. Both
+// sizes are multiples of 64.
 struct Matrix {
   int size = 0, columns = 0;
   int8_t* packed = nullptr;
-  float* units = nullptr;      // [columns]: what a step of the product is worth for a step of the activations of 1
-  float* bias = nullptr;       // [columns], in what the product is worth, or in its steps where those become bytes
-  int32_t* offsets = nullptr;  // [columns]: the zero of the activations times the sum of the column
+  float* units = nullptr;      // [columns]: the value of a sum of 1, for activations with a step of 1
+  float* bias = nullptr;       // [columns]: for `ToFloats` in values, for `ToBytes` in sums
+  int32_t* offsets = nullptr;  // [columns]: the zero byte of the activations times the sum of the column
 
   const int8_t* panel(int block) const {
     return packed + static_cast<size_t>(block / kPanelBlocks * kPanelBlocks) * kLanes * size;
@@ -36,7 +38,7 @@ struct Matrix {
   }
 };
 
-// Lays `values` [count, size], of which each row is a column of the matrix, at `column` and behind it.
+// Packs `values` [count, size] as the columns from `column` on. Each row of `values` is one column of the matrix.
 inline void pack(Matrix& matrix, int column, const int8_t* values, int count, int zero) {
   for (int n = 0; n < count; ++n) {
     const int at = column + n, block = at / kLanes, blocks = matrix.panel_blocks(block);
@@ -52,10 +54,10 @@ inline void pack(Matrix& matrix, int column, const int8_t* values, int count, in
   }
 }
 
-// What becomes of sums: float32, each row by its own step or all by one.
+// Converts sums to float32. `steps` holds the step of each row, or one step for all.
 struct ToFloats {
   const Matrix& matrix;
-  const float* steps;  // [rows] or one
+  const float* steps;  // [rows], or one value if `stride_of_steps` is 0
   int stride_of_steps;
   float* out;
   int stride;
@@ -70,7 +72,7 @@ struct ToFloats {
   }
 };
 
-// Or bytes whose zero is the lowest, which cuts off what is negative (a rectifier).
+// Converts sums to bytes where 0 represents 0, which cuts off negative values (a rectifier).
 struct ToBytes {
   const Matrix& matrix;
   uint8_t* out;
@@ -86,7 +88,7 @@ struct ToBytes {
   }
 };
 
-// Some rows times some blocks of columns.
+// Multiplies `Rows` rows with `Blocks` blocks of columns.
 template <int Rows, int Blocks, class Then>
 inline void multiply_dots(const uint8_t* x, const Matrix& matrix, int first_row, int first_block, const Then& then) {
   __m512i sums[Rows][Blocks];
@@ -108,7 +110,7 @@ inline void multiply_dots(const uint8_t* x, const Matrix& matrix, int first_row,
       then(first_row + row, (first_block + block) * kLanes, sums[row][block]);
 }
 
-// One row whose bytes are 0 for the most part: reads only the weights of what is not.
+// Multiplies one row whose bytes are mostly 0. Reads only the weights of the `groups` that are not.
 template <int Blocks, class Then>
 inline void multiply_sparse(const uint8_t* x, const Matrix& matrix, int row, int first_block, const int* groups, int count,
                             const Then& then) {
@@ -127,14 +129,14 @@ inline void multiply_sparse(const uint8_t* x, const Matrix& matrix, int row, int
   for (int block = 0; block < Blocks; ++block) then(row, (first_block + block) * kLanes, sums[block]);
 }
 
-// The groups of four bytes that are not all 0.
+// Lists the groups of four bytes that are not all 0. Returns their number.
 inline int list_groups(const uint8_t* x, int size, int* groups) {
   int count = 0;
   const __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   for (int k = 0; k < size; k += kTileBytes) {
     const __m512i values = _mm512_loadu_si512(x + k);
     const __mmask16 some = _mm512_test_epi32_mask(values, values);
-    // Sixteen at a time, whatever they are: to store some of a register is slow on AMD's.
+    // Stores all sixteen lanes: a masked store of a part is slow on AMD processors.
     const __m512i found = _mm512_maskz_compress_epi32(some, _mm512_add_epi32(numbers, _mm512_set1_epi32(k / 4)));
     _mm512_storeu_si512(groups + count, found);
     count += __builtin_popcount(some);
@@ -167,7 +169,7 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {};
 };
 
-// Tiles 0 to 3 hold sums of two times 16 rows and two times 16 columns, 4 and 5 rows, 6 and 7 columns.
+// Tiles 0 to 3 hold the sums of twice 16 rows and twice 16 columns. Tiles 4 and 5 hold rows, 6 and 7 columns.
 inline void configure_tiles(int first, int second) {
   TileConfig config;
   const int rows[8] = {first, first, second, second, first, second, kTileRows, kTileRows};
@@ -175,8 +177,8 @@ inline void configure_tiles(int first, int second) {
     config.columns[tile] = kTileBytes;
     config.rows[tile] = static_cast<uint8_t>(rows[tile] > 0 ? rows[tile] : 1);
   }
-  // gcc before 14 thinks that `_tile_loadconfig` reads eight of these bytes, and may leave out the others; and that
-  // `_tile_loadd` reads nothing, so that what tiles are loaded from must be in memory by now.
+  // gcc before 14 assumes that `_tile_loadconfig` reads eight of these bytes and may omit stores of the others. It also
+  // assumes that `_tile_loadd` reads no memory, so the source of the tiles must be stored before this point.
   __asm__ volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
 }
@@ -220,8 +222,8 @@ inline void multiply_tiles(const uint8_t* x, const Matrix& matrix, int row, int 
   }
 }
 
-// Rows x [rows, matrix.size] times the matrix; `then` gets each row's sums, 16 columns at a time. `groups`, where given,
-// is scratch [size / 4]: the zero of x is 0 and much of it is that.
+// Multiplies x [rows, matrix.size] with the matrix, and calls `then` with 16 columns of sums of a row at a time.
+// `groups` is scratch memory [size / 4], or null. It may be given if the zero byte of x is 0 and x has many zeros.
 template <class Then>
 inline void multiply(const uint8_t* x, int rows, const Matrix& matrix, bool tiles, int* groups, const Then& then) {
   LATIMER_CLOCK(kProducts);
@@ -251,7 +253,7 @@ inline void multiply(const uint8_t* x, int rows, const Matrix& matrix, bool tile
   for (; row < rows; ++row) multiply_one(x, matrix, row, groups, then);
 }
 
-// The sums of 16 vectors.
+// Returns the sum of the lanes of each of 16 vectors.
 inline __m512i sum_each(const __m512i* vectors) {
   __m512i pairs[8], fours[4], halves[2];
   for (int i = 0; i < 8; ++i)
@@ -267,7 +269,7 @@ inline __m512i sum_each(const __m512i* vectors) {
                           _mm512_shuffle_i32x4(halves[0], halves[1], 0xdd));
 }
 
-// Sixteen vectors of sixteen numbers, turned.
+// Transposes a 16 x 16 matrix of 32-bit values.
 inline void transpose(__m512i* rows) {
   __m512i pairs[16], fours[16], halves[16];
   for (int i = 0; i < 8; ++i) {
@@ -290,8 +292,8 @@ inline void transpose(__m512i* rows) {
   }
 }
 
-// Rows of a table [.., size] of bytes around `kZero`, in blocks of sixteen: for each four bytes, 16 times 4. `ids` [count],
-// filled up with 16 or more ids of any kind.
+// Packs the rows `ids` [count] of a table [.., size] of bytes around `kZero`, in blocks of 16 rows: for each four bytes
+// 16 times 4. `ids` must have a padding of at least 16 valid ids.
 inline void gather(const uint8_t* table, int size, const int32_t* ids, int count, uint8_t* packed) {
   for (int n = 0; n < count; n += kLanes)
     for (int k = 0; k < size; k += kTileBytes) {
@@ -307,7 +309,7 @@ inline void gather(const uint8_t* table, int size, const int32_t* ids, int count
     }
 }
 
-// The products of signed bytes x [size] and `count` rows of a table that were gathered.
+// Multiplies signed bytes x [size] with `count` rows of a table that `gather` packed.
 inline void multiply_gathered(const int8_t* x, const uint8_t* packed, int size, int count, int32_t* out) {
   for (int n = 0; n < count; n += kLanes) {
     __m512i sums[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
@@ -322,8 +324,8 @@ inline void multiply_gathered(const int8_t* x, const uint8_t* packed, int size, 
   }
 }
 
-// Products of signed bytes x [rows, size] and all rows of a table that were gathered; each row keeps those of which its
-// bit is set in `wanted` [blocks, stride], at its place `places` [rows]: `out` of each row gets them one behind the other.
+// Multiplies signed bytes x [rows, size] with all rows of a table that `gather` packed. `wanted` [blocks, stride] has the
+// products that row n of x keeps as the bits in column `places[n]`. `out[n]` receives them one after the other.
 inline void multiply_gathered_tiles(const int8_t* x, int rows, const uint8_t* packed, int size, int blocks,
                                     const uint16_t* wanted, int stride, const int* places, int32_t* const* out) {
   alignas(64) int32_t sums[32 * kLanes];
@@ -335,15 +337,15 @@ inline void multiply_gathered_tiles(const int8_t* x, int rows, const uint8_t* pa
     configure_tiles(upper, lower);
     for (int block = 0; block < blocks; ++block) {
       const uint8_t* columns = packed + static_cast<size_t>(block) * kLanes * size;
-      const int8_t* own = x + static_cast<size_t>(first) * size;
+      const int8_t* first_x = x + static_cast<size_t>(first) * size;
       _tile_zero(0);
       if (lower > 0) _tile_zero(2);
       for (int k = 0; k < size; k += kTileBytes) {
-        _tile_loadd(4, own + k, size);
+        _tile_loadd(4, first_x + k, size);
         _tile_loadd(6, columns + k * kLanes, kTileBytes);
         _tile_dpbsud(0, 4, 6);
         if (lower > 0) {
-          _tile_loadd(5, own + kTileRows * size + k, size);
+          _tile_loadd(5, first_x + kTileRows * size + k, size);
           _tile_dpbsud(2, 5, 6);
         }
       }
@@ -359,7 +361,8 @@ inline void multiply_gathered_tiles(const int8_t* x, int rows, const uint8_t* pa
   _tile_release();
 }
 
-// The same of some rows of the table as it is, by `ids` [count], filled up with 16 or more ids of any kind.
+// Multiplies signed bytes x [size] with the rows `ids` [count] of a table that is not packed. `ids` must have a padding
+// of at least 16 valid ids.
 inline void multiply_listed(const int8_t* x, const uint8_t* table, int size, const int32_t* ids, int count, int32_t* out) {
   for (int n = 0; n < count; n += kLanes) {
     __m512i sums[kLanes];

@@ -1,8 +1,8 @@
-// Greedy search over a Marian student: reads the sources of a batch, then writes, row by row as if each were alone.
+// Greedy search over a Marian student: encodes the sources of a batch, then decodes it step by step.
 //
-// A network of Vaswani et al. 2017 (encoder, post-norm) and an SSRU decoder (Kim et al. 2019), in int8. Rows are packed
-// without padding and leave when they end; sums of bytes are exact and all else is computed a row at a time, so that what
-// a row says does not depend on its batch. Knows no files and no interpreter; whoever calls has checked every size.
+// The network has a transformer encoder (Vaswani et al. 2017, post-norm) and an SSRU decoder (Kim et al. 2019), in int8.
+// Rows have no padding and leave the batch when they end. Sums of bytes are exact and everything else is computed one row
+// at a time, so that the output of a row does not depend on its batch. The caller has checked all sizes.
 #include "student.h"
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -35,7 +35,7 @@ uint64_t read_enabled_state() {
   return uint64_t{high} << 32 | low;
 }
 
-// The kernel gives a process tiles when it asks for them (arch_prctl(2)).
+// Asks the kernel for permission to use AMX tiles, which it grants on request only (arch_prctl(2)).
 bool ask_for_tiles() {
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
@@ -72,7 +72,7 @@ LatimerStudent* latimer_load(const LatimerSizes* sizes, const LatimerTables* tab
   student->tables = *tables;
   student->tiles = instructions == LATIMER_TILES;
   const int d = sizes->dimension;
-  // The attention's 1/sqrt(depth) is folded into the query.
+  // The query includes the attention's factor 1/sqrt(depth).
   const float query_factor = 1.0f / std::sqrt(static_cast<float>(student->depth()));
   student->encoder = memory.take<EncoderLayer>(sizes->encoder_depth);
   student->decoder = memory.take<DecoderLayer>(sizes->decoder_depth);
@@ -151,12 +151,12 @@ LatimerBatch* latimer_begin(const LatimerStudent* student, int rows, const int32
     }
   }
   int width = 0, most = 0;
-  const int32_t* own = ids;
+  const int32_t* row_ids = ids;
   for (int row = 0; row < rows && !memory.failed; ++row) {
     batch->active[row] = row;
-    batch->previous[row] = sizes.target_vocabulary;  // whose embedding is nothing
-    if (!choose_candidates(*batch, own, row, wanted)) break;
-    own += lengths[row];
+    batch->previous[row] = sizes.target_vocabulary;  // its embedding is zero
+    if (!choose_candidates(*batch, row_ids, row, wanted)) break;
+    row_ids += lengths[row];
     width = lengths[row] > width ? lengths[row] : width;
     most = batch->counts[row] > most ? batch->counts[row] : most;
   }
@@ -214,7 +214,7 @@ int latimer_advance(LatimerBatch* batch, int steps, const float* positions, cons
 void latimer_end(LatimerBatch* batch) { delete batch; }
 
 #ifdef LATIMER_PROFILE
-// Nanoseconds since the last call: reading [6], then writing [6].
+// Copies the nanoseconds since the last call, encoding [6], then decoding [6].
 void latimer_read_profile(double* parts) {
   std::memcpy(parts, latimer::profile.parts, sizeof(latimer::profile.parts));
   latimer::profile = latimer::Profile();
@@ -225,7 +225,7 @@ void latimer_read_profile(double* parts) {
 
 }  // extern "C"
 
-#else  // no other processors: whoever asks is told so
+#else  // other processors and systems: the library loads, and reports that it has no instructions
 
 extern "C" {
 

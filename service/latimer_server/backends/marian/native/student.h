@@ -1,8 +1,8 @@
-// What a student is called with: sizes, weights as they lie in Marian's file, and arrays that the caller keeps.
+// The C interface of the search: sizes, weights in the layout of Marian's file, and output arrays of the caller.
 //
-// Every pointer that is given to `latimer_load` but those of matrices must live as long as the student, and those of
-// `latimer_begin` as long as the batch. Nothing is checked here. A student may be used by several threads at once, a
-// batch by one at a time.
+// Pointers given to `latimer_load`, except those to matrices, must stay valid as long as the student, and those given to
+// `latimer_begin` as long as the batch. Nothing is checked here. Several threads may use one student at a time, but only
+// one may use a batch.
 #pragma once
 
 #include <stdint.h>
@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-// Of everything below: whoever calls compares it, for a library may have stayed from an earlier version.
+// The version of this interface. The caller compares it, because a library of an earlier version may be installed.
 enum { LATIMER_INTERFACE = 1 };
 int latimer_get_interface(void);
 
@@ -21,7 +21,7 @@ typedef struct {
   int32_t dimension, heads, ffn_dimension, encoder_depth, decoder_depth, target_vocabulary;
 } LatimerSizes;
 
-// Embeddings [vocabulary + 1, dimension] in bytes around 128, the last row nothing. `shortlist_ids`: null where every
+// Embeddings [vocabulary + 1, dimension] in bytes around 128; the last row is zero. `shortlist_ids` is null if every
 // token is a candidate.
 typedef struct {
   const uint8_t* source;
@@ -33,7 +33,8 @@ typedef struct {
   int32_t first, shared;
 } LatimerTables;
 
-// int8 [columns, size]; value = byte / multiplier. `activation_multiplier`: 0 where a row's own peak is used.
+// int8 [columns, size], where a weight is a byte / multiplier. `activation_multiplier` is 0 if each row of activations is
+// quantised by its own largest value.
 typedef struct {
   const int8_t* values;
   const float* bias;
@@ -65,9 +66,9 @@ typedef struct {
   LatimerFeedForward feed;
 } LatimerDecoderLayer;
 
-// What rows wrote in some steps: `ids`, `focus` and `weights` [rows, stride], of which a row has its one of `counts` and the
-// rest is as it was. `finished`: 1 where </s> came; to `scores` the log-probabilities are added. `focus` and `weights` may be
-// null where no alignment is asked for.
+// The output of some steps. `ids`, `focus` and `weights` are [rows, stride]; a row has as many valid entries as its value
+// in `counts`. `finished` becomes 1 for a row that wrote </s>. The log-probabilities are added to `scores`. `focus` and
+// `weights` have the alignment, and may be null without it.
 typedef struct {
   int32_t* ids;
   int32_t* counts;
@@ -81,20 +82,21 @@ typedef struct {
 typedef struct LatimerStudent LatimerStudent;
 typedef struct LatimerBatch LatimerBatch;
 
-// LATIMER_TILES, LATIMER_DOTS, or LATIMER_NONE where this processor cannot.
+// Returns LATIMER_TILES or LATIMER_DOTS, or LATIMER_NONE for a processor without the instructions.
 int latimer_find_instructions(void);
 
-// Null where there is no memory.
+// Packs the weights. Returns null if there is no memory.
 LatimerStudent* latimer_load(const LatimerSizes* sizes, const LatimerTables* tables, const LatimerEncoderLayer* encoder,
                              const LatimerDecoderLayer* decoder, int instructions);
 void latimer_unload(LatimerStudent* student);
 
-// Reads the sources: `ids` of all rows one behind the other. `caps`: how much each may write, </s> not counted;
-// `positions`: as many [.., dimension] as the longest source has tokens. Null where there is no memory.
+// Encodes the sources. `ids` has those of all rows, one after the other. `caps` is the maximum number of output tokens of
+// each row without </s>. `positions` [.., dimension] has an embedding for each token of the longest source. Returns null
+// if there is no memory.
 LatimerBatch* latimer_begin(const LatimerStudent* student, int rows, const int32_t* ids, const int32_t* lengths,
                             const int32_t* caps, const float* positions, int aligned);
-// Writes so many tokens of each row, or fewer where all have ended; `positions` [steps, dimension] are those of the
-// tokens. Gives how many rows are left, or LATIMER_NO_MEMORY.
+// Decodes at most `steps` tokens of each row; fewer if all rows end. `positions` [steps, dimension] has their position
+// embeddings. Returns the number of active rows, or LATIMER_NO_MEMORY.
 int latimer_advance(LatimerBatch* batch, int steps, const float* positions, const LatimerOutput* output);
 void latimer_end(LatimerBatch* batch);
 

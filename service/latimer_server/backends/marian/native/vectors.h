@@ -1,7 +1,7 @@
-// Rows of float32 and how they become bytes: norms, softmax, quantisation, sixteen values at a time.
+// Operations on rows of float32, sixteen values at a time: norm, softmax, attention, quantisation.
 //
-// Each function reads one row and writes one row, so that nothing depends on what stands beside it. Sizes are multiples
-// of 16. Knows no layer. Sources: Vaswani et al. 2017 (norm after the sum), Cephes (`expf`).
+// Each function reads and writes the values of one row, so that no result depends on the rest of the batch. Sizes are
+// multiples of 16. Sources: Vaswani et al. 2017 (norm after the sum), Cephes (`expf`).
 #pragma once
 
 #include <immintrin.h>
@@ -14,12 +14,12 @@
 namespace latimer {
 
 constexpr int kLanes = 16;
-// Not in the file; 1e-5 to 1e-9 give the same text. Marian's own default.
+// Marian's default; the file does not contain it. Values from 1e-5 to 1e-9 give the same text.
 constexpr float kNormEpsilon = 1e-6f;
-// Activations are kept in bytes with 0 in the middle.
+// The byte that represents 0 in quantised activations.
 constexpr int kZero = 128;
 
-// e^x, within two units of the last place; 0 below -87.
+// Returns e^x, accurate to two units in the last place; 0 below -87.
 inline __m512 exponential(__m512 x) {
   const __mmask16 tiny = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.0f), _CMP_LT_OQ);
   x = _mm512_min_ps(x, _mm512_set1_ps(88.0f));
@@ -36,13 +36,13 @@ inline __m512 exponential(__m512 x) {
   return _mm512_maskz_mov_ps(static_cast<__mmask16>(~tiny), _mm512_scalef_ps(sum, power));
 }
 
-// The lanes that hold values `from` to `count`.
+// Returns the mask of the lanes of a vector at `from` that are below `count`.
 inline __mmask16 lanes_left(int count, int from) {
   const int left = count - from;
   return left >= kLanes ? 0xffff : static_cast<__mmask16>((1u << left) - 1);
 }
 
-// x = LayerNorm(x + added) * scale + bias.
+// Computes x = LayerNorm(x + added) * scale + bias.
 inline void normalize(float* x, const float* added, const float* scale, const float* bias, int size) {
   __m512 total = _mm512_setzero_ps();
   for (int i = 0; i < size; i += kLanes) {
@@ -69,7 +69,7 @@ inline __m512i round_steps(__m512 x, __m512 factor) {
   return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(steps, _mm512_set1_ps(-128.0f)), _mm512_set1_ps(127.0f)));
 }
 
-// Bytes around `kZero`: x * multiplier, what is outside -128..127 cut off.
+// Quantises x to bytes around `kZero`: x * multiplier, limited to -128..127.
 inline void quantize(const float* x, float multiplier, uint8_t* out, int size) {
   const __m512 factor = _mm512_set1_ps(multiplier);
   for (int i = 0; i < size; i += kLanes) {
@@ -78,21 +78,21 @@ inline void quantize(const float* x, float multiplier, uint8_t* out, int size) {
   }
 }
 
-// The largest absolute value.
+// Returns the largest absolute value.
 inline float find_peak(const float* x, int size) {
   __m512 most = _mm512_setzero_ps();
   for (int i = 0; i < size; i += kLanes) most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
   return _mm512_reduce_max_ps(most);
 }
 
-// Bytes around `kZero`, the largest absolute value of the row being 127 steps. Gives what one step is worth.
+// Quantises x to bytes around `kZero`, so that its largest absolute value becomes 127 steps. Returns the value of a step.
 inline float quantize_by_peak(const float* x, uint8_t* out, int size) {
   const float peak = find_peak(x, size);
   quantize(x, peak > 0 ? 127.0f / peak : 0.0f, out, size);
   return peak / 127.0f;
 }
 
-// The same as signed bytes, whose sum goes to `total`.
+// Quantises x in the same way to signed bytes, and stores their sum in `total`.
 inline float quantize_signed(const float* x, int8_t* out, int size, int* total) {
   const float peak = find_peak(x, size);
   const __m512 factor = _mm512_set1_ps(peak > 0 ? 127.0f / peak : 0.0f);
@@ -106,8 +106,8 @@ inline float quantize_signed(const float* x, int8_t* out, int size, int* total) 
   return peak / 127.0f;
 }
 
-// The recurrence of the SSRU (Kim et al. 2019, D19-5632): cell = f * cell + (1 - f) * candidate with f = sigmoid(forget);
-// out = relu(cell).
+// Computes the recurrence of the SSRU (Kim et al. 2019, D19-5632): cell = f * cell + (1 - f) * candidate with
+// f = sigmoid(forget), and out = relu(cell).
 inline void recur(const float* candidate, const float* forget, float* cell, float* out, int size) {
   const __m512 one = _mm512_set1_ps(1.0f), zero = _mm512_setzero_ps();
   for (int i = 0; i < size; i += kLanes) {
@@ -125,7 +125,7 @@ inline __m512 read(const uint16_t* from) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
 
-// Half precision (IEEE 754 binary16); what is more than that can hold is cut off.
+// Converts to half precision (IEEE 754 binary16), limited to the range of that format.
 inline void write_halves(const float* from, uint16_t* to, int size) {
   const __m512 most = _mm512_set1_ps(65504.0f), least = _mm512_set1_ps(-65504.0f);
   for (int i = 0; i < size; i += kLanes) {
@@ -134,8 +134,8 @@ inline void write_halves(const float* from, uint16_t* to, int size) {
   }
 }
 
-// Where the keys and values of one source lie: keys [heads, depth, padded], so that one query meets sixteen of them at
-// once; the values of position j and head h from `j * value_stride + h * head_stride` on.
+// The keys and values of one source. Keys are [heads, depth, padded], so that one query reads sixteen of them at once.
+// The values of position j and head h start at `j * value_stride + h * head_stride`.
 template <class Value>
 struct Memories {
   const Value* keys;
@@ -143,7 +143,7 @@ struct Memories {
   int width, padded, value_stride, head_stride;
 };
 
-// What `Queries` queries of one head have in common with 16 * `Blocks` keys from `first` on.
+// Computes the dot products of `Queries` queries of one head and 16 * `Blocks` keys from `first` on.
 template <int Queries, int Blocks, class Value>
 inline void meet(const float* query, int stride, const Value* keys, int padded, int depth, int first, float* scores) {
   constexpr int kChains = Queries * Blocks < 4 ? 2 : 1;
@@ -154,9 +154,9 @@ inline void meet(const float* query, int stride, const Value* keys, int padded, 
   for (int c = 0; c < depth; c += kChains)
     for (int chain = 0; chain < kChains; ++chain)
       for (int block = 0; block < Blocks; ++block) {
-        const __m512 own = read(keys + static_cast<size_t>(c + chain) * padded + first + block * kLanes);
+        const __m512 key = read(keys + static_cast<size_t>(c + chain) * padded + first + block * kLanes);
         for (int n = 0; n < Queries; ++n)
-          sums[chain][n][block] = _mm512_fmadd_ps(_mm512_set1_ps(query[n * stride + c + chain]), own, sums[chain][n][block]);
+          sums[chain][n][block] = _mm512_fmadd_ps(_mm512_set1_ps(query[n * stride + c + chain]), key, sums[chain][n][block]);
       }
   for (int n = 0; n < Queries; ++n)
     for (int block = 0; block < Blocks; ++block) {
@@ -166,7 +166,8 @@ inline void meet(const float* query, int stride, const Value* keys, int padded, 
     }
 }
 
-// Scores [width] become shares of one whole, whose inverse it gives; what is past the width becomes 0.
+// Replaces scores [width] by their exponentials, and those past the width by 0. Returns 1 / their sum, which completes a
+// softmax.
 inline float share_out(float* scores, int width, int padded) {
   __m512 most = _mm512_set1_ps(-INFINITY);
   for (int j = 0; j < padded; j += kLanes)
@@ -181,7 +182,7 @@ inline float share_out(float* scores, int width, int padded) {
   return 1.0f / _mm512_reduce_add_ps(total);
 }
 
-// Sums of 16 * `Columns` values of each position, weighed by the shares of `Queries` queries.
+// Computes the weighted sums of 16 * `Columns` values over all positions for `Queries` queries.
 template <int Queries, int Columns, class Value>
 inline void collect(const float* scores, const float* wholes, const Value* values, const Memories<Value>& memories, float* out,
                     int stride) {
@@ -192,10 +193,10 @@ inline void collect(const float* scores, const float* wholes, const Value* value
       for (auto& sum : row) sum = _mm512_setzero_ps();
   const auto add = [&](int j, int chain) {
     for (int column = 0; column < Columns; ++column) {
-      const __m512 own = read(values + static_cast<size_t>(j) * memories.value_stride + column * kLanes);
+      const __m512 value = read(values + static_cast<size_t>(j) * memories.value_stride + column * kLanes);
       for (int n = 0; n < Queries; ++n) {
         const __m512 share = _mm512_set1_ps(scores[n * memories.padded + j]);
-        sums[chain][n][column] = _mm512_fmadd_ps(share, own, sums[chain][n][column]);
+        sums[chain][n][column] = _mm512_fmadd_ps(share, value, sums[chain][n][column]);
       }
     }
   };
@@ -211,25 +212,25 @@ inline void collect(const float* scores, const float* wholes, const Value* value
     }
 }
 
-// Where the first head of a query looks most, and how much (0..1).
+// The source position with the largest attention weight, and that weight (0 to 1).
 struct Focus {
   int place;
   float weight;
 };
 
-// Attention of `Queries` queries [.., stride] of heads * depth values. `scores`: scratch [Queries, padded]. `focus`, where
-// given, is that of the first query.
+// Computes attention for `Queries` queries [.., stride] of heads * depth values. `scores` is scratch memory
+// [Queries, padded]. `focus`, unless null, receives that of the first head of the first query.
 template <int Queries, class Value>
 inline void attend(const float* query, int stride, const Memories<Value>& memories, int heads, int depth, float* scores, float* out,
-int out_stride, Focus* focus) {
+                   int out_stride, Focus* focus) {
   LATIMER_CLOCK(kAttention);
   const int padded = memories.padded;
   for (int head = 0; head < heads; ++head) {
-    const float* own = query + head * depth;
+    const float* head_query = query + head * depth;
     const Value* keys = memories.keys + static_cast<size_t>(head) * depth * padded;
     int j = 0;
-    for (; j + 2 * kLanes <= padded; j += 2 * kLanes) meet<Queries, 2>(own, stride, keys, padded, depth, j, scores);
-    if (j < padded) meet<Queries, 1>(own, stride, keys, padded, depth, j, scores);
+    for (; j + 2 * kLanes <= padded; j += 2 * kLanes) meet<Queries, 2>(head_query, stride, keys, padded, depth, j, scores);
+    if (j < padded) meet<Queries, 1>(head_query, stride, keys, padded, depth, j, scores);
     float wholes[Queries];
     for (int n = 0; n < Queries; ++n) wholes[n] = share_out(scores + n * padded, memories.width, padded);
     if (focus != nullptr && head == 0) {
@@ -246,8 +247,8 @@ int out_stride, Focus* focus) {
   }
 }
 
-// Scores of candidates: sums of a product whose one operand had its zero at `kZero` and whose other has the sum `total`,
-// times `unit`, plus `bias`.
+// Converts sums to scores of candidates: removes the offset of an operand around `kZero`, where `total` is the sum of the
+// other operand, multiplies by `unit` and adds `bias`.
 inline void finish_scores(const int32_t* sums, int total, float unit, const float* bias, int count, float* out) {
   const __m512i offset = _mm512_set1_epi32(kZero * total);
   for (int i = 0; i < count; i += kLanes) {
@@ -256,7 +257,7 @@ inline void finish_scores(const int32_t* sums, int total, float unit, const floa
   }
 }
 
-// The place of the greatest of `count` scores, the first of several, and its log-probability among them.
+// Returns the index of the largest of `count` scores (the first of equal ones), and its log-probability among them.
 inline int choose(const float* scores, int count, float* log_prob) {
   __m512 most = _mm512_set1_ps(-INFINITY);
   for (int i = 0; i < count; i += kLanes)
@@ -266,12 +267,12 @@ inline int choose(const float* scores, int count, float* log_prob) {
   __m512 total = _mm512_setzero_ps();
   for (int i = 0; i < count; i += kLanes) {
     const __mmask16 lanes = lanes_left(count, i);
-    const __m512 own = _mm512_loadu_ps(scores + i);
+    const __m512 score = _mm512_loadu_ps(scores + i);
     if (best < 0) {
-      const __mmask16 found = _mm512_mask_cmp_ps_mask(lanes, own, peak, _CMP_EQ_OQ);
+      const __mmask16 found = _mm512_mask_cmp_ps_mask(lanes, score, peak, _CMP_EQ_OQ);
       if (found != 0) best = i + __builtin_ctz(found);
     }
-    total = _mm512_mask_add_ps(total, lanes, total, exponential(_mm512_sub_ps(own, peak)));
+    total = _mm512_mask_add_ps(total, lanes, total, exponential(_mm512_sub_ps(score, peak)));
   }
   *log_prob = -std::log(_mm512_reduce_add_ps(total));
   return best < 0 ? 0 : best;

@@ -1,0 +1,1 @@
+"""Measures single parts in isolation: matrix products, operators, backends, the time inside a student."""

@@ -1,0 +1,34 @@
+"""Prints the CPU time that `import latimer` adds to `import grpc`: `python -m benchmarks.micro.import_cost`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from rich.console import Console
+
+_ROUNDS = 5
+_CODE = (
+    "import time\nstart = time.process_time()\nimport grpc, grpc.aio\nmiddle = time.process_time()\n"
+    "import latimer\nprint(middle - start, time.process_time() - middle)"
+)
+
+
+def measure_imports() -> tuple[float, float]:
+    """Returns CPU seconds of `import grpc, grpc.aio` and of `import latimer` after it, each the least of a few runs."""
+    runs = []
+    for _ in range(_ROUNDS):
+        done = subprocess.run([sys.executable, "-c", _CODE], check=True, capture_output=True, text=True)
+        runs.append([float(seconds) for seconds in done.stdout.split()])
+    library, client = map(min, zip(*runs, strict=True))
+    return library, client
+
+
+def main() -> None:
+    """Prints both times and their ratio."""
+    library, client = measure_imports()
+    Console().print(f"grpc {1e3 * library:.0f} ms, latimer {1e3 * client:.0f} ms, ratio {client / library:.2f}")
+
+
+if __name__ == "__main__":
+    main()

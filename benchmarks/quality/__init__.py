@@ -1,0 +1,1 @@
+"""Measures the quality of the output: fidelity, faithfulness, language detection, rounding, checks."""

@@ -1,0 +1,1 @@
+"""Tests of the source `hub:` against a hub on the loopback interface."""

@@ -1,1 +1,0 @@
-"""The source `hub:` against a hub on the loopback."""
