@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo test test-fast check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
+.PHONY: install demo demo-picture test test-fast check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -28,6 +28,10 @@ $(TOOLS): requirements.lock pyproject.toml setup.py clients/python/pyproject.tom
 
 demo: install
 	@$(BIN)/python clients/python/examples/demo.py
+
+# The picture of the README.
+demo-picture: install
+	@$(BIN)/python clients/python/examples/demo.py docs/images/demo.svg
 
 serve: install
 	@$(BIN)/latimer-server serve

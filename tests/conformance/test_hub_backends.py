@@ -8,6 +8,9 @@ from latimer_server.core.decoding import DecodingOptions, LanguagePair
 from tests import little_languages
 from tests.conformance.hub import CHECKPOINTS, CONVERTIBLE, load, run, write
 
+# The first test of each checkpoint trains it.
+pytestmark = pytest.mark.slow
+
 MEANINGS = little_languages.draw_meanings(120, seed=99)
 BACKENDS = [(name, "transformers") for name in CHECKPOINTS] + [(name, "ctranslate2") for name in CONVERTIBLE]
 BEAM = DecodingOptions(beam_size=4)

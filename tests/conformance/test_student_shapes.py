@@ -94,6 +94,7 @@ def make_case(shape: StudentShape, folder: Path, *, split: bool, shortlist: bool
     return Case(student, exact, tuple(row for row, _ in outputs.values()), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "split", "shortlist"),
     [

@@ -24,7 +24,7 @@ def lose_the_weights(folder: Path) -> str:
 
 def break_the_record(folder: Path) -> str:
     (folder / "latimer.json").write_text("{")
-    return "latimer.json: is no record of ours"
+    return "latimer.json: is malformed"
 
 
 def name_another_source(folder: Path) -> str:

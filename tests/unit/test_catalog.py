@@ -99,7 +99,7 @@ def test_an_operators_catalogue_adds_and_overrides_entries(tmp_path: Path) -> No
     assert catalog.get("firefox-en-pt")
 
 
-BEGIN = "[models.a]\ntask='translation'\nfamily='f'\nbackend='b'\n"
+BEGIN = "[models.a]\ntask='translation'\nfamily='f'\nbackend='auto'\n"
 
 
 @pytest.mark.parametrize(
@@ -107,26 +107,30 @@ BEGIN = "[models.a]\ntask='translation'\nfamily='f'\nbackend='b'\n"
     [
         ("[models.a]\ntask = ?", "line 2"),
         ("\n\nmodel.a.task = 3", "line 3: only tables .*, not model"),
-        ("[models.a]\ntask = 'singing'\nfamily='f'\nbackend='b'", "line 2: models.a.task: "),
+        ("[models.a]\ntask = 'singing'\nfamily='f'\nbackend='auto'", "line 2: models.a.task: "),
         (
             BEGIN + "licence='MIT'",
             r"line 5: models.a.licence: is not a known key \(license\?\)",
         ),
-        ("[models.'A b']\ntask = 'translation'\nfamily='f'\nbackend='b'", "name"),
+        ("[models.'A b']\ntask = 'translation'\nfamily='f'\nbackend='auto'", "name"),
         (BEGIN + "source_languages=['english']", "line 5: .*BCP-47"),
         (
             BEGIN + "source='ftp:x'",
             "line 5: .*hub:, mozilla:, wheel:, dir:",
+        ),
+        (
+            "[models.a]\ntask='translation'\nfamily='f'\nbackend='onnx'",
+            "line 4: models.a.backend: must be one of auto, ctranslate2, ",
         ),
         (BEGIN + "source='hub:x'", "line 5: .*hub:owner/name"),
         (BEGIN + "source='hub:a/b@'", "line 5: .*@revision"),
         (BEGIN + "source='mozilla:de'", "line 5: .*mozilla:de-en"),
         (BEGIN + "source='wheel:x'", "line 5: .*==version"),
         (BEGIN + "source='wheel:x==1'", "line 1: .*wheel_tag"),
-        ("[models.a]\nfamily='f'\nbackend='b'", "line 1: models.a.task: Field required"),
-        ("[models.b]\n\n[models.a]\ntask='x'\nfamily='f'\nbackend='b'", "line 1: models.b.task"),
+        ("[models.a]\nfamily='f'\nbackend='auto'", "line 1: models.a.task: Field required"),
+        ("[models.b]\n\n[models.a]\ntask='x'\nfamily='f'\nbackend='auto'", "line 1: models.b.task"),
         (
-            "[defaults]\ntask='translation'\nfamly='f'\n[models.a]\nbackend='b'",
+            "[defaults]\ntask='translation'\nfamly='f'\n[models.a]\nbackend='auto'",
             r"line 3: .*is not a known key \(family\?\)",
         ),
         (BEGIN + "files.m.path='../../etc/passwd'", "relative path"),

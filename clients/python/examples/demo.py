@@ -22,6 +22,7 @@ from latimer import Client, Translation
 ARTICLE = Path(__file__).with_name("article.txt")
 SHOWN_SENTENCES = 6
 START_SECONDS = 120
+_PICTURE_WIDTH = 120
 
 
 @contextmanager
@@ -59,8 +60,9 @@ def pair_sentences(article: str, there: Translation, back: Translation) -> Itera
 
 
 def main() -> None:
-    """Runs the demonstration and prints the results."""
-    console = Console()
+    """Runs the demonstration and prints the results. With an argument, also draws them into that SVG file."""
+    picture = sys.argv[1] if len(sys.argv) > 1 else ""
+    console = Console(record=bool(picture), width=_PICTURE_WIDTH if picture else None)
     article = ARTICLE.read_text("utf-8")
     process_started = time.perf_counter()
     with run_server() as address, Client(address, timeout=300) as client:
@@ -105,6 +107,8 @@ def main() -> None:
         rate = f", {words / value:,.0f} words a second" if " to " in name and "SERVING" not in name else ""
         facts.add_row(name, f"{value:.2f} s{rate}")
     console.print(facts)
+    if picture:
+        console.save_svg(picture, title="make demo")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Ranks the sentences of a document by centrality, in any language and without a model file.
 
 Uses centroid centrality (Radev et al. 2004, 10.1016/j.ipm.2003.10.006) over TF-IDF vectors, then maximal marginal
-relevance (Carbonell and Goldstein 1998) against redundancy. docs/decisions.md records why it is preferred to
+relevance (Carbonell and Goldstein 1998) against redundancy. docs/decisions/0005 records why it is preferred to
 LexRank. Time and memory are linear in the number of words: no matrix of sentences by sentences is built.
 """
 

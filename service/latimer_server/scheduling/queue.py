@@ -15,17 +15,15 @@ from dataclasses import dataclass
 
 from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
+from latimer_server.scheduling.batch_policy import BatchBudget, count_rows_in_time
 from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
-from latimer_server.scheduling.waiting_items import Budget, WaitingItems
+from latimer_server.scheduling.waiting_items import WaitingItems
 from latimer_server.scheduling.work_items import Clock, PieceWaiter, WorkItem
 
 RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
 
-# A tight deadline shrinks a batch, but not below a quarter of the allowed rows. Rows cost most in small batches, and a
-# queue full of late pieces would otherwise run in the smallest ones.
-_MIN_ROWS_SHARE = 4
 # A deadline must leave this many times the estimated wait. A request ends with its last piece, and batches by length
 # take some of its pieces late: the slowest hundredth of requests waited 2.5 times the mean.
 _WAIT_MARGIN = 3
@@ -300,7 +298,7 @@ class BatchQueue:
             self._policy.note(priority, waiting)
             # Idle workers get an equal share of the waiting tokens, so that a lone request runs on every core.
             idle = max(0, min(self._slot.batches - self._computing - 1, self._slot.spare))
-            budget = Budget(
+            budget = BatchBudget(
                 self._count_rows(head, queued.count + 1),
                 self._limits.max_batch_tokens,
                 math.ceil(tokens / (1 + idle)),
@@ -312,19 +310,12 @@ class BatchQueue:
         return _Batch()
 
     def _count_rows(self, head: WorkItem, waiting: int) -> int:
-        """Returns the most rows of the next batch.
-
-        Halves the rows until the deadline of `head` leaves enough time, but not below a quarter of the allowed rows.
-        """
+        """Returns the most rows of the next batch, which begins with `head`."""
         allowed = self._limits.count_rows(head.options)
-        rows = min(allowed, waiting)
-        least = max(1, min(rows, allowed // _MIN_ROWS_SHARE))
         if head.deadline is None:
-            return rows
+            return min(allowed, waiting)
         cost_model, seconds_left = self._cost_model(head.options), head.deadline - self._clock()
-        while rows > least and cost_model.estimate(rows, len(head.ids)) > seconds_left:
-            rows = max(least, rows // 2)
-        return rows
+        return count_rows_in_time(allowed, waiting, len(head.ids), cost_model, seconds_left)
 
     def _is_wanted(self, item: WorkItem) -> bool:
         """Fails the waiters of a piece that cannot be done by their deadlines. Returns True if others still wait.

@@ -7,34 +7,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 
 from latimer_server.core.decoding import DecodingOptions, TokenIds
+from latimer_server.scheduling.batch_policy import BatchBudget, may_share_batch
 from latimer_server.scheduling.fair_share import FairOrder
 from latimer_server.scheduling.work_items import PieceWaiter, WorkItem
 
-# Two pieces share a batch if the longer has at most 2 times the tokens of the shorter plus 8. Beside a much longer
-# piece, a short one would wait for all of its decoding steps and save next to nothing.
-_LENGTH_RATIO = 2
-_LENGTH_SLACK = 8
 # Withdrawn pieces are swept out when there are this many more of them than waiting pieces.
 _MAX_WITHDRAWN = 1_024
 
 IsWanted = Callable[[WorkItem], bool]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The bounds of one batch.
-
-    `rows`: number of rows. `padded_tokens`: rows times tokens of the longest row. `tokens`: tokens without padding;
-    this bound applies only beyond `least_rows` rows.
-    """
-
-    rows: int
-    padded_tokens: int
-    tokens: float
-    least_rows: int = 1
 
 
 class _LengthBuckets:
@@ -63,7 +45,7 @@ class _LengthBuckets:
 
         A yielded piece is removed if its `taken` is True when the iterator resumes; otherwise iteration ends.
         """
-        near_sizes = [size for size in self._by_length if _are_near(size, length)]
+        near_sizes = [size for size in self._by_length if may_share_batch(size, length)]
         for size in sorted(near_sizes, key=lambda size: abs(size - length)):
             items = self._by_length[size]
             while items:
@@ -132,7 +114,7 @@ class WaitingItems:
             self._take(item)
         return item
 
-    def fill(self, head: WorkItem, budget: Budget, is_wanted: IsWanted) -> list[WorkItem]:
+    def fill(self, head: WorkItem, budget: BatchBudget, is_wanted: IsWanted) -> list[WorkItem]:
         """Takes a batch: `head` and the pieces of nearest length, of any caller, so that least padding is wasted."""
         batch, longest, tokens = [head], len(head.ids), len(head.ids)
         buckets = self._buckets.get(head.options)
@@ -194,7 +176,3 @@ class WaitingItems:
             del self._buckets[item.options]
         if not self.count:
             self._fair_order = FairOrder(self._quantum)
-
-
-def _are_near(length: int, other: int) -> bool:
-    return max(length, other) <= _LENGTH_RATIO * min(length, other) + _LENGTH_SLACK

@@ -1,7 +1,7 @@
 """Detects the language of texts.
 
 eldc chooses among the sixty languages that it knows. py3langid knows eighty more and says whether a text is in one of
-those. docs/decisions.md has the measurements; `make bench-detection` prints them again.
+those. docs/decisions/0030 has the measurements; `make bench-detection` prints them again.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Graph:
         """Multiplies a normalised value with a square matrix, adds the `bias` unless "", and scales by `factor`.
 
         Quantises each row by its own largest value. The multipliers of the file would cut off outliers, which every
-        later layer would lack (docs/decisions.md compares both).
+        later layer would lack (docs/decisions/0036 compares both).
         """
         if self.weights.quantized:
             activation, peaks = self.quantize_rows(x)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from latimer_server.backends.registry import BACKENDS
 from latimer_server.core.errors import ModelError, NotServed
 from latimer_server.models.catalog.entry import CatalogEntry, FileEntry, Task
 from latimer_server.models.catalog.toml_lines import find_line
@@ -128,7 +129,7 @@ def _make_entries(tables: Mapping[str, Mapping[str, object]], text: str, file: s
     entries = {}
     for name, keys in tables.items():
         try:
-            entries[name] = CatalogEntry.model_validate({**keys, "name": name})
+            entries[name] = CatalogEntry.model_validate({**keys, "name": name}, context={"backends": BACKENDS})
         except ValidationError as error:
             raise ModelError(f"{file}, {_explain(error, name, text)}") from error
     return entries

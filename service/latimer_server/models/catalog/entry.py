@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from latimer_server.core.languages import normalize_code
 from latimer_server.models.catalog.source_kinds import check_source, source_kind
@@ -94,6 +94,15 @@ class CatalogEntry(BaseModel):
         if not _NAME.fullmatch(name):
             raise ValueError(f"must match {_NAME.pattern}")
         return name
+
+    @field_validator("backend")
+    @classmethod
+    def _check_backend(cls, backend: str, info: ValidationInfo) -> str:
+        """A catalogue is read with the names of the backends; an entry that code makes may have any."""
+        known = (info.context or {}).get("backends", (backend,))
+        if backend not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return backend
 
     @field_validator("source_languages", "target_languages")
     @classmethod

@@ -1,7 +1,7 @@
 """Reads the tags, comments, declarations and text of HTML and XML, with their offsets in the source.
 
 Follows the tokenizer of the HTML standard, and XML. The regular expressions never backtrack, so any text takes linear
-time. docs/decisions.md explains why no library's parser is used.
+time. docs/decisions/0031 explains why no library's parser is used.
 """
 
 from __future__ import annotations
