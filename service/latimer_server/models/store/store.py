@@ -92,7 +92,7 @@ class Store:
 
         A file without any known digest must only exist. Raises `ModelFileError` for the first file that is missing or
         changed, and `ModelError` if the record has another source than the catalogue. Unless the entry has
-        `allow_pickle`, raises `ModelError` for pickled weights of a `hub:` model or a `dir:` model without listed files.
+        `allow_pickle`, raises `ModelError` for pickled weights of `hub:` models and `dir:` models without listed files.
         """
         kind = source_kind(entry.source)
         folder = self.folder(entry)
