@@ -64,7 +64,7 @@ class WorkItem:
         return None if None in deadlines or not deadlines else max(d for d in deadlines if d is not None)
 
     def is_abandoned(self, now: float) -> bool:
-        """True if no waiter has a pending future and a deadline later than `now`.
+        """True if every waiter is done or has reached its deadline at `now`.
 
         For a taken piece, the value stays True once it is True. May be called from any thread.
         """

@@ -1,7 +1,7 @@
 """Protected run: takes segments with protected spans through one model so that every span appears in the output.
 
-Masks the spans and looks for the masks in the output. If one is missing, tries other forms of masks. At last leaves the
-spans out and translates the parts before, between and after them by themselves.
+Masks the spans and looks for the masks in the output. If one is missing, tries other forms of masks. At last translates
+the parts before, between and after the spans by themselves, and puts the spans back between them.
 """
 
 from __future__ import annotations

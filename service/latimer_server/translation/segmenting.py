@@ -30,7 +30,7 @@ class ParsedContent:
 
     @property
     def text(self) -> str:
-        """The text without markup, one line for each block, for language detection."""
+        """The text without markup, with line breaks between blocks, for language detection."""
         if self.markup is None:
             return self.content
         return "\n".join(block.text.replace(OBJECT, " ") for block in self.markup.blocks)

@@ -197,7 +197,7 @@ class Translator:
         return parsed_contents, self.find_sources(request, [parsed.text for parsed in parsed_contents])
 
     def _begin(self, request: TranslateRequest) -> tuple[list[ContentLanguage], list[list[ContentJob | Translation]]]:
-        """Returns languages and jobs if the request names its source: one thread does all work before the models."""
+        """Parses and segments a request with a known source, so that one thread does all work before the models."""
         parsed_contents, sources = self._read(request)
         return sources, self._start_jobs(request, parsed_contents, sources)
 
