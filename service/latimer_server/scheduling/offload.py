@@ -7,24 +7,25 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
-# Work on fewer code points runs on the event loop; nearly every paragraph is shorter. A call gets here some ten times,
-# and for such short texts a thread costs more than the work, because it waits for the interpreter lock. Inline work
-# delays every other call: with 500 paragraphs were a sixth slower, with 2,500 they were no faster.
+# Work on at most this many code points runs on the event loop; nearly every paragraph is shorter. One request comes
+# here some ten times, and for such short texts a thread costs more than the work, because it waits for the interpreter
+# lock. Inline work delays every other call: with a limit of 500, paragraphs were a sixth slower; with 2,500 they were
+# no faster.
 _INLINE_CHARACTERS = 1_000
-# Fixed cost of one text, expressed in code points.
+# Cost of one text in `estimate_text_work` besides its length, in code points.
 _TEXT_CHARACTERS = 50
 
 
 def estimate_text_work(texts: Sequence[str]) -> int:
-    """Returns the cost of work on texts, in code points, as the `size` of `run_off_loop`.
+    """Returns the estimated cost of work on texts, in code points; it is the `size` of `run_off_loop`.
 
-    Every text adds a fixed cost, because a thousand texts of one letter are expensive too.
+    Every text adds a fixed cost of 50, because a thousand texts of one letter are expensive too.
     """
     return sum(map(len, texts)) + _TEXT_CHARACTERS * len(texts)
 
 
 async def run_off_loop(size: int, work: Callable[[], T]) -> T:
-    """Runs `work` over `size` code points of text: inline up to 1,000 code points, otherwise in a thread."""
+    """Returns the result of `work` over `size` code points, run inline up to 1,000 code points, else in a thread."""
     return work() if size <= _INLINE_CHARACTERS else await asyncio.to_thread(work)
 
 
