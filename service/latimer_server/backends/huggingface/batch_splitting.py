@@ -103,7 +103,7 @@ class StepCostModel:
         self._seconds_per_step.learn(rows, seconds / max(steps, 1))
 
     def foresee(self, rows: int, steps: int) -> float | None:
-        """Returns the seconds that `steps` steps over `rows` rows take at the learnt pace. None before a measurement."""
+        """Returns the most seconds that `steps` steps over `rows` rows should take. None before a measurement."""
         found = self._seconds_per_step.find(rows)
         if found is None:
             return None

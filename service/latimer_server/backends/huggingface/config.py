@@ -182,7 +182,7 @@ def _read_task_parameters(config: Mapping[str, object], task: str) -> dict[str, 
 
 @dataclass(frozen=True)
 class _Ids:
-    """Reads and checks the token ids in a configuration file: one outside the vocabulary would fail at the first output."""
+    """Reads token ids in a configuration file and checks them: unknown ones would fail only at the first output."""
 
     file: str
     values: Mapping[str, object]

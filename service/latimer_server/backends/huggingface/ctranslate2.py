@@ -27,8 +27,8 @@ from latimer_server.core.errors import ModelError
 
 _MAX_BATCH_ROWS = 32
 _MAX_BATCH_TOKENS = 2_048
-# A greedy search that may take longer than this polls for cancellation at every token. That costs 6 % of a batch's time:
-# each call back into Python registers a thread of the library with the interpreter and removes it again.
+# A greedy search that may take longer than this polls for cancellation at every token. That costs 6 % of a batch's
+# time: each call back into Python registers a thread of the library with the interpreter and removes it again.
 _MAX_UNPOLLED_SECONDS = 4.0
 # The default compute type on each device.
 _DEVICE_TYPES = {"cpu": "int8", "cuda": "float16"}
