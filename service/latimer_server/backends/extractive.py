@@ -41,7 +41,7 @@ _TERM = re.compile(f"([{UNSPACED_LETTERS}]+)|[^\\W_{UNSPACED_LETTERS}]+")
 
 
 def load(request: LoadRequest) -> ExtractiveRanker:  # noqa: ARG001 (it needs no files)
-    """Returns an `ExtractiveRanker`. It has no files, so the request does not matter."""
+    """Returns an `ExtractiveRanker`. The ranker reads no files, so the request does not matter."""
     return ExtractiveRanker()
 
 

@@ -67,8 +67,8 @@ class HubGenerator:
     def _begin_output(self, target: str) -> TokenIds:
         """Returns the forced first ids of an output: the token of the target language, or else the checkpoint's.
 
-        A causal model has none. Never both: a checkpoint that was fine-tuned for one language forces
-        the token of that language.
+        A causal model has none. Never both: a checkpoint that was fine-tuned for one language forces the token of
+        that language.
         """
         if self._config.causal:
             return ()

@@ -57,7 +57,7 @@ def verify_manifest(folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """True if `folder` has a record and `verify_manifest` raises no error. Reads all files."""
+    """True if `folder` has a record and every file that it lists is present and unchanged. Reads all files."""
     try:
         verify_manifest(folder)
     except ModelFileError:

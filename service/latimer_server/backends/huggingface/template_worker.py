@@ -1,8 +1,8 @@
 """The process that renders a chat template: `python -m latimer_server.backends.huggingface.template_worker`.
 
 It reads the template, the message and the special tokens as JSON from stdin, and writes the rendered text or the
-problem as JSON to stdout. A template is a program of an untrusted
-checkpoint. Jinja's sandbox denies it files and Python, and this process limits its CPU time and memory.
+problem as JSON to stdout. A template is a program of an untrusted checkpoint. Jinja's sandbox denies it files and
+Python, and this process limits its CPU time and memory.
 """
 
 from __future__ import annotations

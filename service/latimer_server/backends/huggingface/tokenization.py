@@ -63,7 +63,7 @@ class Tokenization(Protocol):
         ...
 
     def decoder_prefix(self, target: str) -> TokenIds:
-        """Returns the ids that an output in the language `target` must begin with; () if it may begin with any."""
+        """Returns the ids that an output in the language `target` must begin with; () if this language needs none."""
         ...
 
     def tokens(self, ids: Sequence[int]) -> list[str]:

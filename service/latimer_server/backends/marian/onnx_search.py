@@ -67,7 +67,10 @@ def build_search(weights: Weights, table: EmbeddingTable) -> ModelProto:
 
 
 def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
-    """Builds the body of the outer loop: steps of the active rows, until `COMPACT_SHARE` of them have ended."""
+    """Builds the body of the outer loop: steps of the active rows, until `COMPACT_SHARE` of them have ended.
+
+    It also ends when no steps are left. It returns the rows that have not ended, for the next stretch.
+    """
     graph, shape = Graph(weights, "stretch_"), weights.shape
     layers = range(1, shape.decoder_depth + 1)
     cells = [f"stretch_cell{layer}" for layer in layers]
