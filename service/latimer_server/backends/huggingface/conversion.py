@@ -61,7 +61,7 @@ def is_converted(request: LoadRequest, quantization: str) -> bool:
 
 
 def convert(request: LoadRequest, quantization: str) -> Converted:
-    """Returns the folders of the model in CTranslate2's format. Converts it first without an undamaged result.
+    """Returns the folders of the model in CTranslate2's format; converts it first unless an undamaged result exists.
 
     Raises `ModelError` if the conversion fails, takes too long or is cancelled, or if the folder cannot be written.
     """

@@ -130,7 +130,7 @@ def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: Lo
         raise ModelFileError(
             "model.safetensors", f"does not fit config.json: {wrong[0][:200]} and {len(wrong) - 1} more"
         )
-    # Without this, `generate` obeys options of the checkpoint that we do not set, such as a forced end token at the cap.
+    # Without it `generate` obeys options of the checkpoint that we do not set, such as a forced end token at the cap.
     model.generation_config = GenerationConfig()
     loaded: _Model = model
     return loaded

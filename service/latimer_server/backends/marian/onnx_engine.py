@@ -233,7 +233,7 @@ class OnnxDecodingState:
         return len(self._cells[0]) if self._kept is None else len(self._kept)
 
     def _select_active(self) -> tuple[ShortlistCandidates, Feeds]:
-        """Returns the candidates of the active rows, and the step graph's inputs that change only with the selections."""
+        """Returns the candidates of the active rows, and the step graph's inputs that change only with these."""
         count = self._count()
         if self._active is None or self._active[0] != count:
             chosen = self._all.select(self._rows)
