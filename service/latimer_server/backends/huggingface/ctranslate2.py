@@ -84,12 +84,8 @@ def load(request: LoadRequest) -> CTranslate2Generator:
     tokenization = load_tokenization(request, config, converted.checkpoint)
     kind = ctranslate2.Generator if config.causal else ctranslate2.Translator
     try:
-<<<<<<< HEAD
-        # Each worker has one thread: threads that share a small matrix mostly wait for each other (decisions/0025).
-=======
         # Each worker has one thread: threads that share a small matrix mostly wait for each other
         # (docs/decisions/0025).
->>>>>>> words-P
         engine: _Engine = kind(
             str(converted.weights),
             device=device,
