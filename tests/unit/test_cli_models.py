@@ -91,7 +91,7 @@ def own(tmp_path: Path) -> Path:
     digest = hashlib.sha256(b"weights").hexdigest()
     path = tmp_path / "own.toml"
     path.write_text(
-        f"[models.mine]\ntask = 'translation'\nfamily = 'f'\nbackend = 'marian_student'\nsource = 'dir:{tmp_path}/files'\n"
+        f"[models.mine]\ntask = 'translation'\nfamily = 'f'\nbackend = 'extractive'\nsource = 'dir:{tmp_path}/files'\n"
         f"files.model.path = 'model.bin'\nfiles.model.sha256 = '{digest}'\n"
         "[models.strict]\ntask = 'translation'\nfamily = 'f'\nbackend = 'marian_student'\nsource = 'mozilla:xx-yy'\n"
         "license = 'CC-BY-NC-4.0'\nnoncommercial = true\n"

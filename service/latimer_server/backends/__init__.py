@@ -1,3 +1,4 @@
-"""Backends: run a loaded model on a batch of token ids. Each backend imports its libraries only when it loads a
-model.
+"""Backends: each loads one kind of model, and runs it on batches of token ids or on the sentences of a document.
+
+A backend imports its libraries only when it loads a model.
 """

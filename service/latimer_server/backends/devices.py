@@ -1,4 +1,4 @@
-"""Chooses the device of a student: the CPU, or a GPU that torch can use.
+"""Chooses the device on which a Marian student is computed: the CPU, or a GPU that torch can use.
 
 Asks NVIDIA's driver first, so that torch is imported only on a machine with a GPU.
 """
@@ -9,7 +9,10 @@ import ctypes
 
 
 def choose_device(wanted: str) -> str:
-    """Returns `cpu` or `cuda`. `auto` becomes `cuda` if the machine has a GPU and torch was built for it."""
+    """Returns the device name `wanted` unchanged, unless it is `auto`.
+
+    `auto` becomes `cuda` if the machine has an NVIDIA GPU and torch can use it, otherwise `cpu`.
+    """
     if wanted != "auto":
         return wanted
     if not _has_gpu():

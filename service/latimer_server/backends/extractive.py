@@ -22,29 +22,31 @@ from latimer_server.core.scripts import UNSPACED_LETTERS
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-# The weight of novelty in maximal marginal relevance; centrality has the rest.
+# Maximal marginal relevance subtracts a sentence's similarity to those already chosen with this weight, and adds the
+# sentence's score with the rest of 1.
 _NOVELTY = 0.3
-# Maximal marginal relevance orders this many sentences; the others are ordered by score alone.
+# Maximal marginal relevance chooses the first sentences of the order, this many; the others follow by score alone.
 _DIVERSE_CHOICES = 256
-# Sentences with fewer terms are too short for a summary.
+# A sentence with fewer terms is too short for a summary. Its TF-IDF vector stays zero, unless it is the only sentence.
 _MIN_TERMS = 4
-# The mean and width of a normal curve over the logarithm of a sentence's length in terms. It favours sentences
-# of a middle length over fragments and enumerations.
+# Scores are multiplied by a normal curve over the logarithm of a sentence's length in terms: its peak is at log(25),
+# its standard deviation is 0.5. It favours sentences of a middle length over fragments and enumerations.
 _BEST_TERMS, _TERMS_WIDTH = 25, 0.5
-# The first sentences often name the topic, so their scores rise by up to this share, which decays over this many
-# sentences.
+# The first sentences often name the topic. The score of the sentence with index i (from 0) is multiplied by
+# 1 + bonus * exp(-i / sentences).
 _LEAD_BONUS, _LEAD_SENTENCES = 0.5, 3
-# Letters of scripts without spaces are read in pairs, other letters as words.
+# Matches a run of letters of scripts without spaces (group 1, from which each pair of neighbours becomes a term), or a
+# word of other letters and digits, which is one term.
 _TERM = re.compile(f"([{UNSPACED_LETTERS}]+)|[^\\W_{UNSPACED_LETTERS}]+")
 
 
 def load(request: LoadRequest) -> ExtractiveRanker:  # noqa: ARG001 (it needs no files)
-    """Returns a ranker."""
+    """Returns an `ExtractiveRanker`. The ranker reads no files, so the request does not matter."""
     return ExtractiveRanker()
 
 
 class ExtractiveRanker:
-    """A `RankerBackend` without weights."""
+    """The `RankerBackend` that scores sentences by the statistics of their words. It has no weights and no state."""
 
     memory_bytes = 0
     name = "extractive"
@@ -63,14 +65,17 @@ class ExtractiveRanker:
         return Ranking(tuple(scores.tolist()), tuple(order))
 
     def measure_centrality(self, matrix: SparseMatrix) -> Floats:
-        """Returns the cosine similarity of each sentence and the sum of all sentences."""
+        """Returns the cosine similarity of each row of `matrix` (one sentence) and the sum of all rows."""
         centroid = matrix.transposed_times(np.ones(matrix.height))
         return matrix.times(centroid) / (float(np.linalg.norm(centroid)) or 1.0)
 
 
 @dataclass(frozen=True)
 class SparseMatrix:
-    """A matrix of sentences by terms as coordinates sorted by row. Each row has norm 1, or 0 without terms."""
+    """A sparse matrix [height sentences, width terms]: `values[i]` is the value in row `rows[i]`, column `columns[i]`.
+
+    `rows` ascend. Each row has norm 1, or is zero if the sentence has no terms.
+    """
 
     rows: Integers
     columns: Integers
@@ -79,15 +84,15 @@ class SparseMatrix:
     width: int
 
     def times(self, x: Floats) -> Floats:
-        """Returns A x."""
+        """Returns the product A x of this matrix A and a vector x of `width` values."""
         return np.bincount(self.rows, self.values * x[self.columns], self.height).astype(np.float64)
 
     def transposed_times(self, x: Floats) -> Floats:
-        """Returns A' x."""
+        """Returns the product A' x of this matrix, transposed, and a vector x of `height` values."""
         return np.bincount(self.columns, self.values * x[self.rows], self.width).astype(np.float64)
 
     def row(self, index: int) -> Floats:
-        """Returns one row as a dense vector."""
+        """Returns the row of one sentence as a dense vector of `width` values."""
         start, end = np.searchsorted(self.rows, [index, index + 1])
         row = np.zeros(self.width)
         row[self.columns[start:end]] = self.values[start:end]
@@ -95,7 +100,9 @@ class SparseMatrix:
 
 
 def _split_terms(sentence: str) -> list[str]:
-    """Returns the words in lower case, or pairs of characters in scripts without spaces."""
+    """Returns the terms of a sentence in lower case: its words, and the pairs of neighbouring letters of a script
+    without spaces. A single letter of such a script is a term too.
+    """
     terms = []
     for match in _TERM.finditer(sentence.lower()):
         word = match.group()
@@ -107,7 +114,10 @@ def _split_terms(sentence: str) -> list[str]:
 
 
 def _weigh_terms(documents: Sequence[list[str]]) -> SparseMatrix:
-    """Returns (1 + log TF) IDF, where each sentence is one document."""
+    """Returns the TF-IDF matrix of sentences, given the terms of each. Its rows have norm 1 or are zero.
+
+    A value is (1 + log TF) IDF, where each sentence counts as one document.
+    """
     columns_by_term: dict[str, int] = {}
     rows: list[int] = []
     columns: list[int] = []
@@ -129,7 +139,10 @@ def _weigh_terms(documents: Sequence[list[str]]) -> SparseMatrix:
 
 
 def _prior(term_counts: Integers) -> Floats:
-    """Returns a factor for each sentence by its length and its place alone."""
+    """Returns the factor by which each sentence's centrality is multiplied.
+
+    It depends on the sentence's number of terms and its place in the document alone.
+    """
     distance = np.log(np.maximum(term_counts, 1) / _BEST_TERMS) / _TERMS_WIDTH
     place = np.arange(len(term_counts)) / _LEAD_SENTENCES
     prior: Floats = np.exp(-(distance**2) / 2) * (1 + _LEAD_BONUS * np.exp(-place))
@@ -137,7 +150,9 @@ def _prior(term_counts: Integers) -> Floats:
 
 
 def _diversify(matrix: SparseMatrix, scores: Floats, cancelled: Cancelled) -> list[int]:
-    """Returns the indices of sentences, ordered by maximal marginal relevance."""
+    """Returns the indices of all sentences, best first: ordered by maximal marginal relevance up to
+    `_DIVERSE_CHOICES` or a cancellation, and after that by score.
+    """
     redundancy = np.zeros(matrix.height)
     remaining = np.ones(matrix.height, bool)
     order: list[int] = []

@@ -15,10 +15,10 @@ _MAX_MESSAGE_CHARACTERS = 300
 
 @contextmanager
 def naming_file(file: str) -> Iterator[None]:
-    """Raises a `ModelFileError` that names `file` for any error raised inside.
+    """A context manager that turns any error raised in its block into a `ModelFileError` that names `file`.
 
-    Covers a panic in Rust, which is a `BaseException` but no `Exception`. Lets a `ModelError` pass: it already
-    names the cause.
+    Covers a panic in Rust, which is a `BaseException` but no `Exception`. Lets a `ModelError` pass, which already
+    names the cause, and the exceptions that end the process.
     """
     try:
         yield

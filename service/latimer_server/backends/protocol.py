@@ -1,6 +1,7 @@
-"""The interface of a backend, and the frozen values that cross it.
+"""The interfaces of backends, and the immutable values that they take and return.
 
-A backend takes token ids and returns hypotheses. It sees no requests. This module imports no model library.
+A `GeneratorBackend` turns token ids into hypotheses, a `RankerBackend` ranks sentences. Neither sees requests. This
+module imports no model library.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ def _never_cancelled() -> bool:
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """The parameters of loading one model.
+    """The parameters of loading one model. Most are fields of its catalogue entry.
 
-    `folder` holds the files of the model. `files` maps the names that the catalogue gives (`model`, `vocabulary`,
-    ...) to paths, which may lie elsewhere. `cache` is a folder for files that a backend makes of these.
-    `languages` maps BCP-47 codes to the model's own language names. `threads` is the number of cores that one
-    batch may use. `cancelled` returns True once no caller needs the model; long steps poll it.
+    `task` is `translation` or `summarization`. `folder` holds the files of the model. `files` maps the names that the
+    catalogue gives (`model`, `vocabulary`, ...) to paths, which may lie elsewhere. `cache` is a folder for files that
+    a backend makes of these. `languages` maps BCP-47 codes to the model's own language names. `prompt` is the
+    instruction of a summarization model. An empty `prompt` or `compute_type`, or 0 `max_input_tokens`, selects the
+    model's default. `threads` is the number of cores that the model may use. `cancelled` returns True once no caller
+    needs the model; long steps poll it.
     """
 
     name: str
@@ -45,7 +48,7 @@ class LoadRequest:
 
 @dataclass(frozen=True)
 class Encoding:
-    """The model input of one text: its token ids with the end token, and the number of unknown tokens."""
+    """The model input of one text: its token ids with all special tokens, and how many of these ids are <unk>."""
 
     ids: TokenIds
     unknown_tokens: int
@@ -60,7 +63,7 @@ class GeneratorBackend(Protocol):
 
     @property
     def limits(self) -> BatchLimits:
-        """The batch sizes that the caller must respect."""
+        """The bounds on a piece and on a batch, which the caller of `run` must respect."""
         ...
 
     @property
@@ -79,7 +82,7 @@ class GeneratorBackend(Protocol):
         ...
 
     def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
-        """Returns the token ids of each text with the special tokens that the model needs.
+        """Returns one `Encoding` for each text: its token ids with the special tokens that the model needs.
 
         Never truncates: the caller compares the lengths with `limits`.
         """
@@ -93,16 +96,17 @@ class GeneratorBackend(Protocol):
         """Returns the span of each token of `text` in code points, half-open and ascending.
 
         Has one span for each item of `token_starts`: special tokens have none. White space belongs to no span. A
-        token without any character of the text has an empty span. All tokens of one character have its span.
+        token without any character of the text has an empty span. If several tokens write one character, each of
+        them has the span of that character.
         """
         ...
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
-        """Returns the text of each hypothesis."""
+        """Returns the text of each hypothesis, given as its token ids without the end token."""
         ...
 
     def decode_spans(self, ids: TokenIds) -> tuple[str, list[tuple[int, int]]]:
-        """Returns the text of one hypothesis, equal to that of `decode`, and the span of each id in it.
+        """Returns the text of one hypothesis, equal to that of `decode`, and the span of each of its ids in that text.
 
         The spans follow the rules of `token_spans`.
         """
@@ -112,16 +116,19 @@ class GeneratorBackend(Protocol):
         """Returns one hypothesis for each row, in order.
 
         Polls `cancelled` every few steps. If the library cannot stop inside a batch, or not for a few seconds, polls
-        it between parts of the batch. After a cancellation the remaining rows are truncated.
+        it between parts of the batch. After a cancellation, rows that are not finished return the tokens that they
+        have so far, or none, and are marked as truncated.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The centrality of each sentence (0 to 1, the highest is 1) and the order in which to select sentences.
+    """The result of ranking the sentences of one document.
 
-    The order has the best sentence first and moves redundant ones back.
+    `scores`: the importance of each sentence, in document order (0 to 1, the highest is 1).
+    `order`: the indices of all sentences in the order in which to select them. The best is first; a sentence that
+    repeats an earlier one of the order comes later than its score alone would place it.
     """
 
     scores: tuple[float, ...]
@@ -129,7 +136,7 @@ class Ranking:
 
 
 class RankerBackend(Protocol):
-    """A loaded extractive summarizer."""
+    """A loaded extractive summarizer: it ranks the sentences of a document and writes no text."""
 
     @property
     def name(self) -> str:
@@ -147,7 +154,7 @@ class RankerBackend(Protocol):
         ...
 
     def rank(self, sentences: Sequence[str], cancelled: Cancelled) -> Ranking:
-        """Ranks the sentences of one document, which are given in document order."""
+        """Returns the ranking of the sentences of one document, given in document order. Polls `cancelled`."""
         ...
 
 

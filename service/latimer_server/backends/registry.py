@@ -16,7 +16,8 @@ from latimer_server.core.errors import ModelError, ModelFileError
 
 _log = logging.getLogger(__name__)
 
-# The name that stands for the best backend of a checkpoint in the hub's layout.
+# The backend name of catalogue entries that let the server choose CTranslate2 or transformers for a checkpoint in the
+# layout of the Hugging Face hub.
 _AUTO = "auto"
 # The backend that loads a model if the one that `auto` chose cannot.
 _FALLBACK = "transformers"
@@ -26,9 +27,9 @@ _FALLBACK = "transformers"
 class BackendEntry:
     """One row of the table of backends.
 
-    `module` is the path below `latimer_server.backends`. The module offers `load(request) -> Backend`, and, where
-    `prepares` is true, `prepare(request) -> bool` (see `prepare_model`). `compute_types` are the types that a
-    request may name; if it is empty, `load` checks the type itself.
+    `module` is the module's dotted name below `latimer_server.backends`. The module offers `load(request) -> Backend`,
+    and, where `prepares` is true, `prepare(request) -> bool` (see `prepare_model`). `compute_types` are the types that
+    a request may name; if it is empty, the module's `load` checks the type itself.
     """
 
     name: str
@@ -37,7 +38,7 @@ class BackendEntry:
     compute_types: tuple[str, ...] = ()
 
     def load(self, request: LoadRequest) -> Backend:
-        """Imports the module and loads the model."""
+        """Imports the module and loads the model. Raises `ModelError` for a type that `compute_types` does not list."""
         if self.compute_types and request.compute_type not in ("", *self.compute_types):
             raise ModelError(
                 f"compute_type {request.compute_type!r} is not supported by {self.name}; use one of "
@@ -47,7 +48,10 @@ class BackendEntry:
         return load(request)
 
     def prepare(self, request: LoadRequest) -> bool:
-        """Imports the module and prepares the model. Returns True if there was anything to do."""
+        """Converts the model's files in advance (see `prepare_model`).
+
+        Returns True if there was anything to convert; always False for a backend whose `prepares` is False.
+        """
         if not self.prepares:
             return False
         prepare: Callable[[LoadRequest], bool] = self._import().prepare
@@ -72,8 +76,9 @@ BACKENDS = tuple(sorted({_AUTO, *_TABLE}))
 def load_backend(request: LoadRequest) -> Backend:
     """Loads a model with the backend that the request names.
 
-    `auto` chooses CTranslate2 or transformers, and loads with transformers if CTranslate2 cannot load the model.
-    Raises `ModelFileError` naming a bad file, and `ModelError` for an unknown backend or another failure.
+    `auto` chooses CTranslate2 or transformers. It loads with transformers if CTranslate2 cannot load the model for
+    another reason than a bad file. Raises `ModelFileError` naming a bad file, and `ModelError` for an unknown backend
+    or another failure.
     """
     name = _choose(request)
     try:
@@ -91,14 +96,15 @@ def load_backend(request: LoadRequest) -> Backend:
 def prepare_model(request: LoadRequest) -> bool:
     """Converts a model's files in advance and keeps the result in `request.cache`, so that a later load is quick.
 
-    Returns True if there was anything to convert. Raises the errors of `load_backend`.
+    Returns True if there was anything to convert. Raises the errors of `load_backend`, except that an unknown backend
+    has nothing to convert.
     """
     entry = _TABLE.get(_choose(request))
     return entry is not None and entry.prepare(request)
 
 
 def verify_prepared(request: LoadRequest) -> None:
-    """Recomputes the digests of the files that were converted from a model's files.
+    """Recomputes the digests of the converted files in `request.cache`, and compares them with their record.
 
     Raises `ModelFileError` naming the first file that is missing or changed.
     """

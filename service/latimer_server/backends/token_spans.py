@@ -15,12 +15,15 @@ import sentencepiece
 
 Span = tuple[int, int]
 
-# SentencePiece's symbol for a space, and the space itself, which a vocabulary may keep.
+# The spaces of normalised text: SentencePiece's symbol for one, and the space itself, which a vocabulary may keep.
 _SPACES = "\u2581 "
 
 
 def locate_pieces(processor: sentencepiece.SentencePieceProcessor, text: str) -> list[Span]:
-    """Returns the span of each piece of `text`. There are as many as `encode` gives pieces."""
+    """Returns the span in `text` of each piece into which `processor` divides it, as many as `encode` gives pieces.
+
+    A piece without characters has an empty span at the start of the next piece.
+    """
     return [
         (characters[0][0], characters[-1][1]) if characters else (following, following)
         for characters, following in _read_pieces(processor, text)
@@ -30,12 +33,12 @@ def locate_pieces(processor: sentencepiece.SentencePieceProcessor, text: str) ->
 def place_pieces(
     processor: sentencepiece.SentencePieceProcessor, pieces: Sequence[int] | Sequence[str]
 ) -> tuple[str, list[Span]]:
-    """Returns the text of these pieces (ids or names), equal to that of `decode`, and the span of each in it."""
+    """Returns the text that `decode` makes of these pieces (ids or names), and the span of each piece in that text."""
     mapping = processor.decode(pieces, return_type="offset_mapping")
     text: str = mapping["text"]
     spans = []
     for index, (start, end) in zip(mapping["ids"], mapping["offsets"], strict=True):
-        # SentencePiece gives the span of a character to the last of its bytes only.
+        # If several byte pieces write one character, SentencePiece gives its span to the last of them only.
         whole = start + 1 if start == end and processor.IsByte(index) else end
         spans.append(trim_span(text, start, min(whole, len(text))))
     return text, spans
@@ -58,7 +61,7 @@ def place_tokens(decode: Callable[[Sequence[int]], str], ids: Sequence[int]) -> 
             end = max(start, len(written))
             last = max(last, end)
         else:
-            # The prefix ends inside a character (shown as U+FFFD), or before a mark that removes the space before it.
+            # `written` ends inside a character (shown as U+FFFD), or before a mark that removes the space before it.
             end = max(start, _count_common(text, written))
             last = max(last, min(end + 1, len(text)))
         spans.append(trim_span(text, start, last))
@@ -67,20 +70,23 @@ def place_tokens(decode: Callable[[Sequence[int]], str], ids: Sequence[int]) -> 
 
 
 def _count_common(first: str, second: str) -> int:
-    """Returns the length of the common prefix."""
+    """Returns the length of the common prefix of two texts, in code points."""
     length = min(len(first), len(second))
     return next((at for at in range(length) if first[at] != second[at]), length)
 
 
 def trim_span(text: str, start: int, end: int) -> Span:
-    """Returns the span without the white space at its edges. A span of white space only becomes empty, at its end."""
+    """Returns the span `start` to `end` of `text` without the white space at its edges.
+
+    A span of white space only becomes empty, at `end`.
+    """
     part = text[start:end]
     start = end - len(part.lstrip())
     return start, max(start, end - len(part) + len(part.rstrip()))
 
 
 def _read_pieces(processor: sentencepiece.SentencePieceProcessor, text: str) -> Iterator[tuple[list[Span], int]]:
-    """Yields, for each piece of `text`, the spans of its characters (spaces have none) and the start of the next piece.
+    """Yields, for each piece, the spans in `text` of its characters (spaces have none) and the start of the next piece.
 
     Counts pieces through the normalised text, whose characters they cover in order: SentencePiece's own offsets omit
     the first tokens of a character that several tokens write.
@@ -108,7 +114,7 @@ def _read_ranges(
 
     None stands for a space, unless the space is a part of a normalised character (¨ becomes a space and a mark).
     """
-    # SentencePiece adds a space before the first word that is not in the text.
+    # SentencePiece adds a space before the first word. This space is not in `text`.
     added = len(normalized) > 1 and normalized[0] in _SPACES and origins[0] == origins[1]
     ranges: list[Span | None] = []
     end = origins[-1]
@@ -123,9 +129,9 @@ def _read_ranges(
 
 
 def _leave_dropped(processor: sentencepiece.SentencePieceProcessor, text: str, start: int, end: int) -> int:
-    """Returns the end of the character at `start`, where `end` is the start of the next normalised one.
+    """Returns where the span that starts at `start` in `text` ends; `end` is the start of the next span.
 
-    Control characters in between, which the normaliser drops, belong to neither.
+    Control characters directly before `end`, which the normaliser drops, belong to neither span.
     """
     while end - start > 1 and not processor.Normalize(text[end - 1]):
         end -= 1

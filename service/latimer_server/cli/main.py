@@ -16,7 +16,7 @@ app.command()(serve)
 
 
 def main() -> None:
-    """Runs the command line. Expected errors print one line to standard error and end with status 1."""
+    """Runs the command line and ends the process. Expected errors print one line to standard error; status 1."""
     app()
 
 

@@ -25,10 +25,11 @@ models_app = typer.Typer(help="List, fetch and verify the models of the catalogu
 
 # Converts a fetched model to the form that its backend loads. Returns True if it had to be converted.
 Prepare = Callable[[CatalogEntry, Store], bool]
-# The table shows up to this many language codes, and else their number.
+# The table of models shows up to this many language codes of a model, and for more only their number.
 _NAMED_LANGUAGES = 3
 # The width of a table that is not printed to a terminal: enough for one line per model, for other programs.
 _PIPED_WIDTH = 200
+# On a terminal of at most this many columns, the languages and the licence get narrow columns.
 _NARROW = 90
 
 
@@ -113,9 +114,10 @@ def verify_models(
 def fetch_missing(
     entries: Sequence[CatalogEntry], files: Store, *, accept_licenses: bool = False, prepare: Prepare | None = None
 ) -> None:
-    """Fetches the models that are missing, with a progress bar for each, and then prepares each model.
+    """Fetches the models that are missing or damaged, with progress bars, then runs `prepare` for every model.
 
-    Raises `LatimerError`. An error in one model's preparation is raised after the others are prepared.
+    Prints the state of each model. Raises `LatimerError`. Errors of `prepare` are collected and raised as one
+    `ModelError` after the other models are prepared.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -162,7 +164,10 @@ def _print_table(entries: Iterable[CatalogEntry], files: Store) -> None:
 
 
 def _describe(entry: CatalogEntry, files: Store) -> dict[str, object]:
-    """Returns the details of a model for JSON. `revision` is that of the fetched files, else the catalogue's."""
+    """Returns a model's catalogue entry and its state for JSON, without `files` and `canary`.
+
+    `revision` is that of the fetched files, else the catalogue's.
+    """
     try:
         record = files.record(entry)
     except ModelFileError:

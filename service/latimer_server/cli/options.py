@@ -17,7 +17,10 @@ CatalogOption = Annotated[Path | None, typer.Option("--catalog", help="Your addi
 
 
 def read_settings(config: Path | None, **flags: object) -> Settings:
-    """Returns the settings. If they are invalid, prints an error and ends the process with status 1."""
+    """Returns the settings from flags, environment and the file `config`. Flags that are None count as not given.
+
+    If the settings are invalid, prints an error and ends the process with status 1.
+    """
     try:
         return load_settings(config, **flags)
     except ValidationError as error:
@@ -27,6 +30,6 @@ def read_settings(config: Path | None, **flags: object) -> Settings:
 
 
 def fail(error: object) -> NoReturn:
-    """Prints one line to standard error and ends the process with status 1."""
+    """Prints `latimer-server: ` and the error to standard error, and ends the process with status 1."""
     typer.echo(f"latimer-server: {error}", err=True)
     sys.exit(1)

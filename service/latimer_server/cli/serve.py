@@ -136,7 +136,10 @@ def _exit_after(seconds: float, log: LogWriter) -> None:
 
 
 async def _preload(server: LatimerServer, stop: asyncio.Event) -> None:
-    """Loads the models to serve at the start. Stops the server if that raises an error."""
+    """Loads the models to serve at the start, and exempts them from garbage collection.
+
+    If loading raises an error, as it does with --strict, sets `stop`, which ends the server.
+    """
     try:
         await server.preload()
     except BaseException:

@@ -23,6 +23,7 @@ class _Mount:
     """A mounted hierarchy of control groups.
 
     `group`: the group that is mounted, as a path in the hierarchy. `place`: the mount point. `version`: 1 or 2.
+    `controllers`: names such as `cpu` and `memory`, read for version 1 only; version 2 has all in one hierarchy.
     """
 
     group: PurePosixPath
@@ -56,7 +57,7 @@ def available_memory(root: Path = _ROOT) -> int | None:
 
 
 def _read_shares(root: Path) -> Iterator[float]:
-    """Yields the CPU quotas of this process's groups, in cores."""
+    """Yields the CPU quota in cores of each group of this process that has one; nothing if no group has a quota."""
     for version, group in _list_groups("cpu", root):
         if version == 2:
             numbers = _read(group / "cpu.max").split()
@@ -68,9 +69,9 @@ def _read_shares(root: Path) -> Iterator[float]:
 
 
 def _list_groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
-    """Yields the folders of this process's groups, its own first and then the visible parents.
+    """Yields the hierarchy's version (1 or 2) and the folder of each control group that limits this process.
 
-    Each comes with the version of its hierarchy.
+    `controller`: `cpu` or `memory`. The process's own group comes first, then its parents up to the mount point.
     """
     paths = _read_paths(root)
     for mount in _read_mounts(root):
@@ -89,7 +90,10 @@ def _list_groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _read_paths(root: Path) -> dict[str, PurePosixPath]:
-    """Returns the group of this process by controller. The key "" stands for version 2, which has one group for all."""
+    """Reads /proc/self/cgroup: returns the path of this process's control group by the controller's name.
+
+    The key "" has the group of version 2, where one group serves all controllers.
+    """
     paths: dict[str, PurePosixPath] = {}
     for line in _read(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")

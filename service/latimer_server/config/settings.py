@@ -51,7 +51,9 @@ def default_model_memory() -> int | None:
 
 
 def parse_size(text: str) -> int:
-    """Parses a number of bytes such as `2GiB`, `500 MB`, `1.5g` or `1000000`. Raises ValueError.
+    """Returns the number of bytes that a text such as `2GiB`, `500 MB`, `1.5g` or `1000000` stands for.
+
+    Raises ValueError for any other text.
 
     KiB, MiB, GiB, TiB and single letters are powers of 1,024; KB, MB, GB and TB are powers of 1,000.
     """
@@ -73,7 +75,7 @@ class Settings(BaseSettings):
     catalog: Path | None = None
     # The URL of the registry of Firefox's models, for `models fetch`.
     mozilla_registry: str = Field(default=MOZILLA_REGISTRY, pattern="^https?://")
-    # Names of the models to load at the start; None loads the embedded models.
+    # Names of the models to load at the start; None loads the embedded models except those with `preload = false`.
     models: Annotated[tuple[str, ...] | None, NoDecode] = None
     compute_threads: int = Field(default_factory=available_cores, ge=1, le=1024)
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -109,7 +111,7 @@ class Settings(BaseSettings):
     # A silent client is pinged after `keepalive_seconds` and is gone if it does not answer in time.
     keepalive_seconds: float = Field(default=60.0, ge=10)
     keepalive_timeout_seconds: float = Field(default=20.0, ge=1)
-    # How long calls in progress may take to finish when the server stops.
+    # The most seconds that a stopping server waits for the calls in progress to finish.
     drain_seconds: float = Field(default=30.0, ge=0)
     log_format: LogFormat = LogFormat.CONSOLE
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
@@ -121,7 +123,7 @@ class Settings(BaseSettings):
     @field_validator("models", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
-        """Splits a comma-separated text, from a flag or the environment. An empty text is an empty list."""
+        """Splits a comma-separated text, from a flag or the environment, into names. An empty text has no names."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("max_model_memory", mode="before")
@@ -140,7 +142,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library calls it by name)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Orders the sources: flags, environment, the configuration file of `load_settings`."""
+        """Returns the sources of settings, the first of which wins: flags, environment, configuration file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 

@@ -10,13 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 TokenIds = tuple[int, ...]
-# Returns True once the result is no longer needed. Long computations call it regularly.
+# A function that returns True once the result of a computation is no longer needed. Long computations call it regularly
+# and stop early.
 Cancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class LanguagePair:
-    """The source and target language in the codes of the catalogue's entry; "" if the model has only one."""
+    """The source and target language of a model's input and output, in the codes that its catalogue entry lists.
+
+    A code is "" where the model needs no language to be named.
+    """
 
     source: str = ""
     target: str = ""
@@ -24,13 +28,15 @@ class LanguagePair:
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """The options of a decoder. Only pieces with equal options share a batch. None selects the model's default.
+    """The options of a model's decoder. Only pieces with equal options share a batch. None selects the model's default.
 
-    `max_output_tokens`: a bound on the output, without the end token.
+    `max_output_tokens`: a bound on the tokens of the output, without the end token.
     `max_length_ratio`: a bound on output tokens per input token.
     `beam_size`: hypotheses kept per step; 1 is greedy search.
-    `length_penalty`: a score is divided by the output's length to this power.
-    `hypothesis_count`: how many hypotheses to return. The beam is at least this wide.
+    `length_penalty`: the log-probability of a hypothesis is divided by its length to this power.
+    `repetition_penalty`: makes tokens that the output already has less likely (Keskar et al. 2019); 1 is no penalty.
+    `no_repeat_ngram_size`: the length of the token n-grams that may occur only once in the output; 0 is no limit.
+    `hypothesis_count`: the number of hypotheses to return for a piece. The beam is at least this wide.
     `target`: the target language, for models whose decoder starts with its token; else "".
     `alignment`: requests the word alignment, from models that have one.
     """
@@ -48,7 +54,7 @@ class DecodingOptions:
     def with_hypotheses(
         self, hypothesis_count: int, *, alignment: bool | None = None, target: str | None = None
     ) -> Self:
-        """Returns these options with another count, and with another `alignment` and `target` unless those are None.
+        """Returns the options with this `hypothesis_count`, and with this `alignment` and `target` unless None.
 
         Returns the same object if nothing changes.
         """
@@ -61,14 +67,15 @@ class DecodingOptions:
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """Bounds on a piece and on a batch.
+    """The bounds that one loaded model sets on its pieces and batches.
 
-    `max_input_tokens`: of one piece.
-    `max_batch_tokens` and `max_batch_rows`: of a batch. Larger batches are not faster.
+    `max_input_tokens`: the most tokens of one piece, `added_tokens` included.
+    `max_batch_tokens`: the most tokens of a batch, padding included: rows times tokens of the longest row.
+    `max_batch_rows`: the most rows of a batch. Larger batches are not faster.
     `added_tokens`: tokens of an input that are not text: the end token, a language token, an instruction.
     `concurrent_batches`: how many batches may run at a time, each in a thread and on its share of the backend's cores.
-    `default_beam`: the beam size of a piece without one, for backends where each hypothesis of a beam costs as much as
-    a row; 0 for backends where the beam size does not matter.
+    `default_beam`: the model's beam size where the options set none, for backends in which each hypothesis of a beam
+    costs as much as a row; 0 for backends where the beam size does not change the number of rows.
     """
 
     max_input_tokens: int
@@ -79,7 +86,7 @@ class BatchLimits:
     default_beam: int = 0
 
     def count_rows(self, options: DecodingOptions) -> int:
-        """Returns the maximum number of rows of a batch with these options."""
+        """Returns the most rows of a batch with these options: fewer for a wide beam, if `default_beam` is set."""
         if not self.default_beam:
             return self.max_batch_rows
         return max(1, self.max_batch_rows // max(options.beam_size or self.default_beam, options.hypothesis_count))
@@ -87,11 +94,11 @@ class BatchLimits:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One output of a model.
+    """A model's output for one piece.
 
-    `ids`: without the end token.
+    `ids`: the token ids of the output, without the end token.
     `log_prob`: natural logarithm of its probability, the end token included if it was reached.
-    `truncated`: the output reached its bound before the end token.
+    `truncated`: the output ended without the end token: it reached its bound, or the computation was cancelled.
     `alternatives`: the next best hypotheses, if they were requested.
     `alignment`: one pair per id: the index of the aligned input token in the row given to `run`, and a confidence in
     0..1. The row includes the tokens that `encode` adds to the text; the index of the end token means "no input token".
@@ -112,7 +119,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class TimedHypothesis:
-    """The result of a piece, with the times (monotonic seconds) when it was queued, and its batch started and ended."""
+    """The hypothesis of a piece, and when it was queued and its batch started and ended (monotonic seconds)."""
 
     hypothesis: Hypothesis
     queued: float

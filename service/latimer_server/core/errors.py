@@ -5,7 +5,7 @@ They are independent of gRPC; the `rpc` package maps each class to a status code
     LatimerError
       InvalidRequest        the request breaks a rule; names each field and its limit
       Unsupported           the contract defines the feature, but this server does not implement it
-      NotServed             no model has this name or serves this language pair
+      NotServed             no model serves the name, language pair or task, or it is not fetched or failed to load
       Overloaded            the server is busy; retry after `retry_after` seconds
       Unavailable           the server is starting or draining
       DeadlineExceeded      the call's deadline has passed
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken rule. `field`: the path of the field. `description`: the rule."""
+    """A rule that a request breaks. `field`: the field's path, such as `contents[0]`. `description`: the rule."""
 
     field: str
     description: str
@@ -56,7 +56,7 @@ class Unsupported(LatimerError):
 
 
 class NotServed(LatimerError):
-    """No model serves this name or this language pair."""
+    """No model serves the requested name, language pair or task, or the model is not fetched or failed to load."""
 
     reason = "NOT_SERVED"
 
@@ -107,7 +107,8 @@ class ModelError(LatimerError):
 class ModelFileError(ModelError):
     """A file of a model is missing, changed, malformed or of an unsupported kind.
 
-    `problem` completes the sentence that begins with the file's name: "is missing".
+    `file`: the name of the model and the file, such as `m2m100/config.json`. `problem`: the predicate of a sentence
+    about that file, such as "is missing".
     """
 
     reason = "MODEL_FILE"

@@ -38,6 +38,6 @@ TRANSLATION_FLAGS = frozenset(Flag) - {Flag.UNSUPPORTED_CLAIM}
 
 
 def merge_flags(groups: Iterable[Iterable[Flag]]) -> tuple[Flag, ...]:
-    """Returns each flag of the groups once, sorted by number."""
+    """Returns the flags of all groups, each once, sorted by their number in the contract."""
     merged = {flag for group in groups for flag in group}
     return tuple(sorted(merged, key=lambda flag: flag.value)) if merged else ()

@@ -37,7 +37,10 @@ def normalize_code(code: str) -> str:
 
 
 def match_code(wanted: str, served: Iterable[str]) -> str | None:
-    """Returns the served code that matches `wanted`: the same or the nearest (`pt` for `pt-BR`), or None."""
+    """Returns the served code that is the same as `wanted` or nearest to it (`pt` for `pt-BR`); None if none is near.
+
+    Near codes have the same language, see `near_codes`.
+    """
     return next(iter(near_codes(wanted, served)), None)
 
 
@@ -48,7 +51,10 @@ def is_near(wanted: str, served: str) -> bool:
 
 
 def near_codes(wanted: str, served: Iterable[str]) -> list[str]:
-    """Returns the served codes that match `wanted`: the same code, then by CLDR's distance, then the shorter."""
+    """Returns the served codes of the same language that readers of `wanted` understand, the nearest first.
+
+    The same code comes first; the others are sorted by CLDR's distance, at most `_MAX_DISTANCE`, then by length.
+    """
     wanted_parts = _maximize(wanted)
     matches = []
     for code in set(served):
@@ -76,8 +82,8 @@ class CodeIndex:
 def simplify_code(code: str) -> str:
     """Returns the simplest code that callers would use for a language.
 
-    The dominant language of a macrolanguage becomes the macrolanguage (`cmn` becomes `zh`, `arb` `ar`, `zsm` `ms`), and
-    the usual script of a language is dropped. Raises ValueError if the code is invalid.
+    The dominant language of a macrolanguage becomes the macrolanguage if that has the shorter code (`cmn` becomes `zh`,
+    `arb` `ar`, `zsm` `ms`), and the usual script of a language is dropped. Raises ValueError if the code is invalid.
     """
     language = langcodes.Language.get(normalize_code(code))
     macrolanguage = language.prefer_macrolanguage()
@@ -89,7 +95,10 @@ def simplify_code(code: str) -> str:
 
 @lru_cache(_REMEMBERED_CODES)
 def _maximize(code: str) -> tuple[str, str, str]:
-    """Returns language, script and region, with missing parts set to the likely ones. CLDR compares such triples."""
+    """Returns language, script and region of a code, with missing parts set to the likely ones, for CLDR's distances.
+
+    The language of a macrolanguage's member is the macrolanguage.
+    """
     language = langcodes.Language.get(code)
     if language.language is None:  # langcodes would take `und` for English
         return UNDETERMINED, "Zzzz", "ZZ"

@@ -1,7 +1,7 @@
 """Scripts that are written without spaces between words, or that say more in a character than Latin letters do.
 
-The table `SCRIPTS` is the only place that lists them; every set of languages and every class of characters is derived
-from it. Ranges follow the blocks of Unicode 16, languages are base codes of BCP-47.
+The table `SCRIPTS` is the only place that lists them; every set of languages, and every class of characters except
+`_CJK_SIGNS`, is derived from it. Ranges follow the blocks of Unicode 16, languages are base codes of BCP-47.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ SCRIPTS = (
     Script("Hangul", "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af", frozenset({"ko"}), unspaced=False, dense=True),
 )
 
-# Punctuation, symbols, strokes and enclosed letters of Chinese and Japanese texts; no script has them for itself.
+# Punctuation, symbols, strokes and enclosed letters of Chinese and Japanese texts, for `UNSPACED_CHARACTERS`. Several
+# scripts share them, so no row of `SCRIPTS` lists them.
 _CJK_SIGNS = "\u2fe0-\u303f\u3190-\u319f\u31c0-\u31ef\u3200-\u33ff"
 
 
@@ -58,12 +59,13 @@ def _join_letters(wanted: Callable[[Script], bool]) -> str:
     return "".join(script.letters for script in SCRIPTS if wanted(script))
 
 
-# Languages (base codes) by what their scripts do.
+# Base codes of the languages whose scripts put no spaces between words, are dense (see `Script`), or are Han.
 UNSPACED_LANGUAGES = _list_languages(lambda script: script.unspaced)
 DENSE_LANGUAGES = _list_languages(lambda script: script.dense)
 HAN_LANGUAGES = _list_languages(lambda script: script.name == "Han")
 
-# Ranges for the inside of a regular expression's character class, without its brackets.
+# Characters of the scripts without spaces, with and without `_CJK_SIGNS`, and of the scripts without spaces or dense.
+# Each is a text of ranges for the inside of a regular expression's character class, without its brackets.
 UNSPACED_LETTERS = _join_letters(lambda script: script.unspaced)
 UNSPACED_CHARACTERS = UNSPACED_LETTERS + _CJK_SIGNS
 UNSPACED_OR_DENSE_LETTERS = _join_letters(lambda script: script.unspaced or script.dense)

@@ -9,10 +9,11 @@ from latimer_server.core.decoding import TimedHypothesis
 
 @dataclass
 class Usage:
-    """The usage of one request.
+    """The usage of one request, or of a part of it.
 
-    `cached_segments`: the part of `segments` that came from the cache. `waited`: the queue time of all `pieces`
-    together, in seconds. `started` and `ended`: when the first batch started and the last ended (monotonic seconds).
+    `cached_segments`: the part of `segments` that came from the cache. `pieces`: pieces that a model computed, so none
+    from the cache. `waited`: the queue time of all `pieces` together, in seconds. `started` and `ended`: when the first
+    batch started and the last ended (monotonic seconds).
     """
 
     characters: int = 0
@@ -26,7 +27,7 @@ class Usage:
     ended: float = 0.0
 
     def count(self, outcome: TimedHypothesis, input_tokens: int) -> None:
-        """Adds the result of one piece."""
+        """Adds one computed piece: its `input_tokens`, and the output tokens and times of its result."""
         self.pieces += 1
         self.input_tokens += input_tokens
         self.output_tokens += len(outcome.hypothesis.ids)
@@ -35,7 +36,10 @@ class Usage:
         self.ended = max(self.ended, outcome.ended)
 
     def add(self, other: Usage) -> None:
-        """Adds the tokens, pieces and times of another usage. Characters and segments are already counted here."""
+        """Adds the tokens, pieces and times of another usage, but not its characters and segments.
+
+        The caller adds those itself, because they may be of text that is already counted here.
+        """
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.pieces += other.pieces
@@ -45,10 +49,10 @@ class Usage:
 
     @property
     def queue_seconds(self) -> float:
-        """The mean queue time of a piece in seconds."""
+        """The mean queue time of a piece in seconds; 0 without pieces."""
         return self.waited / self.pieces if self.pieces else 0.0
 
     @property
     def compute_seconds(self) -> float:
-        """The seconds from the start of the first batch to the end of the last."""
+        """The seconds from the start of the first batch to the end of the last; 0 without pieces."""
         return max(0.0, self.ended - self.started) if self.pieces else 0.0

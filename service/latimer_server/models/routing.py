@@ -13,18 +13,20 @@ from latimer_server.core.decoding import LanguagePair
 from latimer_server.core.languages import CodeIndex
 from latimer_server.models.catalog.catalog import CatalogEntry
 
+# An error message lists up to this many language pairs.
 _MAX_DESCRIBED = 40
-# A bound on memory: callers may send any language code.
+# A bound on the routes that a `RouteMap` keeps; it forgets all when it is full. Callers may send any language code.
 _REMEMBERED_ROUTES = 4_096
 _BEST_PIVOT = "en"
+# The source and the target code of a served pair.
 Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Route:
-    """The models that translate a pair, in order, with the languages that each reads and writes, in its entry's codes.
+    """The names of the one or two models that translate a pair, in order. Two translate through a pivot language.
 
-    Two models make a route through a pivot language.
+    `sources` and `targets`: for each model, the language that it reads and writes, in the codes of its entry.
     """
 
     models: tuple[str, ...]
@@ -38,17 +40,17 @@ class Route:
 
     @property
     def source(self) -> str:
-        """The language of the input."""
+        """The language that the first model reads."""
         return self.sources[0]
 
     @property
     def target(self) -> str:
-        """The language of the output."""
+        """The language that the last model writes."""
         return self.targets[-1]
 
 
 class _LanguageIndex:
-    """Entries by the language codes that they read, or by those that they write."""
+    """Catalogue entries by the language codes of `get_codes`: those that an entry reads, or those that it writes."""
 
     def __init__(self, entries: Iterable[CatalogEntry], get_codes: Callable[[CatalogEntry], Sequence[str]]) -> None:
         self.by_code: dict[str, list[CatalogEntry]] = {}
@@ -59,11 +61,11 @@ class _LanguageIndex:
         self._matched: dict[str, dict[str, str]] = {}
 
     def near(self, wanted: str) -> list[str]:
-        """Returns the codes that match `wanted`, the nearest first."""
+        """Returns the codes of the entries that are the same as `wanted` or near it, the nearest first."""
         return self._index.near(wanted)
 
     def match(self, wanted: str) -> Mapping[str, str]:
-        """Returns the names of the entries that have `wanted` or a near code, each with its nearest code."""
+        """Maps the name of each entry that has `wanted` or a near code to its nearest code."""
         if wanted in self._matched:
             return self._matched[wanted]
         matched: dict[str, str] = {}
@@ -76,7 +78,7 @@ class _LanguageIndex:
 
 
 class RouteMap:
-    """The routes through a set of entries. `pivoting`: allows routes of two models."""
+    """Finds the routes that a set of catalogue entries allows. `pivoting`: allows routes of two models."""
 
     def __init__(self, entries: Sequence[CatalogEntry], *, pivoting: bool = True) -> None:
         self.entries = entries
@@ -134,7 +136,7 @@ class RouteMap:
         return pairs, False
 
     def describe(self) -> str:
-        """Returns the served pairs as text for a message."""
+        """Returns up to `_MAX_DESCRIBED` served pairs as text for an error message: `de->en, en->de`."""
         pairs, more = self.list_pairs("", "", 0, _MAX_DESCRIBED)
         listed = ", ".join(f"{source}->{target}" for source, target in pairs)
         return f"{listed} and more (see ListLanguagePairs)" if more else listed or "none"
@@ -179,7 +181,10 @@ class RouteMap:
         return Route((head, tail), (heads[head], self._readers.match(pivot)[tail]), (pivot, tails[tail]))
 
     def _reach(self, source: str) -> int:
-        """Returns the target codes that are served from a source code, as bits."""
+        """Returns the target codes that are served from a source code, directly or through a pivot, as bits.
+
+        Codes near the source itself are left out.
+        """
         if source not in self._reached:
             names = self._readers.match(source)
             reached = self._bits_of(names)
@@ -199,7 +204,7 @@ class RouteMap:
         return self._bridged[pivot]
 
     def _bits_of(self, names: Iterable[str]) -> int:
-        """Returns the target codes of all these models, as bits."""
+        """Returns the target codes of all models with these names, as bits."""
         bits = 0
         for name in names:
             bits |= self._target_bits[name]

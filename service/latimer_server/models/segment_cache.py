@@ -14,19 +14,19 @@ from typing import TypeAlias
 
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 
-# An upper bound on the memory of an entry besides its key and its value: its places in the hash table and in the order
-# of use. tests/unit/test_segment_cache.py measures it.
+# The memory that each cached hypothesis is taken to need besides its key and its value, an upper bound: its places in
+# the hash table and in the order of use. tests/unit/test_segment_cache.py measures it.
 _ENTRY_BYTES = 200
 _DIGEST_BYTES = 16
-# A hypothesis as marshal writes it: its fields in order, its alternatives packed likewise.
+# A hypothesis as a tuple, which marshal can write: its fields in order, its alternatives as such tuples.
 _Packed: TypeAlias = "tuple[TokenIds, float, bool, tuple[_Packed, ...], tuple[tuple[int, float], ...]]"
 
 
 class SegmentCache:
-    """Hypotheses by model revision, decoding options and token ids, in at most `max_bytes` bytes.
+    """The cached hypotheses of all models, in at most `max_bytes` bytes.
 
-    A key is a digest (BLAKE2b, 128 bits), so no user's text is kept in readable form. A value takes about 5 bytes per
-    token.
+    A key is a digest (BLAKE2b, 128 bits) of model revision, decoding options and input token ids, so the input is not
+    kept. A value is the hypothesis as token ids in marshal's format and takes about 5 bytes per token.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -38,18 +38,21 @@ class SegmentCache:
         return len(self._values)
 
     def of_model(self, revision: str) -> ModelCache:
-        """Returns the part of the cache that belongs to one revision of one model."""
+        """Returns a view of the cache for one revision of one model. `revision`: must identify both."""
         return ModelCache(self, revision)
 
     def get(self, key: bytes) -> bytes | None:
-        """Returns a value, or None, and marks the value as the most recently used."""
+        """Returns the value of a key and marks it as the most recently used; None if the key is not cached."""
         value = self._values.get(key)
         if value is not None:
             self._values.move_to_end(key)
         return value
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Stores a value, and drops the least recently used ones to make room. Ignores a value above the bound."""
+        """Stores a value, and drops the least recently used ones to make room.
+
+        A value above the bound is not stored. An earlier value of the key is dropped in any case.
+        """
         self._drop(key)
         size = _count_bytes(key, value)
         if size > self.max_bytes:
@@ -66,19 +69,22 @@ class SegmentCache:
 
 
 class ModelCache:
-    """The part of a cache that belongs to one revision of one model."""
+    """The part of a `SegmentCache` that belongs to one revision of one model."""
 
     def __init__(self, cache: SegmentCache, revision: str) -> None:
         self._cache = cache
         self._revision = revision
 
     def get(self, ids: TokenIds, options: DecodingOptions) -> Hypothesis | None:
-        """Returns the model's hypothesis for exactly these ids and options; None if it is not cached."""
+        """Returns the model's hypothesis for exactly these input ids and options; None if it is not cached."""
         value = self._cache.get(self._make_key(ids, options))
         return None if value is None else _unpack(marshal.loads(value))  # noqa: S302 (written by this process)
 
     def put(self, ids: TokenIds, options: DecodingOptions, hypothesis: Hypothesis) -> None:
-        """Stores the model's hypothesis for these ids. Must not be called for a cancelled computation."""
+        """Stores the model's hypothesis for these input ids and options.
+
+        Must not be called for a cancelled computation, whose hypothesis is incomplete.
+        """
         self._cache.put(self._make_key(ids, options), marshal.dumps(_pack(hypothesis)))
 
     def _make_key(self, ids: TokenIds, options: DecodingOptions) -> bytes:

@@ -24,14 +24,15 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _MAX_WAITING_LINES = 10_000
 _CLOSING_SECONDS = 2.0
+# Attributes of a log record that are not from `extra`. The console format leaves them out of its key=value pairs.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id"}
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def configure_logging(style: LogFormat, level: str) -> LogWriter:
-    """Sends all log records of this level and above to standard error, and returns the writer.
+    """Sends all log records of this level and above to standard error, and returns the `LogWriter` that writes them.
 
-    Call it once per process. The caller must close the writer.
+    Replaces all handlers of the root logger. Call it once per process. The caller must close the writer.
     """
     writer = LogWriter()
     handler = _QueueHandler(writer.queue)
@@ -46,7 +47,7 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
 class LogWriter(logging.handlers.QueueListener):
     """Writes queued lines to standard error in a thread of its own, so that a blocked pipe delays no call.
 
-    Lines are dropped while more than `_MAX_WAITING_LINES` wait.
+    New lines are dropped while `_MAX_WAITING_LINES` lines wait.
     """
 
     def __init__(self) -> None:
@@ -62,7 +63,10 @@ class LogWriter(logging.handlers.QueueListener):
         sys.stderr.flush()
 
     def close(self) -> None:
-        """Writes the queued lines, for at most `_CLOSING_SECONDS`: a blocked pipe must not keep the process alive."""
+        """Writes the queued lines and ends the thread.
+
+        Gives up after `_CLOSING_SECONDS`, because a blocked pipe must not keep the process alive.
+        """
         # `stop` has no timeout, so it runs in a daemon thread.
         stopper = threading.Thread(target=self._stop_unless_full, name="log-close", daemon=True)
         stopper.start()
@@ -83,7 +87,10 @@ class _QueueHandler(logging.handlers.QueueHandler):
 
 
 def describe_exception(error: BaseException) -> str:
-    """Returns the types of an exception and its causes, with the place of each, without messages or values."""
+    """Returns the type and the stack of an exception and of each of its causes, without messages or values.
+
+    A stack is a list of `file:line function`, the innermost call first.
+    """
     parts = []
     current: BaseException | None = error
     while current is not None:
@@ -118,7 +125,7 @@ class _Console(_WithoutMessages):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        """Returns the line with the record's `extra` values as key=value."""
+        """Returns the log line, followed by the record's `extra` values and the request's id as key=value."""
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if current_id := getattr(record, "request_id", ""):
             extra["request_id"] = current_id

@@ -16,7 +16,8 @@ class Authenticator:
         self._tokens = tuple(token.encode() for token in tokens)
 
     def identify(self, peer: str, metadata: Mapping[str, str | bytes] | None) -> str:
-        """Returns the caller's name. `metadata` None: the method needs no token. Raises `Unauthenticated` without a known token where tokens are required."""
+        """Returns the caller's name. `metadata` None: the method needs no token. Raises `Unauthenticated` without a
+        known token where tokens are required."""
         if not self._tokens or metadata is None:
             return identify_caller(peer)
         offered = str(metadata.get("authorization", "")).removeprefix("Bearer ").encode()

@@ -17,7 +17,8 @@ from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit
 from latimer_server.rpc.loop_bridge import CallScope
 from latimer_server.rpc.request_stream import read_messages
 
-# A method with one response: called in the thread of the call, where it may validate its request; its coroutine runs on the loop.
+# A method with one response: called in the thread of the call, where it may validate its request; its coroutine runs on
+# the loop.
 LoopMethod = Callable[[Any, Call], Coroutine[Any, Any, Message]]
 LoopStreamMethod = Callable[[AsyncIterator[Any], Call], AsyncIterator[Message | None]]
 ThreadMethod = Callable[[Any, Call, grpc.ServicerContext], Iterator[Message]]

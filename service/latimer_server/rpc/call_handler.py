@@ -1,7 +1,7 @@
 """Handles one call: credentials, message, behaviour, status, log line.
 
-A call runs in a thread of gRPC's server. All methods are registered as streams of requests: of those gRPC reads no message by itself, so that
-the message of a caller without credentials is never received.
+A call runs in a thread of gRPC's server. All methods are registered as streams of requests: of those gRPC reads no
+message by itself, so that the message of a caller without credentials is never received.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ _ENDS_OF_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 @dataclass(frozen=True)
 class Method:
-    """A method of a service. `path`: as on the wire, `/package.Service/Method`. `parse`: raises `DecodeError` or ValueError.
-    `needs_token`: whether callers need credentials where the server has any. `is_logged`: at INFO, else at DEBUG."""
+    """A method of a service. `path`: as on the wire, `/package.Service/Method`. `parse`: raises `DecodeError` or
+    ValueError. `needs_token`: whether callers need credentials where the server has any. `is_logged`: at INFO, else at
+    DEBUG."""
 
     path: str
     parse: Callable[[bytes], Message]

@@ -19,9 +19,9 @@ _RETRY_SECONDS = 1.0
 class CallLimits:
     """Bounds of the gRPC front; times in seconds.
 
-    `requests`: calls in work. `receiving`: calls whose message is arriving, `receive_seconds` how long that may take. `streams`, `watches`,
-    `reflections`: open streams of each kind. `stream_config_seconds`, `stream_idle_seconds`: how long a stream may wait for its first message
-    and for each later one.
+    `requests`: calls in work. `receiving`: calls whose message is arriving, `receive_seconds` how long that may take.
+    `streams`, `watches`, `reflections`: open streams of each kind. `stream_config_seconds`, `stream_idle_seconds`: how
+    long a stream may wait for its first message and for each later one.
     """
 
     requests: int = 256

@@ -52,8 +52,8 @@ class CallStatus:
         if not is_expected(error):
             _log.error("call failed", exc_info=error, extra={"method": self._path})
         self.log(code.name, error.reason if isinstance(error, LatimerError) else "INTERNAL")
-        # A client retries only a call that has not begun, and initial metadata would begin it (gRFC A6). A refusal for want of room is sent
-        # at once, because there is most to do then.
+        # A client retries only a call that has not begun, and initial metadata would begin it (gRFC A6). A refusal for
+        # want of room is sent at once, because there is most to do then.
         pushback = (("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS),) if isinstance(error, Unavailable) else ()
         if not isinstance(error, (Unavailable, Overloaded)):
             self.open()

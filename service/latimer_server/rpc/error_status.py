@@ -16,12 +16,13 @@ from latimer_server.core.errors import FlaggedAsError, OverlongSegment
 from latimer_server.rpc.health import UnknownService
 
 _DOMAIN = "latimer"
-# These limits keep a status within gRPC's default limit of 8 KiB for metadata, in which the message appears twice: in
-# grpc-message and in grpc-status-details-bin.
+# The most code points of a status message, violations in a status, and code points of a violation's description. They
+# keep a status within gRPC's default limit of 8 KiB for metadata, in which the message appears twice: in grpc-message
+# and in grpc-status-details-bin.
 _MAX_MESSAGE_CHARACTERS = 1_000
 _MAX_VIOLATIONS = 16
 _MAX_DESCRIPTION_CHARACTERS = 160
-# The first class that matches decides the code.
+# The gRPC status code of each exception. The first class that matches decides.
 _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
     (errors.InvalidRequest, code_pb2.INVALID_ARGUMENT),
     (errors.Unsupported, code_pb2.UNIMPLEMENTED),
@@ -38,8 +39,10 @@ _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
 
 
 def to_status(error: BaseException, request_id: str) -> status_pb2.Status:
-    """Returns the status of an error. An error that is not in the table becomes INTERNAL, and its message names the
-    request id only."""
+    """Returns the `google.rpc.Status` message of an error.
+
+    An error that is not in the table becomes INTERNAL, and its message names the request id only.
+    """
     for kind, code in _CODES:
         if isinstance(error, kind):
             return _pack(code, str(error), error.reason, _details(error))

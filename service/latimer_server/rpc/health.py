@@ -1,7 +1,7 @@
 """Health of the server and its services (grpc.health.v1), for probes and balancers.
 
-A watcher that reads nothing blocks only its own thread: statuses are values under a condition, and every watcher writes in the thread of its
-own call.
+A watcher that reads nothing blocks only its own thread: statuses are values under a condition, and every watcher writes
+in the thread of its own call.
 """
 
 from __future__ import annotations

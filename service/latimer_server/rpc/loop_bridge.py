@@ -1,7 +1,7 @@
 """Runs coroutines of the use cases from threads of the gRPC server.
 
-gRPC's synchronous server gives each call a thread. The use cases run on one asyncio event loop. A `CallScope` connects both: its thread
-waits while the loop works, and the work is cancelled when the call ends early.
+gRPC's synchronous server gives each call a thread. The use cases run on one asyncio event loop. A `CallScope` connects
+both: its thread waits while the loop works, and the work is cancelled when the call ends early.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 _END = object()
 
 
-class CallEnded(Exception):  # noqa: N818 (an event, not a failure)
+class CallEnded(Exception):
     """The caller, its deadline or the end of the server has ended the call."""
 
 

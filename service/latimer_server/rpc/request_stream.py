@@ -20,8 +20,8 @@ async def read_messages(
 ) -> AsyncGenerator[Message, None]:
     """Yields the parsed messages of a stream, and reads no further than it is asked to.
 
-    `first_seconds`, `idle_seconds`: how long the stream may wait for its first and for any later message. Raises `DeadlineExceeded` beyond
-    that, `Unavailable` when the server drains while the stream waits.
+    `first_seconds`, `idle_seconds`: how long the stream may wait for its first and for any later message. Raises
+    `DeadlineExceeded` beyond that, `Unavailable` when the server drains while the stream waits.
     """
     loop = asyncio.get_running_loop()
     # The thread of the call writes the responses, and gRPC's iterator blocks: reading needs a thread of its own.

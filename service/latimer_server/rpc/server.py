@@ -83,8 +83,8 @@ class ServedModels:
 
 
 class LatimerServer:
-    """A gRPC server that is bound to `port`. Created by `build_server`. `admission` counts the requests in work, `streams` the open
-    translation streams."""
+    """A gRPC server that is bound to `port`. Created by `build_server`. `admission` counts the requests in work,
+    `streams` the open translation streams."""
 
     def __init__(
         self,
@@ -158,12 +158,12 @@ class LatimerServer:
             task.cancel()
         end = asyncio.get_running_loop().time() + seconds
         await self._wait_for_last_call(min(seconds, _LAST_CALLS_SECONDS))
-        while self._behaviours.active and asyncio.get_running_loop().time() < end:
+        while self._behaviours.active and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (threads end calls)
             await asyncio.sleep(_QUIET_SECONDS)
 
     async def close(self) -> None:
-        """Ends the calls that are left and frees what the server holds. Each step has a time limit: what hangs is left to
-        the end of the process."""
+        """Ends the calls that are left and frees what the server holds. Each step has a time limit: what hangs is left
+        to the end of the process."""
         self.admission.drain()
         stopped = self._server.stop(_LAST_CALLS_SECONDS)
         await _wait_in_thread(stopped.wait, _STEP_SECONDS)

@@ -30,11 +30,11 @@ class Admission:
 
     @property
     def callers(self) -> int:
-        """The number of callers that have requests in work."""
+        """The number of callers that have requests in work; all anonymous callers count as one."""
         return len(self._of_caller)
 
     def drain(self) -> None:
-        """Refuses every request from now on."""
+        """Refuses every new request from now on with `Unavailable`. Admitted requests continue."""
         self._draining = True
 
     def require_place(self, caller: Hashable = None) -> None:

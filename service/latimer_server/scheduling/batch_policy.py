@@ -35,10 +35,11 @@ def may_share_batch(length: int, other: int) -> bool:
 
 
 def count_rows_in_time(allowed: int, waiting: int, length: int, cost_model: BatchCostModel, seconds_left: float) -> int:
-    """Returns the rows of a batch that ends in time.
+    """Returns how many rows a batch may have so that it probably ends within `seconds_left`.
 
-    `allowed`: the most rows of a batch. `waiting`: the pieces that wait. `length`: tokens of its longest piece. Halves
-    the rows until the estimate fits into `seconds_left`, but not below a quarter of the allowed rows.
+    `allowed` is the most rows of any batch, `waiting` the number of waiting pieces, and `length` the tokens of the
+    longest piece. Starts from the lower of `allowed` and `waiting` and halves it until the estimate fits, but not below
+    a quarter of `allowed`.
     """
     rows = min(allowed, waiting)
     least = max(1, min(rows, allowed // _MIN_ROWS_SHARE))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-# Weight of the newest batch in the moving average.
+# Weight of the newest batch in the moving averages of `BatchCostModel`.
 _SMOOTHING = 0.25
-# Assumed factor on the cost when the rows double and nothing was measured yet. It is below 2 because a part of each
-# decoding step costs the same for any number of rows.
+# Factor by which the estimated seconds grow for each doubling of the rows beyond those measured. It is below 2 because
+# a part of each decoding step costs the same for any number of rows.
 _DOUBLED_ROWS = 1.5
-# The drain rate averages over about this many batches.
+# `DrainRate` averages over about this many of the latest batches.
 _AVERAGED_BATCHES = 16
 
 
@@ -22,16 +22,17 @@ class BatchCostModel:
         self._by_rows: dict[int, float] = {}  # bit length of the rows -> seconds per token of the longest row
 
     def learn(self, rows: int, longest: int, seconds: float) -> None:
-        """Adds a finished batch to the average of its bucket. `longest` is in tokens."""
+        """Adds a finished batch to the average for its number of rows. `longest` is the tokens of its longest row."""
         bucket, token_seconds = rows.bit_length(), max(seconds, 0.0) / max(longest, 1)
         average = self._by_rows.get(bucket)
         self._by_rows[bucket] = token_seconds if average is None else average + _SMOOTHING * (token_seconds - average)
 
     def estimate(self, rows: int, longest: int) -> float:
-        """Returns the expected seconds of a batch; 0 before any batch ran.
+        """Returns the expected seconds of a batch; 0 before any batch ran. `longest` is in tokens.
 
-        An unmeasured bucket is extrapolated from the nearest measured one: upwards by 1.5 for each doubling of the
-        rows, downwards by 2 for each halving, which is the lowest possible cost.
+        Row counts of the same bit length share a measured average. For another bit length the nearest average is
+        extrapolated: times 1.5 for each doubling of the rows, divided by 2 for each halving, which gives the lowest
+        possible cost.
         """
         if not self._by_rows:
             return 0.0
@@ -59,9 +60,9 @@ class DrainRate:
         return self._tokens / self._seconds if self._seconds > 0 else 0.0
 
     def note(self, tokens: int, now: float, *, full: bool, waiting: bool) -> None:
-        """Records the end of a batch at `now` (seconds).
+        """Records the end of a batch of `tokens` tokens (without padding) at `now` (seconds).
 
-        `full` is True if pieces were still waiting when the batch began, `waiting` if pieces are waiting now.
+        `full` is True if other pieces were still waiting when the batch began, `waiting` if pieces are waiting now.
         """
         if self._last is not None and full:
             kept = 1 - 1 / _AVERAGED_BATCHES

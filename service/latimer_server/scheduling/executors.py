@@ -22,10 +22,10 @@ def _interactive() -> Priority:
 
 
 class _Call(Generic[T]):
-    """A unit of work and its result.
+    """A callable that runs once in a pool thread, and its result or error.
 
-    A pool thread keeps a reference to its last callable and result for a moment after completion. It refers to this
-    object, which is empty by then, so the thread keeps neither the work nor the result alive.
+    A pool thread keeps a reference to the last object that it ran for a moment after completion. It refers to this
+    object, which is empty by then, so the thread keeps neither the callable nor the result alive.
     """
 
     def __init__(self, work: Callable[[], T]) -> None:
@@ -145,10 +145,10 @@ class ComputeSlot:
 
 
 class StickyThreadPool(Executor):
-    """A pool of `size` threads that gives the next work to the first free thread.
+    """A pool of `size` threads that gives each callable to the first thread, in a fixed order, that is free.
 
-    The caches of that thread's core still hold the model's weights. A plain `ThreadPoolExecutor` rotates its threads.
-    `name` is the prefix of the thread names.
+    A busy thread thus stays in use, and the caches of its core still hold the model's weights. A plain
+    `ThreadPoolExecutor` rotates its threads. `name` is the prefix of the thread names.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -160,7 +160,7 @@ class StickyThreadPool(Executor):
         self._lock = Lock()
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """See `Executor.submit`. If no thread is free, the work queues at a thread with the least pending work."""
+        """See `Executor.submit`. If no thread is free, the callable queues at a thread with the least pending calls."""
         with self._lock:
             number = self._pending.index(min(self._pending))
             self._pending[number] += 1
@@ -198,13 +198,17 @@ class Executors:
         self._generation = ThreadPoolExecutor(1, thread_name_prefix="generation")
 
     def count_threads(self, *, generation: bool) -> int:
-        """Returns the cores that a model may use in total. Its backend receives this number when it is loaded."""
+        """Returns the number of cores that a model may use in total; its backend receives it when it is loaded.
+
+        `generation` is True for a model that writes summaries.
+        """
         return self.permits.generation_cores if generation else self.permits.cores
 
     def slot(self, concurrent_batches: int = 1, *, generation: bool = False) -> ComputeSlot:
-        """Returns the slot of a model that runs `concurrent_batches` at a time, each on its share of the cores.
+        """Returns the slot of a model that runs `concurrent_batches` at a time, at most one for each core.
 
-        A slot for `generation` runs one batch at a time on all cores of generation.
+        Each batch gets an equal share of the cores. A slot for `generation` runs one batch at a time on all cores that
+        summaries may use.
         """
         threads = self.count_threads(generation=generation)
         if generation:
@@ -218,6 +222,6 @@ class Executors:
         return ComputeSlot(self.permits, self._per_core, batches=self.permits.cores)
 
     def close(self) -> None:
-        """Waits for running work and ends the threads."""
+        """Waits until all submitted callables have run, then ends the threads."""
         for executor in (self._single, self._per_core, self._generation):
             executor.shutdown(wait=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 
 from latimer_server.scheduling.work_items import Owner, WorkItem
 
-# Bound on the finished requests whose unused part of a turn is remembered.
+# `FairOrder` remembers the unused part of a turn for at most this many requests, and forgets the oldest.
 _MAX_REMEMBERED = 1_024
 
 
@@ -16,9 +16,9 @@ class FairOrder:
 
     A turn belongs to a request. It ends when `quantum` pieces of the request were taken, in any batch, or when none is
     left. Then its caller moves behind the other callers, and the request behind the other requests of its caller. So a
-    short request is done in one turn, and a request of thousands of pieces delays no other for longer than one turn.
-    A request that comes back for a second try uses the rest of its last turn. Pieces that were taken in another
-    request's turn are skipped.
+    short request is done in one turn, and a request of thousands of pieces delays no other for longer than one turn. If
+    a request whose turn ended early queues further pieces, such as a second try, they use the rest of that turn and go
+    before all others. Pieces that were taken in another request's turn are skipped.
     """
 
     def __init__(self, quantum: int) -> None:
@@ -29,11 +29,17 @@ class FairOrder:
         self._returned: deque[WorkItem] = deque()
 
     def count_ahead(self, caller: Hashable) -> tuple[int, int]:
-        """Returns how many other callers are waiting, and how many requests of this caller."""
+        """Returns the number of other callers with queued pieces, and of this caller's requests with queued pieces.
+
+        Pieces that use the rest of an earlier turn do not count.
+        """
         return len(self._callers) - (caller in self._callers), len(self._callers.get(caller, ()))
 
     def add(self, item: WorkItem, caller: Hashable, request: Hashable) -> None:
-        """Appends a piece to its request."""
+        """Appends a piece to its request.
+
+        If the request has a part of an earlier turn left, the piece goes before all turns instead.
+        """
         if unused := self._unused.pop((caller, request), 0):
             self._remember((caller, request), unused - 1)
             self._returned.append(item)
@@ -42,9 +48,10 @@ class FairOrder:
         item.owners.add((caller, request))
 
     def take(self, is_wanted: Callable[[WorkItem], bool]) -> WorkItem | None:
-        """Removes and returns the oldest wanted piece of the request that has the turn; None if there is none.
+        """Removes and returns the piece that comes next; None if no wanted piece is left.
 
-        The piece does not count against the turn until `count` is called.
+        Pieces that use the rest of an earlier turn come first, then the oldest wanted piece of the request that has the
+        turn. The piece does not count against the turn until `count` is called.
         """
         while self._returned:
             if is_wanted(item := self._returned.popleft()):

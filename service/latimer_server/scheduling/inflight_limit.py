@@ -28,7 +28,7 @@ class InflightLimit:
 
     @asynccontextmanager
     async def hold(self, count: int) -> AsyncIterator[None]:
-        """Waits for room for `count` pieces and holds it until the context ends."""
+        """Waits for room for `count` pieces, at most `size`, and holds it until the context ends."""
         count = min(count, self._size)
         if self._waiters or self._used + count > self._size:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -42,20 +42,25 @@ class CorePermits:
 
     @property
     def used(self) -> int:
-        """Permits that are granted."""
+        """The number of permits that are granted."""
         return self._generating + self._translating
 
     @property
     def spare(self) -> int:
-        """Cores that new work could start on now, including permits that are granted but not claimed yet."""
+        """The number of cores on which new batches could start now.
+
+        Includes permits that are granted to a waiter that has not resumed yet.
+        """
         return max(0, self.cores - self.used) + self._unclaimed
 
     async def acquire(
         self, cores: int, *, generation: bool = False, priority: Callable[[], Priority] = _interactive
     ) -> int:
-        """Waits for permits for `cores` cores and returns the number granted, which is lower if fewer can be had.
+        """Waits for permits for `cores` cores and returns the number granted.
 
-        `priority` is called each time permits can be granted, so that it names the class of the work that waits then.
+        The number is lower than `cores` if generation's share is smaller, or if generation leaves fewer cores to
+        translation. `priority` is called each time permits can be granted, so that it gives the class of the work that
+        waits at that moment.
         """
         waiter = _Waiter(cores, generation, priority, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
@@ -77,7 +82,7 @@ class CorePermits:
         return granted
 
     def release(self, cores: int, *, generation: bool = False) -> None:
-        """Returns permits for `cores` cores; `generation` must be as in `acquire`."""
+        """Gives back permits for `cores` cores, the number that `acquire` returned; `generation` must be as there."""
         if generation:
             self._generating -= cores
         else:

@@ -24,18 +24,19 @@ from latimer_server.scheduling.work_items import Clock, PieceWaiter, WorkItem
 
 RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
 
-# A deadline must leave this many times the estimated wait. A request ends with its last piece, and batches by length
-# take some of its pieces late: the slowest hundredth of requests waited 2.5 times the mean.
+# A request is refused if its deadline leaves less than this many times the estimated wait plus one batch. The margin is
+# needed because a request ends with its last piece, and batches by length take some of its pieces late: the slowest
+# hundredth of requests waited 2.5 times the mean.
 _WAIT_MARGIN = 3
-# Lower bound on the retry hint of a refusal.
+# The least number of seconds that a refusal asks the caller to wait before a retry.
 _MIN_RETRY_SECONDS = 0.1
-# Weight of the newest batch in the moving average of batch seconds.
+# Weight of the newest batch in `_batch_seconds`, the moving average of the duration of a batch.
 _SMOOTHING = 0.25
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """The pieces of one batch. `full` is True if other pieces were still waiting when it was taken."""
+    """The pieces of one batch. `full` is True if further pieces stayed in the queue when these were taken."""
 
     items: tuple[WorkItem, ...] = ()
     full: bool = False
@@ -104,9 +105,9 @@ class BatchQueue:
     ) -> asyncio.Future[TimedHypothesis]:
         """Queues a piece and returns the future of its hypothesis. Cancel the future to withdraw the piece.
 
-        `deadline` is a clock reading in seconds. Callers take turns, and the requests of one caller take turns among
-        themselves; `caller` None makes each request a caller of its own. If an equal piece with equal options waits
-        already, it is computed once for both.
+        `deadline` is a clock reading in seconds; None means no deadline. Callers take turns, and the requests of one
+        caller take turns among themselves; `caller` None makes each request a caller of its own. If an equal piece with
+        equal options and priority waits already, it is computed once for both.
 
         Raises `Unavailable` if the queue is closed. The future raises `DeadlineExceeded` if the piece cannot be done in
         time, `Unavailable` if the queue closes first, and the backend's error if the piece fails in a batch of its own.
@@ -128,8 +129,9 @@ class BatchQueue:
     def estimate_wait(self, priority: Priority, caller: Hashable) -> float:
         """Returns the estimated seconds until a piece that is queued now would start; 0 if no piece waits.
 
-        The estimate is the lower of two upper bounds: the time for all waiting pieces, and the time for one batch of
-        each request whose turn comes first.
+        The wait for earlier pieces of the same priority is the lower of two upper bounds: the time for all of them, and
+        the time for one batch of each request of another caller whose turn comes first. The share of the other priority
+        and half of a running batch are added.
         """
         if not self.waiting:
             return 0.0
@@ -144,7 +146,7 @@ class BatchQueue:
         return seconds + self._batch_seconds / (2 * self._slot.batches)
 
     def _bound(self, queued: WaitingItems, batches: int) -> float:
-        """Returns the seconds until all pieces of `queued` are done, or until `batches` are, whichever is less."""
+        """Returns the seconds for all pieces of `queued` or for `batches` batches, whichever is less."""
         if not queued.count:
             return 0.0
         if self._drain_rate.rate > 0:
@@ -158,8 +160,9 @@ class BatchQueue:
     def require_deadline_met(self, deadline: float | None, priority: Priority, caller: Hashable) -> None:
         """Raises `Overloaded` if a request that arrives now would probably miss its deadline.
 
-        The deadline must leave time for three times the estimated wait and for one batch. The error's retry hint is
-        the estimated wait, at least 0.1 s.
+        The deadline, a clock reading in seconds, must leave time for three times the estimated wait and for one batch.
+        Never raises if no piece waits or if `deadline` is None. The error's retry hint is the estimated wait, at least
+        0.1 s.
         """
         if deadline is None:
             return
@@ -182,7 +185,10 @@ class BatchQueue:
                 item.fail(Unavailable("the model is being unloaded"))
 
     def _dispatch(self) -> None:
-        """Starts workers for the waiting pieces, up to the slot's number of batches."""
+        """Starts worker tasks, which run batches, until the slot's number of batches can run at a time.
+
+        Starts none that would find no piece: the workers that wait for permits never outnumber the waiting pieces.
+        """
         self._dispatch_scheduled = False
         while not self._closed and len(self._workers) < self._slot.batches and self._waiting_workers < self.waiting:
             self._waiting_workers += 1
@@ -204,7 +210,7 @@ class BatchQueue:
             self._waiting_workers += 1
 
     async def _run_batch(self, choose: Callable[[], _Batch]) -> bool:
-        """Runs the batch that `choose` returns once permits are granted.
+        """Waits for permits, then runs the batch that `choose` returns and answers the waiters of its pieces.
 
         Returns True if the worker may start the next batch at once, before the callers of this batch have seen their
         results. A batch that fails is run again piece by piece, so that only the faulty piece fails.
@@ -244,9 +250,10 @@ class BatchQueue:
         return False
 
     def _has_next_batch(self, batch: _Batch) -> bool:
-        """True if enough pieces wait for another batch: half as many as in `batch`, for this and each waiting worker.
+        """True if enough pieces wait to fill further batches for this worker and for all workers that wait for permits.
 
-        Pieces of a lower priority do not count. They would run before pieces that the callers of `batch` submit next.
+        Enough means half as many pieces as in `batch` for each of these workers. Pieces of a lower priority do not
+        count, because they would run before pieces that the callers of `batch` submit next.
         """
         waiting = sum(queued.count for priority, queued in self._by_priority.items() if priority <= batch.priority)
         return bool(batch.items) and waiting * 2 >= len(batch.items) * (1 + self._waiting_workers)
@@ -278,10 +285,11 @@ class BatchQueue:
             item.settle(hypothesis, started, ended)
 
     def _take(self) -> _Batch:
-        """Takes the next batch; it is empty if no wanted piece waits.
+        """Removes the pieces of the next batch from the queue and returns it.
 
-        Its first piece belongs to the request that has the turn. It is filled with the pieces of nearest length, within
-        the model's limits, the deadline of the first piece and this worker's share of the waiting pieces.
+        The batch is empty if no wanted piece waits or the queue is closed. Its first piece belongs to the request that
+        has the turn. It is filled with the pieces of nearest length, within the model's limits, the deadline of the
+        first piece and this worker's share of the waiting pieces.
         """
         self._waiting_workers -= 1
         if self._closed:
@@ -310,7 +318,10 @@ class BatchQueue:
         return _Batch()
 
     def _count_rows(self, head: WorkItem, waiting: int) -> int:
-        """Returns the most rows of the next batch, which begins with `head`."""
+        """Returns the most rows of a batch that begins with `head`, fewer if its deadline is near.
+
+        `waiting` is the number of waiting pieces of this priority, `head` included.
+        """
         allowed = self._limits.count_rows(head.options)
         if head.deadline is None:
             return min(allowed, waiting)
@@ -318,10 +329,11 @@ class BatchQueue:
         return count_rows_in_time(allowed, waiting, len(head.ids), cost_model, seconds_left)
 
     def _is_wanted(self, item: WorkItem) -> bool:
-        """Fails the waiters of a piece that cannot be done by their deadlines. Returns True if others still wait.
+        """Fails the waiters of a piece that cannot be done by their deadlines, and returns True if others are pending.
 
-        The estimate of the piece's own seconds counts only while another batch runs. On an idle model a late-looking
-        piece is tried, so that the cost model can recover from a slow measurement.
+        On an idle model only deadlines that have passed count. While a batch runs, the estimated seconds of the piece
+        are added. An idle model thus tries a piece that may be late, so that the cost model can recover from a slow
+        measurement.
         """
         if item.deadline is not None:
             seconds = self._cost_model(item.options).estimate(1, len(item.ids)) if self._computing else 0.0
@@ -332,7 +344,7 @@ class BatchQueue:
         return [priority for priority, queued in self._by_priority.items() if queued.count]
 
     def _choose_priority(self) -> Priority:
-        """Returns the priority with which a worker waits for permits."""
+        """Returns the priority that the next batch would have; a worker waits for permits with it."""
         waiting = self._list_waiting()
         return self._policy.choose(waiting) if waiting else Priority.INTERACTIVE
 

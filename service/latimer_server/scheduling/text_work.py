@@ -1,7 +1,8 @@
 """Work on texts off the event loop, in turns by caller.
 
-Segmentation, markup and checks hold Python's interpreter lock. A thread for each of them would let one caller's long texts starve the event loop
-and every other caller. So there are two threads: one for short work and one for long, and in each the callers take turns.
+Segmentation, markup and checks hold Python's interpreter lock. A thread for each of them would let one caller's long
+texts starve the event loop and every other caller. So there are two threads: one for short work and one for long, and
+in each the callers take turns.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class _Lane:
         done.add_done_callback(lambda ended: self._finish(item, ended))
 
     def _take(self) -> _Item | None:
-        """Takes the oldest work of the caller whose turn it is. Abandoned work and work past its deadline is dropped."""
+        """Takes the oldest work of the caller whose turn it is. Abandoned work and work past its deadline is
+        dropped."""
         while self._by_caller:
             caller, items = self._by_caller.popitem(last=False)
             item = items.popleft()
@@ -142,14 +144,16 @@ class TextWorkers:
 
 @dataclass(frozen=True)
 class TextWork:
-    """The work on texts of one request: who it counts for, and until when it may begin. Without `workers` it runs inline."""
+    """The work on texts of one request: who it counts for, and until when it may begin. Without `workers` it runs
+    inline."""
 
     workers: TextWorkers | None = None
     caller: Hashable = None
     deadline: float | None = None
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
-        """Runs `work` over `size` code points: inline up to 1,000 code points, otherwise in a thread. Raises as `TextWorkers.run` does."""
+        """Runs `work` over `size` code points: inline up to 1,000 code points, otherwise in a thread. Raises as
+        `TextWorkers.run` does."""
         if self.workers is None or size <= _INLINE_CHARACTERS:
             return work()
         return await self.workers.run(size, work, self.caller, self.deadline)

@@ -11,19 +11,20 @@ import sys
 import threading
 from contextlib import suppress
 
-# Nice values added to the process's own (setpriority(2)). Without the first, the event loop starved under twice the
-# bearable load and refused calls too late. Without the second, summaries slowed translations down: on two shared cores
-# their p99 latency grew 1.9 to 2.3 times instead of 1.1 to 1.5 times
-# (benchmarks/service/beside_summaries.py).
+# Nice values of the threads that compute batches and of those that generate summaries, above the process's own
+# (setpriority(2)). Without the first, the event loop starved under twice the bearable load and refused calls too late.
+# Without the second, summaries slowed translations down: on two shared cores their p99 latency grew 1.9 to 2.3 times
+# instead of 1.1 to 1.5 times (benchmarks/service/beside_summaries.py).
 BATCH_NICENESS = 10
 SUMMARY_NICENESS = 19
-_MAX_NICENESS = 19
+_MAX_NICENESS = 19  # the lowest priority on Linux
 
 
 def lower_priority(steps: int) -> None:
-    """Raises the nice value of this thread, and of threads that it starts later, by `steps` above the process's value.
+    """Sets the nice value of this thread, and of threads that it starts later, to the process's value plus `steps`.
 
-    Works on Linux only, where each thread has its own nice value. Does nothing if the container forbids it.
+    The sum is at most 19. Works on Linux only, where each thread has its own nice value. Does nothing if the container
+    forbids it.
     """
     if sys.platform == "linux":
         with suppress(OSError):

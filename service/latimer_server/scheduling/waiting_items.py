@@ -13,7 +13,8 @@ from latimer_server.scheduling.batch_policy import BatchBudget, may_share_batch
 from latimer_server.scheduling.fair_share import FairOrder
 from latimer_server.scheduling.work_items import PieceWaiter, WorkItem
 
-# Withdrawn pieces are swept out when there are this many more of them than waiting pieces.
+# A withdrawn piece stays in the order of turns and in its bucket, not counted. All are swept out when this many more
+# pieces were withdrawn than are waiting.
 _MAX_WITHDRAWN = 1_024
 
 IsWanted = Callable[[WorkItem], bool]
@@ -41,9 +42,10 @@ class _LengthBuckets:
         return not self._by_ids
 
     def nearest(self, length: int, is_wanted: IsWanted) -> Iterator[WorkItem]:
-        """Yields wanted pieces of about this length, the nearest length first, then the oldest piece.
+        """Yields the wanted pieces that may share a batch with one of `length` tokens.
 
-        A yielded piece is removed if its `taken` is True when the iterator resumes; otherwise iteration ends.
+        The nearest length comes first, and the oldest piece of equal lengths. A yielded piece is removed if its `taken`
+        is True when the iterator resumes; otherwise iteration ends.
         """
         near_sizes = [size for size in self._by_length if may_share_batch(size, length)]
         for size in sorted(near_sizes, key=lambda size: abs(size - length)):
@@ -85,7 +87,7 @@ class WaitingItems:
         return len(self._buckets)
 
     def count_ahead(self, caller: Hashable) -> tuple[int, int]:
-        """Returns how many other callers are waiting, and how many requests of this caller."""
+        """Returns the number of other callers with queued pieces, and of this caller's requests with queued pieces."""
         return self._fair_order.count_ahead(caller)
 
     def add(
@@ -108,14 +110,17 @@ class WaitingItems:
         waiter.future.add_done_callback(lambda _: self._note_done(item))
 
     def take_head(self, is_wanted: IsWanted) -> WorkItem | None:
-        """Takes the first piece of the next batch; None if no wanted piece waits."""
+        """Removes and returns the first piece of the next batch; None if no wanted piece waits."""
         item = self._fair_order.take(self._check(is_wanted))
         if item is not None:
             self._take(item)
         return item
 
     def fill(self, head: WorkItem, budget: BatchBudget, is_wanted: IsWanted) -> list[WorkItem]:
-        """Takes a batch: `head` and the pieces of nearest length, of any caller, so that least padding is wasted."""
+        """Returns a batch: `head`, and the pieces of nearest length that `budget` allows, which it removes.
+
+        The pieces have the options of `head` and may belong to any caller. The nearest lengths waste the least padding.
+        """
         batch, longest, tokens = [head], len(head.ids), len(head.ids)
         buckets = self._buckets.get(head.options)
         for item in buckets.nearest(longest, self._check(is_wanted)) if buckets else ():
@@ -131,7 +136,7 @@ class WaitingItems:
         return batch
 
     def drain(self) -> Iterator[WorkItem]:
-        """Takes every waiting piece."""
+        """Removes and yields every piece that has a pending waiter."""
         while (item := self.take_head(WorkItem.is_wanted)) is not None:
             yield item
 

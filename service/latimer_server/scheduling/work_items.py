@@ -10,13 +10,17 @@ from latimer_server.core.decoding import DecodingOptions, Hypothesis, TimedHypot
 from latimer_server.core.errors import DeadlineExceeded
 
 Clock = Callable[[], float]
-# A caller and one of its requests.
+# The identities of a caller and of one of its requests, by which `FairOrder` counts turns.
 Owner = tuple[Hashable, Hashable]
 
 
 @dataclass(frozen=True, eq=False)
 class PieceWaiter:
-    """One submission of a piece. `deadline` (None: no deadline) and `queued` are clock readings in seconds."""
+    """The future of one submission of a piece.
+
+    `queued` is the time of the submission, and `deadline` the time after which the caller no longer waits (None: no
+    deadline). Both are clock readings in seconds.
+    """
 
     future: asyncio.Future[TimedHypothesis] = field(repr=False)
     deadline: float | None
@@ -60,7 +64,10 @@ class WorkItem:
         return None if None in deadlines or not deadlines else max(d for d in deadlines if d is not None)
 
     def is_abandoned(self, now: float) -> bool:
-        """True if no waiter is open at `now`. Once true it stays true. May be called from any thread."""
+        """True if every waiter is done or has reached its deadline at `now`.
+
+        For a taken piece, the value stays True once it is True. May be called from any thread.
+        """
         return not any(waiter.is_open(now) for waiter in self.waiters)
 
     def is_wanted(self) -> bool:
@@ -68,21 +75,25 @@ class WorkItem:
         return not self.taken and not all(waiter.future.done() for waiter in self.waiters)
 
     def expire(self, end: float) -> None:
-        """Fails every waiter whose deadline is not after `end`, the earliest possible end of the computation."""
+        """Fails with `DeadlineExceeded` every pending waiter whose deadline is at or before `end`.
+
+        `end` is a clock reading: the actual end of the computation, or its earliest possible end.
+        """
         for waiter in self.waiters:
             if waiter.deadline is not None and waiter.deadline <= end:
                 waiter.settle(DeadlineExceeded("the deadline leaves no time for the work; set a later deadline"))
 
     def settle(self, hypothesis: Hypothesis, started: float, ended: float) -> None:
-        """Answers every pending waiter. `started` and `ended` are clock readings in seconds.
+        """Sets the result of every pending waiter: `hypothesis`, with the times of its batch.
 
-        Waiters whose deadline has passed get `DeadlineExceeded`, because the batch may have been cut short.
+        `started` and `ended` are clock readings in seconds. Waiters whose deadline is at or before `ended` get
+        `DeadlineExceeded` instead, because the batch may have been cut short.
         """
         self.expire(ended)
         for waiter in self.waiters:
             waiter.settle(TimedHypothesis(hypothesis, waiter.queued, started, ended))
 
     def fail(self, error: BaseException) -> None:
-        """Answers every pending waiter with `error`."""
+        """Sets `error` as the result of every pending waiter."""
         for waiter in self.waiters:
             waiter.settle(error)

@@ -18,10 +18,13 @@ from latimer_server.core.spans import TextSpan
 from latimer_server.text.detection import Candidate
 from latimer_server.text.segmentation import needs_translation
 
-# A whole sentence ends with one of these; titles, list items and captions do not.
+# The characters that end a whole sentence. Titles, list items and captions end with none of them, and are thus no
+# candidates for a summary.
 _SENTENCE_ENDS = tuple(".!?…。！？।؟۔։")
+# Closing quotation marks and brackets that may follow the end of a sentence.
 _CLOSING = "\"'”’»)]」』"
-# Tibetan and Dzongkha have no spaces between words, but one after each sentence.
+# Languages whose sentences a summary joins without a space. Tibetan and Dzongkha are left out: they have no spaces
+# between words, but one after each sentence.
 _SENTENCES_UNSPACED = UNSPACED_LANGUAGES - {"bo", "dz"}
 
 
@@ -134,14 +137,15 @@ def choose_candidates(texts: Sequence[str]) -> list[int]:
 
 
 def is_whole(text: str) -> bool:
-    """True if the text ends like a sentence."""
+    """True if the text ends with the mark of a sentence end, apart from closing quotation marks and brackets."""
     return text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
 
 
 class Selection:
-    """The sentences taken so far within a length limit.
+    """The sentences of a source that are taken so far, within a length limit.
 
-    `words` is the word count of each sentence, and `total` the words of the source.
+    `words` is the word count of each sentence, and `total` the words of the source. `taken` are the indices of the
+    taken sentences.
     """
 
     def __init__(self, words: Sequence[int], total: int, limit: LengthLimit) -> None:
@@ -152,11 +156,11 @@ class Selection:
 
     @property
     def is_full(self) -> bool:
-        """True if no further sentence fits."""
+        """True if the number of sentences or words is used up."""
         return len(self.taken) == self._max_sentences or (self._words_left is not None and self._words_left <= 0)
 
     def offer(self, *indices: int) -> None:
-        """Takes these sentences if all that are not taken yet fit; otherwise takes none."""
+        """Takes the sentences at these indices if all that are not taken yet fit together; otherwise takes none."""
         new = set(indices) - self.taken
         if self._max_sentences and len(self.taken) + len(new) > self._max_sentences:
             return
@@ -171,8 +175,9 @@ class Selection:
 def take_within(order: Sequence[int], words: Sequence[int], total: int, limit: LengthLimit) -> list[int]:
     """Returns the sentences that fit into the limit, as ascending indices.
 
-    `order` lists the indices in order of preference; a sentence that does not fit is skipped. A `ratio` limit yields
-    at least the first sentence of `order`.
+    `order` lists the indices in order of preference; a sentence that does not fit is skipped. `words` is the word count
+    of each sentence, and `total` the words of the source. A `ratio` limit yields at least the first sentence of
+    `order`.
     """
     selection = Selection(words, total, limit)
     for index in order:
@@ -190,7 +195,10 @@ def count_words(text: str, language: str) -> int:
 
 
 def compose_summary(chosen: Sequence[SelectedSentence], language: str) -> Summary:
-    """Joins the chosen sentences, in this order, into a summary."""
+    """Joins the chosen sentences, in this order, into a summary in `language` (BCP-47).
+
+    A space separates them, except in languages that write none between sentences.
+    """
     separator = "" if language.split("-")[0] in _SENTENCES_UNSPACED else " "
     parts: list[SummarySentence] = []
     position = 0

@@ -27,7 +27,7 @@ class RankedSentences:
 
 
 async def rank_sentences(pool: ModelPool, model: str, source: SummarySource, text: TextWork) -> RankedSentences:
-    """Ranks the sentences of a source that may stand in a summary."""
+    """Ranks, with the model `model`, the sentences of a source that may stand in a summary (`choose_candidates`)."""
     texts = source.texts
     size = sum(map(len, texts))
     candidates = await text.run(size, lambda: choose_candidates(texts))
@@ -74,7 +74,7 @@ def extract_standalone(source: SummarySource, ranked: RankedSentences, limit: Le
 
 
 def _gather_introductions(index: int, introductions: Sequence[frozenset[int]]) -> frozenset[int]:
-    """Returns a sentence with all sentences that introduce its names, and recursively those that introduce theirs."""
+    """Returns the index of a sentence and of all that introduce its names, and recursively the names in those."""
     group, pending = {index}, [index]
     while pending:
         new = introductions[pending.pop()] - group
@@ -84,7 +84,7 @@ def _gather_introductions(index: int, introductions: Sequence[frozenset[int]]) -
 
 
 def copy_sentences(source: SummarySource, ranked: RankedSentences, indices: Sequence[int]) -> list[SelectedSentence]:
-    """Returns sentences of the source unchanged, with their spans and scores."""
+    """Returns the sentences of the source at `indices` unchanged, each with its span in the content and its score."""
     return [
         SelectedSentence(sentence.text, sentence.original, (sentence.span,), ranked.scores[index])
         for index, sentence in ((index, source.sentences[index]) for index in indices)

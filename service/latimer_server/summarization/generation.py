@@ -39,18 +39,20 @@ from latimer_server.translation.segment_output import SegmentOutput
 
 _log = logging.getLogger(__name__)
 
-# Sentences with fewer words are not shortened.
+# HYBRID leaves sentences with fewer words unchanged.
 _MIN_SHORTENED_WORDS = 12
-# Beam of HYBRID: every hypothesis is a candidate for the shortened sentence.
+# The least beam size of HYBRID: every hypothesis of the beam is a candidate for the shortened sentence.
 _BEAM = 4
 _COMPRESSION_COST = 100
 # Most tokens of a shortened sentence.
 _MAX_SENTENCE_TOKENS = 96
-# Most parts of a document that are summarized by themselves; text beyond them is not read.
+# Most parts into which the texts of one round of ABSTRACTIVE are packed, each of the size of one model input. Text
+# beyond them is not read.
 _MAX_PARTS = 64
-# Most rounds of summarizing the summaries of parts.
+# Most rounds of ABSTRACTIVE. The first round summarizes the parts of the document, and each later round the joined
+# summaries of the round before.
 _MAX_ROUNDS = 4
-# Most pieces of one request in the queue.
+# Most pieces of one request in the model's queue at a time.
 _WINDOW_PIECES = 64
 
 
@@ -65,7 +67,10 @@ class GeneratedSummary:
 
 @dataclass(frozen=True)
 class _ShorteningTask:
-    """A sentence to shorten: its place in the summary, and the words that later sentences of the summary need."""
+    """A sentence to shorten: its index in the summary, and the words that must stay.
+
+    `kept` holds the names and subjects that later sentences of the summary mention.
+    """
 
     place: int
     kept: frozenset[str]
@@ -80,7 +85,7 @@ async def shorten_sentences(
     run_options: ModelRunOptions,
     usage: Usage,
 ) -> GeneratedSummary:
-    """Writes a HYBRID summary: extracts sentences that stand alone and shortens each if it stays true.
+    """Writes a HYBRID summary: extracts sentences that stand alone, and shortens those that stay true when shortened.
 
     If the model fails for some sentences, these stay unchanged. If it fails for all, raises the first error.
     """
@@ -132,7 +137,11 @@ async def write_summary(
     run_options: ModelRunOptions,
     usage: Usage,
 ) -> GeneratedSummary:
-    """Writes an ABSTRACTIVE summary: summarizes parts of the document, then the joined summaries, until they fit.
+    """Writes an ABSTRACTIVE summary in rounds.
+
+    The first round summarizes the parts of the document, each later one the joined summaries of the round before. The
+    rounds end when the sentences fit into `limit`, after a round over a single part, when the joined summaries make no
+    fewer parts, or after four rounds. Sentences that do not fit then are left out.
 
     Falls back to the best sentences of the source if the model writes no whole sentence that fits, or more words than
     the source has. A sentence that no source sentence supports gets the UNSUPPORTED_CLAIM flag.
@@ -162,9 +171,10 @@ async def write_summary(
 
 
 def _list_shortening_tasks(source: SummarySource, indices: Sequence[int]) -> list[_ShorteningTask]:
-    """Returns the long sentences, except those that the next sentence of the summary refers back to.
+    """Returns a task for each chosen sentence of at least 12 words.
 
-    Each task keeps the names and things that later sentences of the summary mention.
+    `indices` are the chosen sentences of the source, ascending. A sentence is left out if the source's next sentence is
+    chosen too and refers back. Each task keeps the names and subjects that later sentences of the summary mention.
     """
     referring_back = find_back_references(source.texts, source.language)
     mentions = list_mentions(source.texts, source.language)
@@ -183,7 +193,7 @@ def _find_shorter(sentence: str, task: _ShorteningTask, output: SegmentOutput, l
 async def _write_each(
     loaded: LoadedGenerator, texts: Sequence[str], run_options: ModelRunOptions, usage: Usage
 ) -> list[SegmentOutput]:
-    """Returns the model's output for each text. Raises the first error."""
+    """Returns the model's output for each text, in order. Raises the first error of a text."""
     outputs = await run_model(loaded, texts, run_options, InflightLimit(_WINDOW_PIECES), usage)
     error = next((output for output in outputs if isinstance(output, Exception)), None)
     if error:
@@ -192,7 +202,7 @@ async def _write_each(
 
 
 def _fits(sentences: Sequence[str], source: SummarySource, limit: LengthLimit) -> bool:
-    """True if the generated sentences are within the length limit."""
+    """True if the generated sentences, counted in words or in sentences, are within the length limit."""
     budget = limit.count_words(sum(source.words))
     if budget is not None:
         return sum(count_words(sentence, source.language) for sentence in sentences) <= budget
@@ -200,9 +210,9 @@ def _fits(sentences: Sequence[str], source: SummarySource, limit: LengthLimit) -
 
 
 def _pack(loaded: LoadedGenerator, texts: Sequence[str]) -> tuple[list[str], int]:
-    """Joins whole texts, in order, into parts that the model can read.
+    """Joins whole texts, in order, with spaces into parts that the model can read at once.
 
-    Returns the parts and the number of texts in them; there are at most 64 parts.
+    Returns the parts, at most 64, and the number of texts in them. A text that is too long is a part by itself.
     """
     limits = loaded.backend.limits
     sizes = [len(loaded.backend.token_starts(text)) for text in texts]
@@ -220,7 +230,7 @@ def _pack(loaded: LoadedGenerator, texts: Sequence[str]) -> tuple[list[str], int
 
 
 def _whole_sentences(output: SegmentOutput, language: str) -> list[str]:
-    """Returns the whole sentences of an output.
+    """Returns the sentences of an output that end like a sentence, with line breaks joined.
 
     The last sentence of a truncated output is dropped even if it ends with a full stop (`Prices rose to 3.`).
     """
@@ -236,7 +246,10 @@ def _find_support(sentences: Sequence[str], source: SummarySource, ranked: Ranke
 
 
 def _add_support(sentence: str, index: int | None, source: SummarySource, ranked: RankedSentences) -> SelectedSentence:
-    """Adds the span and score of source sentence `index` to a generated sentence; None means no support."""
+    """Returns a generated sentence with the span and score of the source sentence `index` that supports it.
+
+    If `index` is None, there is no support: the result has no span, score 0 and the UNSUPPORTED_CLAIM flag.
+    """
     if index is None:
         return SelectedSentence(sentence, "", (), 0.0, (Flag.UNSUPPORTED_CLAIM,), generated=True)
     return SelectedSentence(sentence, "", (source.sentences[index].span,), ranked.scores[index], generated=True)

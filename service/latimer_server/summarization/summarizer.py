@@ -40,9 +40,9 @@ from latimer_server.translation.translator import Translator
 
 _log = logging.getLogger(__name__)
 
-# Items of one request in progress at a time, which keeps each turn of the event loop short.
+# Contents of one request that are summarized at a time, which keeps each turn of the event loop short.
 _ITEMS_AT_ONCE = 8
-# Sentences in one request to the translator, which bounds the size of that request for a long document.
+# Most sentences in one request to the translator, which bounds the size of that request for a long document.
 _SENTENCES_AT_ONCE = 1_024
 
 
@@ -82,7 +82,10 @@ class _Plan:
         return tuple(dict.fromkeys(code for generator in self.generators for code in generator.source_languages))
 
     def choose_generator(self, language: str) -> CatalogEntry | None:
-        """Returns the best generator that reads a language, or the best of all, which then reads a translation."""
+        """Returns the best generator that reads a language, or else the best of all, which then reads a translation.
+
+        Returns None if the mode uses no generator.
+        """
         suitable = [generator for generator in self.generators if match_code(language, generator.source_languages)]
         return next(iter(suitable or self.generators), None)
 
@@ -220,7 +223,11 @@ class Summarizer:
     async def _read(
         self, request: SummarizeRequest, content: str, language: str, generator: CatalogEntry | None, usage: Usage
     ) -> SummarySource:
-        """Splits a content into sentences, and translates each by itself if the generator does not read `language`."""
+        """Splits a content into sentences, and returns them with their word counts.
+
+        If the generator does not read `language`, translates each sentence by itself into the generator's first
+        language.
+        """
         text = self.begin_text_work(request)
         document = await text.run(
             len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language)
@@ -315,7 +322,7 @@ class Summarizer:
     async def _translate_all(
         self, request: SummarizeRequest, texts: Sequence[str], source: str, target: str, usage: Usage
     ) -> list[Translation]:
-        """Translates sentences, each as a content by itself. Raises the first error of a sentence."""
+        """Translates sentences, each as a content by itself, in order. Raises the first error of a sentence."""
         results: list[ItemResult] = []
         for start in range(0, len(texts), _SENTENCES_AT_ONCE):
             chunk, chunk_usage = await self._translator.translate(
@@ -352,7 +359,10 @@ def _grew(before: str, after: str, language: str) -> bool:
 def _keep_within(
     chosen: Sequence[SelectedSentence], limit: LengthLimit, source: SummarySource, language: str, target: str
 ) -> list[SelectedSentence]:
-    """Returns the best translated sentences that fit into the limit, which counts words of the output language."""
+    """Returns the translated sentences with the best scores that fit into the limit, in the order of the summary.
+
+    The limit counts words of `target`, the output language.
+    """
     words = [count_words(sentence.text, target) for sentence in chosen]
     order = sorted(range(len(chosen)), key=lambda index: -chosen[index].score)
     return [chosen[index] for index in take_within(order, words, _count_content(source, language), limit)]

@@ -1,6 +1,7 @@
-"""Links between the words of a source and the words of its translation, and moves of spans between two texts.
+"""Links the words of a source with the words of its translation, and maps spans of a text to a changed copy of it.
 
-Backends derive links from a model's attention; markup and protected spans are placed by them. Pure functions.
+Backends derive links from a model's attention. Links decide where markup and protected spans go in a translation. Pure
+functions.
 """
 
 from __future__ import annotations
@@ -34,20 +35,21 @@ def shift_link(link: Link, source: int, target: int) -> Link:
     )
 
 
-# A replacement: a span of one text, and the corresponding span of the other text.
+# A part in which two versions of a text differ: its span in one version, and its span in the other.
 Move = tuple[TextSpan, TextSpan]
 
 
 def map_span(moves: Sequence[Move], span: TextSpan) -> TextSpan:
-    """Returns the span of the new text for a span of the old one.
+    """Returns the span of the new text that corresponds to a span of the old one.
 
-    `moves`: ascending and disjoint. A span that touches a replaced part covers all of its replacement.
+    `moves`: the replaced parts as (span of the old text, span of the new text), ascending and disjoint. A span that
+    overlaps a replaced part covers all of its replacement.
     """
     return TextSpan(_follow_start(moves, span.start), _follow_end(moves, span))
 
 
 def _find_move(moves: Sequence[Move], position: int) -> int:
-    """Returns the index of the last move that begins at or before a position, or -1."""
+    """Returns the index of the last move whose first span begins at or before an offset, or -1."""
     return bisect_right(moves, position, key=lambda move: move[0].start) - 1
 
 
@@ -68,9 +70,10 @@ def _follow_end(moves: Sequence[Move], span: TextSpan) -> int:
 
 
 def split_link(link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> list[Link]:
-    """Splits a link in two if both of its spans begin in a replaced part and end behind it.
+    """Returns a link cut in two if both of its spans begin in a replaced part and end behind it, else the link alone.
 
-    An example is the token `1)` of `T-1)` where `T-1` was replaced.
+    `sources` and `targets`: the replaced parts of the link's source and of its translation, as the first spans of
+    moves. An example is the token `1)` of `T-1)` where `T-1` was replaced.
     """
     source_parts, target_parts = _divide(sources, link.source), _divide(targets, link.target)
     if source_parts is None or target_parts is None:
@@ -79,7 +82,10 @@ def split_link(link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> 
 
 
 def _divide(moves: Sequence[Move], span: TextSpan) -> tuple[TextSpan, TextSpan] | None:
-    """Returns the replaced part of a span and the rest; None unless it begins in a replaced part and ends behind."""
+    """Returns a span cut at the end of the replaced part in which it begins; None if it does not begin in one.
+
+    Also returns None if the span ends inside the replaced part. Replaced parts are the first spans of `moves`.
+    """
     index = _find_move(moves, span.start)
     end = moves[index][0].end if index >= 0 else 0
     return (TextSpan(span.start, end), TextSpan(end, span.end)) if span.start < end < span.end else None

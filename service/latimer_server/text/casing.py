@@ -1,4 +1,4 @@
-"""Lowers texts in capitals or title case for a model, and restores their casing in the output.
+"""Turns texts in capitals or title case into sentence case for a model, and restores their casing in its output.
 
 Models translate such texts better in lower case. With a student, chrF against the translation of the same words in
 normal case is 31 for a sentence in capitals, 75 for one in title case, and 95 for either in lower case
@@ -13,7 +13,7 @@ from enum import Enum
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 
 _WORD = re.compile(r"(?<!\w)[^\W\d_]++(?:['’][^\W\d_]++)*+(?!\w)")
-# A word in small letters. Text in capitals has none.
+# A word in small ASCII letters. A text with one is not in capitals, so `find_casing` can often skip reading all words.
 _SMALL_WORD = re.compile(r"(?<=\s)[a-z]++(?=[\s,.])")
 # Words that stay small in titles, for the languages that capitalize titles.
 _SMALL = {
@@ -27,14 +27,14 @@ _SMALL = {
 }
 _SMALL_WORDS = {code: frozenset(words.split()) for code, words in _SMALL.items()}
 _ANY_SMALL = frozenset().union(*_SMALL_WORDS.values())
-# A single word in capitals that is shorter than this may be an acronym.
+# A text of one word in capitals with fewer letters than this may be an acronym, so it counts as `NORMAL`.
 _MIN_SINGLE_WORD = 4
 # Languages whose capital of `i` is `İ`.
 _DOTTED = frozenset({"tr", "az"})
 
 
 class Casing(Enum):
-    """The casing of a text. `NORMAL`: sentence case."""
+    """The casing of a text: in capitals, in title case, or anything else (`NORMAL`)."""
 
     NORMAL = "normal"
     UPPER = "upper"
@@ -63,14 +63,15 @@ def find_casing(guarded: ProtectedText) -> Casing:
 
 
 def _ends_sentence(text: str) -> bool:
-    """Returns True if a text ends with punctuation that ends no title."""
+    """Returns True if a text ends with punctuation that titles do not end with, such as a full stop or a comma."""
     return text.rstrip().endswith((".", "!", "?", "…", ";", ","))
 
 
 def lower_text(guarded: ProtectedText, casing: Casing) -> ProtectedText:
-    """Returns the text in sentence case: in lower case, with a large first letter.
+    """Returns a text of this casing in sentence case: in lower case, with a large first letter.
 
-    In title case, acronyms and names with capitals inside stay. Letters stay if their small form has another length.
+    Protected spans, the word `I` and texts of `NORMAL` casing stay. In title case, acronyms and names with capitals
+    inside stay too. A word stays if its length changes in lower case, so all spans stay valid.
     """
     if casing is Casing.NORMAL:
         return guarded
@@ -92,7 +93,10 @@ def lower_text(guarded: ProtectedText, casing: Casing) -> ProtectedText:
 
 
 def style_text(guarded: ProtectedText, casing: Casing, language: str) -> ProtectedText:
-    """Returns an output in the casing of its source; protected spans stay. `language`: BCP-47 code of the output."""
+    """Returns a translation in the casing of its source; `NORMAL` changes nothing, and protected spans stay.
+
+    `casing`: that of the source. `language`: BCP-47 code of the translation. Spans move with changes of length.
+    """
     if casing is Casing.NORMAL:
         return guarded
     code = language.split("-")[0]
@@ -113,7 +117,11 @@ def style_text(guarded: ProtectedText, casing: Casing, language: str) -> Protect
 
 
 def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
-    """Returns a text in capitals or title case. `first`: it begins the title, so its first word is capitalized."""
+    """Returns a text in capitals or title case. `code`: its base language code.
+
+    In title case small words such as `of` stay small. `first`: the text begins the title, so its first word never stays
+    small.
+    """
     if casing is Casing.UPPER:
         return (text.replace("i", "İ") if code in _DOTTED else text).upper()
     small = _SMALL_WORDS.get(code, frozenset())

@@ -17,26 +17,29 @@ from latimer_server.core.languages import UNDETERMINED, match_code
 from latimer_server.core.scripts import UNSPACED_CHARACTERS
 
 _MAX_CANDIDATES = 5
-# Without candidates, less likely languages are not listed.
+# Without candidates, `detect` does not list a language with a lower confidence.
 _LEAST_LISTED = 0.000_1
 _KEPT_SCOPES = 64
-# Confidences are a softmax over eldc's evidence per n-gram, times the root of the number of different words (sixteen
-# at most), divided by this scale. The value maximized the likelihood of words, phrases and sentences of two and of six
-# languages.
+# Turns eldc's evidence into confidences: they are a softmax over the evidence per n-gram, times the square root of the
+# number of different words (sixteen at most), divided by this scale. The value maximized the likelihood of words,
+# phrases and sentences of two and of six languages.
 _EVIDENCE_SCALE = 2_000.0
 _MAX_COUNTED_WORDS = 16
-# At these confidences 98 of 100 answers are right: among candidates, and among all languages.
+# The least confidence of a `reliable` detection, among given candidates and among all languages. From there on, 98 of
+# 100 answers are right.
 _RELIABLE_AMONG_CANDIDATES = 0.9
 _RELIABLE_AMONG_ALL = 0.65
-# A text is mixed if two parts of it reach this confidence for different languages.
+# A text is in several languages, and its detection not `reliable`, if two parts of it reach this confidence for
+# different languages.
 _SURE_OF_A_PART = 0.95
-# The text is in none of the candidates if the best one has less than this share of the evidence for the best of all
-# languages.
+# A detection is not `reliable` if the best candidate has less than this share of the evidence of the best of all
+# languages: the text is then probably in none of the candidates.
 _LEAST_SHARE = 0.8
 _LEAST_WORDS_WRITTEN = 5
-# An output is in a wrong language if another one leads by at least this much evidence per n-gram.
+# `is_written_in` returns False only if another language leads by at least this much evidence per n-gram.
 _ASTRAY_EVIDENCE = 3_000.0
-# eldc returns at most twenty scores and reads at most 1,000 bytes.
+# The scores asked of eldc: among candidates (twenty is its maximum), and among all languages. eldc reads at most 1,000
+# bytes at a time, so a text is measured in up to four parts of at most 320 characters.
 _MAX_SCORES = 20
 _SCORES_OF_ALL = 10
 _MAX_PART_CHARACTERS = 320
@@ -45,12 +48,12 @@ _MAX_PARTS = 4
 # The logarithm of evidence needs a score below 1.
 _MAX_SCORE = 1.0 - 1e-9
 _WINDOW_CHARACTERS = 600
-# A character of an address, path, placeholder or number. It disqualifies ASCII words only: a whole Chinese sentence is
-# one "word", and may contain a digit.
+# A character of an address, path, placeholder or number. An ASCII word that contains one says nothing about the
+# language and is ignored. Other words are kept: a whole Chinese sentence is one "word", and may contain a digit.
 _NO_WORD = re.compile(r"[/@_\\{}<>%$=|#*~^\[\]0-9\x00]")
-# Two characters of a script without spaces count as a word.
+# A character of a script without spaces. `is_written_in` counts two of them as a word.
 _UNSPACED = re.compile(f"[{UNSPACED_CHARACTERS}]")
-# eldc answers `ms` for Indonesian too; py3langid tells the two apart.
+# Languages of eldc that only py3langid detects: eldc answers `ms` for Indonesian too, py3langid tells the two apart.
 _LEFT_TO_LANGID = frozenset({"ms"})
 # py3langid's label for "no linguistic content".
 _NO_LANGUAGE = "zxx"
@@ -80,7 +83,7 @@ class _LangidIdentifier(Protocol):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A possible language of a text. `confidence`: from 0 to 1; those of all languages sum to 1."""
+    """A possible language of a text. `code`: BCP-47. `confidence`: from 0 to 1; see `LanguageDetector.detect`."""
 
     code: str
     confidence: float
@@ -88,7 +91,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Detection:
-    """The likeliest languages of a text, best first; none for a text without letters."""
+    """The likeliest languages of a text, best first, at most five; none if the text has no letter.
+
+    `reliable`: True if the best language can be trusted; see `LanguageDetector.detect`.
+    """
 
     candidates: tuple[Candidate, ...]
     reliable: bool
@@ -103,9 +109,9 @@ class Detection:
 class _Scope:
     """The languages among which a text is detected.
 
-    `codes`: the candidates by their label in eldc or py3langid; empty: any language. `eldc_labels`: the labels that
-    eldc detects. `all_in_eldc`: True if eldc knows every candidate. `eldc`: its detector of those labels, None without
-    any.
+    `codes`: the BCP-47 code of each candidate by its label in eldc or py3langid; empty if any language may be detected.
+    `eldc_labels`: the labels of the scope that eldc detects. `all_in_eldc`: True if eldc knows every candidate. `eldc`:
+    the detector of eldc for those labels, None if there are none.
     """
 
     codes: Mapping[str, str]
@@ -128,12 +134,13 @@ class LanguageDetector:
         self._scopes: dict[tuple[str, ...], _Scope] = {}
 
     def detect(self, text: str, candidates: Sequence[str] = (), *, only: bool = True) -> Detection:
-        """Returns the likeliest languages of `text`, at most five.
+        """Returns the likeliest languages of `text`, at most five; none without letters or without a known candidate.
 
         `candidates`: BCP-47 codes to choose from; all languages by default. Confidences sum to 1 over the candidates,
         or over all languages with `only=False`, which means that the text may be in another language. Addresses,
-        placeholders and numbers are ignored. `reliable` is False if the best confidence is too low, if parts of the
-        text are in different languages, or if the text looks like none of the candidates.
+        placeholders and numbers are ignored. Of a long text, only samples are read. `reliable` is False if the best
+        confidence is too low, if parts of the text are in different languages, or if the text looks like none of the
+        candidates.
         """
         if not any(character.isalpha() for character in text):
             return Detection((), reliable=False)
@@ -158,10 +165,11 @@ class LanguageDetector:
         return Detection(tuple(best), reliable)
 
     def is_written_in(self, text: str, code: str) -> bool | None:
-        """Returns True if `text` is in the language `code`, False if it is clearly in another one.
+        """Returns True if `code` is the likeliest language of `text`, False if another one is much likelier.
 
-        Returns None if the text has fewer than five words, if eldc does not know the language, or if another one is
-        only a little likelier: the answer False is meant to be free of false alarms. Takes 10 us.
+        Reads the first 600 characters. Returns None if they have fewer than five words, if eldc does not know the
+        language, or if another one is only a little likelier: the answer False is meant to be free of false alarms.
+        Takes 10 us.
         """
         label = next(iter(self._find_scope((code,)).eldc_labels), "")
         words = _find_words(text[:_WINDOW_CHARACTERS]) if label else []
@@ -175,9 +183,10 @@ class LanguageDetector:
         return False if lead >= _ASTRAY_EVIDENCE else None
 
     def _share(self, evidence: Mapping[str, float], parts: Sequence[str], scope: _Scope) -> dict[str, float]:
-        """Returns the likelihood of each language of the scope.
+        """Returns the confidence of each language of the scope by its label; they sum to 1.
 
-        py3langid divides the likelihood between eldc's languages and the others; eldc divides its part.
+        `evidence`: eldc's, by label. If eldc knows all candidates, it decides alone. Otherwise py3langid divides the
+        total between eldc's languages and the others, and eldc divides the part of its languages among them.
         """
         shares = _weigh(evidence, _count_words(parts))
         if scope.codes and scope.all_in_eldc:
@@ -198,10 +207,10 @@ class LanguageDetector:
         }
 
     def _find_scope(self, candidates: tuple[str, ...]) -> _Scope:
-        """Returns the scope of these candidates.
+        """Returns the scope of these candidates (BCP-47 codes); of all languages without any.
 
-        Scopes are kept: building one takes 60 us per candidate, and a request passes the same candidates for each of
-        its contents. If several candidates share a label (pt-BR, pt-PT), the first one stands for it.
+        Scopes are kept in memory: building one takes 60 us per candidate, and a request passes the same candidates for
+        each of its contents. If several candidates share a label (pt-BR, pt-PT), the first one stands for it.
         """
         scope = self._scopes.get(candidates)
         if scope is None:
@@ -241,7 +250,10 @@ class LanguageDetector:
 
 
 def _sample(text: str) -> str:
-    """Returns up to four windows of 600 characters, spread evenly over a long text."""
+    """Returns a text of up to 2,400 characters unchanged, of a longer one four windows of 600, spread evenly over it.
+
+    The windows are joined by line breaks.
+    """
     if len(text) > _MAX_PARTS * _WINDOW_CHARACTERS:
         step = (len(text) - _WINDOW_CHARACTERS) // (_MAX_PARTS - 1)
         text = "\n".join(text[i * step : i * step + _WINDOW_CHARACTERS] for i in range(_MAX_PARTS))
@@ -249,7 +261,10 @@ def _sample(text: str) -> str:
 
 
 def _find_words(text: str) -> list[str]:
-    """Returns the words of a text without addresses, paths, placeholders and numbers."""
+    """Returns the words of a text, split at white space, without ASCII words that are no prose.
+
+    Those contain a character of an address, path, placeholder or number.
+    """
     words = text.split()
     if not _NO_WORD.search(text):
         return words
@@ -257,7 +272,10 @@ def _find_words(text: str) -> list[str]:
 
 
 def _divide(text: str) -> list[str]:
-    """Returns up to four parts of whole words, each cut to the length that eldc reads."""
+    """Divides a text into one to four parts of about equal length, and returns the first 320 characters of each.
+
+    A part begins at a word if there is a space near its start, else anywhere.
+    """
     count = max(1, min(_MAX_PARTS, len(text) // _MIN_PART_CHARACTERS))
     cuts = [0]
     for index in range(1, count):
@@ -269,7 +287,11 @@ def _divide(text: str) -> list[str]:
 
 
 def _measure(part: str, scope: _Scope) -> dict[str, float]:
-    """Returns eldc's evidence for each language, per n-gram of the part: its scores are 1 - exp(-evidence)."""
+    """Returns eldc's evidence for each language of the scope by its label, per n-gram of the part.
+
+    It is computed from eldc's scores, which are 1 - exp(-evidence / 10,000). Empty if eldc knows no language of the
+    scope.
+    """
     if scope.eldc is None:
         return {}
     # UTF-8 cannot encode lone surrogates, and a NUL ends the text for eldc.
@@ -280,12 +302,12 @@ def _measure(part: str, scope: _Scope) -> dict[str, float]:
 
 
 def _count_words(parts: Sequence[str]) -> int:
-    """Returns the number of different words, since eldc counts each once."""
+    """Returns the number of different words in all parts together, since eldc counts each word once."""
     return len({word for part in parts for word in part.split()})
 
 
 def _average(evidence: Sequence[Mapping[str, float]], parts: Sequence[str]) -> dict[str, float]:
-    """Returns the evidence of all parts, weighted by their length in characters."""
+    """Returns the mean evidence for each language over all parts, weighted by their length in characters."""
     if len(parts) == 1:
         return dict(evidence[0])
     characters = sum(map(len, parts))
@@ -297,7 +319,10 @@ def _average(evidence: Sequence[Mapping[str, float]], parts: Sequence[str]) -> d
 
 
 def _weigh(evidence: Mapping[str, float], words: int) -> dict[str, float]:
-    """Returns likelihoods that sum to 1, or nothing without evidence."""
+    """Returns the confidence of each language by its label: a softmax of the evidence. Empty without evidence.
+
+    `words`: the number of different words of the text; more words make the confidences more extreme.
+    """
     if not evidence:
         return {}
     scale = math.sqrt(min(words, _MAX_COUNTED_WORDS)) / _EVIDENCE_SCALE
@@ -308,7 +333,7 @@ def _weigh(evidence: Mapping[str, float], words: int) -> dict[str, float]:
 
 
 def _is_mixed(evidence: Sequence[Mapping[str, float]], parts: Sequence[str]) -> bool:
-    """Returns True if two parts are surely in different languages."""
+    """Returns True if two parts of a text are surely in different languages (see `_SURE_OF_A_PART`)."""
     if len(parts) == 1:
         return False
     sure = set()

@@ -1,9 +1,9 @@
 """Replaces characters that a model's vocabulary lacks, which the model would read as unknown tokens.
 
-Spaces of any width become a space, hyphens and dashes `-`, quotation marks and apostrophes of any shape `"` and `'`,
-an ellipsis three full stops. Invisible characters are dropped. Any other character becomes its compatibility form
-(NFKC, Unicode Annex 15) if the model knows that, and is protected otherwise. Pure functions; callers pass the test for
-known characters.
+A space of any width becomes a space, a hyphen or dash `-`, a quotation mark or apostrophe of any shape `"` or `'`, an
+ellipsis three full stops. Any other character becomes its compatibility form (NFKC, Unicode Annex 15) if the model
+knows that, and is protected otherwise. Invisible characters are always dropped. Pure functions; callers pass the test
+for known characters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from latimer_server.text.alignment import Move, map_span
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans, widen_span
 
-# True for a character of the model's vocabulary.
+# A function that returns True if a character is in the model's vocabulary.
 IsKnown = Callable[[str], bool]
 
 _WRITTEN: dict[str, str] = {
@@ -30,24 +30,25 @@ _WRITTEN: dict[str, str] = {
     "\u2026": "...",
 }
 
-# Invisible characters, some of which tokenizers read as spaces. Zero-width joiners are not listed: some scripts need
-# them, so they stay if the vocabulary has them.
+# Invisible characters, which are dropped from the model's input, since tokenizers read some of them as spaces.
+# Zero-width joiners are not listed: some scripts need them, so they are dropped only if the vocabulary lacks them.
 _UNSEEN = frozenset(
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u200b\u200e\u200f\u202a\u202b\u202c"
     "\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufe0e\ufe0f"
 )
 _WRITTEN |= dict.fromkeys("\u200c\u200d", "")
 _QUOTE = '"'
-# Quotation marks that become `"`, without the primes.
+# Quotation marks that become `"` and are put back into the output. Primes become `"` too, but mean inches or minutes.
 _QUOTES = frozenset("\u201c\u201d\u201e\u201f\u00ab\u00bb\u301d\u301e")
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """A text that a model can read.
+    """The result of `normalize_text`: a text whose unprotected characters are all in the model's vocabulary.
 
-    `guarded`: the new text and its protected spans. `moves`: replaced parts as (span of the new text, span of the
-    source). `spans`: the source's protected spans in the new text, before any are merged.
+    `guarded`: the new text with the protected spans of the source and the newly protected ones; those that touch are
+    merged. `moves`: replaced parts as (span of the new text, span of the source). `spans`: the places in the new text
+    of the source's protected spans alone, one for each.
     """
 
     guarded: ProtectedText
@@ -56,9 +57,10 @@ class Normalized:
 
 
 def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
-    """Replaces or protects every unknown character outside the protected spans.
+    """Returns a text in which every unknown character outside the protected spans is replaced or protected.
 
-    A character without a known replacement is protected together with its word.
+    A character and its combining marks are replaced together. A character without a known replacement is protected
+    together with its word.
     """
     text = guarded.text
     protected = [False] * len(text)
@@ -89,7 +91,10 @@ def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
 
 
 def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
-    """Returns a character and its combining marks as the model can read them; None if it knows no way to write them."""
+    """Returns a character and its combining marks, written in characters that the model knows.
+
+    Returns "" for an invisible character, and None if neither the character nor a replacement of it is known.
+    """
     if cluster in _UNSEEN:
         return ""
     composed = unicodedata.normalize("NFC", cluster)
@@ -102,11 +107,11 @@ def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
 
 
 def find_quotes(text: str, place: TextSpan, known: Normalized) -> str:
-    """Returns the source's quotation marks that became `"` in a part of the normalized text, in order.
+    """Returns the quotation marks of the source that became `"` in a part of the normalized text, as one string.
 
-    `text`: the source. `place`: a span of the normalized text. Returns "" unless the marks are pairs of one kind, such
-    as `“…”`, and no other `"` is in the place: marks of several kinds may change places in a translation, and a prime
-    means inches.
+    `text`: the source. `place`: a span of the normalized text. The marks are in the order of the source, for
+    `restore_quotes`. Returns "" unless they are pairs of one kind, such as `“…”`, and no other `"` is in the place:
+    marks of several kinds may change places in a translation, and a prime means inches.
     """
     marks = [
         text[old.start : old.end]
@@ -120,9 +125,10 @@ def find_quotes(text: str, place: TextSpan, known: Normalized) -> str:
 
 
 def restore_quotes(guarded: ProtectedText, quotes: str) -> ProtectedText:
-    """Returns an output with each `"` outside its spans replaced by the next of `quotes`.
+    """Returns a translation with each `"` outside its protected spans replaced by the next character of `quotes`.
 
-    The output is unchanged if the numbers differ. Its length never changes, so all spans stay valid.
+    `quotes`: the result of `find_quotes`. The translation is unchanged if it has more or fewer `"` than that. Its
+    length never changes, so all spans stay valid.
     """
     if not quotes or _count_quotes(guarded, TextSpan(0, len(guarded.text))) != len(quotes):
         return guarded
@@ -136,7 +142,7 @@ def restore_quotes(guarded: ProtectedText, quotes: str) -> ProtectedText:
 
 
 def _count_quotes(guarded: ProtectedText, place: TextSpan) -> int:
-    """Returns the number of `"` in a place outside the protected spans."""
+    """Returns the number of `"` in the span `place` of a text, without those inside protected spans."""
     return sum(
         guarded.text.count(_QUOTE, max(part.start, place.start), max(part.start, place.start, min(part.end, place.end)))
         for part in list_unprotected(guarded)
@@ -144,9 +150,10 @@ def _count_quotes(guarded: ProtectedText, place: TextSpan) -> int:
 
 
 def protect_more(guarded: ProtectedText, spans: Sequence[TextSpan]) -> ProtectedText:
-    """Returns the text with further spans protected; ascending.
+    """Returns the text with further spans protected. `spans`: ascending; they may overlap protected spans.
 
-    A span of letters is widened to its word. Spans that have a replacement stay unchanged.
+    A new span that begins with a letter or digit is widened to its word. Protected spans with a replacement stay as
+    they are; others are merged with new spans that touch them.
     """
     if not spans:
         return guarded
@@ -163,7 +170,10 @@ def protect_more(guarded: ProtectedText, spans: Sequence[TextSpan]) -> Protected
 
 
 def _widen_all(text: str, spans: Sequence[TextSpan]) -> Iterator[TextSpan]:
-    """Yields each span widened to its word, and each word once."""
+    """Yields the spans, each widened to its word if it begins with a letter or digit.
+
+    Skips a span inside a word that was already yielded.
+    """
     end = 0
     for span in spans:
         if span.end > end:
@@ -173,7 +183,7 @@ def _widen_all(text: str, spans: Sequence[TextSpan]) -> Iterator[TextSpan]:
 
 
 def _subtract(spans: Sequence[TextSpan], others: Sequence[TextSpan]) -> list[TextSpan]:
-    """Returns the parts of the spans that are in none of the others; both ascending and disjoint."""
+    """Returns the parts of `spans` that no span of `others` covers. Both are ascending and disjoint."""
     left: list[TextSpan] = []
     index = 0
     for span in spans:

@@ -1,7 +1,7 @@
-"""Divides a text into segments and the exact separators between them, and joins them again.
+"""Divides a text into segments, and puts other segments in their place.
 
-Invariant: the separators and segments of a document, in turn, are the text. Imports no tokenizer: callers pass the
-token offsets of a text.
+The parts of the text before, between and after the segments are separators, which are copied unchanged. Imports no
+tokenizer: callers pass a function that returns the token offsets of a text.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ import sentencex
 
 from latimer_server.core.spans import TextSpan
 
-# The line breaks of str.splitlines; CR LF is one.
+# A line break (as in str.splitlines; CR LF is one), and a line break or tab.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 _COLUMN_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\t]")
 _BLANK_LINES = re.compile("(?:(?>\r\n|[\n\r])[^\\S\n\r]*+){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
 _WHITE_SPACE = re.compile("\\s+")
-# sentencex gets U+0020 for any white space: a line break inside a block ends no sentence, and sentencex panics on a
-# full stop after any other white space.
+# Replaces any white space by U+0020 in the text that sentencex gets: a line break inside a block ends no sentence, and
+# sentencex panics on a full stop after any other white space.
 _AS_SPACES = dict.fromkeys((c for c in range(0x3001) if chr(c).isspace()), " ")
 # At the edges of a segment, white space, zero-width and direction marks and the byte order mark belong to the
 # separator, since a model gains nothing from them. Inside a sentence they stay.
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _EDGES = re.compile(f"[\\s{_INVISIBLE}]*")
-# A text of one line without invisible characters at its edges, like most segments.
+# A text of one line without white space or invisible characters at its edges: `find_lines` returns it whole.
 _LINE = re.compile("[!-~\\w](?:[^\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]*[!-~\\w])?")
-# sentencex holds the interpreter's lock and takes quadratic time on some texts. Windows of this many code points keep
-# the event loop from waiting long.
+# The code points that sentencex gets at a time. It holds the interpreter's lock and takes quadratic time on some texts,
+# so longer ones would keep the event loop waiting.
 _WINDOW = 8_192
-# Places to divide a sentence, best first: after clause punctuation, after a comma, at a space.
+# Places where `divide_segment` cuts a segment that is too long, best first: after clause punctuation or a dash, after a
+# comma or an opening bracket, after white space.
 _CLAUSE_ENDS = (
     re.compile("[.!?…;:。！？；：।؛][\"'”’»)\\]]*+\\s++|[。！？；：]|(?<!\\s)\\s++[–—]\\s++"),
     re.compile("[,،]\\s++|[，、]|(?<!\\s)\\s++[(\\[]"),
@@ -42,7 +43,12 @@ _CLAUSE_ENDS = (
 
 
 class Splitting(Enum):
-    """Ways to divide a text; see SentenceSplitting in the contract."""
+    """Ways to divide a text into segments; see SentenceSplitting in the contract.
+
+    SENTENCES: into sentences, which also end at each line break and tab. NONE: the text is one segment.
+    SENTENCES_ACROSS_LINES: into sentences, which go on over single line breaks and tabs and end at blank lines. LINES:
+    at each line break and tab.
+    """
 
     SENTENCES = "sentences"
     NONE = "none"
@@ -52,7 +58,7 @@ class Splitting(Enum):
 
 @dataclass(frozen=True)
 class Document:
-    """A text and the spans of its segments, ascending. The separators between them are copied unchanged."""
+    """A text and the spans of its segments, ascending and disjoint. The text outside the spans is copied unchanged."""
 
     text: str
     spans: tuple[TextSpan, ...]
@@ -65,17 +71,17 @@ class Document:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """The text of a document with its segments replaced, and the span of each new segment in it."""
+    """The result of `rebuild_text`: a text with its segments replaced, and the span of each new segment in it."""
 
     text: str
     spans: tuple[TextSpan, ...]
 
 
 def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[TextSpan] = ()) -> Document:
-    """Divides `text` into segments.
+    """Returns `text` with the spans of its segments, which have no white space or invisible characters at their edges.
 
-    `language`: BCP-47 code whose sentence rules apply; unknown ones follow the rules of English. `kept`: spans that
-    are never divided; ascending, disjoint.
+    `language`: BCP-47 code whose sentence rules apply; unknown ones follow the rules of English. `kept`: spans of the
+    text that must not be divided between segments; ascending, disjoint.
     """
     spans: list[TextSpan] = []
     divides = splitting is Splitting.SENTENCES or splitting is Splitting.SENTENCES_ACROSS_LINES
@@ -90,16 +96,16 @@ def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[
 
 
 def find_lines(text: str) -> Document:
-    """Divides a text into lines like `segment_text`, with a fast path for a text of one line."""
+    """Returns a text with the spans of its lines, as `segment_text` with `Splitting.LINES`, but faster for one line."""
     if _LINE.fullmatch(text):
         return Document(text, (TextSpan(0, len(text)),))
     return segment_text(text, Splitting.LINES, "")
 
 
 def _join_across(spans: Sequence[TextSpan], kept: Sequence[TextSpan]) -> Iterator[TextSpan]:
-    """Yields the segments with those joined that share a kept span.
+    """Yields the spans of segments such that none ends inside a kept span.
 
-    A segment that cuts a kept span is widened to contain it.
+    A segment that cuts a kept span is widened to contain all of it, and joined with the other segments in it.
     """
     ends = [span.end for span in kept]
     joined: TextSpan | None = None
@@ -120,10 +126,10 @@ def _join_across(spans: Sequence[TextSpan], kept: Sequence[TextSpan]) -> Iterato
 
 
 def rebuild_text(document: Document, segments: Sequence[str], *, join: bool = False) -> Rebuilt:
-    """Returns the document with its segments replaced by `segments`; separators stay unchanged.
+    """Returns the text of a document with its segments replaced by `segments`, and their spans in the new text.
 
-    `join`: also turns single line breaks between segments into spaces, as `join_lines` does inside them. Raises
-    `ValueError` if the number of segments differs.
+    The text before, between and after segments stays, but with `join` a line break between two segments becomes a space
+    unless a blank line separates them. Raises `ValueError` if the number of segments differs.
     """
     if len(segments) == 1 and document.spans == (TextSpan(0, len(document.text)),):
         return Rebuilt(segments[0], (TextSpan(0, len(segments[0])),))
@@ -144,7 +150,7 @@ def rebuild_text(document: Document, segments: Sequence[str], *, join: bool = Fa
 
 
 def join_lines(segment: str) -> str:
-    """Returns a segment with each line break and the white space around it replaced by one space."""
+    """Returns a segment with each run of white space that contains a line break replaced by one space."""
     return _WHITE_SPACE.sub(lambda run: " " if _LINE_BREAK.search(run[0]) else run[0], segment)
 
 
@@ -156,10 +162,11 @@ def needs_translation(segment: str) -> bool:
 def divide_segment(
     segment: str, limit: int, token_starts: Callable[[str], Sequence[int]], max_characters: int = 2_000
 ) -> list[TextSpan]:
-    """Divides a segment into pieces of at most `limit` tokens and `max_characters` code points.
+    """Returns the spans of the pieces of a segment: at most `limit` tokens and `max_characters` code points each.
 
-    `token_starts` returns the offset of each token of a text. A piece ends after a clause that ends in its second half,
-    else at a space, else anywhere. White space between pieces becomes a separator; no other code point is lost.
+    `token_starts`: returns the offset in code points of each token of a text. A piece ends after a clause, else after a
+    comma or bracket, else after white space, if one is in the second half of the longest possible piece; else anywhere.
+    White space and invisible characters at the edges of pieces are in no piece; all other code points are in one.
     """
     pending = [_trim(segment, TextSpan(0, len(segment)))]
     pieces: list[TextSpan] = []
@@ -191,7 +198,10 @@ def _blocks(text: str, splitting: Splitting) -> Iterator[TextSpan]:
 
 
 def _sentences(text: str, block: TextSpan, language: str) -> Iterator[TextSpan]:
-    """Yields the sentences of a block, window by window. The last sentence of a window starts the next window."""
+    """Yields the spans of the sentences of a block, found in one window of the text after the other.
+
+    The end of a window may cut its last sentence, so the next window begins with that sentence.
+    """
     start = block.start
     while start < block.end:
         end = min(start + _WINDOW, block.end)
@@ -204,7 +214,7 @@ def _sentences(text: str, block: TextSpan, language: str) -> Iterator[TextSpan]:
 
 
 def _find_bounds(text: str, window: TextSpan, language: str) -> list[TextSpan]:
-    """Returns the sentences of a window. If sentencex panics, the whole window is one sentence."""
+    """Returns the spans of the sentences in a window of the text; the whole window if sentencex panics."""
     try:
         found = sentencex.get_sentence_boundaries(language, text[window.start : window.end])
     except (KeyboardInterrupt, SystemExit):
@@ -221,7 +231,7 @@ def _append_trimmed(spans: list[TextSpan], text: str, span: TextSpan) -> None:
 
 
 def _trim(text: str, span: TextSpan) -> TextSpan:
-    """Returns the span without invisible characters at its edges."""
+    """Returns the span without the white space and invisible characters at its edges."""
     leading = _EDGES.match(text, span.start, span.end)
     start = leading.end() if leading else span.start
     end = span.end
@@ -233,7 +243,7 @@ def _trim(text: str, span: TextSpan) -> TextSpan:
 def _fitting_end(
     segment: str, span: TextSpan, limit: int, token_starts: Callable[[str], Sequence[int]], max_characters: int
 ) -> int:
-    """Returns the end of the longest piece that begins at `span.start`; `span.end` if everything fits."""
+    """Returns the offset of the end of the longest piece that begins at `span.start`; `span.end` if everything fits."""
     end = min(span.end, span.start + max_characters)
     starts = token_starts(segment[span.start : end])
     if len(starts) > limit:
@@ -243,7 +253,7 @@ def _fitting_end(
 
 
 def _best_cut(segment: str, start: int, most: int) -> int:
-    """Returns the best end of a piece that begins at `start` and may reach `most`."""
+    """Returns the best offset to end a piece that begins at `start` and may reach up to `most` (see `_CLAUSE_ENDS`)."""
     middle = start + (most - start) // 2
     for pattern in _CLAUSE_ENDS:
         ends = [match.end() for match in pattern.finditer(segment, start, most)]

@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 class ContentJob:
     """The work on one content for one target language.
 
-    `segments` are the segments of all parts, in order. `to_translate` are the indices of those that need a model, and
-    `outputs` maps these indices to an output or an error.
+    `segments` are the segments of all parts, in order. `to_translate` are the indices of those that need a model.
+    `outputs` is empty at first, and maps each of these indices to an output or an error once the models have run.
     """
 
     parsed: ParsedContent
@@ -42,7 +42,8 @@ def finish_translation(
 ) -> Translation:
     """Returns the translation of a finished job, with `flags` of its source language added.
 
-    The translation carries an error instead of text if a segment failed or a flag is one of `options.error_flags`.
+    The translation carries an error instead of text if a segment failed or a flag is one of `options.error_flags`. A
+    `job` that is a translation already is treated in the same way.
     """
     translation = job if isinstance(job, Translation) else _assemble(job, options)
     if translation.error:
@@ -100,7 +101,10 @@ class _AssembledPart:
     placed: PlacedBlock | None
 
     def describe(self, start: int, options: TranslateOptions) -> list[SegmentTranslation]:
-        """Returns the segments of the part. `start` is the position of the part in the translation."""
+        """Returns the segments of the part for the response.
+
+        `start` is the position of the part in the translated content, in code points.
+        """
         segments = []
         rows = zip(self.part.document.spans, self.rebuilt.spans, self.outputs, self.part.segments, strict=True)
         for source, target, output, segment in rows:
@@ -164,7 +168,7 @@ def _keep_lines(output: SegmentOutput, segment: ProtectedText, text: str, block:
 def _find_atoms(
     part: ContentPart, outputs: Sequence[SegmentOutput | None], finished: Sequence[SegmentOutput], rebuilt: Rebuilt
 ) -> Iterator[TextSpan]:
-    """Yields the spans of a block's objects in its translation, in the order of the block."""
+    """Yields the spans of a block's objects (U+FFFC) in its rebuilt text, in the order of the block."""
     before = after = 0
     document = part.document
     for index, (source, target) in enumerate(zip(document.spans, rebuilt.spans, strict=True)):
@@ -189,9 +193,9 @@ def _find_objects(text: str, start: int, end: int, shift: int) -> Iterator[TextS
 def _link_block(
     part: ContentPart, outputs: Sequence[SegmentOutput | None], finished: Sequence[SegmentOutput], rebuilt: Rebuilt
 ) -> list[Link] | None:
-    """Returns the links of all segments of a block; None if no model returned any.
+    """Returns the links of all segments of a block; None if models translated segments but returned no links.
 
-    A segment without links gets one link from its whole source to its whole target.
+    A segment without links, or without a model, gets one link from its whole source to its whole target.
     """
     if not any(output and output.links is not None for output in outputs) and any(outputs):
         return None
@@ -205,7 +209,10 @@ def _link_block(
 def _place_links(
     segment: ProtectedText, output: SegmentOutput, source: TextSpan, target: TextSpan
 ) -> list[Link] | None:
-    """Returns the links of a segment with positions in the whole source and target text; None if it has none."""
+    """Returns the links of a segment, moved to the text of its whole part; None if it has none.
+
+    `source` and `target` are the spans of the segment in the part's text and in its translation.
+    """
     if output.links is None:
         return None
     moved = [replace(link, source=map_span(segment.moves, link.source)) for link in output.links]

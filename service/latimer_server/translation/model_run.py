@@ -18,7 +18,7 @@ from latimer_server.text.alignment import Link, shift_link
 from latimer_server.text.segmentation import Document, divide_segment, find_lines, needs_translation, rebuild_text
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
-# Number of pieces that enter the queue together.
+# Most pieces that enter the queue together, and that wait for room in `inflight` together.
 _SLICE_PIECES = 256
 
 
@@ -163,7 +163,11 @@ def _plan_all(
 
 
 def _divide(backend: GeneratorBackend, lines: Document, flags: tuple[Flag, ...], languages: LanguagePair) -> _Plan:
-    """Divides each line into pieces that fit into the model. Parts without letters are no pieces and stay unchanged."""
+    """Divides a segment of one or more lines into pieces that fit into the model, and returns its plan.
+
+    A piece never spans two lines. Parts without letters are no pieces and stay unchanged. The plan has the
+    SEGMENT_SPLIT flag if a line was divided.
+    """
     parts = [
         TextSpan(line.start + part.start, line.start + part.end)
         for line, text in zip(lines.spans, lines.segments, strict=True)
@@ -218,8 +222,8 @@ def _join(
 ) -> SegmentOutput:
     """Joins the hypotheses of a segment's pieces into its output and alternatives.
 
-    `pieces` holds for each piece its texts with their hypotheses, best first. Alternative n joins hypothesis n of
-    every piece, or the best one of a piece that has fewer.
+    `pieces` holds for each piece its decoded texts with their hypotheses, best first. Alternative n joins hypothesis n
+    of every piece, or the best one of a piece that has fewer.
     """
     flags = plan.flags
     if any(row[0][1].truncated for row in pieces):
@@ -232,7 +236,10 @@ def _join(
 
 
 def _link(backend: GeneratorBackend, plan: _Plan, hypotheses: Sequence[Hypothesis]) -> tuple[Link, ...]:
-    """Links each output token of a segment to the source span that it is aligned to."""
+    """Links each output token of a segment to the span of the segment that it is aligned to.
+
+    An output token that is aligned to an added token, such as the end token, gets no link.
+    """
     decoded = [backend.decode_spans(hypothesis.ids) for hypothesis in hypotheses]
     rebuilt = rebuild_text(plan.document, [text for text, _ in decoded])
     links: list[Link] = []

@@ -14,12 +14,15 @@ from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.translation.segment_output import SegmentOutput
 
-# Decoding constraints for the second try of an output that repeats itself.
+# Decoding options for the second try of a segment whose output repeats itself, unless the request sets its own: no
+# sequence of this many tokens may occur twice, and the penalty lowers the score of tokens that were used.
 _NO_REPEAT_NGRAM = 3
 _REPETITION_PENALTY = 1.3
 
+# Takes segments and decoding options. Returns for each segment, in order, its new output or error.
 Retranslate = Callable[[Sequence[ProtectedText], DecodingOptions], Awaitable[list[SegmentOutput | Exception]]]
-# Tells whether a text is written in a language (BCP-47); None if that cannot be decided.
+# Takes a text and a language code (BCP-47). Returns True if the text is in that language, False if it is not, and None
+# if that cannot be decided.
 IsWrittenIn = Callable[[str, str], bool | None]
 
 
@@ -40,10 +43,10 @@ class OutputRepairer:
     async def check_and_repair(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
     ) -> list[SegmentOutput | Exception]:
-        """Returns the outputs, in order, with their flags.
+        """Returns the outputs, in order, with the flags of their faults added. Errors stay unchanged.
 
-        Outputs with repetitions or changed numbers are retranslated once; the second output is used only if it is
-        better.
+        Segments whose outputs have repetitions or changed numbers are retranslated once; the second output is used only
+        if it lacks that fault and adds no warning.
         """
         checked = await self._check_all(segments, outputs)
         checked = await self._repair(segments, checked, Flag.REPETITION, self._constrain, lambda segment: segment)
@@ -63,10 +66,10 @@ class OutputRepairer:
         constrain: Callable[[], DecodingOptions],
         prepare: Callable[[ProtectedText], ProtectedText],
     ) -> list[SegmentOutput | Exception]:
-        """Retranslates the segments whose output raised `flag`.
+        """Retranslates the segments whose output has `flag`, and returns the outputs of all segments, in order.
 
-        `prepare` changes a segment for the second try and `constrain` gives its decoding options. A new output is used
-        if it does not raise `flag` nor a warning that the old one did not raise.
+        `prepare` changes a segment for the second try, and `constrain` returns the decoding options of that try. A new
+        output is used if it has neither `flag` nor a warning that the old one did not have.
         """
         results = list(outputs)
         flagged = [
@@ -123,9 +126,10 @@ class OutputRepairer:
 def drop_extra_spans(
     output: SegmentOutput | Exception, translated: ProtectedText, original: ProtectedText
 ) -> SegmentOutput | Exception:
-    """Returns the output with the protected spans of `original` only.
+    """Returns `output` with only those spans in `protected` that belong to a protected span of `original`.
 
-    `translated` is the segment that the model was given: `original` with additional protected spans.
+    `translated` is the segment that the model read: `original` with additional protected spans. An error is returned
+    unchanged.
     """
     if isinstance(output, Exception) or translated is original:
         return output
@@ -139,7 +143,11 @@ def _is_better(new: SegmentOutput, old: SegmentOutput, flag: Flag) -> bool:
 
 
 def _check_spans(segment: ProtectedText, text: str) -> tuple[Flag, ...]:
-    """Checks that every protected text occurs unchanged in the output, and every glossary term as its translation."""
+    """Returns the flags for protected texts and glossary terms that the output lacks; () if there are none.
+
+    PLACEHOLDER_MISMATCH: a protected text occurs less often than in the segment. GLOSSARY_MISS: the translation of a
+    term occurs less often than the term.
+    """
     if not segment.spans:
         return ()
     replacements = segment.replacements or (None,) * len(segment.spans)

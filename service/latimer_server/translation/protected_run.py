@@ -1,7 +1,7 @@
 """Protected run: takes segments with protected spans through one model so that every span appears in the output.
 
-Masks the spans, looks for the masks in the output, tries other forms of masks if one is missing, and at last translates
-the parts between the spans by themselves.
+Masks the spans and looks for the masks in the output. If one is missing, tries other forms of masks. At last translates
+the parts before, between and after the spans by themselves, and puts the spans back between them.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ from latimer_server.text.segmentation import Document, Splitting, needs_translat
 from latimer_server.translation.model_run import ModelRunOptions, run_model
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
-# U+FFFD REPLACEMENT CHARACTER marks text that was damaged before it reached the server.
+# A segment that contains U+FFFD REPLACEMENT CHARACTER gets the UNKNOWN_TOKENS flag, because the character marks text
+# that was damaged before it reached the server.
 _REPLACEMENT_CHARACTER = "\ufffd"
 _PENDING = SegmentOutput("")
-# With more masks in one segment, models become unreliable.
+# A segment with more protected spans is not masked, because models lose masks when there are many. Its unprotected
+# parts are translated by themselves.
 _MAX_MASKS = 12
 
 
@@ -44,9 +46,10 @@ _MAX_MASKS = 12
 class _SegmentTask:
     """A segment that is prepared for the model.
 
-    `index` is its index in the request. `original` is its text before preparation. `normalized` is the text with the
-    casing and the characters that suit the model. `core` is the part of the normalized text that the model reads, and
-    `place` its span there. `target` is the target language.
+    `index` is its index among the segments of one `run_protected` call. `original` is its text before preparation.
+    `normalized` is the text with the casing and the characters that suit the model. `core` is the part of the
+    normalized text that the model reads, which leaves out protected signs at the edges such as emoji; `place` is its
+    span in the normalized text. `target` is the target language.
     """
 
     index: int
@@ -67,9 +70,10 @@ class _SegmentTask:
     ) -> SegmentOutput:
         """Returns the output of the segment: with the casing of its source and the text around the core.
 
-        `output` is the output of the model and `restored` its text with the protected spans. `sources` are the moves
-        from the model input to the core; `restored.moves` are those from the model output. `alternatives` are texts
-        with their mean log-probabilities. Links are dropped if the casing changes the length of the text.
+        `output` is the output of the model for the core, and `restored` its text with the masks replaced by the
+        protected spans. `sources` are the moves from the model input to the core; `restored.moves` are those from the
+        model output. `alternatives` are further outputs, restored in the same way, each with its mean log-probability.
+        Links are dropped if the casing changes the length of the text.
         """
         styled = self._style(restored.guarded)
         links = output.links
@@ -99,7 +103,7 @@ class _SegmentTask:
         return whole[: self.place.start] + text + whole[self.place.end :]
 
     def _locate(self, span: TextSpan, styled: ProtectedText) -> TextSpan:
-        """Returns the span in the output of a protected span of the normalized text."""
+        """Converts a protected span of the normalized text into its span in the output of the segment."""
         if span.end <= self.place.start:
             return span
         if span.start >= self.place.end:
@@ -138,7 +142,7 @@ async def run_protected(
     tasks = await options.text.run(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
     need_model = [task.core.needs_model() for task in tasks]
     results: list[SegmentOutput | Exception] = [
-        # The placeholder is replaced when the segment's output arrives.
+        # `_PENDING` is replaced when the output of the segment arrives.
         _PENDING if needs else _keep(segment)
         for segment, needs in zip(segments, need_model, strict=True)
     ]
@@ -159,7 +163,7 @@ async def run_protected(
 
 
 def _keep(segment: ProtectedText) -> SegmentOutput:
-    """Returns the output of a segment that has nothing to translate."""
+    """Returns the output of a segment without letters outside its spans: its own text, with glossary terms replaced."""
     kept = _replace_spans(segment)
     return SegmentOutput(kept.text, protected=kept.spans)
 
@@ -180,9 +184,10 @@ def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segmen
 def _restore_all(
     tasks: Sequence[_SegmentTask], masked: Sequence[MaskedText], outputs: Sequence[SegmentOutput | Exception]
 ) -> dict[int, SegmentOutput | Exception]:
-    """Puts the protected spans back into the outputs and returns results by segment index.
+    """Puts the protected spans back into model outputs in the place of their masks.
 
-    Leaves out segments in whose output a mask does not occur exactly once.
+    Returns the finished output, or the model's error, by the index of the segment. Leaves out segments in whose output
+    a mask does not occur exactly once.
     """
     results: dict[int, SegmentOutput | Exception] = {}
     for task, masked_text, output in zip(tasks, masked, outputs, strict=True):
@@ -204,7 +209,11 @@ async def _run_divided(
     inflight: InflightLimit,
     usage: Usage,
 ) -> list[SegmentOutput | Exception]:
-    """Translates the parts between the protected spans by themselves, for segments whose masks the model loses."""
+    """Translates the parts before, between and after the protected spans by themselves, and joins them with the spans.
+
+    Used for segments whose masks the model loses or that have too many spans. Returns for each task, in order, the
+    output of its segment or its first error.
+    """
     if not tasks:
         return []
     documents = [_divide(task.core) for task in tasks]
@@ -222,7 +231,10 @@ async def _run_divided(
 
 
 def _divide(core: ProtectedText) -> Document:
-    """Returns the parts between the protected spans that need translation."""
+    """Divides a text into the parts before, between and after its protected spans.
+
+    Returns a document whose segments are the parts that contain a letter, without white space at their edges.
+    """
     spans: list[TextSpan] = []
     for part in list_unprotected(core):
         text = core.text[part.start : part.end]

@@ -56,7 +56,8 @@ class TranslateOptions:
 class SegmentTranslation:
     """The translation of one segment, with its spans in the content and in the translated content (code points).
 
-    `avg_log_prob` is the mean natural log-probability of the output tokens.
+    `avg_log_prob` is the mean natural log-probability of the output tokens. The links of `alignment` have spans of the
+    content and of the translated content too.
     """
 
     source_span: TextSpan
@@ -70,7 +71,11 @@ class SegmentTranslation:
 
 @dataclass(frozen=True)
 class Translation:
-    """The translation of one content into one target language, or the error of the item."""
+    """The translation of one content into one target language, or the error of the item.
+
+    `target` is a BCP-47 code. `segments` is () unless the options request segments. `models` are the names of the
+    models of the route, in order. If `error` is set, `text` is "".
+    """
 
     text: str
     target: str

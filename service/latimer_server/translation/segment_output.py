@@ -12,7 +12,7 @@ from latimer_server.text.alignment import Link
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another output of a segment, and the mean log-probability of its tokens."""
+    """Another output of a segment, and the mean natural log-probability of its tokens."""
 
     text: str
     avg_log_prob: float
@@ -24,8 +24,8 @@ class SegmentOutput:
 
     `log_prob` is the natural log-probability of all output tokens, summed over these models, and `token_count` their
     number. `alternatives` come from the last model, best first. `protected` gives the spans of the protected text in
-    the output, in the order of the source. `links` is the word alignment; None if it was not requested or the model
-    has none.
+    `text`, in the order of the source. `links` is the word alignment with the segment; None if it was not requested or
+    the model has none.
     """
 
     text: str
@@ -42,9 +42,9 @@ class SegmentOutput:
         return average_log_prob([self])
 
     def followed_by(self, later: SegmentOutput) -> SegmentOutput:
-        """Returns the output of the next model on this text, with the scores and flags of both models.
+        """Returns `later`, the output of the next model on this text, with the scores and flags of both models.
 
-        It carries the CACHED flag only if every model output that it consists of came from the cache.
+        The result carries the CACHED flag only if every model output that it consists of came from the cache.
         """
         flags = self.flags + later.flags
         if not all(Flag.CACHED in output.flags for output in (self, later) if output.token_count):

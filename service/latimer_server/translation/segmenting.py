@@ -1,6 +1,6 @@
 """Segmenting: divides a content into segments and marks the protected spans in each.
 
-A plain content is one part. A content with markup has one part for each block.
+A plain content is one part. A content with markup has one part for each block (paragraph, heading, table cell).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Document, Splitting, segment_text
 
-# A single character that always ends a sentence.
+# Stands in the place of each line-breaking tag, such as `<br>`, while a block of markup is split into sentences,
+# because the splitter always ends a sentence at this character. It is one code point, like the U+FFFC that it replaces,
+# so spans stay valid.
 _PARAGRAPH = "\v"
 
 
@@ -28,7 +30,7 @@ class ParsedContent:
 
     @property
     def text(self) -> str:
-        """The text without markup, for language detection."""
+        """The text without markup, with line breaks between blocks, for language detection."""
         if self.markup is None:
             return self.content
         return "\n".join(block.text.replace(OBJECT, " ") for block in self.markup.blocks)
@@ -38,7 +40,8 @@ class ParsedContent:
 class ContentPart:
     """A text that is segmented by itself: a plain content, or one block of a content with markup.
 
-    `segments` are the segments of `document`, in order, with their protected spans.
+    `segments` are the segments of `document`, in order, each with its protected spans. `block` is None for a plain
+    content.
     """
 
     document: Document
@@ -47,16 +50,17 @@ class ContentPart:
 
 
 def parse_content(content: str, text_format: TextFormat | None, ignore_tags: Sequence[str]) -> ParsedContent:
-    """Parses the markup of a content. `text_format` None means plain text."""
+    """Returns a content with its markup parsed. `text_format` None means plain text, without markup."""
     return ParsedContent(content, None if text_format is None else parse_markup(content, text_format, ignore_tags))
 
 
 def segment_content(
     parsed: ParsedContent, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
 ) -> tuple[ContentPart, ...]:
-    """Returns the parts of a content, in order. `language` is the language of the content (BCP-47).
+    """Returns the parts of a content, in order, each divided into segments with protected spans.
 
-    Raises `PatternError` if a pattern of `rules` takes longer than two seconds.
+    `language` is the language of the content (BCP-47). Raises `PatternError` if a pattern of `rules` takes longer than
+    two seconds.
     """
     if parsed.markup is None:
         guarded = protect_text(parsed.content, rules, glossary)
@@ -69,7 +73,11 @@ def segment_content(
 def _divide_block(
     block: Block, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
 ) -> ContentPart:
-    """Segments one block. A line break in it counts as a space; a tag that breaks the line ends a sentence."""
+    """Segments one block of markup: into one segment if `splitting` is NONE, else into sentences.
+
+    A line break counts as a space. Unless `splitting` is NONE, a tag that breaks the line, such as `<br>`, ends a
+    sentence and is part of no segment.
+    """
     breaks: set[int] = set()
     if splitting is not Splitting.NONE:
         splitting = Splitting.SENTENCES_ACROSS_LINES

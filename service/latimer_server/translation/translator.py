@@ -41,22 +41,22 @@ from latimer_server.translation.requests import ItemResult, TranslateOptions, Tr
 from latimer_server.translation.segment_output import SegmentOutput
 from latimer_server.translation.segmenting import ParsedContent, parse_content, segment_content
 
-# Segments of any contents that are encoded and queued together: enough to fill batches with similar lengths.
+# Most segments of one chunk, which may join contents: enough to fill batches with pieces of similar lengths.
 _CHUNK_SEGMENTS = 256
 # Chunks of one route in progress at a time, so that models compute while another chunk is encoded or decoded.
 _CHUNKS_AT_ONCE = 8
-# With an unreliable detection, a text counts as already in its target language if that language is this many times as
-# likely as the next one.
+# A text with an unreliable detection is taken to be in its target language already only if that language is more than
+# this many times as likely as the next one; otherwise it is taken to be in the next one.
 _CLEAR_RATIO = 5.0
-# More segments would make a response of gigabytes. The largest request of ordinary text has 16,000 for each target.
+# Most segments in a response; more would be gigabytes. The largest request of ordinary text has 16,000 for a target.
 MAX_RETURNED_SEGMENTS = 300_000
-# Most pieces of one request in the queues.
+# Most pieces of one request in the queues at a time.
 _WINDOW_PIECES = 1_024
 
 
 @dataclass(frozen=True)
 class ContentLanguage:
-    """The language of a content (BCP-47); `code` is "" if the content has nothing to translate.
+    """The language of a content (BCP-47); `code` is "" if it was to be detected and there is no letter.
 
     `detected` is the result of detection; None if the request named the language.
     """
@@ -66,7 +66,7 @@ class ContentLanguage:
     flags: tuple[Flag, ...] = ()
 
 
-# A segment that needs a model: its job, its index in the job, and its text.
+# A segment that needs a model: its job, its index in `ContentJob.segments`, and its text with protected spans.
 _JobSegment = tuple[ContentJob, int, ProtectedText]
 
 
@@ -94,7 +94,7 @@ class Translator:
         """Returns one result for each content, in order, and the usage of the request.
 
         Raises what `require_served` raises, `InvalidRequest` if the response would hold too many segments,
-        `DeadlineExceeded` if the deadline passes, and `Overloaded` if the queues are already too long for the deadline.
+        `DeadlineExceeded` if the deadline passes, and `Overloaded` if an interactive request finds the queues too long.
         """
         self.require_served(request)
         if request.source:
@@ -132,7 +132,7 @@ class Translator:
         return TextWork(self._text_workers, caller, deadline)
 
     async def detect(self, contents: Sequence[str], candidates: Sequence[str], text: TextWork) -> list[Detection]:
-        """Returns the detected languages of each content, restricted to `candidates` (BCP-47) if any are given."""
+        """Returns a `Detection` for each text, in order, among the languages `candidates` (BCP-47) if any are given."""
         work = estimate_text_work(contents)
         return await text.run(work, lambda: [self._detector.detect(content, candidates) for content in contents])
 
@@ -147,14 +147,14 @@ class Translator:
         return self._routes
 
     def require_served(self, request: TranslateRequest) -> None:
-        """Raises `NotServed` if the request names an unknown model, or a source and target that no model serves."""
+        """Raises `NotServed` if the named model is unknown, or if a source and target that differ have no route."""
         if request.model:
             self._pool.catalog.get(request.model)
         for target in request.targets if request.source else ():
             self.require_route(request.source, target, request)
 
     def require_route(self, source: str, target: str, request: TranslateRequest | None = None) -> None:
-        """Raises `NotServed`, with a list of the served pairs, if no model translates this pair."""
+        """Raises `NotServed`, with a list of the served pairs, if source and target differ and have no route."""
         if not is_near(source, target):
             self._find_route(request or TranslateRequest((), source, (target,)), source, target)
 
@@ -162,8 +162,8 @@ class Translator:
         """Returns the language of each content: the request's source, or the language detected in each text.
 
         `texts` are the contents without markup; empty means the contents themselves. An unreliable detection is
-        replaced by the request's fallback, or else by the likeliest language that can be translated, because short
-        texts are often in a served language.
+        replaced by the request's fallback. If it names neither fallback nor candidates, the likeliest target or served
+        source language is taken, because short texts are often in one of these.
         """
         if request.source:
             return [ContentLanguage(request.source)] * len(request.contents)
@@ -212,7 +212,7 @@ class Translator:
         return route
 
     def _read(self, request: TranslateRequest) -> tuple[list[ParsedContent], list[ContentLanguage]]:
-        """Parses the contents and returns them with the language of each."""
+        """Parses the contents' markup and returns them with the language of each."""
         options = request.options
         parsed_contents = [
             parse_content(content, options.text_format, options.ignore_tags) for content in request.contents
@@ -227,7 +227,7 @@ class Translator:
     def _start_jobs(
         self, request: TranslateRequest, parsed_contents: Sequence[ParsedContent], sources: Sequence[ContentLanguage]
     ) -> list[list[ContentJob | Translation]]:
-        """Returns for each content and target a job, or a finished translation if no model is needed or available."""
+        """Returns a row for each content: for each target a job, or else the unchanged content or an error."""
         routes: dict[tuple[str, str], Route | NotServed] = {}
         rows: list[list[ContentJob | Translation]] = []
         options = request.options
@@ -267,7 +267,7 @@ class Translator:
     async def _run_jobs(
         self, request: TranslateRequest, jobs: Sequence[ContentJob], usage: Usage, text: TextWork
     ) -> None:
-        """Takes the segments of all jobs through their models. Segments of jobs with the same route run together."""
+        """Translates the segments of all jobs, together for each route, and stores the outputs in the jobs."""
         options = request.options
         run_options = ModelRunOptions(
             options.decoding.with_hypotheses(1 + options.alternative_count, alignment=options.needs_alignment),
@@ -304,7 +304,7 @@ class Translator:
         segments: Iterator[_JobSegment],
         run_chunk: Callable[[Sequence[_JobSegment]], Awaitable[None]],
     ) -> None:
-        """Runs `count` segments in chunks, a few chunks at a time, which bounds the memory of a large request."""
+        """Passes `count` segments to `run_chunk` in chunks of 256, at most 8 at a time, which bounds the memory."""
 
         async def feed() -> None:
             while chunk := list(islice(segments, _CHUNK_SEGMENTS)):
@@ -320,7 +320,7 @@ class Translator:
         inflight: InflightLimit,
         usage: Usage,
     ) -> list[SegmentOutput | Exception]:
-        """Takes segments through a route, then checks and repairs the outputs.
+        """Takes segments through a route and returns their outputs, checked and repaired, or errors, in order.
 
         Numbers with grouped thousands are protected too where the two languages write them differently.
         """
@@ -405,7 +405,7 @@ class Translator:
 
 
 def _order_spans(output: SegmentOutput, order: Sequence[int]) -> tuple[ProtectedText, tuple[int, ...]]:
-    """Returns the input of the next model, with ascending protected spans, and the index of each span in the source."""
+    """Returns an output as the next model's input, its spans ascending, and the index of each span in the source."""
     ordered = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
     return ProtectedText(output.text, tuple(span for span, _ in ordered)), tuple(index for _, index in ordered)
 

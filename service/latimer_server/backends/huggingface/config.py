@@ -20,16 +20,19 @@ from latimer_server.core.errors import ModelFileError
 T = TypeVar("T")
 
 _MAX_JSON_BYTES = 64 << 20
+# The maximum input length, in tokens, of a checkpoint whose configuration gives none.
 _DEFAULT_POSITIONS = 512
 # The default input limit of a translation model. Its quality drops long before its positions end, and sentences are
 # shorter than this.
 _TRANSLATION_TOKENS = 256
 # The default input limit of a summarization model. Longer inputs cost memory and minutes.
 _SUMMARY_TOKENS = 1_024
-# The default output cap of a translation, as a multiple of its source: longer outputs repeat themselves. Caps grow in
+# The default output cap of a translation, in tokens per source token: longer outputs repeat themselves. Caps grow in
 # steps (16, 24, 32, 48, 64, 96 ...), because rows with the same cap run together.
 _MAX_LENGTH_RATIO = 3.0
 _MIN_OUTPUT_CAP = 16
+# The output cap of a summary if neither the caller nor the checkpoint sets one, and the positions that a causal model
+# keeps for its output.
 _SUMMARY_OUTPUT_TOKENS = 128
 # Upper bounds on the defaults that a checkpoint sets. The number of beams is the most that a caller may request.
 _MAX_BEAMS = 8
@@ -38,10 +41,11 @@ _MAX_OUTPUT_TOKENS = 4_096
 
 @dataclass(frozen=True)
 class HubConfig:
-    """The configuration of a checkpoint.
+    """The checked values of a checkpoint's configuration files.
 
-    `defaults` holds the decoding options that apply unless the caller sets them. `first_ids` are the first ids of
-    every output (BART's <s>). `banned` lists sequences that no output may contain.
+    `defaults` holds the decoding options that apply unless the caller sets them. `start_id` is the decoder's first
+    input. `first_ids` are the forced first ids of every output (BART's <s>). `banned` lists sequences of ids that no
+    output may contain. `prompt` is the prefix of a summarization input (T5's `summarize: `).
     """
 
     model_type: str
@@ -61,7 +65,7 @@ class HubConfig:
 
     @property
     def family(self) -> ModelFamily:
-        """The row of the table of model families."""
+        """The row of the table of model families for `model_type`."""
         return FAMILIES[self.model_type]
 
     @property
@@ -70,7 +74,11 @@ class HubConfig:
         return self.family.causal
 
     def choose(self, options: DecodingOptions) -> DecodingOptions:
-        """Returns the options, with the model's defaults in place of those that are not set."""
+        """Returns a copy of the options with the model's defaults in place of decoding options that are not set.
+
+        The beam is at least as wide as `hypothesis_count`. The output bounds stay as they are (see `cap_output`).
+        `alignment` becomes False: these models have none.
+        """
         beam = options.beam_size or self.defaults.beam_size or 1
         return DecodingOptions(
             max_output_tokens=options.max_output_tokens,
@@ -84,7 +92,10 @@ class HubConfig:
         )
 
     def cap_output(self, input_tokens: int, options: DecodingOptions, task: str) -> int:
-        """Returns the maximum number of tokens of an output."""
+        """Returns the maximum number of output tokens, without the end token, for an input of `input_tokens`.
+
+        The caller's options replace the default of the task. The result is at least 1 and within the positions.
+        """
         if options.max_length_ratio:
             cap = math.ceil(options.max_length_ratio * input_tokens)
         elif task == "translation":
@@ -95,10 +106,10 @@ class HubConfig:
         return max(1, min(cap, self.max_positions - 2))
 
     def limit_input(self, wanted: int, task: str) -> int:
-        """Returns the maximum number of tokens of a source.
+        """Returns the maximum number of tokens of an input.
 
-        It is `wanted` from the catalogue, or the default of the task if that is 0. It is never larger than the
-        positions of the model allow.
+        It is `wanted` from the catalogue, or the default of the task if that is 0; but never more than the positions
+        of the model allow, and at least 8.
         """
         most = self.max_positions if not self.causal else self.max_positions - _SUMMARY_OUTPUT_TOKENS
         return max(8, min(wanted or (_TRANSLATION_TOKENS if task == "translation" else _SUMMARY_TOKENS), most))
@@ -115,7 +126,7 @@ def _step_up(tokens: float) -> int:
 
 
 def read_hub_config(folder: Path, task: str) -> HubConfig:
-    """Reads the configuration files in `folder`. Raises `ModelFileError` naming the file and the invalid field."""
+    """Reads the configuration files of the checkpoint in `folder`. Raises `ModelFileError` naming file and field."""
     config = read_json(folder / "config.json")
     model_type = config.get("model_type")
     family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
@@ -160,7 +171,7 @@ def read_hub_config(folder: Path, task: str) -> HubConfig:
 
 
 def _read_task_parameters(config: Mapping[str, object], task: str) -> dict[str, object]:
-    """Returns the parameters that `task_specific_params` has for summarization; none for another task."""
+    """Returns the object `task_specific_params.summarization` of a config.json; {} for another task or without it."""
     specific = config.get("task_specific_params")
     special = specific.get("summarization") if task == "summarization" and isinstance(specific, dict) else None
     special = special or {}
@@ -171,7 +182,7 @@ def _read_task_parameters(config: Mapping[str, object], task: str) -> dict[str, 
 
 @dataclass(frozen=True)
 class _Ids:
-    """Reads token ids of a file and checks them: an id outside the vocabulary would fail at the first output."""
+    """Reads token ids in a configuration file and checks them: unknown ones would fail only at the first output."""
 
     file: str
     values: Mapping[str, object]
@@ -199,7 +210,7 @@ class _Ids:
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Reads a JSON object. Raises `ModelFileError` naming the file, which may have at most 64 MiB."""
+    """Returns the JSON object in a file of at most 64 MiB. Raises `ModelFileError` naming the file if there is none."""
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise ModelFileError(path.name, f"is larger than {_MAX_JSON_BYTES} bytes")
@@ -226,7 +237,7 @@ def _positions(config: Mapping[str, object], family: ModelFamily) -> int:
 
 
 def _whole(config: Mapping[str, object], key: str, least: int, most: int) -> int:
-    """Returns a required whole number. Raises `ModelFileError` if it is absent or outside the bounds."""
+    """Returns the whole number under `key`. Raises `ModelFileError` if it is absent or outside the bounds."""
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ModelFileError("config.json", f"{key} is {str(value)[:40]}; it must be {least} to {most}")
@@ -234,7 +245,7 @@ def _whole(config: Mapping[str, object], key: str, least: int, most: int) -> int
 
 
 def _optional(config: Mapping[str, object], key: str, least: int, most: int | None = None) -> int | None:
-    """Returns a whole number, at most `most`. Returns None for another type and for a number below `least`."""
+    """Returns the whole number under `key`, lowered to `most`; None for another type or a number below `least`."""
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         return None
@@ -242,7 +253,7 @@ def _optional(config: Mapping[str, object], key: str, least: int, most: int | No
 
 
 def _number(config: Mapping[str, object], key: str, least: float, most: float) -> float | None:
-    """Returns a number. Returns None for another type and outside the bounds (Python's JSON reads infinities)."""
+    """Returns the number under `key`; None for another type or outside the bounds (Python's JSON reads infinities)."""
     value = config.get(key)
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not least <= value <= most:
         return None
@@ -255,7 +266,7 @@ def _text(config: Mapping[str, object], key: str) -> str:
 
 
 def _first(first: T | None, second: T | None, fallback: T) -> T:
-    """Returns the first value that is not None."""
+    """Returns `first`, or `second` if that is None, or `fallback` if both are."""
     if first is not None:
         return first
     return fallback if second is None else second

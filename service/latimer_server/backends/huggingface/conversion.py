@@ -32,31 +32,36 @@ from latimer_server.core.errors import ModelError, ModelFileError
 
 _log = logging.getLogger(__name__)
 
-# The version of the folder's layout. Raise it to convert all checkpoints again.
+# The version of the layout of converted folders. Raise it to convert all checkpoints again: it is in the fingerprint.
 _LAYOUT = 4
 # The fingerprint covers this many bytes at each end of a file.
 _SAMPLE_BYTES = 1 << 20
-# A model of 3 GB takes about three minutes on two cores.
+# The time limit of a conversion, and of waiting for another process that converts the same model. A model of 3 GB takes
+# about three minutes on two cores.
 _LIMIT_SECONDS = 1_800.0
 _POLL_SECONDS = 0.1
+# The prefix of the names of folders in which a conversion is being made.
 _SCRATCH = ".new-"
 
 
 @dataclass(frozen=True)
 class Converted:
-    """The folders of a converted model: `weights` in CTranslate2's format, and the small files of the checkpoint."""
+    """The folders of a converted model.
+
+    `weights` has the model in CTranslate2's format, `checkpoint` the checkpoint's small files, such as `config.json`.
+    """
 
     weights: Path
     checkpoint: Path
 
 
 def is_converted(request: LoadRequest, quantization: str) -> bool:
-    """True if `convert` has nothing to do."""
+    """True if the conversion to this type exists and matches its record, so that `convert` has nothing to do."""
     return request.cache is not None and is_complete(_place(request, request.cache, quantization))
 
 
 def convert(request: LoadRequest, quantization: str) -> Converted:
-    """Returns the model in CTranslate2's format. Converts it first if that is not done or the result is damaged.
+    """Returns the folders of the model in CTranslate2's format; converts it first unless an undamaged result exists.
 
     Raises `ModelError` if the conversion fails, takes too long or is cancelled, or if the folder cannot be written.
     """
@@ -65,10 +70,10 @@ def convert(request: LoadRequest, quantization: str) -> Converted:
 
 
 def prepare_checkpoint(request: LoadRequest) -> Path:
-    """Returns the folder of the checkpoint for transformers.
+    """Returns the folder from which transformers can load the checkpoint.
 
-    That is the checkpoint's own folder, or one that is made from a GGUF file or from a checkpoint without a
-    `tokenizer.json`. Raises `ModelError` as `convert` does.
+    That is the checkpoint's own folder, or a folder in the cache that is made from a GGUF file or from a checkpoint
+    that lacks the `tokenizer.json` that it needs. Raises `ModelError` as `convert` does.
     """
     packed = any(path.suffix == ".gguf" for path in request.files.values())
     if not packed and not lacks_tokenizer(request.folder):
@@ -77,7 +82,10 @@ def prepare_checkpoint(request: LoadRequest) -> Path:
 
 
 def find_conversion(cache: Path | None, quantization: str) -> Path | None:
-    """Returns the newest conversion for a type, from any files, or None. The type `unpacked` is for transformers."""
+    """Returns the newest folder in `cache` with a conversion to the type `quantization`; None if there is none.
+
+    It may have been made from earlier files of the checkpoint. The type `unpacked` is for transformers.
+    """
     folders = [folder for folder in cache.glob(f"*-{quantization}") if folder.name[0] != "."] if cache else []
     try:
         return max(folders, key=lambda folder: folder.stat().st_mtime_ns, default=None)
@@ -86,7 +94,7 @@ def find_conversion(cache: Path | None, quantization: str) -> Path | None:
 
 
 def verify_conversion(request: LoadRequest) -> None:
-    """Recomputes the digests of all conversions of the checkpoint's current files.
+    """Compares the files of all conversions of the checkpoint's current files with their recorded digests.
 
     Raises `ModelFileError` naming the first file that is missing or changed.
     """
@@ -101,7 +109,7 @@ def verify_conversion(request: LoadRequest) -> None:
 
 
 def _make(request: LoadRequest, quantization: str, *, only_unpack: bool) -> Path:
-    """Returns the folder of a conversion. Makes it first unless it is complete."""
+    """Returns the folder of a conversion in the cache. Makes it first unless it is complete and undamaged."""
     if request.cache is None:
         raise ModelError("has no folder for the converted model")
     target = _place(request, request.cache, quantization)
@@ -142,7 +150,7 @@ def _place(request: LoadRequest, cache: Path, quantization: str) -> Path:
 
 @contextmanager
 def _locked(cache: Path, cancelled: Cancelled) -> Iterator[None]:
-    """Holds the lock of a model, so that only one process converts it at a time."""
+    """A context manager that holds the lock file of a model, so that only one process converts it at a time."""
     lock = FileLock(cache.with_name(f".{cache.name}.lock"))
     try:
         lock.acquire(timeout=_LIMIT_SECONDS, poll_interval=_POLL_SECONDS, cancel_check=cancelled)
@@ -155,7 +163,10 @@ def _locked(cache: Path, cancelled: Cancelled) -> Iterator[None]:
 
 
 def _run(job: ConversionJob, scratch: Path, cancelled: Cancelled) -> None:
-    """Runs the conversion. Ends it when it is cancelled or its time is over."""
+    """Runs the conversion in a child process, which gets killed at a cancellation or at the time limit.
+
+    Raises `ModelError` then, and if the process fails.
+    """
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TMPDIR": str(scratch)}
     errors = scratch / "errors"
     with errors.open("wb") as sink:
@@ -191,9 +202,9 @@ def _wait_for(process: subprocess.Popen[bytes], cancelled: Cancelled) -> None:
 
 
 def _link_weights(source: Path, output: Path, final: Path) -> None:
-    """Links to the weights instead of copying them.
+    """Puts symbolic links to the weight files of `source` into `output`, instead of copies.
 
-    The links are relative to their final folder, so that they stay valid in a copy of a store.
+    The links are relative to `final`, the later name of `output`, so that they stay valid in a copy of a store.
     """
     for path in source.iterdir():
         if path.suffix in WEIGHTS or path.name.endswith(".index.json"):
@@ -203,7 +214,7 @@ def _link_weights(source: Path, output: Path, final: Path) -> None:
 def _fingerprint(request: LoadRequest) -> str:
     """Returns a digest of the inputs of a conversion: the checkpoint's files and the version of the converter.
 
-    It covers names, sizes and the ends of files, but no times, so that it stays the same in a copy of a store.
+    It covers names, sizes and both ends of files, but no times, so that it stays the same in a copy of a store.
     """
     digest = hashlib.sha256(f"{_LAYOUT} {version('ctranslate2')}".encode())
     for path in sorted(_list_files(request)):
@@ -226,7 +237,7 @@ def _list_files(request: LoadRequest) -> Iterable[Path]:
 
 
 def _forget_old(cache: Path, current: Path) -> None:
-    """Removes the conversions for the same type from other files or by another version."""
+    """Removes other conversions to the type of `current` from the cache: of earlier files, or by another version."""
     kind = current.name.partition("-")[2]
     for folder in cache.glob(f"*-{kind}"):
         if folder != current:

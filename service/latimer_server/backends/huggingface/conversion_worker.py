@@ -19,7 +19,9 @@ from pathlib import Path
 
 from latimer_server.backends.huggingface.families import FAMILIES
 
+# The interval of checks that the parent process is alive.
 _WATCH_SECONDS = 0.5
+# The endings of files with weights.
 WEIGHTS = (".safetensors", ".bin", ".gguf")
 # The small files of a checkpoint. The converted folder has copies of them, so that it is complete by itself.
 KEPT = (
@@ -40,7 +42,8 @@ KEPT = (
 class ConversionJob:
     """The parameters of a conversion.
 
-    `gguf` is the path of the GGUF file that contains the checkpoint, or "". `only_unpack` makes only the files that
+    `folder` holds the checkpoint. The conversion makes the folders `checkpoint` and `weights` in `output`. `gguf` is
+    the path of the GGUF file that contains the checkpoint, or "". `only_unpack` makes only the files that
     transformers reads, without CTranslate2's.
     """
 
@@ -52,7 +55,7 @@ class ConversionJob:
     only_unpack: bool
 
     def describe(self) -> str:
-        """Returns the job as the argument of the process: JSON."""
+        """Returns the job as JSON, the command-line argument of the process."""
         return json.dumps(asdict(self))
 
 
@@ -94,7 +97,7 @@ def _unpack(gguf: Path, target: Path) -> Path:
 
 
 def _write_tokenizer(source: Path, target: Path) -> None:
-    """Copies the small files, and writes a `tokenizer.json` if the checkpoint lacks it."""
+    """Copies the small files of a checkpoint (`KEPT`) to `target`, and makes a `tokenizer.json` if it needs one."""
     target.mkdir(exist_ok=True)
     for name in KEPT:
         if (source / name).is_file() and source != target:
@@ -139,7 +142,7 @@ def _write_weights(source: Path, target: Path, job: ConversionJob) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process after its parent ends. A parent that is killed cannot end it."""
+    """Waits until the process `parent` has ended, then ends this one: a parent that is killed cannot do it."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

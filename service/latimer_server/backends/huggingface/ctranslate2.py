@@ -27,14 +27,15 @@ from latimer_server.core.errors import ModelError
 
 _MAX_BATCH_ROWS = 32
 _MAX_BATCH_TOKENS = 2_048
-# A greedy search that may take longer polls for cancellation at every token. That costs 6 % of a batch's time: each
-# call back into Python registers a thread of the library with the interpreter and removes it again.
+# A greedy search that may take longer than this polls for cancellation at every token. That costs 6 % of a batch's
+# time: each call back into Python registers a thread of the library with the interpreter and removes it again.
 _MAX_UNPOLLED_SECONDS = 4.0
+# The default compute type on each device.
 _DEVICE_TYPES = {"cpu": "int8", "cuda": "float16"}
 
 
 class _Translated(Protocol):
-    """One result of `translate_batch`."""
+    """The outputs of one row that CTranslate2's `translate_batch` returns, as token names, best first."""
 
     @property
     def hypotheses(self) -> Sequence[Sequence[str]]: ...
@@ -44,7 +45,7 @@ class _Translated(Protocol):
 
 
 class _Generated(Protocol):
-    """One result of `generate_batch`."""
+    """The outputs of one row that CTranslate2's `generate_batch` returns, as token names, best first."""
 
     @property
     def sequences(self) -> Sequence[Sequence[str]]: ...
@@ -67,12 +68,12 @@ class _Engine(Protocol):
     def generate_batch(self, rows: list[list[str]], **options: object) -> Sequence[_Generated]: ...
 
 
-# The outputs of one row, best first, with their scores.
+# The outputs of one row as token names, best first, and their scores.
 _Outputs = tuple[Sequence[Sequence[str]], Sequence[float]]
 
 
 def load(request: LoadRequest) -> CTranslate2Generator:
-    """Converts the checkpoint unless that is done, and loads it.
+    """Converts the checkpoint to CTranslate2's format unless that is done, and returns the loaded model.
 
     Raises `ModelError` if it cannot be converted or loaded, and `ModelFileError` naming a bad file.
     """
@@ -83,7 +84,8 @@ def load(request: LoadRequest) -> CTranslate2Generator:
     tokenization = load_tokenization(request, config, converted.checkpoint)
     kind = ctranslate2.Generator if config.causal else ctranslate2.Translator
     try:
-        # Each worker has one thread: threads that share a small matrix mostly wait for each other (docs/decisions/0025).
+        # Each worker has one thread: threads that share a small matrix mostly wait for each other
+        # (docs/decisions/0025).
         engine: _Engine = kind(
             str(converted.weights),
             device=device,
@@ -102,7 +104,7 @@ def _count_workers(request: LoadRequest, device: str) -> int:
 
 
 def prepare(request: LoadRequest) -> bool:
-    """Converts the checkpoint unless that is done. Returns True if it had to be converted."""
+    """Converts the checkpoint to CTranslate2's format unless that is done. Returns True if it had to be converted."""
     compute_type = _choose_type(request, _choose_ctranslate2_device(request.device))
     if is_converted(request, compute_type):
         return False
@@ -120,7 +122,7 @@ def _convert(request: LoadRequest, compute_type: str) -> Converted:
 
 
 def _choose_ctranslate2_device(wanted: str) -> str:
-    """Returns `cpu` or `cuda`. `auto` becomes `cuda` if CTranslate2 can use a GPU."""
+    """Returns `wanted` unchanged, unless it is `auto`: that becomes `cuda` if CTranslate2 can use a GPU, else `cpu`."""
     if wanted != "auto":
         return wanted
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
@@ -141,7 +143,7 @@ def _count_bytes(converted: Converted) -> int:
 
 
 class CTranslate2Generator(HubGenerator):
-    """A `GeneratorBackend` of a loaded model."""
+    """The `GeneratorBackend` of a checkpoint that CTranslate2 runs."""
 
     name = "ctranslate2"
 
@@ -169,7 +171,7 @@ class CTranslate2Generator(HubGenerator):
             counts_beams=translates and engine.device == "cpu",
         )
         self._engine = engine
-        # Two shares for each worker, so that a worker that ends early takes another.
+        # A batch is divided into two shares for each worker, so that a worker that ends early takes another.
         self._shares = 2 * workers if workers > self.limits.concurrent_batches else 1
         self._clock = clock
         self._splitter = BatchSplitter(clock)
@@ -191,7 +193,7 @@ class CTranslate2Generator(HubGenerator):
     def _search(
         self, rows: Sequence[TokenIds], cap: int, options: DecodingOptions, cancelled: Cancelled
     ) -> list[Hypothesis]:
-        if cancelled():  # during the rows of another cap
+        if cancelled():  # while the rows of another output cap ran
             return [Hypothesis((), 0.0, truncated=True)] * len(rows)
         started = self._clock()
         results = self._generate([self._tokenization.tokens(row) for row in rows], cap, options, cancelled)
@@ -202,7 +204,7 @@ class CTranslate2Generator(HubGenerator):
         return hypotheses
 
     def _may_last(self, rows: int, cap: int) -> bool:
-        """True if a greedy search that reaches the cap may take longer than `_MAX_UNPOLLED_SECONDS`.
+        """True if a greedy search over `rows` rows up to the cap may take longer than `_MAX_UNPOLLED_SECONDS`.
 
         Also True before anything was measured.
         """
@@ -246,16 +248,16 @@ class CTranslate2Generator(HubGenerator):
         return [(result.hypotheses, result.scores) for result in translated]
 
     def _list_banned(self) -> list[list[str]]:
-        """Returns the banned sequences, without those of a <pad> that the converter removed from the vocabulary."""
+        """Returns the banned sequences as token names, without those with a <pad> that the converter has removed."""
         removed = self._config.pad_id if self._config.family.marian_files else None
         return [self._tokenization.tokens(row) for row in self._config.banned if removed not in row]
 
     def _read(
         self, rows: Sequence[Sequence[str]], scores: Sequence[float], cap: int, options: DecodingOptions
     ) -> Hypothesis:
-        """Returns the best output as a hypothesis, with the others as its alternatives.
+        """Returns the best of a row's outputs as a hypothesis, with the others as its alternatives.
 
-        The library's score is a log-probability divided by length ** length_penalty.
+        The library's score is the log-probability divided by length ** length_penalty; the hypothesis gets the former.
         """
         prefix = len(self._begin_output(options.target))
         ranked = []

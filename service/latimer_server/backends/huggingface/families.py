@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ModelFamily:
-    """One row of the table.
+    """A family of models, and where the backends must treat it in its own way.
 
-    `causal`: continues its prompt, instead of reading a source.
+    `causal`: the model continues its prompt; others have an encoder that reads the source.
     `converted`: CTranslate2's converters read it, and our conformance tests cover it.
     `marian_files`: has `vocab.json`, `source.spm` and `target.spm`, may have one vocabulary for each side, and loses
     its <pad> in the conversion.

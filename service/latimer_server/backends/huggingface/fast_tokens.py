@@ -18,7 +18,7 @@ _SPACE = "\u2581"
 
 
 class FastTokens:
-    """The tokenization of a `tokenizer.json`. Special tokens in a text count as ordinary text.
+    """The `Tokenization` of a checkpoint's `tokenizer.json`. Text that looks like a special token is ordinary text.
 
     `before` maps a source language, or "" for all, to the ids before a text; `after` are the ids behind it.
     `targets` maps a target language to the first ids of an output.
@@ -68,8 +68,8 @@ class FastTokens:
     def _tokenize(self, text: str) -> list[tuple[int, int, int]]:
         """Returns the id, start and end of each token of a text.
 
-        A vocabulary may have </s> as an ordinary piece, and then finds it in a text. Such a text is divided there
-        until it consists of characters.
+        A vocabulary may have </s> as an ordinary piece, and the library then finds this token in a text. The text of
+        such a token is tokenized again, its first character apart from the rest, until the token no longer occurs.
         """
         encoded = self._tokenizer.encode(text, add_special_tokens=False)
         tokens = []

@@ -16,7 +16,8 @@ from latimer_server.core.decoding import BatchLimits, DecodingOptions, Hypothesi
 class HubGenerator:
     """The part of a `GeneratorBackend` that does not depend on the library that runs the model.
 
-    `counts_beams`: whether `limits.default_beam` names the checkpoint's default beam size, or 0.
+    `counts_beams`: True if each hypothesis of a beam costs as much as a row. `limits.default_beam` is then the
+    checkpoint's default beam size, otherwise 0.
     """
 
     def __init__(
@@ -64,9 +65,10 @@ class HubGenerator:
         return self._tokenization.decode_spans(ids)
 
     def _begin_output(self, target: str) -> TokenIds:
-        """Returns the first ids of every output: the token of the target language, or the checkpoint's forced tokens.
+        """Returns the forced first ids of an output: the token of the target language, or else the checkpoint's.
 
-        Never both: a checkpoint that was fine-tuned for one language forces the token of that language.
+        A causal model has none. Never both: a checkpoint that was fine-tuned for one language forces the token of
+        that language.
         """
         if self._config.causal:
             return ()
@@ -78,7 +80,10 @@ class HubGenerator:
         options: DecodingOptions,
         run: Callable[[Sequence[TokenIds], int], Sequence[Hypothesis]],
     ) -> list[Hypothesis]:
-        """Runs the rows of each output cap together, because both libraries take one cap for a whole batch."""
+        """Calls `run` with the rows of each output cap and the cap. Returns all hypotheses in the order of the batch.
+
+        Both libraries take one cap for a whole batch.
+        """
         by_cap: dict[int, list[int]] = {}
         for index, row in enumerate(batch):
             by_cap.setdefault(self._config.cap_output(len(row), options, self._task), []).append(index)

@@ -1,6 +1,6 @@
-"""The record of the files that were made from a checkpoint: their sizes and digests.
+"""Writes and checks `made.json`, the record of a folder of converted files: their sizes and SHA-256 digests.
 
-The record is written after all files. A folder without a record is incomplete, such as a partial copy.
+The record is written after all files. A folder without it is incomplete, such as a partial copy.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _MAX_RECORD_BYTES = 1 << 20
 
 
 def write_manifest(folder: Path) -> None:
-    """Syncs all files in `folder` to disk and writes their record. Raises OSError."""
+    """Syncs all files below `folder` to disk and writes their record into it. Raises OSError."""
     files, links = {}, []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink():  # a file of the operator, which is not ours to check
+        if path.is_symlink():  # it leads to a file of the operator, which may change
             links.append(name)
         elif path.is_file():
             with path.open("rb") as file:
@@ -34,7 +34,10 @@ def write_manifest(folder: Path) -> None:
 
 
 def verify_manifest(folder: Path) -> None:
-    """Compares every file with the record. Raises `ModelFileError` naming the first file that is missing or changed."""
+    """Compares every file in `folder` that its record lists with the recorded size and digest. Links need only exist.
+
+    Raises `ModelFileError` naming the first file that is missing or changed, or the record itself.
+    """
     try:
         if (folder / RECORD).stat().st_size > _MAX_RECORD_BYTES:
             raise ValueError("too long")
@@ -54,7 +57,7 @@ def verify_manifest(folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """True if `verify_manifest` raises no error."""
+    """True if `folder` has a record and every file that it lists is present and unchanged. Reads all files."""
     try:
         verify_manifest(folder)
     except ModelFileError:

@@ -14,6 +14,7 @@ from latimer_server.backends.huggingface.conversion import find_conversion
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.errors import ModelFileError
 
+# The endings of files with weights.
 _WEIGHTS = (".safetensors", ".bin", ".npz", ".gguf")
 # Bytes of one weight, by the type names of configurations and catalogues.
 _WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1}
@@ -24,8 +25,9 @@ _DEFAULT_TYPES = {"ctranslate2": ("int8", "float16"), "transformers": ("float32"
 def estimate_bytes(request: LoadRequest) -> int:
     """Returns the bytes of weights that a model will hold in memory.
 
-    Measures the converted files if there are any. Otherwise measures the model's own files and scales them to the
-    compute type. Returns the size of the files for a backend without a known default type.
+    Measures the converted files if there are any. Otherwise measures the model's own files and scales their size from
+    the type in which they are stored to the compute type. A GGUF file, and any file of a backend without a known
+    default type, counts with its own size.
     """
     size = _measure(request.files.values()) or (0 if request.files else _measure(_list(request.folder)))
     if request.backend == "marian_student":
@@ -60,7 +62,7 @@ def _list(folder: Path) -> Iterable[Path]:
 
 
 def _measure(paths: Iterable[Path]) -> int:
-    """Returns the total size of the files that hold weights."""
+    """Returns the total size in bytes of those files among `paths` that hold weights."""
     return sum(map(_measure_file, (path for path in paths if path.suffix in _WEIGHTS)))
 
 

@@ -16,8 +16,10 @@ from latimer_server.backends.load_errors import naming_file
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.errors import ModelError, ModelFileError
 
+# The mark in a catalogue's prompt at the place where the text goes.
 _MARK = "{text}"
-# The placeholder of the text in a rendered template. No template changes it, and no template contains it.
+# The stand-in for the text while the template is rendered, at which the result is cut in two. No template changes it,
+# and no template contains it.
 _PLACE = "\u2402latimer\u2403"
 _MAX_TEMPLATE_CHARACTERS = 100_000
 # The limit of the whole process. Rendering takes 0.2 s, and the process ends itself after 2 s of CPU time.
@@ -25,10 +27,10 @@ _LIMIT_SECONDS = 30
 
 
 def render_prompt(request: LoadRequest, config: HubConfig, folder: Path) -> tuple[str, str]:
-    """Returns the prompt before and after a text.
+    """Returns the parts of the prompt before and after a text. For a causal model they include its chat template.
 
     `{text}` in the catalogue's prompt marks the place of the text. Without it, the text follows the prompt. Raises
-    `ModelFileError` for a chat model without a usable template.
+    `ModelFileError` for a causal model without a usable template.
     """
     prompt = request.prompt or config.prompt
     if not config.causal:
@@ -44,7 +46,7 @@ def render_prompt(request: LoadRequest, config: HubConfig, folder: Path) -> tupl
 
 
 def _render(folder: Path, message: str) -> str:
-    """Renders the checkpoint's template with `message` as the user's message."""
+    """Returns the checkpoint's chat template, rendered with `message` as the only message, from the user."""
     config_path = folder / "tokenizer_config.json"
     config = read_json(config_path) if config_path.is_file() else {}
     path = folder / "chat_template.jinja"

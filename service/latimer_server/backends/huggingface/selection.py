@@ -13,16 +13,16 @@ from latimer_server.backends.protocol import LoadRequest
 
 @dataclass(frozen=True)
 class Choice:
-    """A backend and the reason for it."""
+    """The name of the chosen backend and the reason for it, a phrase for the log."""
 
     backend: str
     reason: str
 
 
 def choose_backend(request: LoadRequest) -> Choice:
-    """Returns CTranslate2 for a checkpoint that it can run, otherwise transformers.
+    """Chooses CTranslate2 for a GGUF file and for a checkpoint that it can run, otherwise transformers.
 
-    Raises `ModelFileError` for a checkpoint that neither can run.
+    Raises `ModelFileError` for a checkpoint of a family that neither supports, or with a bad configuration.
     """
     if any(path.suffix == ".gguf" for path in request.files.values()):
         return Choice("ctranslate2", "a GGUF file is converted")

@@ -1,7 +1,8 @@
 """The process that renders a chat template: `python -m latimer_server.backends.huggingface.template_worker`.
 
-It reads a job as JSON from stdin and writes the result as JSON to stdout. A template is a program of an untrusted
-checkpoint. Jinja's sandbox denies it files and Python, and this process limits its CPU time and memory.
+It reads the template, the message and the special tokens as JSON from stdin, and writes the rendered text or the
+problem as JSON to stdout. A template is a program of an untrusted checkpoint. Jinja's sandbox denies it files and
+Python, and this process limits its CPU time and memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NoReturn
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+# The maximum length of the rendered text.
 MOST_CHARACTERS = 100_000
 _CPU_SECONDS = 2
 _MEMORY_BYTES = 1 << 30

@@ -24,7 +24,7 @@ from latimer_server.backends.token_spans import Span, locate_pieces, place_piece
 from latimer_server.core.decoding import LanguagePair, TokenIds
 from latimer_server.core.errors import ModelFileError
 
-# A text that every tokenizer can encode.
+# A text that every tokenizer can encode. Its ids with and without special tokens show where a tokenizer adds them.
 _SAMPLE = "a"
 # The files and keys that list the language tokens of M2M-100: as published, and as transformers 5 and 4 save it.
 _LANGUAGE_TOKEN_LISTS = (
@@ -35,12 +35,15 @@ _LANGUAGE_TOKEN_LISTS = (
 
 
 class Tokenization(Protocol):
-    """Converts text to ids and back. Thread-safe. `added_tokens` is the number of special tokens of each text."""
+    """Converts text to token ids and back. Thread-safe.
+
+    `added_tokens` is the maximum number of ids that `encode` adds to those of a text: special tokens and the prompt.
+    """
 
     added_tokens: int
 
     def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:
-        """Returns the ids of each text with the special tokens that the model needs."""
+        """Returns one `Encoding` for each text: its ids with the special tokens and the prompt that the model needs."""
         ...
 
     def token_starts(self, text: str) -> list[int]:
@@ -48,7 +51,7 @@ class Tokenization(Protocol):
         ...
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
-        """Returns the text of each row. Special tokens have no text."""
+        """Returns the text of each row of ids. Special tokens have no text."""
         ...
 
     def token_spans(self, text: str) -> list[Span]:
@@ -60,20 +63,25 @@ class Tokenization(Protocol):
         ...
 
     def decoder_prefix(self, target: str) -> TokenIds:
-        """Returns the ids that an output in the language `target` must begin with."""
+        """Returns the ids that an output in the language `target` must begin with; () if this language needs none."""
         ...
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Returns the names of the ids."""
+        """Returns the name of each id in the vocabulary, which is what CTranslate2 takes."""
         ...
 
     def ids(self, tokens: Sequence[str]) -> TokenIds:
-        """Returns the ids of the names."""
+        """Returns the id of each name in the vocabulary, from an output of CTranslate2."""
         ...
 
 
 class SentencePieceTokens:
-    """The tokenization of Marian and M2M-100: SentencePiece divides the text, and `vocab.json` has the ids."""
+    """The `Tokenization` of Marian and M2M-100: SentencePiece divides the text, and `vocab.json` has the ids.
+
+    `processors` and `vocabularies` are those of the source and of the target. `source_ids` and `target_ids` map
+    languages to their tokens. With `target_goes_first` the target language's token stands before the source text
+    (Marian). Otherwise the source language's does, and outputs begin with the target language's (M2M-100).
+    """
 
     def __init__(
         self,
@@ -88,7 +96,7 @@ class SentencePieceTokens:
     ) -> None:
         self._source, self._target = processors
         self._source_vocabulary, self._target_vocabulary = vocabularies
-        # The pieces that have text. Computed once: a test of each token took a third of the time of decoding.
+        # The target pieces that have text. Computed once: a test of each token took a third of the time of decoding.
         self._pieces = {index: piece for piece, index in self._target_vocabulary.items() if _has_text(piece)}
         self._unknown_id = unknown_id
         self._end_id = end_id
@@ -136,7 +144,7 @@ class SentencePieceTokens:
                 spans.append(piece_spans[at])
                 at += 1
             elif 0 < at < len(piece_spans) and piece_spans[at][0] < piece_spans[at - 1][1]:
-                spans.append(piece_spans[at - 1])  # among the bytes of a character
+                spans.append(piece_spans[at - 1])  # an id without text among the byte pieces of a character
             else:
                 end = piece_spans[at - 1][1] if at else 0
                 spans.append((end, end))
@@ -156,7 +164,7 @@ class SentencePieceTokens:
 
 
 def _has_text(piece: str) -> bool:
-    """True unless the piece is a special token or a language token."""
+    """True unless the piece is empty, a special token or a language token."""
     if piece in ("", "</s>", "<pad>", "<s>", "<unk>"):
         return False
     return piece[:2] not in (">>", "__") or not re.fullmatch(r">>.+<<|__\w+__", piece)
@@ -200,8 +208,8 @@ def _load_m2m100(request: LoadRequest, folder: Path) -> SentencePieceTokens:
         if name not in vocabulary:
             raise ModelFileError("vocab.json", f"has no {name}")
     file, listed = _list_language_tokens(folder)
-    # The ids of the language tokens follow those of the vocabulary, in this order. transformers has the list in its
-    # code.
+    # The ids of the language tokens follow those of the vocabulary, in the order of this list. transformers has the
+    # list in its code.
     ids = dict(vocabulary) | {token: len(vocabulary) + index for index, token in enumerate(listed)}
     mark = FAMILIES["m2m_100"].language_mark
     named = {code: mark.format(token) for code, token in request.languages.items()}
@@ -215,7 +223,7 @@ def _load_m2m100(request: LoadRequest, folder: Path) -> SentencePieceTokens:
 def _list_language_tokens(folder: Path) -> tuple[str, list[str]]:
     """Returns the name of the file that lists the language tokens of an M2M-100, and the tokens.
 
-    transformers 5 writes no map of special tokens.
+    Searches two files, because transformers 5 writes no `special_tokens_map.json`.
     """
     for name, key in _LANGUAGE_TOKEN_LISTS:
         listed = read_json(folder / name).get(key) if (folder / name).is_file() else None
@@ -256,7 +264,7 @@ def _load_fast(request: LoadRequest, config: HubConfig, folder: Path) -> FastTok
 
 
 def _surround(tokenizer: Tokenizer, template: Tokenizer, before: str, after: str) -> FastTokens:
-    """Returns the tokens that put the tokenizer's special tokens around a text, and the prompt inside these."""
+    """Returns a `FastTokens` that puts the tokenizer's special tokens around a text, and the prompt inside these."""
     bare = template.encode(_SAMPLE, add_special_tokens=False).ids
     whole = template.encode(_SAMPLE).ids
     start = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), None)
@@ -267,7 +275,7 @@ def _surround(tokenizer: Tokenizer, template: Tokenizer, before: str, after: str
 
 
 def _find_languages(named: Mapping[str, str], vocabulary: Mapping[str, int], file: str) -> dict[str, int]:
-    """Returns the id of the token of each language. Raises `ModelFileError` for one that would silently be <unk>."""
+    """Returns the id of each language's token. Raises `ModelFileError` for a token that would silently be <unk>."""
     missing = [token for token in named.values() if token not in vocabulary]
     if missing:
         raise ModelFileError(file, f"has no token {missing[0]}")
@@ -275,7 +283,7 @@ def _find_languages(named: Mapping[str, str], vocabulary: Mapping[str, int], fil
 
 
 def _read_vocabulary(path: Path, size: int | None) -> dict[str, int]:
-    """Reads ids by token. Raises `ModelFileError` if there are more than `size`, or ids beyond it."""
+    """Returns the id of each token in a `vocab.json`. Raises `ModelFileError` if `size` is too small for the ids."""
     content = read_json(path)
     vocabulary = {token: index for token, index in content.items() if isinstance(index, int)}
     if len(vocabulary) < len(content):

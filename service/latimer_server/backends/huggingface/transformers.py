@@ -33,12 +33,12 @@ from latimer_server.core.errors import ModelError, ModelFileError
 
 _MAX_BATCH_ROWS = 16
 _MAX_BATCH_TOKENS = 1_536
-# The maximum number of logits in memory while outputs are scored.
+# The maximum number of logits (outputs x tokens x vocabulary) in memory while outputs are scored.
 _SCORED_VALUES = 64 << 20
 
 
 class _Output(Protocol):
-    """The result of one pass over a batch."""
+    """The result of one pass of a transformers model over a batch. The logits are [rows, tokens, vocabulary]."""
 
     @property
     def logits(self) -> Tensor: ...
@@ -67,8 +67,10 @@ class _Model(Protocol):
 
 
 def load(request: LoadRequest) -> TransformersGenerator:
-    """Loads the checkpoint. Raises `ModelFileError` naming a bad file, and `ModelError` if transformers cannot load
-    it."""
+    """Loads the checkpoint with transformers.
+
+    Raises `ModelFileError` naming a bad file, and `ModelError` if the library cannot load it or compute in its type.
+    """
     torch.set_num_threads(request.threads)
     # transformers prints a progress bar for each load and advice to developers; neither belongs into a server's log.
     transformers_logging.set_verbosity_error()
@@ -82,15 +84,17 @@ def load(request: LoadRequest) -> TransformersGenerator:
 
 
 def choose_torch_device(wanted: str) -> str:
-    """Returns `cpu` or `cuda`. `auto` becomes `cuda` if torch can use a GPU."""
+    """Returns `wanted` unchanged, unless it is `auto`: that becomes `cuda` if torch can use a GPU, else `cpu`."""
     if wanted != "auto":
         return wanted
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def choose_type(device: str, model_type: str, wanted: str = "") -> torch.dtype:
-    """Returns the type `wanted`, or the default: float32 on a CPU; on a GPU bfloat16 for families that overflow in
-    float16, and float16 for all others. Raises `ModelError` for an unknown type."""
+    """Returns the torch type `wanted`, or the default if that is "". Raises `ModelError` for an unknown type.
+
+    The default is float32 on a CPU; on a GPU bfloat16 for families that overflow in float16, and float16 for others.
+    """
     if wanted:
         found = getattr(torch, wanted, None)
         if not isinstance(found, torch.dtype) or not found.is_floating_point:
@@ -126,14 +130,14 @@ def _load_model(folder: Path, config: HubConfig, dtype: torch.dtype, request: Lo
         raise ModelFileError(
             "model.safetensors", f"does not fit config.json: {wrong[0][:200]} and {len(wrong) - 1} more"
         )
-    # Otherwise `generate` takes all options that we do not set from there, such as a forced end token at the cap.
+    # Without it `generate` obeys options of the checkpoint that we do not set, such as a forced end token at the cap.
     model.generation_config = GenerationConfig()
     loaded: _Model = model
     return loaded
 
 
 class TransformersGenerator(HubGenerator):
-    """A `GeneratorBackend` of a loaded model."""
+    """The `GeneratorBackend` of a checkpoint that transformers runs."""
 
     name = "transformers"
 
@@ -218,7 +222,7 @@ class TransformersGenerator(HubGenerator):
         return padded.to(self._model.device), mask.to(self._model.device)
 
     def _cut(self, ids: list[int], cap: int) -> tuple[list[int], bool]:
-        """Returns the tokens before the end token, and True if there is one."""
+        """Returns the ids before the first end token and True, or the first `cap` ids and False if there is none."""
         for index, token in enumerate(ids):
             if token in self._config.end_ids:
                 return ids[:index], True
@@ -232,7 +236,7 @@ class TransformersGenerator(HubGenerator):
         outputs: Sequence[tuple[list[int], bool]],
         count: int,
     ) -> list[float]:
-        """Returns the log-probability of each output.
+        """Returns the log-probability of each output, with its end token. Each input has `count` outputs in a row.
 
         Computes it in one more pass, because `generate` would keep the logits of every beam and step for it.
         """
@@ -267,7 +271,7 @@ class TransformersGenerator(HubGenerator):
 
 
 class _Stop(StoppingCriteria):  # type: ignore[misc]  # mypy does not read the library
-    """Ends a search once the request is cancelled."""
+    """The criterion that ends transformers' search over a batch once `cancelled` returns True. Polled at every step."""
 
     def __init__(self, cancelled: Cancelled) -> None:
         self._cancelled = cancelled
@@ -277,5 +281,5 @@ class _Stop(StoppingCriteria):  # type: ignore[misc]  # mypy does not read the l
 
 
 def _tensors(model: _Model) -> list[Tensor]:
-    """Returns the weights; shared ones once."""
+    """Returns the parameters and buffers of a model, each tensor once even if several layers share it."""
     return list({tensor.data_ptr(): tensor for tensor in (*model.parameters(), *model.buffers())}.values())

@@ -26,7 +26,7 @@ _SUPPORTED: Mapping[str, object] = {
     "transformer-rnn-projection": False,
     "transformer-ffn-activation": "relu",
     "transformer-ffn-depth": 2,
-    "transformer-decoder-ffn-depth": 0,  # 0: the encoder's
+    "transformer-decoder-ffn-depth": 0,  # 0: as many as the encoder
     "transformer-decoder-dim-ffn": 0,
     "transformer-train-position-embeddings": False,
     "transformer-no-projection": False,
@@ -50,7 +50,7 @@ _SUPPORTED_STEPS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes in the configuration of a model file.
+    """The sizes of a Marian student's network, from the configuration in its model file.
 
     `shared`: source, target and output share one vocabulary and one embedding matrix. Otherwise source and target
     have their own, and the output uses the target's.
@@ -67,7 +67,10 @@ class Architecture:
 
 
 def read_architecture(config: Mapping[str, object], file: str) -> Architecture:
-    """Reads the sizes in `special:model.yml`. Raises `ModelFileError` for a network that is not supported."""
+    """Reads the sizes in `config`, the options in the item `special:model.yml` of the model file `file`.
+
+    Raises `ModelFileError` for a network that is not supported.
+    """
     _refuse_other_networks(config, file)
     shared = _read_tying(config, file)
     vocabularies = config.get("dim-vocabs")
@@ -107,7 +110,8 @@ def _refuse_other_networks(config: Mapping[str, object], file: str) -> None:
 def _read_tying(config: Mapping[str, object], file: str) -> bool:
     """Returns the option `tied-embeddings-all`: whether one matrix serves source, target and output.
 
-    The other two tying options have no meaning if it is set.
+    The other two tying options have no meaning if it is set. Raises `ModelFileError` for a combination that is not
+    supported.
     """
     everything = config.get("tied-embeddings-all", True)
     if everything is True:

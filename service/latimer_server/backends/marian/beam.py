@@ -22,15 +22,17 @@ from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis,
 Alignment = tuple[tuple[int, float], ...]
 
 _DEFAULT_LENGTH_PENALTY = 1.0
-# The column of </s>, which is the first candidate.
+# The index of </s> among the candidates of any row: they ascend, and its id is 0.
 _END_COLUMN = 0
 
 
 @dataclass
 class _Row:
-    """The state of a row. `ended` and `cut` have scores and hypotheses, best first; `ended` at most one per beam.
+    """The state of one source of the batch during the search.
 
-    `cut` are hypotheses without </s>, from a row that reached its cap or was cancelled.
+    `cap` bounds its output tokens, without </s>. `ended` and `cut` have pairs of a score (divided by the length) and
+    a hypothesis, best first. `ended` are hypotheses with </s>, at most one per beam. `cut` are those without, if the
+    row reached its cap or was cancelled. A row that is `done` searches no further.
     """
 
     cap: int
@@ -44,8 +46,8 @@ class _Choice:
     """A continuation of a live hypothesis.
 
     `parent` is the index of the hypothesis in the arrays. `column` is the index of the next id among the candidates of
-    the row. The search compares `score`; `log_prob` is that of the model without penalties. An empty place has a
-    score of -inf.
+    the row. The search compares `score`, the total log-probability with penalties; `log_prob` is that without. An
+    empty place, which fills up a row with fewer live hypotheses than beams, has a score of -inf.
     """
 
     parent: int
@@ -55,10 +57,10 @@ class _Choice:
 
 
 class BeamSearch:
-    """A search that keeps the best hypotheses of each row at each step. Good for one `run`.
+    """A search over one batch that keeps the best hypotheses of each row at each step. Each object runs once.
 
-    In the arrays the hypotheses of a row are adjacent: one in the first step, then as many as beams. The arrays of
-    the source have one row for all of them.
+    In the arrays the hypotheses of a row are adjacent: one in the first step, then as many as beams. The engine's
+    arrays of sources have one entry for all hypotheses of a row.
     """
 
     def __init__(
@@ -74,12 +76,12 @@ class BeamSearch:
         self._repetition_penalty = options.repetition_penalty or 1.0
         self._ngram = options.no_repeat_ngram_size or 0
         self._rows = [_Row(output_cap(len(row), options)) for row in batch]
-        self._live = list(self._rows)  # the row for each row of the arrays
+        self._live = list(self._rows)  # the rows that are still in the arrays
         candidates = choose_candidates(engine, shortlist, batch)
         self._decoding = engine.begin(batch, candidates, aligned=options.alignment)
         self._scores: Floats = np.zeros((len(batch), 1), np.float32)
         self._log_probs: Floats = np.zeros((len(batch), 1), np.float32)
-        self._history: Ids = np.empty((len(batch), 0), np.int64)  # the columns of each hypothesis
+        self._history: Ids = np.empty((len(batch), 0), np.int64)  # the columns of each hypothesis, step by step
         # The alignment of each hypothesis, token by token; None unless it is requested.
         self._links: list[Alignment] | None = [()] * len(batch) if options.alignment else None
 
@@ -105,8 +107,8 @@ class BeamSearch:
     def _rank(self, logits: Floats, plain: Floats) -> list[list[_Choice]]:
         """Returns the likeliest continuations of each row, best first.
 
-        There are twice as many as beams, because each beam may end once. `plain` are the log-probabilities of the
-        model without penalties.
+        There are at most twice as many as beams, because each beam may end once. `plain` are the log-probabilities of
+        the model without penalties.
         """
         rows, beams = self._scores.shape
         steered = self._steer(logits)
@@ -128,7 +130,7 @@ class BeamSearch:
         ]
 
     def _steer(self, logits: Floats) -> Floats | None:
-        """Returns the logits with penalties; None if no penalty applies."""
+        """Returns the logits with the repetition penalty, and -inf for repeated n-grams; None if no penalty applies."""
         if not self._history.shape[1] or (self._repetition_penalty == 1 and not self._ngram):
             return None
         steered = logits.copy()
@@ -142,7 +144,7 @@ class BeamSearch:
         return steered
 
     def _record(self, row: _Row, place: int, choices: Sequence[_Choice], position: int) -> list[_Choice]:
-        """Records the hypotheses that end at this step. Returns the continuations, at most as many as beams."""
+        """Adds hypotheses that end at this step to `row`. Returns the other continuations, at most as many as beams."""
         if row.done:
             return []
         ended: set[int] = set()
@@ -161,12 +163,12 @@ class BeamSearch:
         if position == row.cap:
             self._cut(row, place, ended)
         elif len(row.ended) == self._beams or not live:
-            # A live hypothesis will have at least </s> after the token of this step.
+            # A live hypothesis ends with a length of at least position + 2: it gets </s> after the token of this step.
             row.done = self._beams == 1 or not live or row.ended[-1][0] >= self._weigh(live[0].score, position + 2)
         return live
 
     def _cut(self, row: _Row, place: int, ended: frozenset[int] | set[int]) -> None:
-        """Ends a row at this step. Its live hypotheses become truncated ones."""
+        """Ends a row now. Its live hypotheses become truncated ones, except those in `ended`, which got </s>."""
         beams = self._scores.shape[1]
         for beam, (score, log_prob) in enumerate(
             zip(self._scores[place].tolist(), self._log_probs[place].tolist(), strict=True)
@@ -179,9 +181,9 @@ class BeamSearch:
         row.done = True
 
     def _advance(self, chosen: Sequence[Sequence[_Choice]]) -> Ids:
-        """Moves the arrays to the live hypotheses, and returns the last id of each.
+        """Rearranges the arrays for the chosen continuations of each row, and returns the last id of each.
 
-        Drops the rows that are done once their share is worth the copies.
+        Removes rows that are done once they are `COMPACT_SHARE` of the arrays, because a removal copies the others.
         """
         kept = [place for place, row in enumerate(self._live) if not row.done]
         if len(chosen) - len(kept) >= COMPACT_SHARE * len(chosen):
@@ -210,7 +212,7 @@ class BeamSearch:
         return [*choices, *[empty] * (self._beams - len(choices))]
 
     def _read(self, parent: int, log_prob: float, *, truncated: bool) -> Hypothesis:
-        """Returns the hypothesis at this index of the arrays."""
+        """Returns the hypothesis at the index `parent` of the arrays, without </s>."""
         candidates = self._decoding.candidates.ids[parent // self._scores.shape[1]]
         ids = tuple(candidates[self._history[parent]].tolist())
         return Hypothesis(ids, log_prob, truncated, alignment=self._links[parent] if self._links is not None else ())
@@ -219,13 +221,13 @@ class BeamSearch:
         return score / float(length**self._length_penalty)
 
     def _gather(self, row: _Row) -> Hypothesis:
-        """Returns the best hypothesis with its alternatives. Ended hypotheses precede truncated ones."""
+        """Returns the best hypothesis of a row, with alternatives if requested. Ended ones precede truncated ones."""
         best, *others = [hypothesis for _, hypothesis in (*row.ended, *row.cut)][: self._wanted]
         return replace(best, alternatives=tuple(others))
 
 
 def _repeating(columns: Sequence[int], size: int) -> list[int]:
-    """Returns the columns that would repeat an n-gram of this size.
+    """Returns the columns that, as the next one after `columns`, would repeat an n-gram of this size.
 
     Never the column of </s>, which occurs only in the history of empty places.
     """

@@ -20,11 +20,12 @@ from latimer_server.core.decoding import TokenIds
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
+# The ids of </s> and <unk> in the vocabulary of every student.
 END, UNKNOWN = 0, 1
-# The bounds on the padded tokens of a group. A smaller group costs as much as one of the lower bound; the values of a
-# larger one do not fit into a core's cache.
+# The bounds on the padded tokens of a group of rows that are encoded together. A smaller group costs as much as one of
+# the lower bound; the values of a larger one do not fit into a core's cache.
 _LEAST_TOKENS, _MOST_TOKENS = 64, 512
-# The maximum ratio of padded tokens to tokens.
+# The maximum ratio of padded tokens to tokens in a group above the lower bound.
 _MOST_PADDING = 1.1
 
 
@@ -43,15 +44,15 @@ class ShortlistCandidates:
     union: Ids
 
     def select(self, rows: Ids) -> ShortlistCandidates:
-        """Returns the candidates of these rows."""
+        """Returns the candidates of these rows, with the same `union`."""
         return ShortlistCandidates(self.ids[rows], self.columns[rows], self.bias[rows], self.union)
 
 
 @dataclass(frozen=True)
 class GreedySteps:
-    """The result of some greedy steps: ids and log-probabilities [steps, rows], and the places of the rows that remain.
+    """The result of some greedy steps: the `chosen` ids and their log-probabilities [steps, rows].
 
-    All other rows have ended.
+    `kept` are the indices of the rows that remain in the engine's arrays. All other rows have ended.
     """
 
     chosen: Ids
@@ -60,9 +61,9 @@ class GreedySteps:
 
 
 class DecodingState(Protocol):
-    """The state of one batch between steps.
+    """The state of an engine for one batch between decoder steps.
 
-    A row is a source. It starts with one hypothesis and then has as many as `select_hypotheses` left it. The
+    A row is a source. It starts with one hypothesis and later has as many as `select_hypotheses` gave it. The
     hypotheses of one row are adjacent.
     """
 
@@ -96,11 +97,11 @@ class DecodingState(Protocol):
         ...
 
     def select_hypotheses(self, hypotheses: Ids) -> None:
-        """Continues with these hypotheses, in this order. The same one may occur several times."""
+        """Replaces the hypotheses by those at these indices, in this order. An index may occur several times."""
         ...
 
     def select_sources(self, rows: Ids) -> None:
-        """Keeps these sources only. The caller must also call `select_hypotheses` to keep their hypotheses."""
+        """Keeps the sources at these indices only. The caller must also select their hypotheses."""
         ...
 
 
@@ -128,12 +129,15 @@ class Engine(Protocol):
         ...
 
     def begin(self, batch: Sequence[TokenIds], candidates: ShortlistCandidates, *, aligned: bool) -> DecodingState:
-        """Encodes the sources of a batch. `aligned` must be True if the caller will use `align`."""
+        """Encodes the sources of a batch and returns the state before the first step.
+
+        `aligned` must be True if the caller will use `align`.
+        """
         ...
 
 
 def choose_candidates(engine: Engine, shortlist: Shortlist | None, batch: Sequence[TokenIds]) -> ShortlistCandidates:
-    """Returns the candidates of the rows: their shortlists, or the whole vocabulary without one. Never <unk>."""
+    """Returns the candidates of each row: from the shortlist, or the whole vocabulary without one. Rules out <unk>."""
     bias, count = engine.output_bias, len(batch)
     if shortlist is None:
         everything = np.arange(len(bias), dtype=np.int64)
@@ -172,13 +176,13 @@ def _unite(ids: Ids, size: int) -> tuple[Ids, Ids]:
 
 
 def choose_likeliest(log_probs: Floats, ids: Ids) -> tuple[Ids, Floats]:
-    """Returns the likeliest of each row's ids [rows, width], and its log-probability."""
+    """Returns the likeliest of each row's `ids` [rows, width] and its log-probability; both results are [rows]."""
     rows, places = np.arange(len(ids)), log_probs.argmax(axis=1)
     return ids[rows, places], log_probs[rows, places]
 
 
 def group_rows(lengths: Sequence[int]) -> list[list[int]]:
-    """Divides the rows into groups of similar length, shortest first.
+    """Returns groups of row indices, given the length of each row: rows of similar length, shortest first.
 
     The rows of a group are padded to the longest. Groups of more than a few hundred tokens are no faster.
     """
@@ -198,7 +202,7 @@ def group_rows(lengths: Sequence[int]) -> list[list[int]]:
 
 
 def pad_batch(batch: Sequence[TokenIds]) -> tuple[Ids, npt.NDArray[np.int32]]:
-    """Returns the ids of the rows [rows, longest], padded at their ends, and the lengths [rows]."""
+    """Returns the ids of the rows [rows, longest], padded at their ends with </s>, and their lengths [rows]."""
     lengths = np.array([len(row) for row in batch], np.int32)
     padded = np.full((len(batch), int(lengths.max())), END, np.int64)
     for row, ids in enumerate(batch):

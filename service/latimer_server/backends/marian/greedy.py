@@ -17,7 +17,7 @@ from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis,
 
 
 class GreedySearch:
-    """A search that takes the likeliest next token at each step. Good for one `run`."""
+    """A search over one batch that takes the likeliest next token of each row at each step. Each object runs once."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class GreedySearch:
         self._log_probs: list[list[float]] = [[] for _ in batch]
         self._finished = [False] * len(batch)  # the row ended with </s>
         self._stopped = [False] * len(batch)  # the row ended with </s> or at its cap
-        self._rows = list(range(len(batch)))  # the row of the batch for each row of the arrays
+        self._rows = list(range(len(batch)))  # the index in the batch of each row of the engine's arrays
         self._links: list[list[tuple[int, float]]] | None = [[] for _ in batch] if options.alignment else None
         candidates = choose_candidates(engine, shortlist, batch)
         self._decoding = engine.begin(batch, candidates, aligned=options.alignment)
@@ -63,12 +63,12 @@ class GreedySearch:
         ]
 
     def _align(self, links: list[list[tuple[int, float]]]) -> None:
-        """Appends the alignment of this step to each row."""
+        """Appends the alignment of the last step to the entries in `links` of the rows that are in the arrays."""
         for row, link in zip(self._rows, zip(*self._decoding.align(), strict=True), strict=True):
             links[row].append(link)
 
     def _record(self, chosen: Ids, log_probs: Floats) -> None:
-        """Appends the tokens of these steps [steps, rows] to the rows. Ignores those of rows that stopped before."""
+        """Appends the ids of these steps [steps, rows] to the outputs of the rows. Ignores rows that stopped before."""
         for row, tokens, logs in zip(self._rows, chosen.T.tolist(), log_probs.T.tolist(), strict=True):
             if self._stopped[row]:
                 continue
@@ -81,7 +81,7 @@ class GreedySearch:
             self._log_probs[row].extend(logs[: kept + self._finished[row]])
 
     def _drop(self, keep: list[bool], previous: Ids) -> Ids:
-        """Removes the other rows from the arrays. Returns the last tokens of those that remain."""
+        """Removes rows whose `keep` is False from the arrays. Returns the items of `previous` for those that remain."""
         rows = np.flatnonzero(keep)
         self._rows = [row for row, kept in zip(self._rows, keep, strict=True) if kept]
         self._decoding.select_hypotheses(rows)

@@ -33,7 +33,7 @@ class OpenFile:
         weakref.finalize(self, os.close, self._file)
 
     def read(self) -> bytes:
-        """Returns the current content."""
+        """Returns the current content of the whole file."""
         try:
             data = b""
             while more := os.pread(self._file, max(1, os.fstat(self._file).st_size - len(data)), len(data)):
@@ -44,10 +44,11 @@ class OpenFile:
 
 
 class LazyEngine:
-    """An `Engine` that starts at the first `begin`, from a file that may be removed before, but not overwritten.
+    """An `Engine` that starts at the first use of `output_bias` or `begin`, from a model file that is read again then.
 
-    `data` is the content of the file. `start` makes the engine of it. `begin` raises the errors of `start`. It raises
-    `NotServed` if the content has changed, and from then on always. `memory_bytes` is 0 until the engine starts.
+    The file may be removed before, but not overwritten. `data` is its content. `start` makes the engine from it. The
+    two methods raise the errors of `start`. They raise `NotServed` if the content has changed, and from then on
+    always. `memory_bytes` is 0 until the engine starts.
     """
 
     def __init__(self, file: OpenFile, data: bytes, shape: Architecture, start: Callable[[bytes], Engine]) -> None:
@@ -75,7 +76,7 @@ class LazyEngine:
         return self.open().begin(batch, candidates, aligned=aligned)
 
     def open(self) -> Engine:
-        """Returns the engine; starts it first if needed."""
+        """Returns the engine that computes; reads the file and starts it first if needed."""
         with self._lock:
             if self._engine is None:
                 data = b"" if self._overwritten else self._file.read()

@@ -17,6 +17,7 @@ import yaml
 from latimer_server.core.errors import ModelFileError
 
 _VERSION = 1
+# The type codes of items in the file.
 _FLOAT32, _INT8, _INTGEMM8 = 0x404, 0x101, 0x4101
 _TYPE_NAMES = {_FLOAT32: "float32", _INT8: "int8", _INTGEMM8: "intgemm8"}
 _MAX_ITEMS = 65_536
@@ -28,13 +29,13 @@ _CONFIG_ITEM = "special:model.yml"
 
 @dataclass(frozen=True)
 class QuantizedMatrix:
-    """An intgemm int8 matrix, row-major as in the file. A weight is a value divided by `multiplier`."""
+    """An int8 matrix in intgemm's format, row-major as in the file. A weight is a value divided by `multiplier`."""
 
     values: npt.NDArray[np.int8]
     multiplier: float
 
     def dequantize(self) -> npt.NDArray[np.float32]:
-        """Returns the float32 matrix of the same shape."""
+        """Returns the weights as a float32 matrix of the same shape."""
         matrix = self.values.astype(np.float32)
         matrix /= np.float32(self.multiplier)
         return matrix
@@ -67,7 +68,7 @@ class MarianFile:
         return frozenset(self._items)
 
     def float_vector(self, name: str, size: int) -> npt.NDArray[np.float32]:
-        """Returns a float32 item of `size` values. Dimensions of size 1 in its shape do not matter."""
+        """Returns the float32 item `name` of `size` values as a vector, whatever its dimensions in the file."""
         item = self._item(name, _FLOAT32)
         if math.prod(item.shape) != size:
             raise ModelFileError(self._file, f"{name} has shape {item.shape}, expected {size} values")
@@ -77,7 +78,7 @@ class MarianFile:
         return values
 
     def matrix(self, name: str, rows: int, columns: int, *, transposed: bool) -> QuantizedMatrix:
-        """Returns the int8 item with the shape `rows` x `columns` in its header.
+        """Returns the int8 item `name`, which must have the shape `rows` x `columns` in its header.
 
         intgemm stores all matrices but embeddings `transposed`. The result is then [columns, rows].
         """
@@ -93,11 +94,11 @@ class MarianFile:
         return QuantizedMatrix(values.reshape(shape), multiplier)
 
     def is_quantized(self, name: str) -> bool:
-        """True if the file has the item as an int8 matrix."""
+        """True if the file has the item `name` and it is an int8 matrix."""
         return name in self._items and self._items[name].type == _INTGEMM8
 
     def multiplier(self, name: str) -> float:
-        """Returns the factor that maps activations to the range -127..127 before rounding.
+        """Returns the factor in the item `name` that maps activations to the range -127..127 before rounding.
 
         The item is a float32 value, or for embeddings an int8 matrix of one value that has the factor as its own
         multiplier. Raises `ModelFileError` for a factor that is not above 0.
@@ -113,7 +114,7 @@ class MarianFile:
         return value
 
     def embeddings(self, name: str, rows: int, columns: int) -> npt.NDArray[np.float32]:
-        """Returns an embedding matrix as float32. Marian's converter may leave it in float32."""
+        """Returns an embedding matrix as a new float32 array [rows, columns]. In the file it is int8 or float32."""
         if name in self._items and self._items[name].type == _FLOAT32 and self._items[name].shape == (rows, columns):
             return self.float_vector(name, rows * columns).reshape(rows, columns).copy()
         return self.matrix(name, rows, columns, transposed=False).dequantize()
@@ -152,7 +153,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 class _Reader:
-    """A cursor over the bytes. Raises `ModelFileError` instead of reading past their end."""
+    """A cursor over the bytes of a model file. Raises `ModelFileError` instead of reading past their end."""
 
     def __init__(self, data: memoryview, file: str) -> None:
         self._data = data

@@ -29,10 +29,10 @@ from latimer_server.backends.marian.weights import Array, QuantizationLevels, We
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 
 _LIBRARY = "latimer_server.backends.marian.native._student"
-_INTERFACE = 1  # `LATIMER_INTERFACE` of `native/student.h`
+_INTERFACE = 1  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
 # The number of position embeddings that are computed in advance. Longer outputs need an explicit request of a caller.
 _POSITIONS = 512
-# The kernels read blocks of 64 bytes and vectors of 16 values.
+# A network's sizes must be multiples of these: the kernels read blocks of 64 bytes and vectors of 16 values.
 _BLOCK, _LANES = 64, 16
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _Pointer, _Int, _Float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
 
 
 class InstructionSet(IntEnum):
-    """The instructions for products: AVX-512 VNNI (`DOTS`), or AMX in addition (`TILES`)."""
+    """The processor instructions for int8 products: AVX-512 VNNI (`DOTS`), AMX in addition (`TILES`), or neither."""
 
     NONE = 0
     DOTS = 1
@@ -112,9 +112,9 @@ class _Output(ctypes.Structure):
 
 @cache
 def open_library() -> ctypes.CDLL | None:
-    """Returns the library, or None if it was not built for this version or cannot be opened.
+    """Returns the C++ library of this package, or None if it was not built for this version or cannot be opened.
 
-    Its calls release the interpreter lock.
+    Calls of its functions release the interpreter lock.
     """
     spec = importlib.util.find_spec(_LIBRARY)
     if spec is None or spec.origin is None:
@@ -131,7 +131,7 @@ def open_library() -> ctypes.CDLL | None:
 
 
 def load_library(path: str) -> ctypes.CDLL:
-    """Opens the library in a file. Raises `OSError` or `AttributeError` for another library."""
+    """Opens a library file and declares its functions. Raises `OSError` or `AttributeError` for another library."""
     library = ctypes.CDLL(path)
     for name, result, arguments in (
         ("get_interface", ctypes.c_int, []),
@@ -149,13 +149,13 @@ def load_library(path: str) -> ctypes.CDLL:
 
 @cache
 def detect_instruction_set() -> InstructionSet:
-    """Returns the instructions of this processor; `NONE` without the library."""
+    """Returns the instructions that this processor has for the library; `NONE` without the library."""
     library = open_library()
     return InstructionSet(library.latimer_find_instructions()) if library else InstructionSet.NONE
 
 
 def describe_instruction_set() -> str:
-    """Returns a line for the output of the installation: which code runs students on this machine."""
+    """Returns a sentence for the output of the installation: which code runs students on this machine, and why."""
     if open_library() is None:
         return "students run on ONNX Runtime: their C++ was not built (it needs g++ 11; it is three times as fast)"
     instructions = detect_instruction_set()
@@ -179,7 +179,7 @@ def _name_tables(shape: Architecture) -> tuple[str, ...]:
 
 
 class NativeStudent:
-    """The weights of a student, packed for the processor. Thread-safe.
+    """A student in the C++ library: its weights, packed for the processor, and greedy search. Thread-safe.
 
     Without a `shortlist` every token of the vocabulary is a candidate. `library` replaces the installed one. The
     caller must check `supports_model` first. Raises `ModelFileError` naming a bad file.
@@ -249,14 +249,14 @@ class NativeStudent:
         return output.list_hypotheses()
 
     def _positions_from(self, first: int, count: int) -> npt.NDArray[np.float32]:
-        """Returns the position embeddings [count, d] from `first` on."""
+        """Returns the embeddings [count, d] of the positions from `first` on."""
         if first + count <= len(self._positions):
             return self._positions[first : first + count]
         return sinusoids(first + count, self._dimension)[first:]
 
 
 class _NativeOutput:
-    """The output of all rows, and the arrays that the library writes to."""
+    """The output of all rows of a batch so far, and the arrays that the library writes the next steps to."""
 
     def __init__(self, rows: int, *, aligned: bool) -> None:
         self._aligned = aligned
@@ -279,11 +279,11 @@ class _NativeOutput:
         )
 
     def reset(self) -> None:
-        """Clears the counts before a call of the library."""
+        """Sets the number of new tokens of each row to 0 before a call of the library, which skips ended rows."""
         self._counts[:] = 0
 
     def collect(self) -> None:
-        """Appends the tokens of a call of the library to the rows."""
+        """Appends the tokens that the last call of the library wrote to the output of each row."""
         for row, count in enumerate(self._counts.tolist()):
             if count:
                 self._tokens[row] += self._ids[row, :count].tolist()
@@ -292,7 +292,7 @@ class _NativeOutput:
                     self._links[row] += zip(focus, weights, strict=True)
 
     def list_hypotheses(self) -> list[Hypothesis]:
-        """Returns the hypothesis of each row."""
+        """Returns the hypothesis of each row, in the order of the batch."""
         rows = zip(self._tokens, self._scores.tolist(), self._finished.tolist(), self._links, strict=True)
         return [
             Hypothesis(tuple(tokens), score, truncated=not finished, alignment=tuple(links))
@@ -301,9 +301,9 @@ class _NativeOutput:
 
 
 class _PackedWeights:
-    """Describes the arrays of a file to the library.
+    """Builds the C structures that point the library to the arrays of a model file.
 
-    `kept` are the arrays that the library points to as long as the student is loaded. It copies matrices.
+    `kept` are the arrays that it points to as long as the student is loaded. It copies the matrices (`matrix_bytes`).
     """
 
     def __init__(self, source: MarianFile, shape: Architecture) -> None:
@@ -346,7 +346,7 @@ class _PackedWeights:
         )
 
     def _attention(self, prefix: str, feed: str) -> tuple[_Matrix, _Matrix, _Matrix, _Matrix, _Norm, _FeedForward]:
-        """Returns the fields of `_ATTENTION`."""
+        """Returns structures for the items of an attention and a feed-forward layer, as `_ATTENTION` orders them."""
         d, inner = self._shape.dimension, self._shape.ffn_dimension
         query, key, value = (self._matrix(f"{prefix}_W{which}", f"{prefix}_b{which}", d, d) for which in "qkv")
         return (
@@ -363,10 +363,10 @@ class _PackedWeights:
         )
 
     def _matrix(self, name: str, bias: str, rows: int, columns: int, *, fixed: bool = False) -> _Matrix:
-        """Describes a matrix.
+        """Returns the structure of the int8 matrix `name` [rows, columns] and of its bias, if that is not "".
 
-        With `fixed` activations are quantised by the multiplier of the file, otherwise each row by its own largest
-        value.
+        With `fixed` the activations that it multiplies are quantised by the multiplier of the file, otherwise each row
+        by its own largest value.
         """
         matrix = self._weights.matrix(name, rows, columns)
         self.matrix_bytes += matrix.values.nbytes
@@ -383,7 +383,7 @@ class _PackedWeights:
         return _Norm(*(self._keep(self._weights.vector(f"{prefix}_{name}", size)) for name in ("scale", "bias")))
 
     def _keep(self, array: Array) -> int:
-        """Keeps an array and returns its address. Copies views of the file, so that the file can be released."""
+        """Keeps an array and returns its address. Copies views of the file's bytes, so that these can be released."""
         owned = array if array.flags.owndata else array.copy()
         if not any(owned is other for other in self.kept):
             self.kept.append(owned)
@@ -391,7 +391,7 @@ class _PackedWeights:
 
 
 def _point(array: Array) -> int:
-    """Returns the address of the data."""
+    """Returns the address of an array's data in memory."""
     return array.ctypes.data
 
 

@@ -32,9 +32,10 @@ from latimer_server.core.decoding import TokenIds
 
 # The number of position embeddings that are computed in advance. Longer outputs need an explicit request of a caller.
 _POSITIONS = 512
+# The largest quantised activation in seven bits.
 _HALF_LEVELS = 63
 
-# An input or output of a graph, which defines its dtype and shape.
+# An input or output of an ONNX graph, which defines its dtype and shape; and the inputs of one run by name.
 Array = npt.NDArray[Any]
 Feeds = dict[str, Array]
 
@@ -46,7 +47,7 @@ class _Session(Protocol):
 
 
 class OnnxEngine:
-    """An `Engine` with the sessions of a student. Raises `ModelFileError` naming a bad file.
+    """The `Engine` that runs a student's ONNX graphs with ONNX Runtime. Raises `ModelFileError` naming a bad file.
 
     `levels` are the quantisation levels of activations. None means computation in float32.
     """
@@ -104,25 +105,25 @@ class OnnxEngine:
         return self._encoder.run(None, feeds)
 
     def positions(self, count: int) -> Floats:
-        """Returns the first position embeddings [count, d]."""
+        """Returns the embeddings [count, d] of the first `count` positions."""
         if count > len(self._positions):
             return sinusoids(count, self.shape.dimension)
         return self._positions[:count]
 
     def nothing(self, count: int) -> Ids:
-        """Returns the ids before the first token. Their embedding is zero, so that only the position counts."""
+        """Returns the `previous` ids [count] of the first step. Their embedding is zero: only the position counts."""
         return np.full(count, len(self.target) - 1)
 
     def run_step(self, outputs: Sequence[str], feeds: Feeds) -> list[Array]:
-        """Runs one step of the decoder."""
+        """Runs the graph of one decoder step on these inputs, and returns the named outputs."""
         return self._step.run(outputs, feeds)
 
     def run_search(self, outputs: Sequence[str], feeds: Feeds) -> list[Array]:
-        """Runs greedy search for several steps."""
+        """Runs the graph of several greedy steps on these inputs, and returns the named outputs."""
         return self._search.run(outputs, feeds)
 
     def choose_weights(self, candidates: ShortlistCandidates) -> Array:
-        """Returns the output layer's weights of these candidates. Keeps those of the whole vocabulary."""
+        """Returns the output layer's weights [union, d] of the candidates. Keeps those of the whole vocabulary."""
         if len(candidates.union) < len(self.output_bias):
             return self._gather(candidates.union)
         if self._whole_weights is None:
@@ -146,15 +147,15 @@ class OnnxDecodingState:
         self._all = candidates
         self._aligned = aligned
         self._depth = engine.shape.decoder_depth
-        self._rows = np.arange(len(candidates.ids))  # the active ones of all rows
+        self._rows = np.arange(len(candidates.ids))  # the indices of the active rows among all
         self._kept: Ids | None = None  # the hypotheses that continue, as indices into the cells; None: all
         self._cells: list[Array] = [
             np.zeros((len(self._rows), engine.shape.dimension), np.float32) for _ in range(self._depth)
         ]
-        # The inputs of `step` for the active rows, with the number of hypotheses that they are for.
+        # The result of `_select_active`, with the number of hypotheses that it is for; None after a change of rows.
         self._active: tuple[int, ShortlistCandidates, Feeds] | None = None
         self._attention: Floats | None = None
-        self._weights: Array | None = None  # of the output layer, for `step`
+        self._weights: Array | None = None  # of the output layer; None until the first `step`
 
     @property
     def candidates(self) -> ShortlistCandidates:
@@ -183,7 +184,7 @@ class OnnxDecodingState:
         return logits, log_probs
 
     def advance(self, previous: Ids | None, position: int, caps: Ids, most: int) -> GreedySteps:
-        """See `DecodingState.advance`. Runs the search graph, or one step if the alignment is needed."""
+        """See `DecodingState.advance`. Runs the graph of greedy search, or a single step if the alignment is needed."""
         engine, rows = self._engine, np.arange(len(self._rows))
         if self._aligned:
             _, log_probs = self.step(previous, position)
@@ -232,7 +233,7 @@ class OnnxDecodingState:
         return len(self._cells[0]) if self._kept is None else len(self._kept)
 
     def _select_active(self) -> tuple[ShortlistCandidates, Feeds]:
-        """Returns the candidates of the active rows, and the inputs of `step` for the current hypotheses."""
+        """Returns the candidates of the active rows, and the step graph's inputs that change only with these."""
         count = self._count()
         if self._active is None or self._active[0] != count:
             chosen = self._all.select(self._rows)

@@ -38,10 +38,10 @@ from latimer_server.backends.marian.weights import (
 
 @dataclass(frozen=True)
 class Graphs:
-    """The graphs and arrays of a student.
+    """The ONNX graphs of a student, with their inputs -> outputs, and the arrays that they are run with.
 
-    Sizes: r rows, n hypotheses, w source tokens, c candidates of all rows, o candidates of one row, v tokens of the
-    vocabulary.
+    Sizes: r rows, n hypotheses, w source tokens, d the dimension of the network, c candidates of all rows, o candidates
+    of one row, v tokens of the vocabulary.
 
     `encoder`: embeddings [v + 1, d], ids [r, w], positions [w, d], mask [r, 1, 1, w], shape (r, w, heads, d/heads),
     missing [1], the padding up to the width of the batch -> keys and values of each decoder layer.
@@ -51,8 +51,8 @@ class Graphs:
     are the indices of each hypothesis' own candidates in the flat scores [c, n].
     `search`: greedy search for several steps with one hypothesis for each row; see `onnx_search`.
     `weights`: embeddings [v + 1, d], candidates [c] -> weights [c, d].
-    `source` and `target`: the embeddings, as bytes (128 represents 0) or float32. `compute_type`: that of the
-    products.
+    `source` and `target`: the embeddings [v + 1, d], as bytes (128 represents 0) or float32. `compute_type`: that of
+    the products. `memory_bytes`: the size of the graphs and arrays.
     """
 
     encoder: ModelProto
@@ -67,7 +67,7 @@ class Graphs:
 
 
 def build_graphs(source: MarianFile, shape: Architecture, levels: QuantizationLevels | None) -> Graphs:
-    """Builds the graphs of a student; in float32 if `levels` is None.
+    """Builds the graphs of the student in a model file; in float32 if `levels` is None or the file has no multipliers.
 
     Raises `ModelFileError` if `source` lacks a weight, or if a weight has another size than the configuration says.
     """
@@ -96,7 +96,7 @@ def _build_encoder(weights: Weights, table: EmbeddingTable) -> ModelProto:
     d = shape.dimension
     flat = graph.constant([-1, d], np.int64)
     x = graph.add("Reshape", graph.add("Add", graph.embed(table, "ids"), "positions"), flat)
-    # The query includes the attention's factor 1/sqrt(depth).
+    # The query's weights include the attention's factor 1/sqrt(d/heads).
     query_factor = 1 / math.sqrt(d // shape.heads)
     for layer in range(1, shape.encoder_depth + 1):
         prefix = f"encoder_l{layer}_self"

@@ -1,4 +1,4 @@
-"""Builds the layers of a student's decoder, and describes the inputs of its graphs.
+"""Adds attention heads and the decoder of a student to an ONNX graph, and describes the inputs of its graphs.
 
 Sources: Vaswani et al. 2017 (post-norm), Kim et al. 2019 (D19-5632, the SSRU), marian-dev `src/models/transformer.h`
 (names and order of operations).
@@ -18,7 +18,9 @@ from latimer_server.backends.marian.weights import EmbeddingTable
 
 
 def divide_heads(graph: Graph, x: str, prefix: str, which: str, order: Sequence[int], factor: float = 1.0) -> str:
-    """Adds the queries, keys or values of each head: [r, w, heads, d/heads] with its axes in `order`.
+    """Adds the nodes for the queries, keys or values (`which`: q, k or v) of each head, computed from the value `x`.
+
+    Returns the name of the result: [r, w, heads, d/heads] with its axes in `order`, multiplied by `factor`.
 
     The fused operator MultiHeadAttention is no faster (`python -m benchmarks.micro.operators`).
     """
@@ -30,21 +32,25 @@ def divide_heads(graph: Graph, x: str, prefix: str, which: str, order: Sequence[
 
 @dataclass(frozen=True)
 class Names:
-    """The prefixes of the names of a step's inputs: `hypotheses` for values of hypotheses, `rows` for those of rows."""
+    """The prefixes of the names of a decoder step's inputs.
+
+    `hypotheses` is for inputs with one item per hypothesis (`previous`, `cell1`), `rows` for those with one per row
+    (`keys1`, `values1`, `mask`).
+    """
 
     hypotheses: str = ""
     rows: str = ""
 
 
 def decode(graph: Graph, table: EmbeddingTable, position: str, names: Names, *, several: bool) -> str:
-    """Adds the decoder's layers over the `previous` tokens, and returns their features [n, d].
+    """Adds the nodes of one decoder step over the `previous` tokens. Returns the name of the features [n, d].
 
-    `several`: whether a row may have more than one hypothesis.
+    `position` is the name of the position's embedding. `several`: whether a row may have more than one hypothesis.
     """
     shape = graph.weights.shape
     d, flat = shape.dimension, graph.constant([-1, shape.dimension], np.int64)
     x = graph.add("Add", graph.embed(table, f"{names.hypotheses}previous"), position)
-    # The query includes the attention's factor 1/sqrt(depth), which saves one operation in each step.
+    # The query's weights include the attention's factor 1/sqrt(d/heads), which saves one operation in each step.
     query_factor = 1 / math.sqrt(d // shape.heads)
     for layer in range(1, shape.decoder_depth + 1):
         cell, context = f"decoder_l{layer}_rnn", f"decoder_l{layer}_context"
@@ -74,7 +80,7 @@ def decode(graph: Graph, table: EmbeddingTable, position: str, names: Names, *, 
 
 
 def score(graph: Graph, table: EmbeddingTable, features: str) -> str:
-    """Adds the scores [n, o] of each hypothesis' own candidates, without their bias.
+    """Adds the nodes for the scores [n, o] of each hypothesis' own candidates, without bias. Returns the scores' name.
 
     The weights are the first operand. They differ from batch to batch, and ONNX Runtime packs the second operand for
     each product, which costs about as much as the product (`python -m benchmarks.micro.operators`).
@@ -89,15 +95,15 @@ def score(graph: Graph, table: EmbeddingTable, features: str) -> str:
 
 
 def describe(name: str, type_: int, *sizes: int | str) -> ValueInfoProto:
-    """Describes a value of a graph. A size is a number, or a name if it varies from run to run."""
+    """Returns ONNX's description of a graph's input. A size is a number, or a name if it varies from run to run."""
     return helper.make_tensor_value_info(name, type_, list(sizes))
 
 
 def describe_table(table: EmbeddingTable) -> ValueInfoProto:
-    """Describes the input `embeddings`."""
+    """Returns ONNX's description of the graph input `embeddings`, which gets the values of this table."""
     return describe("embeddings", type_of(table), *table.values.shape)
 
 
 def type_of(table: EmbeddingTable) -> int:
-    """Returns the ONNX type of the embeddings."""
+    """Returns the ONNX type of the values of an embedding table: UINT8 or FLOAT."""
     return int(TensorProto.UINT8 if table.quantized else TensorProto.FLOAT)

@@ -20,12 +20,13 @@ from latimer_server.backends.marian.weights import ZERO_BYTE, EmbeddingTable, We
 # Marian's default; the file does not contain it. Values from 1e-5 to 1e-9 give the same text.
 _LAYER_NORM_EPSILON = 1e-6
 _OPSET, _IR_VERSION = 17, 9
+# The domain of the operators that only ONNX Runtime has.
 _RUNTIME = "com.microsoft"
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A graph value in unsigned bytes, where a byte stands for (byte - zero) * scale."""
+    """A quantised value of an ONNX graph: its name, and how to read it. A byte stands for (byte - zero) * scale."""
 
     name: str
     scale: float
@@ -34,16 +35,19 @@ class Activation:
 
 @dataclass
 class Graph:
-    """A graph under construction. The name of every value is unique and begins with `label`."""
+    """An ONNX graph under construction: its nodes and constants.
+
+    Methods add nodes and return the names of their outputs. The generated names are unique and begin with `label`.
+    """
 
     weights: Weights
     label: str = ""
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
-    rows: dict[str, tuple[Activation, str]] = field(default_factory=dict)  # values that were quantised by their rows
+    rows: dict[str, tuple[Activation, str]] = field(default_factory=dict)  # results of `quantize_rows` by input
 
     def add(self, operator: str, *inputs: str, out: str = "", runtime: bool = False, **attributes: object) -> str:
-        """Adds a node with one output, and returns the name of the output. `runtime`: an operator of ONNX Runtime."""
+        """Adds a node with one output, and returns the output's name. `runtime`: only ONNX Runtime has the operator."""
         return self._add(
             operator, inputs, [out or f"{self.label}{operator}{len(self.nodes)}"], attributes, runtime=runtime
         )[0]
@@ -57,17 +61,17 @@ class Graph:
         return first, second
 
     def constant(self, value: object, type_: npt.DTypeLike) -> str:
-        """Adds an array to the model, and returns its name."""
+        """Adds an array to the constants of the graph, and returns its name."""
         name = f"{self.label}constant{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.array(value, type_, order="C"), name))
         return name
 
     def single(self, value: object, type_: npt.DTypeLike) -> TensorProto:
-        """Returns an array of one element, to use as an attribute."""
+        """Returns an ONNX tensor of one element, for the attribute of a node. Adds nothing to the graph."""
         return numpy_helper.from_array(np.array([value], type_))
 
     def quantize(self, x: str, multiplier: float) -> Activation:
-        """Quantises a value by a multiplier of the file."""
+        """Adds a QuantizeLinear node that turns the float value `x` into bytes. `multiplier` maps `x` to -127..127."""
         levels = self.weights.levels
         scale = levels.scale(multiplier)
         zero = self.constant(levels.zero, np.uint8)
@@ -75,7 +79,10 @@ class Graph:
         return Activation(name, scale, levels.zero)
 
     def embed(self, table: EmbeddingTable, ids: str) -> str:
-        """Adds the lookup of the embeddings of ids, times sqrt(d)."""
+        """Adds the nodes that look up the embeddings of `ids` in the graph's input `embeddings`, times sqrt(d).
+
+        Returns the name of the float32 result.
+        """
         rows, factor = self.add("Gather", "embeddings", ids), math.sqrt(self.weights.shape.dimension)
         if not table.quantized:
             return self.add("Mul", rows, self.constant(factor, np.float32))
@@ -83,17 +90,20 @@ class Graph:
         return self.add("DequantizeLinear", rows, self.constant(table.unit * factor, np.float32), zero)
 
     def quantize_rows(self, x: str) -> tuple[Activation, str]:
-        """Quantises each row by its largest absolute value. Also returns the name of these largest values."""
+        """Adds nodes that quantise each row of `x` by its largest absolute value.
+
+        Returns the rows, divided by these largest values and quantised, and the name of the largest values.
+        """
         if x not in self.rows:
             peaks = self.add("ReduceMax", self.add("Abs", x), axes=[-1], keepdims=1)
             self.rows[x] = self.quantize(self.add("Div", x, peaks), 127.0), peaks
         return self.rows[x]
 
     def multiply_rows(self, x: str, name: str, bias: str, size: int, factor: float = 1.0) -> str:
-        """Multiplies a normalised value with a square matrix, adds the `bias` unless "", and scales by `factor`.
+        """Adds nodes that multiply `x` with a square matrix, add the `bias` unless it is "", and scale by `factor`.
 
-        Quantises each row by its own largest value. The multipliers of the file would cut off outliers, which every
-        later layer would lack (docs/decisions/0036 compares both).
+        Returns the name of the result. Quantises each row by its own largest value. The multipliers of the file would
+        cut off outliers, which every later layer would lack (docs/decisions/0036 compares both).
         """
         if self.weights.quantized:
             activation, peaks = self.quantize_rows(x)
@@ -104,7 +114,7 @@ class Graph:
         return self.add("Add", product, self._bias(bias, size, factor)) if bias else product
 
     def multiply_columns(self, bytes_: str, table: EmbeddingTable, columns: str) -> str:
-        """Multiplies embeddings [c, d] of a table with values [d, n].
+        """Adds nodes that multiply bytes of a table [c, d] with float values [d, n]. Returns the name of the result.
 
         Quantises each column of the values by its own largest absolute value.
         """
@@ -116,7 +126,10 @@ class Graph:
         return self.add("MatMulIntegerToFloat", bytes_, quantized, unit, peaks, zero, runtime=True)
 
     def multiply(self, x: str | Activation, name: str, bias_name: str, rows: int, columns: int) -> str:
-        """Multiplies a value with a matrix and adds the bias. Quantises the value by the multiplier of the file."""
+        """Adds nodes that multiply a value with the matrix `name` and add its bias. Returns the name of the result.
+
+        A value that is not quantised yet is quantised by the multiplier of the file.
+        """
         bias = self._bias(bias_name, columns)
         if isinstance(x, Activation):
             return self._multiply_bytes(x, name, rows, columns, bias=bias)
@@ -127,7 +140,7 @@ class Graph:
         return self.add("Add", self.add("MatMul", x, self.constant(matrix.dequantize().T, np.float32)), bias)
 
     def feed_forward(self, x: str, prefix: str) -> str:
-        """Adds LayerNorm(x + W2 relu(W1 x + b1) + b2)."""
+        """Adds the nodes of LayerNorm(x + W2 relu(W1 x + b1) + b2), and returns the name of the result."""
         inner, outer = self.weights.shape.ffn_dimension, self.weights.shape.dimension
         w1, w2, b1, b2 = (f"{prefix}_{name}" for name in ("W1", "W2", "b1", "b2"))
         hidden: str | Activation
@@ -138,7 +151,7 @@ class Graph:
         return self.normalize(x, self.multiply(hidden, w2, b2, inner, outer), f"{prefix}_ffn_ln")
 
     def normalize(self, x: str, added: str, prefix: str) -> str:
-        """Adds LayerNorm(x + added)."""
+        """Adds the nodes of LayerNorm(x + added), and returns the name of the result."""
         size = self.weights.shape.dimension
         scale, bias = (self._bias(f"{prefix}_{name}", size) for name in ("scale", "bias"))
         # The fused operator, SkipLayerNormalization, is not vectorised and takes seven times as long for 32 rows
@@ -151,19 +164,19 @@ class Graph:
         self._add("Loop", inputs, list(outputs), {"body": body}, runtime=False)
 
     def enclose(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[str]) -> GraphProto:
-        """Returns the graph as the body of a loop."""
+        """Returns the graph as the body of a `Loop` node, with these inputs and outputs."""
         described = [helper.make_empty_tensor_value_info(name) for name in outputs]
         return helper.make_graph(self.nodes, "body", list(inputs), described, self.constants)
 
     def finish(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[str]) -> ModelProto:
-        """Returns the graph as a model. Does not declare the shapes of the outputs."""
+        """Returns the graph as an ONNX model with these inputs and outputs. Declares no shapes of the outputs."""
         described = [helper.make_empty_tensor_value_info(name) for name in outputs]
         graph = helper.make_graph(self.nodes, "student", list(inputs), described, self.constants)
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_RUNTIME, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
     def _rectify_bytes(self, x: str, weight: str, bias: str, next_multiplier: float) -> Activation:
-        """Adds relu(x W + b) in bytes.
+        """Adds nodes that compute relu(x W + b) and quantise it by `next_multiplier`, that of the next product.
 
         The byte 0 represents 0, so that quantisation cuts off negative values and all levels serve positive ones.
         """
@@ -199,7 +212,10 @@ class Graph:
         bias: str = "",
         peaks: str = "",
     ) -> str:
-        """Multiplies bytes with a matrix. Adds `bias`, or scales each row by its value in `peaks`."""
+        """Adds a node that multiplies bytes with an int8 matrix and `factor`, and returns the name of its output.
+
+        It also adds `bias`, if given, and multiplies each row with its value in `peaks`, if given.
+        """
         matrix = self.weights.matrix(name, rows, columns)
         unit = factor / matrix.multiplier
         return self.add(

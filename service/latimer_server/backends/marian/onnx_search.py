@@ -17,10 +17,10 @@ from latimer_server.backends.marian.weights import EmbeddingTable, Weights
 
 
 def build_search(weights: Weights, table: EmbeddingTable) -> ModelProto:
-    """Builds the graph. It runs steps until every row has ended, but at most `most`.
+    """Builds the graph of greedy search. It runs decoder steps until every row has ended, but at most `most`.
 
     Sizes: r rows of the batch, n active rows at the start, m active rows at the end, w source tokens, c candidates of
-    all rows, o candidates of one row, s steps, p positions, v tokens of the vocabulary.
+    all rows, o candidates of one row, s steps, p positions, d the dimension, v tokens of the vocabulary.
 
     Inputs: embeddings [v + 1, d], candidates [c], positions [p, d]. For all rows: mask [r, 1, 1, w]; ids, columns and
     bias [r, o]; caps [r]; keys [r, heads, d/heads, w] and values [r, heads, w, d/heads] of each layer. For the active
@@ -67,7 +67,10 @@ def build_search(weights: Weights, table: EmbeddingTable) -> ModelProto:
 
 
 def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
-    """Builds a stretch: steps of the active rows, until the share of ended rows is worth the copies of a compaction."""
+    """Builds the body of the outer loop: steps of the active rows, until `COMPACT_SHARE` of them have ended.
+
+    It also ends when no steps are left. It returns the rows that have not ended, for the next stretch.
+    """
     graph, shape = Graph(weights, "stretch_"), weights.shape
     layers = range(1, shape.decoder_depth + 1)
     cells = [f"stretch_cell{layer}" for layer in layers]
@@ -125,7 +128,7 @@ def _build_stretch(weights: Weights, table: EmbeddingTable) -> GraphProto:
 
 
 def _pick(graph: Graph, active: str, count: str) -> None:
-    """Adds `picks` [n * o], the indices of the candidates of each active row in the flat scores [c, n], and
+    """Adds the values `picks` [n * o], the indices of the candidates of each active row in the flat scores [c, n], and
     `own_shape`, (n, o)."""
     numbers = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
     numbers = graph.add("Reshape", numbers, graph.constant([-1, 1], np.int64))
@@ -135,9 +138,9 @@ def _pick(graph: Graph, active: str, count: str) -> None:
 
 
 def _spread(graph: Graph, values: str, before: str, type_: type[np.int64 | np.float32]) -> str:
-    """Appends the output of a stretch [k, active rows] to that of the stretches `before` it [s, n].
+    """Adds nodes that append the output of a stretch [k, active rows] to that of the stretches `before` it [s, n].
 
-    The output goes into the columns of its rows; the others are filled with `END`.
+    The output goes into the columns of its rows; the others are filled with `END`, 0. Returns the name of the result.
     """
     shape, width = graph.add("Shape", values), graph.add("Shape", "rows")
     steps = graph.add("Gather", shape, graph.constant([0], np.int64))
@@ -147,7 +150,7 @@ def _spread(graph: Graph, values: str, before: str, type_: type[np.int64 | np.fl
 
 
 def _build_step(weights: Weights, table: EmbeddingTable) -> GraphProto:
-    """Builds one step and the choice of the next token."""
+    """Builds the body of the inner loop: one decoder step, the choice of the next token, and which rows have ended."""
     graph, d = Graph(weights, "step_"), weights.shape.dimension
     layers = range(1, weights.shape.decoder_depth + 1)
     at = graph.add("Add", "step_number", "stretch_at")
@@ -168,7 +171,7 @@ def _build_step(weights: Weights, table: EmbeddingTable) -> GraphProto:
 
 
 def _choose(graph: Graph, raw_scores: str) -> tuple[str, str]:
-    """Adds the choice of the likeliest candidate of each row [n], and its log-probability among the candidates."""
+    """Adds nodes that choose each row's likeliest candidate. Returns the names of its ids and log-probabilities [n]."""
     scores = graph.add("LogSoftmax", graph.add("Add", raw_scores, "own_bias"), axis=1)
     flat = graph.constant([-1], np.int64)
     best, place = graph.add_pair("TopK", scores, graph.constant([1], np.int64), axis=1)
@@ -177,5 +180,5 @@ def _choose(graph: Graph, raw_scores: str) -> tuple[str, str]:
 
 
 def _describe_counters(label: str) -> list[ValueInfoProto]:
-    """Describes the first two inputs of the body of every ONNX loop."""
+    """Returns descriptions of the first inputs of every `Loop` body: the iteration's number, and whether it goes on."""
     return [describe(f"{label}number", TensorProto.INT64), describe(f"{label}go", TensorProto.BOOL)]

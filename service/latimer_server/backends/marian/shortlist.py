@@ -22,12 +22,12 @@ Ids = npt.NDArray[np.int64]
 
 
 class Shortlist:
-    """The output candidates of a source sentence.
+    """A lexical shortlist: the target ids that an output may contain, given its source ids.
 
-    They are the `first` most frequent target ids (0 to `first` - 1) and the candidates of each of its tokens. With a
-    `shared` vocabulary they also include the tokens themselves, so that a name can be copied. `offsets` holds the
-    start of the candidates of each source id in `ids`. Raises `ModelFileError` naming `file` if the file does not fit
-    vocabularies of these sizes.
+    These candidates are the `first` most frequent target ids (0 to `first` - 1) and the candidates of each source id.
+    With a `shared` vocabulary they also include the source ids themselves, so that a name can be copied. `offsets`
+    holds where the candidates of each source id start in `ids`, and the end of the last. Raises `ModelFileError` naming
+    `file` if it is malformed or does not fit vocabularies of these sizes.
     """
 
     def __init__(self, data: bytes, source_size: int, target_size: int, file: str, *, shared: bool) -> None:
@@ -57,7 +57,7 @@ class Shortlist:
         self._shared = shared
 
     def candidates(self, source_ids: Sequence[int]) -> Ids:
-        """Returns the candidates of these source ids, ascending and without duplicates.
+        """Returns the candidates of a source with these ids, ascending and without duplicates.
 
         Marks them in a table of the vocabulary, which for one row is faster than sorting.
         """
@@ -78,7 +78,7 @@ class Shortlist:
         """
         tokens_of_rows = [set(row) for row in batch]
         tokens = np.fromiter(itertools.chain.from_iterable(tokens_of_rows), np.int64)
-        # The keys of a row follow those of the row before it.
+        # A key is row * vocabulary size + id, so that one sort orders the candidates of all rows.
         bases = np.arange(len(batch)) * self._target_size
         base_of = np.repeat(bases, [len(row) for row in tokens_of_rows])
         starts = self.offsets[tokens].astype(np.int64)

@@ -37,7 +37,7 @@ _MAX_BATCH_TOKENS = _MAX_BATCH_ROWS * _MAX_INPUT_TOKENS
 
 
 def load(request: LoadRequest) -> MarianStudent:
-    """Loads a student with the parameters of the request. See `load_student`."""
+    """Loads the student of the request. See `load_student`; the device `auto` becomes `cpu` or `cuda`."""
     device = choose_device(request.device)
     return load_student(request.files, request.threads, request.max_input_tokens, device, request.compute_type)
 
@@ -93,7 +93,7 @@ def load_student(
 
 
 def _start_engine(source: MarianFile, file: str, device: str, compute_type: str) -> Engine:
-    """Starts the engine for a device. Imports the library of that engine only."""
+    """Returns a new engine for `device` with the weights of `source`. Imports the library of that engine only."""
     if device == "cpu":
         from latimer_server.backends.marian.onnx_engine import OnnxEngine, choose_quantization_levels
 
@@ -104,9 +104,9 @@ def _start_engine(source: MarianFile, file: str, device: str, compute_type: str)
 
 
 def _vocabulary_paths(files: Mapping[str, Path], *, shared: bool) -> tuple[Path, Path]:
-    """Returns the paths of the source's and the target's vocabulary. A model with shared embeddings has one for both.
+    """Returns the paths of the source's and the target's vocabulary. A model with `shared` embeddings has one for both.
 
-    Raises `ModelFileError` naming the model if the catalogue entry does not name them.
+    Raises `ModelFileError` naming the model file if `files` of the catalogue entry lacks them.
     """
     model = files["model"].name
     if shared:
@@ -137,7 +137,7 @@ def _read_vocabulary(path: Path, size: int) -> sentencepiece.SentencePieceProces
 
 
 class MarianStudent:
-    """A `GeneratorBackend` of a loaded student."""
+    """The `GeneratorBackend` of a loaded student. `native` runs greedy search if given, `engine` all other searches."""
 
     name = "marian_student"
 
@@ -162,7 +162,7 @@ class MarianStudent:
         self.memory_bytes = engine.memory_bytes + (native.memory_bytes if native else 0)
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:  # noqa: ARG002
-        """See `GeneratorBackend.encode`. A source without </s> at its end gets a bad translation."""
+        """See `GeneratorBackend.encode`. Adds </s>: a source without it at its end gets a bad translation."""
         # Encodes one text at a time. For a list the library starts threads and releases the interpreter lock, and
         # while batches run it takes milliseconds to get the lock back.
         rows: list[list[int]] = [self._source.encode(text, out_type=int) for text in texts]
@@ -199,7 +199,7 @@ class MarianStudent:
 
 
 def _is_greedy(options: DecodingOptions) -> bool:
-    """True if the options need no beam search, so that the faster greedy search suffices."""
+    """True if greedy search, which is faster, gives the hypothesis that the options request."""
     return (
         options.beam_size in (None, 1)
         and options.hypothesis_count == 1

@@ -91,18 +91,18 @@ class DecoderState:
     attention: Tensor
 
     def select_hypotheses(self, hypotheses: Tensor) -> None:
-        """Continues with these hypotheses, in this order. The same one may occur several times."""
+        """Replaces the hypotheses by those at these indices, in this order. An index may occur several times."""
         self.cells = [cell[hypotheses] for cell in self.cells]
 
     def select_sources(self, rows: Tensor) -> None:
-        """Keeps these sources only. The caller must also call `select_hypotheses` to keep their hypotheses."""
+        """Keeps the sources at these indices only. The caller must also select their hypotheses."""
         self.keys = [key[rows] for key in self.keys]
         self.values = [value[rows] for value in self.values]
         self.mask = self.mask[rows]
 
 
 class MarianNetwork:
-    """The weights of a student, the encoder's pass and the decoder's step.
+    """The network of a student in torch: its weights, the encoder's pass and the decoder's step.
 
     `embeddings` are those of the target; the output layer uses them too. `device` is a device name of torch. Raises
     `ModelFileError` if `source` lacks a weight, or if a weight has another size than the configuration says.
@@ -124,7 +124,7 @@ class MarianNetwork:
         self._scale = math.sqrt(self.shape.dimension)
 
     def encode(self, ids: Tensor, lengths: Tensor) -> DecoderState:
-        """Encodes source ids [rows, source], padded past `lengths`, and returns the state before the first step."""
+        """Encodes source ids [rows, source], padded past `lengths` [rows]. Returns the state before the first step."""
         rows, width = ids.shape
         heads, depth = self.shape.heads, self.shape.dimension // self.shape.heads
         blocked = torch.arange(width, device=self.device)[None, :] >= lengths[:, None]
@@ -146,7 +146,7 @@ class MarianNetwork:
     def step(self, previous: Tensor | None, position: int, state: DecoderState) -> Tensor:
         """Runs one decoder step after the `previous` id of each hypothesis (None at the start).
 
-        Returns the features [rows * hypotheses, d].
+        Returns the features [rows * hypotheses, d] and changes `state` to that after the step.
         """
         rows, count = state.mask.shape[0], state.cells[0].shape[0]
         dimension, heads = self.shape.dimension, self.shape.heads
@@ -173,7 +173,7 @@ class MarianNetwork:
 
 
 class TorchEngine:
-    """An `Engine` of the network. All runs must come from one thread.
+    """The `Engine` that computes a student with torch on `device`. All runs must come from one thread.
 
     Every thread that has run torch keeps a team of OpenMP threads, which slows down the others. Raises
     `ModelFileError` naming a bad file, and `ModelError` if torch has no such device.
@@ -198,7 +198,7 @@ class TorchEngine:
 
 
 class TorchDecodingState:
-    """A `DecodingState` of one batch."""
+    """The `DecodingState` of one batch in torch."""
 
     def __init__(self, network: MarianNetwork, state: DecoderState, candidates: ShortlistCandidates) -> None:
         self.candidates = candidates
@@ -253,7 +253,7 @@ class TorchDecodingState:
 
 
 class _Loader:
-    """Builds layers from the items of a file, and counts their bytes."""
+    """Builds the layers of the network from the items of a model file, in float32, and counts their bytes."""
 
     def __init__(self, source: MarianFile, shape: Architecture, device: torch.device) -> None:
         self._source = source
@@ -281,7 +281,7 @@ class _Loader:
         gates = [self._dequantized(f"{cell}_{w}", dimension, dimension) for w in ("W", "Wf")]
         forget_bias = self._source.float_vector(f"{cell}_bf", dimension)
         bias = np.concatenate([np.zeros(dimension, np.float32), forget_bias])
-        # The query includes the attention's factor 1/sqrt(depth), which saves one operation in each step.
+        # The query's weights include the attention's factor 1/sqrt(d/heads), which saves one operation in each step.
         query_scale = 1 / math.sqrt(dimension // self._shape.heads)
         return _DecoderLayer(
             cell=_Linear(self._tensor(np.concatenate(gates)), self._tensor(bias)),

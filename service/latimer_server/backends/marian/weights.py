@@ -13,9 +13,10 @@ from latimer_server.backends.marian.architecture import Architecture
 from latimer_server.backends.marian.engine import Floats
 from latimer_server.backends.marian.model_file import MarianFile, QuantizedMatrix
 
-# The endings of the names of matrices that are multiplied with activations.
+# The endings of the names of matrices in a model file that are multiplied with activations.
 _PRODUCTS = frozenset({"Wq", "Wk", "Wv", "Wo", "W1", "W2", "W", "Wf"})
 
+# The byte that represents 0 in a quantised embedding matrix.
 ZERO_BYTE = 128
 
 Array = npt.NDArray[np.generic]
@@ -37,7 +38,7 @@ class QuantizationLevels:
         return self.most + 1
 
     def scale(self, multiplier: float) -> float:
-        """Returns the value of one level for a multiplier of the file."""
+        """Returns the value of one level, if `multiplier` (of the file) maps activations to the range -127..127."""
         return 127 / self.most / multiplier
 
 
@@ -55,7 +56,7 @@ class EmbeddingTable:
 
 
 class Weights:
-    """Reads the arrays of one file and checks their sizes."""
+    """Reads the arrays of one model file by name and checks their sizes. `quantized`: whether products are in int8."""
 
     def __init__(self, source: MarianFile, shape: Architecture, levels: QuantizationLevels, *, quantized: bool) -> None:
         self.source = source
@@ -64,7 +65,7 @@ class Weights:
         self.quantized = quantized
 
     def embeddings(self, name: str, rows: int) -> EmbeddingTable:
-        """Returns an embedding matrix: in bytes if it is int8 in the file and products are quantised, else float32."""
+        """Returns an embedding matrix and a zero row: bytes if it is int8 in the file and `quantized`, else float32."""
         if self.quantized and self.source.is_quantized(name):
             matrix = self.source.matrix(name, rows, self.shape.dimension, transposed=False)
             values = np.full((rows + 1, self.shape.dimension), ZERO_BYTE, np.uint8)
@@ -76,26 +77,26 @@ class Weights:
         return EmbeddingTable(plain, 1.0, quantized=False)
 
     def matrix(self, name: str, rows: int, columns: int) -> QuantizedMatrix:
-        """Returns a matrix, transposed: [columns, rows]."""
+        """Returns an int8 matrix of the shape [rows, columns], transposed: [columns, rows]."""
         return self.source.matrix(name, rows, columns, transposed=True)
 
     def vector(self, name: str, size: int) -> Floats:
-        """Returns a bias, or the scale of a norm."""
+        """Returns the float32 vector of `size` values: a bias, or the scale of a norm."""
         return self.source.float_vector(name, size)
 
     def multiplier(self, name: str) -> float:
-        """Returns the multiplier of the activations that this matrix is multiplied with."""
+        """Returns the multiplier that quantises the activations with which the matrix `name` is multiplied."""
         return self.source.multiplier(f"{name}_QuantMultA")
 
 
 def has_multipliers(source: MarianFile) -> bool:
-    """True if the file has an activation multiplier for every product."""
+    """True if the file has an activation multiplier for every matrix that is multiplied with activations."""
     names = source.names
     return all(f"{name}_QuantMultA" in names for name in names if name.rpartition("_")[2] in _PRODUCTS)
 
 
 def read_tables(weights: Weights) -> tuple[EmbeddingTable, EmbeddingTable]:
-    """Returns the embeddings of source and target: twice the same table if they are shared.
+    """Reads the embedding matrices of source and target: returns the same table twice if they are shared.
 
     The output layer uses the target's.
     """

@@ -20,7 +20,9 @@ __all__ = ["Catalog", "CatalogEntry", "FileEntry", "Task", "load_catalog"]
 _CANARIES = "canaries.toml"
 # Keys that describe the source. They are dropped from a shipped entry if the operator gives it another source.
 _SOURCE_KEYS = ("files", "wheel_tag", "revision", "size_mb", "pickle_only", "allow_pickle")
+# An error for an unknown name suggests this many similar names.
 _NEAREST = 5
+# A longer name cannot be one of the catalogue's. It is cut off in the error and not compared, which would be slow.
 _MAX_NAME = 100
 
 
@@ -37,12 +39,12 @@ class Catalog:
 
     @property
     def embedded(self) -> tuple[str, ...]:
-        """The names of the embedded models, which are fetched and served by default."""
+        """The names of the embedded models: `models fetch` without names fetches them."""
         return tuple(entry.name for entry in self.entries if entry.embedded)
 
     @property
     def preloaded(self) -> tuple[str, ...]:
-        """The names of the embedded models that the server loads at its start."""
+        """The names of the models that the server loads at its start by default: the embedded ones with `preload`."""
         return tuple(entry.name for entry in self.entries if entry.embedded and entry.preload)
 
     def get(self, name: str) -> CatalogEntry:
@@ -59,8 +61,8 @@ class Catalog:
 def load_catalog(own: Path | None = None) -> Catalog:
     """Returns the shipped catalogue, merged with the operator's file `own` (TOML).
 
-    An operator's table with the name of a shipped model overrides single keys of that model. Raises `ModelError` with
-    the file and the line.
+    An operator's table with the name of a shipped model overrides single keys of that model; any other table adds a
+    model. Raises `ModelError` with the file, and the line where there is one, if a file is unreadable or invalid.
     """
     shipped: dict[str, dict[str, object]] = {}
     entries: dict[str, CatalogEntry] = {}
@@ -88,13 +90,19 @@ def load_catalog(own: Path | None = None) -> Catalog:
 
 
 def _override(shipped: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
-    """Returns the keys of a shipped entry, overridden by the operator's keys."""
+    """Returns the keys of a shipped entry, overridden by the operator's keys.
+
+    If the operator sets another source, the shipped keys that describe the old source are dropped.
+    """
     kept = {key: value for key, value in shipped.items() if "source" not in own or key not in _SOURCE_KEYS}
     return {**kept, **own}
 
 
 def _with_canary(entry: CatalogEntry, canaries: Mapping[str, Mapping[str, str]]) -> CatalogEntry:
-    """Returns a shipped entry with a canary: its own, else the default of its task and first source language."""
+    """Returns a shipped entry with a canary: its own, else the default of its task and first source language.
+
+    The canary stays "" if there is no such default or the entry lists no source languages.
+    """
     if entry.canary or not entry.source_languages:
         return entry
     return entry.model_copy(update={"canary": canaries.get(entry.task, {}).get(entry.source_languages[0], "")})
@@ -136,7 +144,10 @@ def _make_entries(tables: Mapping[str, Mapping[str, object]], text: str, file: s
 
 
 def _explain(error: ValidationError, name: str, text: str) -> str:
-    """Lists the faults of an entry: `line 3: models.a.licence: is not a known key (license?); line 5: ...`."""
+    """Returns the faults of an entry as text: `line 3: models.a.licence: is not a known key (license?); line 5: ...`.
+
+    A line is that of the key in the entry's table, else in [defaults], else that of the table.
+    """
     faults = []
     for fault in error.errors():
         path = [str(step) for step in fault["loc"]]

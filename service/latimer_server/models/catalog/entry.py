@@ -25,7 +25,7 @@ class Task(StrEnum):
 
 
 class FileEntry(BaseModel):
-    """A file of a model. `path`: relative to its source. `sha256`: None if the catalogue does not know it."""
+    """A file of a model. `path`: its path in the source (repository, wheel or folder). `sha256`: None if not known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,13 +60,15 @@ class CatalogEntry(BaseModel):
     canary: str = ""
     # True if the server loads the model at its start. Has an effect on embedded models only.
     preload: bool = True
-    # Language tokens (`>>por<<` without the marks) by BCP-47 code.
+    # Language tokens by BCP-47 code, without their marks (`por` for `>>por<<`). They override those that the server
+    # finds in the model's vocabulary.
     language_tokens: Mapping[str, str] = {}
     # The licence forbids commercial use: a fetch needs --accept-license, and a request must name the model.
     noncommercial: bool = False
-    # The operator accepts weights in pickle format, which can run any code when they are loaded.
+    # The operator accepts weights in pickle format, which can run any code when they are loaded. If False, fetching and
+    # verifying such weights fails.
     allow_pickle: bool = False
-    # The repository had only pickle weights when this entry was written.
+    # The repository had only pickle weights when this entry was written. For information: `allow_pickle` decides.
     pickle_only: bool = False
     # The model's attention was trained to be the word alignment. The default is True for models of Mozilla's registry.
     guided_alignment: bool = False
@@ -75,7 +77,7 @@ class CatalogEntry(BaseModel):
     # The instruction that precedes the text in the input of a generating model.
     prompt: str = ""
     compute_type: str = ""
-    # 0: the backend's default.
+    # The most tokens of one piece; 0 selects the backend's default.
     max_input_tokens: int = Field(default=0, ge=0)
     # The approximate size of a fetch in megabytes; 0 if unknown.
     size_mb: int = Field(default=0, ge=0)
@@ -98,7 +100,10 @@ class CatalogEntry(BaseModel):
     @field_validator("backend")
     @classmethod
     def _check_backend(cls, backend: str, info: ValidationInfo) -> str:
-        """A catalogue is read with the names of the backends; an entry that code makes may have any."""
+        """Raises ValueError unless the backend's name is one of `backends` in the validation's context.
+
+        `load_catalog` gives that context. An entry that is created without it, as in tests, may have any backend.
+        """
         known = (info.context or {}).get("backends", (backend,))
         if backend not in known:
             raise ValueError(f"must be one of {', '.join(known)}")

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SourceKind:
-    """A kind of source, which begins with `name:`.
+    """A kind of source. The key `source` of a catalogue entry begins with its `name` and a colon.
 
-    `pattern`: what follows the colon. `form`: how to write it, for messages. `fetcher`: `module:function` of a
-    `models.sources.fetching.Fetcher`, imported only by a fetch; "" if the files stay in the operator's folder.
-    `needs_record`: without the store's record the model counts as not fetched. `pickle_checked`: a repository may hold
-    pickles, so that files are selected again at every verification. `resumable`: a fetch resumes a partial download.
+    `pattern`: a regular expression for the text after the colon. `form`: an example of the whole source, for error
+    messages.
+    `fetcher`: `module:function` of a `models.sources.fetching.Fetcher`, imported only by a fetch; "" if the files stay
+    in the operator's folder.
+    `needs_record`: without the store's record the model counts as not fetched.
+    `pickle_checked`: every verification of a fetched model checks again that the recorded weights are no pickle, unless
+    its entry has `allow_pickle`.
+    `resumable`: partial downloads are kept, and the next fetch resumes them. If False, each fetch starts anew.
     """
 
     name: str

@@ -11,9 +11,10 @@ _KEY = re.compile(r"\s*(?P<path>[^=\[\]{}#]+?)\s*=")
 
 
 def find_line(text: str, path: Sequence[str]) -> int:
-    """Returns the line (from 1) of the key with this path.
+    """Returns the number (from 1) of the line in a TOML text that sets the key with this path.
 
-    If the key is missing, returns the line of the longest part of its path that exists, such as its table; else 1.
+    If the key is missing, returns the line of the longest beginning of its path that exists, such as its table; if
+    there is none, 1.
     """
     best_length, best_line = 0, 1
     table: list[str] = []
@@ -32,7 +33,7 @@ def find_line(text: str, path: Sequence[str]) -> int:
 
 
 def _read_path(dotted: str) -> list[str]:
-    """Splits a dotted key into its parts, quoted parts included. Returns an empty list if it is malformed."""
+    """Splits a dotted key into its parts: `models."a.b".source` has three. Returns an empty list if it is malformed."""
     try:
         value: object = tomllib.loads(f"{dotted} = 0")
     except tomllib.TOMLDecodeError:

@@ -16,21 +16,25 @@ from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.text.segmentation import Splitting, segment_text
 
-# Bounds on the length of a translation, relative to the length of its source in characters.
+# The lowest and highest plausible length of a canary's translation, as a multiple of its source's, in characters.
 _SANE_LENGTHS = (0.3, 3.0)
-# Languages that need fewer characters: 7 in Chinese correspond to 30 in English. Their bounds are wider.
+# Languages whose texts need fewer characters: 7 in Chinese correspond to 30 in English. If the source or the target is
+# one of them, the wider bounds below apply.
 _DENSE = DENSE_LANGUAGES | UNSPACED_LANGUAGES
 _SANE_DENSE_LENGTHS = (0.08, 12.0)
+# A bound on the tokens of a summarizer's output for its canary.
 _SUMMARY_TOKENS = 24
-# Target languages that the language detector recognizes reliably.
+# Target languages that the language detector recognizes reliably. If the model writes several, the canary is translated
+# into the first of these.
 _WELL_DETECTED = ("en", "fr", "de", "es", "ru", "pt", "it")
 
 
 def run_canary(entry: CatalogEntry, backend: Backend, detector: LanguageDetector) -> None:
     """Runs the canary of an entry; does nothing if the entry has none. Raises `ModelError` if the output is wrong.
 
-    A ranker must rank each sentence once. A summarizer must write a letter. A translation must have a plausible length
-    and be in the target language.
+    A ranker's order must have each sentence of the canary once. A summary must contain a letter. The translation of
+    each sentence must have a plausible length, and all together must be in the target language, if the detector knows
+    it.
     """
     if not entry.canary:
         return
@@ -48,7 +52,10 @@ def run_canary(entry: CatalogEntry, backend: Backend, detector: LanguageDetector
 
 
 def _find_language(entry: CatalogEntry, detector: LanguageDetector) -> str:
-    """Returns the language of the canary. The entry does not state it, so it is detected if the model reads several."""
+    """Returns the language of the canary, which the entry does not state.
+
+    It is the model's only source language, else the detected one, else the first; "en" if the entry lists none.
+    """
     if len(entry.source_languages) < 2:
         return entry.source_languages[0] if entry.source_languages else "en"
     detection = detector.detect(entry.canary, entry.source_languages)
@@ -56,13 +63,16 @@ def _find_language(entry: CatalogEntry, detector: LanguageDetector) -> str:
 
 
 def _choose_target(entry: CatalogEntry, source: str) -> str:
-    """Returns a target language for the canary, if possible one that is detected reliably."""
+    """Returns the target language for the canary: one other than `source` and reliably detected, if possible."""
     served = [code for code in entry.target_languages if code != source] or list(entry.target_languages)
     return next((code for code in _WELL_DETECTED if code in served), served[0]) if len(served) > 1 else served[0]
 
 
 def _check_summary(text: str, languages: LanguagePair, backend: GeneratorBackend) -> None:
-    """Writes a short greedy summary, and checks that it contains a letter. Its quality is not checked."""
+    """Lets the model write a short summary of `text`, with greedy search.
+
+    Raises `ModelError` if the summary contains no letter. Its quality is not checked.
+    """
     (encoding,) = backend.encode([text], languages)
     options = DecodingOptions(beam_size=1, max_output_tokens=_SUMMARY_TOKENS)
     (hypothesis,) = backend.run([encoding.ids], options, _never)

@@ -29,7 +29,7 @@ def tune_collector() -> None:
 
 
 def freeze_objects() -> None:
-    """Exempts all current objects from garbage collection.
+    """Frees unreferenced objects, and exempts all other objects that exist now from garbage collection.
 
     A full collection that visited the loaded models would stop every call for about 60 ms.
     """

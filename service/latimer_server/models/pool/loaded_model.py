@@ -1,4 +1,4 @@
-"""Loaded models: the types that the pool hands to its callers, and the status of any model."""
+"""Loaded models: the types that the pool gives to its callers, and the status of any model of the catalogue."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class ModelState(Enum):
 class LoadedGenerator:
     """A loaded model that writes translations or summaries.
 
-    `queue` forms its batches. `coverage` tells which characters its vocabulary has. `cache` holds its finished
-    hypotheses; None if the server has no cache.
+    `entry`: its catalogue entry, with the languages that its files serve. `queue`: takes its pieces and forms batches.
+    `coverage`: finds out which characters its tokenizer knows. `cache`: its finished hypotheses; None if the server has
+    no cache.
     """
 
     entry: CatalogEntry
@@ -54,8 +55,8 @@ class ModelStatus:
     """The current status of a model.
 
     `error`: why it is FAILED, else "". `weights_sha256`: the digest of its weights, "" if unknown. `backend`,
-    `compute_type`, `max_input_tokens` and `memory_bytes` are known only while the model is loaded; until then they are
-    "" or 0.
+    `compute_type`, `max_input_tokens` and `memory_bytes` are known only while the model is loaded; else they are "" or
+    0. `max_input_tokens` is 0 for a ranker too.
     """
 
     entry: CatalogEntry

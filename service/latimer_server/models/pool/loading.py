@@ -1,4 +1,4 @@
-"""Loader: verifies a model's files, creates its backend, runs its canary, and frees its memory afterwards."""
+"""Loader: verifies a model's files, creates its backend, runs its canary, and later frees its memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ BackendLoader = Callable[[LoadRequest], Backend]
 
 
 class Loader:
-    """Creates loaded models from files in the store. Must be used inside one event loop."""
+    """Creates loaded models from files in the store. Must be used inside one event loop.
+
+    `backend_loader`: creates the backend of a model. `executors`: the threads that run batches and canaries.
+    `detector`: checks the language of a canary's output. `device`: "cpu", "cuda" or "auto".
+    """
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class Loader:
         self._measured: dict[str, tuple[FolderStamp, int]] = {}
 
     def estimate_size(self, local: LocalModel) -> tuple[int, int]:
-        """Returns the bytes that a model will take in memory, and a lower bound of them.
+        """Returns the bytes that a model is expected to take in memory, and a lower bound of that number.
 
         Both are the measured size if the model was loaded before and its files have not changed. Else the first is
         estimated from the size of its files, and the second is half of that: files may store shared weights, such as
@@ -64,7 +68,11 @@ class Loader:
         return size, size // 2
 
     async def make(self, local: LocalModel) -> Backend:
-        """Verifies a model's files and creates its backend. Raises `ModelError`, or any exception of a library."""
+        """Verifies a model's files and creates its backend, in a thread of its own.
+
+        Raises `ModelError`, or any exception of a library. If the caller is cancelled, the thread
+        continues, but a conversion in it stops early.
+        """
         cancelled = threading.Event()
         try:
             backend = await _run_in_own_thread(lambda: self._make(local, cancelled.is_set))
@@ -75,7 +83,10 @@ class Loader:
         return backend
 
     async def finish(self, local: LocalModel, backend: Backend) -> Loaded:
-        """Runs the canary and creates the model's queue. Raises `ModelError` if the canary fails."""
+        """Runs the canary of a model and returns the loaded model, with its queue if it writes text.
+
+        Raises `ModelError` if the canary fails.
+        """
         entry = local.entry
         slot = self._slots_by_model[entry.name] = self._choose_slot(entry, backend)
         # The canary runs in the thread that will run the batches. Every thread that has once run torch keeps a team of
@@ -89,7 +100,9 @@ class Loader:
         return LoadedGenerator(entry, generator, queue, VocabularyCoverage(generator), cache)
 
     async def release(self, entry: CatalogEntry, *, frozen: bool = False) -> None:
-        """Frees a model's memory. The caller must have dropped its references to the model.
+        """Waits until no batch of the model runs, then frees its memory.
+
+        The caller must have dropped its references to the model.
 
         `frozen`: the model was loaded when `freeze_objects` ran.
         """
@@ -105,10 +118,10 @@ class Loader:
         return self._executors.slot(batches, generation=entry.writes_summaries)
 
     def _identify_revision(self, local: LocalModel, backend: GeneratorBackend) -> str:
-        """Returns a text that is equal only for models that write the same output; the cache uses it as a key.
+        """Returns a text that is equal only for models that write the same output, for the keys of the segment cache.
 
-        It consists of the digests of all files, the backend, the compute type and the device. If a digest is unknown,
-        the text is new at each load, so that the cache has no entries for it.
+        It consists of the model's name, the backend, the compute type, the device and the digests of all files. If a
+        digest is unknown, the text is new at each load, so that the cache has no entries for it.
         """
         entry = local.entry
         record = self._store.record(entry)
@@ -119,7 +132,10 @@ class Loader:
         return " ".join([entry.name, backend.name, backend.compute_type, self._device, *sorted(digests)])
 
     def _make(self, local: LocalModel, cancelled: Cancelled) -> Backend:
-        """Verifies the files and creates the backend. Blocks; runs in a thread."""
+        """Verifies the files and creates the backend. Blocks; must run in a thread of its own.
+
+        Lowers the thread's priority for a model that writes summaries.
+        """
         entry = local.entry
         self._store.verify(entry)
         if entry.writes_summaries:
@@ -146,7 +162,10 @@ def build_load_request(
     device: str = "cpu",
     cancelled: Cancelled = lambda: False,
 ) -> LoadRequest:
-    """Returns the request that makes a backend load this model from the store."""
+    """Returns the `LoadRequest` with which a backend loads this model from the store.
+
+    `languages`: the model's language tokens by BCP-47 code. `threads`: the cores that one batch may use.
+    """
     return LoadRequest(
         name=entry.name,
         backend=entry.backend,
@@ -166,7 +185,10 @@ def build_load_request(
 
 
 async def _run_in_own_thread(work: Callable[[], T]) -> T:
-    """Runs `work` in a thread of its own, so that the memory that OpenMP keeps for the thread is freed with it."""
+    """Runs `work` in a new thread and returns its result once the thread has ended.
+
+    The memory that OpenMP keeps for the thread is freed with it.
+    """
     executor = ThreadPoolExecutor(1, thread_name_prefix="load")
     try:
         result = await asyncio.get_running_loop().run_in_executor(executor, work)

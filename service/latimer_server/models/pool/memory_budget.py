@@ -20,13 +20,13 @@ class MemoryReservation:
     """The memory of one model that is loaded, loading or queued for room.
 
     `size`: bytes, estimated until the model is loaded and then measured.
-    `least`: the lower bound of an estimate, None once `size` is measured. Before the measurement a model is refused
-    only if this lower bound does not fit.
+    `least`: a lower bound of the bytes while `size` is an estimate, None once the loaded model was measured. Before the
+    measurement a model is refused only if this lower bound does not fit.
     `pinned`: the model is never evicted to make room.
     `holders`: how many callers use the model now.
     `confirmed`: the model is loaded and measured, so it can be evicted.
-    `evict_requested`: an operator asked for it to be unloaded.
-    `evict_pending`: it is evicted for a queued model as soon as its holders are done.
+    `evict_requested`: an operator asked for it to be unloaded, which happens as soon as its holders are done.
+    `evict_pending`: it must make room for a queued model as soon as its holders are done.
     `unloading`: its memory is being freed.
     `last_used`: the number of the latest use; the lowest number is the least recently used.
     """
@@ -49,7 +49,7 @@ class MemoryReservation:
         return self.evict_requested or self.unloading or self.evict_pending
 
     async def wait(self) -> None:
-        """Waits for a change: the model may accept holders again, or be unloaded. The caller must check which."""
+        """Waits until the model accepts holders again or is unloaded. The caller must check which it is."""
         future = asyncio.get_running_loop().create_future()
         self._reopened.append(future)
         try:
@@ -65,9 +65,10 @@ class MemoryReservation:
 
 
 class MemoryBudget:
-    """A bound of `max_bytes` bytes on all loaded models together; None is unbounded. First come, first served.
+    """A bound of `max_bytes` bytes on all loaded models together; None is unbounded.
 
-    `evict` is called at once for each model that must be unloaded. The caller calls `free` when its memory is free.
+    Models that do not fit wait in a queue, first come, first served. `evict` is called for each model without holders
+    that must be unloaded. It must return at once, and the unloading must call `free` when the memory is free.
     """
 
     def __init__(self, max_bytes: int | None, evict: Callable[[MemoryReservation], None]) -> None:
@@ -83,7 +84,7 @@ class MemoryBudget:
         return sum(reservation.size for reservation in self._reservations)
 
     async def acquire(self, reservation: MemoryReservation) -> None:
-        """Waits until there is room for the model. Raises `ModelError` if the budget can never hold it."""
+        """Waits until there is room for the model and reserves it. Raises `ModelError` if it can never fit."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((reservation, future))
         self.rebalance()
@@ -110,29 +111,32 @@ class MemoryBudget:
         return True
 
     def free(self, reservation: MemoryReservation) -> None:
-        """Ends the reservation of a model whose memory is free."""
+        """Ends the reservation of a model that is unloaded, or that was never loaded, and admits queued models."""
         self._reservations.discard(reservation)
         reservation.wake()
         self.rebalance()
 
     def hold(self, reservation: MemoryReservation) -> None:
-        """Counts a new holder, which prevents eviction."""
+        """Counts one more caller that uses the model. A model with holders is not evicted."""
         self._uses += 1
         reservation.holders += 1
         reservation.last_used = self._uses
 
     def release(self, reservation: MemoryReservation) -> None:
-        """Counts a holder as done, and evicts the model if it was due."""
+        """Counts one caller less. If it was the last and the model must be unloaded, evicts the model."""
         reservation.holders -= 1
         self.rebalance()
 
     def evict_when_idle(self, reservation: MemoryReservation) -> None:
-        """Evicts a model as soon as it has no holders."""
+        """Evicts a model now or as soon as it has no holders. Until then it accepts no new ones."""
         reservation.evict_requested = True
         self.rebalance()
 
     def rebalance(self) -> None:
-        """Admits queued models while there is room, and starts the evictions that the next one needs."""
+        """Evicts models on request, admits queued models while there is room, and makes room for the next one.
+
+        Must run after every change of a reservation. A queued model that can never fit gets a `ModelError`.
+        """
         for reservation in [reservation for reservation in self._reservations if reservation.evict_requested]:
             self._evict_if_idle(reservation)
         pending: set[MemoryReservation] = set()
@@ -158,9 +162,9 @@ class MemoryBudget:
                 reservation.wake()
 
     def _select_evictions(self, newcomer: MemoryReservation) -> set[MemoryReservation]:
-        """Evicts idle models until the newcomer fits, the least recently used first.
+        """Evicts models without holders until the newcomer fits, the least recently used first.
 
-        Returns the models in use that must also go, as soon as their holders are done.
+        If those are not enough, returns the models in use that must also be evicted once their holders are done.
         """
         assert self.max_bytes is not None  # noqa: S101 (an unbounded budget evicts nothing)
         missing = self.used + newcomer.size - self.max_bytes
@@ -192,18 +196,18 @@ class MemoryBudget:
         return True
 
     def _may_hold(self, total: int, reservation: MemoryReservation) -> bool:
-        """True if `total` bytes, those of `reservation` included, are within the budget.
+        """Returns True if `total` bytes, those of `reservation` included, are within the budget.
 
-        Pinned models may exceed it while only pinned models are loaded, because the operator demands them.
+        A pinned model may exceed it while all models with reserved memory are pinned, because the operator wants them.
         """
         if self.max_bytes is None or total <= self.max_bytes:
             return True
         return reservation.pinned and all(other.pinned for other in self._reservations)
 
     def _bound_estimate(self, reservation: MemoryReservation) -> None:
-        """Lowers an estimate that exceeds the budget, down to its lower bound.
+        """Lowers the estimated size of a model to the room beside pinned models, but not below its lower bound.
 
-        A model is thus refused for its measured size, not for a high estimate.
+        A model is thus loaded and measured instead of being refused for a high estimate.
         """
         if self.max_bytes is not None and reservation.least is not None and not reservation.pinned:
             reservation.size = min(reservation.size, max(reservation.least, self.max_bytes - self._pinned_bytes))

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 # A request for a model that failed to load starts another attempt after this time, or once the model's files change.
 RETRY_SECONDS = 30.0
-# Exceptions that end a load but say nothing about the model.
+# Exceptions that end a load but are not the model's fault, so they do not make it FAILED.
 _INTERRUPTIONS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 _UNUSABLE = (ModelState.NOT_FETCHED, ModelState.FAILED)
 
@@ -42,8 +42,8 @@ class PoolOptions:
     """The settings of a pool.
 
     `device`: "cpu", "cuda" or "auto". `max_memory`: a bound on the bytes of all loaded models together, None for
-    unbounded. `pinned`: names of models that are never evicted to make room for others. `cache`: keeps finished
-    hypotheses, None for no cache.
+    unbounded. `pinned`: names of models that are never evicted to make room for others. `cache`: the cache of finished
+    hypotheses for all models, None for no cache.
     """
 
     device: str = "cpu"
@@ -86,7 +86,7 @@ class _ActiveModel:
 class ModelPool:
     """Loads models on demand. Must be created and used inside the same running event loop.
 
-    `executors` run batches and canaries. `detector` checks the language of a canary's output.
+    `executors`: the threads that run batches and canaries. `detector`: checks the language of a canary's output.
     `retry_seconds`: the time after which a failed model may be loaded again; may be set at any time.
     """
 
@@ -120,9 +120,9 @@ class ModelPool:
         self._on_change.append(on_change)
 
     async def load(self, name: str, *, again: bool = False) -> None:
-        """Loads a model if it is not loaded. `again`: also if it failed less than `RETRY_SECONDS` ago.
+        """Waits until a model is loaded, and starts to load it if necessary. `again`: even if it just failed.
 
-        Raises as `hold_generator` does.
+        Raises as `hold_generator` does, but a ranker is no error.
         """
         if again:
             self._failures.pop(name, None)
@@ -131,7 +131,7 @@ class ModelPool:
 
     @asynccontextmanager
     async def hold_generator(self, name: str) -> AsyncIterator[LoadedGenerator]:
-        """Yields the loaded model for a few batches, and loads it first if necessary.
+        """Yields the loaded model, which writes text, for a few batches, and loads it first if necessary.
 
         The model is not unloaded inside the context. A caller must therefore not wait for a second model while it
         holds one (two such callers could block each other), and must not keep a reference afterwards, which would keep
@@ -148,7 +148,7 @@ class ModelPool:
 
     @asynccontextmanager
     async def hold_ranker(self, name: str) -> AsyncIterator[LoadedRanker]:
-        """Does the same as `hold_generator` for a model that ranks sentences."""
+        """Yields a loaded model that ranks sentences, as `hold_generator` yields one that writes text."""
         if not self.catalog.get(name).ranks:
             raise NotServed(f"model {name} ranks no sentences")
         async with self._hold(name) as loaded:
@@ -165,11 +165,11 @@ class ModelPool:
             loaded.queue.require_deadline_met(deadline, Priority.INTERACTIVE, caller)
 
     async def unload(self, name: str) -> ModelStatus:
-        """Unloads a model once its holders are done, and returns its status afterwards.
+        """Unloads a model once its holders are done, waits until it is unloaded, and returns its status afterwards.
 
-        Callers that ask for the model meanwhile wait, and then cause it to be loaded again. A model that is not loaded
-        stays as it is. Raises `NotServed` if the name is not in the catalogue. If the caller is cancelled, unloading
-        continues.
+        Callers that ask for the model meanwhile wait, and then cause it to be loaded again. A model that is neither
+        loaded nor loading stays as it is. Raises `NotServed` if the name is not in the catalogue. If the caller is
+        cancelled, unloading continues.
         """
         self.catalog.get(name)
         active = self._active.get(name)
@@ -231,7 +231,7 @@ class ModelPool:
         return (active.local if active else self._local_models.get(name)).entry
 
     def scan_files(self) -> None:
-        """Inspects the files of every model, so that the first request does not wait for it.
+        """Inspects the files of every model of the catalogue, so that the first request does not wait for that.
 
         Call it before the server accepts requests.
         """
@@ -239,7 +239,7 @@ class ModelPool:
             self._local_models.get(entry.name)
 
     def freeze_loaded(self) -> None:
-        """Exempts all loaded models from garbage collection, see `gc_tuning.freeze_objects`."""
+        """Exempts all objects, and so the loaded models, from garbage collection, see `gc_tuning.freeze_objects`."""
         freeze_objects()
         for active in self._active.values():
             active.frozen = True
@@ -286,7 +286,7 @@ class ModelPool:
         return active.loaded
 
     def _begin(self, name: str) -> _ActiveModel:
-        """Starts to load a model. Raises `NotServed` if it is not fetched or failed recently."""
+        """Starts a task that loads a model, and returns the model at once. Raises as `hold_generator` does."""
         if self._closing:
             raise Unavailable("the server is shutting down")
         entry = self.catalog.get(name)
@@ -308,7 +308,10 @@ class ModelPool:
         return active
 
     async def _load(self, active: _ActiveModel) -> None:
-        """Loads a model. If it is larger than estimated and does not fit, reserves the measured size and retries."""
+        """Loads a model, or remembers that it FAILED and raises `ModelError`.
+
+        A model that is larger than estimated and does not fit is freed, and loaded again if a caller still waits.
+        """
         name, started = active.reservation.name, time.monotonic()
         try:
             while not await self._try_to_load(active):
@@ -336,7 +339,7 @@ class ModelPool:
         raise ModelError(cause)
 
     async def _try_to_load(self, active: _ActiveModel) -> bool:
-        """Loads a model once memory is reserved. Returns False if it proves too large for the reservation."""
+        """Reserves memory and loads a model. If it proves larger and does not fit, frees it and returns False."""
         reservation = active.reservation
         await self._budget.acquire(reservation)
         active.started = True
@@ -359,7 +362,7 @@ class ModelPool:
         task.add_done_callback(self._unloads.discard)
 
     async def _unload(self, active: _ActiveModel) -> None:
-        """Frees the memory of a model that has no holders."""
+        """Closes the queue of a model that has no holders, frees its memory and removes it from the pool."""
         await asyncio.gather(active.task, return_exceptions=True)
         if isinstance(active.loaded, LoadedGenerator):
             await active.loaded.queue.close()

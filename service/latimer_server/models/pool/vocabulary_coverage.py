@@ -1,16 +1,17 @@
-"""Vocabulary coverage: tells which characters a loaded model can read, and remembers the answers."""
+"""Vocabulary coverage: finds out which characters the tokenizer of a loaded model knows, and caches the answers."""
 
 from __future__ import annotations
 
 from latimer_server.backends.protocol import GeneratorBackend
 from latimer_server.core.decoding import LanguagePair
 
-# A bound on memory: Unicode has 155,000 characters, and a caller may send all of them.
+# A bound on the known characters, and on the unknown ones, that are cached for a model; a full set is emptied. Unicode
+# has 155,000 characters, and a caller may send all of them.
 _MOST_REMEMBERED = 65_536
 
 
 class VocabularyCoverage:
-    """The characters that one model can read; the answer does not depend on the languages.
+    """Answers whether the tokenizer of one model knows a character; the answer does not depend on the languages.
 
     Thread-safe without a lock: two threads that look up one character at the same time get the same answer.
     """
@@ -21,7 +22,10 @@ class VocabularyCoverage:
         self._unknown: set[str] = set()
 
     def covers(self, character: str, languages: LanguagePair) -> bool:
-        """Returns True if the tokenizer reads this character as a known token."""
+        """Returns True if the tokenizer encodes this character as known tokens, neither dropped nor read as a space.
+
+        `languages`: any pair that the model serves.
+        """
         if character in self._known:
             return True
         if character in self._unknown:
@@ -37,6 +41,6 @@ class VocabularyCoverage:
         return is_known
 
     def covers_all(self, text: str, languages: LanguagePair) -> bool:
-        """Returns True if the tokenizer reads every character of a text as a known token."""
+        """Returns True if `covers` is true for every character of a text, each taken by itself."""
         new = set(text) - self._known
         return all(self.covers(character, languages) for character in new)

@@ -26,7 +26,10 @@ def git_blob_of(path: Path) -> str:
 
 
 def digest_like(path: Path, published: str) -> str:
-    """Returns the digest of a file, of the same kind as a published digest. Raises OSError."""
+    """Returns the git blob id of a file if `published` has the length of one, else its SHA-256. Raises OSError.
+
+    The result is comparable with the digest `published`.
+    """
     return git_blob_of(path) if len(published) == _GIT_DIGITS else sha256_of(path)
 
 
@@ -42,7 +45,10 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flushes the list of names in a folder to disk, if the operating system supports it. Raises OSError."""
+    """Flushes the names of the files in a folder to disk, so that a rename survives a crash. Raises OSError.
+
+    Does nothing on operating systems that cannot do this.
+    """
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -12,7 +12,8 @@ from latimer_server.models.catalog.entry import CatalogEntry
 from latimer_server.models.sources.digests import digest_like, sha256_of
 from latimer_server.models.sources.fetched import RecordedFile
 
-# Called with the name of a model or wheel, the bytes done and the bytes in total (0 while unknown).
+# A function that shows the progress of a fetch. It is called with the name of a model or wheel, the bytes done and the
+# bytes in total (0 while unknown).
 FetchProgress = Callable[[str, int, int], None]
 # A larger file is taken for a mistake in a catalogue, which must not fill the disk.
 MAX_FILE_BYTES = 64 << 30
@@ -35,10 +36,11 @@ class FetchMeter:
 
 
 def verify_download(path: Path, entry: CatalogEntry, source_path: str, published: str | None) -> RecordedFile:
-    """Compares a fetched file with its digests, and returns its description for the record.
+    """Compares the file at `path` with its digests, and returns its name, SHA-256 and size for the store's record.
 
-    `published`: the digest that the source gives, None if it gives none. The catalogue's digest is checked as well.
-    Raises `ModelFileError` if a digest differs; the file is then deleted, so that the next fetch starts anew.
+    `source_path`: its path in the source. `published`: the digest that the source gives, None if it gives none. The
+    catalogue's digest, if it has one for `source_path`, is checked as well. Raises `ModelFileError` if a digest
+    differs; the file is then deleted, so that the next fetch starts anew.
     """
     name = Path(source_path).name
     pinned = next((file.sha256 for file in entry.files.values() if file.path == source_path), None)
@@ -68,5 +70,5 @@ def raising_model_errors(subject: str, place: Path) -> Iterator[None]:
 
 
 def file_key(entry: CatalogEntry, source_path: str) -> str:
-    """Returns the key of a file in the record: the catalogue's key, or the file's name if the catalogue has none."""
+    """Returns the key of a file in the store's record: its key in the catalogue, such as `model`, else its name."""
     return next((key for key, file in entry.files.items() if file.path == source_path), Path(source_path).name)

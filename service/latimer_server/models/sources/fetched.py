@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-# The file name of the store's record. No file of a model may have it.
+# The name of the file in each model's folder that has the store's record. No file of a model may have this name.
 RECORD = "latimer.json"
 
 
 class RecordedFile(BaseModel):
-    """A file of a model. `path`: its name in the model's folder. `size`: bytes."""
+    """A fetched file of a model in the store. `path`: its name in the model's folder. `size`: bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,10 @@ class RecordedFile(BaseModel):
 
 @dataclass(frozen=True)
 class Fetched:
-    """The result of a fetch: the files in the staging folder, by the catalogue's keys, and their revision."""
+    """The result of fetching one model: its revision, and the files in its staging folder by their keys in the record.
+
+    A key is the name of the file's role, such as `model` or `vocabulary`, else the file's name.
+    """
 
     revision: str
     files: Mapping[str, RecordedFile]

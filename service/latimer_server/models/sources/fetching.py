@@ -1,4 +1,4 @@
-"""The interface of sources: a fetcher brings the files of models into folders of the store."""
+"""The interface of sources: a fetcher downloads or copies the files of models into folders of the store."""
 
 from __future__ import annotations
 
@@ -16,18 +16,26 @@ from latimer_server.models.sources.fetched import Fetched
 
 @dataclass(frozen=True)
 class FetchContext:
-    """What a fetcher may use besides the entries. `root`: the store. `mozilla_registry`: the URL of the registry."""
+    """The parameters that all models of a fetch share.
+
+    `root`: the folder of the store. `mozilla_registry`: the URL of Mozilla's model registry. `progress`: is called as
+    bytes arrive.
+    """
 
     root: Path
     mozilla_registry: str
     progress: FetchProgress
 
 
-# Fetches the files of each entry into its folder, and yields the entries one by one as they are complete. Raises
-# `ModelError` or `ModelFileError` with a message of one line that names the model and the file.
+# A function that gets pairs of a catalogue entry and a staging folder. It writes the files of each entry into its
+# folder, and yields each entry with its result as soon as it is complete. Raises `ModelError` or `ModelFileError` with
+# a message of one line that names the model and the file.
 Fetcher = Callable[[Sequence[tuple[CatalogEntry, Path]], FetchContext], Iterator[tuple[CatalogEntry, Fetched]]]
 
 
 def load_fetcher(kind: SourceKind) -> Fetcher:
-    """Imports the fetcher of a kind of source: serving loads models from the store too, and needs no HTTP client."""
+    """Imports and returns the fetcher of a kind of source.
+
+    It is imported only for a fetch: the serving process uses the store too, but needs no HTTP client.
+    """
     return cast(Fetcher, resolve_name(kind.fetcher))

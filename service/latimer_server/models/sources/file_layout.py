@@ -41,7 +41,8 @@ _WANTED = (
 )
 _TOKENIZERS = ("tokenizer.json", "source.spm", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 _BPE = frozenset(("vocab.json", "merges.txt"))
-# Marian's models end in .bin too, but are not pickles; hence the names.
+# The file names that `is_pickle` accepts. Marian's models end in .bin too, but are not pickles, so .bin files count
+# only with these names.
 _PICKLE_NAMES = re.compile(r"(pytorch|adapter)_model.*\.bin|.*\.(pt|pth|pkl|ckpt)")
 
 
@@ -51,16 +52,16 @@ def is_weights(name: str) -> bool:
 
 
 def is_pickle(name: str) -> bool:
-    """Returns True if a file of this name is loaded with pickle, which can run any code."""
+    """Returns True if a file of this name is in pickle format, which can run any code when it is loaded."""
     return _PICKLE_NAMES.fullmatch(name) is not None
 
 
 def select_files(names: Collection[str], entry: CatalogEntry) -> list[str]:
     """Returns the file names that the model needs, the weights last.
 
-    `names`: all files of the repository. The weights are those that the entry lists, else safetensors files, else
-    pickles; never two kinds. Raises `ModelFileError` for a missing file, and `ModelError` if the weights are a pickle
-    and the entry does not have `allow_pickle`.
+    `names`: the files of the repository or folder. The weights are those that the entry lists, else safetensors files,
+    else pickles; never two kinds. Raises `ModelFileError` if the weights, the configuration, the tokenizer or a listed
+    file is missing, and `ModelError` if the weights are a pickle and the entry does not have `allow_pickle`.
     """
     named = [file.path for file in entry.files.values()]
     for name in named:
@@ -86,7 +87,10 @@ def select_files(names: Collection[str], entry: CatalogEntry) -> list[str]:
 
 
 def check_shards(folder: Path, names: Collection[str], entry: CatalogEntry) -> None:
-    """Raises `ModelFileError` if the index of sharded weights is malformed or names a file that is missing."""
+    """Raises `ModelFileError` if an index of sharded weights among `names` is malformed or names a file not in `names`.
+
+    `folder`: the folder with the index.
+    """
     for index in {SHARD_INDEX, _PICKLE_INDEX} & set(names):
         try:
             shards = set(json.loads((folder / index).read_bytes())["weight_map"].values())
@@ -97,7 +101,10 @@ def check_shards(folder: Path, names: Collection[str], entry: CatalogEntry) -> N
 
 
 def _find_weights(names: Collection[str], entry: CatalogEntry) -> list[str]:
-    """Returns the names of the weights, with their index if they are sharded. Prefers safetensors to pickles."""
+    """Returns the names of the weight files, with their index if they are sharded. Prefers safetensors to pickles.
+
+    Raises `ModelFileError` if there are neither.
+    """
     for single, index, shards in (
         (_SAFETENSORS, SHARD_INDEX, _SHARDS),
         (_PICKLE, _PICKLE_INDEX, _PICKLE_SHARDS),

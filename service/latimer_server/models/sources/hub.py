@@ -41,9 +41,10 @@ _LIBRARY = "latimer"
 
 @dataclass(frozen=True)
 class _HubFile:
-    """A file in the hub's listing.
+    """A file in the hub's listing of a repository.
 
-    `size`: bytes. `digest`: the SHA-256 of an LFS file, else a git blob id. Mirrors of the hub may omit both.
+    `size`: bytes. `digest`: the SHA-256 of an LFS file, else a git blob id. Both are None if a mirror of the hub omits
+    them.
     """
 
     path: str
@@ -54,7 +55,7 @@ class _HubFile:
 def fetch_repositories(
     staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
 ) -> Iterator[tuple[CatalogEntry, Fetched]]:
-    """Fetches models of `hub:` sources; see `Fetcher`."""
+    """Fetches models with `hub:` sources, one after the other. Implements `models.sources.fetching.Fetcher`."""
     for entry, staging in staged:
         yield entry, _fetch_repository(entry, staging, context.progress)
 
@@ -107,7 +108,10 @@ def _list_files(entry: CatalogEntry, repo: str, revision: str) -> tuple[str, lis
 
 
 def _complete(file: _HubFile, repo: str, commit: str) -> _HubFile:
-    """Requests the size and digest of a file if the listing lacks them. An ETag that is not a digest is ignored."""
+    """Returns the file with its size and digest, which are requested from the hub if the listing lacks them.
+
+    The digest is then the ETag, and stays None if that has not the form of a digest.
+    """
     if file.size is not None and file.digest:
         return file
     metadata = get_hf_file_metadata(
@@ -118,7 +122,7 @@ def _complete(file: _HubFile, repo: str, commit: str) -> _HubFile:
 
 
 def _check_sizes(entry: CatalogEntry, files: Iterable[_HubFile], staging: Path) -> None:
-    """Raises `ModelError` if a file is too large or the disk has too little space."""
+    """Raises `ModelError` if a file is too large, or if the disk has too little space for the bytes not yet fetched."""
     sizes = [file.size or 0 for file in files]
     if max(sizes) > MAX_FILE_BYTES:
         raise ModelError(f"{entry.name}: {entry.source}: a file is larger than {MAX_FILE_BYTES} bytes")
@@ -130,12 +134,16 @@ def _check_sizes(entry: CatalogEntry, files: Iterable[_HubFile], staging: Path) 
 def _fetch_file(
     entry: CatalogEntry, repo: str, commit: str, file: _HubFile, staging: Path, meter: FetchMeter
 ) -> RecordedFile:
-    """Puts one file into the staging folder: from an earlier fetch, from the hub's cache, or by a download."""
+    """Puts one verified file into the staging folder, and returns its description for the record.
+
+    Takes it from an interrupted fetch, else from the local cache of huggingface_hub, else downloads it. A resumed
+    download with a wrong digest is repeated once from the start.
+    """
     final = staging / Path(file.path).name
     if final.is_file() and (accepted := _accept_complete(final, entry, file)):
         meter.advance(accepted.size)
         return accepted
-    # The name contains the digest, so a partial file is resumed only with the same content.
+    # The name contains the digest, or else the commit, so a partial file is resumed only with the same content.
     part = staging / f"{final.name}.{(file.digest or commit)[:16]}.part"
     cached = try_to_load_from_cache(repo, file.path, revision=commit)
     if isinstance(cached, str):
@@ -159,7 +167,10 @@ def _fetch_file(
 
 
 def _accept_complete(path: Path, entry: CatalogEntry, file: _HubFile) -> RecordedFile | None:
-    """Returns the file if its digest is the hub's; else deletes it and returns None."""
+    """Verifies a complete file and returns its description for the record.
+
+    If a digest differs from the hub's or the catalogue's, deletes the file and returns None.
+    """
     try:
         sync_file(path)
         return verify_download(path, entry, file.path, file.digest)
@@ -168,7 +179,10 @@ def _accept_complete(path: Path, entry: CatalogEntry, file: _HubFile) -> Recorde
 
 
 def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part: Path, meter: FetchMeter) -> None:
-    """Appends the missing bytes to a partial file."""
+    """Downloads the missing bytes of a file and appends them to `part`, which may be missing or incomplete.
+
+    A partial file longer than the hub's size is emptied first.
+    """
     # `http_get` is what hf_hub_download calls. That function itself does not resume a file in a new process
     # (huggingface_hub 2.4).
     with part.open("ab") as sink:
@@ -197,10 +211,13 @@ def _download(entry: CatalogEntry, repo: str, commit: str, file: _HubFile, part:
 
 
 def _make_counter(meter: FetchMeter) -> type[object]:
-    """Returns a class with the part of tqdm's interface that `http_get` uses, which has no type of its own."""
+    """Returns a class that stands in for tqdm's progress bar in `http_get` and reports the bytes to `meter`.
+
+    It has only the methods of tqdm that `http_get` calls; the library declares no type for them.
+    """
 
     class Counter:
-        """Reports the bytes that the library reads to the meter. Draws nothing."""
+        """A progress bar that draws nothing. Reports the bytes that the library reads to the meter."""
 
         def __init__(self, *_: object, **__: object) -> None:
             """Accepts and ignores the arguments of a tqdm progress bar."""
@@ -212,14 +229,17 @@ def _make_counter(meter: FetchMeter) -> type[object]:
             """Does nothing."""
 
         def update(self, count: float = 1) -> None:
-            """Adds `count` bytes."""
+            """Adds `count` bytes to the meter."""
             meter.advance(int(count))
 
     return Counter
 
 
 def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, progress: FetchProgress) -> Fetched:
-    """Copies the files from the hub's local cache (HF_HOME), for HF_HUB_OFFLINE. Needs no network."""
+    """Copies the files from the local cache of huggingface_hub (HF_HOME) to `staging`. Used if HF_HUB_OFFLINE is set.
+
+    Raises `ModelError` if the cache does not have the revision.
+    """
     snapshot = _find_snapshot(repo, revision, ["config.json", *(file.path for file in entry.files.values())])
     if snapshot is None:
         raise ModelError(f"{entry.name}: HF_HUB_OFFLINE is set, and the hub's cache (HF_HOME) lacks {entry.source}")
@@ -239,6 +259,6 @@ def _take_cached(entry: CatalogEntry, repo: str, revision: str, staging: Path, p
 
 
 def _find_snapshot(repo: str, revision: str, candidates: Sequence[str]) -> Path | None:
-    """Returns the cache's folder of a revision that has one of the candidate files; None if there is none."""
+    """Returns the folder of a revision in the local cache, found by one of the candidate file names; else None."""
     paths = (try_to_load_from_cache(repo, name, revision=revision) for name in candidates)
     return next((Path(path).parent for path in paths if isinstance(path, str)), None)

@@ -17,7 +17,9 @@ from latimer_server.models.catalog.entry import CatalogEntry
 
 @contextmanager
 def raising_hub_errors(entry: CatalogEntry, place: str, file: str = "") -> Iterator[None]:
-    """Turns an exception of the library into a `ModelError` that names the model, the place and the file.
+    """Turns an exception of the library inside the context into a `ModelError`.
+
+    Its message names the model, `place` (the source or its revision) and the file in the repository, if it is given.
 
     `OSError`s of the file system pass unchanged.
     """

@@ -1,7 +1,7 @@
 """The source `mozilla:de-en`: fetches Firefox's translation models (students) from Mozilla's registry.
 
 The registry is a JSON file written by db/updater.py in mozilla/translations. Its format may change: models in an
-unknown format are skipped, and a pair without a usable model is refused by name.
+unknown format are skipped, and a pair without a usable model is an error that names the pair.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from latimer_server.models.sources.download import FetchMeter, FetchProgress, ra
 from latimer_server.models.sources.fetched import Fetched, RecordedFile
 from latimer_server.models.sources.fetching import FetchContext
 
+# The keys of the store's record by the registry's keys. Other files of the registry are not fetched.
 _KEYS = {
     "model": "model",
     "lexicalShortlist": "shortlist",
@@ -34,19 +35,24 @@ _KEYS = {
     "srcVocab": "source_vocabulary",
     "trgVocab": "target_vocabulary",
 }
-# From small to large. The larger model is preferred if no metrics are published.
+# The registry's names of model sizes, from small to large. The larger model is preferred between models of the same
+# release status and mean chrF, as when no metrics are published.
 _ARCHITECTURES = ("tiny", "base-memory", "base")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,199}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_REGISTRY_BYTES = 64 << 20
-# The largest published model has 57 MB.
+# A bound on one file, compressed and uncompressed. The largest published model has 57 MB.
 _MAX_FILE_BYTES = 1 << 30
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class _Registry:
-    """The registry. `base_url`: where the files are. `models`: by pair, not yet checked."""
+    """The content of the registry.
+
+    `base_url`: the URL that the files' paths are relative to. `models`: the JSON list of models by pair, such as
+    `de-en`; its format is not yet checked.
+    """
 
     base_url: str
     models: Mapping[str, object]
@@ -56,7 +62,8 @@ class _Registry:
 class _RegistryFile:
     """A compressed file of the registry.
 
-    `path`: relative to the base URL. `sha256` and `max_bytes` are those of the uncompressed content.
+    `path`: relative to the base URL. `sha256` and `max_bytes`: the digest and the size of the uncompressed content. If
+    the registry does not give them, they are None and `_MAX_FILE_BYTES`.
     """
 
     path: str
@@ -70,9 +77,10 @@ class _RegistryFile:
 
 @dataclass(frozen=True)
 class _Student:
-    """A model of the registry. `rank`: its release status, mean chrF and size; the greatest is the best.
+    """A model of the registry. `files`: by the registry's keys. `revision`: architecture and training run.
 
-    `files`: by the registry's keys.
+    `rank`: release status (2 released, 1 another status, 0 none), mean chrF, and index in `_ARCHITECTURES` (-1 if
+    unknown). The greatest is the best.
     """
 
     rank: tuple[int, float, int]
@@ -83,13 +91,15 @@ class _Student:
 def fetch_students(
     staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
 ) -> Iterator[tuple[CatalogEntry, Fetched]]:
-    """Fetches models of `mozilla:` sources; see `Fetcher`."""
+    """Fetches models with `mozilla:` sources, one after the other. Implements `models.sources.fetching.Fetcher`."""
     for entry, staging in staged:
         yield entry, _fetch_student(entry, staging, context.mozilla_registry, context.progress)
 
 
 def _fetch_student(entry: CatalogEntry, staging: Path, registry_url: str, progress: FetchProgress) -> Fetched:
-    """Fetches the best released model of the entry's pair into `staging`, and resumes partial downloads found there.
+    """Fetches the best model of the entry's pair into `staging`, and resumes partial downloads found there.
+
+    Released models are preferred to others.
 
     Raises `ModelError` or `ModelFileError` with a message of one line that names the model and the file.
     """
@@ -130,7 +140,10 @@ def _read_registry(client: httpx2.Client, url: str) -> _Registry:
 
 
 def _choose(registry: _Registry, pair: str, entry: CatalogEntry) -> _Student:
-    """Returns the best model of a pair. Raises `ModelError` if the pair has no usable model."""
+    """Returns the best model of a pair. Raises `ModelError` if the pair has no model in a known format.
+
+    Raises `ModelFileError` if a file of the best model is not compressed as .gz.
+    """
     listed = registry.models.get(pair)
     students = [student for item in listed if (student := _parse_student(item))] if isinstance(listed, list) else []
     if not students:
@@ -149,7 +162,10 @@ def _choose(registry: _Registry, pair: str, entry: CatalogEntry) -> _Student:
 
 
 def _parse_student(item: object) -> _Student | None:
-    """Parses a model of the registry; None if it lacks a necessary file or has an unknown format."""
+    """Parses a model of the registry's JSON.
+
+    Returns None if the model lacks a necessary file or the digest of its weights, or has an unknown format.
+    """
     if not isinstance(item, dict) or not isinstance(item.get("files"), dict):
         return None
     parsed = {key: _parse_file(value) for key, value in item["files"].items() if key in _KEYS}
@@ -183,7 +199,7 @@ def _parse_file(item: object) -> _RegistryFile | None:
 
 
 def _mean_chrf(metrics: object) -> float:
-    """Returns the mean chrF over the test sets; -1 if none is published."""
+    """Returns the mean chrF, or chrF++ where chrF is missing, over the test sets; -1 if none is published."""
     scores = [
         float(score)
         for by_metric in (metrics.values() if isinstance(metrics, dict) else ())
@@ -194,9 +210,9 @@ def _mean_chrf(metrics: object) -> float:
 
 
 def _download(client: httpx2.Client, url: str, staging: Path, meter: FetchMeter) -> Path:
-    """Downloads a compressed file into the staging folder, and resumes a partial download found there.
+    """Downloads a compressed file into the staging folder and returns its path. Resumes a partial download found there.
 
-    Raises ValueError if it is too large.
+    Raises ValueError if it is larger than `_MAX_FILE_BYTES`.
     """
     part = staging / f"{url.rpartition('/')[2]}.{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
     with part.open("ab") as sink:
@@ -222,9 +238,10 @@ def _download(client: httpx2.Client, url: str, staging: Path, meter: FetchMeter)
 
 
 def _unpack(packed: Path, entry: CatalogEntry, file: _RegistryFile, staging: Path) -> RecordedFile:
-    """Decompresses a file up to its expected size, and compares it with the registry's digest.
+    """Decompresses the download `packed` into the staging folder, and returns the file's description for the record.
 
-    Raises `ModelFileError` if it is damaged, too long or has another digest, and then deletes the download.
+    Raises `ModelFileError` if the content is damaged, longer than the registry says or differs from its digest in the
+    registry or the catalogue. The download is then deleted, so that the next fetch starts anew.
     """
     name = file.name.removesuffix(".gz")
     final = staging / name
@@ -252,7 +269,10 @@ def _unpack(packed: Path, entry: CatalogEntry, file: _RegistryFile, staging: Pat
 
 @contextmanager
 def _raising_download_errors(entry: CatalogEntry, url: str) -> Iterator[None]:
-    """Turns errors of the HTTP client, and ValueErrors, into a `ModelError` that names the model and the URL."""
+    """Turns errors of the HTTP client, and ValueErrors for a malformed or too large file, into a `ModelError`.
+
+    Its message names the model and the URL.
+    """
     subject = f"{entry.name}: {url}"
     try:
         yield

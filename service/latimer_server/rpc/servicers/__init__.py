@@ -1,3 +1,4 @@
-"""Servicers: convert protobuf messages to requests of the use cases, and results back to messages. One module for each
-gRPC service.
+"""Servicers: convert protobuf requests to requests of the use cases, and results back to protobuf messages.
+
+There is one module for each gRPC service.
 """

@@ -47,14 +47,17 @@ class ModelServicer:
         return pb.GetModelResponse(model=_to_model(self._pool.describe(request.name)))
 
     async def LoadModel(self, request: pb.LoadModelRequest, call: Call) -> pb.LoadModelResponse:  # noqa: N802
-        """Loads a model and answers when it is READY. A model that failed a moment ago is tried again at once."""
+        """Loads a model and answers when it is READY, or with the error if it cannot be loaded.
+
+        A model that failed a moment ago is tried again at once.
+        """
         self._require_admin("LoadModel")
         _check_name(request.name)
         await self._pool.load(request.name, again=True)
         return pb.LoadModelResponse(model=_to_model(self._pool.describe(request.name)))
 
     async def UnloadModel(self, request: pb.UnloadModelRequest, call: Call) -> pb.UnloadModelResponse:  # noqa: N802
-        """Unloads a model and answers when it is unloaded."""
+        """Unloads a model once no request uses it, and answers with its state afterwards."""
         self._require_admin("UnloadModel")
         _check_name(request.name)
         return pb.UnloadModelResponse(model=_to_model(await self._pool.unload(request.name)))

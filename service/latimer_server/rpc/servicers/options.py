@@ -1,5 +1,6 @@
-"""Converts the contract's TranslateOptions to the domain's: checks every limit, and compiles patterns, phrases and
-glossary terms once for each request.
+"""Converts the protobuf TranslateOptions to the `TranslateOptions` of the use case.
+
+Checks every limit, and compiles patterns, phrases and glossary terms once for each request.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ _MAX_PHRASES = 1_000
 _MAX_TERMS = 1_000
 _MAX_CHARACTERS = 256
 _MAX_ALTERNATIVES = 8
-# The bounds of the cache of options: entries, and bytes of one serialized entry.
+# The bounds of the cache in `read_options`: entries, and bytes of the serialized options of one entry.
 _MAX_CACHED_OPTIONS = 256
 _MAX_CACHED_BYTES = 256
 
 
 def read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
-    """Returns the domain's options, and records violations in `rules`.
+    """Returns the `TranslateOptions` of the use case, and records violations in `rules`.
 
     Callers send the same options with every call, so conversions are cached. Options that are long or must be compiled
     are not cached, because they take memory.
@@ -174,8 +175,10 @@ def _read_glossary(options: pb.TranslateOptions, rules: Rules) -> Glossary | Non
 
 
 def _read_texts(texts: Sequence[str], field: str, most: int, rules: Rules) -> list[str]:
-    """Returns the first `most` texts. Records a violation for too many texts, and for a text that does not have 1 to
-    256 code points; a text that is too long becomes "", so that it is not compiled."""
+    """Returns the first `most` texts, with "" for a text that is too long, so that it is not compiled.
+
+    Records a violation for too many texts, and for a text that does not have 1 to 256 code points.
+    """
     rules.require(len(texts) <= most, field, f"has {len(texts)} items; at most {most} are allowed")
     kept = list(texts[:most])
     for index, text in enumerate(kept):

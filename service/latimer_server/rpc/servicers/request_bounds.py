@@ -1,7 +1,7 @@
 """Bounds on every list and string of the request messages, in one table.
 
-They are checked before anything else is done with a message. `tests/unit/test_request_bounds.py` holds the table to the descriptors of the
-contract: a new field needs a row.
+They are checked before anything else is done with a message. `tests/unit/test_request_bounds.py` holds the table to the
+descriptors of the contract: a new field needs a row.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ MAX_VIOLATIONS = 16
 
 @dataclass(frozen=True)
 class Bound:
-    """The bounds of a field. `items`: of a list; None for a single value. `characters`: of each string, in code points; None for other types.
+    """The bounds of a field. `items`: of a list; None for a single value. `characters`: of each string, in code points;
+    None for other types.
 
-    `in_stream_item`: the field belongs to one item of a stream, whose errors are the item's and not the stream's; the stream checks it.
+    `in_stream_item`: the field belongs to one item of a stream, whose errors are the item's and not the stream's; the
+    stream checks it.
     """
 
     items: int | None = None
@@ -101,8 +103,8 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {
 
 
 def check_bounds(message: Message) -> None:
-    """Raises `InvalidRequest` that names each field beyond its bounds, at most 16 of them. Takes time in proportion to the bounds, whatever the
-    message holds."""
+    """Raises `InvalidRequest` that names each field beyond its bounds, at most 16 of them. Takes time in proportion to
+    the bounds, whatever the message holds."""
     violations = tuple(islice(_find_violations(message, ""), MAX_VIOLATIONS))
     if violations:
         raise InvalidRequest(*violations)

@@ -13,17 +13,17 @@ _FLAGS = {flag: types_pb2.Flag.Value(f"FLAG_{flag.name}") for flag in Flag}
 
 
 def to_span(span: TextSpan) -> types_pb2.Span:
-    """Returns the message of a span, in code points."""
+    """Returns the protobuf message of a span, in code points."""
     return types_pb2.Span(start=span.start, end=span.end)
 
 
 def to_flags(flags: Iterable[Flag]) -> list[types_pb2.Flag.ValueType]:
-    """Returns the contract's values of flags."""
+    """Returns the values of the contract's `Flag` enum for these flags, in order."""
     return [_FLAGS[flag] for flag in flags]
 
 
 def to_usage(usage: Usage) -> types_pb2.Usage:
-    """Returns the message of a call's usage."""
+    """Returns the protobuf message of a call's usage."""
     message = types_pb2.Usage(
         characters=usage.characters,
         segments=usage.segments,

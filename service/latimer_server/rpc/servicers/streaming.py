@@ -1,6 +1,6 @@
 """Answers StreamTranslateText: reads items, translates them in groups and returns their results.
 
-A stream holds enough items to fill the models' batches, and stops reading beyond that bound.
+A stream holds enough items to fill the models' batches. It reads no more until results are taken.
 """
 
 from __future__ import annotations
@@ -23,26 +23,28 @@ from latimer_server.scheduling import estimate_text_work
 
 _log = logging.getLogger(__name__)
 
-# Translates texts; returns their results in the same order, and the usage.
+# Translates the contents of a group. Returns their results in the same order, and the usage.
 Translate = Callable[[Sequence[str]], Awaitable[tuple[list[pb.TranslationResult], Usage]]]
 
-# The weight that one stream may hold, from reading an item until the caller takes its result. The weight of an item is
-# the work that `estimate_text_work` estimates, times the number of target languages. The bound is large enough for the
-# queues to choose pieces of similar lengths for a batch.
+# The most weight that one stream holds, from reading an item until the caller takes its result. The weight of an item
+# is the work that `estimate_text_work` estimates, times the number of target languages. The bound is large enough for
+# the queues to choose pieces of similar lengths for a batch.
 MOST_HELD = 262_144
-# Each group has a fixed cost, and its results become ready together. Larger groups therefore cost less, and their first
-# results come later. While fewer than `_MAX_SMALL_GROUPS` groups are in work, a group may weigh less than the minimum,
-# so that a single item does not wait for others. The maximum starts small, so that the first results come early, and
-# doubles.
+# A group is the items of one call to the translator. Each group has a fixed cost, and its results become ready
+# together. Larger groups therefore cost less, and their first results come later. While fewer than `_MAX_SMALL_GROUPS`
+# groups are in work, a group may weigh less than the minimum, so that a single item does not wait for others. The
+# maximum is `_FIRST_GROUP_WEIGHT` for the first group, so that the first results come early, and doubles with each
+# group up to `_MAX_GROUP_WEIGHT`.
 _MIN_GROUP_WEIGHT = 4_096
 _MAX_GROUP_WEIGHT = 16_384
 _FIRST_GROUP_WEIGHT = 1_024
 _MAX_SMALL_GROUPS = 8
-# Bytes of results in one message: far below the 4 MiB that gRPC clients accept by default.
+# A message takes further results until it has this many bytes. That is far below the 4 MiB that gRPC clients accept by
+# default.
 _MESSAGE_BYTES = 262_144
 # These errors end the stream: no item caused them, and the next item would fail as well.
 _STREAM_ERRORS = (DeadlineExceeded, Unavailable, Overloaded)
-# The exceptions by which the runtime ends a task or the process. They are never an answer.
+# The exceptions by which the runtime ends a task or the process. They are raised on and never become a result.
 _RUNTIME_EXITS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
@@ -62,8 +64,9 @@ async def answer_stream(
 ) -> AsyncIterator[pb.StreamTranslateTextResponse | None]:
     """Yields the responses of one stream. The first value is None: the stream is accepted.
 
-    `open_stream` raises the errors of the config. When the messages end, also with an error, the items that were read are answered first. Closing the
-    generator cancels them.
+    `open_stream` takes the config and returns the function that translates a group; it raises the errors of the config.
+    When the messages end, also with an error, the items that were read are answered first. The last response has the
+    usage. Closing the generator cancels the items in work.
     """
     first = await anext(messages, None)
     if first is None or not first.HasField("config"):
@@ -118,8 +121,10 @@ class _StreamState:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def has_results(self) -> bool:
-        """Waits for results and returns True; returns False after the last one. Raises the error that ends the
-        stream."""
+        """Waits for results and returns True; returns False once all results are taken and no item is left.
+
+        Raises the error that ends the stream.
+        """
         while True:
             if self._failure:
                 raise self._failure
@@ -133,7 +138,10 @@ class _StreamState:
             await self._progress.wait()
 
     def take_results(self) -> tuple[list[pb.StreamResult], int]:
-        """Returns the results for one message, and their weight, which the caller must `free` after sending them."""
+        """Removes the results for one message and returns them with their weight.
+
+        The caller must `free` the weight after sending them.
+        """
         results: list[pb.StreamResult] = []
         weight = size = 0
         while self._ready and size < _MESSAGE_BYTES and len(results) < MAX_CONTENTS:
@@ -144,7 +152,7 @@ class _StreamState:
         return results, weight
 
     def free(self, weight: int) -> None:
-        """Makes room for further items of this weight."""
+        """Makes room for further items of this weight, which lets reading continue."""
         self._held_weight -= weight
         self._room.set()
 
@@ -205,8 +213,11 @@ class _StreamState:
             self._arrived_weight += weight
 
     def _form_groups(self) -> None:
-        """Starts to translate the items that have arrived: at once while few groups are in work, else when the items
-        have the weight of a group."""
+        """Starts a task for each group that can be formed from the items that have arrived.
+
+        While few groups are in work, any items form a group; otherwise they wait until they have the minimum weight of
+        a group.
+        """
         while self._arrived and (self._active_groups < _MAX_SMALL_GROUPS or self._arrived_weight >= _MIN_GROUP_WEIGHT):
             group = [self._arrived.popleft()]
             weight = group[0].weight
@@ -230,8 +241,11 @@ class _StreamState:
         self._form_groups()
 
     async def _translate_items(self, items: Sequence[_Item]) -> None:
-        """Translates a group and sets the result of each item. A group that fails is translated again in halves, so
-        that only the item that causes the error fails."""
+        """Translates a group and sets the result of each item.
+
+        A group that fails is translated again in halves, so that only the item that causes the error fails. `NotServed`
+        concerns all items, which then fail at once.
+        """
         try:
             results, usage = await self._translate([item.content for item in items])
         except _RUNTIME_EXITS + _STREAM_ERRORS:

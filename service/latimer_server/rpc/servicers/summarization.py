@@ -1,4 +1,4 @@
-"""The servicer of SummarizationService: converts requests to the domain's, and summaries to messages."""
+"""The servicer of SummarizationService: converts protobuf requests to `SummarizeRequest`, and summaries back."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from latimer_server.scheduling import Admission, estimate_text_work
 from latimer_server.summarization.composition import LengthLimit, Summary, SummaryMode
 from latimer_server.summarization.summarizer import Summarizer, SummarizeRequest
 
+# Sentences of a summary for each value of `length`, which applies if no exact limit is set.
 _SENTENCES = {
     pb.SUMMARY_LENGTH_UNSPECIFIED: 3,
     pb.SUMMARY_LENGTH_SHORT: 1,

@@ -1,4 +1,4 @@
-"""The servicer of TranslationService: converts requests to the domain's, and translations to messages."""
+"""The servicer of TranslationService: converts protobuf requests to `TranslateRequest`, and results to messages."""
 
 from __future__ import annotations
 
@@ -86,8 +86,10 @@ class TranslationServicer:
         )
 
     def _open_stream(self, config: pb.StreamTranslateTextConfig, call: Call) -> Translate:
-        """Returns the function that translates groups of a stream's items. Raises `InvalidRequest`, `Unsupported` or
-        `NotServed` for the stream's config."""
+        """Returns the function that translates the contents of a group of a stream's items.
+
+        Raises `InvalidRequest`, `Unsupported` or `NotServed` for errors in the stream's config.
+        """
         try:
             request = _read_common(config, Rules(), call.deadline, Priority.BULK)
         except InvalidRequest as error:
@@ -120,7 +122,10 @@ def _read_common(
     priority: Priority,
     contents: tuple[str, ...] = (),
 ) -> TranslateRequest:
-    """Converts the fields that calls and streams share, and enforces `rules`. A stream has no contents yet."""
+    """Converts the fields that TranslateText and streams share to a `TranslateRequest`, and enforces `rules`.
+
+    `contents` is empty for a stream, whose items come later.
+    """
     rules.model_name(request.model)
     source = rules.language(request.source_language_code, "source_language_code", optional=True)
     targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)

@@ -12,6 +12,7 @@ from latimer_server.core.decoding import DecodingOptions
 from latimer_server.core.errors import InvalidRequest, Unsupported, Violation
 from latimer_server.core.languages import normalize_code
 
+# The limits and the default of the contract. Characters are code points.
 MAX_CONTENTS = 1_024
 MAX_CONTENT_CHARACTERS = 1_000_000
 MAX_TOTAL_CHARACTERS = 2_000_000
@@ -70,8 +71,10 @@ class Rules:
         )
 
     def language(self, code: str, field: str, *, optional: bool) -> str:
-        """Returns the canonical form of a language code (BCP-47). An optional field may be ""; an invalid code gives ""
-        as well, and a violation."""
+        """Returns the canonical form of a language code (BCP-47).
+
+        An optional field may be "", which is returned. An invalid code gives "" as well, and a violation.
+        """
         if optional and not code:
             return ""
         try:
@@ -81,7 +84,10 @@ class Rules:
             return ""
 
     def languages(self, codes: Sequence[str], field: str, *, least: int, most: int) -> tuple[str, ...]:
-        """Returns the canonical forms of a list of `least` to `most` language codes."""
+        """Returns the canonical forms of language codes (BCP-47), "" for an invalid one.
+
+        Records a violation for each invalid code, and one if there are not `least` to `most` codes.
+        """
         self.require(least <= len(codes) <= most, field, f"has {len(codes)} items; {least} to {most} are allowed")
         return tuple(self.language(code, f"{field}[{i}]", optional=False) for i, code in enumerate(codes[: most + 1]))
 
@@ -92,14 +98,20 @@ class Rules:
         )
 
     def page(self, size: int, token: str) -> tuple[int, int]:
-        """Returns the index of the first entry of a page, and the size of the page. Size 0 means 100."""
+        """Returns the index of the first entry of a page, and the size of the page. Size 0 means 100.
+
+        `token` is the page token of a request: "" for the first page, else the index in decimal digits.
+        """
         self.require(0 <= size <= MAX_PAGE_SIZE, "page_size", f"is {size}; must be 0 to {MAX_PAGE_SIZE}")
         digits = token.isascii() and token.isdigit() and len(token) <= 9
         self.require(not token or digits, "page_token", "is not valid; use next_page_token of the previous page")
         return int(token) if digits else 0, size or DEFAULT_PAGE_SIZE
 
     def decoding(self, options: types_pb2.DecodingOptions, field: str) -> DecodingOptions:
-        """Returns the decoding options. An unset option is None: the model's own default applies."""
+        """Converts the protobuf decoding options and records their violations.
+
+        An unset option is None: the model's own default applies.
+        """
         beam = self._int(options, field, "beam_size", 1, 8)
         tokens = self._int(options, field, "max_output_tokens", 1, _MAX_OUTPUT_TOKENS)
         ratio = options.max_length_ratio if options.HasField("max_length_ratio") else None
@@ -141,6 +153,6 @@ def refuse(condition: object, feature: str) -> None:
 
 
 def refuse_markup(text_format: types_pb2.TextFormat.ValueType, field: str) -> None:
-    """Raises `Unsupported` for every format but plain text."""
+    """Raises `Unsupported`, which names `field`, for every text format but plain text."""
     plain = (types_pb2.TEXT_FORMAT_UNSPECIFIED, types_pb2.TEXT_FORMAT_PLAIN)
     refuse(text_format not in plain, f"{field} {types_pb2.TextFormat.Name(text_format)}")

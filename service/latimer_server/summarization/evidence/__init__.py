@@ -1,1 +1,5 @@
-"""Evidence: checks that generated sentences are supported by their source (compression, context, claims)."""
+"""Evidence: checks sentences of summaries against their source.
+
+`compression` and `claim_support` decide whether the source supports a sentence that a model wrote. `context` decides
+whether a sentence of the source can be understood without the sentences before it.
+"""

@@ -1,7 +1,7 @@
 """Claim support: decides whether a source text supports a sentence that a model wrote about it.
 
 The check does not understand meaning, so it is strict. All words except function words (`the`, `was`) must occur in one
-source sentence in the same order, and no word of that sentence that doubts, denies or limits may be missing.
+source sentence in the same order, and the sentence must not leave out a word that doubts, denies or limits.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from latimer_server.summarization.evidence import english
 from latimer_server.summarization.evidence.words import Token, list_word_tokens
 
+# A longer sentence counts as unsupported.
 _MAX_WORDS = 400
-# Number of source sentences with the most shared words that are checked for support.
+# Most source sentences that are checked for support of one sentence: those that share the most words with it.
 _NEAREST = 5
+# The words of a source sentence that a supported sentence must not leave out.
 _LIMITS = english.NEGATIONS | english.CONDITIONS | english.HEDGES | english.ATTRIBUTIONS
 
 
@@ -23,7 +25,8 @@ _LIMITS = english.NEGATIONS | english.CONDITIONS | english.HEDGES | english.ATTR
 class Sources:
     """An index of the sentences of a source text. Create it with `index_sources`.
 
-    `words` holds the lower-case words of each sentence. `found_in` maps a content word to the indices of its sentences.
+    `words` holds the lower-case words of each sentence, in order. `found_in` maps each lower-case word, except function
+    words, to the indices of the sentences that contain it.
     """
 
     words: tuple[tuple[str, ...], ...]
@@ -31,7 +34,10 @@ class Sources:
     language: str
 
     def find_support(self, sentence: str) -> int | None:
-        """Returns the index of a source sentence that supports `sentence`; None if there is none."""
+        """Returns the index of a source sentence that supports `sentence`; None if none is found.
+
+        Checks only the five source sentences that share the most words with it, function words aside.
+        """
         content_words = _list_content_words(list_word_tokens(sentence))
         shared = Counter(index for word in set(content_words) for index in self.found_in.get(word, ()))
         for index, _ in sorted(shared.items(), key=lambda pair: (-pair[1], pair[0]))[:_NEAREST]:
@@ -51,10 +57,10 @@ def index_sources(sentences: Sequence[str], language: str = "en") -> Sources:
 
 
 def is_grounded(sentence: str, source: Sequence[str], language: str = "en") -> bool:
-    """True if a sentence claims nothing beyond the source sentence with the lower-case words `source`.
+    """True if a sentence claims nothing beyond one source sentence, whose lower-case words `source` holds in order.
 
-    In languages other than English, True only if the sentence is a literal part of the source sentence. Sentences of
-    more than 400 words are never grounded.
+    In languages other than English, True only if the words of the sentence follow each other in the source sentence.
+    Sentences without words or with more than 400 are never grounded.
     """
     words = list_word_tokens(sentence)
     if not words or len(words) > _MAX_WORDS:
@@ -71,7 +77,7 @@ def _list_content_words(words: Sequence[Token]) -> list[str]:
 
 
 def _find_omitted(kept: Sequence[str], source: Sequence[str]) -> list[str] | None:
-    """Returns the words of `source` that are not kept; None unless all kept words occur in `source` in their order."""
+    """Returns the words of `source` that are not in `kept`; None unless `kept` occurs in `source` in this order."""
     omitted: list[str] = []
     rest = iter(source)
     for word in kept:

@@ -1,7 +1,7 @@
 """Compression: decides whether a generated sentence is its source sentence with harmless words left out.
 
-The words must occur in the source in the same order, so that the sentence recombines nothing. The rules below decide
-whether a true sentence stays true without the omitted words, and refuse in doubt. They are for English.
+All words of the generated sentence must occur in the source in the same order, so that it recombines nothing. The rules
+below decide whether a true sentence stays true without the omitted words, and refuse in doubt. They are for English.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _COMMAS = frozenset(",;–—")
 def find_compression(
     candidates: Sequence[str], source: str, kept: frozenset[str] = frozenset(), language: str = "en"
 ) -> str:
-    """Returns the shortest candidate that is a compression of `source`; "" if there is none.
+    """Returns the candidate with the fewest words that is a compression of `source`; "" if there is none.
 
-    A candidate must contain all words of `kept` that occur in `source`.
+    A candidate must contain all words of `kept` that occur in `source`. `language` (BCP-47) is the language of both.
     """
     required = kept & list_words(source)
     compressions = [
@@ -55,7 +55,10 @@ def _has_several_sentences(sentence: str) -> bool:
 
 
 class _Alignment:
-    """The possible alignments of a sentence's words with its source, in order, that omit only harmless words."""
+    """A search for an alignment of a sentence's words with the words of its source.
+
+    An alignment maps the words in order to equal words, and omits only source words that are harmless.
+    """
 
     def __init__(self, source: Sequence[Token], sentence: Sequence[Token], *, in_english: bool) -> None:
         self._source = source
@@ -66,7 +69,8 @@ class _Alignment:
 
     def exists(self) -> bool:
         """True if there is an alignment."""
-        # States after each word: its index in the source, and True if a title was omitted whose second comma may go.
+        # The possible states after each word: the index of its equal in the source, and True if the words omitted
+        # before it were a title, so that the comma after the name may be missing too.
         reachable = {(-1, False)}
         for word, marks in zip(self._words, self._marks, strict=False):
             places = [index for index, token in enumerate(self._source) if _is_same(word, token)]
@@ -77,10 +81,10 @@ class _Alignment:
         return any(self._skip(*end, len(self._source), self._marks[-1]) for end in reachable)
 
     def _skip(self, before: int, titled: bool, after: int, marks: Sequence[str]) -> tuple[int, bool] | None:  # noqa: FBT001
-        """Returns the state after omitting the source between `before` and `after`.
+        """Returns the state after omitting the source words between the indices `before` and `after`.
 
-        `marks` are the sentence's marks at that point. Returns None if the part must not be omitted, or if the source
-        lacks one of these marks there.
+        `titled` is the second part of the state at `before`. `marks` are the sentence's marks at that point. Returns
+        None if the part must not be omitted, or if the source lacks one of these marks there.
         """
         gap = _Gap(self._source, before, after, self._kept)
         if not gap.words:
@@ -95,7 +99,7 @@ class _Alignment:
 
 
 def _list_marks(tokens: Sequence[Token]) -> list[list[str]]:
-    """Returns the marks before each word, and as the last item those after the last word."""
+    """Returns the punctuation marks before each word, and as the last item those after the last word."""
     marks: list[list[str]] = [[]]
     for token in tokens:
         if token.is_word:
@@ -163,12 +167,15 @@ class _Gap:
 
     @property
     def narrows(self) -> bool:
-        """True if omitting a place, time or reason would widen the kept claim, as with `never` or `the highest`."""
+        """True if the kept words include one such as `never` or `highest`.
+
+        The kept claim would then be wider without a place, time or reason.
+        """
         return bool(self.kept & english.SENSITIVE) or any(word.endswith(("est", "n't")) for word in self.kept)
 
 
 def _is_aside(gap: _Gap) -> bool:
-    """True for numbers and acronyms in brackets. This rule works in every language."""
+    """True for one pair of brackets with only numbers and words in capitals. This rule works in every language."""
     return gap.is_bracketed and all(token.is_number or token.text.isupper() for token in gap.words)
 
 
@@ -195,7 +202,11 @@ def _is_middle_clause(gap: _Gap) -> bool:
 
 
 def _is_phrase(gap: _Gap) -> bool:
-    """True for `because staff were ill`, `quickly`, `on Saturday`, and `the substitute` before a name."""
+    """True for a part that may be left out without a comma on both sides.
+
+    Such parts are a reason at the end (`because staff were ill`), fillers and adverbs of manner (`quickly`), a place or
+    time (`on Saturday`), and a title before a name (`the substitute`).
+    """
     if gap.trails and gap.opener in english.BARE_OPENERS and not gap.commas:
         return not gap.narrows
     if all(_is_filler(token) for token in gap.words):
@@ -238,7 +249,7 @@ def _is_filler(token: Token) -> bool:
 
 
 def _is_place_or_time(gap: _Gap) -> bool:
-    """True for prepositions with only names, months and years: `on Saturday`, `at Brook Lane`, `in March 2024`."""
+    """True for prepositions with only names and times: `on Saturday`, `at Brook Lane`, `in March 2024`."""
     if gap.opener not in english.PLACE_OR_TIME or any(not token.is_word for token in gap.tokens[:-1]):
         return False
     if not gap.trails:

@@ -13,9 +13,9 @@ from latimer_server.summarization.evidence.words import Token, list_word_tokens,
 
 _OPENINGS = english.LEADING | english.BARE_OPENERS | {"when", "before", "for", "if", "under", "asked", "given"}
 _THINGS = frozenset({"the", "a", "an", "no", "every", "each", "some"})
-# Several rules look at this many words from the start of a sentence.
+# Several rules look for pronouns and names only in this many words from the start of a sentence.
 _NEAR = 4
-# A shorter sentence depends on its neighbours: `I wanted to be helpful`.
+# A sentence with fewer words counts as dependent on its neighbours: `I wanted to be helpful`.
 _MIN_WORDS = 8
 _DEMONSTRATIVES = frozenset({"this", "that", "these", "those"})
 _QUOTES = "\"'“‘«"
@@ -50,7 +50,10 @@ def depends_on_previous(sentence: str, language: str = "en") -> bool:
 
 
 def _lacks_plural(words: Sequence[str]) -> bool:
-    """True if no plural precedes the first `they` or `them` of a sentence: `Anna Lind claims them`."""
+    """True if the first `they`, `them`, `their` or `theirs` of a sentence has no plural before it; False without one.
+
+    The word directly before it does not count, because it may be a verb that ends with `s`: `Anna Lind claims them`.
+    """
     plural = next((index for index, word in enumerate(words) if word in ("they", "them", "their", "theirs")), None)
     if plural is None:
         return False
@@ -59,9 +62,9 @@ def _lacks_plural(words: Sequence[str]) -> bool:
 
 
 def list_mentions(sentences: Sequence[str], language: str = "en") -> list[frozenset[str]]:
-    """Returns for each sentence the names in it and the definite subject that it begins with (`The fee is ...`).
+    """Returns for each sentence the names in it and the definite subject that it begins with (`fee` of `The fee is`).
 
-    Names are recognized by their capitals. In languages other than English the sets are empty.
+    Names are words that have a capital inside some sentence. In languages other than English the sets are empty.
     """
     if language.split("-")[0] != "en":
         return [frozenset()] * len(sentences)
@@ -72,9 +75,10 @@ def list_mentions(sentences: Sequence[str], language: str = "en") -> list[frozen
 
 
 def list_introductions(sentences: Sequence[str], language: str = "en") -> list[frozenset[int]]:
-    """Returns for each sentence the indices of the earlier sentences that first name its mentions.
+    """Returns for each sentence the indices of the earlier sentences that first contain one of its mentions.
 
-    Without these a reader may misunderstand a mention such as `Garside` or `The fee`.
+    Mentions are those of `list_mentions`. Without these sentences a reader may misunderstand a mention such as
+    `Garside` or `The fee`.
     """
     first_index: dict[str, int] = {}
     introductions = []
@@ -86,10 +90,10 @@ def list_introductions(sentences: Sequence[str], language: str = "en") -> list[f
 
 
 def find_back_references(sentences: Sequence[str], language: str = "en") -> frozenset[int]:
-    """Returns the indices of the sentences of a document that refer back.
+    """Returns the indices of the sentences of a document that refer back to an earlier one.
 
     These depend on the previous sentence, or begin with a definite subject (`The fee is ...`) that no earlier sentence
-    names. The first sentence is never one of them.
+    contains. The first sentence is never one of them. Empty for languages other than English.
     """
     if language.split("-")[0] != "en":
         return frozenset()
@@ -103,7 +107,10 @@ def find_back_references(sentences: Sequence[str], language: str = "en") -> froz
 
 
 def _find_subject(words: Sequence[Token]) -> set[str]:
-    """Returns the noun of a sentence that begins with `the` and a lower-case word: `fee` for `The fee is ...`."""
+    """Returns the second word of a sentence that begins with `the` and a lower-case word: `fee` for `The fee is ...`.
+
+    Otherwise the set is empty.
+    """
     is_definite = len(words) > 1 and words[0].lower == "the" and words[1].text.islower()
     return {words[1].text} if is_definite else set()
 
@@ -128,7 +135,7 @@ def _refers_by_word(words: Sequence[str]) -> bool:
 
 
 def _begins_with_name(words: Sequence[Token]) -> bool:
-    """True for `Brandvold said that she ...`, False for `The letter said that he ...`."""
+    """True if a sentence seems to begin with a name: `Brandvold said she ...`, but not `The letter said he ...`."""
     return (
         words[0].text[0].isupper()
         and words[0].lower not in ("i", "we", "you")

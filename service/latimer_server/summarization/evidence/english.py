@@ -15,7 +15,8 @@ NEGATIONS = _words(
     "not no never none neither nor without cannot nothing nobody nowhere hardly barely rarely scarcely seldom few "
     "little unable fail failed fails refuse refused refuses deny denied denies lack lacked lacks"
 )
-# These words in an omitted part would change the meaning of the rest: conditions, limits, doubt.
+# `compression` keeps a part of a sentence that contains one of these conditions, limits or doubts (HEDGES and
+# ATTRIBUTIONS in most places), because the rest would mean something else without it.
 CONDITIONS = _words(
     "if unless until except provided providing whether otherwise only merely solely once subject assuming lest than "
     "rather instead"
@@ -33,9 +34,10 @@ ATTRIBUTIONS = _words(
     "thought thinks suggested suggests accused expects predicted predicts warned warns promised promises wrote "
     "writes added asked asks reported reports stated states announced announces felt called estimates"
 )
-# A clause with one of these states a rule that the rest of the sentence may need.
+# `compression` keeps a final clause with one of these, because it states a rule that the rest of the sentence may need.
 DUTIES = _words("shall must may only")
-# If the kept words include one of these, omitting a place or a time widens the claim.
+# If a sentence keeps one of these, `compression` keeps its places, times and reasons too, because the claim would be
+# wider without them.
 SENSITIVE = NEGATIONS | _words(
     "only first last all every each any both either best worst most least highest lowest largest smallest biggest "
     "record sole always more less than fewer other next same until total full never average"
@@ -46,7 +48,8 @@ CLAUSE_OPENERS = _words(
 )
 BARE_OPENERS = _words("because after although though while despite during since where following")
 LEADING = _words("after in on at during since while as with following despite although though by")
-# A phrase that begins with one of these states a fact (`After the flood, ...`), unlike `In theory` or `With luck`.
+# An opening phrase that begins with one of these states a fact (`After the flood, ...`) and may be left out, unlike `In
+# theory` or `With luck`.
 EVENTS = _words("after during since following despite although though")
 CONNECTIVES = _words("but and however meanwhile then also so moreover furthermore still yet")
 RELATIVE = _words("which who whose whom where including such")
@@ -58,7 +61,8 @@ TIMES = _words(
     "winter weekend yesterday today tonight noon midnight"
 )
 PREPOSITIONS = _words("by to with from for against of in on at into over under between among through")
-# One of these after a clause continues it: `which belonged to a firm, not to him`.
+# A relative clause between commas stays if one of these follows it, because the text behind may continue the clause: `,
+# which belonged to a firm, not to him`.
 CONTINUATIONS = NEGATIONS | PREPOSITIONS | CLAUSE_OPENERS | CONNECTIVES | _words("or nor as than")
 PRONOUNS = _words("he she they him her them his hers their theirs it its")
 DEPENDENT_STARTS = PRONOUNS | _words(
@@ -66,15 +70,15 @@ DEPENDENT_STARTS = PRONOUNS | _words(
     " meanwhile moreover furthermore therefore thus hence otherwise also still one"
 )
 PERSONAL = _words("he she they him her them his hers their theirs")
-# Adverbs without which the statement stays true, unlike `partially`, `officially` or `previously`.
+# Adverbs that may be left out: the statement stays true, unlike without `partially`, `officially` or `previously`.
 MANNERS = _words(
     "quickly slowly quietly loudly suddenly immediately promptly carefully finally eventually easily happily sadly "
     "angrily rapidly sharply steadily heavily firmly gently softly repeatedly comfortably badly severely strongly "
     "warmly closely deeply highly calmly bitterly briefly unkindly successfully brightly"
 )
-# These words refer to an earlier sentence in any position.
+# A sentence that contains one of these, in any position, refers to an earlier sentence.
 POINTERS = _words("however then therefore thus hence otherwise instead moreover furthermore meanwhile likewise")
-# These words react to an earlier statement or topic.
+# A sentence that contains one of these reacts to an earlier statement or topic, and so refers to another sentence.
 ANSWERS = _words(
     "replied answered retorted agreed disagreed objected countered asked wondered reply answer response replies answers"
 )
@@ -84,7 +88,8 @@ POINTING_AFTER_THE = _words(
     "affected same latter resulting said above remaining rest other others former first second question matter issue "
     "reason reasons dispute"
 )
-# A title such as `the substitute` contains none of these.
+# A part with one of these is not taken for a title before a name, such as `the substitute` in `the substitute Lind`.
 NO_TITLE = PREPOSITIONS | _words("and or that as was is were had has have")
-# Sentences that differ only in these words mean the same.
+# `claim_support` ignores these words when it compares a generated sentence with its source: sentences that differ only
+# in them mean the same.
 FUNCTION_WORDS = _words("the a an that which who is are was were be been being has have had will do does did")

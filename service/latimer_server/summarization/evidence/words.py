@@ -1,6 +1,7 @@
 """Words: splits a sentence into tokens for the checks of summaries.
 
-A number with its marks is one token, and a capital marks a name. The rules depend on no language.
+A number with its marks is one token. A capital marks a word as a name, except in the first word. The rules are the same
+for all languages.
 """
 
 from __future__ import annotations
@@ -8,14 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# A number with its marks is one token: 1,234.5 and 3–2 and £410 and 12% and 14:30.
+# Matches one token: a number with its marks (1,234.5 and 3–2 and £410 and 12% and 14:30), a word, or a punctuation
+# mark.
 _TOKEN = re.compile(r"[£$€¥]?\d+(?:[.,:/–-]\d+)*(?:%|[a-z]{1,2}\b)?|[^\W\d_]+(?:['’.&-][^\W\d_]+)*|[^\w\s]|[\w]+")
 _NUMBER = re.compile(r"\d")
 
 
 @dataclass(frozen=True)
 class Token:
-    """A word, a number or a punctuation mark. `first` is True if no word precedes it in its sentence."""
+    """A word, a number or a punctuation mark.
+
+    `lower` is the text in lower case with straight apostrophes. `is_word` is True for words and numbers. `first` is
+    True if no word or number precedes the token in its sentence.
+    """
 
     text: str
     lower: str
@@ -29,7 +35,7 @@ class Token:
 
     @property
     def is_name(self) -> bool:
-        """True if the token is a word with a capital that is not the first word of its sentence."""
+        """True if the token begins with a capital and is not the first word of its sentence."""
         return self.is_word and self.text[0].isupper() and not self.first
 
     @property

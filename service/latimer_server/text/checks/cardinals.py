@@ -1,4 +1,4 @@
-"""Reads the numbers that a text has in words: compound cardinals, ordinals, Roman and Chinese numerals.
+"""Reads the numbers of a text that are not in plain figures: number words, Roman and Chinese numerals, superscripts.
 
 Uses the tables of `number_words`. Takes linear time in the text.
 """
@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from latimer_server.core.scripts import HAN_LANGUAGES
 from latimer_server.text.checks.number_words import WORDS, NumberWords
 
-# The possible values of a mention, likeliest first, as decimal strings without needless zeros ("1234.5").
+# The possible values of one mention of a number, likeliest first, as decimal strings without needless zeros ("1234.5").
 Values = tuple[str, ...]
 
 _WORD = re.compile("[^\\W\\d_]+(?:[-'’][^\\W\\d_]+)*")
 _ROMAN = re.compile("(?<![^\\W_])[IVX]{1,7}(?![^\\W_])")
-# `I` is a number in English only behind a name and before no verb.
+# In English, `I` counts as a Roman numeral only after a word in small letters, as in `World War I`, and not before one,
+# since that is likely a verb.
 _ENGLISH_ONE = re.compile("(?<=[a-z] )I(?![\\w'’]| [a-z])")
 _SMALL_DIGITS = re.compile("[⁰¹²³⁴-⁹]+")
 HAN_SCALES = {"十": 1, "百": 2, "千": 3, "万": 4, "萬": 4, "亿": 8, "億": 8, "兆": 12}
@@ -28,9 +29,10 @@ _MAX_NUMBER_WORDS = 64
 
 
 def read_words(text: str, base: str) -> tuple[list[Values], list[Values]]:
-    """Returns the numbers that are not in figures: possible ones, and those that always count something.
+    """Returns two lists of numbers that are not in plain figures: possible ones, and those that always count something.
 
-    `base`: the base code of the language.
+    Possible ones may mean something else (`one`, `second`, `XI`), or are superscripts. `base`: the base code of the
+    language, such as `pt`.
     """
     possible: list[Values] = [(_read_small_digits(match.group()),) for match in _SMALL_DIGITS.finditer(text)]
     clear: list[Values] = []
@@ -52,7 +54,7 @@ def _read_small_digits(text: str) -> str:
 
 
 def _read_cardinals(text: str, words: NumberWords) -> Iterator[tuple[Values, bool]]:
-    """Yields the numbers in words, each with True if it always counts something."""
+    """Yields the possible values of each number in words, and whether it always counts something."""
     pending: list[str] = []
     end = -1
     for match in _WORD.finditer(text.lower()):
@@ -73,7 +75,10 @@ def _read_cardinals(text: str, words: NumberWords) -> Iterator[tuple[Values, boo
 
 
 def _finish(pending: list[str], words: NumberWords) -> Iterator[tuple[Values, bool]]:
-    """Yields the numbers of a run of number words, and empties the run."""
+    """Yields the numbers of a run of number words, as `_read_cardinals` does, and empties the list `pending`.
+
+    A run may be several numbers: `three four` is two, `twenty five` one.
+    """
     total = current = 0
     taken: list[str] = []
 
@@ -106,7 +111,10 @@ def _finish(pending: list[str], words: NumberWords) -> Iterator[tuple[Values, bo
 
 
 def _continues(current: int, value: int, *, after_scale: bool) -> bool:
-    """Returns True if a word of this value continues the current number, as in `twenty` and `five`."""
+    """Returns True if a word of this value continues the number of the words before it, as `five` does after `twenty`.
+
+    `current`: the value of those words since the last thousand or larger scale. `after_scale`: there was such a scale.
+    """
     if current == 0:
         return after_scale
     if current == 4 and value == 20:
@@ -118,7 +126,7 @@ def _continues(current: int, value: int, *, after_scale: bool) -> bool:
 
 
 def _read_han(text: str) -> Values:
-    """Returns the value of a Chinese numeral, then of each of its digits.
+    """Returns the possible values of a Chinese numeral: its value, then that of each of its digits.
 
     `二十五` is 25, `三万` is 30000, `二〇二四` is 2024.
     """
@@ -138,7 +146,7 @@ def _read_han(text: str) -> Values:
 
 
 def _list_romans() -> dict[str, str]:
-    """Returns the values of the Roman numerals from 1 to 39."""
+    """Returns the value of each Roman numeral from I to XXXIX, as a decimal string."""
     units = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
     return {ten * "X" + unit: str(10 * ten + i) for ten in range(4) for i, unit in enumerate(units) if ten or unit}
 

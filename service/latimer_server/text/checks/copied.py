@@ -1,7 +1,7 @@
 """Detects a translation that is a copy of its source.
 
-Names, titles, loanwords and code are rightly copied. The check counts plain words, above all words that only the
-source language has.
+Names, titles, loanwords and code are rightly copied. So the check counts plain words (in small letters), and asks for
+fewer of them if one is a frequent word that only the source language has.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from latimer_server.core.scripts import UNSPACED_OR_DENSE_LETTERS
 from latimer_server.text.checks.repetition import split_words
 
-# Frequent words that show the language of a text. Words that both languages have do not count.
+# Frequent words, which show the language of a text. A word in the lists of both languages shows nothing.
 _FUNCTION_WORDS = {
     "en": "the of and to in is are was were be been it its that this these those with for on from by at as or not"
     " you your"
@@ -51,16 +51,18 @@ _KIN = (
     frozenset({"nl", "af"}),
     frozenset({"zh", "yue", "ja"}),
 )
-# The least number of plain words of a copy: in general, with a word that only the source language has, and for close
-# languages. Letters of scripts that are dense or without spaces are counted instead of words.
+# The least number of plain words of a text that counts as copied: in general, if it has a frequent word that only the
+# source language has, and between close languages. A text with the last number of letters of a script that is dense or
+# without spaces counts without plain words.
 _MIN_WORDS = 4
 _MIN_WORDS_WITH_FUNCTION = 3
 _MIN_KIN_WORDS = 8
 _MIN_COMPACT_LETTERS = 10
-# The share of common words, and the least number of words, of a copy with a word or two changed.
+# A copy may have a word or two changed: at least this share of the different words must be in both texts, and each text
+# must have at least this number of words.
 _NEAR = 0.85
 _MIN_NEAR_WORDS = 6
-# More protected spans than these are not cut from the text; their words are ignored one by one.
+# The first protected spans, up to this many, are cut from the text. The words of any others are ignored one by one.
 _MAX_CUT_SPANS = 32
 _COMPACT_LETTER = re.compile(f"[{UNSPACED_OR_DENSE_LETTERS}]")
 _NAME_OR_CODE = re.compile("[\\d@/\\\\_<>{}=]")
@@ -77,9 +79,9 @@ def is_copy(
 ) -> bool:
     """Returns True if `output` copies `source` except for case, punctuation and a word or two.
 
-    A source without plain words to translate is never a copy. Languages are BCP-47 codes. `protected`: texts of
-    protected spans, which are ignored. `source_words` and `output_words`: the results of `repetition.split_words`, if
-    the caller has them.
+    Returns False if the source has too few plain words (or letters, in a script that is dense or without spaces): names
+    and code may be copied. Languages are BCP-47 codes. `protected`: texts of protected spans, whose words are not plain
+    words. `source_words` and `output_words`: the results of `repetition.split_words`, if the caller has them.
     """
     source_base, target_base = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
     if source_base == target_base or not source:
@@ -104,7 +106,7 @@ def is_copy(
 
 
 def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Returns True if nearly all words are the same, in any order."""
+    """Returns True if two texts of six or more words share at least 85% of their different words, in any order."""
     size, other = len(words), len(others)
     if size < _MIN_NEAR_WORDS or not 0.8 * size <= other <= 1.25 * size:
         return False
@@ -113,9 +115,9 @@ def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def _count_plain(source: str, protected: Sequence[str]) -> int:
-    """Returns the number of plain words: those in small letters, or all words of a text in capitals.
+    """Returns the number of plain words: those that begin with a small letter, or all words of a text in capitals.
 
-    Names, numbers, code and protected spans do not count.
+    Words of one letter, names, numbers, code and protected spans do not count.
     """
     for span in protected[:_MAX_CUT_SPANS]:
         source = source.replace(span, " ")

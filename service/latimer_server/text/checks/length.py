@@ -16,15 +16,17 @@ _DENSITIES = {
     "hr": 0.97, "id": 1.05, "it": 1.10, "ja": 0.50, "ko": 0.50, "nb": 1.01, "nl": 1.09, "pl": 1.07, "pt": 1.06,
     "ru": 1.05, "sv": 1.02, "tr": 0.98, "vi": 1.02, "yue": 0.31, "zh": 0.32,
 }  # fmt: skip
-# Languages measured by sentences.
+# Languages measured by sentences. Translations between them get no slack.
 _MEASURED = frozenset({"en", "pt"})
-# Bounds on the logarithm of the actual length over the expected one: a constant, and a term divided by the length in
-# English code points. Measured for English and Portuguese. Other pairs get slack, those of dense scripts more.
+# Bounds on how far the logarithm of the actual length over the expected one may lie below or above 0: a constant, and a
+# term that is divided by the expected length. Lengths are in code points of English. Measured for English and
+# Portuguese. For other pairs a slack is added to both bounds, more of it for languages with a dense script.
 _SHORTER = (0.38, 4.5)
 _LONGER = (0.42, 6.0)
 _SLACK = 0.12
 _DENSE_SLACK = 0.35
-# A shorter text is a word or two, whose length says nothing.
+# Code points of English. The bounds are never wider than at this length. If source and output are both shorter than
+# twice this length, they are a word or two, and only a very large difference counts.
 _MIN_LENGTH = 12
 _EMPTY_LENGTH = 2
 
@@ -32,7 +34,8 @@ _EMPTY_LENGTH = 2
 def has_odd_length(source: str, output: str, source_language: str, target_language: str) -> bool:
     """Returns True if `output` is so short or so long that text must be missing or made up.
 
-    An empty output is always too short for a source with letters or digits. Languages are BCP-47 codes.
+    An empty output is too short for a source of two or more code points with a letter or digit. Languages are BCP-47
+    codes.
     """
     source_base, target_base = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
     size, length = len(source.strip()), len(output.strip())

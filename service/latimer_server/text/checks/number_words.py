@@ -1,7 +1,6 @@
 """Tables of number words, ordinals, months and scales for a few languages, used to compare numbers.
 
-Words are in lower case. Values are decimal strings without leading or trailing zeros. The comparison is more lenient
-for a language without a table.
+Words are in lower case. The comparison is more lenient for a language without a table.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ class NumberWords:
 
     `plain`: cardinals below 1,000, which combine into larger numbers. `scales`: words for hundred and more, which
     multiply the number before them, with their power of ten; several powers if usage differs. `joiners`: words between
-    the parts of one number. `loose`: words that stand for a number only sometimes (articles, ordinals, months,
-    fractions), with their possible values.
+    the parts of one number, such as `and`. `loose`: words that stand for a number only sometimes (articles, ordinals,
+    months, fractions), with their possible values as decimal strings.
     """
 
     plain: Mapping[str, int] = field(default_factory=dict)
@@ -28,12 +27,15 @@ class NumberWords:
 
 
 def _count(words: str, start: int = 0, step: int = 1) -> dict[str, int]:
-    """Returns words with ascending values: `a/b c` from 3 gives a and b the value 3, and c the value 4."""
+    """Returns the value of each word; values ascend. `a/b c` from 3 gives a and b the value 3, and c the value 4."""
     return {word: start + step * index for index, group in enumerate(words.split()) for word in group.split("/")}
 
 
 def _loose(first: Mapping[str, int], *others: str) -> dict[str, tuple[str, ...]]:
-    """Returns the values of loose words. `others`: `word/word=value,value` pairs, which add values."""
+    """Returns the table of loose words: those of `first` with one value each, and those of `others`.
+
+    `others`: strings of pairs `word/word=value,value`, divided by spaces. A pair adds values to those that a word has.
+    """
     loose: dict[str, tuple[str, ...]] = {word: (str(value),) for word, value in first.items()}
     for pair in " ".join(others).split():
         words, values = pair.split("=")
@@ -47,7 +49,7 @@ def _months(words: str) -> dict[str, int]:
 
 
 def _compounds(tens: Mapping[str, int], units: Mapping[str, int], form: str) -> dict[str, int]:
-    """Returns compounds such as `twenty-one`. `form`: their form, with `{t}` for the ten and `{u}` for the unit."""
+    """Returns the values of compounds such as `twenty-one`. `form`: `{t}` stands for the ten, `{u}` for the unit."""
     return {
         form.format(t=ten, u=unit): value + units[unit] for ten, value in tens.items() for unit in units if units[unit]
     }
@@ -266,7 +268,10 @@ _IT_TENS = _count("venti trenta quaranta cinquanta sessanta settanta ottanta nov
 
 
 def _italian_compounds() -> dict[str, int]:
-    """Returns compounds such as `ventuno` and `ventotto`, where the ten loses its last vowel before another vowel."""
+    """Returns the values of compounds such as `ventuno` and `ventidue`.
+
+    The ten loses its last vowel before the vowel of `uno` or `otto`.
+    """
     return {
         (ten[:-1] if unit[0] in "uo" else ten) + unit: value + small
         for ten, value in _IT_TENS.items()
@@ -355,11 +360,15 @@ WORDS: Mapping[str, NumberWords] = MappingProxyType({"en": _EN, "pt": _PT, "es":
 
 
 def _clear(words: NumberWords) -> Iterable[str]:
-    """Returns the cardinals from three on. `one` and `two` may be articles or pronouns, scales figures of speech."""
+    """Returns the words for cardinals from three on.
+
+    Words for one and two may be articles or pronouns, and scales such as `thousands` figures of speech.
+    """
     return (word for word, value in words.plain.items() if value >= 3)
 
 
-# Words that always count something. If a translation has other ones than its source, a number changed.
+# The words of each language that always count something: plain cardinals from three on. If a translation has other ones
+# than its source, a number changed.
 CLEAR_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {language: frozenset(_clear(words)) for language, words in WORDS.items()}
 )

@@ -18,14 +18,17 @@ from latimer_server.text.checks.repetition import split_words
 
 _DIGIT = re.compile("\\d")
 _SIGNS = re.compile("[¼-¾⅐-⅞]")
-# Groups of thousands: 1,234 is another number in a language that writes 1.234, so equal figures may differ in value.
+# A figure with groups of thousands. In a language that writes 1.234, the figure 1,234 is another number, so equal
+# figures of source and output may differ in value.
 _GROUPED = re.compile("(?<![\\d.,])[1-9]\\d{0,2}[.,]\\d{3}(?![\\d.,]*\\d)")
-# More protected spans than these are not cut from the texts; their numbers may then be missing.
+# Up to this many protected spans with digits are cut from the texts before their numbers are read. Of more spans, the
+# numbers are read too, and ignored wherever else they are in the texts.
 _MAX_CUT_SPANS = 32
-# The largest number that a text often has in words.
+# The largest number that texts often have in words. Up to here, a figure may be missing from a text in a language whose
+# number words cannot be read.
 _SMALL = 12
 _SCALES = {language: frozenset(words.scales) for language, words in WORDS.items()}
-# A segment with more figures than these is data, not a sentence: its digits are compared as they are.
+# A text with more runs of digits than these is data, not a sentence: its runs of digits are compared as they are.
 _MAX_FIGURES = 5_000
 _DIGITS = re.compile("\\d+|[¼-¾⅐-⅞]")
 
@@ -75,14 +78,17 @@ def _both_have(
     source_table: frozenset[str] | None,
     target_table: frozenset[str] | None,
 ) -> bool:
-    """Returns True if each text has a word of its language's table."""
+    """Returns True if each text has a word of its language's table; False if a language has no table."""
     if source_table is None or target_table is None:
         return False
     return not source_table.isdisjoint(words) and not target_table.isdisjoint(others)
 
 
 def _differ(source: str, output: str, source_language: str, target_language: str, uncut: Sequence[str]) -> bool:
-    """Returns True if the numbers differ in every reading. `uncut`: protected spans whose numbers are ignored."""
+    """Returns True if the numbers of the texts differ in both readings of `read_numbers`, joined and not.
+
+    `uncut`: texts of protected spans whose numbers are ignored.
+    """
     bare = sorted(_DIGITS.findall(source)), sorted(_DIGITS.findall(output))
     if max(map(len, bare)) > _MAX_FIGURES:
         return bare[0] != bare[1]
@@ -103,7 +109,7 @@ def _differ(source: str, output: str, source_language: str, target_language: str
 
 
 def _leave_out(numbers: Numbers, spans: Sequence[str], language: str) -> Numbers:
-    """Returns the numbers without those that also are in one of the spans."""
+    """Returns the numbers without the figures and codes that are also in one of `spans`: texts of protected spans."""
     read = [read_numbers(span, language) for span in spans]
     ignored = {values for found in read for values in (*found.figures, *found.codes)}
     return replace(
@@ -114,13 +120,16 @@ def _leave_out(numbers: Numbers, spans: Sequence[str], language: str) -> Numbers
 
 
 def _has_words(language: str) -> bool:
-    """Returns True if the number words of a language can be read."""
+    """Returns True if the server can read numbers in words of a language (BCP-47 code)."""
     base = language.split("-", 1)[0].lower()
     return base in WORDS or base in HAN_LANGUAGES
 
 
 class _NumberPool:
-    """Mentions of numbers. Each can be claimed once, by one of its values."""
+    """The mentions of numbers in one text. A number of the other text claims a mention that has a value in common.
+
+    Each mention can be claimed once.
+    """
 
     def __init__(self, mentions: Sequence[Values]) -> None:
         self._mentions = mentions
@@ -131,7 +140,7 @@ class _NumberPool:
                 self._free[value].append(index)
 
     def claim(self, values: Values) -> bool:
-        """Claims the first free mention that has one of the values. Returns False if there is none."""
+        """Claims a free mention that has one of the values, tried in their order. Returns False if there is none."""
         for value in values:
             indices = self._free.get(value)
             while indices:
@@ -142,19 +151,24 @@ class _NumberPool:
         return False
 
     def list_free(self, start: int = 0) -> list[Values]:
-        """Returns the unclaimed mentions from an index on."""
+        """Returns the values of the unclaimed mentions, from the mention at index `start` on."""
         return [values for index, values in enumerate(self._mentions[start:], start) if index not in self._taken]
 
 
 def _claim_all(wanted: Sequence[Values], pool: _NumberPool) -> list[Values]:
-    """Claims a mention for each of `wanted`, and returns those without one. Those with fewer values claim first."""
+    """Claims a mention of the pool for each of `wanted`, and returns those of `wanted` that found none.
+
+    Those with fewer possible values claim first.
+    """
     return [values for values in sorted(wanted, key=len) if not pool.claim(values)]
 
 
 def _agree(expected: Numbers, written: Numbers, *, source_has_words: bool, target_has_words: bool) -> bool:
-    """Returns True if each figure has its match on the other side, and the clear words do not contradict each other.
+    """Returns True if the numbers of the source (`expected`) and of its translation (`written`) match.
 
-    Figures match figures first, and words match words. Only the rest may match a word with a figure.
+    Each figure must have a number of equal value in the other text, or be one that is there in words that cannot be
+    read. Figures match figures first, and words match words; only the rest may match a figure with a word. Clear words
+    may lack a match in one of the texts, but not in both.
     """
     pool = _NumberPool(written.figures + written.codes)
     lost_codes = _claim_all(expected.codes, pool)
@@ -179,5 +193,8 @@ def _intersects(left: Sequence[Values], clear: Sequence[Values]) -> bool:
 
 
 def _may_be_unread_word(values: Values, *, has_words: bool) -> bool:
-    """Returns True if the other text may have a small number as a word of a language without a table."""
+    """Returns True if a figure without a match may be in the other text as a word that cannot be read.
+
+    That is an integer up to 12, if the other text's language has no table of number words (`has_words` False).
+    """
     return not has_words and values[0].isdigit() and len(values[0]) < 3 and int(values[0]) <= _SMALL

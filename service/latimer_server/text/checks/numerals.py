@@ -1,7 +1,7 @@
 """Reads the numbers of a text: figures in any locale's notation, number words, Roman numerals, fractions and times.
 
-A mention of a number is the tuple of its possible values, likeliest first, as decimal strings ("1234.5"). An ambiguous
-one (`1.500`, `3 p.m.`, `the 80s`) has several. Every step takes linear time in the text.
+Each mention of a number becomes a tuple of its possible values, likeliest first, as decimal strings ("1234.5"). An
+ambiguous one (`1.500`, `3 p.m.`, `the 80s`) has several values. Every step takes linear time in the text.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from latimer_server.text.checks.cardinals import HAN_SCALES, Values, read_words
 from latimer_server.text.checks.number_words import WORDS
 
-# Languages that write 1,234.5 and those that write 1.234,5 or 1 234,5. All others may write either. In Spanish the
-# region decides.
+# Base codes of languages that write 1,234.5, and of those that write 1.234,5 or 1 234,5. All others may write either.
+# In Spanish the region decides: the listed ones write a comma. Where both are usual, the last set overrules the base.
 _POINT_DECIMALS = frozenset({"en", "zh", "ja", "th", "ko", "he", "hi", "bn", "ta", "te", "mr", "ms", "cy", "ga", "mt"})
 _COMMA_DECIMALS = frozenset(
     re.findall(
@@ -26,7 +26,7 @@ _COMMA_DECIMALS = frozenset(
 )
 _COMMA_REGIONS = frozenset({"es-ES", "es-AR", "es-CL", "es-CO"})
 _EITHER_REGIONS = frozenset({"en-ZA", "fr-CH", "it-CH", "de-CH", "de-LI"})
-# Figures with their marks; spaces or apostrophes may separate groups of three (1 234 567,8; 1'234).
+# A number in digits with its points and commas. Spaces or apostrophes may separate groups of three: 1 234 567,8.
 FIGURES = re.compile(
     "(?<![\\d.,])\\d{1,3}(?:[ '’\u00a0\u2009\u202f]\\d{3})+(?!\\d)(?:[.,]\\d+)*|\\d+(?:[.,\u066b\u066c]\\d+)*"
 )
@@ -49,9 +49,10 @@ _HOUR = re.compile(
 _BEFORE_MINUTES = re.compile("\\d[:h.]$")
 _DECADE = re.compile("['’]?s\\b|er\\b")
 _SAME_UNIT = re.compile("\\s?(?:[-–—]|e|a|à|y|o|ou|et|und|bis|and|to|or)\\s?(?:\\$|€|£)?")
-# Text before a figure that is never written as a word: `COVID-19`, `md1`, `crontab(5)`.
+# Text directly before a figure that a translation must also have in digits: `COVID-19`, `md1`, `crontab(5)`.
 _BEFORE_CODE = re.compile("(?:[^\\W\\d_]\\(?|[A-Z]\\w*[-_])$")
-# Text before a version or section number: `Debian 2.100`, `Section 4.101`, `v1.200`, `linux-5.100`.
+# Text directly before a version or section number, whose point does not mark thousands: `Debian 2.100`, `v1.200`,
+# `Section 4.101`, `linux-5.100`.
 _BEFORE_VERSION = re.compile("(?:[^\\W\\d_]|[-_/]|\\w\\s[A-Z][\\w-]*\\s|[vV]ers\\w+\\s|release\\s)$")
 
 
@@ -60,8 +61,8 @@ class Numbers:
     """The numbers of a text.
 
     `figures`: numbers in digits, which a translation must have in some form. `codes`: numbers in digits that a
-    translation must have in digits (COVID-19, md1). `words`: words that may stand for a number. `clear`: words that
-    always do.
+    translation must have in digits (COVID-19, md1). `words`: numbers that a translation may lack, from words that may
+    mean something else, Roman numerals and the like. `clear`: numbers from words that always count something.
     """
 
     figures: list[Values]
@@ -81,7 +82,10 @@ def find_decimal_mark(language: str) -> str:
 
 
 def read_numbers(text: str, language: str, *, joined: bool = True) -> Numbers:
-    """Returns the numbers of `text`. `joined`: `50 000`, `1/2` and `1,5` are one number each, otherwise two."""
+    """Returns the numbers of `text`. `language`: BCP-47 code.
+
+    `joined`: `50 000`, `1/2` and, in a language with decimal points, `1,5` are one number each, otherwise two.
+    """
     base = language.split("-", 1)[0].lower()
     words, clear = read_words(text, base)
     reader = _FigureReader(text, base, find_decimal_mark(language), joined=joined)
@@ -90,7 +94,11 @@ def read_numbers(text: str, language: str, *, joined: bool = True) -> Numbers:
 
 
 class _FigureReader:
-    """Reads the figures of one text, with regard to the words around each."""
+    """Reads the figures of one text into its lists `figures`, `codes` and `words` (see `Numbers`).
+
+    The words around a figure decide what it may mean: a time, a decade, a scale. `base`: the base code of the language.
+    `mark`: its decimal mark, "" if unknown. `joined`: see `read_numbers`.
+    """
 
     def __init__(self, text: str, base: str, mark: str, *, joined: bool) -> None:
         self._text = text if text.isascii() else text.translate(_SUBSCRIPTS)
@@ -104,7 +112,7 @@ class _FigureReader:
         self._short_years = {match.end() for match in _SHORT_DATE.finditer(self._text)}
 
     def read(self) -> None:
-        """Reads all figures, in order."""
+        """Reads all fractions, then all other figures in order."""
         text = self._take_fractions()
         last_end = -1
         last: Values = ()
@@ -131,7 +139,7 @@ class _FigureReader:
             last, last_end = mentions[0], end
 
     def _take_fractions(self) -> str:
-        """Reads the fractions, and returns the text with spaces in their place."""
+        """Adds the values of the fractions to `figures`, and returns the text with spaces in their place."""
 
         def take(match: re.Match[str]) -> str:
             whole, upper, lower = match.groups()
@@ -148,7 +156,10 @@ class _FigureReader:
         return _FRACTION.sub(take, text) if self._joined and ("/" in text or "\u2044" in text) else text
 
     def _read_token(self, token: str, start: int) -> list[Values]:
-        """Returns the mentions of a figure: one, except for lists and dates (`1,2,3`, `5.3.2024`)."""
+        """Returns the mentions in a figure: one, except for lists and dates (`1,2,3`, `5.3.2024`), which are several.
+
+        `start`: the offset of the figure in the text.
+        """
         if not token.isascii():
             token = _to_ascii(token)
         if token.isdigit():
@@ -172,7 +183,11 @@ class _FigureReader:
         return [values for part in token.split(",") for values in self._read_token(part, start)]
 
     def _read_simple(self, whole: str, rest: str, mark: str, start: int, *, grouped: bool) -> list[Values]:
-        """Returns the mentions of a figure with one mark. 1.5 and 1,5 are equal, 1.500 and 1,500 are not."""
+        """Returns the mentions in a figure with one point or comma: `whole`, `mark`, `rest`.
+
+        1.5 and 1,5 have the same value; 1.500 and 1,500 do not, unless the language may use either mark. `grouped`: the
+        figure also had spaces or apostrophes between groups.
+        """
         decimal, integer = _trim(whole, rest), _trim(whole + rest)
         if len(rest) != 3 or whole.startswith("0") or (len(whole) > 3 and not grouped):
             end = start + len(whole) + 1 + len(rest)
@@ -232,7 +247,7 @@ class _FigureReader:
 
 
 def _are_groups(parts: Sequence[str]) -> bool:
-    """Returns True if the parts are groups of thousands, or of lakhs (12,34,567)."""
+    """Returns True if the parts between the marks of a figure are groups of thousands, or of lakhs (12,34,567)."""
     if not 1 <= len(parts[0]) <= 3 or parts[0].startswith("0"):
         return False
     sizes = {len(part) for part in parts[1:-1]}
@@ -240,13 +255,16 @@ def _are_groups(parts: Sequence[str]) -> bool:
 
 
 def _to_ascii(token: str) -> str:
-    """Returns a figure in ASCII digits and marks."""
+    """Returns a figure with its digits and marks of any script in ASCII."""
     token = token.translate(_ARABIC_MARKS)
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in token)
 
 
 def _trim(whole: str, rest: str = "") -> str:
-    """Returns a decimal string without needless zeros. `rest`: the digits behind the decimal mark."""
+    """Returns a number as a decimal string without needless zeros, such as "1.5" for ("01", "50").
+
+    `whole` and `rest`: its digits before and behind the decimal mark.
+    """
     whole, rest = whole.lstrip("0") or "0", rest.rstrip("0")
     return f"{whole}.{rest}" if rest else whole
 

@@ -1,4 +1,4 @@
-"""Checks a translation for damage, and returns the flags for it.
+"""Checks a translation for damage, such as repetition or wrong numbers, and returns a flag for each kind found.
 
 The names of flags are those of the contract's `Flag` enum. Callers pass the language detector.
 """
@@ -40,8 +40,8 @@ def check_output(
 def check_language(
     output: str, target_language: str, is_written_in: Callable[[str, str], bool | None]
 ) -> tuple[Flag, ...]:
-    """Returns WRONG_OUTPUT_LANGUAGE if `is_written_in` returns False.
+    """Returns WRONG_OUTPUT_LANGUAGE if `output` is clearly not in the target language (a BCP-47 code), else no flag.
 
-    `is_written_in`: True if a text is in a language, False if it is in another one, None if that is unknown.
+    `is_written_in`: returns True if a text is in a language, False if it is in another one, None if that is unknown.
     """
     return (Flag.WRONG_OUTPUT_LANGUAGE,) if is_written_in(output, target_language) is False else ()

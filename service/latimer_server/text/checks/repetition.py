@@ -9,18 +9,19 @@ from operator import eq
 
 from latimer_server.core.scripts import UNSPACED_LANGUAGES
 
-# A word: text between spaces and punctuation. It includes vowel signs of Indic and Thai letters, unlike \w.
+# A word: a run of characters without spaces and punctuation. Unlike \w, it includes vowel signs of Indic and Thai
+# letters.
 _WORD = re.compile('[^\\s!"#$%&()*+,./:;<=>?@\\[\\\\\\]^_`{|}~«»“”„…‹›–—、。，！？；：（）「」『』・।॥؟،؛]+')
 _CHARACTER_RUN = re.compile("([^\\W\\d]|[^\\w\\s.…_*=~#-])\\1{5,}|(\\S)\\2{15,}")
 _RUN_SAMPLE = re.compile("(\\S)\\1\\1")
 _SPACED_MARKS = re.compile("([^\\w\\s])(?:\\s\\1){3}")
 _PHRASE_WORDS = 8
 _REPEATS = 3
-# A phrase of four words that is repeated four times anywhere in the text.
+# A phrase of four words that occurs four times anywhere in a translation makes it a loop.
 _SCATTERED_WORDS = 4
 _SCATTERED_REPEATS = 4
-# Repeated characters of a word, or of a text in a script without spaces. Short units loop from the fourth time on: 哈哈
-# and `haha` are words.
+# A unit of 5 to 24 characters three times in a row, or of 1 to 4 characters four times: 哈哈 and `haha` are words. Used
+# inside long words, and on whole texts in a script without spaces.
 _CHARACTER_LOOP = re.compile("(.{5,24}?)\\1{2,}|(.{1,4}?)\\2{3,}", re.DOTALL)
 _LONG_WORD = 16
 _DIGITS_AND_MARKS = re.compile("[\\W\\d_]+")
@@ -38,11 +39,13 @@ def has_loop(
     source_words: Sequence[str] | None = None,
     output_words: Sequence[str] | None = None,
 ) -> bool:
-    """Returns True if `output` repeats text that `source` does not repeat as often.
+    """Returns True if `output` repeats text that `source` does not repeat about as often.
 
-    A repetition is a word or a phrase of up to 8 words three times in a row, a character six times in a row, or a
-    phrase of four words four times anywhere. `target_language`: BCP-47 code. `source_words` and `output_words`: the
-    results of `split_words`, if the caller has them.
+    A repetition is a word or a phrase of up to 8 words three times in a row, a phrase of four words four times
+    anywhere, a character six times in a row, a sign four times with spaces between, or a unit of a few characters three
+    or four times in a row: in a word of 16 or more characters, and anywhere in a language without spaces.
+    `target_language`: BCP-47 code. `source_words` and `output_words`: the results of `split_words`, if the caller has
+    them.
     """
     words = split_words(output) if output_words is None else output_words
     if len(words) - len(set(words)) >= _REPEATS - 1:
@@ -53,10 +56,10 @@ def has_loop(
                 frequent >= _SCATTERED_REPEATS and _scatters_more(words, others)
             ):
                 return True
-    # Six equal characters in a row are three in every second character, which a search finds in a third of the time.
+    # Among every second character of the output, a run of six is a run of three. This search takes a third of the time.
     if _RUN_SAMPLE.search(output[::2]) is not None and _longest_run(output) > 2 * _longest_run(source) + 2:
         return True
-    # Punctuation between spaces makes more spaces than words.
+    # A text has more spaces than words only if it has signs between spaces, so most texts need no search.
     if output.count(" ") > len(words) and _SPACED_MARKS.search(output) and not _SPACED_MARKS.search(source):
         return True
     if target_language.split("-", 1)[0].lower() in UNSPACED_LANGUAGES:
@@ -67,7 +70,11 @@ def has_loop(
 
 
 def _repeats_more(words: Sequence[str], others: Sequence[str], source: str) -> bool:
-    """Returns True if something comes three times in a row, and nothing as often in the source."""
+    """Returns True if the output has a word or phrase three or more times in a row, and the source none as often.
+
+    If the source also has one three or more times, the output must exceed that number by two. `words` and `others`:
+    those of the output and of the source.
+    """
     repeats = _count_repeats(words)
     if repeats < _REPEATS:
         return False
@@ -76,7 +83,7 @@ def _repeats_more(words: Sequence[str], others: Sequence[str], source: str) -> b
 
 
 def _count_repeats(words: Sequence[str]) -> int:
-    """Returns the greatest number of repetitions in a row of a word or a phrase."""
+    """Returns how often a word, or a phrase of up to eight words, comes in a row at most; 1 if none is repeated."""
     most = 1
     for period in range(1, min(_PHRASE_WORDS, len(words) // 2) + 1):
         same = bytes(map(eq, words[period:], words))
@@ -87,23 +94,23 @@ def _count_repeats(words: Sequence[str]) -> int:
 
 
 def _scatters_more(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Returns True if a phrase of four words comes four times, and no two words as often in the source.
+    """Returns True if a phrase of four words comes four times in the output, and more often than any in the source.
 
-    Two words may become four: `não quer` is `does not want to`.
+    The phrases of the source have two words, since two may become four: `não quer` is `does not want to`.
     """
     scattered = max(_count_phrases(words, _SCATTERED_WORDS), default=1)
     return scattered >= _SCATTERED_REPEATS and scattered > max(_count_phrases(others, 2), default=1)
 
 
 def _count_phrases(words: Sequence[str], size: int) -> Iterable[int]:
-    """Returns the number of occurrences of each phrase of `size` words."""
+    """Returns the number of occurrences of each different phrase of `size` words."""
     return Counter(zip(*(words[shift:] for shift in range(size)), strict=False)).values()
 
 
 def _longest_run(text: str) -> int:
-    """Returns the length of the longest run of one character, or 1 if none has six.
+    """Returns the length of the longest run of one character, or 1 if no run has six. White space is ignored.
 
-    Digits, spaces, dots and rules such as `====` count only from 16 on.
+    Runs of digits, of dots and of signs such as `=` and `-` count only from a length of 16 on.
     """
     return max((len(match.group()) for match in _CHARACTER_RUN.finditer(text)), default=1)
 
@@ -114,7 +121,10 @@ def _loops_more(source: str, output: str) -> bool:
 
 
 def _count_loop(text: str) -> int:
-    """Returns the greatest number of repetitions in a row of a unit of up to 24 characters; 1 without any."""
+    """Returns how often a unit of up to 24 characters comes in a row at most; 1 without a match of `_CHARACTER_LOOP`.
+
+    Units of only digits and signs are ignored.
+    """
     most = 1
     for match in _CHARACTER_LOOP.finditer(text.lower()):
         unit = match.group(1) or match.group(2)

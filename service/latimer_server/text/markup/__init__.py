@@ -1,4 +1,4 @@
-"""Reads HTML, XML and Markdown as blocks to translate, and puts translations back with their tags."""
+"""Reads the blocks to translate in HTML, XML and Markdown, and puts translations with their tags in their place."""
 
 from latimer_server.text.markup.document import (
     OBJECT,

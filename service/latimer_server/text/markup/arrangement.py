@@ -1,7 +1,7 @@
 """Decides which part of a translation each pair of marks wraps.
 
-Links assign each token of the translation to a pair. Each pair then takes a range of its parent's tokens, disjoint from
-the ranges of its siblings. Takes linear time except for sorting, at most `MAX_DEPTH` times.
+Links with the source assign each token of the translation to a pair. Each pair then takes a range of its parent's
+tokens, disjoint from the ranges of its siblings. Takes linear time except for sorting, at most `MAX_DEPTH` times.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from latimer_server.text.alignment import Link
 from latimer_server.text.markup.document import Block
 from latimer_server.text.markup.nesting import MAX_DEPTH, Nesting, Node, TextToken, TokenKind
 
-# A link between more tokens than these does not place a single one.
+# A link with more tokens than these on either side decides which pair a token belongs to, but not which token of the
+# source it translates.
 _MOST_LINKED = 4
-# A pair whose own words have no link goes next to the linked words of a neighbour at most this many tokens away.
+# A pair whose own words have no link goes next to the linked words of a neighbour at most this many tokens away, and
+# wraps at most this many.
 _NEIGHBOURS = 5
+# The weight of an atom when the heaviest tokens of a pair are sought; that of a word is 1.
 _ATOM_WEIGHT = 4.0
-# A pair bridges at least this many words of others: `ne mange pas` answers `not`.
+# A pair may wrap this many tokens of other pairs between two of its own, or as many as it has: `not` is `ne ... pas`.
 _LEAST_BRIDGE = 2
 _EQUAL_SIGNS = {
     "。": ".",
@@ -40,9 +43,10 @@ _QUOTES = "\"'“”‘’«»„‚‹›「」『』"
 
 @dataclass(slots=True)
 class _Run:
-    """A range of tokens that belong to one pair, with few foreign tokens in between.
+    """A range of the translation's tokens that belong to one pair, with few tokens of other pairs in between.
 
-    `first` and `last`: half-open. `foreign`: the number of tokens of other pairs up to its last token.
+    `first` and `last`: half-open. `weight` and `count`: those of the pair's own tokens. `foreign`: the number of tokens
+    of other pairs from the start of the parent up to `last`.
     """
 
     first: int
@@ -53,9 +57,10 @@ class _Run:
 
 
 class Arrangement:
-    """The tokens of a translation and the pair that owns each; `arrange` sets the place of every node.
+    """The tokens of a translation and the pair of marks that owns each.
 
-    `repaired`: True if the place of a pair follows from no link.
+    `claim_atoms`, then `follow_links` or `share_out`, assign tokens to pairs; then `arrange` sets the place of every
+    node in the translation. `repaired`: True if the place of a pair was guessed, since no link decides it.
     """
 
     def __init__(self, block: Block, nesting: Nesting, translation: str, tokens: list[TextToken]) -> None:
@@ -68,11 +73,11 @@ class Arrangement:
         self._source_starts = [token.start for token in nesting.tokens]
         self._owners: list[Node | None] = [None] * len(tokens)
         self._weights = [1.0] * len(tokens)
-        # For each linked token of the source: the score of its best link and its token of the translation.
+        # For each linked token of the source, by index: the score of its best link, and the token of the translation.
         self._answers: dict[int, tuple[float, int]] = {}
 
     def claim_atoms(self, atoms: Sequence[TextSpan]) -> None:
-        """Assigns each atom to the pair that wraps it in the source. `atoms`: spans in the order of the source."""
+        """Assigns each atom to the pair around it in the source. `atoms`: spans here, in the order of the source."""
         numbers = {token.start: number for number, token in enumerate(self._tokens) if token.kind is TokenKind.ATOM}
         order = iter(atoms)
         for index, token in enumerate(self._nesting.tokens):
@@ -110,7 +115,7 @@ class Arrangement:
             self._owners[number] = max(of_token, key=lambda node: of_token[node])
 
     def _cut_links(self, links: Sequence[Link]) -> Iterator[Link]:
-        """Yields the links, with a link between equal texts cut at the marks inside."""
+        """Yields the links, with one between equal texts cut into its tokens, which end at the marks of the source."""
         for link in links:
             source, target = link.source, link.target
             sources = _find_tokens(self._nesting.tokens, self._source_starts, source)
@@ -124,7 +129,7 @@ class Arrangement:
                 yield Link(TextSpan(start, end), TextSpan(start + step, end + step), link.score)
 
     def share_out(self) -> None:
-        """Assigns words to pairs without links.
+        """Assigns the words of the translation to pairs by length, for a translation without links.
 
         A single pair gets all words of its parent; several pairs get consecutive shares by their length in the source.
         """
@@ -153,7 +158,7 @@ class Arrangement:
                 start = stop
 
     def arrange(self) -> None:
-        """Sets `start` and `end` of all nodes: each inside its parent, and disjoint from its siblings."""
+        """Sets all nodes' `start` and `end`, offsets in the translation: inside the parent, disjoint from siblings."""
         root = self._nesting.root
         root.last, root.end = len(self._tokens), len(self._translation)
         pending = [root]
@@ -189,7 +194,7 @@ class Arrangement:
                 position = child.start = child.end = max(position, child.start)
 
     def _find_runs(self, node: Node) -> dict[Node, _Run]:
-        """Returns the heaviest run of tokens of each child that owns tokens."""
+        """Returns the heaviest run of tokens of each child of `node` that owns tokens, itself or by its descendants."""
         depth = len(node.path)
         best: dict[Node, _Run] = {}
         open_runs: dict[Node, _Run] = {}
@@ -215,7 +220,10 @@ class Arrangement:
         return best
 
     def _place_loose(self, node: Node, child: Node, taken: list[tuple[int, int]]) -> bool:
-        """Places a child without tokens next to its neighbours. Returns True if it found tokens to wrap."""
+        """Places a child that owns no tokens next to the linked words of its neighbours, empty or around words there.
+
+        Returns True if it wraps words; these are then added to `taken`, and its offsets are not set yet.
+        """
         around, own = self._range(node), self._range(child)
         before = self._find_answer(range(own.start - 1, max(around.start, own.start - _NEIGHBOURS) - 1, -1), node)
         after = self._find_answer(range(own.stop, min(around.stop, own.stop + _NEIGHBOURS)), node)
@@ -248,7 +256,7 @@ class Arrangement:
         return False
 
     def _find_answer(self, indices: range, node: Node) -> int | None:
-        """Returns the token of the translation linked to the first of these source tokens with a link inside `node`."""
+        """Returns the index of a token in `node`: the one linked to the first of these source tokens that has one."""
         for index in indices:
             number = self._answers.get(index, (0.0, -1))[1]
             if node.first <= number < node.last:
@@ -258,7 +266,11 @@ class Arrangement:
     def _find_unclaimed(
         self, low: int | None, high: int | None, node: Node, taken: list[tuple[int, int]]
     ) -> tuple[int, int] | None:
-        """Returns a range of unlinked words between two tokens, else the nearest word that no sibling has taken."""
+        """Returns a half-open range of the translation's tokens for a pair without linked words, or None.
+
+        It has the words between the tokens `low` and `high`, if those are at most five in a row, unlinked and outside
+        the ranges `taken`. Else it is one word next to `high` (or `low`), outside the ranges `taken`.
+        """
         if low is not None and high is not None and low < high <= low + _NEIGHBOURS:
             words = [number for number in range(low, high) if self._is_free(number, taken)]
             is_unbroken = bool(words) and all(self._is_free(n, taken) for n in range(words[0], words[-1] + 1))
@@ -273,13 +285,16 @@ class Arrangement:
         return None
 
     def _is_free(self, number: int, taken: list[tuple[int, int]]) -> bool:
-        """Returns True for a word outside the taken ranges."""
+        """Returns True if a token of the translation (by index) is a word outside the ranges `taken`."""
         place = bisect_right(taken, (number, len(self._tokens) + 1)) - 1
         is_taken = place >= 0 and taken[place][1] > number
         return self._tokens[number].kind is TokenKind.WORD and not is_taken
 
     def _take_signs(self, child: Node, low: int, high: int) -> None:
-        """Widens a pair over the signs next to its words that it also wraps in the source."""
+        """Widens a pair's tokens over the signs next to them that it also wraps at its edges in the source.
+
+        `low` and `high`: the range of the translation's tokens that it may reach.
+        """
         own = [self._nesting.tokens[index] for index in self._range(child)]
         for step, tokens in ((-1, own), (1, own[::-1])):
             signs = []
@@ -311,7 +326,10 @@ class Arrangement:
                 child.first, child.last = (number, child.last) if step < 0 else (child.first, number + 1)
 
     def _take_places(self, child: Node, low: int, high: int) -> None:
-        """Sets the offsets of a child from its tokens, with white space at its edges if the source has some there."""
+        """Sets the offsets of a child from its tokens, with as much white space at its edges as the source has there.
+
+        `low` and `high`: the offsets in the translation that it may reach.
+        """
         start, end = self._tokens[child.first].start, self._tokens[child.last - 1].end
         text = self._source[child.begin : child.finish]
         start = self._step_back(start, max(low, start - len(text) + len(text.lstrip())))
@@ -319,28 +337,28 @@ class Arrangement:
         child.start, child.end = start, end
 
     def _step_back(self, place: int, low: int) -> int:
-        """Returns the place before the white space that precedes `place`, but at least `low`."""
+        """Returns the offset before the white space that ends at the offset `place`, but at least `low`."""
         while place > low and self._translation[place - 1].isspace():
             place -= 1
         return place
 
     def _step_on(self, place: int, high: int) -> int:
-        """Returns the place behind the white space that follows `place`, but at most `high`."""
+        """Returns the offset behind the white space that begins at the offset `place`, but at most `high`."""
         while place < high and self._translation[place].isspace():
             place += 1
         return place
 
     def _range(self, node: Node) -> range:
-        """Returns the range of source tokens that a node wraps."""
+        """Returns the indices of the source tokens that a node wraps."""
         return range(bisect_left(self._source_starts, node.begin), bisect_left(self._source_starts, node.finish))
 
     def _has_sign(self, sources: range, token: TextToken) -> bool:
-        """Returns True if one of the source tokens is the same sign as a token of the translation."""
+        """Returns True if one of the source tokens is the sign `token` of the translation, or one of equal meaning."""
         sign = _normalize_sign(self._translation[token.start])
         return any(sign == _normalize_sign(self._source[self._source_starts[index]]) for index in sources)
 
     def _find_owner(self, indices: Sequence[int], span: TextSpan) -> Node:
-        """Returns the innermost node around at least half of a link's characters in these tokens."""
+        """Returns the innermost node around at least half of a link's span in these source tokens (by index)."""
         owners = self._nesting.owners
         if len(indices) == 1 or all(owners[index] is owners[indices[0]] for index in indices):
             return owners[indices[0]]
@@ -357,7 +375,7 @@ class Arrangement:
 
 
 def _find_tokens(tokens: list[TextToken], starts: list[int], span: TextSpan) -> range:
-    """Returns the range of tokens that a span overlaps."""
+    """Returns the indices of the tokens that a span overlaps. `starts`: the start of each token."""
     first = bisect_right(starts, span.start) - 1
     if first < 0 or tokens[first].end <= span.start:
         first += 1
@@ -365,5 +383,5 @@ def _find_tokens(tokens: list[TextToken], starts: list[int], span: TextSpan) -> 
 
 
 def _normalize_sign(sign: str) -> str:
-    """Returns the ASCII sign with the same meaning, if there is one."""
+    """Returns the ASCII sign with the same meaning (`"` for any quotation mark), else the sign itself."""
     return '"' if sign in _QUOTES else _EQUAL_SIGNS.get(sign, sign)

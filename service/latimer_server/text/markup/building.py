@@ -1,7 +1,7 @@
-"""Builds blocks from the text and marks that a format's reader passes in order.
+"""Builds blocks from the text and marks that the reader of HTML, XML or Markdown passes in order.
 
-Pairs opening with closing marks, keeps untranslated elements whole, and trims marks and white space around the text.
-Independent of the format. Takes linear time at any depth of nesting.
+Pairs opening with closing marks, turns untranslated elements into one atom each, and leaves marks and white space
+around the text out of the block. Takes linear time at any depth of nesting.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, O
 
 @dataclass
 class _Item:
-    """A part of the text (`kind` None) or a mark. `start` and `end`: its span in the source.
+    """A part of the text (`kind` None) or a mark of the block that is being built.
 
-    `opaque`: an OPEN mark whose element becomes one atom. `silent`: an atom without meaning for the sentence, such as
-    an image or a comment; code is not silent. `written`: its text in the output if that differs from the source.
-    `partner`: the index of the item that opens or closes it.
+    `start` and `end`: its span in the source. `text`: its text in the block; "" for a tag or delimiter. `opaque`: an
+    OPEN mark whose element becomes one atom. `silent`: an atom without meaning for the sentence, such as an image or a
+    comment; code is not silent. `written`: its text in the output if that differs from the source. `partner`: the index
+    of the item that opens or closes it.
     """
 
     start: int
@@ -40,21 +41,24 @@ class _Item:
 
 
 class BlockBuilder:
-    """Builds the blocks of a source; `finish_block` ends each of them."""
+    """Collects text and marks of a document in order. `finish_block` makes a block of them and adds it to `blocks`."""
 
     def __init__(self, source: str, text_format: TextFormat) -> None:
         self.blocks: list[Block] = []
         self._source = source
         self._format = text_format
         self._items: list[_Item] = []
-        # Indices of the open marks, in all and by name.
+        # The items that are open marks, by their index in `_items`: all of them, and those of each name.
         self._open: list[int] = []
         self._open_by_name: dict[str, list[int]] = {}
-        # Indices of the open delimiters of Markdown. No pair of tags reaches across one.
+        # Those of them that are delimiters of Markdown. No pair of HTML tags reaches across one.
         self._barriers: list[int] = []
 
     def add_text(self, start: int, end: int, text: str | None = None) -> None:
-        """Adds text of the source. `text`: its value if it differs from the source, as that of an entity does."""
+        """Adds a span of the source as text. A U+FFFC in it becomes an atom.
+
+        `text`: its value if it differs from the source, as that of an entity does.
+        """
         literal = text is None
         value = self._source[start:end] if text is None else text
         if OBJECT not in value:
@@ -72,7 +76,11 @@ class BlockBuilder:
             self.add_atom(start, end)
 
     def add_atom(self, start: int, end: int, *, silent: bool = False, breaks_line: bool = False) -> None:
-        """Adds an object that comes out unchanged. `silent`: it is left out at the edges of the block."""
+        """Adds a span of the source that comes out unchanged, such as an image or a line break.
+
+        `silent`: it has no meaning for the sentence, and is left out at the edges of the block. `breaks_line`: it ends
+        a line; it is silent too.
+        """
         item = _Item(start, end, OBJECT, MarkKind.ATOM, silent=silent or breaks_line, breaks_line=breaks_line)
         self._items.append(item)
 
@@ -92,7 +100,10 @@ class BlockBuilder:
         return number
 
     def close_mark(self, start: int, end: int, name: str) -> None:
-        """Closes the last open mark named `name`. Marks opened since then stay without a partner."""
+        """Adds a mark that closes the last open mark named `name`. Marks opened since then stay without a partner.
+
+        Without an open mark of that name, the new mark has no partner either.
+        """
         opened = self._open_by_name.get(name, [])
         if not opened or (self._barriers and opened[-1] < self._barriers[-1]):
             self._items.append(_Item(start, end, kind=MarkKind.CLOSE, name=name))
@@ -100,12 +111,19 @@ class BlockBuilder:
         self._close(opened[-1], _Item(start, end, kind=MarkKind.CLOSE, name=name))
 
     def close_barrier(self, number: int, start: int, end: int, written: str | None = None) -> None:
-        """Closes the last open delimiter. `number`: the one that `open_mark` returned for it."""
+        """Adds a mark that closes the last open delimiter.
+
+        `number`: the one that `open_mark` returned for it. `written`: the text of the new mark in the output if that
+        differs from the source.
+        """
         self._barriers.pop()
         self._close(number, _Item(start, end, kind=MarkKind.CLOSE, written=written))
 
     def finish_block(self, *, in_table: bool = False) -> None:
-        """Ends the block. A block without text is dropped."""
+        """Adds a block of all items since the last call to `blocks`, unless they have no text but white space.
+
+        `in_table`: the block is a cell of a Markdown table.
+        """
         items, first, last = self._items, 0, len(self._items) - 1
         self._items, self._open, self._open_by_name, self._barriers = [], [], {}, []
         first, last = _trim_items(items, first, last)
@@ -114,7 +132,7 @@ class BlockBuilder:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing was added since the last block."""
+        """True if nothing was added since the last `finish_block`."""
         return not self._items
 
     def extend_last(self, end: int) -> None:
@@ -136,7 +154,7 @@ class BlockBuilder:
         self._items.append(item)
 
     def _forget(self, number: int) -> None:
-        """Removes a mark from the open ones of its name, if it is the last of them."""
+        """Removes a mark (index in `_items`) from the open marks of its name, if it is the last of them."""
         named = self._open_by_name.get(self._items[number].name)
         if named and named[-1] == number:
             named.pop()
@@ -145,7 +163,7 @@ class BlockBuilder:
         marks: list[Mark] = []
         runs: list[OffsetRun] = []
         spellings: dict[str, str] = {}
-        numbers: dict[int, int] = {}  # index of an item, to its index among the marks
+        numbers: dict[int, int] = {}  # from the index of an item to its index among the marks
         parts: list[str] = []
         offset = 0
         for number in range(first, last + 1):
@@ -171,7 +189,7 @@ class BlockBuilder:
 
 
 def _append_run(runs: list[OffsetRun], run: OffsetRun) -> None:
-    """Appends a run, joined with the last one if both are literal and adjacent."""
+    """Appends a run, or extends the last one by it if both are literal and adjacent in the source."""
     if runs:
         before = runs[-1]
         if before.is_literal and run.is_literal and before.other_end == run.other_start:
@@ -181,7 +199,7 @@ def _append_run(runs: list[OffsetRun], run: OffsetRun) -> None:
 
 
 def _with_partner(mark: Mark, numbers: dict[int, int]) -> Mark:
-    """Returns a mark whose partner is an index among the marks instead of the items."""
+    """Returns a mark with its partner, an index among the items, replaced by the index among the marks (`numbers`)."""
     if mark.partner is None:
         return mark
     return Mark(mark.offset, mark.source, mark.kind, numbers[mark.partner], mark.written, mark.breaks_line)
@@ -192,7 +210,11 @@ def _is_invisible(character: str) -> bool:
 
 
 def _trim_items(items: list[_Item], first: int, last: int) -> tuple[int, int]:
-    """Drops white space, silent atoms and empty pairs at the edges, and pairs that wrap the whole rest."""
+    """Returns the indices of the first and last items that belong in a block.
+
+    Leaves out white space, silent atoms and empty pairs at the edges, and pairs that wrap all the rest. White space at
+    the edges of the text that remains is cut off.
+    """
     while first <= last:
         if items[first].is_blank or _is_empty_pair(items, first):
             first += 1 if items[first].is_blank else 2
@@ -210,7 +232,10 @@ def _is_empty_pair(items: list[_Item], number: int) -> bool:
 
 
 def _trim_spaces(items: list[_Item], first: int, last: int) -> tuple[int, int]:
-    """Drops white space at the start of the first text and at the end of the last one."""
+    """Cuts white space off the start of the first item and off the end of the last one, if they are text.
+
+    Replaces those items in the list, and returns the two indices unchanged.
+    """
     if first <= last and items[first].kind is None:
         item = items[first]
         lead = len(item.text) - len(item.text.lstrip())

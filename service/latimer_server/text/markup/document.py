@@ -1,7 +1,7 @@
-"""Types for documents with markup in any format: blocks of text with marks, and rendering with translated blocks.
+"""Types for documents in HTML, XML or Markdown, and their rendering with translated blocks.
 
 A block is the smallest run of inline content (a paragraph, a cell, a heading). Its marks are the tags, delimiters and
-untranslated objects inside it. Invariant: a document rendered with unchanged blocks equals its source.
+untranslated objects inside it. Invariant: a document rendered with the source of its blocks equals its source.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import NamedTuple
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.segmentation import Document, Rebuilt, rebuild_text
 
-# OBJECT REPLACEMENT CHARACTER: stands in the text of a block for an object that comes out unchanged, exactly once.
+# OBJECT REPLACEMENT CHARACTER: stands in the text of a block for an object, such as an image, that comes out unchanged
+# and exactly once.
 OBJECT = "\ufffc"
 
 
@@ -28,7 +29,10 @@ class TextFormat(Enum):
 
 
 class MarkKind(Enum):
-    """Kinds of marks. OPEN and CLOSE wrap text and have no characters in it; an ATOM is one U+FFFC of the text."""
+    """Kinds of marks.
+
+    OPEN and CLOSE are the ends of a pair, and have no character in `Block.text`. An ATOM is one U+FFFC there.
+    """
 
     OPEN = "open"
     CLOSE = "close"
@@ -40,9 +44,10 @@ class Mark:
     """A tag, a delimiter or an untranslated object inside a block.
 
     `offset`: its place in `Block.text`. `source`: its span in the document. `partner`: the index, among the marks of
-    the block, of the other end of an OPEN or CLOSE; None if it has none in this block. `written`: its text in the
-    output. That is its source, except for references such as `[name]` in Markdown, which must name their target once
-    their text is translated. `breaks_line`: True for an ATOM that ends a line and thus a sentence, such as `<br>`.
+    the block, of the other end of an OPEN or CLOSE; None if it has none in this block. `written`: the text that stands
+    for the mark in the output. That is its source, except at the end of a Markdown reference such as `[name]`: it
+    becomes `[translated name][name]`. `breaks_line`: True for an ATOM that ends a line and thus a sentence, such as
+    `<br>`.
     """
 
     offset: int
@@ -54,7 +59,7 @@ class Mark:
 
 
 class OffsetRun(NamedTuple):
-    """A range of one text and the range of another that it corresponds to.
+    """A range of one text (`start`, `end`) and the range of another text that it corresponds to; both half-open.
 
     Ranges of equal length correspond character by character.
     """
@@ -72,11 +77,12 @@ class OffsetRun(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """A text to translate and its marks.
+    """A part of a document to translate: its text without markup, and its marks.
 
-    `span`: the part of the document that the translation replaces. `source`: the document's text there. `runs`: where
-    in the document each part of `text` comes from, ascending. `spellings`: the source's spelling (`&nbsp;`) of
-    characters that are invisible, such as no-break spaces. `in_table`: True inside a cell of a Markdown table.
+    `span`: the part of the document that the translation replaces. `source`: the document's text there. `runs`: for
+    each part of `text` the range of the document that it comes from, ascending. `spellings`: for an invisible
+    character, such as a no-break space, how the source writes it (`&nbsp;`). `in_table`: True for a cell of a Markdown
+    table.
     """
 
     text: str
@@ -94,13 +100,16 @@ class Block:
         return tuple(mark for mark in self.marks if mark.kind is MarkKind.ATOM)
 
     def locate(self, span: TextSpan) -> TextSpan:
-        """Returns the span of the document for a span of `text`: with whole entities, without tags at its edges."""
+        """Returns the span of the document that corresponds to a span of `text`.
+
+        It has whole entities such as `&amp;`, and no tags at its edges.
+        """
         return locate(self.runs, span, self.span)
 
 
 @dataclass(frozen=True)
 class MarkupDocument:
-    """A document and its blocks, ascending and disjoint. The text between them is copied unchanged."""
+    """A document and its blocks, ascending and disjoint. The text outside the blocks is copied unchanged."""
 
     source: str
     blocks: tuple[Block, ...]
@@ -108,10 +117,10 @@ class MarkupDocument:
 
 @dataclass(frozen=True)
 class PlacedBlock:
-    """The translation of a block with its marks, in the block's format.
+    """The translation of a block with its marks, in the block's format (HTML, XML or Markdown).
 
-    `repaired`: True if the place of a pair follows from no link (see `place_marks`). `runs`: where in `text` each part
-    of the translation is.
+    `repaired`: True if the place of a pair was guessed, since no link decides it (see `place_marks`). `runs`: for each
+    part of the translation without marks, its range in `text`.
     """
 
     text: str
@@ -119,12 +128,15 @@ class PlacedBlock:
     runs: tuple[OffsetRun, ...] = field(repr=False)
 
     def locate(self, span: TextSpan) -> TextSpan:
-        """Returns the span of `text` for a span of the translation: with whole escapes, without tags at its edges."""
+        """Returns the span of `text` that corresponds to a span of the translation without marks.
+
+        It has whole escapes such as `&amp;`, and no tags at its edges.
+        """
         return locate(self.runs, span, TextSpan(0, len(self.text)))
 
 
 def render(document: MarkupDocument, texts: Sequence[str]) -> Rebuilt:
-    """Returns the document with its blocks replaced by `texts`, and the new spans of the blocks.
+    """Returns the text of a document with its blocks replaced by `texts`, and the spans of the blocks in it.
 
     Raises `ValueError` if the number of texts differs from the number of blocks.
     """
@@ -132,7 +144,10 @@ def render(document: MarkupDocument, texts: Sequence[str]) -> Rebuilt:
 
 
 def locate(runs: Sequence[OffsetRun], span: TextSpan, whole: TextSpan) -> TextSpan:
-    """Returns the span of the other text for a span of the first. `whole`: the span of the other text under `runs`."""
+    """Returns the span of the second text of `runs` that corresponds to a span of the first text.
+
+    `whole`: the part of the second text that `runs` cover. Without runs, the result is empty at the start of `whole`.
+    """
     if not runs:
         return TextSpan(whole.start, whole.start)
     start = _locate_start(runs, span.start, whole)

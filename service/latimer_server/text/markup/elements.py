@@ -9,7 +9,8 @@ from collections.abc import Collection
 
 from latimer_server.text.markup.tags import Tag, read_attributes
 
-# Elements shown as a block of their own, or nearly so: the text before and after them is separate.
+# Elements shown as a block of their own, or nearly so. The text before and after such an element is translated
+# separately.
 _BLOCK_NAMES = """
     address article aside base blockquote body button caption center col colgroup datalist dd details dialog dir div
     dl dt fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html label
@@ -17,7 +18,7 @@ _BLOCK_NAMES = """
     select slot source summary table tbody td template tfoot th thead title tr track ul video audio xmp
 """
 BLOCKS = frozenset(_BLOCK_NAMES.split())
-# Elements without content and end tag.
+# Elements that have neither content nor an end tag.
 _VOID_NAMES = "area base br col embed frame hr img input link meta param source track wbr"
 VOIDS = frozenset(_VOID_NAMES.split())
 # Code, formulas and drawings, which are not translated.
@@ -28,10 +29,10 @@ _UNTOUCHED = frozenset(_UNTOUCHED_NAMES.split())
 
 
 def is_untranslated(source: str, tag: Tag, ignored: Collection[str]) -> bool:
-    """Returns True if the element of this start tag is not translated.
+    """Returns True if the element that begins with this start tag is not translated.
 
-    Its name decides, or an attribute: `translate="no"`, `its:translate="no"`, `translatable="false"` or the class
-    `notranslate`.
+    Its name decides (in `ignored`, or of code, formulas and drawings), or an attribute: `translate="no"`,
+    `its:translate="no"`, `translatable="false"` or the class `notranslate`.
     """
     if tag.name in ignored or local_name(tag.name) in _UNTOUCHED:
         return True
@@ -46,5 +47,5 @@ def is_untranslated(source: str, tag: Tag, ignored: Collection[str]) -> bool:
 
 
 def local_name(name: str) -> str:
-    """Returns the name without the prefix of its namespace."""
+    """Returns the name of an element without the prefix of its namespace."""
     return name.rpartition(":")[2]

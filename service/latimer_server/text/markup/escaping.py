@@ -1,6 +1,7 @@
 """Escapes characters of a translation that HTML, XML or Markdown would read as markup.
 
-An atom (U+FFFC) counts neither as white space nor as punctuation.
+A translation has U+FFFC for each object that is put back later. Next to a delimiter of Markdown, it counts neither as
+white space nor as punctuation.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ from collections.abc import Sequence
 from latimer_server.text.markup.document import Block, TextFormat
 
 _REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-# Only the `>` of `]]>` has a meaning in text, but every `>` is escaped if the block's source does so.
+# Characters to escape in HTML and XML. Only the `>` of `]]>` has a meaning in text, but every `>` is escaped if the
+# block's source has a `&gt;`.
 _SPECIAL = re.compile("[&<]|(?<=]])>")
 _ALL_SPECIAL = re.compile("[&<>]")
 _ENTITY = "&(?=#[0-9]|#[xX][0-9a-fA-F]|[A-Za-z][A-Za-z0-9]*+;)"
-# Characters that begin Markdown anywhere in a line. A delimiter with spaces on both sides does not, nor does `_` inside
-# a word. Line breaks become spaces, since the text of a Markdown block has none.
+# Characters to escape anywhere in a line, since Markdown may begin with them. A delimiter with spaces on both sides
+# begins none, nor does `_` inside a word. Line breaks become spaces, since the text of a Markdown block has none.
 _INLINE = re.compile(
     rf"(?P<backslash>\\(?=[!-/:-@\[-`{{-~]|\ufffc|\Z))|(?P<plain>[`\[\]]|<(?=[A-Za-z/!?])|{_ENTITY})"
     r"|(?P<delimiter>(?<!\s)(?<!\A)[*~]|[*~](?!\s|\Z)|(?<![^\W_])_++(?!\s|\Z)|(?<!\s)(?<!\A)_++(?![^\W_]))"
     r"|(?P<breaks>[ \t]*+[\r\n]++[ \t]*+)"
 )
-# Characters that begin a block at the start of a line; the first or the last of them is escaped.
+# Signs that begin a block of Markdown, such as a list, at the start of a line. Their first character is escaped, and of
+# a list number the last one (`1\.`).
 _LINE_START = re.compile(
     r"[ \t]*+(?:(?P<first>>|#{1,6}(?=[ \t]|$)|[-+*](?=[ \t]|$)|[-*_=](?=[-*_= \t]*+$)|:(?=[ \t]))"
     r"|[0-9]{1,9}(?P<last>[.)])(?=[ \t]|$))?+",
@@ -31,9 +34,10 @@ _LINE_START = re.compile(
 
 
 def find_escapes(translation: str, block: Block, line_starts: Sequence[int]) -> dict[int, tuple[int, str]]:
-    """Returns the parts of `translation` to escape: their start, mapped to their end and the replacement.
+    """Returns the parts of `translation` to escape: a dict from their start to their end and the text to write instead.
 
-    `line_starts`: the offsets at which a line of Markdown begins.
+    `block`: the translated block, which has the format. `line_starts`: the offsets in `translation` at which a line of
+    Markdown will begin.
     """
     escapes: dict[int, tuple[int, str]] = {}
     if block.format is TextFormat.MARKDOWN:

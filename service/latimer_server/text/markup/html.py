@@ -1,4 +1,4 @@
-"""Finds the blocks of an HTML document or fragment.
+"""Finds the blocks to translate in an HTML document or fragment.
 
 Tokens follow the HTML standard, but no tree is built: a block ends at every tag of a block element, and tags inside a
 block pair by name. Text in attributes (alt, title, placeholder, aria-label) is not translated, nor is
@@ -16,7 +16,7 @@ from latimer_server.text.markup.tags import Tag, TokenKind, read_tags, split_ent
 
 
 def find_html_blocks(source: str, start: int, end: int, ignored: Collection[str]) -> list[Block]:
-    """Returns the blocks of a range of `source`. `ignored`: lower-case names of elements that are not translated."""
+    """Returns the blocks in a range of `source`. `ignored`: lower-case names of elements that are not translated."""
     builder = BlockBuilder(source, TextFormat.HTML)
     tags = list(read_tags(source, start, end))
     closers = _pair_tags(tags)
@@ -33,7 +33,10 @@ def find_html_blocks(source: str, start: int, end: int, ignored: Collection[str]
 
 
 def _pair_tags(tags: Sequence[Tag]) -> dict[int, int]:
-    """Returns the index of the end tag for the index of each start tag that has one, paired by name."""
+    """Returns a dict from the index of each start tag to that of its end tag, paired by name.
+
+    Start tags without an end tag are not in it.
+    """
     opened: dict[str, list[int]] = {}
     closers: dict[int, int] = {}
     for number, tag in enumerate(tags):
@@ -45,9 +48,10 @@ def _pair_tags(tags: Sequence[Tag]) -> dict[int, int]:
 
 
 def _keep_element(builder: BlockBuilder, tags: Sequence[Tag], number: int, closers: dict[int, int]) -> int:
-    """Keeps an element untranslated, and returns the index of the tag behind it.
+    """Passes an element that is not translated to the builder, and returns the index of the token behind it.
 
-    An element without an end tag reaches to the start or end tag of the next block element.
+    `number`: the index of its start tag. An inline element becomes one atom; a block element ends the current block. An
+    element without an end tag reaches to the next start or end tag of a block element.
     """
     tag = tags[number]
     last = closers.get(number)
@@ -71,7 +75,7 @@ def _ends_block(tag: Tag) -> bool:
 
 
 def _add_tag(builder: BlockBuilder, source: str, tag: Tag) -> None:
-    # A title is the only raw element that is translated.
+    # Raw content that gets here is a title: `find_html_blocks` keeps the other raw elements untranslated.
     if tag.kind is TokenKind.TEXT or tag.kind is TokenKind.RAW:
         for start, end, text in split_entities(source, tag.start, tag.end):
             builder.add_text(start, end, text)
@@ -84,7 +88,10 @@ def _add_tag(builder: BlockBuilder, source: str, tag: Tag) -> None:
 
 
 def add_inline_tag(builder: BlockBuilder, tag: Tag, *, opaque: bool = False) -> None:
-    """Adds a tag inside a block. `opaque`: its element becomes one atom when it closes."""
+    """Adds an inline tag to the builder's current block: a void element as an atom, else an opening or closing mark.
+
+    `opaque`: the whole element becomes one atom when it closes.
+    """
     if tag.name in VOIDS or (tag.kind is TokenKind.OPEN and tag.is_void):
         builder.add_atom(tag.start, tag.end, silent=True, breaks_line=tag.name == "br")
     elif tag.kind is TokenKind.OPEN:

@@ -33,7 +33,7 @@ _INLINE = frozenset(("Emphasis", "Strong", "Strikethrough", "Link", "Image", "Su
 
 
 def find_markdown_blocks(source: str, ignored: Collection[str]) -> list[Block]:
-    """Returns the blocks of a text. `ignored`: lower-case names of elements that are not translated."""
+    """Returns the blocks of a Markdown text. `ignored`: lower-case names of HTML elements that are not translated."""
     front = _FRONT_MATTER.match(source)
     start = front.end() if front else int(source.startswith("\ufeff"))
     try:
@@ -45,7 +45,7 @@ def find_markdown_blocks(source: str, ignored: Collection[str]) -> list[Block]:
 
 
 def _find_paragraphs(source: str, start: int) -> list[Block]:
-    """Returns the paragraphs as plain text, for a source on which the parser panics."""
+    """Returns each paragraph from `start` on as a block of plain text, for a source on which the parser panics."""
     builder = BlockBuilder(source, TextFormat.MARKDOWN)
     for match in _PARAGRAPH.finditer(source, start):
         builder.add_text(match.start(), match.end())
@@ -54,7 +54,10 @@ def _find_paragraphs(source: str, start: int) -> list[Block]:
 
 
 def _read_events(source: str, start: int) -> Iterator[tuple[str, object, int, int]]:
-    """Yields the parser's events from `start` on: (name, data, start, end), with offsets in code points of `source`."""
+    """Yields the events of pulldown-cmark for the text from `start` on, as (name, data, start, end).
+
+    Start and end are offsets in code points of `source`.
+    """
     # UTF-8 cannot encode a lone surrogate. A question mark takes its place, so that offsets stay.
     encoded = source[start:].encode("utf-8", "replace")
     text = encoded.decode()
@@ -80,25 +83,27 @@ def _list_code_points(text: str) -> array[int]:
 
 
 class _Reader:
-    """Reads the events of a text, and passes its text and marks to a builder."""
+    """Reads the parser's events for a Markdown text from `start` on, and passes text and marks to a `BlockBuilder`."""
 
     def __init__(self, source: str, start: int, ignored: Collection[str]) -> None:
         self._source = source
         self._start = start
         self._ignored = ignored
         self._builder = BlockBuilder(source, TextFormat.MARKDOWN)
-        # The end of the part that the builder has.
+        # The offset up to which the source was passed to the builder.
         self._end = start
-        # The open inline elements: number for the builder (None inside a kept one), kind, type of link.
+        # The open inline elements as (number of the mark in the builder, kind, type of link). The number is None for an
+        # element that is kept as one atom, or inside such an element.
         self._opened: list[tuple[int | None, str, str]] = []
-        # Depth inside kept images and autolinks, inside code and HTML blocks, and inside lists and quotations.
+        # How deep the current event is inside images and autolinks, which are kept; inside blocks of code, HTML or
+        # metadata, which are left alone; and inside lists, quotations and footnotes.
         self._kept = 0
         self._untouched = 0
         self._containers = 0
         self._in_table = False
 
     def read_blocks(self) -> list[Block]:
-        """Returns the blocks of the text."""
+        """Returns the blocks of the text. May be called once."""
         for name, value, start, end in _read_events(self._source, self._start):
             if name in ("Start", "End"):
                 kind, data = next(iter(value.items())) if isinstance(value, dict) else (str(value), None)
@@ -165,7 +170,10 @@ class _Reader:
         return 2 if kind == "Strong" or self._source.startswith("~~", start) else 1
 
     def _close_gap(self, start: int) -> None:
-        """Adds the start of a line (white space, signs of a quotation) to the line break before it."""
+        """Extends the last item of the builder up to `start`, over text of the source without an event.
+
+        Such text is at the start of a line: white space and signs of a quotation, which belong to the line break.
+        """
         if self._end < start and not self._builder.is_empty:
             self._builder.extend_last(start)
 
@@ -191,7 +199,7 @@ class _Reader:
         escaped = self._end < start and self._source[start - 1] == "\\"
         self._close_gap(start - escaped)
         if self._source[start:end] != value:
-            # The source has an entity.
+            # The parser's text differs from the source, since that has an entity.
             self._builder.add_text(start - escaped, end, value)
         elif escaped:
             self._builder.add_text(start - 1, start + 1, value[:1])
@@ -201,7 +209,7 @@ class _Reader:
         self._end = end
 
     def _add_html(self, start: int, end: int) -> None:
-        """Adds an inline tag or comment."""
+        """Adds an HTML tag or comment inside a paragraph to the builder."""
         tag = next(read_tags(self._source, start, end))
         if tag.kind in (TokenKind.OPEN, TokenKind.CLOSE) and tag.end == end:
             kept = (

@@ -1,7 +1,7 @@
 """Reads the marks of a block as a tree of pairs, and finds the innermost pair around each token of its text.
 
-Pure, iterative functions that take linear time. Pairs nested deeper than `MAX_DEPTH` stay in order, but get no node
-that wraps text.
+Pure, iterative functions that take linear time. The marks of pairs nested deeper than `MAX_DEPTH` become single nodes,
+which wrap no text.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from enum import Enum
 from latimer_server.core.scripts import UNSPACED_CHARACTERS
 from latimer_server.text.markup.document import OBJECT, Block, MarkKind
 
-# Pairs nested deeper than this follow the text next to them, in order.
+# The levels of nested pairs in a tree. The marks of deeper pairs stay in order, next to the text that they follow or
+# precede, but wrap nothing.
 MAX_DEPTH = 32
-# Each character of a script without spaces is a token.
+# An atom, a word or number, or a sign. Each character of a script without spaces is a word.
 _TOKEN = re.compile(
     rf"(?P<atom>{OBJECT})|(?P<word>[0-9]++(?:[.,:][0-9]++)*+|[{UNSPACED_CHARACTERS}]"
     rf"|(?:[^\W{UNSPACED_CHARACTERS}]|[\u0300-\u036f])++)|(?P<sign>[^\s\w])"
@@ -23,7 +24,7 @@ _TOKEN = re.compile(
 
 
 class TokenKind(Enum):
-    """Kinds of tokens: a word or number, a sign such as a comma, or an atom."""
+    """Kinds of tokens: a word or number, a sign such as a comma, or an atom (U+FFFC, for an object without text)."""
 
     WORD = "word"
     SIGN = "sign"
@@ -32,7 +33,7 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TextToken:
-    """A token of a text. Offsets are half-open, in code points."""
+    """A word, sign or atom of a text. `start` and `end`: its half-open span, in code points."""
 
     start: int
     end: int
@@ -47,11 +48,12 @@ def split_text(text: str) -> list[TextToken]:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A pair of marks, or a mark without a partner (`closer` None).
+    """A pair of marks in the tree of a block, or a mark without a partner (`closer` None).
 
     `opener` and `closer`: indices of the block's marks. `begin` and `finish`: the wrapped part of the block's text.
-    `path`: the nodes from the root to this one. `has_words`: True if it wraps a word. `Arrangement` sets the rest:
-    `first` and `last` are the wrapped tokens of the translation, half-open, and `start` and `end` its offsets there.
+    `path`: the nodes from the root to this pair; () for a single mark. `has_words`: True if it wraps a word.
+    `Arrangement` sets the rest: `first` and `last` are the range of the translation's tokens that the pair wraps,
+    half-open, and `start` and `end` the offsets in the translation where its marks go.
     """
 
     opener: int
@@ -74,10 +76,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Nesting:
-    """The tree of a block.
+    """The tree of a block's marks, and the tokens of its text.
 
-    `root`: wraps the whole text. `tokens`: those of the text, cut at marks. `owners`: the innermost pair around each
-    token.
+    `root`: a node without marks that wraps the whole text. `tokens`: those of the text, cut at marks. `owners`: for
+    each token the innermost node around it.
     """
 
     root: Node
@@ -86,7 +88,7 @@ class Nesting:
 
 
 def split_tokens_at(tokens: list[TextToken], cuts: list[int]) -> list[TextToken]:
-    """Returns the tokens, cut at the offsets of `cuts`, which are ascending."""
+    """Returns the tokens of a text, with those divided that have an offset of `cuts` inside. `cuts`: ascending."""
     parts: list[TextToken] = []
     index = 0
     for token in tokens:
@@ -102,7 +104,7 @@ def split_tokens_at(tokens: list[TextToken], cuts: list[int]) -> list[TextToken]
 
 
 def read_nesting(block: Block) -> Nesting:
-    """Returns the tree of a block."""
+    """Returns the tree of a block's marks, and the tokens of its text with the node around each."""
     root = Node(-1, len(block.marks), 0, len(block.text))
     root.path = (root,)
     tokens = split_tokens_at(split_text(block.text), sorted({mark.offset for mark in block.marks}))
@@ -131,7 +133,7 @@ def read_nesting(block: Block) -> Nesting:
 
 
 def _note_words(tokens: list[TextToken], owners: list[Node]) -> None:
-    """Sets `has_words` of all nodes that wrap a word."""
+    """Sets `has_words` of all nodes that wrap a word. `owners`: the innermost node around each token."""
     for owner, token in zip(owners, tokens, strict=True):
         if token.kind is not TokenKind.WORD:
             continue

@@ -1,4 +1,4 @@
-"""Finds the text to translate in a document with markup, with the reader of its format."""
+"""Finds the blocks to translate in a document, with the reader for HTML, XML or Markdown."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from latimer_server.text.markup.xml import find_xml_blocks
 
 
 def parse_markup(source: str, text_format: TextFormat, ignore_tags: Collection[str] = ()) -> MarkupDocument:
-    """Returns the blocks of a document. Takes linear time and never raises, whatever the text.
+    """Returns a document with the blocks to translate in it. Takes linear time and never raises, whatever the text.
 
-    `ignore_tags`: names of elements that are not translated; case-sensitive in XML only.
+    `source`: the document. `ignore_tags`: names of elements that are not translated; case-sensitive in XML only.
     """
     if text_format is TextFormat.XML:
         return MarkupDocument(source, tuple(find_xml_blocks(source, frozenset(ignore_tags))))

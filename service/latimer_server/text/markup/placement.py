@@ -1,7 +1,7 @@
 """Puts the marks of a block into its translation.
 
-Each token of the translation belongs to the pair around the source word that it is linked to. A pair wraps its own
-tokens and never overlaps another pair in part. Pure functions.
+Each token of the translation belongs to the pair of marks around the source word that it is linked to. A pair wraps its
+own tokens, and is inside or outside another pair as a whole. Pure functions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from latimer_server.text.markup.nesting import (
     split_tokens_at,
 )
 
-# The longest word with marks inside that is looked for in a translation.
+# The most characters of a source word with marks inside. Where the same word is in the translation, it is cut at the
+# same places, so that the marks can go inside it; longer words are not cut.
 _LONGEST_WORD = 64
 
 
@@ -35,8 +36,8 @@ def place_marks(
     """Returns the translation of a block in its format, escaped and with every mark of the block exactly once.
 
     `atoms`: the span in `translation` of each ATOM of the block, in the block's order; disjoint, but not necessarily
-    ascending. `links`: between `block.text` and `translation`; None if unknown. `copy`: write a translation that
-    equals the text as the source is written. Raises `ValueError` if the number of atoms is wrong.
+    ascending. `links`: between `block.text` and `translation`; None if unknown. `copy`: if the translation equals the
+    block's text, return the block's source unchanged. Raises `ValueError` if the number of atoms is wrong.
 
     A pair wraps the smallest range with the tokens linked to its words. If words of another pair tear that range
     apart, or more foreign words than own ones (an outlier), it wraps the heaviest part. A pair without linked words
@@ -70,12 +71,15 @@ def place_marks(
 
 
 def _are_in_order(block: Block, atoms: Sequence[TextSpan]) -> bool:
-    """Returns True if all atoms have the same offsets as in the block."""
+    """Returns True if all atoms are at the same offsets in the translation as in the block's text."""
     return all(span == TextSpan(mark.offset, mark.offset + 1) for mark, span in zip(block.atoms, atoms, strict=True))
 
 
 def _split_translation(nesting: Nesting, block: Block, translation: str, atoms: Sequence[TextSpan]) -> list[TextToken]:
-    """Returns the tokens of a translation, with the given atoms. Any other U+FFFC is a sign."""
+    """Returns the tokens of a translation. Only the given spans are ATOM tokens; any other U+FFFC is a sign.
+
+    A word that has marks inside in the source is cut there.
+    """
     tokens: list[TextToken] = []
     position = 0
     for span in [*sorted(atoms, key=lambda span: span.start), TextSpan(len(translation), len(translation))]:
@@ -89,7 +93,10 @@ def _split_translation(nesting: Nesting, block: Block, translation: str, atoms: 
 
 
 def _list_cuts(nesting: Nesting, block: Block, translation: str, tokens: list[TextToken]) -> list[int]:
-    """Returns the offsets at which to cut words that have a mark inside in the source."""
+    """Returns the offsets in the translation at which to cut words, ascending.
+
+    They are those of marks inside the same word of the source.
+    """
     words: dict[str, set[int]] = {}
     cuts: list[int] = []  # inside the current word
     start = 0
@@ -107,7 +114,10 @@ def _list_cuts(nesting: Nesting, block: Block, translation: str, tokens: list[Te
 
 
 def _list_insertions(nesting: Nesting, length: int) -> list[tuple[int, int]]:
-    """Returns (offset in the translation, index) of each mark that is not an atom, in the order of writing."""
+    """Returns (offset in the translation, index among the block's marks) of each mark that is not an atom.
+
+    They are in the order of writing. `length`: that of the translation.
+    """
     insertions: list[tuple[int, int]] = []
     position = 0
     nesting.root.end = length
@@ -130,7 +140,10 @@ def _list_insertions(nesting: Nesting, length: int) -> list[tuple[int, int]]:
 
 
 class _Writer:
-    """Collects the output of a block, and the runs that map the translation to it."""
+    """Writes the text of a `PlacedBlock` into `parts`, and the runs that map the translation to it into `runs`.
+
+    `escapes`: the result of `find_escapes`. Calls go through the translation from its start to its end.
+    """
 
     def __init__(self, translation: str, escapes: dict[int, tuple[int, str]]) -> None:
         self.parts: list[str] = []
@@ -142,7 +155,7 @@ class _Writer:
         self._length = 0
 
     def write_up_to(self, end: int) -> None:
-        """Writes the text of the translation up to `end`, escaped."""
+        """Writes the translation from the end of the last call up to the offset `end`, escaped."""
         index = bisect_left(self._starts, self._position)
         while index < len(self._escapes) and self._escapes[index][0] < end:
             start, stop, text = self._escapes[index]
@@ -155,12 +168,12 @@ class _Writer:
             self._write(self._position, end, self._translation[self._position : end])
 
     def write_mark(self, text: str) -> None:
-        """Writes a mark, which has no characters in the translation."""
+        """Writes the text of a mark that has no characters in the translation."""
         self.parts.append(text)
         self._length += len(text)
 
     def write_atom(self, end: int, text: str) -> None:
-        """Writes an atom, which stands for the translation up to `end`."""
+        """Writes the text of an atom in place of the translation's characters up to `end`."""
         if self._position < end:
             self._write(self._position, end, text)
         else:
@@ -193,7 +206,11 @@ def _write(
     *,
     repaired: bool,
 ) -> PlacedBlock:
-    """Writes a translation with its atoms (span, index of the mark) and insertions (offset, index of the mark)."""
+    """Returns a translation with its marks written into it.
+
+    `atoms`: (span in the translation, index of the mark). `insertions`: (offset in the translation, index of the mark)
+    of the other marks, in the order of writing.
+    """
     atoms.sort(key=lambda atom: atom[0].start)
     line_starts = [0, *(span.end for span, number in atoms if block.marks[number].breaks_line)]
     writer = _Writer(translation, find_escapes(translation, block, line_starts))

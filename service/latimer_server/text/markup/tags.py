@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from html import unescape
 
-# White space of HTML; \s matches more.
+# The white space of HTML; \s matches more characters.
 _S = "[ \t\n\r\f]"
 _ATTRIBUTE = (
     rf"(?P<name>[^ \t\n\r\f/>][^ \t\n\r\f/>=]*+)"
@@ -30,7 +30,7 @@ _DOCTYPE = re.compile(
 _ENTITY = re.compile("&(?:#[0-9]++|#[xX][0-9a-fA-F]++|[A-Za-z][A-Za-z0-9]{0,31}+);?+")
 _XML_ENTITY = re.compile("&(?:#[0-9]++|#x[0-9a-fA-F]++|[^\\W\\d][\\w:.-]*+);")
 _XML_NAMES = frozenset(("&amp;", "&lt;", "&gt;", "&quot;", "&apos;"))
-# Elements whose content has no markup up to their end tag.
+# HTML elements in whose content tags are not markup but text, up to their end tag.
 _RAW = frozenset(("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"))
 _MAX_DIGITS = 10
 
@@ -51,7 +51,10 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A token of the source. `name`: of a tag, in lower case in HTML; of the element for RAW; "" for other tokens."""
+    """A tag, comment or text of the source, with its half-open span in code points.
+
+    `name`: of a tag, in lower case in HTML; of the element around it for RAW; "" for other tokens.
+    """
 
     kind: TokenKind
     start: int
@@ -61,12 +64,14 @@ class Tag:
 
 
 def read_tags(source: str, start: int, end: int, *, xml: bool = False) -> Iterator[Tag]:
-    """Yields the tokens of a range, which together cover all of it.
+    """Yields the tokens of a range of HTML or XML, which together cover all of it.
 
-    A `<` that begins no tag, and a tag without an end, are text. A comment without an end reaches to the end.
+    A `<` that begins no tag, and a tag without an end, are text. A comment without an end reaches to the end of the
+    range.
     """
     position = text = start
-    # True once a tag did not end within the range. From there on, the next > ends each tag, which keeps time linear.
+    # True once a tag with its quoted attributes has no end in the range. From there on, a tag ends at the next `>`,
+    # which keeps the time linear.
     broken = False
     while (found := source.find("<", position, end)) >= 0:
         tag = _read_tag(source, found, end, xml=xml, broken=broken)
@@ -93,7 +98,10 @@ def read_tags(source: str, start: int, end: int, *, xml: bool = False) -> Iterat
 
 
 def read_attributes(source: str, tag: Tag) -> dict[str, str]:
-    """Returns the attributes of a tag, with lower-case names and decoded values. Of equal names the first counts."""
+    """Returns the values of a start tag's attributes by lower-case name, with entities decoded.
+
+    An attribute without a value has "". Of equal names the first counts.
+    """
     attributes: dict[str, str] = {}
     for match in _EACH_ATTRIBUTE.finditer(source, tag.start + 1 + len(tag.name), tag.end - 1):
         value = match["value"] or ""
@@ -102,9 +110,10 @@ def read_attributes(source: str, tag: Tag) -> dict[str, str]:
 
 
 def split_entities(source: str, start: int, end: int, *, xml: bool = False) -> Iterator[tuple[int, int, str | None]]:
-    """Yields the parts of a text as (start, end, value). The value of a reference is its character, of other text None.
+    """Yields the parts of a text as (start, end, value).
 
-    A name that only a DTD could define becomes U+FFFC in XML, so that it comes out unchanged.
+    The value of a reference such as `&amp;` is the text that it stands for; that of other text is None. In XML, a
+    reference that only a DTD could define has the value U+FFFC, so that it comes out unchanged.
     """
     position = start
     for match in (_XML_ENTITY if xml else _ENTITY).finditer(source, start, end):
@@ -135,7 +144,7 @@ def _begins_tag(source: str, position: int) -> bool:
 
 
 def _read_tag(source: str, start: int, end: int, *, xml: bool, broken: bool) -> Tag | None:
-    """Returns the token that begins at a `<`, or None if it is text."""
+    """Returns the token that begins at the `<` at offset `start`, or None if that `<` is text."""
     if source.startswith(("<!", "<?"), start):
         return Tag(TokenKind.OTHER, start, _end_declaration(source, start, end, xml=xml))
     match = None if broken else (_XML_TAG if xml else _TAG).match(source, start, end)
@@ -166,7 +175,10 @@ def _make_tag(source: str, start: int, end: int, name: str, *, closes: bool) -> 
 
 
 def _end_declaration(source: str, start: int, end: int, *, xml: bool) -> int:
-    """Returns the end of a comment, a CDATA section, a document type or a processing instruction."""
+    """Returns the end of a comment, CDATA section, document type or processing instruction that begins at `start`.
+
+    Without its closing mark it reaches to `end`.
+    """
     if source.startswith("<!--", start):
         if not xml and source.startswith((">", "->"), start + 4):
             return source.index(">", start) + 1

@@ -1,8 +1,8 @@
-"""Finds the blocks of an XML document of any vocabulary.
+"""Finds the blocks to translate in an XML document of any vocabulary.
 
 Content decides, since names may mean anything: an element with text of its own is a block, and the elements in it are
-inline, except block elements of HTML and elements that hold only elements laid out in lines. CDATA sections,
-attributes and declarations of a DTD are not translated.
+inline. Not inline are block elements of HTML, and elements that hold no text but several elements, or one on a line of
+its own. CDATA sections, attributes and declarations of a DTD are not translated.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from latimer_server.text.markup.tags import Tag, TokenKind, read_tags, split_ent
 
 @dataclass(slots=True)
 class _Element:
-    """An element. `parent`: the index of its parent's start tag, -1 for none.
+    """An element of an XML document.
 
-    `end`: the index of its end tag, or of the first token behind it if it has none. `has_lines`: True if its own text
-    has a line break.
+    `parent`: the index of its parent's start tag among the tokens, -1 for none. `end`: the index of its end tag, or of
+    the first token behind it if it has none. `has_text`: True if it has text of its own, outside its children.
+    `has_lines`: True if its own text has a line break. `children`: their number. `is_inline`: True if it is part of its
+    parent's block.
     """
 
     name: str
@@ -35,7 +37,7 @@ class _Element:
 
     @property
     def is_structure(self) -> bool:
-        """True if it holds only elements, several or on lines of their own, like a list inside a paragraph."""
+        """True if it holds no text but several elements, or one on a line of its own, like a list in a paragraph."""
         return not self.has_text and (self.children > 1 or (self.children == 1 and self.has_lines))
 
 
@@ -63,7 +65,7 @@ def find_xml_blocks(source: str, ignored: Collection[str]) -> list[Block]:
 
 
 def _read_elements(source: str, tags: Sequence[Tag]) -> tuple[dict[int, _Element], list[int]]:
-    """Returns the elements by the index of their start tag, and the element of each token.
+    """Returns the elements by the index of their start tag, and for each token the index that names its element.
 
     The element of a tag is its own, or -1 for an end tag without a start tag. The element of another token is the one
     around it, or -1 outside all elements.

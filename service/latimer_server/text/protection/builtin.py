@@ -1,7 +1,8 @@
 """Finds the spans that are protected by default: addresses, identifiers, code, emoji.
 
-Most are words between spaces, recognized by their form without brackets and punctuation around them. Spans that may
-contain spaces begin with a sign of their own. Every pattern takes linear time in the text. Pure functions.
+Most are words between spaces, recognized by their form without the brackets and punctuation around them. Spans that may
+contain spaces are found by a sign in them, such as a backquote. Every pattern takes linear time in the text. Pure
+functions.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.spans import widen_span
 
 _WORD = re.compile(r"\S++")
-# A word without any match of this is prose, and its form is not looked at.
+# A word without a match of this is prose, so it is not compared with the forms below.
 _SPECIAL = re.compile(
     r"[@#/\\_:=]|[.(]\w|(?<=[a-z])[A-Z]|(?<=[a-f])\d|(?<=\d)[a-f]|\d-\d|[vV]\d|(?<![\w-])--?[A-Za-z]|\(\)"
 )
@@ -103,7 +104,8 @@ _EXTENSIONS = frozenset(
     ]
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-# Forms of a whole word. No two quantifiers of one alternative match the same character, so matching is linear.
+# The forms of words to protect. Each must match a whole word. No two quantifiers of one alternative match the same
+# character, so matching takes linear time.
 _FORM = re.compile(
     "|".join(
         (
@@ -137,15 +139,16 @@ _CODES = (
     "EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|PEN|UYU|SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|ZAR|KRW|RUB|UAH|"
     "ILS|SGD|HKD|NZD|BTC|ETH|USDT"
 )
-# Placeholders that prose hardly ever resembles: a name or a number in braces (Python, ICU), anything in double braces
-# (mustache, Jinja) or in braces after a sign (shell, Ruby), and the commonest of printf. Requests can name whole
-# syntaxes. A word in braces directly behind another word is left out, since it is LaTeX.
+# Placeholders that are protected in every text, since prose hardly ever resembles them: a name or a number in braces
+# (Python, ICU), anything in double braces (mustache, Jinja) or in braces after a sign (shell, Ruby), and the commonest
+# of printf. Requests can name whole syntaxes. A word in braces directly behind another word is not one: it is LaTeX.
 _BRACED = re.compile(
     r"\{\{\{[^{}\n]{1,128}\}\}\}|\{\{[^{}\n]{1,128}\}\}|\{%[^{}\n]{1,128}%\}|\$\{[^{}\n]{1,128}\}|"
     r"(?:[#%]|(?<![\w\\]))\{(?:[^\W\d][\w.-]{0,63}|\d{1,3})(?:![rsa])?(?::[^{}\s]{1,16})?\}"
 )
 _PRINTF = re.compile(r"(?<![\d%])%(?:\(\w{1,64}\)|\d{1,2}\$)?(?:[-+0]?\d{0,3}(?:\.\d{1,2})?)[sdiufxX@](?!\w)")
-# Patterns of spans that may contain spaces or be part of a word. Each needs its sign in the text to match at all.
+# Patterns of spans that may contain spaces or be part of a word, each after a sign that all its matches contain. A text
+# without the sign need not be searched.
 _SIGNED = (
     ("{", _BRACED),
     ("%", _PRINTF),
@@ -165,7 +168,7 @@ _EMOJI = re.compile(
     "(?:\u200d[\U0001f300-\U0001faff\u2600-\u27bf][\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?)*+"
 )
 _CODE = re.compile(r"[A-Z]{3}")
-# A row of one sign, such as `-----`.
+# A row of at least four equal signs, such as `-----`.
 _ROW = re.compile(r"([-_=*~.!?·#+])\1{3,}+")
 # Superscripts, fractions, circled digits and other symbols that tokenizers flatten to plain letters and digits.
 _SHAPES = re.compile("[²³¹⁰-₟½¼¾⅐-⅞™℠®©①-⓿№℃℉µ]++")
@@ -198,7 +201,7 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
 
 
 def _find_shapes(text: str) -> Iterator[TextSpan]:
-    """Yields the words with a superscript, fraction or similar symbol, such as `cm²`."""
+    """Yields the spans of the words with a superscript, fraction or similar symbol, such as `cm²`."""
     end = 0
     for match in _SHAPES.finditer(text):
         if match.start() >= end:
@@ -208,7 +211,7 @@ def _find_shapes(text: str) -> Iterator[TextSpan]:
 
 
 def _find_words(text: str) -> Iterator[TextSpan]:
-    """Yields the words that are not prose, among those with a match of `_SPECIAL`."""
+    """Yields the spans of words that have a form of `_FORM` or are file names, without the punctuation around them."""
     end = 0
     for match in _SPECIAL.finditer(text):
         if match.start() < end:
@@ -232,7 +235,7 @@ def _strip(text: str, start: int, end: int) -> TextSpan:
 
 
 def _is_file(word: str) -> bool:
-    """Returns True for a file name with a known extension."""
+    """Returns True if a word is a file name with a known extension."""
     stem, _, extension = word.rpartition(".")
     if not stem or extension.lower() not in _EXTENSIONS:
         return False
@@ -240,7 +243,7 @@ def _is_file(word: str) -> bool:
 
 
 def _without_tail(text: str, start: int, end: int) -> TextSpan:
-    """Returns the span of a word without punctuation at its end. A bracket that is opened inside stays."""
+    """Returns the span of a word without punctuation at its end. A closing bracket that is opened in it stays."""
     unopened = {
         closing: text.count(closing, start, end) - text.count(opening, start, end)
         for closing, opening in _PARTNERS.items()

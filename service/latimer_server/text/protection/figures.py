@@ -1,6 +1,7 @@
-"""Protects figures, and writes them in the output as the target language does.
+"""Protects figures of a source, so that the output has them in the notation of the target language.
 
-Used for groups of thousands, and for all figures of a sentence after a model got its numbers wrong. Pure functions.
+Used for figures with groups of thousands in every sentence, and for all figures of a sentence after a model got its
+numbers wrong. Pure functions.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from latimer_server.core.spans import TextSpan
 from latimer_server.text.checks.numerals import find_decimal_mark
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 
-# A figure with its currency, percent or degree sign, which models change along with it. A hyphen or dash between two
-# figures makes a range.
+# A number in digits with its currency, percent or degree sign, which models change along with it. A range such as 3-5
+# is one match.
 _FIGURE = re.compile(
     "(?<![\\w.,-])(?:(?:R|US|A|C|NZ|HK|MX)?\\$[ \u00a0]?|[€£¥₹₩₽][ \u00a0]?)?"
     "\\d++(?:[.,:'’ \u00a0\u202f/]\\d++|[-–]\\d++)*+(?:[ \u00a0]?(?:%|[€£¥₹₩₽]|°[CF]?))?(?![\\w.,]*\\w)"
 )
-# Groups of thousands, by the language's decimal mark: 1,234 and 1.234.567,8. Models seldom convert them.
+# Groups of thousands in a language with this decimal mark: 1,234 and 1.234.567,8. Models seldom convert them.
 _GROUPED = {
     ".": re.compile("\\d{1,3}(?:,\\d{3})+(?!\\d)"),
     ",": re.compile("\\d{1,3}(?:\\.\\d{3})+(?!\\d)"),
@@ -28,10 +29,10 @@ _SWAPPED = str.maketrans(".,", ",.")
 def protect_figures(
     guarded: ProtectedText, source_language: str, target_language: str, *, only_grouped: bool = False
 ) -> ProtectedText:
-    """Returns the text with the figures outside its spans protected, replaced by the target language's notation.
+    """Returns the text with the figures outside its protected spans protected too.
 
-    `only_grouped`: protects only figures with groups of thousands, and only if the two languages write them
-    differently.
+    Their replacement has points and commas swapped if the target language uses the other decimal mark. Languages are
+    BCP-47 codes. `only_grouped`: protects only figures with groups of thousands, and only if the marks differ.
     """
     mark = find_decimal_mark(source_language)
     swaps = {mark, find_decimal_mark(target_language)} == {".", ","}

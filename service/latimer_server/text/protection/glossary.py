@@ -1,4 +1,4 @@
-"""Glossary: finds a caller's terms in a text, each with its translation. Pure functions."""
+"""Finds the terms of a caller's glossary in a text, and protects each with its translation. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.rules import CompiledPattern, ProtectionRules, compile_phrases, find_words
 from latimer_server.text.protection.spans import merge_spans
 
-# A term in capitals with at most this many letters may be an acronym, so its translation keeps its case.
+# A term in capitals with at most this many letters may be an acronym, so its translation is not put in capitals.
 _ACRONYM_LETTERS = 3
 
 
 @dataclass(frozen=True)
 class GlossaryTerm:
-    """A term of the source and its translation."""
+    """A term to find in source texts, and its translation."""
 
     source: str
     target: str
@@ -26,9 +26,10 @@ class GlossaryTerm:
 
 @dataclass(frozen=True)
 class Glossary:
-    """Compiled terms; built by `compile_glossary`.
+    """The compiled terms of a request; built by `compile_glossary`.
 
-    `exact`: the pattern of the case-sensitive terms. `folded`: the pattern of the others. None without any.
+    `exact`: one pattern of all case-sensitive terms. `folded`: one of all others. Each is None without such terms.
+    `exact_targets`: the translations by term. `folded_targets`: the translations by term in folded case.
     """
 
     exact: CompiledPattern | None = None
@@ -37,7 +38,7 @@ class Glossary:
     folded_targets: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, text: str) -> list[tuple[TextSpan, str]]:
-        """Returns the terms in `text`, ascending and disjoint, each with its translation.
+        """Returns the spans of the terms in `text`, ascending and disjoint, each with its translation.
 
         Of two terms that overlap the earlier one counts, or the longer one if both begin at the same place.
         """
@@ -60,7 +61,10 @@ class Glossary:
 
 
 def compile_glossary(terms: Sequence[GlossaryTerm]) -> Glossary | None:
-    """Returns the glossary of these terms, or None without any. Of two with the same source the last one counts."""
+    """Returns the glossary of these terms, or None without any.
+
+    Of two terms with equal sources the case-sensitive one counts, else the last one.
+    """
     if not terms:
         return None
     exact = {_fold(term.source): term.target for term in terms if term.case_sensitive}
@@ -72,9 +76,10 @@ def compile_glossary(terms: Sequence[GlossaryTerm]) -> Glossary | None:
 def protect_text(
     text: str, rules: ProtectionRules, glossary: Glossary | None = None, more: Sequence[TextSpan] = ()
 ) -> ProtectedText:
-    """Returns a text with its protected spans and glossary terms.
+    """Returns a text in which the spans of the rules, the glossary terms and the spans `more` are protected.
 
-    `more`: further spans to protect. A term that overlaps a protected span is ignored.
+    The replacement of a term's span is its translation; other spans stay. A term that overlaps a protected span is
+    ignored.
     """
     spans = rules.find(text)
     if more:
@@ -92,12 +97,15 @@ def protect_text(
 
 
 def _fold(text: str) -> str:
-    """Returns a term with each run of white space as one space."""
+    """Returns a term with each run of white space replaced by one space, and none at its edges."""
     return " ".join(text.split()) or text
 
 
 def _follow_case(source: str, target: str) -> str:
-    """Returns a translation in the case of its term: in capitals, or with a large first letter."""
+    """Returns a term's translation in the case that the term has in the text.
+
+    `source`: the term as found. The translation is put in capitals, or gets a large first letter, or stays.
+    """
     if source.isupper() and sum(map(str.isalpha, source)) > _ACRONYM_LETTERS:
         return target.upper()
     if source[:1].isupper() and source[1:].islower() and target[:1].islower():

@@ -1,4 +1,4 @@
-"""Replaces protected spans by masks, symbols that a model copies, and puts the spans back into its output.
+"""Replaces protected spans by masks (symbols that a model copies), and puts the spans back into its output.
 
 `make bench-symbols` measures which symbols a model copies. Pure functions.
 """
@@ -16,7 +16,7 @@ from latimer_server.text.protection.spans import is_glue
 from latimer_server.text.segmentation import join_lines, needs_translation
 
 _WHITE_SPACE = re.compile(r"\s+")
-# Forms of masks, most reliable first; `#` stands for a number.
+# Forms of masks, the one that models copy most reliably first. `#` stands for the number of the mask.
 MASK_FORMS = ("T-#", "_#_", "XYZ#", "[#]")
 
 
@@ -24,8 +24,8 @@ MASK_FORMS = ("T-#", "_#_", "XYZ#", "[#]")
 class ProtectedText:
     """A text and its protected spans, which a model must not change: ascending, disjoint, none empty.
 
-    `replacements`: the text that each span becomes in the output, None for a span that stays; () if all stay.
-    `moves`: parts that differ from the text that this one was extracted from, as (span here, span there).
+    `replacements`: for each span the text that it becomes in the output, None for a span that comes out unchanged; ()
+    if all do. `moves`: parts that differ from the text that this one was extracted from, as (span here, span there).
     """
 
     text: str
@@ -35,23 +35,23 @@ class ProtectedText:
 
     @property
     def wanted(self) -> list[str]:
-        """The text of each span in the output."""
+        """For each span the text that must stand for it in the output: its replacement, else its own text."""
         texts = [self.text[span.start : span.end] for span in self.spans]
         if not self.replacements:
             return texts
         return [text if new is None else new for text, new in zip(texts, self.replacements, strict=True)]
 
     def needs_model(self) -> bool:
-        """Returns True if there is a letter outside the spans."""
+        """Returns True if there is a letter outside the spans, and thus something to translate."""
         return any(needs_translation(self.text[part.start : part.end]) for part in list_unprotected(self))
 
 
 @dataclass(frozen=True)
 class MaskedText:
-    """A text with a mask for each protected span of its source.
+    """The result of `mask_spans`: the model's input `text`, with a mask for each protected span of `source`.
 
     `symbols`: the masks, in the order of the source's spans. `spans`: their places in `text`. `glued`: for each span,
-    whether it touched a letter before it and behind it; the mask has a space there instead.
+    whether it touches a letter or digit before it, and one behind it. A space divides the mask from such a letter.
     """
 
     source: ProtectedText
@@ -62,7 +62,7 @@ class MaskedText:
 
     @property
     def moves(self) -> list[Move]:
-        """The masks with their added spaces, each with the source's span that it stands for."""
+        """For each mask (span of it and its added spaces in `text`, span of the source that it stands for)."""
         return [
             (TextSpan(mask.start - glued[0], mask.end + glued[1]), span)
             for mask, glued, span in zip(self.spans, self.glued, self.source.spans, strict=True)
@@ -71,9 +71,10 @@ class MaskedText:
 
 @dataclass(frozen=True)
 class UnmaskedText:
-    """An output with its protected spans put back.
+    """The result of `unmask_spans`: an output of a model with its protected spans put back.
 
-    `guarded`: its spans are in the order of the source's. `moves`: (span of the mask in the raw output, span here).
+    `guarded`: the new text; its spans are in the order of the source's, so not always ascending. `moves`: for each mask
+    (span of it in the model's output, span of the new text that replaces it), ascending.
     """
 
     guarded: ProtectedText
@@ -81,7 +82,7 @@ class UnmaskedText:
 
 
 def mask_spans(guarded: ProtectedText, form: str) -> MaskedText:
-    """Replaces each protected span by a mask of this form.
+    """Returns the text with each protected span replaced by a mask. `form`: one of `MASK_FORMS`.
 
     Masks are numbered from 1, or from a higher number if the text already contains such symbols.
     """
@@ -109,9 +110,10 @@ def mask_spans(guarded: ProtectedText, form: str) -> MaskedText:
 
 
 def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
-    """Returns the output with the spans in place of their masks; None unless it has each mask exactly once.
+    """Returns a model's output with each mask replaced by the text of its span or by the span's replacement.
 
-    The spans of the result keep the order of the source's, also if the output has another one.
+    Returns None unless the output has each mask exactly once. The spans of the result are in the order of the source's,
+    also if the output has another order.
     """
     if not masked.symbols:
         return UnmaskedText(ProtectedText(output))
@@ -148,9 +150,10 @@ def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
 
 
 def extract_parts(guarded: ProtectedText, places: Sequence[TextSpan], *, join: bool = False) -> Iterator[ProtectedText]:
-    """Yields the parts of a text at these places, which are ascending and cut no protected span.
+    """Yields the part of a text at each of `places`, with the protected spans in it.
 
-    `join`: also turns line breaks outside the protected spans into spaces.
+    `places`: ascending; they cut no protected span. `join`: also turns line breaks outside the protected spans into
+    spaces.
     """
     first = 0
     for place in places:
@@ -166,7 +169,10 @@ def extract_parts(guarded: ProtectedText, places: Sequence[TextSpan], *, join: b
 
 
 def _join_lines(guarded: ProtectedText) -> ProtectedText:
-    """Replaces each line break outside the spans, with the white space around it, by one space."""
+    """Returns a text with each line break outside its protected spans replaced by one space.
+
+    The white space around the line break is replaced too. `moves` of the result has the replaced parts.
+    """
     parts: list[str] = []
     moves: list[Move] = []
     position = length = 0
@@ -184,9 +190,10 @@ def _join_lines(guarded: ProtectedText) -> ProtectedText:
 
 
 def strip_edge_signs(guarded: ProtectedText) -> tuple[TextSpan, ProtectedText]:
-    """Returns the text without protected signs at its edges, such as an emoji or a bullet, and its place.
+    """Returns the text without protected signs at its edges, such as an emoji or a bullet, after its span in `guarded`.
 
-    A model gains nothing from them. Spans with a replacement stay.
+    A model gains nothing from such signs. The white space between them and the rest is left out too. A protected span
+    with letters, digits or a replacement is no sign and stays.
     """
     text, spans = guarded.text, guarded.spans
     start, end, first, last = 0, len(text), 0, len(spans)
@@ -206,7 +213,7 @@ def _is_glued(text: str, span: TextSpan) -> tuple[bool, bool]:
 
 
 def _is_sign(guarded: ProtectedText, number: int) -> bool:
-    """Returns True for a span without letters and digits that has no replacement."""
+    """Returns True if the protected span at index `number` has no letters, digits or replacement."""
     span = guarded.spans[number]
     replaced = bool(guarded.replacements) and guarded.replacements[number] is not None
     return not replaced and not any(character.isalnum() for character in guarded.text[span.start : span.end])
@@ -229,7 +236,7 @@ def _skip_spaces_back(text: str, start: int, position: int) -> int:
 
 
 def list_unprotected(guarded: ProtectedText) -> list[TextSpan]:
-    """Returns the parts between the protected spans that are not empty."""
+    """Returns the spans of the text before, between and after the protected spans, without empty ones."""
     if not guarded.spans:
         return [TextSpan(0, len(guarded.text))] if guarded.text else []
     edges = [0, *(edge for span in guarded.spans for edge in (span.start, span.end)), len(guarded.text)]
@@ -248,5 +255,5 @@ def _compile_form(form: str) -> re.Pattern[str]:
 
 
 def _compile_form_of(symbol: str) -> re.Pattern[str]:
-    """Returns the pattern of all masks of the same form."""
+    """Returns the pattern that matches any mask of the same form as `symbol`, with any number."""
     return _compile_form(re.sub(r"\d+", "#", symbol))

@@ -1,4 +1,4 @@
-"""Protection rules of a request: its patterns and phrases, compiled once and found in any text.
+"""Protection rules of a request: compiles its patterns and phrases, and finds the spans of a text to protect.
 
 Callers' patterns run on RE2 (google-re2), which takes linear time in the text for any pattern: Cox 2007, "Regular
 Expression Matching Can Be Simple And Fast". Pure functions.
@@ -18,15 +18,16 @@ from latimer_server.text.protection.builtin import find_builtin
 from latimer_server.text.protection.spans import is_glue, merge_spans
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 
-# Bytes of a compiled pattern; RE2 rejects a larger one.
+# The most bytes of one compiled pattern, and of the pattern of all phrases; RE2 rejects larger ones.
 _MAX_MEMORY = 1 << 20
 _MAX_PHRASE_MEMORY = 64 << 20
-# Each search is linear in the text, but a pattern may match once per character.
+# The most time that all patterns of a request may take on one text. Each search is linear in the text, but a pattern
+# may match once per character.
 _MAX_SECONDS = 2.0
 
 
 class PatternError(ValueError):
-    """A pattern is not valid for RE2, or takes too long on a text; the message gives the reason."""
+    """Raised if a pattern is not valid for RE2, or takes too long on a text. The message gives the reason."""
 
 
 class PatternMatch(Protocol):
@@ -47,8 +48,8 @@ class CompiledPattern(Protocol):
 class ProtectionRules:
     """Rules that decide which spans of a text come out unchanged.
 
-    `builtin`: also protects addresses, identifiers, code and emoji. `syntaxes`: syntaxes of placeholders. `patterns`
-    and `phrases` come from `compile_pattern` and `compile_phrases`.
+    `builtin`: also protects addresses, identifiers, code and emoji. `syntaxes`: the syntaxes whose placeholders are
+    protected. `patterns`: results of `compile_pattern`. `phrases`: the result of `compile_phrases`, None without any.
     """
 
     builtin: bool = True
@@ -91,7 +92,7 @@ def compile_pattern(pattern: str) -> CompiledPattern:
 
 
 def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> CompiledPattern | None:
-    """Compiles one pattern of all phrases, or None without any. The longest phrase at a place matches."""
+    """Returns one pattern that matches any of the phrases, the longest one at a place; None without phrases."""
     wanted = sorted({phrase for phrase in phrases if phrase}, key=lambda phrase: (-len(phrase), phrase))
     if not wanted:
         return None
@@ -105,9 +106,9 @@ def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> C
 
 
 def _bound(phrase: str) -> str:
-    """Returns the pattern of a phrase: its spaces match any white space, and it matches no part of an ASCII word.
+    """Returns a regular expression for a phrase, whose spaces match any white space.
 
-    RE2 knows word boundaries in ASCII only; `find_words` checks the others.
+    It matches no part of an ASCII word. RE2 knows word boundaries in ASCII only; `find_words` checks the others.
     """
     before = r"\b" if _is_ascii_word(phrase[0]) else ""
     inner = r"[\s\pZ]+".join(str(re2.escape(word)) for word in phrase.split()) or str(re2.escape(phrase))
@@ -119,7 +120,7 @@ def _is_ascii_word(character: str) -> bool:
 
 
 def find_words(pattern: CompiledPattern, text: str) -> Iterator[TextSpan]:
-    """Yields the matches that are not part of a longer word, ascending."""
+    """Yields the spans of the pattern's matches in `text` that are not part of a longer word, ascending."""
     for match in pattern.finditer(text):
         start, end = match.span()
         if _is_whole(text, start, end):
@@ -132,6 +133,6 @@ def _is_whole(text: str, start: int, end: int) -> bool:
 
 
 def _describe(error: Exception) -> str:
-    """Returns the reason that RE2 gives, which may be bytes."""
+    """Returns the reason in an error of RE2, which may be bytes, as a string."""
     reason = error.args[0] if error.args else "RE2 gives no reason"
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

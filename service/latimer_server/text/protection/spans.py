@@ -1,4 +1,4 @@
-"""Merges spans, and widens them to whole words. Pure functions."""
+"""Merges spans of a text, and widens them to whole words. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from latimer_server.core.scripts import UNSPACED_LETTERS
 from latimer_server.core.spans import TextSpan
 
 _UNGLUED = re.compile(f"[{UNSPACED_LETTERS}\u2e80-\U0010ffff]")
-# Characters below this one need no search.
+# No character below this one matches `_UNGLUED`, so most texts need no search.
 _FIRST_UNGLUED = "\u0e00"
 
 
@@ -25,7 +25,7 @@ def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
 
 
 def widen_span(text: str, span: TextSpan) -> TextSpan:
-    """Returns a span widened by the letters and digits of its word."""
+    """Returns a span widened over the letters and digits directly before and after it (see `is_glue`)."""
     start, end = span.start, span.end
     while start > 0 and is_glue(text[start - 1]):
         start -= 1
@@ -35,9 +35,9 @@ def widen_span(text: str, span: TextSpan) -> TextSpan:
 
 
 def is_glue(character: str) -> bool:
-    """Returns True for a letter or digit that forms one word with its neighbours.
+    """Returns True for a letter or digit that forms one word with the letters and digits next to it.
 
-    Letters of scripts without spaces do not, nor does anything from U+2E80 on (the first of the CJK blocks): Hangul is
-    there too, and Korean particles follow a noun without a space.
+    Returns False for letters of scripts without spaces, and for anything from U+2E80 on (the first of the CJK blocks):
+    Hangul is there too, and Korean particles follow a noun without a space.
     """
     return character.isalnum() and (character < _FIRST_UNGLUED or not _UNGLUED.match(character))

@@ -13,12 +13,12 @@ from enum import Enum
 from latimer_server.core.spans import TextSpan
 
 _BRACE = re.compile(r"[{}']")
-# Nesting deeper than any real message; outer braces beyond it are treated as text.
+# Levels of nested braces, more than in any real message. With more levels, the outermost braces count as text.
 _MAX_DEPTH = 64
 
 
 class Syntax(Enum):
-    """A syntax of placeholders; see PlaceholderSyntax in the contract."""
+    """A syntax of placeholders that a request can name; see PlaceholderSyntax in the contract."""
 
     PRINTF = "printf"
     ICU = "icu"
@@ -45,7 +45,7 @@ _PATTERNS = {
 
 
 def find_syntax(text: str, syntax: Syntax) -> Iterator[TextSpan]:
-    """Yields the placeholders of one syntax in `text`, ascending."""
+    """Yields the spans of the placeholders of one syntax in `text`, ascending and disjoint."""
     if syntax is Syntax.ICU:
         yield from _find_icu(text)
         return
@@ -54,10 +54,10 @@ def find_syntax(text: str, syntax: Syntax) -> Iterator[TextSpan]:
 
 
 def _find_icu(text: str) -> Iterator[TextSpan]:
-    """Yields the arguments in balanced braces, whole plural and select messages included, and quoted braces.
+    """Yields the spans of ICU arguments in balanced braces, and of quoted braces.
 
-    An apostrophe before a brace quotes up to the next apostrophe. A brace without an end is text; arguments behind it
-    are found.
+    A plural or select argument is one span with the messages in it. An apostrophe before a brace quotes up to the next
+    apostrophe. An opening brace without a closing one is text; arguments behind it are found.
     """
     opened: list[int] = []
     found: list[TextSpan] = []
