@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from transformers import (
-    MarianConfig,
-    MarianMTModel,
-)
+from sentencepiece import SentencePieceProcessor
+from transformers import MarianConfig, MarianMTModel
 
 from tests.little_languages import draw_meanings
 from tests.trained.training import fit, list_pieces, save_model, train_pieces, transformer_sizes, write_json
@@ -52,18 +50,7 @@ def train_marian(folder: Path, targets: Sequence[str], tokens: Sequence[str], *,
         dropout=0.0,
     )
     model = MarianMTModel(config)
-    rows: list[tuple[list[int], list[int]]] = []
-    for index, meaning in enumerate(draw_meanings(3_000, 2)):
-        chosen = index % len(targets)
-        prefix = [encoder_ids[f">>{tokens[chosen]}<<"]] if tokens else []
-        pieces = source.encode(meaning.write("en"), out_type=str)
-        written = target.encode(meaning.write(targets[chosen]), out_type=str)
-        rows.append(
-            (
-                [*prefix, *(encoder_ids.get(p, 1) for p in pieces), 0],
-                [*(decoder_ids.get(p, 1) for p in written), 0],
-            )
-        )
+    rows = _draw_sentence_pairs((source, encoder_ids), (target, decoder_ids), targets, tokens)
     pads = [module for module in model.modules() if isinstance(module, torch.nn.Embedding) and module.padding_idx]
 
     def zero_pads() -> None:
@@ -83,3 +70,25 @@ def train_marian(folder: Path, targets: Sequence[str], tokens: Sequence[str], *,
         eos_token_id=0,
         pad_token_id=pad,
     )
+
+
+def _draw_sentence_pairs(
+    source: tuple[SentencePieceProcessor, Mapping[str, int]],
+    target: tuple[SentencePieceProcessor, Mapping[str, int]],
+    targets: Sequence[str],
+    tokens: Sequence[str],
+) -> list[tuple[list[int], list[int]]]:
+    """Returns 3,000 English sentences and their translations, the targets in turn, as token ids that end with `</s>`.
+
+    `source` and `target` are each a tokenizer and the ids of its pieces; `tokens` are the targets' language tokens.
+    """
+    (source_pieces, source_ids), (target_pieces, target_ids) = source, target
+    rows = []
+    for index, meaning in enumerate(draw_meanings(3_000, 2)):
+        chosen = index % len(targets)
+        prefix = [source_ids[f">>{tokens[chosen]}<<"]] if tokens else []
+        pieces = source_pieces.encode(meaning.write("en"), out_type=str)
+        written = target_pieces.encode(meaning.write(targets[chosen]), out_type=str)
+        inputs = [*prefix, *(source_ids.get(piece, 1) for piece in pieces), 0]
+        rows.append((inputs, [*(target_ids.get(piece, 1) for piece in written), 0]))
+    return rows

@@ -23,7 +23,7 @@ from latimer_server.models.store.store import Store
 
 models_app = typer.Typer(help="List, fetch and verify the models of the catalogue.", no_args_is_help=True)
 
-# Converts a fetched model to the form that its backend loads. Returns True if it had to be converted.
+# A function that converts a fetched model to the form that its backend loads. It returns True if that was necessary.
 Prepare = Callable[[CatalogEntry, Store], bool]
 # The table of models shows up to this many language codes of a model, and for more only their number.
 _NAMED_LANGUAGES = 3

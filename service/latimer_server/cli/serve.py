@@ -28,38 +28,42 @@ _log = logging.getLogger(__name__)
 _EXIT_SECONDS = 15.0
 _SWITCH_SECONDS = 0.001
 
+_ModelsOption = Annotated[
+    str | None,
+    typer.Option(help="Models to load at the start, separated by commas; '' loads none. Default: the embedded models."),
+]
+_ComputeThreadsOption = Annotated[
+    int | None, typer.Option(help="Cores for all batches together. Default: all that the container allows.")
+]
+_SegmentCacheOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Size in megabytes of the cache of translated segments. Default: 0 (off), because callers could find"
+        " out what other callers sent."
+    ),
+]
+_ModelMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Memory limit for all loaded models, such as 2GiB or 500MB, or unlimited. Default: half of the memory."
+    ),
+]
+_PivotingOption = Annotated[
+    bool | None, typer.Option(help="Translate a pair through two models if no model serves it. Default: on.")
+]
+
 
 def serve(
     config: ConfigOption = None,
     listen: Annotated[str | None, typer.Option(help="Address as HOST:PORT; port 0 selects a free port.")] = None,
     store: StoreOption = None,
     catalog: CatalogOption = None,
-    models: Annotated[
-        str | None,
-        typer.Option(
-            help="Models to load at the start, separated by commas; '' loads none. Default: the embedded models."
-        ),
-    ] = None,
-    compute_threads: Annotated[
-        int | None, typer.Option(help="Cores for all batches together. Default: all that the container allows.")
-    ] = None,
-    segment_cache_mb: Annotated[
-        int | None,
-        typer.Option(
-            help="Size in megabytes of the cache of translated segments. Default: 0 (off), because callers could find"
-            " out what other callers sent."
-        ),
-    ] = None,
+    models: _ModelsOption = None,
+    compute_threads: _ComputeThreadsOption = None,
+    segment_cache_mb: _SegmentCacheOption = None,
     device: Annotated[str | None, typer.Option(help="Where models run: auto, cpu or cuda. Default: auto.")] = None,
-    max_model_memory: Annotated[
-        str | None,
-        typer.Option(
-            help="Memory limit for all loaded models, such as 2GiB or 500MB, or unlimited. Default: half of the memory."
-        ),
-    ] = None,
-    pivoting: Annotated[
-        bool | None, typer.Option(help="Translate a pair through two models if no model serves it. Default: on.")
-    ] = None,
+    max_model_memory: _ModelMemoryOption = None,
+    pivoting: _PivotingOption = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Enable LoadModel and UnloadModel.")] = None,
     strict: Annotated[
         bool | None, typer.Option("--strict", help="End with status 1 if a model cannot be loaded at the start.")

@@ -17,8 +17,8 @@ Values = tuple[str, ...]
 
 _WORD = re.compile("[^\\W\\d_]+(?:[-'’][^\\W\\d_]+)*")
 _ROMAN = re.compile("(?<![^\\W_])[IVX]{1,7}(?![^\\W_])")
-# In English, `I` counts as a Roman numeral only after a word in small letters, as in `World War I`, and not before one,
-# since that is likely a verb.
+# In English, `I` counts as a Roman numeral only after a word that ends in a small letter, as in `World War I`, and not
+# before a word that begins with one, since that is likely a verb.
 _ENGLISH_ONE = re.compile("(?<=[a-z] )I(?![\\w'’]| [a-z])")
 _SMALL_DIGITS = re.compile("[⁰¹²³⁴-⁹]+")
 HAN_SCALES = {"十": 1, "百": 2, "千": 3, "万": 4, "萬": 4, "亿": 8, "億": 8, "兆": 12}
