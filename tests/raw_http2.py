@@ -90,7 +90,7 @@ class RawConnection:
     def _flush(self) -> None:
         self._socket.sendall(self._http.data_to_send())
 
-    def _note(self, event: Any) -> None:  # noqa: ANN401 (h2's events have no common type of use)
+    def _note(self, event: Any) -> None:
         if isinstance(event, h2.events.ResponseReceived):
             self._begun.add(event.stream_id)
         if isinstance(event, (h2.events.TrailersReceived, h2.events.ResponseReceived)):

@@ -158,10 +158,14 @@ async def test_watches_are_bounded() -> None:
     async with serve_fakes(max_watches=4) as server:
 
         def watch(connection: RawConnection) -> Statuses:
-            streams = [connection.begin(WATCH) for _ in range(3)]
-            for stream in streams:
-                connection.send(stream, frame_message(health_pb2.HealthCheckRequest().SerializeToString()))
-            return connection.read_statuses(streams[-1:])
+            message = frame_message(health_pb2.HealthCheckRequest().SerializeToString())
+            for _ in range(2):
+                watched = connection.begin(WATCH)
+                connection.send(watched, message)
+                connection.wait_for_headers(watched)
+            refused = connection.begin(WATCH)
+            connection.send(refused, message)
+            return connection.read_statuses([refused])
 
         statuses = await in_thread(server.port, watch)  # one caller has half of the places
         assert next(iter(statuses.values()))[b"grpc-status"] == RESOURCE_EXHAUSTED

@@ -33,6 +33,9 @@ def channel_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.max_concurrent_streams", settings.max_calls_per_connection),
+        # gRPC's own protection counts a call until the server has freed it, and resets the calls that a client opens
+        # meanwhile. A client that keeps to the bound must not meet that; CallLimits bounds what the server holds.
+        ("grpc.http.overload_protection", 0),
         ("grpc.max_connection_idle_ms", round(1_000 * settings.connection_idle_seconds)),
         ("grpc.max_connection_age_ms", round(1_000 * settings.connection_age_seconds)),
         ("grpc.max_connection_age_grace_ms", round(1_000 * settings.connection_grace_seconds)),

@@ -29,7 +29,8 @@ MAX_VIOLATIONS = 16
 @dataclass(frozen=True)
 class Bound:
     """The bounds of a field. `items`: of a list; None for a single value. `characters`: of each string, in code points;
-    None for other types.
+    None for other types. `least` items and `shortest` string: the smallest that are allowed.
+    The bounds' messages name them; the code that reads the field checks them.
 
     `in_stream_item`: the field belongs to one item of a stream, whose errors are the item's and not the stream's; the
     stream checks it.
@@ -37,16 +38,18 @@ class Bound:
 
     items: int | None = None
     characters: int | None = None
+    least: int | None = None
+    shortest: int | None = None
     in_stream_item: bool = False
 
 
 _CODE = Bound(characters=100)
-_CODES = Bound(items=MAX_CANDIDATES, characters=100)
-_TARGETS = Bound(items=MAX_TARGETS, characters=100)
-_CONTENTS = Bound(items=MAX_CONTENTS, characters=MAX_CONTENT_CHARACTERS)
+_CODES = Bound(items=MAX_CANDIDATES, characters=100, least=0)
+_TARGETS = Bound(items=MAX_TARGETS, characters=100, least=1)
+_CONTENTS = Bound(items=MAX_CONTENTS, characters=MAX_CONTENT_CHARACTERS, least=1)
 _MODEL = Bound(characters=MAX_MODEL_NAME)
 _PAGE_TOKEN = Bound(characters=20)
-_TERM = Bound(characters=256)
+_TERM = Bound(characters=256, shortest=1)
 _ENUMS = Bound(items=64)
 
 # By the full name of a message and the name of its field.
@@ -59,9 +62,9 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {
     },
     "latimer.v1.TranslateOptions": {
         "syntaxes": _ENUMS,
-        "patterns": Bound(items=32, characters=256),
-        "phrases": Bound(items=1_000, characters=256),
-        "ignore_tags": Bound(items=100, characters=256),
+        "patterns": Bound(items=32, characters=256, shortest=1),
+        "phrases": Bound(items=1_000, characters=256, shortest=1),
+        "ignore_tags": Bound(items=100, characters=256, shortest=1),
         "glossary_terms": Bound(items=1_000),
         "candidate_language_codes": _CODES,
         "fallback_language_code": _CODE,
@@ -116,7 +119,7 @@ def _find_violations(message: Message, prefix: str) -> Iterator[Violation]:
         field = f"{prefix}{descriptor.name}"
         bound = bounds.get(descriptor.name, Bound())
         if bound.items is not None and len(value) > bound.items:
-            yield Violation(field, f"has {len(value)} items; at most {bound.items} are allowed")
+            yield Violation(field, f"has {len(value)} items; {_describe_range(bound.least, bound.items)} are allowed")
             continue
         if bound.in_stream_item:
             continue
@@ -125,4 +128,9 @@ def _find_violations(message: Message, prefix: str) -> Iterator[Violation]:
             if isinstance(one, Message):
                 yield from _find_violations(one, f"{name}.")
             elif bound.characters is not None and len(one) > bound.characters:
-                yield Violation(name, f"has {len(one)} code points; at most {bound.characters} are allowed")
+                span = _describe_range(bound.shortest, bound.characters)
+                yield Violation(name, f"has {len(one)} code points; {span} are allowed")
+
+
+def _describe_range(least: int | None, most: int) -> str:
+    return f"at most {most}" if least is None else f"{least} to {most}"
