@@ -20,13 +20,13 @@ from latimer_server.observability.log_format import LogWriter, configure_logging
 if TYPE_CHECKING:
     from latimer_server.rpc.server import LatimerServer
 
-# How long a thread may keep Python's interpreter lock while others wait for it. The event loop needs the lock at every
-# turn. With Python's default of 5 ms it would wait that long each time for a thread that processes text.
 _log = logging.getLogger(__name__)
 
-# What the drain may take beyond its own time before the process ends all the same.
-_EXIT_SECONDS = 15.0
+# How long a thread may keep Python's interpreter lock while others wait for it. The event loop needs the lock at every
+# turn. With Python's default of 5 ms it would wait that long each time for a thread that processes text.
 _SWITCH_SECONDS = 0.001
+# Seconds beyond the drain's own time after which the process ends with status 1, even if something hangs.
+_EXIT_SECONDS = 15.0
 
 _ModelsOption = Annotated[
     str | None,

@@ -36,8 +36,8 @@ from latimer_server.text.segmentation import needs_translation
 from latimer_server.translation.assembly import ContentJob, finish_translation
 from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.output_repair import OutputRepairer, drop_extra_spans
-from latimer_server.translation.protected_run import run_protected
 from latimer_server.translation.requests import ItemResult, TranslateOptions, TranslateRequest, Translation
+from latimer_server.translation.route_run import RouteRunner
 from latimer_server.translation.segment_output import SegmentOutput
 from latimer_server.translation.segmenting import ParsedContent, parse_content, segment_content
 
@@ -85,6 +85,7 @@ class Translator:
         text_workers: TextWorkers | None = None,
     ) -> None:
         self._pool = pool
+        self._route_runner = RouteRunner(pool)
         self._text_workers = text_workers
         self._detector = detector
         self._usable: Sequence[CatalogEntry] = ()
@@ -327,7 +328,7 @@ class Translator:
 
         async def run(texts: Sequence[ProtectedText], decoding: DecodingOptions) -> list[SegmentOutput | Exception]:
             changed = options if decoding is options.decoding else replace(options, decoding=decoding)
-            return await self._run_route(route, texts, changed, inflight, usage)
+            return await self._route_runner.run(route, texts, changed, inflight, usage)
 
         work = estimate_text_work([segment.text for segment in segments])
         with_figures = await options.text.run(
@@ -338,76 +339,6 @@ class Translator:
             route.source, route.target, options.decoding, run, self._detector.is_written_in, options.text
         )
         return await repairer.check_and_repair(segments, outputs)
-
-    async def _run_route(
-        self,
-        route: Route,
-        segments: Sequence[ProtectedText],
-        options: ModelRunOptions,
-        inflight: InflightLimit,
-        usage: Usage,
-    ) -> list[SegmentOutput | Exception]:
-        """Takes segments through every model of a route. A segment that fails at one model skips the next ones."""
-        if len(route.models) == 1:
-            return await self._run_single_model_route(route, segments, options, inflight, usage)
-        pivoted = (Flag.PIVOTED,)
-        results: list[SegmentOutput | Exception] = [SegmentOutput(segment.text, flags=pivoted) for segment in segments]
-        inputs = list(segments)
-        orders = [tuple(range(len(segment.spans))) for segment in segments]
-        last = len(route.models) - 1
-        for step, (name, languages) in enumerate(zip(route.models, route.language_pairs, strict=True)):
-            active = [(index, result) for index, result in enumerate(results) if isinstance(result, SegmentOutput)]
-            active_inputs = [inputs[index] for index, _ in active]
-            try:
-                # Only the last model needs alternatives; the next model reads the best output of an earlier one.
-                count = options.decoding.hypothesis_count if step == last else 1
-                step_options = replace(options, languages=languages, decoding=options.decoding.with_hypotheses(count))
-                outputs = await self._run_one_model(name, active_inputs, step_options, inflight, usage)
-            except NotServed as error:
-                return [error] * len(segments)
-            for (index, result), output in zip(active, outputs, strict=True):
-                results[index] = result.followed_by(output) if isinstance(output, SegmentOutput) else output
-                if isinstance(output, SegmentOutput) and step < last:
-                    inputs[index], orders[index] = _order_spans(output, orders[index])
-                elif isinstance(output, SegmentOutput):
-                    # Spans return to the order of the source. Links are dropped: they cover the last model only.
-                    spans = dict(zip(orders[index], output.protected, strict=True))
-                    ordered = tuple(spans[place] for place in sorted(spans))
-                    results[index] = replace(results[index], protected=ordered, links=None)  # type: ignore[type-var]
-        return results
-
-    async def _run_single_model_route(
-        self,
-        route: Route,
-        segments: Sequence[ProtectedText],
-        options: ModelRunOptions,
-        inflight: InflightLimit,
-        usage: Usage,
-    ) -> list[SegmentOutput | Exception]:
-        """Takes segments through the only model of a route."""
-        try:
-            step_options = replace(options, languages=route.language_pairs[0])
-            return await self._run_one_model(route.models[0], segments, step_options, inflight, usage)
-        except NotServed as error:
-            return [error] * len(segments)
-
-    async def _run_one_model(
-        self,
-        name: str,
-        segments: Sequence[ProtectedText],
-        options: ModelRunOptions,
-        inflight: InflightLimit,
-        usage: Usage,
-    ) -> list[SegmentOutput | Exception]:
-        """Takes segments through one model. The caller holds no reference to it, so the pool can unload it."""
-        async with self._pool.hold_generator(name) as model:
-            return await run_protected(model, segments, options, inflight, usage)
-
-
-def _order_spans(output: SegmentOutput, order: Sequence[int]) -> tuple[ProtectedText, tuple[int, ...]]:
-    """Returns an output as the next model's input, its spans ascending, and the index of each span in the source."""
-    ordered = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
-    return ProtectedText(output.text, tuple(span for span, _ in ordered)), tuple(index for _, index in ordered)
 
 
 def _list_job_segments(job: ContentJob) -> Iterator[_JobSegment]:
