@@ -19,7 +19,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from latimer_server.config.settings import LogFormat
 
-# Set by the call interceptor for the duration of a call. Tasks that the call creates inherit it.
+# Set by the handler of calls for the duration of a call. Tasks that the call creates inherit it.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _MAX_WAITING_LINES = 10_000

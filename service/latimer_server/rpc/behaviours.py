@@ -25,14 +25,14 @@ ThreadMethod = Callable[[Any, Call, grpc.ServicerContext], Iterator[Message]]
 
 
 class Behaviours:
-    """Makes behaviours of servicers' methods, within the limits of the front."""
+    """Turns methods of servicers into behaviours of calls, within the limits of the front."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: CallLimits) -> None:
         self._loop = loop
         self._limits = limits
         self._arrivals: dict[int, tuple[float, grpc.ServicerContext]] = {}
         self._active = ConcurrencyLimit("calls", limits.threads, share=1.0)
-        self._receiving = ConcurrencyLimit("messages under way", limits.receiving, share=0.5)
+        self._receiving = ConcurrencyLimit("messages that are arriving", limits.receiving, share=0.5)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
         self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
         # Set when the server drains: streams then read no further.
@@ -91,11 +91,11 @@ class Behaviours:
 
     @property
     def active(self) -> int:
-        """Calls that run use cases or will."""
+        """The number of calls that run use cases, or wait to."""
         return self._active.active
 
     def expire(self) -> None:
-        """Ends the calls whose message has been arriving for too long. The server calls it now and then."""
+        """Ends the calls whose message has been arriving for too long. The server calls this once a second."""
         oldest = time.monotonic() - self._limits.receive_seconds
         for began, context in list(self._arrivals.values()):
             if began < oldest:

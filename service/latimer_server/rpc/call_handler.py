@@ -27,9 +27,12 @@ _ENDS_OF_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 @dataclass(frozen=True)
 class Method:
-    """A method of a service. `path`: as on the wire, `/package.Service/Method`. `parse`: raises `DecodeError` or
-    ValueError. `needs_token`: whether callers need credentials where the server has any. `is_logged`: at INFO, else at
-    DEBUG."""
+    """A method of a service.
+
+    `path`: as on the wire, `/package.Service/Method`. `parse`: the parser of its request, which raises `DecodeError` or
+    `ValueError`. `needs_token`: whether callers need credentials if the server has tokens. `is_logged`: whether calls
+    are logged at INFO; others are logged at DEBUG.
+    """
 
     path: str
     parse: Callable[[bytes], Message]
@@ -38,7 +41,7 @@ class Method:
     is_logged: bool = True
 
     def read(self, data: bytes | None) -> Any:  # noqa: ANN401 (each method has its own message)
-        """Returns the message that `data` holds. Raises `InvalidRequest` where it holds none."""
+        """Returns the message that `data` holds. Raises `InvalidRequest` if it holds none."""
         if data is None:
             raise InvalidRequest(Violation("", "the call has no request message"))
         try:
@@ -49,12 +52,13 @@ class Method:
         return message
 
 
-# Yields the responses of a call to its requests. None: the call is accepted and has no response yet.
+# A function that yields the responses of a call to its requests. None means that the call is accepted, without
+# a response yet.
 Behaviour = Callable[[Iterator[bytes], Call, grpc.ServicerContext], Iterator[Message | None]]
 
 
 class CallHandler:
-    """Makes gRPC's handlers of methods. `begun` counts calls since the start of the server."""
+    """Creates the handlers with which gRPC serves methods. `begun` counts the calls since the start of the server."""
 
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator

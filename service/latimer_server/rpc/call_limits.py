@@ -51,13 +51,13 @@ class ConcurrencyLimit:
 
     @property
     def active(self) -> int:
-        """Places that are held."""
+        """The number of places that are held."""
         with self._lock:
             return self._by_caller.total()
 
     @contextmanager
     def hold(self, caller: str) -> Iterator[None]:
-        """Holds a place. Raises `Overloaded` where all, or all of this caller's, are held."""
+        """Holds a place. Raises `Overloaded` if all places, or all of this caller's, are held."""
         with self._lock:
             if self._by_caller.total() >= self._most:
                 raise Overloaded(f"the server has {self._most} {self._what}, which is its limit", _RETRY_SECONDS)

@@ -63,7 +63,7 @@ class _Lane:
         self._running = False
 
     def require_place(self, item: _Item) -> None:
-        """Raises `Overloaded` where too much text waits."""
+        """Raises `Overloaded` if too much text waits."""
         if self._characters.get(item.caller, 0) + item.size > MAX_CALLER_CHARACTERS:
             raise Overloaded(f"texts of this caller wait with {MAX_CALLER_CHARACTERS} characters", _RETRY_SECONDS)
         if sum(self._characters.values()) + item.size > MAX_WAITING_CHARACTERS:
@@ -126,7 +126,7 @@ class TextWorkers:
     async def run(self, size: int, work: Callable[[], T], caller: Hashable, deadline: float | None) -> T:
         """Runs work over `size` code points in the thread of its length.
 
-        Raises what the work raises, `DeadlineExceeded` if it is not begun by the deadline, and `Overloaded` where too
+        Raises what the work raises, `DeadlineExceeded` if it is not begun by the deadline, and `Overloaded` if too
         much text waits. Cancelling the caller withdraws work that has not begun.
         """
         lane = self._long if size > _LONG_CHARACTERS else self._short
