@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import grpc
@@ -50,7 +51,7 @@ def bind_port(server: grpc.Server, settings: Settings) -> int:
     """Binds the address of the settings and returns the port. Raises `ListenError`."""
     try:
         if settings.tls_certificate and settings.tls_key:
-            pair = (_read(settings.tls_key), _read(settings.tls_certificate))
+            pair = _read_key_pair(settings.tls_certificate, settings.tls_key)
             return server.add_secure_port(settings.listen, grpc.ssl_server_credentials([pair]))
         if settings.tls_certificate or settings.tls_key:
             raise ListenError("tls_certificate and tls_key must be set together; only one of them is set")
@@ -62,14 +63,42 @@ def bind_port(server: grpc.Server, settings: Settings) -> int:
 
 
 def read_tokens(path: Path | None) -> list[str]:
-    """Returns the tokens of a file with one token per line; none without a file. Raises `ListenError`."""
+    """Returns the tokens of a file with one token per line; none without a file.
+
+    The file is UTF-8, with or without a byte order mark; lines that begin with `#` are comments. A token consists of
+    printable ASCII, because gRPC sends nothing else as metadata. Raises `ListenError`.
+    """
     if path is None:
         return []
-    tokens = [line.strip() for line in _read(path).decode("utf-8").splitlines()]
-    tokens = [token for token in tokens if token and not token.startswith("#")]
+    try:
+        lines = _read(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ListenError(f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8, one token per line") from None
+    tokens = []
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line.startswith("#"):
+            continue
+        if not (line.isascii() and line.isprintable()):
+            raise ListenError(f"{path}: line {number}: a token consists of printable ASCII characters")
+        tokens.append(line)
     if not tokens:
         raise ListenError(f"{path}: contains no token, so every call would be refused; add one token per line")
     return tokens
+
+
+def _read_key_pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:
+    """Returns the private key and the certificate chain. Raises `ListenError` unless both are PEM and match."""
+    pair = _read(key), _read(certificate)
+    for path, data, label in ((certificate, pair[1], b"CERTIFICATE"), (key, pair[0], b"PRIVATE KEY")):
+        if label + b"-----" not in data:
+            raise ListenError(f"{path}: contains no {label.decode().lower()} in PEM form")
+    try:
+        # The password of an encrypted key would be asked for at the terminal; an empty one makes the key an error.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        reason = (error.reason or "unreadable").lower().replace("_", " ")
+        raise ListenError(f"{certificate}, {key}: are not a certificate and its unencrypted key: {reason}") from None
+    return pair
 
 
 def _read(path: Path) -> bytes:
