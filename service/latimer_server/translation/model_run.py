@@ -71,6 +71,7 @@ async def run_model(
     size = sum(map(len, texts))
     plans = await options.text.run(size, lambda: _plan_all(model.backend, texts, options))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
+    model.queue.note_encoding(size, sum(map(len, pieces)))
     decoding = options.decoding.with_hypotheses(options.decoding.hypothesis_count, target=options.languages.target)
     options = options if decoding is options.decoding else replace(options, decoding=decoding)
     cache = model.cache if options.cached else None

@@ -7,7 +7,9 @@ affect other items. Only errors of the whole request are raised.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -98,8 +100,12 @@ class Translator:
         `DeadlineExceeded` if the deadline passes, and `Overloaded` if an interactive request finds the queues too long.
         """
         self.require_served(request)
+        with ExitStack() as stack:
+            return await self._translate(request, stack)
+
+    async def _translate(self, request: TranslateRequest, stack: ExitStack) -> tuple[list[ItemResult], Usage]:
         if request.source:
-            self._require_time(request, [request.source])
+            self._enter_backlogs(request, {request.source: sum(map(len, request.contents))}, stack)
         text = self.begin_text_work(request.caller, request.deadline)
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = estimate_text_work(request.contents) * len(request.targets)
@@ -107,7 +113,10 @@ class Translator:
             sources, jobs = await text.run(work, lambda: self._begin(request))
         else:
             parsed_contents, sources = await text.run(work, lambda: self._read(request))
-            self._require_time(request, [source.code for source in sources if source.code])
+            sizes: Counter[str] = Counter()
+            for source, content in zip(sources, request.contents, strict=True):
+                sizes[source.code] += len(content)
+            self._enter_backlogs(request, sizes, stack)
             jobs = await text.run(work, lambda: self._start_jobs(request, parsed_contents, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, ContentJob))
         _check_size(request.options, usage.segments)
@@ -192,14 +201,24 @@ class Translator:
                 return ContentLanguage(best.code, best, doubt)
         return ContentLanguage(detection.best.code, detection.best, doubt)
 
-    def _require_time(self, request: TranslateRequest, sources: Sequence[str]) -> None:
-        """Raises `Overloaded` if a queue on these routes is too long for the deadline. Bulk requests are exempt."""
-        if request.deadline is None or request.priority is not Priority.INTERACTIVE:
+    def _enter_backlogs(self, request: TranslateRequest, sizes: Mapping[str, int], stack: ExitStack) -> None:
+        """Counts an interactive request in the backlogs of its models until `stack` closes.
+
+        `sizes` are the code points of its contents by source language. Raises `Overloaded` if a model has too much work
+        for the deadline. Bulk requests are exempt.
+        """
+        if request.priority is not Priority.INTERACTIVE:
             return
-        pairs = {(source, target) for source in sources for target in request.targets}
-        routes = [self._try_route(request, *pair) for pair in pairs if not is_near(*pair)]
-        for name in {name for route in routes if isinstance(route, Route) for name in route.models}:
-            self._pool.require_deadline_met(name, request.deadline, request.caller, cached=not request.disable_cache)
+        by_model: Counter[str] = Counter()
+        for source, size in sizes.items():
+            for target in {target for target in request.targets if source and not is_near(source, target)}:
+                route = self._try_route(request, source, target)
+                for name in route.models if isinstance(route, Route) else ():
+                    by_model[name] += size
+        caller = object() if request.caller is None else request.caller
+        cached = not request.disable_cache
+        for name, size in by_model.items():
+            stack.enter_context(self._pool.hold_request(name, size, request.deadline, caller, cached=cached))
 
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         routes = self.routes
