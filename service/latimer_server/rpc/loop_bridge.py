@@ -27,6 +27,7 @@ class CallScope:
     def __init__(self, loop: asyncio.AbstractEventLoop, context: grpc.ServicerContext) -> None:
         self._loop = loop
         self._ended = False
+        self._runs = False  # whether the call's thread waits for the loop
         self._task: asyncio.Task[Any] | None = None
         if not context.add_callback(self._end):
             raise CallEnded
@@ -35,6 +36,7 @@ class CallScope:
         """Runs a coroutine on the loop and returns its result. Raises what it raises, and `CallEnded` if the call ends
         before it does."""
         result: Future[T] = Future()
+        self._runs = True
         try:
             self._loop.call_soon_threadsafe(self._start, work, result)
             return result.result()
@@ -44,6 +46,8 @@ class CallScope:
             if self._ended or isinstance(error, CancelledError) or self._loop.is_closed():
                 raise CallEnded from None
             raise
+        finally:
+            self._runs = False
 
     def iterate(self, responses: AsyncIterator[T]) -> Iterator[T]:
         """Yields the items of an asynchronous iterator, and closes it if it is a generator."""
@@ -74,14 +78,16 @@ class CallScope:
         self._task = _start_task(self._loop, work, result)
 
     def _end(self) -> None:
-        """Runs in the thread in which gRPC notices the end of the call."""
+        """Runs in the thread in which gRPC notices the end of the call, whose work has ended already as a rule."""
+        self._ended = True
+        if not self._runs:
+            return
         try:
             self._loop.call_soon_threadsafe(self._cancel)
         except RuntimeError:  # the loop is closed
             return
 
     def _cancel(self) -> None:
-        self._ended = True
         if self._task is not None:
             self._task.cancel()
 
