@@ -73,7 +73,6 @@ def main() -> None:
     texts = _TEXTS.read_text("utf-8").splitlines()
     with run_server() as server:
         ours, size = asyncio.run(_measure(server, texts))
-    with run_server(max_requests="1") as server:
         ours = replace(ours, **asyncio.run(_measure_refusals(server, texts)))
     with _run_empty_server(size) as server:
         floor, _ = asyncio.run(_measure(server, texts))
@@ -138,15 +137,11 @@ async def _measure(server: Server, texts: Sequence[str]) -> tuple[Cost, int]:
 
 
 async def _measure_refusals(server: Server, texts: Sequence[str]) -> dict[str, float]:
-    """Measures the cost of refused calls while an open stream occupies the only request slot. (The empty server refuses
-    every request that names a model.)"""
+    """Measures the cost of refused calls: they name a model that does not serve their language pair. (The empty server
+    refuses every request that names a model.)"""
     paragraphs = [" ".join(texts[start : start + _PARAGRAPH_SENTENCES]) for start in range(50)]
     async with grpc.aio.insecure_channel(server.address) as channel:
         stub = translation_pb2_grpc.TranslationServiceStub(channel)
-        held = stub.StreamTranslateText()
-        config = pb.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
-        await held.write(pb.StreamTranslateTextRequest(config=config))
-        await held.initial_metadata()  # arrives when the stream is accepted
         count = 0
 
         async def repeat(end: float) -> None:
@@ -155,12 +150,12 @@ async def _measure_refusals(server: Server, texts: Sequence[str]) -> dict[str, f
                 text = paragraphs[count % len(paragraphs)]
                 count += 1
                 request = pb.TranslateTextRequest(
-                    contents=[text], source_language_code="en", target_language_codes=["pt"], model=_REFUSED_MODEL
+                    contents=[text], source_language_code="en", target_language_codes=["zu"], model=_REFUSED_MODEL
                 )
                 try:
                     await stub.TranslateText(request, timeout=10.0)
                 except grpc.aio.AioRpcError as error:
-                    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    if error.code() is grpc.StatusCode.NOT_FOUND:
                         continue
                     raise
                 sys.exit("a call was not refused")
@@ -171,7 +166,6 @@ async def _measure_refusals(server: Server, texts: Sequence[str]) -> dict[str, f
         await asyncio.gather(*(repeat(time.perf_counter() + _SECONDS / 2) for _ in range(_REFUSED_CALLERS)))
         server_spent = sum(_read_cpu(server.process_id)) - server_before
         caller_spent = time.process_time() - caller_before
-        held.cancel()
     return {"refusing": server_spent / 1e3 / count, "refused": 1e6 * caller_spent / count}
 
 
@@ -214,24 +208,15 @@ async def _serve_empty(size: int) -> None:
 
     async def answer_call(request: pb.TranslateTextRequest, context: Context) -> pb.TranslateTextResponse:
         if request.model:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "one request is in work", _REFUSAL)
+            await context.abort(grpc.StatusCode.NOT_FOUND, "the language pair is not served", _REFUSAL)
         return answer
-
-    async def answer_stream(_requests: object, context: Context) -> None:
-        await context.send_initial_metadata(())
-        await asyncio.Event().wait()
 
     unary = grpc.unary_unary_rpc_method_handler(
         answer_call,
         request_deserializer=pb.TranslateTextRequest.FromString,
         response_serializer=pb.TranslateTextResponse.SerializeToString,
     )
-    stream = grpc.stream_stream_rpc_method_handler(
-        answer_stream,
-        request_deserializer=pb.StreamTranslateTextRequest.FromString,
-        response_serializer=pb.StreamTranslateTextResponse.SerializeToString,
-    )
-    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {"TranslateText": unary, "StreamTranslateText": stream}
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {"TranslateText": unary}
     name = pb.DESCRIPTOR.services_by_name["TranslationService"].full_name
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))

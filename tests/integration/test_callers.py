@@ -115,29 +115,16 @@ class Load:
         active = self.server.admission.active
         await until(lambda: self.server.admission.active == active + 1)
 
-    async def add_stream(
-        self, stub: translation_pb2_grpc.TranslationServiceAsyncStub, token: str
-    ) -> grpc.aio.StreamStreamCall[pb.StreamTranslateTextRequest, pb.StreamTranslateTextResponse]:
-        """Opens a stream and waits until it is in work."""
-        active = self.server.admission.active
-        stream = stub.StreamTranslateText(metadata=bearer(token))
-        await stream.write(pb.StreamTranslateTextRequest(config=CONFIG))
-        await until(lambda: self.server.admission.active == active + 1)
-        return stream
-
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {token}"),)
 
 
 async def assert_refused(stub: translation_pb2_grpc.TranslationServiceAsyncStub, token: str) -> None:
-    """Asserts that a call and a stream of this caller are over its limit."""
+    """Asserts that a call of this caller is over its limit."""
     with pytest.raises(grpc.aio.AioRpcError, match=f"this caller has {MOST_OF_ONE} requests") as refused:
         await stub.TranslateText(request("One too many."), metadata=bearer(token))
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    stream = stub.StreamTranslateText(iter([pb.StreamTranslateTextRequest(config=CONFIG)]), metadata=bearer(token))
-    with pytest.raises(grpc.aio.AioRpcError, match=f"this caller has {MOST_OF_ONE} requests"):
-        await stream.read()
 
 
 async def test_without_tokens_a_connection_is_a_caller_whatever_token_it_sends() -> None:
@@ -148,16 +135,13 @@ async def test_without_tokens_a_connection_is_a_caller_whatever_token_it_sends()
         connect_alone(server) as second,
     ):
         load = Load(server)
-        streams = [await load.add_stream(first, f"invented {number}") for number in range(3)]
-        for number in range(MOST_OF_ONE - 3):
+        for number in range(MOST_OF_ONE):
             await load.add_call(first, f"invented {number}")
         await assert_refused(first, "another")
         await load.add_call(second, "invented 0")
         assert server.admission.callers == 2
         blocking.release.set()
         await asyncio.gather(*load.calls)
-        for stream in streams:
-            stream.cancel()
 
 
 async def test_with_tokens_a_token_is_a_caller_on_all_its_connections(tmp_path: Path) -> None:
@@ -170,8 +154,7 @@ async def test_with_tokens_a_token_is_a_caller_on_all_its_connections(tmp_path: 
         connect_alone(server) as second,
     ):
         load = Load(server)
-        streams = [await load.add_stream(stub, "sesame") for stub in (first, second)]
-        for number in range(MOST_OF_ONE - 2):
+        for number in range(MOST_OF_ONE):
             await load.add_call((first, second)[number % 2], "sesame")
         for stub in (first, second):
             await assert_refused(stub, "sesame")
@@ -179,5 +162,3 @@ async def test_with_tokens_a_token_is_a_caller_on_all_its_connections(tmp_path: 
         assert server.admission.callers == 2
         blocking.release.set()
         await asyncio.gather(*load.calls)
-        for stream in streams:
-            stream.cancel()

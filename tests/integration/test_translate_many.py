@@ -163,7 +163,7 @@ async def test_a_stream_that_is_left_early_leaves_nothing(stream: Stream) -> Non
                     assert result.index < 3
                     if result.index == 2:
                         break
-        await until(lambda: not server.admission.active)
+        await until(lambda: not server.streams.active)
         await until(lambda: not any(t.name.startswith("latimer-") for t in threading.enumerate()))
         assert threading.active_count() < threads + 10
 
@@ -195,7 +195,7 @@ async def test_the_timeout_bounds_the_wait_for_an_outstanding_answer(stream: Str
     blocking = BlockingBackend()
     async with serve_fakes({"en-pt": blocking}) as server:
         assert await take_until(DeadlineExceededError, stream(server, ["One."], timeout=0.2)) == []
-        await until(lambda: not server.admission.active)
+        await until(lambda: not server.streams.active)
 
 
 async def test_the_timeout_does_not_bound_the_time_between_items() -> None:

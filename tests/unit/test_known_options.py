@@ -41,9 +41,28 @@ def test_invalid_options_are_refused_every_time() -> None:
         pb.TranslateOptions(patterns=["[A-Z]{3}"]),
         pb.TranslateOptions(phrases=["Latimer"]),
         pb.TranslateOptions(glossary_terms=[pb.GlossaryTerm(source_text="house", target_text="casa")]),
-        pb.TranslateOptions(ignore_tags=[f"tag-{number}" for number in range(90)]),
     ],
-    ids=["patterns", "phrases", "terms", "long"],
+    ids=["patterns", "phrases", "terms"],
 )
-def test_large_options_are_not_cached(options: pb.TranslateOptions) -> None:
-    assert read(options) is not read(options)
+def test_equal_options_are_compiled_once(options: pb.TranslateOptions) -> None:
+    assert read(options) is read(options)
+
+
+def test_few_compiled_options_are_kept() -> None:
+    first = pb.TranslateOptions(phrases=["first"])
+    kept = read(first)
+    for number in range(4):
+        read(pb.TranslateOptions(phrases=[f"phrase {number}"]))
+    assert read(first) is not kept
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pb.TranslateOptions(ignore_tags=[f"tag-{number}" for number in range(90)]),
+        pb.TranslateOptions(phrases=[f"{number:256}" for number in range(1_000)] + ["x"] * 3_000),
+    ],
+    ids=["tags", "phrases"],
+)
+def test_long_options_are_not_cached(options: pb.TranslateOptions) -> None:
+    assert read_options(options, Rules()) is not read_options(options, Rules())

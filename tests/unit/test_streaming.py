@@ -21,7 +21,7 @@ from latimer_server.core.errors import (
 )
 from latimer_server.core.usage import Usage
 from latimer_server.rpc.servicers.streaming import MOST_HELD, answer_stream
-from latimer_server.scheduling import Admission, estimate_text_work
+from latimer_server.scheduling import estimate_text_work
 
 E = TypeVar("E", bound=Exception)
 
@@ -92,10 +92,10 @@ class Messages:
 
 
 def open_stream(
-    translator: Translator, messages: Iterable[pb.StreamTranslateTextRequest], admission: Admission | None = None
+    translator: Translator, messages: Iterable[pb.StreamTranslateTextRequest]
 ) -> tuple[AsyncGenerator[pb.StreamTranslateTextResponse, None], Messages]:
     read = Messages(messages)
-    return accepted(answer_stream(read, lambda config: translator, admission or Admission(1))), read
+    return accepted(answer_stream(read, lambda config: translator)), read
 
 
 async def accepted(answers: Any) -> AsyncGenerator[pb.StreamTranslateTextResponse, None]:
@@ -168,11 +168,9 @@ async def test_items_may_come_with_the_config() -> None:
 
 @pytest.mark.parametrize("messages", [[], [message("One.")], [pb.StreamTranslateTextRequest()]])
 async def test_a_first_message_without_config_is_refused(messages: list[pb.StreamTranslateTextRequest]) -> None:
-    admission = Admission(1)
-    answers, _ = open_stream(Translator(), messages, admission)
+    answers, _ = open_stream(Translator(), messages)
     with pytest.raises(InvalidRequest, match="config: is required in the first message"):
         await anext(answers)
-    assert admission.active == 0
 
 
 @pytest.mark.parametrize(
@@ -230,13 +228,12 @@ async def test_a_language_pair_that_is_no_longer_served_is_an_error_of_its_items
     ("word", "error"), [("LATE", DeadlineExceeded), ("UNLOADED", Unavailable), ("FULL", Overloaded)]
 )
 async def test_an_error_that_concerns_all_items_ends_the_stream(word: str, error: type[LatimerError]) -> None:
-    admission = Admission(1)
     translator = Translator(lambda text: text == "Never.")
-    answers, _ = open_stream(translator, [CONFIG, message("Never."), message(word, start=1)], admission)
+    answers, _ = open_stream(translator, [CONFIG, message("Never."), message(word, start=1)])
     with pytest.raises(error):
         async for _ in answers:
             pass
-    assert (admission.active, translator.withdrawn) == (0, 1)
+    assert translator.withdrawn == 1
 
 
 async def test_a_single_item_does_not_wait_for_others() -> None:
@@ -248,7 +245,7 @@ async def test_a_single_item_does_not_wait_for_others() -> None:
         yield message("One.")
         await gate.wait()
 
-    answers = accepted(answer_stream(messages(), lambda config: translator, Admission(1)))
+    answers = accepted(answer_stream(messages(), lambda config: translator))
     assert texts_of([await anext(answers)]) == {"0": "One."}
     gate.set()
     assert (await anext(answers)).HasField("usage")
@@ -347,32 +344,14 @@ async def test_an_answer_message_is_much_smaller_than_the_limit_of_clients() -> 
 
 
 async def test_a_closed_stream_leaves_no_tasks() -> None:
-    admission = Admission(1)
     translator = Translator(lambda text: text.startswith("Never"))
-    answers, _ = open_stream(
-        translator, [CONFIG, message("One."), *[message(f"Never {i}.") for i in range(9)]], admission
-    )
+    answers, _ = open_stream(translator, [CONFIG, message("One."), *[message(f"Never {i}.") for i in range(9)]])
     before = asyncio.all_tasks()
     await anext(answers)
     await settle()
-    assert admission.active == 1
     await answers.aclose()
-    assert admission.active == 0
     assert translator.withdrawn == len(translator.groups) - 1
     assert asyncio.all_tasks() == before
-
-
-async def test_a_stream_occupies_a_request_place_and_is_refused_beyond_the_bound() -> None:
-    admission = Admission(1)
-    translator = Translator(lambda text: text == "Never.")
-    first, _ = open_stream(translator, [CONFIG, message("One.", start=1), message("Never.")], admission)
-    await anext(first)
-    second, _ = open_stream(translator, [CONFIG, message("One.")], admission)
-    with pytest.raises(Overloaded):
-        await anext(second)
-    await first.aclose()
-    third, _ = open_stream(translator, [CONFIG, message("One.")], admission)
-    assert texts_of(await collect_all(third)) == {"0": "One."}
 
 
 async def test_an_error_while_reading_is_raised_after_earlier_items_are_answered() -> None:
@@ -383,7 +362,5 @@ async def test_an_error_while_reading_is_raised_after_earlier_items_are_answered
         yield message("One.", "Two.")
         raise Unavailable("draining")
 
-    given, _ = await collect_until(
-        Unavailable, accepted(answer_stream(messages(), lambda config: translator, Admission(1)))
-    )
+    given, _ = await collect_until(Unavailable, accepted(answer_stream(messages(), lambda config: translator)))
     assert texts_of(given) == {"0": "One.", "1": "Two."}

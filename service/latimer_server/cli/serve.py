@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,14 +15,18 @@ import typer
 from latimer_server.cli.options import CatalogOption, ConfigOption, StoreOption, fail, read_settings
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
-from latimer_server.observability.log_format import configure_logging
+from latimer_server.observability.log_format import LogWriter, configure_logging
 
 if TYPE_CHECKING:
     from latimer_server.rpc.server import LatimerServer
 
+_log = logging.getLogger(__name__)
+
 # How long a thread may keep Python's interpreter lock while others wait for it. The event loop needs the lock at every
 # turn. With Python's default of 5 ms it would wait that long each time for a thread that processes text.
 _SWITCH_SECONDS = 0.001
+# Seconds beyond the drain's own time after which the process ends with status 1, even if something hangs.
+_EXIT_SECONDS = 15.0
 
 _ModelsOption = Annotated[
     str | None,
@@ -84,14 +90,14 @@ def serve(
     )
     log = configure_logging(settings.log_format, settings.log_level)
     try:
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, log))
     except LatimerError as error:
         fail(error)
     finally:
         log.close()
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, log: LogWriter) -> None:
     # gRPC reads this variable when it is imported. Without it, gRPC logs every connection that ends.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from latimer_server.models.pool.gc_tuning import tune_collector
@@ -109,12 +115,28 @@ async def _serve(settings: Settings) -> None:
     print(f"listening on {host}:{server.port}", flush=True)  # noqa: T201 (part of the interface: callers read the port)
     preloading = loop.create_task(_preload(server, stop))
     await stop.wait()
-    preloading.cancel()
-    await server.drain(settings.drain_seconds)
-    try:
+    _exit_after(settings.drain_seconds + _EXIT_SECONDS, log)
+    if preloading.done() and not preloading.cancelled() and preloading.exception():
+        await server.drain(settings.drain_seconds)
         await preloading
-    except asyncio.CancelledError:
-        return
+    preloading.cancel()
+    await server.finish_calls(settings.drain_seconds)
+    log.close()
+    # A thread that hangs must not keep the process alive.
+    os._exit(0)
+
+
+def _exit_after(seconds: float, log: LogWriter) -> None:
+    """Ends the process after `seconds`, whatever hangs by then."""
+
+    def end() -> None:
+        _log.error("drain did not end in time", extra={"seconds": seconds})
+        log.close()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _preload(server: LatimerServer, stop: asyncio.Event) -> None:

@@ -92,6 +92,25 @@ class Settings(BaseSettings):
     strict: bool = False
     # A bound on the requests in progress; further requests are refused.
     max_requests: int = Field(default=256, ge=1)
+    # Bounds on open translation streams and health watches.
+    max_streams: int = Field(default=512, ge=1, le=4096)
+    max_watches: int = Field(default=64, ge=1, le=1024)
+    # How long a request message may take to arrive.
+    receive_seconds: float = Field(default=30.0, gt=0)
+    # How long a stream may wait for its config, and for each later message.
+    stream_config_seconds: float = Field(default=30.0, gt=0)
+    stream_idle_seconds: float = Field(default=600.0, gt=0)
+    # A bound on the calls of one connection at a time; further calls wait in the client.
+    max_calls_per_connection: int = Field(default=1024, ge=1)
+    # A connection without calls is closed after `connection_idle_seconds`. One that has existed for
+    # `connection_age_seconds` is told to reconnect, so that clients find new servers; its calls have
+    # `connection_grace_seconds` to end.
+    connection_idle_seconds: float = Field(default=1_800.0, gt=0)
+    connection_age_seconds: float = Field(default=14_400.0, gt=0)
+    connection_grace_seconds: float = Field(default=3_600.0, gt=0)
+    # A silent client is pinged after `keepalive_seconds` and is gone if it does not answer in time.
+    keepalive_seconds: float = Field(default=60.0, ge=10)
+    keepalive_timeout_seconds: float = Field(default=20.0, ge=1)
     # The most seconds that a stopping server waits for the calls in progress to finish.
     drain_seconds: float = Field(default=30.0, ge=0)
     log_format: LogFormat = LogFormat.CONSOLE

@@ -19,7 +19,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from latimer_server.config.settings import LogFormat
 
-# Set by the call interceptor for the duration of a call. Tasks that the call creates inherit it.
+# Set by the handler of calls for the duration of a call. Tasks that the call creates inherit it.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _MAX_WAITING_LINES = 10_000
@@ -38,6 +38,7 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
     handler = _QueueHandler(writer.queue)
     handler.setFormatter(_Json() if style is LogFormat.JSON else _Console())
     handler.addFilter(_add_request_id)
+    handler.addFilter(_hide_library_values)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     writer.start()
     return writer
@@ -102,6 +103,14 @@ def describe_exception(error: BaseException) -> str:
 
 def _add_request_id(record: logging.LogRecord) -> bool:
     record.request_id = request_id.get()
+    return True
+
+
+def _hide_library_values(record: logging.LogRecord) -> bool:
+    """Leaves the values out of gRPC's own messages: they quote metadata of callers, such as tokens."""
+    if record.name.partition(".")[0] == "grpc":
+        record.msg = f"{record.name}: {str(record.msg).partition('%')[0].strip()}"
+        record.args = ()
     return True
 
 

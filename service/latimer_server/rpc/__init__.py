@@ -1,3 +1,4 @@
-"""The gRPC front end: server, interceptor, authentication and servicers. The only package that imports grpc and
-protobuf.
+"""The gRPC front end: server, calls and their limits, authentication and servicers.
+
+The only package that imports grpc and protobuf.
 """

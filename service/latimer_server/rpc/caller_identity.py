@@ -1,6 +1,6 @@
 """Identifies the caller of each call, so that admission and the model queues can treat callers fairly.
 
-The interceptor sets `current_caller` for each call; servicers read it. Tokens are neither stored nor logged: the
+`CallHandler` sets `current_caller` for each call; servicers read it. Tokens are neither stored nor logged: the
 identity holds only the digest of a token.
 """
 

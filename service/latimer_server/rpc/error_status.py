@@ -13,6 +13,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from latimer_server.core import errors
 from latimer_server.core.errors import FlaggedAsError, OverlongSegment
+from latimer_server.rpc.health import UnknownService
 
 _DOMAIN = "latimer"
 # The most code points of a status message, violations in a status, and code points of a violation's description. They
@@ -26,6 +27,7 @@ _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
     (errors.InvalidRequest, code_pb2.INVALID_ARGUMENT),
     (errors.Unsupported, code_pb2.UNIMPLEMENTED),
     (errors.NotServed, code_pb2.NOT_FOUND),
+    (UnknownService, code_pb2.NOT_FOUND),
     (errors.Overloaded, code_pb2.RESOURCE_EXHAUSTED),
     (errors.Unavailable, code_pb2.UNAVAILABLE),
     (errors.DeadlineExceeded, code_pb2.DEADLINE_EXCEEDED),

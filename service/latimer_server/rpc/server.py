@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2
 
-from latimer.v1 import (
-    models_pb2,
-    models_pb2_grpc,
-    summarization_pb2,
-    summarization_pb2_grpc,
-    translation_pb2,
-    translation_pb2_grpc,
-)
+from latimer.v1 import models_pb2, summarization_pb2, translation_pb2
 from latimer_server.backends.registry import load_backend
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError, NotServed
@@ -33,42 +26,40 @@ from latimer_server.models.pool.loading import BackendLoader
 from latimer_server.models.pool.pool import ModelPool, PoolOptions
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
-from latimer_server.rpc.eager_accept import AcceptingServer
-from latimer_server.rpc.interceptor import CallInterceptor
+from latimer_server.rpc.auth import Authenticator
+from latimer_server.rpc.behaviours import Behaviours
+from latimer_server.rpc.call_handler import CallHandler
+from latimer_server.rpc.call_limits import CallLimits
+from latimer_server.rpc.health import HealthServicer
+from latimer_server.rpc.listening import bind_port, channel_options, read_tokens
+from latimer_server.rpc.methods import ServiceRegistry
 from latimer_server.rpc.servicers.models import ModelServicer
 from latimer_server.rpc.servicers.summarization import SummarizationServicer
 from latimer_server.rpc.servicers.translation import TranslationServicer
-from latimer_server.scheduling import Admission, Executors
+from latimer_server.scheduling import Admission, Executors, TextWorkers
 from latimer_server.summarization.summarizer import Summarizer
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.translation.translator import Translator
 
 _log = logging.getLogger(__name__)
 
-_SERVICE_NAMES = {
-    Task.TRANSLATION: translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name,
-    Task.SUMMARIZATION: summarization_pb2.DESCRIPTOR.services_by_name["SummarizationService"].full_name,
-}
-_MODEL_SERVICE_NAME = models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+_TRANSLATION = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"]
+_SUMMARIZATION = summarization_pb2.DESCRIPTOR.services_by_name["SummarizationService"]
+_MODELS = models_pb2.DESCRIPTOR.services_by_name["ModelService"]
+_SERVICE_NAMES = {Task.TRANSLATION: _TRANSLATION.full_name, Task.SUMMARIZATION: _SUMMARIZATION.full_name}
+_MODEL_SERVICE_NAME = _MODELS.full_name
 _OVERALL = ""
 _MEGABYTE = 1_000_000
-# Bounds on unaccepted calls. Beyond them gRPC answers CANCELLED, which clients do not retry: above the first bound for
-# some calls at random, above the second for all. The defaults are 1,000 and 3,000. With these bounds the server refuses
-# the calls itself, and its status says when to retry.
-_PENDING_SOFT_LIMIT, _PENDING_HARD_LIMIT = 10_000, 20_000
-_OPTIONS = (
-    # Without this a second server on the same port would silently share its connections. It must fail instead.
-    ("grpc.so_reuseport", 0),
-    ("grpc.server.max_pending_requests", _PENDING_SOFT_LIMIT),
-    ("grpc.server.max_pending_requests_hard_limit", _PENDING_HARD_LIMIT),
-)
-# Seconds in which a draining server still accepts unaccepted calls in order to refuse them. This is enough for about a
-# thousand calls; clients that keep calling get no answer afterwards.
+# Seconds in which a draining server still accepts calls in order to refuse them.
 _LAST_CALLS_SECONDS = 0.5
-
-
-class ListenError(LatimerError):
-    """The server cannot listen: the address, the TLS files or the token file cannot be used."""
+# The server has seen its last call when none has begun for so long.
+_QUIET_SECONDS = 0.05
+# Seconds that a step of the drain may take beyond its own time.
+_STEP_SECONDS = 5.0
+_SWEEP_SECONDS = 1.0
+# Calls that may wait for a thread, for each thread; gRPC refuses more.
+_CALLS_PER_THREAD = 4
+_SERVING, _NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class PreloadError(LatimerError):
@@ -86,20 +77,23 @@ class ServedModels:
     pool: ModelPool
     admission: Admission
     executors: Executors
+    text_workers: TextWorkers
     preload: tuple[str, ...]
     strict: bool = False
 
 
 class LatimerServer:
-    """A gRPC server that is bound to `port`. Created by `build_server`. `admission` counts the requests in work."""
+    """A gRPC server that is bound to `port`. Created by `build_server`. `admission` counts the requests in work,
+    `streams` the open translation streams."""
 
     def __init__(
         self,
-        server: grpc.aio.Server,
+        server: grpc.Server,
         port: int,
         models: ServedModels,
-        calls: CallInterceptor,
-        health_servicer: health.aio.HealthServicer,
+        calls: CallHandler,
+        behaviours: Behaviours,
+        health_servicer: HealthServicer,
     ) -> None:
         self.port = port
         self.pool = models.pool
@@ -107,18 +101,22 @@ class LatimerServer:
         self._preload = models.preload
         self.admission = models.admission
         self._calls = calls
+        self._behaviours = behaviours
+        self.streams = behaviours.streams
         self._health = health_servicer
         self._executors = models.executors
+        self._text_workers = models.text_workers
         self._strict = models.strict
         self._tasks: set[asyncio.Task[None]] = set()
         self.pool.subscribe(self._note_change)
 
     async def start(self) -> None:
         """Starts to answer calls. No model is loaded yet."""
-        await self._health.set(_MODEL_SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
+        self._health.set(_MODEL_SERVICE_NAME, _SERVING)
         for name in (_OVERALL, *_SERVICE_NAMES.values(), *(f"model:{e.name}" for e in self.pool.catalog.entries)):
-            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
-        await self._server.start()
+            self._health.set(name, _NOT_SERVING)
+        self._server.start()
+        self._run(self._sweep())
 
     async def preload(self) -> None:
         """Loads the preloaded models. A model that cannot be loaded is logged and tried again later, and the others are
@@ -127,7 +125,7 @@ class LatimerServer:
         failed = {n: error for n, error in zip(self._preload, results, strict=True) if isinstance(error, NotServed)}
         for name, error in failed.items():
             _log.error("model not preloaded", extra={"model": name, "cause": str(error)})
-        await self._update_health()
+        self._update_health()
         if failed and self._strict:
             raise PreloadError(f"models cannot be loaded (--strict): {'; '.join(map(str, failed.values()))}")
         if failed:
@@ -143,49 +141,80 @@ class LatimerServer:
             left = {name for name in left if self.pool.describe(name).state is not ModelState.READY}
 
     async def drain(self, seconds: float) -> None:
-        """Refuses new calls, waits up to `seconds` for calls in flight, and stops the server.
+        """Refuses new calls, waits up to `seconds` for calls in flight, and stops the server."""
+        await self.finish_calls(seconds)
+        await self.close()
 
-        Health watches and other streams that never end by themselves are ended first. Calls that gRPC has received and
-        not accepted yet are accepted and refused; gRPC alone would answer CANCELLED.
+    async def finish_calls(self, seconds: float) -> None:
+        """Refuses new calls with UNAVAILABLE, and waits up to `seconds` for calls in flight.
+
+        Streams read no further and health watches end. The port stays open: a process that exits now leaves no caller
+        with CANCELLED, which clients do not retry, as stopping gRPC's server would.
         """
+        self._calls.refuse_calls()
+        self._health.drain()
+        self._behaviours.draining.set()
         for task in self._tasks:
             task.cancel()
-        await self._health.enter_graceful_shutdown()
+        end = asyncio.get_running_loop().time() + seconds
+        await self._wait_for_last_call(min(seconds, _LAST_CALLS_SECONDS))
+        while self._behaviours.active and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (threads end calls)
+            await asyncio.sleep(_QUIET_SECONDS)
+
+    async def close(self) -> None:
+        """Ends the calls that are left and frees what the server holds. Each step has a time limit: what hangs is left
+        to the end of the process."""
         self.admission.drain()
-        await self._calls.end_watchers()
-        await self._calls.wait_for_last(min(seconds, _LAST_CALLS_SECONDS))
-        await self._server.stop(seconds)
-        await self.pool.close()
-        self._executors.close()
+        stopped = self._server.stop(_LAST_CALLS_SECONDS)
+        await _wait_in_thread(stopped.wait, _STEP_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.pool.close(), _STEP_SECONDS)
+        await _wait_in_thread(self._executors.close, _STEP_SECONDS)
+        self._text_workers.close()
+
+    async def _wait_for_last_call(self, seconds: float) -> None:
+        """Waits until no call has begun for a moment, so that calls on their way are refused with UNAVAILABLE."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while (left := end - loop.time()) > 0:
+            begun = self._calls.begun
+            await asyncio.sleep(min(_QUIET_SECONDS, left))
+            if self._calls.begun == begun:
+                return
+
+    async def _sweep(self) -> None:
+        """Ends calls whose message does not arrive."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self._behaviours.expire()
 
     def _note_change(self, name: str) -> None:
-        self._run(self._update_health(name))
+        self._update_health(name)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _update_health(self, changed: str | None = None) -> None:
+    def _update_health(self, changed: str | None = None) -> None:
         """Sets the health statuses. The server is SERVING if every preloaded model is READY; a service, if one of its
         preloaded models is READY and none is LOADING. `changed`: a model whose own status is set as well."""
         if changed:
-            await self._set(f"model:{changed}", self.pool.describe(changed).state is ModelState.READY)
+            self._set(f"model:{changed}", self.pool.describe(changed).state is ModelState.READY)
         states = {name: self.pool.describe(name) for name in self._preload if name in self._known_names()}
-        await self._set(
+        self._set(
             _OVERALL,
             len(states) == len(self._preload) and all(s.state is ModelState.READY for s in states.values()),
         )
         for task, service in _SERVICE_NAMES.items():
             model_states = [status.state for status in states.values() if status.entry.task is task]
-            await self._set(service, ModelState.READY in model_states and ModelState.LOADING not in model_states)
+            self._set(service, ModelState.READY in model_states and ModelState.LOADING not in model_states)
 
     def _known_names(self) -> set[str]:
         return {entry.name for entry in self.pool.catalog.entries}
 
-    async def _set(self, service: str, serving: bool) -> None:  # noqa: FBT001
-        statuses = health_pb2.HealthCheckResponse
-        await self._health.set(service, statuses.SERVING if serving else statuses.NOT_SERVING)
+    def _set(self, service: str, serving: bool) -> None:  # noqa: FBT001
+        self._health.set(service, _SERVING if serving else _NOT_SERVING)
 
 
 async def build_server(
@@ -197,7 +226,7 @@ async def build_server(
     `catalog` and `backend_loader` replace the real ones in tests.
     """
     catalog = catalog or load_catalog(settings.catalog)
-    tokens = _read_tokens(settings.auth_tokens)
+    tokens = read_tokens(settings.auth_tokens)
     detector = LanguageDetector()
     executors = Executors(settings.compute_threads)
     preload = catalog.preloaded if settings.models is None else settings.models
@@ -210,51 +239,40 @@ async def build_server(
     pool = ModelPool(catalog, Store(settings.store), backend_loader, executors, detector, options)
     await asyncio.to_thread(pool.scan_files)
     admission = Admission(settings.max_requests)
-    translator = Translator(pool, detector, pivoting=settings.pivoting)
+    text_workers = TextWorkers()
+    translator = Translator(pool, detector, pivoting=settings.pivoting, text_workers=text_workers)
     summarizer = Summarizer(pool, detector, translator)
 
-    calls = CallInterceptor(tokens)
-    server = AcceptingServer(grpc.aio.server(interceptors=[calls], options=_OPTIONS), [calls])
-    translation_pb2_grpc.add_TranslationServiceServicer_to_server(TranslationServicer(translator, admission), server)
-    summarization_pb2_grpc.add_SummarizationServiceServicer_to_server(
-        SummarizationServicer(summarizer, admission), server
+    limits = CallLimits(
+        requests=settings.max_requests,
+        streams=settings.max_streams,
+        watches=settings.max_watches,
+        receive_seconds=settings.receive_seconds,
+        stream_config_seconds=settings.stream_config_seconds,
+        stream_idle_seconds=settings.stream_idle_seconds,
     )
-    models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(pool, admin=settings.admin), server)
-    health_servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    names = (*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    port = _bind(server, settings)
-    models = ServedModels(pool, admission, executors, tuple(preload), settings.strict)
-    return LatimerServer(server, port, models, calls, health_servicer)
+    calls = CallHandler(Authenticator(tokens))
+    behaviours = Behaviours(asyncio.get_running_loop(), limits)
+    server = grpc.server(
+        ThreadPoolExecutor(limits.threads, "call"),
+        options=channel_options(settings),
+        maximum_concurrent_rpcs=_CALLS_PER_THREAD * limits.threads,
+    )
+    health_servicer = HealthServicer(limits.watches)
+    registry = ServiceRegistry(server, calls, behaviours)
+    registry.add_servicer(_TRANSLATION, TranslationServicer(translator, admission))
+    registry.add_servicer(_SUMMARIZATION, SummarizationServicer(summarizer, admission))
+    registry.add_servicer(_MODELS, ModelServicer(pool, admin=settings.admin))
+    registry.add_health(health_servicer)
+    registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
+    port = bind_port(server, settings)
+    models = ServedModels(pool, admission, executors, text_workers, tuple(preload), settings.strict)
+    return LatimerServer(server, port, models, calls, behaviours, health_servicer)
 
 
-def _bind(server: grpc.aio.Server, settings: Settings) -> int:
-    try:
-        if settings.tls_certificate and settings.tls_key:
-            pair = (_read(settings.tls_key), _read(settings.tls_certificate))
-            return server.add_secure_port(settings.listen, grpc.ssl_server_credentials([pair]))
-        if settings.tls_certificate or settings.tls_key:
-            raise ListenError("tls_certificate and tls_key must be set together; only one of them is set")
-        return server.add_insecure_port(settings.listen)
-    except RuntimeError as error:
-        raise ListenError(
-            f"cannot listen on {settings.listen}: the port may be in use, or the address may not belong to this machine"
-        ) from error
-
-
-def _read_tokens(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    tokens = [line.strip() for line in _read(path).decode("utf-8").splitlines()]
-    tokens = [token for token in tokens if token and not token.startswith("#")]
-    if not tokens:
-        raise ListenError(f"{path}: contains no token, so every call would be refused; add one token per line")
-    return tokens
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ListenError(f"{path}: cannot be read: {error.strerror}") from error
+async def _wait_in_thread(wait: Callable[[], object], seconds: float) -> None:
+    """Runs a blocking wait in a thread of its own, and leaves it there after `seconds`."""
+    thread = ThreadPoolExecutor(1, "drain")
+    future = asyncio.get_running_loop().run_in_executor(thread, wait)
+    await asyncio.wait((future,), timeout=seconds)
+    thread.shutdown(wait=False)

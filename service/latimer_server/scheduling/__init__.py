@@ -7,12 +7,13 @@ objects belong to one event loop; only the computation of a batch runs in other 
 
 from latimer_server.core.decoding import TimedHypothesis
 from latimer_server.scheduling.admission import Admission
+from latimer_server.scheduling.coroutine_groups import gather_or_cancel
 from latimer_server.scheduling.executors import ComputeSlot, Executors
 from latimer_server.scheduling.inflight_limit import InflightLimit
-from latimer_server.scheduling.offload import estimate_text_work, gather_or_cancel, run_off_loop
 from latimer_server.scheduling.permits import CorePermits
 from latimer_server.scheduling.priority import Priority, PriorityPolicy
 from latimer_server.scheduling.queue import BatchQueue
+from latimer_server.scheduling.text_work import TextWork, TextWorkers, estimate_text_work
 
 __all__ = [
     "Admission",
@@ -23,8 +24,9 @@ __all__ = [
     "InflightLimit",
     "Priority",
     "PriorityPolicy",
+    "TextWork",
+    "TextWorkers",
     "TimedHypothesis",
     "estimate_text_work",
     "gather_or_cancel",
-    "run_off_loop",
 ]

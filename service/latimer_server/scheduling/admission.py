@@ -37,6 +37,20 @@ class Admission:
         """Refuses every new request from now on with `Unavailable`. Admitted requests continue."""
         self._draining = True
 
+    def require_place(self, caller: Hashable = None) -> None:
+        """Raises what `admit` would raise now. May be called from any thread."""
+        if self._draining:
+            raise Unavailable("the server is shutting down")
+        if self.active >= self._limit:
+            raise Overloaded(
+                f"the server has {self._limit} requests in work, which is its limit; try again later", self._retry_after
+            )
+        if caller is not None and self._of_caller.get(caller, 0) >= self._caller_limit:
+            raise Overloaded(
+                f"this caller has {self._caller_limit} requests in work, which is its limit; wait for one to end",
+                self._retry_after,
+            )
+
     @contextmanager
     def admit(self, caller: Hashable = None) -> Iterator[None]:
         """Holds a place for one request until the context ends.
@@ -44,17 +58,7 @@ class Admission:
         `caller` None means an anonymous caller; only the total limit applies to it. Raises `Overloaded` when a limit
         is reached and `Unavailable` while the server drains.
         """
-        if self._draining:
-            raise Unavailable("the server is shutting down")
-        if self.active >= self._limit:
-            raise Overloaded(
-                f"the server has {self._limit} requests in work, which is its limit; try again later", self._retry_after
-            )
-        if caller is not None and self._of_caller[caller] >= self._caller_limit:
-            raise Overloaded(
-                f"this caller has {self._caller_limit} requests in work, which is its limit; wait for one to end",
-                self._retry_after,
-            )
+        self.require_place(caller)
         self.active += 1
         self._of_caller[caller] += 1
         try:

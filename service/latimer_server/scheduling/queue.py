@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
@@ -19,6 +20,7 @@ from latimer_server.scheduling.batch_policy import BatchBudget, count_rows_in_ti
 from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
+from latimer_server.scheduling.request_backlog import RequestBacklog, TokenRatio
 from latimer_server.scheduling.waiting_items import WaitingItems
 from latimer_server.scheduling.work_items import Clock, PieceWaiter, WorkItem
 
@@ -28,6 +30,9 @@ RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypot
 # needed because a request ends with its last piece, and batches by length take some of its pieces late: the slowest
 # hundredth of requests waited 2.5 times the mean.
 _WAIT_MARGIN = 3
+# A request is refused if its deadline leaves less than this many times the estimated time of all requests in work. They
+# count in full until they end, so the estimate is high already; the margin covers the work on texts.
+_BACKLOG_MARGIN = 1.2
 # The least number of seconds that a refusal asks the caller to wait before a retry.
 _MIN_RETRY_SECONDS = 0.1
 # Weight of the newest batch in `_batch_seconds`, the moving average of the duration of a batch.
@@ -71,6 +76,8 @@ class BatchQueue:
         self._recent_cost = BatchCostModel()
         self._recent_rows = quantum  # most rows of a batch with the options of the last one
         self._drain_rate = DrainRate()
+        self._token_ratio = TokenRatio()
+        self._backlog = RequestBacklog(clock)
         self._batch_seconds = 0.0  # moving average
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting_workers = 0  # workers that wait for permits
@@ -172,6 +179,30 @@ class BatchQueue:
                 f"the queue takes {wait:.1f} s, too long for this deadline; try again later or set a later deadline",
                 max(_MIN_RETRY_SECONDS, wait),
             )
+
+    @contextmanager
+    def hold_request(self, characters: int, deadline: float | None, caller: Hashable) -> Iterator[None]:
+        """Counts an interactive request of `characters` code points in the backlog until the context ends.
+
+        Raises `Overloaded` if the request would probably miss its deadline, a clock reading in seconds: the deadline
+        must leave 1.2 times the estimated seconds for the requests in work and this one. Never raises if no other
+        request is in work, if the rate of the model is not known yet, or if `deadline` is None.
+        """
+        if deadline is not None and self._token_ratio.ratio:
+            seconds_left = (deadline - self._clock()) / _BACKLOG_MARGIN
+            rate = self._drain_rate.rate / self._token_ratio.ratio
+            if seconds := self._backlog.estimate_seconds(characters, caller, rate, seconds_left):
+                raise Overloaded(
+                    f"the requests in work take {seconds:.1f} s, too long for this deadline; try again later or set a"
+                    " later deadline",
+                    max(_MIN_RETRY_SECONDS, seconds - seconds_left),
+                )
+        with self._backlog.hold(characters, caller):
+            yield
+
+    def note_encoding(self, characters: int, tokens: int) -> None:
+        """Learns how many tokens the texts of this model have, from texts of `characters` code points."""
+        self._token_ratio.note(characters, tokens)
 
     async def close(self) -> None:
         """Closes the queue. Waiting pieces and pieces of running batches fail with `Unavailable`."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latimer_server.models.pool.pool import ModelPool
-from latimer_server.scheduling import run_off_loop
+from latimer_server.scheduling import TextWork
 from latimer_server.summarization.composition import (
     LengthLimit,
     SelectedSentence,
@@ -26,11 +26,11 @@ class RankedSentences:
     scores: tuple[float, ...]
 
 
-async def rank_sentences(pool: ModelPool, model: str, source: SummarySource) -> RankedSentences:
+async def rank_sentences(pool: ModelPool, model: str, source: SummarySource, text: TextWork) -> RankedSentences:
     """Ranks, with the model `model`, the sentences of a source that may stand in a summary (`choose_candidates`)."""
     texts = source.texts
     size = sum(map(len, texts))
-    candidates = await run_off_loop(size, lambda: choose_candidates(texts))
+    candidates = await text.run(size, lambda: choose_candidates(texts))
     async with pool.hold_ranker(model) as loaded:
         ranking = await pool.ranking_slot.run(
             lambda: lambda: loaded.backend.rank([texts[index] for index in candidates], lambda: False)

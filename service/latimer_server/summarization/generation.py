@@ -6,16 +6,16 @@ left out that can be left out safely; otherwise the sentence stays unchanged.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from latimer_server.core.flags import Flag, merge_flags
 from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
 from latimer_server.models.pool.pool import ModelPool
-from latimer_server.scheduling import InflightLimit, run_off_loop
+from latimer_server.scheduling import InflightLimit
 from latimer_server.summarization.composition import (
     LengthLimit,
     SelectedSentence,
@@ -43,6 +43,7 @@ _log = logging.getLogger(__name__)
 _MIN_SHORTENED_WORDS = 12
 # The least beam size of HYBRID: every hypothesis of the beam is a candidate for the shortened sentence.
 _BEAM = 4
+_COMPRESSION_COST = 100
 # Most tokens of a shortened sentence.
 _MAX_SENTENCE_TOKENS = 96
 # Most parts into which the texts of one round of ABSTRACTIVE are packed, each of the size of one model input. Text
@@ -89,9 +90,9 @@ async def shorten_sentences(
     If the model fails for some sentences, these stay unchanged. If it fails for all, raises the first error.
     """
     size = sum(map(len, source.texts))
-    indices = await run_off_loop(size, lambda: extract_standalone(source, ranked, limit))
+    indices = await run_options.text.run(size, lambda: extract_standalone(source, ranked, limit))
     chosen = copy_sentences(source, ranked, indices)
-    tasks = await run_off_loop(size, lambda: _list_shortening_tasks(source, indices))
+    tasks = await run_options.text.run(size, lambda: _list_shortening_tasks(source, indices))
     if not tasks:
         return GeneratedSummary(tuple(chosen))
     requested = run_options.decoding
@@ -116,8 +117,10 @@ async def shorten_sentences(
     for error in errors:
         _log.error("sentence not shortened", exc_info=error, extra={"models": model})
     pairs = [(task, output) for task, output in zip(tasks, outputs, strict=True) if isinstance(output, SegmentOutput)]
-    shorter = await asyncio.to_thread(
-        lambda: {task.place: _find_shorter(chosen[task.place].text, task, out, source.language) for task, out in pairs}
+    # Finding a compression costs far more than its length.
+    shorter = await run_options.text.run(
+        _COMPRESSION_COST * size,
+        lambda: {task.place: _find_shorter(chosen[task.place].text, task, out, source.language) for task, out in pairs},
     )
     for place, text in shorter.items():
         if text:
@@ -144,13 +147,13 @@ async def write_summary(
     the source has. A sentence that no source sentence supports gets the UNSUPPORTED_CLAIM flag.
     """
     async with pool.hold_generator(model) as loaded:
-        texts, read_count = await run_off_loop(sum(map(len, source.texts)), lambda: _pack(loaded, source.texts))
+        texts, read_count = await run_options.text.run(sum(map(len, source.texts)), lambda: _pack(loaded, source.texts))
         for _ in range(_MAX_ROUNDS):
             outputs = await _write_each(loaded, texts, run_options, usage)
             sentences = [sentence for output in outputs for sentence in _whole_sentences(output, source.language)]
             if len(outputs) <= 1 or _fits(sentences, source, limit):
                 break
-            texts, _ = _pack(loaded, sentences)
+            texts, _ = await run_options.text.run(sum(map(len, sentences)), partial(_pack, loaded, sentences))
             if len(texts) >= len(outputs):
                 break
     flags = merge_flags(output.flags for output in outputs)
@@ -161,7 +164,9 @@ async def write_summary(
         return GeneratedSummary(
             tuple(copy_sentences(source, ranked, extract_sentences(source, ranked, limit))), coverage, flags
         )
-    supported = await asyncio.to_thread(lambda: _find_support([sentences[index] for index in kept], source, ranked))
+    supported = await run_options.text.run(
+        sum(map(len, source.texts)), lambda: _find_support([sentences[index] for index in kept], source, ranked)
+    )
     return GeneratedSummary(tuple(supported), coverage, flags)
 
 

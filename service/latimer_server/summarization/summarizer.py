@@ -18,7 +18,7 @@ from latimer_server.core.languages import UNDETERMINED, match_code
 from latimer_server.core.usage import Usage
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.models.pool.pool import ModelPool
-from latimer_server.scheduling import Priority, estimate_text_work, gather_or_cancel, run_off_loop
+from latimer_server.scheduling import Priority, TextWork, estimate_text_work, gather_or_cancel
 from latimer_server.summarization.composition import (
     LengthLimit,
     SelectedSentence,
@@ -117,6 +117,10 @@ class Summarizer:
 
         return await gather_or_cancel(summarize_item(content) for content in request.contents), usage
 
+    def begin_text_work(self, request: SummarizeRequest) -> TextWork:
+        """Returns the work on texts of one request."""
+        return self._translator.begin_text_work(request.caller, request.deadline)
+
     def _plan(self, request: SummarizeRequest) -> _Plan:
         usable = self._pool.list_usable(Task.SUMMARIZATION)
         rankers = [entry for entry in usable if entry.ranks]
@@ -164,7 +168,7 @@ class Summarizer:
             generator = plan.choose_generator(language)
             source = await self._read(request, content, language, generator, usage)
             usage.segments += len(source.sentences)
-            ranked = await rank_sentences(self._pool, plan.ranker.name, source)
+            ranked = await rank_sentences(self._pool, plan.ranker.name, source, self.begin_text_work(request))
             generated = await self._generate(request, plan.mode, generator, source, ranked, usage)
             summary = await self._compose(request, source, generated.chosen, language, usage)
             if summary.language == language and _is_longer(summary, source, language):
@@ -199,10 +203,12 @@ class Summarizer:
             options = TranslateOptions(fallback=request.fallback)
             translate_request = TranslateRequest((content,), "", (request.output_language,), options=options)
             work = estimate_text_work([content])
-            (source,) = await run_off_loop(work, lambda: self._translator.find_sources(translate_request))
+            (source,) = await self.begin_text_work(request).run(
+                work, lambda: self._translator.find_sources(translate_request)
+            )
             best = source.detected or Candidate(UNDETERMINED, 0.0)
             return source.code or UNDETERMINED, best, source.flags
-        detection = (await self._translator.detect([content], ()))[0]
+        detection = (await self._translator.detect([content], (), self.begin_text_work(request)))[0]
         if detection.reliable or not needs_translation(content):
             return detection.best.code, detection.best, ()
         doubt = (Flag.LOW_LANGUAGE_CONFIDENCE,)
@@ -211,7 +217,7 @@ class Summarizer:
         if plan.languages:
             # As in a translation, an unreliable detection is limited to languages that some model reads.
             readable = sorted({*plan.languages, *self._translator.routes.sources})
-            detection = (await self._translator.detect([content], readable))[0]
+            detection = (await self._translator.detect([content], readable, self.begin_text_work(request)))[0]
         return detection.best.code, detection.best, doubt
 
     async def _read(
@@ -222,10 +228,11 @@ class Summarizer:
         If the generator does not read `language`, translates each sentence by itself into the generator's first
         language.
         """
-        document = await run_off_loop(
+        text = self.begin_text_work(request)
+        document = await text.run(
             len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language)
         )
-        originals = await run_off_loop(len(content), lambda: [join_lines(segment) for segment in document.segments])
+        originals = await text.run(len(content), lambda: [join_lines(segment) for segment in document.segments])
         model_languages = generator.source_languages if generator and needs_translation(content) else ()
         texts, text_language = originals, language
         models: tuple[str, ...] = ()
@@ -235,7 +242,7 @@ class Summarizer:
             texts, text_language = [translation.text for translation in translations], model_languages[0]
             models = next((translation.models for translation in translations if translation.models), ())
             flags = merge_flags(translation.flags for translation in translations)
-        words = await run_off_loop(len(content), lambda: tuple(count_words(text, text_language) for text in texts))
+        words = await text.run(len(content), lambda: tuple(count_words(text, text_language) for text in texts))
         sentences = tuple(map(Sentence, originals, document.spans, texts))
         return SummarySource(
             sentences, text_language, words, models, tuple(flag for flag in flags if flag is not Flag.PASSTHROUGH)
@@ -261,6 +268,7 @@ class Summarizer:
             priority=Priority.INTERACTIVE,
             deadline=request.deadline,
             caller=request.caller,
+            text=self.begin_text_work(request),
         )
         if request.deadline is not None:
             self._pool.require_deadline_met(generator.name, request.deadline, request.caller, cached=True)

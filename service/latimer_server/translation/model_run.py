@@ -13,7 +13,7 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
-from latimer_server.scheduling import InflightLimit, Priority, TimedHypothesis, gather_or_cancel, run_off_loop
+from latimer_server.scheduling import InflightLimit, Priority, TextWork, TimedHypothesis, gather_or_cancel
 from latimer_server.text.alignment import Link, shift_link
 from latimer_server.text.segmentation import Document, divide_segment, find_lines, needs_translation, rebuild_text
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
@@ -38,6 +38,7 @@ class ModelRunOptions:
     caller: Hashable
     languages: LanguagePair = LanguagePair()
     cached: bool = True
+    text: TextWork = TextWork()
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ async def run_model(
     piece stays queued when the function returns or raises.
     """
     size = sum(map(len, texts))
-    plans = await run_off_loop(size, lambda: _plan_all(model.backend, texts, options))
+    plans = await options.text.run(size, lambda: _plan_all(model.backend, texts, options))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
+    model.queue.note_encoding(size, sum(map(len, pieces)))
     decoding = options.decoding.with_hypotheses(options.decoding.hypothesis_count, target=options.languages.target)
     options = options if decoding is options.decoding else replace(options, decoding=decoding)
     cache = model.cache if options.cached else None
@@ -84,7 +86,7 @@ async def run_model(
     computed = iter([result for part in parts for result in part])
     results = [_Result(hypothesis, cached=True) if hypothesis else next(computed) for hypothesis in cache_hits]
     aligns = options.decoding.alignment and model.entry.guided_alignment
-    return await run_off_loop(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
+    return await options.text.run(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
 
 
 async def _run_slice(

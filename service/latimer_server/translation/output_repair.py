@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.core.flags import Flag
-from latimer_server.scheduling import estimate_text_work, run_off_loop
+from latimer_server.scheduling import TextWork, estimate_text_work
 from latimer_server.text.checks.output_checks import check_language, check_output
 from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
@@ -38,6 +38,7 @@ class OutputRepairer:
     decoding: DecodingOptions
     retranslate: Retranslate
     is_written_in: IsWrittenIn
+    text: TextWork = TextWork()
 
     async def check_and_repair(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
@@ -79,7 +80,7 @@ class OutputRepairer:
         if not flagged:
             return results
         originals = [segments[index] for index in flagged]
-        prepared = await run_off_loop(
+        prepared = await self.text.run(
             estimate_text_work([segment.text for segment in originals]),
             lambda: [prepare(segment) for segment in originals],
         )
@@ -96,7 +97,7 @@ class OutputRepairer:
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
     ) -> list[SegmentOutput | Exception]:
         work = estimate_text_work([segment.text for segment in segments])
-        return await run_off_loop(
+        return await self.text.run(
             work, lambda: [self._check(segment, output) for segment, output in zip(segments, outputs, strict=True)]
         )
 

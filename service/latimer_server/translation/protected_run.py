@@ -15,7 +15,7 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
-from latimer_server.scheduling import InflightLimit, estimate_text_work, run_off_loop
+from latimer_server.scheduling import InflightLimit, estimate_text_work
 from latimer_server.text.alignment import Link, Move, map_span, split_link
 from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
 from latimer_server.text.normalization import Normalized, find_quotes, normalize_text, restore_quotes
@@ -139,7 +139,7 @@ async def run_protected(
     """
     work = estimate_text_work([segment.text for segment in segments])
     languages = options.languages
-    tasks = await run_off_loop(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
+    tasks = await options.text.run(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
     need_model = [task.core.needs_model() for task in tasks]
     results: list[SegmentOutput | Exception] = [
         # `_PENDING` is replaced when the output of the segment arrives.
@@ -153,7 +153,7 @@ async def run_protected(
             break
         masked = [mask_spans(task.core, form) for task in maskable]
         outputs = await run_model(model, [text.text for text in masked], options, inflight, usage)
-        restored = await run_off_loop(work, lambda args=(maskable, masked, outputs): _restore_all(*args))  # type: ignore[misc]
+        restored = await options.text.run(work, lambda args=(maskable, masked, outputs): _restore_all(*args))  # type: ignore[misc]
         results = [restored.get(index) or result for index, result in enumerate(results)]
         pending = [task for task in pending if task.index not in restored]
     divided = await _run_divided(model, pending, options, inflight, usage)

@@ -6,9 +6,10 @@ affect other items. Only errors of the whole request are raised.
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -21,7 +22,14 @@ from latimer_server.core.usage import Usage
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.models.pool.pool import ModelPool
 from latimer_server.models.routing import Route, RouteMap
-from latimer_server.scheduling import InflightLimit, Priority, estimate_text_work, gather_or_cancel, run_off_loop
+from latimer_server.scheduling import (
+    InflightLimit,
+    Priority,
+    TextWork,
+    TextWorkers,
+    estimate_text_work,
+    gather_or_cancel,
+)
 from latimer_server.text.detection import Candidate, Detection, LanguageDetector
 from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
@@ -30,8 +38,8 @@ from latimer_server.text.segmentation import needs_translation
 from latimer_server.translation.assembly import ContentJob, finish_translation
 from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.output_repair import OutputRepairer, drop_extra_spans
-from latimer_server.translation.protected_run import run_protected
 from latimer_server.translation.requests import ItemResult, TranslateOptions, TranslateRequest, Translation
+from latimer_server.translation.route_run import RouteRunner
 from latimer_server.translation.segment_output import SegmentOutput
 from latimer_server.translation.segmenting import ParsedContent, parse_content, segment_content
 
@@ -65,10 +73,22 @@ _JobSegment = tuple[ContentJob, int, ProtectedText]
 
 
 class Translator:
-    """A translator of requests with the models of a pool. `pivoting` allows routes through a third language."""
+    """A translator of requests with the models of a pool.
 
-    def __init__(self, pool: ModelPool, detector: LanguageDetector, *, pivoting: bool = True) -> None:
+    `pivoting` allows routes through a third language. Without `text_workers` all work on texts runs on the event loop.
+    """
+
+    def __init__(
+        self,
+        pool: ModelPool,
+        detector: LanguageDetector,
+        *,
+        pivoting: bool = True,
+        text_workers: TextWorkers | None = None,
+    ) -> None:
         self._pool = pool
+        self._route_runner = RouteRunner(pool)
+        self._text_workers = text_workers
         self._detector = detector
         self._usable: Sequence[CatalogEntry] = ()
         self._routes = RouteMap((), pivoting=pivoting)
@@ -80,26 +100,34 @@ class Translator:
         `DeadlineExceeded` if the deadline passes, and `Overloaded` if an interactive request finds the queues too long.
         """
         self.require_served(request)
+        with ExitStack() as stack:
+            return await self._translate(request, stack)
+
+    async def _translate(self, request: TranslateRequest, stack: ExitStack) -> tuple[list[ItemResult], Usage]:
         if request.source:
-            self._require_time(request, [request.source])
+            self._enter_backlogs(request, {request.source: sum(map(len, request.contents))}, stack)
+        text = self.begin_text_work(request.caller, request.deadline)
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = estimate_text_work(request.contents) * len(request.targets)
         if request.source:
-            sources, jobs = await run_off_loop(work, lambda: self._begin(request))
+            sources, jobs = await text.run(work, lambda: self._begin(request))
         else:
-            parsed_contents, sources = await run_off_loop(work, lambda: self._read(request))
-            self._require_time(request, [source.code for source in sources if source.code])
-            jobs = await run_off_loop(work, lambda: self._start_jobs(request, parsed_contents, sources))
+            parsed_contents, sources = await text.run(work, lambda: self._read(request))
+            sizes: Counter[str] = Counter()
+            for source, content in zip(sources, request.contents, strict=True):
+                sizes[source.code] += len(content)
+            self._enter_backlogs(request, sizes, stack)
+            jobs = await text.run(work, lambda: self._start_jobs(request, parsed_contents, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, ContentJob))
         _check_size(request.options, usage.segments)
         # Equal targets share one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, ContentJob)}
-        await self._run_jobs(request, list(unique.values()), usage)
+        await self._run_jobs(request, list(unique.values()), usage, text)
         outputs = [
             output for row in jobs for job in row if isinstance(job, ContentJob) for output in job.outputs.values()
         ]
         usage.cached_segments = sum(isinstance(out, SegmentOutput) and Flag.CACHED in out.flags for out in outputs)
-        return await run_off_loop(
+        return await text.run(
             work,
             lambda: [
                 ItemResult(
@@ -109,9 +137,14 @@ class Translator:
             ],
         ), usage
 
-    async def detect(self, contents: Sequence[str], candidates: Sequence[str]) -> list[Detection]:
+    def begin_text_work(self, caller: Hashable, deadline: float | None) -> TextWork:
+        """Returns the work on texts of one request."""
+        return TextWork(self._text_workers, caller, deadline)
+
+    async def detect(self, contents: Sequence[str], candidates: Sequence[str], text: TextWork) -> list[Detection]:
         """Returns a `Detection` for each text, in order, among the languages `candidates` (BCP-47) if any are given."""
-        return await asyncio.to_thread(lambda: [self._detector.detect(text, candidates) for text in contents])
+        work = estimate_text_work(contents)
+        return await text.run(work, lambda: [self._detector.detect(content, candidates) for content in contents])
 
     @property
     def routes(self) -> RouteMap:
@@ -168,14 +201,24 @@ class Translator:
                 return ContentLanguage(best.code, best, doubt)
         return ContentLanguage(detection.best.code, detection.best, doubt)
 
-    def _require_time(self, request: TranslateRequest, sources: Sequence[str]) -> None:
-        """Raises `Overloaded` if a queue on these routes is too long for the deadline. Bulk requests are exempt."""
-        if request.deadline is None or request.priority is not Priority.INTERACTIVE:
+    def _enter_backlogs(self, request: TranslateRequest, sizes: Mapping[str, int], stack: ExitStack) -> None:
+        """Counts an interactive request in the backlogs of its models until `stack` closes.
+
+        `sizes` are the code points of its contents by source language. Raises `Overloaded` if a model has too much work
+        for the deadline. Bulk requests are exempt.
+        """
+        if request.priority is not Priority.INTERACTIVE:
             return
-        pairs = {(source, target) for source in sources for target in request.targets}
-        routes = [self._try_route(request, *pair) for pair in pairs if not is_near(*pair)]
-        for name in {name for route in routes if isinstance(route, Route) for name in route.models}:
-            self._pool.require_deadline_met(name, request.deadline, request.caller, cached=not request.disable_cache)
+        by_model: Counter[str] = Counter()
+        for source, size in sizes.items():
+            for target in {target for target in request.targets if source and not is_near(source, target)}:
+                route = self._try_route(request, source, target)
+                for name in route.models if isinstance(route, Route) else ():
+                    by_model[name] += size
+        caller = object() if request.caller is None else request.caller
+        cached = not request.disable_cache
+        for name, size in by_model.items():
+            stack.enter_context(self._pool.hold_request(name, size, request.deadline, caller, cached=cached))
 
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         routes = self.routes
@@ -241,7 +284,9 @@ class Translator:
         except NotServed as error:
             return error
 
-    async def _run_jobs(self, request: TranslateRequest, jobs: Sequence[ContentJob], usage: Usage) -> None:
+    async def _run_jobs(
+        self, request: TranslateRequest, jobs: Sequence[ContentJob], usage: Usage, text: TextWork
+    ) -> None:
         """Translates the segments of all jobs, together for each route, and stores the outputs in the jobs."""
         options = request.options
         run_options = ModelRunOptions(
@@ -251,6 +296,7 @@ class Translator:
             request.deadline,
             caller=object() if request.caller is None else request.caller,
             cached=not request.disable_cache,
+            text=text,
         )
         inflight = InflightLimit(_WINDOW_PIECES)
 
@@ -301,85 +347,17 @@ class Translator:
 
         async def run(texts: Sequence[ProtectedText], decoding: DecodingOptions) -> list[SegmentOutput | Exception]:
             changed = options if decoding is options.decoding else replace(options, decoding=decoding)
-            return await self._run_route(route, texts, changed, inflight, usage)
+            return await self._route_runner.run(route, texts, changed, inflight, usage)
 
         work = estimate_text_work([segment.text for segment in segments])
-        with_figures = await run_off_loop(
+        with_figures = await options.text.run(
             work, lambda: [protect_figures(text, route.source, route.target, only_grouped=True) for text in segments]
         )
         outputs = list(map(drop_extra_spans, await run(with_figures, options.decoding), with_figures, segments))
-        repairer = OutputRepairer(route.source, route.target, options.decoding, run, self._detector.is_written_in)
+        repairer = OutputRepairer(
+            route.source, route.target, options.decoding, run, self._detector.is_written_in, options.text
+        )
         return await repairer.check_and_repair(segments, outputs)
-
-    async def _run_route(
-        self,
-        route: Route,
-        segments: Sequence[ProtectedText],
-        options: ModelRunOptions,
-        inflight: InflightLimit,
-        usage: Usage,
-    ) -> list[SegmentOutput | Exception]:
-        """Takes segments through every model of a route. A segment that fails at one model skips the next ones."""
-        if len(route.models) == 1:
-            return await self._run_single_model_route(route, segments, options, inflight, usage)
-        pivoted = (Flag.PIVOTED,)
-        results: list[SegmentOutput | Exception] = [SegmentOutput(segment.text, flags=pivoted) for segment in segments]
-        inputs = list(segments)
-        orders = [tuple(range(len(segment.spans))) for segment in segments]
-        last = len(route.models) - 1
-        for step, (name, languages) in enumerate(zip(route.models, route.language_pairs, strict=True)):
-            active = [(index, result) for index, result in enumerate(results) if isinstance(result, SegmentOutput)]
-            active_inputs = [inputs[index] for index, _ in active]
-            try:
-                # Only the last model needs alternatives; the next model reads the best output of an earlier one.
-                count = options.decoding.hypothesis_count if step == last else 1
-                step_options = replace(options, languages=languages, decoding=options.decoding.with_hypotheses(count))
-                outputs = await self._run_one_model(name, active_inputs, step_options, inflight, usage)
-            except NotServed as error:
-                return [error] * len(segments)
-            for (index, result), output in zip(active, outputs, strict=True):
-                results[index] = result.followed_by(output) if isinstance(output, SegmentOutput) else output
-                if isinstance(output, SegmentOutput) and step < last:
-                    inputs[index], orders[index] = _order_spans(output, orders[index])
-                elif isinstance(output, SegmentOutput):
-                    # Spans return to the order of the source. Links are dropped: they cover the last model only.
-                    spans = dict(zip(orders[index], output.protected, strict=True))
-                    ordered = tuple(spans[place] for place in sorted(spans))
-                    results[index] = replace(results[index], protected=ordered, links=None)  # type: ignore[type-var]
-        return results
-
-    async def _run_single_model_route(
-        self,
-        route: Route,
-        segments: Sequence[ProtectedText],
-        options: ModelRunOptions,
-        inflight: InflightLimit,
-        usage: Usage,
-    ) -> list[SegmentOutput | Exception]:
-        """Takes segments through the only model of a route."""
-        try:
-            step_options = replace(options, languages=route.language_pairs[0])
-            return await self._run_one_model(route.models[0], segments, step_options, inflight, usage)
-        except NotServed as error:
-            return [error] * len(segments)
-
-    async def _run_one_model(
-        self,
-        name: str,
-        segments: Sequence[ProtectedText],
-        options: ModelRunOptions,
-        inflight: InflightLimit,
-        usage: Usage,
-    ) -> list[SegmentOutput | Exception]:
-        """Takes segments through one model. The caller holds no reference to it, so the pool can unload it."""
-        async with self._pool.hold_generator(name) as model:
-            return await run_protected(model, segments, options, inflight, usage)
-
-
-def _order_spans(output: SegmentOutput, order: Sequence[int]) -> tuple[ProtectedText, tuple[int, ...]]:
-    """Returns an output as the next model's input, its spans ascending, and the index of each span in the source."""
-    ordered = sorted(zip(output.protected, order, strict=True), key=lambda pair: pair[0].start)
-    return ProtectedText(output.text, tuple(span for span, _ in ordered)), tuple(index for _, index in ordered)
 
 
 def _list_job_segments(job: ContentJob) -> Iterator[_JobSegment]:

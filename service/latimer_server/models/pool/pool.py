@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -163,6 +163,21 @@ class ModelPool:
         loaded = active.loaded if (active := self._active.get(name)) else None
         if isinstance(loaded, LoadedGenerator) and not (cached and loaded.cache):
             loaded.queue.require_deadline_met(deadline, Priority.INTERACTIVE, caller)
+
+    def hold_request(
+        self, name: str, characters: int, deadline: float | None, caller: Hashable, *, cached: bool
+    ) -> AbstractContextManager[None]:
+        """Counts an interactive request of `characters` code points in the model's backlog until the context ends.
+
+        Raises as `require_deadline_met` does, also if the requests in work leave too little time.
+        """
+        loaded = active.loaded if (active := self._active.get(name)) else None
+        if not isinstance(loaded, LoadedGenerator):
+            return nullcontext()
+        if cached and loaded.cache:
+            deadline = None  # the cache may answer at once
+        loaded.queue.require_deadline_met(deadline, Priority.INTERACTIVE, caller)
+        return loaded.queue.hold_request(characters, deadline, caller)
 
     async def unload(self, name: str) -> ModelStatus:
         """Unloads a model once its holders are done, waits until it is unloaded, and returns its status afterwards.

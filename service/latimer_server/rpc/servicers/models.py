@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from latimer.v1 import models_pb2 as pb
-from latimer.v1 import models_pb2_grpc
 from latimer_server.core.errors import PermissionDenied
 from latimer_server.core.languages import match_code
 from latimer_server.models.pool.loaded_model import ModelStatus
 from latimer_server.models.pool.pool import ModelPool
-from latimer_server.rpc.servicers.results import Context
+from latimer_server.rpc.call import Call
 from latimer_server.rpc.servicers.validation import Rules
 
 
-class ModelServicer(models_pb2_grpc.ModelServiceServicer):
+class ModelServicer:
     """Implements `latimer.v1.ModelService`. LoadModel and UnloadModel raise `PermissionDenied` unless `admin` is
     true."""
 
@@ -20,7 +19,7 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
         self._pool = pool
         self._admin = admin
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
+    async def ListModels(self, request: pb.ListModelsRequest, call: Call) -> pb.ListModelsResponse:  # noqa: N802
         """Lists the models of the catalogue that pass the filters, one page at a time."""
         rules = Rules()
         rules.require(request.task in pb.ModelTask.values(), "task", "is not a value of ModelTask")
@@ -42,12 +41,12 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
             next_page_token=str(start + size) if start + size < len(models) else "",
         )
 
-    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: N802
+    async def GetModel(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:  # noqa: N802
         """Describes one model. Raises `NotServed` if the catalogue does not contain it."""
         _check_name(request.name)
         return pb.GetModelResponse(model=_to_model(self._pool.describe(request.name)))
 
-    async def LoadModel(self, request: pb.LoadModelRequest, context: Context) -> pb.LoadModelResponse:  # noqa: N802
+    async def LoadModel(self, request: pb.LoadModelRequest, call: Call) -> pb.LoadModelResponse:  # noqa: N802
         """Loads a model and answers when it is READY, or with the error if it cannot be loaded.
 
         A model that failed a moment ago is tried again at once.
@@ -57,7 +56,7 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
         await self._pool.load(request.name, again=True)
         return pb.LoadModelResponse(model=_to_model(self._pool.describe(request.name)))
 
-    async def UnloadModel(self, request: pb.UnloadModelRequest, context: Context) -> pb.UnloadModelResponse:  # noqa: N802
+    async def UnloadModel(self, request: pb.UnloadModelRequest, call: Call) -> pb.UnloadModelResponse:  # noqa: N802
         """Unloads a model once no request uses it, and answers with its state afterwards."""
         self._require_admin("UnloadModel")
         _check_name(request.name)

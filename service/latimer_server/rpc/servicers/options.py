@@ -52,26 +52,43 @@ _MAX_PHRASES = 1_000
 _MAX_TERMS = 1_000
 _MAX_CHARACTERS = 256
 _MAX_ALTERNATIVES = 8
-# The bounds of the cache in `read_options`: entries, and bytes of the serialized options of one entry.
-_MAX_CACHED_OPTIONS = 256
-_MAX_CACHED_BYTES = 256
+# The bounds of the caches in `read_options`: entries, and bytes of the serialized options of one entry. An entry with
+# compiled patterns, phrases and terms may take 160 MiB.
+_SMALL_ENTRIES, _SMALL_BYTES = 256, 256
+_COMPILED_ENTRIES, _COMPILED_BYTES = 4, 256 << 10
 
 
 def read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOptions:
     """Returns the `TranslateOptions` of the use case, and records violations in `rules`.
 
-    Callers send the same options with every call, so conversions are cached. Options that are long or must be compiled
-    are not cached, because they take memory.
+    Callers send the same options with every call, so conversions are cached: many small ones, and few of those that
+    have patterns, phrases or glossary terms, which take memory. A thousand terms take 10 ms to compile. Very long
+    options are not cached. May be called from any thread.
     """
-    if options.ByteSize() > _MAX_CACHED_BYTES or options.patterns or options.phrases or options.glossary_terms:
+    size = options.ByteSize()
+    if options.patterns or options.phrases or options.glossary_terms:
+        if size > _COMPILED_BYTES:
+            return _read_options(options, rules)
+        converted, violations = _read_compiled(options.SerializeToString(deterministic=True))
+    elif size > _SMALL_BYTES:
         return _read_options(options, rules)
-    converted, violations = _read_cached_options(options.SerializeToString())
+    else:
+        converted, violations = _read_small(options.SerializeToString())
     rules.adopt(violations)
     return converted
 
 
-@lru_cache(_MAX_CACHED_OPTIONS)
-def _read_cached_options(message: bytes) -> tuple[TranslateOptions, tuple[Violation, ...]]:
+@lru_cache(_SMALL_ENTRIES)
+def _read_small(message: bytes) -> tuple[TranslateOptions, tuple[Violation, ...]]:
+    return _read_serialized(message)
+
+
+@lru_cache(_COMPILED_ENTRIES)
+def _read_compiled(message: bytes) -> tuple[TranslateOptions, tuple[Violation, ...]]:
+    return _read_serialized(message)
+
+
+def _read_serialized(message: bytes) -> tuple[TranslateOptions, tuple[Violation, ...]]:
     """Converts a serialized TranslateOptions. Returns the options and their violations."""
     rules = Rules()
     return _read_options(pb.TranslateOptions.FromString(message), rules), rules.violations

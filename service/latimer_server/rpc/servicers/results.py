@@ -1,19 +1,13 @@
-"""Conversions that the servicers share: spans, flags and usage to protobuf, and the deadline of a call."""
+"""Conversions that the servicers share: spans, flags and usage to messages."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from typing import Any
-
-import grpc
 
 from latimer.v1 import types_pb2
 from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.core.usage import Usage
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 _FLAGS = {flag: types_pb2.Flag.Value(f"FLAG_{flag.name}") for flag in Flag}
 
@@ -40,9 +34,3 @@ def to_usage(usage: Usage) -> types_pb2.Usage:
     message.queue_time.FromMicroseconds(round(1e6 * usage.queue_seconds))
     message.compute_time.FromMicroseconds(round(1e6 * usage.compute_seconds))
     return message
-
-
-def read_deadline(context: Context) -> float | None:
-    """Returns the deadline of a call in seconds of the monotonic clock; None if the call has no deadline."""
-    remaining = context.time_remaining()
-    return None if remaining is None else time.monotonic() + remaining

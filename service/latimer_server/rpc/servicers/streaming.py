@@ -16,11 +16,10 @@ from latimer.v1 import translation_pb2 as pb
 from latimer_server.core.errors import DeadlineExceeded, InvalidRequest, NotServed, Overloaded, Unavailable, Violation
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
-from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import is_expected, to_status
 from latimer_server.rpc.servicers.results import to_usage
 from latimer_server.rpc.servicers.validation import MAX_CONTENT_CHARACTERS, MAX_CONTENTS, MAX_ITEM_ID, Rules
-from latimer_server.scheduling import Admission, estimate_text_work
+from latimer_server.scheduling import estimate_text_work
 
 _log = logging.getLogger(__name__)
 
@@ -62,31 +61,28 @@ class _Item:
 async def answer_stream(
     messages: AsyncIterator[pb.StreamTranslateTextRequest],
     open_stream: Callable[[pb.StreamTranslateTextConfig], Translate],
-    admission: Admission,
 ) -> AsyncIterator[pb.StreamTranslateTextResponse | None]:
     """Yields the responses of one stream. The first value is None: the stream is accepted.
 
-    The stream counts as one request of `admission` from its config to its end. `open_stream` takes the config and
-    returns the function that translates a group; it raises the errors of the config. When the messages end, also with
-    an error, the items that were read are answered first. The last response has the usage. Closing the generator
-    cancels the items in work.
+    `open_stream` takes the config and returns the function that translates a group; it raises the errors of the config.
+    When the messages end, also with an error, the items that were read are answered first. The last response has the
+    usage. Closing the generator cancels the items in work.
     """
     first = await anext(messages, None)
     if first is None or not first.HasField("config"):
         raise InvalidRequest(Violation("config", "is required in the first message"))
     translate = open_stream(first.config)
-    with admission.admit(current_caller.get()):
-        state = _StreamState(first.config, translate)
-        try:
-            state.start(first, messages)
-            yield None
-            while await state.has_results():
-                results, weight = state.take_results()
-                yield pb.StreamTranslateTextResponse(results=results)
-                state.free(weight)
-        finally:
-            await state.stop()
-        yield pb.StreamTranslateTextResponse(usage=to_usage(state.usage))
+    state = _StreamState(first.config, translate)
+    try:
+        state.start(first, messages)
+        yield None
+        while await state.has_results():
+            results, weight = state.take_results()
+            yield pb.StreamTranslateTextResponse(results=results)
+            state.free(weight)
+    finally:
+        await state.stop()
+    yield pb.StreamTranslateTextResponse(usage=to_usage(state.usage))
 
 
 class _StreamState:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
 from latimer.v1 import summarization_pb2 as pb
-from latimer.v1 import summarization_pb2_grpc, types_pb2
+from latimer.v1 import types_pb2
 from latimer_server.observability.log_format import request_id
+from latimer_server.rpc.call import Call
 from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import to_status
-from latimer_server.rpc.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
+from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.validation import Rules, refuse_markup
-from latimer_server.scheduling import Admission, estimate_text_work, run_off_loop
+from latimer_server.scheduling import Admission, estimate_text_work
 from latimer_server.summarization.composition import LengthLimit, Summary, SummaryMode
 from latimer_server.summarization.summarizer import Summarizer, SummarizeRequest
 
@@ -29,21 +33,25 @@ _MODES = {
 }
 
 
-class SummarizationServicer(summarization_pb2_grpc.SummarizationServiceServicer):
+class SummarizationServicer:
     """Implements `latimer.v1.SummarizationService`."""
 
     def __init__(self, summarizer: Summarizer, admission: Admission) -> None:
         self._summarizer = summarizer
         self._admission = admission
 
-    async def SummarizeText(  # noqa: N802 (gRPC's name of the method)
-        self, request: pb.SummarizeTextRequest, context: Context
-    ) -> pb.SummarizeTextResponse:
-        """Summarizes each text of the request."""
-        with self._admission.admit(current_caller.get()):
-            summaries, usage = await self._summarizer.summarize(_read_request(request, read_deadline(context)))
-            return await run_off_loop(
-                estimate_text_work(request.contents),
+    def SummarizeText(  # noqa: N802 (gRPC's name of the method)
+        self, request: pb.SummarizeTextRequest, call: Call
+    ) -> Coroutine[Any, Any, pb.SummarizeTextResponse]:
+        """Summarizes each text of the request. Validates the request at once, in the thread of the call."""
+        self._admission.require_place(call.caller)
+        return self._run(_read_request(request, call.deadline), request.contents, call)
+
+    async def _run(self, request: SummarizeRequest, contents: Sequence[str], call: Call) -> pb.SummarizeTextResponse:
+        with self._admission.admit(call.caller):
+            summaries, usage = await self._summarizer.summarize(request)
+            return await self._summarizer.begin_text_work(request).run(
+                estimate_text_work(contents),
                 lambda: pb.SummarizeTextResponse(
                     summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)
                 ),

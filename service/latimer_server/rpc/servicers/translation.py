@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 from latimer.v1 import translation_pb2 as pb
-from latimer.v1 import translation_pb2_grpc
 from latimer_server.core.errors import InvalidRequest, Violation
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
+from latimer_server.rpc.call import Call
 from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import to_status
 from latimer_server.rpc.servicers.options import read_options, refuse_unserved
-from latimer_server.rpc.servicers.results import Context, read_deadline, to_flags, to_span, to_usage
+from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.streaming import Translate, answer_stream
 from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, MAX_TARGETS, Rules
-from latimer_server.scheduling import Admission, Priority, estimate_text_work, run_off_loop
+from latimer_server.scheduling import Admission, Priority, estimate_text_work
 from latimer_server.text.detection import Detection
 from latimer_server.translation.requests import ItemResult, SegmentTranslation, TranslateRequest, Translation
 from latimer_server.translation.translator import Translator
 
 
-class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
+class TranslationServicer:
     """Implements `latimer.v1.TranslationService`."""
 
     def __init__(self, translator: Translator, admission: Admission) -> None:
         self._translator = translator
         self._admission = admission
 
-    async def TranslateText(  # noqa: N802 (gRPC's name of the method)
-        self, request: pb.TranslateTextRequest, context: Context
-    ) -> pb.TranslateTextResponse:
-        """Translates each text of the request into each target language."""
-        with self._admission.admit(current_caller.get()):
-            results, usage = await self._translate(_read_request(request, read_deadline(context)))
+    def TranslateText(  # noqa: N802 (gRPC's name of the method)
+        self, request: pb.TranslateTextRequest, call: Call
+    ) -> Coroutine[Any, Any, pb.TranslateTextResponse]:
+        """Translates each text of the request into each target language. Validates the request at once, in the thread
+        of the call."""
+        self._admission.require_place(call.caller)
+        return self._run(_read_request(request, call.deadline), call)
+
+    async def _run(self, request: TranslateRequest, call: Call) -> pb.TranslateTextResponse:
+        with self._admission.admit(call.caller):
+            results, usage = await self._translate(request)
             return pb.TranslateTextResponse(results=results, usage=to_usage(usage))
 
     def StreamTranslateText(  # noqa: N802
-        self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], context: Context
-    ) -> AsyncIterator[pb.StreamTranslateTextResponse]:
-        """Translates the items of a stream."""
-        # The generator also yields None, which the interceptor handles: the stream is accepted, without a message.
-        return answer_stream(  # type: ignore[return-value]
-            request_iterator, lambda config: self._open_stream(config, context), self._admission
-        )
+        self, request_iterator: AsyncIterator[pb.StreamTranslateTextRequest], call: Call
+    ) -> AsyncIterator[pb.StreamTranslateTextResponse | None]:
+        """Translates the items of a stream. Yields None when the stream is accepted."""
+        return answer_stream(request_iterator, lambda config: self._open_stream(config, call))
 
     async def DetectLanguage(  # noqa: N802
-        self, request: pb.DetectLanguageRequest, context: Context
+        self, request: pb.DetectLanguageRequest, call: Call
     ) -> pb.DetectLanguageResponse:
         """Detects the language of each text."""
         rules = Rules()
@@ -57,11 +60,13 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         )
         rules.enforce()
         with self._admission.admit(current_caller.get()):
-            detections = await self._translator.detect(request.contents, candidates)
+            detections = await self._translator.detect(
+                request.contents, candidates, self._translator.begin_text_work(call.caller, call.deadline)
+            )
             return pb.DetectLanguageResponse(detections=[_to_detection(detection) for detection in detections])
 
     async def ListLanguagePairs(  # noqa: N802
-        self, request: pb.ListLanguagePairsRequest, context: Context
+        self, request: pb.ListLanguagePairsRequest, call: Call
     ) -> pb.ListLanguagePairsResponse:
         """Lists the language pairs that pass the filters, one page at a time."""
         rules = Rules()
@@ -80,13 +85,13 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             next_page_token=str(start + size) if more else "",
         )
 
-    def _open_stream(self, config: pb.StreamTranslateTextConfig, context: Context) -> Translate:
+    def _open_stream(self, config: pb.StreamTranslateTextConfig, call: Call) -> Translate:
         """Returns the function that translates the contents of a group of a stream's items.
 
         Raises `InvalidRequest`, `Unsupported` or `NotServed` for errors in the stream's config.
         """
         try:
-            request = _read_common(config, Rules(), read_deadline(context), Priority.BULK)
+            request = _read_common(config, Rules(), call.deadline, Priority.BULK)
         except InvalidRequest as error:
             violations = (Violation(f"config.{each.field}", each.description) for each in error.violations)
             raise InvalidRequest(*violations) from None
@@ -100,7 +105,8 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
     async def _translate(self, request: TranslateRequest) -> tuple[list[pb.TranslationResult], Usage]:
         results, usage = await self._translator.translate(request)
         work = estimate_text_work(request.contents) * len(request.targets)
-        return await run_off_loop(work, lambda: [_to_result(result) for result in results]), usage
+        text = self._translator.begin_text_work(request.caller, request.deadline)
+        return await text.run(work, lambda: [_to_result(result) for result in results]), usage
 
 
 def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> TranslateRequest:

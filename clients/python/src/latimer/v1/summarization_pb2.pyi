@@ -122,7 +122,8 @@ class SummarizeTextRequest(google.protobuf.message.Message):
     @property
     def contents(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The texts. Required; 1 to 1,024 texts of at most 1,000,000 code points each and 2,000,000 in total. A text may be
-        "".
+        "". A message has at most 4 MiB, which is about 1,390,000 code points of Chinese; a larger one gets
+        RESOURCE_EXHAUSTED.
         """
 
     @property

@@ -1,24 +1,12 @@
-"""Tests of offloading text work to a thread, and of running coroutines together."""
+"""Coroutines that run together: results in order, and none left when one fails."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import pytest
 
-from latimer_server.scheduling import estimate_text_work, gather_or_cancel, run_off_loop
-
-
-@pytest.mark.parametrize(("characters", "here"), [(5, True), (400, True), (1_000, False)])
-async def test_a_sentence_is_processed_in_the_loop_and_a_paragraph_in_a_thread(characters: int, here: bool) -> None:
-    thread = await run_off_loop(estimate_text_work(["x" * characters]), threading.get_ident)
-
-    assert (thread == threading.get_ident()) is here
-
-
-async def test_many_short_texts_are_processed_in_a_thread() -> None:
-    assert await run_off_loop(estimate_text_work(["x"] * 20), threading.get_ident) != threading.get_ident()
+from latimer_server.scheduling import gather_or_cancel
 
 
 async def test_a_single_coroutine_runs_without_a_new_task() -> None:

@@ -1,0 +1,128 @@
+"""Runs the methods of servicers: on the event loop, or in the thread of the call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from latimer_server.rpc.call import Call
+from latimer_server.rpc.call_handler import Behaviour, Method
+from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit
+from latimer_server.rpc.loop_bridge import CallScope
+from latimer_server.rpc.request_stream import read_messages
+
+# A method with one response: called in the thread of the call, where it may validate its request; its coroutine runs on
+# the loop.
+LoopMethod = Callable[[Any, Call], Coroutine[Any, Any, Message]]
+LoopStreamMethod = Callable[[AsyncIterator[Any], Call], AsyncIterator[Message | None]]
+ThreadMethod = Callable[[Any, Call, grpc.ServicerContext], Iterator[Message]]
+
+
+class Behaviours:
+    """Turns methods of servicers into behaviours of calls, within the limits of the front."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: CallLimits) -> None:
+        self._loop = loop
+        self._limits = limits
+        self._arrivals: dict[int, tuple[float, grpc.ServicerContext]] = {}
+        self._active = ConcurrencyLimit("calls", limits.threads, share=1.0)
+        self._receiving = ConcurrencyLimit("messages that are arriving", limits.receiving, share=0.5)
+        self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
+        self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
+        # Set when the server drains: streams then read no further.
+        self.draining = asyncio.Event()
+
+    def on_loop(self, method: Method, run: LoopMethod) -> Behaviour:
+        """Runs a method with one request and one response."""
+
+        def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
+            scope = CallScope(self._loop, context)
+            with self._active.hold(call.caller):
+                yield scope.run(run(self._receive(method, requests, call, context), call))
+
+        return behaviour
+
+    def stream_on_loop(self, method: Method, run: LoopStreamMethod) -> Behaviour:
+        """Runs a method with streams of requests and responses."""
+
+        def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message | None]:
+            scope = CallScope(self._loop, context)
+            with self._active.hold(call.caller), self.streams.hold(call.caller):
+                messages = read_messages(
+                    requests,
+                    method.read,
+                    self.draining,
+                    self._limits.stream_config_seconds,
+                    self._limits.stream_idle_seconds,
+                )
+                yield from scope.iterate(_close_after(run(messages, call), messages))
+
+        return behaviour
+
+    def in_thread(self, method: Method, run: ThreadMethod) -> Behaviour:
+        """Runs a method with one request, which does little or only waits, in the thread of the call."""
+
+        def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
+            yield from run(self._receive(method, requests, call, context), call, context)
+
+        return behaviour
+
+    def reflect(
+        self, method: Method, run: Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Message]]
+    ) -> Behaviour:
+        """Runs server reflection, whose streams clients keep open between their questions."""
+
+        def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
+            with self._reflections.hold(call.caller):
+                while True:
+                    with self._arriving(context):
+                        data = next(requests, None)
+                    if data is None:
+                        return
+                    yield from run(iter((method.read(data),)), context)
+
+        return behaviour
+
+    @property
+    def active(self) -> int:
+        """The number of calls that run use cases, or wait to."""
+        return self._active.active
+
+    def expire(self) -> None:
+        """Ends the calls whose message has been arriving for too long. The server calls this once a second."""
+        oldest = time.monotonic() - self._limits.receive_seconds
+        for began, context in list(self._arrivals.values()):
+            if began < oldest:
+                context.cancel()
+
+    def _receive(self, method: Method, requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 (each method has its own message)
+        with self._receiving.hold(call.caller), self._arriving(context):
+            data = next(requests, None)
+        return method.read(data)
+
+    @contextmanager
+    def _arriving(self, context: grpc.ServicerContext) -> Iterator[None]:
+        self._arrivals[id(context)] = time.monotonic(), context
+        try:
+            yield
+        finally:
+            del self._arrivals[id(context)]
+
+
+async def _close_after(
+    responses: AsyncIterator[Message | None], messages: AsyncGenerator[Any, None]
+) -> AsyncGenerator[Message | None, None]:
+    """Yields the responses, then closes both sides of the stream at once rather than when they are collected."""
+    try:
+        async for response in responses:
+            yield response
+    finally:
+        if isinstance(responses, AsyncGenerator):
+            await responses.aclose()
+        await messages.aclose()

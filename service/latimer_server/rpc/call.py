@@ -1,0 +1,49 @@
+"""A call: its method, its identity, its caller and its deadline."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+
+_REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
+# Request ids are names for the log and need no unpredictable numbers.
+_random_bits = random.Random().getrandbits
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as servicers see it.
+
+    `deadline`: a reading of the monotonic clock in seconds, None without a deadline. `caller`: the name under which the
+    queues and limits count this call; see `caller_identity`.
+    """
+
+    method: str
+    request_id: str
+    caller: str
+    deadline: float | None
+
+
+def read_metadata(context: grpc.ServicerContext) -> Mapping[str, str | bytes]:
+    """Returns the metadata of a call. Of repeated keys the last value counts."""
+    return dict(context.invocation_metadata() or ())
+
+
+def read_request_id(metadata: Mapping[str, str | bytes]) -> str:
+    """Returns the caller's `x-request-id` if it is 1 to 64 letters, digits, `_` or `-`, else a new id."""
+    offered = metadata.get("x-request-id", "")
+    if isinstance(offered, str) and _REQUEST_ID.fullmatch(offered):
+        return offered
+    return f"{_random_bits(128):032x}"
+
+
+def read_deadline(context: grpc.ServicerContext) -> float | None:
+    """Returns the call's deadline on the monotonic clock in seconds, None without one."""
+    remaining = context.time_remaining()
+    return None if remaining is None or not math.isfinite(remaining) else time.monotonic() + remaining

@@ -1,0 +1,115 @@
+"""Handles one call: credentials, message, behaviour, status, log line.
+
+A call runs in a thread of gRPC's server. All methods are registered as streams of requests: of those gRPC reads no
+message by itself, so that the message of a caller without credentials is never received.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from latimer_server.core.errors import InvalidRequest, Unavailable, Violation
+from latimer_server.observability.log_format import request_id
+from latimer_server.rpc.auth import Authenticator
+from latimer_server.rpc.call import Call, read_deadline, read_metadata, read_request_id
+from latimer_server.rpc.call_status import CallStatus
+from latimer_server.rpc.caller_identity import current_caller
+from latimer_server.rpc.servicers.request_bounds import check_bounds
+
+_ENDS_OF_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of a service.
+
+    `path`: as on the wire, `/package.Service/Method`. `parse`: the parser of its request, which raises `DecodeError` or
+    `ValueError`. `needs_token`: whether callers need credentials if the server has tokens. `is_logged`: whether calls
+    are logged at INFO; others are logged at DEBUG.
+    """
+
+    path: str
+    parse: Callable[[bytes], Message]
+    streams_responses: bool = False
+    needs_token: bool = True
+    is_logged: bool = True
+
+    def read(self, data: bytes | None) -> Any:  # noqa: ANN401 (each method has its own message)
+        """Returns the message that `data` holds. Raises `InvalidRequest` if it holds none."""
+        if data is None:
+            raise InvalidRequest(Violation("", "the call has no request message"))
+        try:
+            message = self.parse(data)
+        except (DecodeError, ValueError):
+            raise InvalidRequest(Violation("", "the bytes are no message of this method")) from None
+        check_bounds(message)
+        return message
+
+
+# A function that yields the responses of a call to its requests. None means that the call is accepted, without
+# a response yet.
+Behaviour = Callable[[Iterator[bytes], Call, grpc.ServicerContext], Iterator[Message | None]]
+
+
+class CallHandler:
+    """Creates the handlers with which gRPC serves methods. `begun` counts the calls since the start of the server."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+        self._lock = threading.Lock()
+        self._refuses = False
+        self.begun = 0
+
+    def make_handler(self, method: Method, behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
+        """Returns the handler with which gRPC serves a method."""
+
+        def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Message]:
+            status = CallStatus(context, method.path, is_logged=method.is_logged)
+            with self._lock:
+                self.begun += 1
+            try:
+                call = self._begin(method, status)
+                for response in behaviour(requests, call, context):
+                    status.open()
+                    if response is not None:
+                        yield response
+            except _ENDS_OF_PROCESS:
+                status.log_cut()
+                raise
+            except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
+                status.fail(error)
+            status.log("OK")
+
+        def unary(requests: Iterator[bytes], context: grpc.ServicerContext) -> Message:
+            (response,) = stream(requests, context)
+            return response
+
+        if method.streams_responses:
+            return grpc.stream_stream_rpc_method_handler(stream, None, _serialize)
+        return grpc.stream_unary_rpc_method_handler(unary, None, _serialize)
+
+    def refuse_calls(self) -> None:
+        """Refuses new calls with UNAVAILABLE, except health checks. Calls that have begun go on."""
+        self._refuses = True
+
+    def _begin(self, method: Method, status: CallStatus) -> Call:
+        context = status.context
+        metadata = read_metadata(context)
+        request_id.set(read_request_id(metadata))
+        status.begin(request_id.get())
+        peer = context.peer()
+        caller = self._authenticator.identify(peer, metadata if method.needs_token else None)
+        current_caller.set(caller)
+        if self._refuses and method.needs_token:
+            raise Unavailable("the server is shutting down")
+        return Call(method.path, status.request_id, caller, read_deadline(context))
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()

@@ -1,0 +1,74 @@
+"""Bounds on calls: how many may be open at a time, in all and for each caller, and for how long."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from latimer_server.core.errors import Overloaded
+
+# Threads that refuse calls while all others are held.
+_SPARE_THREADS = 64
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class CallLimits:
+    """Bounds of the gRPC front; times in seconds.
+
+    `requests`: calls in work. `receiving`: calls whose message is arriving, `receive_seconds` how long that may take.
+    `streams`, `watches`, `reflections`: open streams of each kind. `stream_config_seconds`, `stream_idle_seconds`: how
+    long a stream may wait for its first message and for each later one.
+    """
+
+    requests: int = 256
+    receiving: int = 128
+    receive_seconds: float = 30.0
+    streams: int = 512
+    watches: int = 64
+    reflections: int = 16
+    stream_config_seconds: float = 30.0
+    stream_idle_seconds: float = 600.0
+
+    @property
+    def threads(self) -> int:
+        """Threads of the server: one for each call that may hold one, and some that refuse the others."""
+        return self.requests + self.receiving + self.streams + self.watches + self.reflections + _SPARE_THREADS
+
+
+class ConcurrencyLimit:
+    """A bound on open calls of one kind. One caller gets at most `share` of all places. Thread-safe."""
+
+    def __init__(self, what: str, most: int, share: float) -> None:
+        self._what = what
+        self._most = most
+        self._most_per_caller = max(1, int(most * share))
+        self._lock = threading.Lock()
+        self._by_caller: Counter[str] = Counter()
+
+    @property
+    def active(self) -> int:
+        """The number of places that are held."""
+        with self._lock:
+            return self._by_caller.total()
+
+    @contextmanager
+    def hold(self, caller: str) -> Iterator[None]:
+        """Holds a place. Raises `Overloaded` if all places, or all of this caller's, are held."""
+        with self._lock:
+            if self._by_caller.total() >= self._most:
+                raise Overloaded(f"the server has {self._most} {self._what}, which is its limit", _RETRY_SECONDS)
+            if self._by_caller[caller] >= self._most_per_caller:
+                rule = f"this caller has {self._most_per_caller} {self._what}, which is its limit"
+                raise Overloaded(rule, _RETRY_SECONDS)
+            self._by_caller[caller] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._by_caller[caller] -= 1
+                if not self._by_caller[caller]:
+                    del self._by_caller[caller]

@@ -1,0 +1,77 @@
+"""The end of a call: its status on the wire and its line in the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import NoReturn
+
+import grpc
+
+from latimer_server import __version__
+from latimer_server.core.errors import LatimerError, Overloaded, Unavailable
+from latimer_server.rpc.error_status import is_expected, to_status
+from latimer_server.rpc.loop_bridge import CallEnded
+
+_log = logging.getLogger(__name__)
+
+# gRPC clients wait this long before they retry a call that was refused with UNAVAILABLE.
+_RETRY_PUSHBACK_MS = "1000"
+_CODES = {int(code.value[0]): code for code in grpc.StatusCode}
+
+
+class CallStatus:
+    """What one call tells its caller and the log about itself."""
+
+    def __init__(self, context: grpc.ServicerContext, path: str, *, is_logged: bool) -> None:
+        self.context = context
+        self.request_id = ""
+        self._path = path
+        self._level = logging.INFO if is_logged else logging.DEBUG
+        self._began = time.monotonic()
+        self._opened = False
+
+    def begin(self, request_id: str) -> None:
+        """Notes the id of the call."""
+        self.request_id = request_id
+        _log.debug("call began", extra={"method": self._path})
+
+    def open(self) -> None:
+        """Sends the initial metadata, once."""
+        if not self._opened:
+            self._opened = True
+            self.context.send_initial_metadata(self._identity())
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """Ends the call with the status of an error."""
+        if isinstance(error, (CallEnded, grpc.RpcError)):
+            self.log_cut()
+            self.context.abort(grpc.StatusCode.CANCELLED, "")
+        status = to_status(error, self.request_id)
+        code = _CODES[status.code]
+        if not is_expected(error):
+            _log.error("call failed", exc_info=error, extra={"method": self._path})
+        self.log(code.name, error.reason if isinstance(error, LatimerError) else "INTERNAL")
+        # A client retries only a call that has not begun, and initial metadata would begin it (gRFC A6). A refusal for
+        # want of room is sent at once, because there is most to do then.
+        pushback = (("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS),) if isinstance(error, Unavailable) else ()
+        if not isinstance(error, (Unavailable, Overloaded)):
+            self.open()
+        details = ("grpc-status-details-bin", status.SerializeToString())
+        self.context.set_trailing_metadata((*self._identity(), details, *pushback))
+        self.context.abort(code, status.message)
+
+    def log_cut(self) -> None:
+        """Logs a call that its caller, its deadline or the end of the server has ended."""
+        self.log("DEADLINE_EXCEEDED" if self.context.time_remaining() <= 0 else "CANCELLED")
+
+    def log(self, code: str, reason: str = "") -> None:
+        """Writes the line of the call."""
+        if not _log.isEnabledFor(self._level):
+            return
+        milliseconds = round(1_000 * (time.monotonic() - self._began), 1)
+        extra = {"method": self._path, "code": code, "milliseconds": milliseconds}
+        _log.log(self._level, "call", extra=extra | ({"reason": reason} if reason else {}))
+
+    def _identity(self) -> tuple[tuple[str, str], ...]:
+        return ("x-request-id", self.request_id), ("x-latimer-version", __version__)

@@ -1,0 +1,108 @@
+"""The port of the server: address, TLS, tokens and channel options."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import grpc
+
+from latimer_server.config.settings import Settings
+from latimer_server.core.errors import LatimerError
+
+# Messages of requests. The contract states this size; it is also gRPC's default.
+MAX_MESSAGE_BYTES = 4 << 20
+# Metadata of one call.
+_MAX_METADATA_BYTES = 16 << 10
+# Bounds on unaccepted calls. Beyond them gRPC answers CANCELLED, which clients do not retry: above the first bound for
+# some calls at random, above the second for all. The defaults are 1,000 and 3,000.
+_PENDING_SOFT_LIMIT, _PENDING_HARD_LIMIT = 10_000, 20_000
+
+
+class ListenError(LatimerError):
+    """The server cannot listen: the address, the TLS files or the token file cannot be used."""
+
+
+def channel_options(settings: Settings) -> list[tuple[str, int]]:
+    """Returns gRPC's options for the connections of the server; times in milliseconds."""
+    return [
+        # Without this a second server on the same port would silently share its connections. It must fail instead.
+        ("grpc.so_reuseport", 0),
+        ("grpc.server.max_pending_requests", _PENDING_SOFT_LIMIT),
+        ("grpc.server.max_pending_requests_hard_limit", _PENDING_HARD_LIMIT),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.max_concurrent_streams", settings.max_calls_per_connection),
+        # gRPC's own protection counts a call until the server has freed it, and resets the calls that a client opens
+        # meanwhile. A client that keeps to the bound must not meet that; CallLimits bounds what the server holds.
+        ("grpc.http.overload_protection", 0),
+        ("grpc.max_connection_idle_ms", round(1_000 * settings.connection_idle_seconds)),
+        ("grpc.max_connection_age_ms", round(1_000 * settings.connection_age_seconds)),
+        ("grpc.max_connection_age_grace_ms", round(1_000 * settings.connection_grace_seconds)),
+        # A client that neither reads nor answers pings is gone.
+        ("grpc.keepalive_time_ms", round(1_000 * settings.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", round(1_000 * settings.keepalive_timeout_seconds)),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def bind_port(server: grpc.Server, settings: Settings) -> int:
+    """Binds the address of the settings and returns the port. Raises `ListenError`."""
+    try:
+        if settings.tls_certificate and settings.tls_key:
+            pair = _read_key_pair(settings.tls_certificate, settings.tls_key)
+            return server.add_secure_port(settings.listen, grpc.ssl_server_credentials([pair]))
+        if settings.tls_certificate or settings.tls_key:
+            raise ListenError("tls_certificate and tls_key must be set together; only one of them is set")
+        return server.add_insecure_port(settings.listen)
+    except RuntimeError as error:
+        raise ListenError(
+            f"cannot listen on {settings.listen}: the port may be in use, or the address may not belong to this machine"
+        ) from error
+
+
+def read_tokens(path: Path | None) -> list[str]:
+    """Returns the tokens of a file with one token per line; none without a file.
+
+    The file is UTF-8, with or without a byte order mark; lines that begin with `#` are comments. A token consists of
+    printable ASCII, because gRPC sends nothing else as metadata. Raises `ListenError`.
+    """
+    if path is None:
+        return []
+    try:
+        lines = _read(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ListenError(f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8, one token per line") from None
+    tokens = []
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line.startswith("#"):
+            continue
+        if not (line.isascii() and line.isprintable()):
+            raise ListenError(f"{path}: line {number}: a token consists of printable ASCII characters")
+        tokens.append(line)
+    if not tokens:
+        raise ListenError(f"{path}: contains no token, so every call would be refused; add one token per line")
+    return tokens
+
+
+def _read_key_pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:
+    """Returns the private key and the certificate chain. Raises `ListenError` unless both are PEM and match."""
+    pair = _read(key), _read(certificate)
+    for path, data, label in ((certificate, pair[1], b"CERTIFICATE"), (key, pair[0], b"PRIVATE KEY")):
+        if label + b"-----" not in data:
+            raise ListenError(f"{path}: contains no {label.decode().lower()} in PEM form")
+    try:
+        # The password of an encrypted key would be asked for at the terminal; an empty one makes the key an error.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        reason = (error.reason or "unreadable").lower().replace("_", " ")
+        raise ListenError(f"{certificate}, {key}: are not a certificate and its unencrypted key: {reason}") from None
+    return pair
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ListenError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,49 @@
+"""Reads the messages of a call from a thread, for use on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from google.protobuf.message import Message
+
+from latimer_server.core.errors import DeadlineExceeded, Unavailable
+
+
+async def read_messages(
+    requests: Iterator[bytes],
+    parse: Callable[[bytes], Message],
+    draining: asyncio.Event,
+    first_seconds: float,
+    idle_seconds: float,
+) -> AsyncGenerator[Message, None]:
+    """Yields the parsed messages of a stream, and reads no further than it is asked to.
+
+    `first_seconds`, `idle_seconds`: how long the stream may wait for its first and for any later message. Raises
+    `DeadlineExceeded` beyond that, `Unavailable` when the server drains while the stream waits.
+    """
+    loop = asyncio.get_running_loop()
+    # The thread of the call writes the responses, and gRPC's iterator blocks: reading needs a thread of its own.
+    reader = ThreadPoolExecutor(1, thread_name_prefix="read")
+    drained = loop.create_task(draining.wait())
+    seconds = first_seconds
+    try:
+        while True:
+            read = asyncio.ensure_future(loop.run_in_executor(reader, next, requests, None))
+            try:
+                await asyncio.wait((read, drained), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                if not read.done():
+                    if drained.done():
+                        raise Unavailable("the server is shutting down; unanswered items can be sent again")
+                    raise DeadlineExceeded(f"the stream sent no message for {seconds:g} s")
+            finally:
+                read.cancel()
+            data = read.result()
+            if data is None:
+                return
+            yield parse(data)
+            seconds = idle_seconds
+    finally:
+        drained.cancel()
+        reader.shutdown(wait=False)

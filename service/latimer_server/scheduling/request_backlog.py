@@ -1,0 +1,93 @@
+"""Request backlog: the accepted work of one model, from which the end of a new request is estimated.
+
+The queue of a model sees a request only once its text is segmented. Of a burst of calls each would thus find the queue
+empty, be accepted, and be late. So a request is counted here when it arrives, by the length of its text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+
+from latimer_server.scheduling.work_items import Clock
+
+# Shorter requests take mostly fixed time, which says nothing about long ones.
+_LEAST_MEASURED = 4_000
+# The share of the measured rate that is kept after a slower measurement.
+_KEPT_RATE = 0.9
+# `TokenRatio` averages over about this many of the latest code points.
+_AVERAGED_CHARACTERS = 1_000_000
+
+
+class TokenRatio:
+    """The average number of tokens per code point of the texts that a model was given."""
+
+    def __init__(self) -> None:
+        self._characters = 0.0
+        self._tokens = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Tokens per code point; 0 before anything was measured."""
+        return self._tokens / self._characters if self._characters else 0.0
+
+    def note(self, characters: int, tokens: int) -> None:
+        """Adds texts of `characters` code points that have `tokens` tokens."""
+        kept = max(0.0, 1 - characters / _AVERAGED_CHARACTERS)
+        self._characters = kept * self._characters + characters
+        self._tokens = kept * self._tokens + tokens
+
+
+class RequestBacklog:
+    """The interactive requests of one model that are in work, by caller, in code points. `clock` returns seconds.
+
+    A request counts in full until it ends, because the requests of a caller progress together.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_caller: Counter[Hashable] = Counter()
+        self._total = 0
+        self._finished = 0  # code points of all requests that ended well
+        self._rate = 0.0
+
+    def estimate_seconds(self, characters: int, caller: Hashable, rate: float, seconds_left: float) -> float:
+        """Returns the estimated seconds until a new request of `characters` code points ends; 0 if it ends in time.
+
+        `rate` is what the model computes, in code points per second. If whole requests took longer, because of the work
+        on their texts, the rate measured for them counts. Callers take turns, so another caller delays the request by
+        no more than what this caller has in work itself, the new request included. Without other requests the estimate
+        is 0: an idle model tries everything, and so learns a better rate.
+        """
+        rate = min(rate, self._rate or rate)
+        if not self._total or rate <= 0 or (self._total + characters) / rate <= seconds_left:
+            return 0.0
+        own = self._by_caller.get(caller, 0) + characters
+        others = sum(min(size, own) for other, size in self._by_caller.items() if other != caller)
+        seconds = (own + others) / rate
+        return seconds if seconds > seconds_left else 0.0
+
+    @contextmanager
+    def hold(self, characters: int, caller: Hashable) -> Iterator[None]:
+        """Counts a request of `characters` code points until the context ends.
+
+        A long request that ends without an error is a measurement of the rate.
+        """
+        began, finished = self._clock(), self._finished
+        self._by_caller[caller] += characters
+        self._total += characters
+        try:
+            yield
+            self._finished += characters
+            if characters >= _LEAST_MEASURED:
+                self._learn(self._finished - finished, self._clock() - began)
+        finally:
+            self._total -= characters
+            self._by_caller[caller] -= characters
+            if not self._by_caller[caller]:
+                del self._by_caller[caller]
+
+    def _learn(self, characters: int, seconds: float) -> None:
+        """Adds a measurement. Of requests that share the model only the last ones to end see its full rate."""
+        self._rate = max(_KEPT_RATE * self._rate, characters / max(seconds, 1e-6))

@@ -1,0 +1,178 @@
+"""Calls that no library sends: each is answered or ended, and others are served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from latimer import AsyncClient
+from latimer.v1 import translation_pb2 as pb
+from latimer_server.rpc.server import LatimerServer
+from tests.fakes import serve_fakes
+from tests.raw_http2 import RawConnection, frame_message
+
+TRANSLATE = b"/latimer.v1.TranslationService/TranslateText"
+STREAM = b"/latimer.v1.TranslationService/StreamTranslateText"
+WATCH = b"/grpc.health.v1.Health/Watch"
+INVALID_ARGUMENT, UNIMPLEMENTED, UNAUTHENTICATED, RESOURCE_EXHAUSTED = b"3", b"12", b"16", b"8"
+Statuses = Mapping[int, Mapping[bytes, bytes]]
+
+
+async def in_thread(port: int, work: Callable[[RawConnection], Statuses], *, window: int | None = None) -> Statuses:
+    def run() -> Statuses:
+        with RawConnection(port, window=window) as connection:
+            return work(connection)
+
+    return await asyncio.to_thread(run)
+
+
+@pytest.mark.parametrize("connections", [1, 20])
+async def test_paths_that_are_not_utf8_end_no_other_call(
+    server: LatimerServer, client: AsyncClient, connections: int
+) -> None:
+    def attack(connection: RawConnection) -> Statuses:
+        return connection.read_statuses([connection.begin(b"/\xff\xfe%d" % number) for number in range(50)])
+
+    async def call() -> None:
+        for _ in range(50):
+            assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
+
+    *attacks, _ = await asyncio.gather(*(in_thread(server.port, attack) for _ in range(connections)), call())
+    for statuses in attacks:
+        assert statuses is not None
+        assert all(status[b"grpc-status"] == UNIMPLEMENTED for status in statuses.values())
+    assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
+
+
+async def test_a_watch_that_takes_no_data_holds_up_neither_health_nor_the_drain() -> None:
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        connection = await asyncio.to_thread(RawConnection, server.port, window=0)
+        with connection:
+            stream = connection.begin(WATCH)
+            connection.send(stream, frame_message(health_pb2.HealthCheckRequest().SerializeToString()))
+            await asyncio.to_thread(connection.wait_for_headers, stream)
+            assert await client.health() == "SERVING"
+            await server.finish_calls(1)
+            assert await client.health() == "NOT_SERVING"
+
+
+async def test_a_unary_call_without_a_message_is_answered(server: LatimerServer) -> None:
+    def call(connection: RawConnection) -> Statuses:
+        stream = connection.begin(TRANSLATE)
+        connection.send(stream, b"")
+        return connection.read_statuses([stream])
+
+    (status,) = (await in_thread(server.port, call)).values()
+    assert status[b"grpc-status"] == INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("field", "item"), [("error_flags", b"\x01"), ("syntaxes", b"\x01"), ("glossary_terms", b"\0"), ("phrases", b"\0")]
+)
+async def test_a_compressed_message_of_millions_of_items_is_refused_by_name(
+    server: LatimerServer, client: AsyncClient, field: str, item: bytes
+) -> None:
+    number = pb.TranslateOptions.DESCRIPTOR.fields_by_name[field].number
+    wire_type = 0 if item == b"\x01" else 2
+    key = number << 3 | wire_type
+    body = (bytes([key] if key < 128 else [key & 127 | 128, key >> 7]) + item) * 1_000_000
+    options = pb.TranslateTextRequest.DESCRIPTOR.fields_by_name["options"].number
+    length = len(body)
+    prefix = bytes([options << 3 | 2, *(length >> shift & 127 | 128 for shift in (0, 7, 14)), length >> 21])
+    data = frame_message(prefix + body, compressed=True)
+
+    def call(connection: RawConnection) -> Statuses:
+        streams = [connection.begin(TRANSLATE, [(b"grpc-encoding", b"gzip")]) for _ in range(4)]
+        for stream in streams:
+            connection.send(stream, data)
+        return connection.read_statuses(streams)
+
+    for status in (await in_thread(server.port, call)).values():
+        assert status[b"grpc-status"] == INVALID_ARGUMENT
+        assert f"options.{field}: has 1000000 items".encode() in status[b"grpc-message"]
+    assert await client.health() == "SERVING"
+
+
+async def test_the_message_of_a_caller_without_a_token_is_never_received(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("secret\n")
+    async with serve_fakes(auth_tokens=tokens) as server:
+
+        def call(connection: RawConnection) -> Statuses:
+            stream = connection.begin(TRANSLATE)
+            connection.send(stream, frame_message(b"", length=4_000_000), end=False)
+            return connection.read_statuses([stream])
+
+        (status,) = (await in_thread(server.port, call)).values()
+        assert status[b"grpc-status"] == UNAUTHENTICATED
+
+
+async def test_a_message_that_does_not_arrive_is_given_up() -> None:
+    async with serve_fakes(receive_seconds=0.2) as server:
+
+        def call(connection: RawConnection) -> Statuses:
+            stream = connection.begin(TRANSLATE)
+            connection.send(stream, frame_message(b"", length=1_000), end=False)
+            return connection.read_statuses([stream])
+
+        (status,) = (await in_thread(server.port, call)).values()
+        assert b"reset" in status or status[b"grpc-status"] != b"0"
+
+
+async def test_idle_streams_deny_nobody_else() -> None:
+    async with serve_fakes(max_streams=16, max_requests=4) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        config = pb.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
+        message = frame_message(pb.StreamTranslateTextRequest(config=config).SerializeToString())
+
+        def hold(connection: RawConnection) -> list[int]:
+            streams = [connection.begin(STREAM) for _ in range(10)]
+            for stream in streams:
+                connection.send(stream, message, end=False)
+            for stream in streams:
+                connection.wait_for_headers(stream)
+            return streams
+
+        with RawConnection(server.port) as one, RawConnection(server.port) as other:
+            await asyncio.gather(*(asyncio.to_thread(hold, connection) for connection in (one, other)))
+            assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
+            results = [item async for item in client.translate_many(["One."], source="en", target="pt")]
+            assert results[0].text == "One."
+
+
+async def test_a_stream_without_a_config_ends_after_its_time() -> None:
+    async with (
+        serve_fakes(stream_config_seconds=0.1) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        stream: Any = channel.stream_stream(STREAM.decode())
+        assert await stream().code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_watches_are_bounded() -> None:
+    async with serve_fakes(max_watches=4) as server:
+
+        def watch(connection: RawConnection) -> Statuses:
+            message = frame_message(health_pb2.HealthCheckRequest().SerializeToString())
+            for _ in range(2):
+                watched = connection.begin(WATCH)
+                connection.send(watched, message)
+                connection.wait_for_headers(watched)
+            refused = connection.begin(WATCH)
+            connection.send(refused, message)
+            return connection.read_statuses([refused])
+
+        statuses = await in_thread(server.port, watch)  # one caller has half of the places
+        assert next(iter(statuses.values()))[b"grpc-status"] == RESOURCE_EXHAUSTED
+
+
+async def test_health_lists_its_services(server: LatimerServer) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        method: Any = channel.unary_unary("/grpc.health.v1.Health/List")
+        data = await method(b"")
+        assert b"latimer.v1.TranslationService" in data

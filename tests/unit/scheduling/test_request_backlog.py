@@ -1,0 +1,136 @@
+"""The request backlog: a request that would end too late beside the accepted ones is refused when it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from latimer_server.core.errors import Overloaded
+from latimer_server.scheduling import BatchQueue
+from latimer_server.scheduling.request_backlog import RequestBacklog, TokenRatio
+from tests.unit.scheduling.machines import GREEDY, HeldExecutor, Machine, held_queue, run_all
+
+RATE = 100.0  # code points per second
+LEFT = 1_000.0
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def accept(backlog: RequestBacklog, stack: ExitStack, caller: Hashable, size: int, seconds: float) -> bool:
+    """Counts a request if it would end within `seconds`."""
+    if backlog.estimate_seconds(size, caller, RATE, seconds):
+        return False
+    stack.enter_context(backlog.hold(size, caller))
+    return True
+
+
+def test_of_a_burst_of_one_caller_those_are_accepted_that_end_in_time() -> None:
+    backlog = RequestBacklog(Clock())
+    with ExitStack() as stack:
+        accepted = [accept(backlog, stack, "caller", 100, 4.0) for _ in range(60)]
+    assert accepted == [True] * 4 + [False] * 56
+
+
+def test_of_a_burst_of_many_callers_those_are_accepted_that_end_in_time() -> None:
+    backlog = RequestBacklog(Clock())
+    with ExitStack() as stack:
+        accepted = [accept(backlog, stack, number, 100, 4.0) for number in range(60)]
+    assert sum(accepted) == 4
+
+
+def test_a_short_request_is_accepted_beside_the_book_of_another_caller() -> None:
+    backlog = RequestBacklog(Clock())
+    with ExitStack() as stack:
+        assert accept(backlog, stack, "book", 1_000_000, LEFT)
+        assert accept(backlog, stack, "sentence", 100, 2.0)  # both take turns: 200 code points in two seconds
+        assert not accept(backlog, stack, "sentence", 100, 2.0)
+        assert not accept(backlog, stack, "book", 100, 2.0)
+
+
+def test_requests_that_have_ended_do_not_count() -> None:
+    backlog = RequestBacklog(Clock())
+    for _ in range(3):
+        with ExitStack() as stack:
+            assert accept(backlog, stack, "caller", 300, 4.0)
+            assert not accept(backlog, stack, "caller", 300, 4.0)
+
+
+def test_an_idle_model_tries_everything() -> None:
+    backlog = RequestBacklog(Clock())
+    with ExitStack() as stack:
+        assert accept(backlog, stack, "caller", 1_000_000, 0.001)
+
+
+@pytest.mark.parametrize(("seconds", "accepted"), [(50.0, 4), (100.0, 2)])
+def test_a_long_request_that_took_longer_than_its_model_lowers_the_rate(seconds: float, accepted: int) -> None:
+    clock = Clock()
+    backlog = RequestBacklog(clock)
+    with backlog.hold(5_000, "caller"):
+        clock.now += seconds
+    with ExitStack() as stack:
+        assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == accepted
+
+
+def test_failed_and_short_requests_measure_nothing() -> None:
+    clock = Clock()
+    backlog = RequestBacklog(clock)
+    with suppress(TimeoutError), backlog.hold(5_000, "caller"):
+        clock.now += LEFT
+        raise TimeoutError
+    with backlog.hold(100, "caller"):
+        clock.now += LEFT
+    with ExitStack() as stack:
+        assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == 4
+
+
+def test_requests_that_share_the_model_do_not_lower_its_rate() -> None:
+    clock = Clock()
+    backlog = RequestBacklog(clock)
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(backlog.hold(5_000, "caller"))
+        clock.now += 200.0  # 100 code points a second for the four together
+    with ExitStack() as stack:
+        assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == 4
+
+
+def test_the_token_ratio_follows_the_latest_texts() -> None:
+    ratio = TokenRatio()
+    assert ratio.ratio == 0
+    ratio.note(1_000, 250)
+    assert ratio.ratio == pytest.approx(0.25)
+    for _ in range(10):
+        ratio.note(1_000_000, 700_000)
+    assert ratio.ratio == pytest.approx(0.7)
+
+
+async def test_a_queue_refuses_what_its_own_rate_leaves_no_time_for() -> None:
+    machine = Machine(seconds=lambda batch: 1.0)
+    async with held_queue(machine) as (queue, executor):
+        await learn_rate(queue, executor)
+        with ExitStack() as stack:
+            for _ in range(4):
+                stack.enter_context(queue.hold_request(1_000, machine.now + 1_000.0, "caller"))
+            with pytest.raises(Overloaded, match="the requests in work take") as refused:
+                stack.enter_context(queue.hold_request(1_000, machine.now + 0.5, "caller"))
+            assert refused.value.retry_after > 0
+            stack.enter_context(queue.hold_request(1_000, None, "caller"))
+
+
+async def learn_rate(queue: BatchQueue, executor: HeldExecutor) -> None:
+    """Runs several full batches, from which the queue learns its rate, and gives it the tokens of a text."""
+    queue.note_encoding(100, 50)
+    futures = [queue.submit((i, *[0] * 9), GREEDY) for i in range(100)]
+    await run_all(executor)
+    await asyncio.gather(*futures)

@@ -1,0 +1,123 @@
+"""Work on texts off the event loop: short and long apart, callers in turns, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from latimer_server.core.errors import DeadlineExceeded, Overloaded
+from latimer_server.scheduling import TextWork, TextWorkers, estimate_text_work
+from latimer_server.scheduling.text_work import MAX_CALLER_CHARACTERS
+
+SHORT, LONG = 2_000, 500_000
+
+
+@pytest.fixture
+def workers() -> Iterator[TextWorkers]:
+    made = TextWorkers()
+    yield made
+    made.close()
+
+
+class Gate:
+    """Work that blocks its thread until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+
+    def work(self) -> None:
+        self.entered.set()
+        assert self.opened.wait(10)
+
+
+@pytest.mark.parametrize(("characters", "here"), [(5, True), (400, True), (1_000, False)])
+async def test_a_sentence_is_processed_in_the_loop_and_a_paragraph_in_a_thread(
+    workers: TextWorkers, characters: int, here: bool
+) -> None:
+    thread = await TextWork(workers).run(estimate_text_work(["x" * characters]), threading.get_ident)
+    assert (thread == threading.get_ident()) is here
+
+
+async def test_many_short_texts_are_processed_in_a_thread(workers: TextWorkers) -> None:
+    assert await TextWork(workers).run(estimate_text_work(["x"] * 20), threading.get_ident) != threading.get_ident()
+
+
+async def test_short_work_does_not_wait_for_long_work(workers: TextWorkers) -> None:
+    gate = Gate()
+    long = asyncio.ensure_future(TextWork(workers, "one").run(LONG, gate.work))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    assert await TextWork(workers, "two").run(SHORT, lambda: "done") == "done"
+    gate.opened.set()
+    await long
+
+
+@pytest.mark.parametrize("size", [SHORT, LONG])
+async def test_callers_take_turns(workers: TextWorkers, size: int) -> None:
+    gate, order = Gate(), list[str]()
+    first = asyncio.ensure_future(TextWork(workers, "many").run(size, gate.work))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    waiting = [
+        asyncio.ensure_future(TextWork(workers, caller).run(size, lambda name=name: order.append(name)))  # type: ignore[misc]
+        for caller, name in [("many", "m1"), ("many", "m2"), ("many", "m3"), ("one", "o1")]
+    ]
+    await asyncio.sleep(0)
+    gate.opened.set()
+    await asyncio.gather(first, *waiting)
+    assert order == ["m1", "o1", "m2", "m3"]
+
+
+async def test_work_past_its_deadline_is_not_begun() -> None:
+    now = 0.0
+    workers = TextWorkers(lambda: now)
+    gate, begun = Gate(), list[int]()
+    first = asyncio.ensure_future(TextWork(workers, "one").run(SHORT, gate.work))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    late = asyncio.ensure_future(TextWork(workers, "two", deadline=5.0).run(SHORT, lambda: begun.append(1)))
+    await asyncio.sleep(0)
+    now = 6.0
+    gate.opened.set()
+    await first
+    with pytest.raises(DeadlineExceeded):
+        await late
+    assert not begun
+    workers.close()
+
+
+async def test_withdrawn_work_is_not_begun(workers: TextWorkers) -> None:
+    gate, begun = Gate(), list[int]()
+    first = asyncio.ensure_future(TextWork(workers, "one").run(SHORT, gate.work))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    gone = asyncio.ensure_future(TextWork(workers, "two").run(SHORT, lambda: begun.append(1)))
+    await asyncio.sleep(0)
+    gone.cancel()
+    gate.opened.set()
+    await first
+    assert await TextWork(workers, "two").run(SHORT, lambda: "next") == "next"
+    assert not begun
+
+
+async def test_too_much_text_of_one_caller_is_refused_and_of_another_is_not(workers: TextWorkers) -> None:
+    gate = Gate()
+    first = asyncio.ensure_future(TextWork(workers, "one").run(LONG, gate.work))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    waiting = asyncio.ensure_future(TextWork(workers, "one").run(MAX_CALLER_CHARACTERS, lambda: None))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await TextWork(workers, "one").run(LONG, lambda: None)
+    other = asyncio.ensure_future(TextWork(workers, "two").run(LONG, lambda: "done"))
+    gate.opened.set()
+    assert await other == "done"
+    await asyncio.gather(first, waiting)
+
+
+async def test_what_the_work_raises_is_raised_and_the_next_work_goes_on(workers: TextWorkers) -> None:
+    def fail() -> None:
+        raise KeyError("text")
+
+    with pytest.raises(KeyError):
+        await TextWork(workers).run(SHORT, fail)
+    assert await TextWork(workers).run(SHORT, lambda: 1) == 1
