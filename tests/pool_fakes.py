@@ -17,7 +17,8 @@ from latimer_server.backends.protocol import Backend, LoadRequest
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import ModelError
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, FileEntry, Task
-from latimer_server.models.pool.pool import ModelPool, PoolOptions
+from latimer_server.models.pool.pool import ModelPool
+from latimer_server.models.pool.pool_options import PoolOptions
 from latimer_server.models.store.store import Store
 from latimer_server.scheduling import Executors
 from latimer_server.text.detection import LanguageDetector

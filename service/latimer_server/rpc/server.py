@@ -23,7 +23,8 @@ from latimer_server.core.errors import LatimerError, NotServed
 from latimer_server.models.catalog.catalog import Catalog, Task, load_catalog
 from latimer_server.models.pool.loaded_model import ModelState
 from latimer_server.models.pool.loading import BackendLoader
-from latimer_server.models.pool.pool import ModelPool, PoolOptions
+from latimer_server.models.pool.pool import ModelPool
+from latimer_server.models.pool.pool_options import PoolOptions
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
 from latimer_server.rpc.auth import Authenticator

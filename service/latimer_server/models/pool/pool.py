@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -22,7 +22,7 @@ from latimer_server.models.pool.gc_tuning import freeze_objects
 from latimer_server.models.pool.loaded_model import Loaded, LoadedGenerator, LoadedRanker, ModelState, ModelStatus
 from latimer_server.models.pool.loading import BackendLoader, Loader
 from latimer_server.models.pool.memory_budget import MemoryBudget, MemoryReservation
-from latimer_server.models.segment_cache import SegmentCache
+from latimer_server.models.pool.pool_options import PoolOptions
 from latimer_server.models.store.local_models import MAX_AGE_SECONDS, FolderStamp, LocalModel, LocalModels
 from latimer_server.models.store.store import Store
 from latimer_server.scheduling import Executors, Priority
@@ -35,21 +35,6 @@ RETRY_SECONDS = 30.0
 # Exceptions that end a load but are not the model's fault, so they do not make it FAILED.
 _INTERRUPTIONS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 _UNUSABLE = (ModelState.NOT_FETCHED, ModelState.FAILED)
-
-
-@dataclass(frozen=True)
-class PoolOptions:
-    """The settings of a pool.
-
-    `device`: "cpu", "cuda" or "auto". `max_memory`: a bound on the bytes of all loaded models together, None for
-    unbounded. `pinned`: names of models that are never evicted to make room for others. `cache`: the cache of finished
-    hypotheses for all models, None for no cache.
-    """
-
-    device: str = "cpu"
-    max_memory: int | None = None
-    pinned: Sequence[str] = ()
-    cache: SegmentCache | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +82,7 @@ class ModelPool:
         backend_loader: BackendLoader,
         executors: Executors,
         detector: LanguageDetector,
-        options: PoolOptions = PoolOptions(),
+        options: PoolOptions,
     ) -> None:
         self.catalog = catalog
         self.retry_seconds = RETRY_SECONDS
