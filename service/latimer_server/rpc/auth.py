@@ -16,8 +16,8 @@ class Authenticator:
         self._digests = frozenset(_digest(token) for token in tokens)
 
     def identify(self, peer: str, metadata: Mapping[str, str | bytes] | None) -> str:
-        """Returns the caller's name. `metadata` None: the method needs no token. Raises `Unauthenticated` without a
-        known token where tokens are required."""
+        """Returns the caller's name. `metadata` None: the method needs no token. Raises `Unauthenticated` if the
+        server has tokens and the call has none of them."""
         if not self._digests or metadata is None:
             return identify_caller(peer)
         offered = str(metadata.get("authorization", "")).removeprefix("Bearer ")

@@ -21,7 +21,7 @@ _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
 
 
 class CallStatus:
-    """What one call tells its caller and the log about itself."""
+    """The status and the log line of one call. `is_logged`: its line is at INFO, else at DEBUG."""
 
     def __init__(self, context: grpc.ServicerContext, path: str, *, is_logged: bool) -> None:
         self.context = context
@@ -32,7 +32,7 @@ class CallStatus:
         self._opened = False
 
     def begin(self, request_id: str) -> None:
-        """Notes the id of the call."""
+        """Sets the id of the call."""
         self.request_id = request_id
         _log.debug("call began", extra={"method": self._path})
 
@@ -52,8 +52,8 @@ class CallStatus:
         if not is_expected(error):
             _log.error("call failed", exc_info=error, extra={"method": self._path})
         self.log(code.name, error.reason if isinstance(error, LatimerError) else "INTERNAL")
-        # A client retries only a call that has not begun, and initial metadata would begin it (gRFC A6). A refusal for
-        # want of room is sent at once, because there is most to do then.
+        # A client retries only a call that has not begun, and initial metadata would begin it (gRFC A6). It is
+        # also left out of refusals under overload, where it would cost time.
         pushback = (("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS),) if isinstance(error, Unavailable) else ()
         if not isinstance(error, (Unavailable, Overloaded)):
             self.open()
@@ -66,7 +66,7 @@ class CallStatus:
         self.log("DEADLINE_EXCEEDED" if self.context.time_remaining() <= 0 else "CANCELLED")
 
     def log(self, code: str, reason: str = "") -> None:
-        """Writes the line of the call."""
+        """Writes the log line of the call."""
         if not _log.isEnabledFor(self._level):
             return
         milliseconds = round(1_000 * (time.monotonic() - self._began), 1)

@@ -57,7 +57,7 @@ class HealthServicer:
     def Check(  # noqa: N802 (the protocol's name)
         self, request: health_pb2.HealthCheckRequest, call: Call, context: grpc.ServicerContext
     ) -> Iterator[health_pb2.HealthCheckResponse]:
-        """See the protocol. Raises `UnknownService`."""
+        """Yields the status of a service. Raises `UnknownService`."""
         with self._changed:
             status = self._statuses.get(request.service)
         if status is None:
@@ -67,7 +67,7 @@ class HealthServicer:
     def List(  # noqa: N802
         self, request: Message, call: Call, context: grpc.ServicerContext
     ) -> Iterator[Message]:
-        """See the protocol: at most 100 services, those of the server before those of models."""
+        """Yields the statuses of at most 100 services, those of the server before those of models."""
         with self._changed:
             statuses = list(self._statuses.items())[:_MAX_LISTED]
         response = _make_list_response()
@@ -78,7 +78,7 @@ class HealthServicer:
     def Watch(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, call: Call, context: grpc.ServicerContext
     ) -> Iterator[health_pb2.HealthCheckResponse]:
-        """See the protocol."""
+        """Yields the status of a service, and again at each change. Raises `Overloaded` beyond the bound on watches."""
         size = len(request.service)
         if size > _MAX_NAME_CHARACTERS:
             raise InvalidRequest(Violation("service", f"has {size} code points; at most {_MAX_NAME_CHARACTERS}"))

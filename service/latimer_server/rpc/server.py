@@ -53,7 +53,7 @@ _OVERALL = ""
 _MEGABYTE = 1_000_000
 # Seconds in which a draining server still accepts calls in order to refuse them.
 _LAST_CALLS_SECONDS = 0.5
-# The server has seen its last call when none has begun for so long.
+# A draining server takes it that no more calls are on their way if none has begun for this many seconds.
 _QUIET_SECONDS = 0.05
 # Seconds that a step of the drain may take beyond its own time.
 _STEP_SECONDS = 5.0
