@@ -9,7 +9,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from latimer.v1 import models_pb2, summarization_pb2, translation_pb2
 from latimer_server.core.errors import InvalidRequest
-from latimer_server.rpc.servicers.request_bounds import BOUNDS, MAX_VIOLATIONS, check_bounds
+from latimer_server.rpc.error_status import MAX_VIOLATIONS
+from latimer_server.rpc.servicers.request_bounds import BOUNDS, check_bounds
 
 _TEXT = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 

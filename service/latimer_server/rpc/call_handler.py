@@ -19,7 +19,6 @@ from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator
 from latimer_server.rpc.call import Call, read_deadline, read_metadata, read_request_id
 from latimer_server.rpc.call_status import CallStatus
-from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.servicers.request_bounds import check_bounds
 
 _ENDS_OF_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -105,7 +104,6 @@ class CallHandler:
         status.begin(request_id.get())
         peer = context.peer()
         caller = self._authenticator.identify(peer, metadata if method.needs_token else None)
-        current_caller.set(caller)
         if self._refuses and method.needs_token:
             raise Unavailable("the server is shutting down")
         return Call(method.path, status.request_id, caller, read_deadline(context))

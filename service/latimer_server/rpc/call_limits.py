@@ -24,14 +24,14 @@ class CallLimits:
     long a stream may wait for its first message and for each later one.
     """
 
-    requests: int = 256
+    requests: int
+    streams: int
+    watches: int
+    receive_seconds: float
+    stream_config_seconds: float
+    stream_idle_seconds: float
     receiving: int = 128
-    receive_seconds: float = 30.0
-    streams: int = 512
-    watches: int = 64
     reflections: int = 16
-    stream_config_seconds: float = 30.0
-    stream_idle_seconds: float = 600.0
 
     @property
     def threads(self) -> int:

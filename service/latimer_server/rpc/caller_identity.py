@@ -1,17 +1,11 @@
 """Identifies the caller of each call, so that admission and the model queues can treat callers fairly.
 
-`CallHandler` sets `current_caller` for each call; servicers read it. Tokens are neither stored nor logged: the
-identity holds only the digest of a token.
+Tokens are neither stored nor logged: the identity holds only the digest of a token.
 """
 
 from __future__ import annotations
 
 import hashlib
-from contextvars import ContextVar
-
-# The string from `identify_caller` for the call in progress. Tasks that the call creates inherit it. None outside of
-# calls.
-current_caller: ContextVar[str | None] = ContextVar("current_caller", default=None)
 
 
 def identify_caller(peer: str, token: bytes = b"") -> str:

@@ -20,7 +20,7 @@ _DOMAIN = "latimer"
 # keep a status within gRPC's default limit of 8 KiB for metadata, in which the message appears twice: in grpc-message
 # and in grpc-status-details-bin.
 _MAX_MESSAGE_CHARACTERS = 1_000
-_MAX_VIOLATIONS = 16
+MAX_VIOLATIONS = 16
 _MAX_DESCRIPTION_CHARACTERS = 160
 # The gRPC status code of each exception. The first class that matches decides.
 _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
@@ -60,7 +60,7 @@ def _details(error: errors.LatimerError) -> list[Message]:
             error_details_pb2.BadRequest.FieldViolation(
                 field=violation.field, description=_shorten(violation.description, _MAX_DESCRIPTION_CHARACTERS)
             )
-            for violation in error.violations[:_MAX_VIOLATIONS]
+            for violation in error.violations[:MAX_VIOLATIONS]
         ]
         return [error_details_pb2.BadRequest(field_violations=violations)]
     if isinstance(error, errors.Overloaded):

@@ -10,15 +10,11 @@ from threading import Lock
 from typing import Generic, ParamSpec, TypeVar
 
 from latimer_server.scheduling.permits import CorePermits
-from latimer_server.scheduling.priority import Priority
+from latimer_server.scheduling.priority import Priority, always_interactive
 from latimer_server.scheduling.thread_priority import BATCH_NICENESS, lower_priority
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-def _interactive() -> Priority:
-    return Priority.INTERACTIVE
 
 
 class _Call(Generic[T]):
@@ -81,7 +77,7 @@ class ComputeSlot:
         return self._permits.spare // self.cores
 
     async def run(
-        self, prepare: Callable[[], Callable[[], T] | None], priority: Callable[[], Priority] = _interactive
+        self, prepare: Callable[[], Callable[[], T] | None], priority: Callable[[], Priority] = always_interactive
     ) -> T | None:
         """Waits for permits, then runs the callable that `prepare` returns in a thread and returns its result.
 

@@ -6,11 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from latimer_server.scheduling.priority import Priority, PriorityPolicy
-
-
-def _interactive() -> Priority:
-    return Priority.INTERACTIVE
+from latimer_server.scheduling.priority import Priority, PriorityPolicy, always_interactive
 
 
 @dataclass(eq=False)
@@ -54,7 +50,7 @@ class CorePermits:
         return max(0, self.cores - self.used) + self._unclaimed
 
     async def acquire(
-        self, cores: int, *, generation: bool = False, priority: Callable[[], Priority] = _interactive
+        self, cores: int, *, generation: bool = False, priority: Callable[[], Priority] = always_interactive
     ) -> int:
         """Waits for permits for `cores` cores and returns the number granted.
 

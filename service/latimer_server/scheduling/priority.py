@@ -17,6 +17,11 @@ class Priority(enum.IntEnum):
     BULK = 1
 
 
+def always_interactive() -> Priority:
+    """Returns INTERACTIVE: the priority of work that is in no queue."""
+    return Priority.INTERACTIVE
+
+
 class PriorityPolicy:
     """A rule that picks interactive before bulk, except for one bulk turn in `every` while both classes wait."""
 

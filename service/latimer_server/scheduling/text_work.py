@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
+from latimer_server.scheduling.work_items import Clock
 
 T = TypeVar("T")
-Clock = Callable[[], float]
 # Work on fewer code points runs on the event loop; nearly every paragraph is shorter. A call gets here some ten times,
 # and for such short texts a thread costs more than the work, because it waits for the interpreter lock. Inline work
 # delays every other call: with 500 paragraphs were a sixth slower, with 2,500 they were no faster.

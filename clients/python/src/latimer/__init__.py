@@ -5,8 +5,8 @@
     with Client("localhost:50051") as client:
         print(client.translate("Hello, world!", target="pt").text)
 
-`Client` and `AsyncClient` have the same methods. A method that gets one text raises the error of that text. A method
-that gets a list, and `translate_many`, set the `error` of the item's result instead.
+`Client` and `AsyncClient` have the same methods. A method that gets one text raises the error of that text. For
+a list, and in `translate_many`, the error of a text is in the `error` of its result.
 """
 
 from latimer._aio import AsyncClient

@@ -26,8 +26,8 @@ class AsyncClient:
 
     `address`: HOST:PORT. `timeout`: seconds for each call; None means no limit. `token`: sent with every call as
     `authorization: Bearer TOKEN`. `tls`: None means plaintext. Calls that end with UNAVAILABLE are retried up to four
-    times. `stream_retry_delay`: seconds until `translate_many` opens a broken stream again; each further try doubles
-    it, up to 15 times this. All methods raise `LatimerError`.
+    times. `stream_retry_delay`: seconds until `translate_many` opens a broken stream again; the delay
+    doubles with each further try, to at most 15 times this value. Errors are subclasses of `LatimerError`.
     """
 
     def __init__(
@@ -88,8 +88,9 @@ class AsyncClient:
 
         `target`: a language code (BCP-47), or a list of codes, which gives a list of translations for each text.
         `source`: the language of the texts; None detects it for each text. `options`: `model`, and the fields of the
-        contract's TranslateOptions and DecodingOptions. The error of a single text is raised. The error of an item of a
-        list is in its `error`; only the error of the whole call is raised.
+        contract's TranslateOptions and DecodingOptions. The error of a single text is raised. The error of a text of a
+        list is in its `error`. An error of the first call for a list is raised; one of a later call is set in the
+        results of its texts.
         """
         return await self._run(_calls.translate(text, target, source, options))
 
@@ -111,10 +112,10 @@ class AsyncClient:
 
         The error of an item is in its `error`, or is raised if `raise_errors` is true. An error of the whole stream is
         raised. An exception of `items` is raised after the results of the items before it. If the server becomes
-        unavailable, the client sends the items without a result again, up to seven times in a row, also if the server
-        is overloaded when it returns: no result is lost and none comes twice. The client's `timeout` limits the wait
-        for the next result, not the whole stream. Streams are bulk work: calls of `translate` go first. Close the
-        generator (`contextlib.aclosing`) to end the stream early.
+        unavailable, the client sends the items without a result again, up to seven times in a row. It also tries again
+        if the server is overloaded after it returns. No result is lost and none comes twice. The client's `timeout`
+        limits the wait for the next result, not the whole stream. Streams are bulk work: calls of `translate` go first.
+        Close the generator (`contextlib.aclosing`) to end the stream early.
         """
         Ledger.check_items(items)
         ledger = Ledger(

@@ -1,6 +1,7 @@
-"""Runs a stream for the asynchronous client: one task takes the caller's items, one sends and one reads.
+"""Runs a stream for the asynchronous client: one task takes the caller's items, one sends
+messages and one reads responses.
 
-`_ledger` keeps the items and decides what is sent. `_stream` is the synchronous counterpart.
+`_ledger.Ledger` holds the items and chooses those of each message. `_stream` is the synchronous counterpart.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from latimer.errors import CancelledError, ConnectionFailedError, LatimerError
 
 OpenCall = Callable[[], Any]
 # The details that gRPC reports instead of the real status if a write fails because the call has ended (grpc/grpc issue
-# 36066). The next call then reports the cause.
+# 36066). The client then opens another stream, which reports the real status if the cause persists.
 _STATUS_LOST = "Internal error from Core"
 # After this many items of a synchronous iterable, other tasks get a turn.
 _ITEMS_PER_TURN = 128
@@ -45,10 +46,10 @@ class _Stream:
         self._open_call = open_call
         self._items = items
         self._ledger = ledger
-        self._room = asyncio.Event()
-        self._work = asyncio.Event()
-        self._progress = asyncio.Event()
-        self._taken = asyncio.Event()
+        self._room = asyncio.Event()  # the task that takes items waits for room
+        self._work = asyncio.Event()  # the task that sends waits for items
+        self._progress = asyncio.Event()  # the caller waits for results or the end of the call
+        self._taken = asyncio.Event()  # the task that reads waits until results are taken
         self._call: Any = None
         self._call_end: LatimerError | bool = False  # False: in work; True: ended with OK; else its error
         self._items_error: BaseException | None = None  # the exception of the caller's iterable

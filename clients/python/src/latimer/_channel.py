@@ -16,7 +16,7 @@ from latimer.types import TLS
 
 Metadata = tuple[tuple[str, str], ...]
 
-# Only UNAVAILABLE says that the server has done nothing, so only it is retried.
+# Only UNAVAILABLE is retried: it says that the same call may succeed a moment later.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -82,7 +82,7 @@ def convert_call_error(error: Any) -> errors.LatimerError:
     trailing = dict(error.trailing_metadata() or ())
     packed = trailing.get("grpc-status-details-bin")
     if isinstance(packed, bytes):
-        with contextlib.suppress(DecodeError):  # a proxy may have written it
+        with contextlib.suppress(DecodeError):  # a proxy may have written other bytes
             status.ParseFromString(packed)
     converted = convert_status(status, str(trailing.get("x-request-id", "")))
     pushback = str(trailing.get("grpc-retry-pushback-ms", ""))

@@ -68,7 +68,7 @@ class Ledger:
         self._unanswered: dict[str, _Item] = {}  # by item_id, in the order of the input
         self._ready: deque[tuple[_Item, list[types.Translation]]] = deque()
         self._taken = 0
-        self._items = 0  # taken, without a result that the caller has
+        self._items = 0  # items taken whose results the caller does not have yet
         self._characters = 0
         self._failures = 0  # streams in a row without a result
         self._was_broken = False  # whether an earlier stream has failed
@@ -174,7 +174,7 @@ class Ledger:
         """Prepares another stream after one that failed: all items without a result are sent again. Returns the seconds
         to wait before it. Raises `error` if a retry would not help, or after too many failures in a row."""
         self._failures += 1
-        # Overload is an error on the first stream, when nothing is lost. After a broken stream it is worth waiting.
+        # On the first stream overload is raised: no result is lost. After a broken stream the client waits instead.
         can_wait = isinstance(error, OverloadedError) and self._was_broken
         if not (can_wait or isinstance(error, ConnectionFailedError)) or self._failures >= _MOST_ATTEMPTS:
             raise error

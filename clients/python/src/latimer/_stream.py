@@ -1,11 +1,12 @@
 """Runs a stream for the synchronous client: one thread takes the caller's items, and one reads the responses.
 
-`_ledger` keeps the items and decides what is sent.
+`_ledger.Ledger` holds the items and chooses those of each message.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
@@ -46,12 +47,11 @@ class _Stream:
         self._work = threading.Condition(lock)  # the thread that sends waits for items
         self._progress = threading.Condition(lock)  # the caller waits for results or the end of the call
         self._taken = threading.Condition(lock)  # the thread that reads waits until results are taken
-        self._call_number = 1  # of the current call; threads of earlier calls end
+        self._call_number = 1  # of the current call; threads of earlier calls see the change and end
         self._call: Any = None
         self._call_end: LatimerError | bool = False  # False: in work; True: ended with OK; else its error
         self._items_error: BaseException | None = None  # the exception of the caller's iterable
         self._closed = False
-        self._pause = threading.Event()
 
     def start(self) -> None:
         """Starts to take items, and starts the first call."""
@@ -79,9 +79,9 @@ class _Stream:
                         raise self._items_error
                     return None
                 seconds = self._ledger.begin_again(self._call_end)
-                # Changed before the delay: the sender of the old call would take items of the next call.
+                # The number changes before the delay, or the sender of the old call would take items of the next call.
                 self._call_number += 1
-            self._pause.wait(seconds)
+            time.sleep(seconds)
             self._begin_call()
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ app = typer.Typer(name="latimer", help="Translate and summarize with a Latimer s
 _PART_CHARACTERS = 100_000
 # The table of models lists at most this many languages of a model; otherwise it shows their number.
 _NAMED_LANGUAGES = 3
-# By gRPC status. {address} is that of the server.
+# Explanations by gRPC status. {address} becomes the address of the server.
 _EXPLANATIONS = {
     "UNAVAILABLE": "the server at {address} is not available",
     "DEADLINE_EXCEEDED": "the server did not answer in time; try a larger --timeout",
@@ -111,11 +111,11 @@ def translate(
     if not target:
         _fail("no target language; give one or more, such as --target pt")
     text = _read(file)
-    # A part of a document with markup would not be well-formed.
+    # Markup is not divided, because a part of a document would not be well-formed.
     parts = list(_split(text)) if text_format == "plain" else [text]
     with _client(address, token, tls, ca, timeout) as client:
         if source is None and len(parts) > 1:
-            # All parts have one language: detection on a short part alone is less reliable.
+            # The language is detected once, from the beginning of the text: on a short part detection is less reliable.
             found = client.detect(text[:_PART_CHARACTERS])
             source = found.language if found.reliable else None
         if len(parts) == 1:

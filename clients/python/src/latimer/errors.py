@@ -10,7 +10,7 @@ LatimerError
   CancelledError          the call was cancelled
   UnauthenticatedError    the token is missing, or the server does not accept it
   PermissionDeniedError   the server does not allow this call
-  ServerError             any other status: a defect of the server
+  ServerError             any other status, such as a flag of `error_flags` or a defect of the server
 """
 
 from __future__ import annotations
@@ -80,4 +80,7 @@ class PermissionDeniedError(LatimerError):
 
 
 class ServerError(LatimerError):
-    """A defect of the server. Its log contains the cause under `request_id`."""
+    """A flag of `error_flags` was raised (`code` is FAILED_PRECONDITION), or the server has a defect.
+
+    The log of the server contains the cause of a defect under `request_id`.
+    """

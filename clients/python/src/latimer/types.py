@@ -68,7 +68,7 @@ class Translation:
     """The translation of a text into one target language.
 
     `source_language`: the given or the detected language. `flags`: names without the prefix `FLAG_`. `segments`: only
-    with `include_segments=True`. `models`: the models that ran, in order; two or more for a pivot. `score`: the mean
+    with `include_segments=True`. `models`: the models that ran, in order; two for a pivot. `score`: the mean
     natural log-probability of the output tokens; 0 if no model ran. `error`: the error of this item; `text` is "" in
     that case.
     """
@@ -169,7 +169,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class LanguagePair:
-    """A language pair that the server translates. `models`: its models in order; two or more for a pivot."""
+    """A language pair that the server translates. `models`: its models in order; two for a pivot."""
 
     source_language: str
     target_language: str

@@ -72,7 +72,6 @@ class ModelServicer:
 def _check_name(name: str) -> None:
     rules = Rules()
     rules.require(name, "name", "is required")
-    rules.model_name(name, "name")
     rules.enforce()
 
 

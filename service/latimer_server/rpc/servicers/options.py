@@ -1,6 +1,6 @@
 """Converts the protobuf TranslateOptions to the `TranslateOptions` of the use case.
 
-Checks every limit, and compiles patterns, phrases and glossary terms once for each request.
+Compiles patterns, phrases and glossary terms. `request_bounds` has refused too long lists and strings before.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import types_pb2
 from latimer_server.core.errors import Violation
 from latimer_server.core.flags import TRANSLATION_FLAGS, Flag
-from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, Rules, refuse
+from latimer_server.rpc.servicers.limits import MAX_TERM_CHARACTERS, describe_range
+from latimer_server.rpc.servicers.validation import Rules, refuse
 from latimer_server.text.markup import TextFormat
 from latimer_server.text.protection.glossary import Glossary, GlossaryTerm, compile_glossary
 from latimer_server.text.protection.rules import (
@@ -46,11 +47,6 @@ _FORMATS = {
     types_pb2.TEXT_FORMAT_MARKDOWN: TextFormat.MARKDOWN,
     types_pb2.TEXT_FORMAT_XML: TextFormat.XML,
 }
-_MAX_TAGS = 100
-_MAX_PATTERNS = 32
-_MAX_PHRASES = 1_000
-_MAX_TERMS = 1_000
-_MAX_CHARACTERS = 256
 _MAX_ALTERNATIVES = 8
 # The bounds of the caches in `read_options`: entries, and bytes of the serialized options of one entry. An entry with
 # compiled patterns, phrases and terms may take 160 MiB.
@@ -120,16 +116,14 @@ def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOption
         decoding=rules.decoding(options.decoding, "options.decoding"),
         alternative_count=max(0, alternatives),
         disable_pivot=options.disable_pivot,
-        candidates=rules.languages(
-            options.candidate_language_codes, "options.candidate_language_codes", least=0, most=MAX_CANDIDATES
-        ),
+        candidates=rules.languages(options.candidate_language_codes, "options.candidate_language_codes"),
         fallback=rules.language(options.fallback_language_code, "options.fallback_language_code", optional=True),
         error_flags=_read_flags(options, rules),
         include_segments=options.include_segments,
         protection=_read_protection(options, rules),
         glossary=_read_glossary(options, rules),
         text_format=_FORMATS.get(options.text_format),
-        ignore_tags=tuple(_read_texts(options.ignore_tags, "options.ignore_tags", _MAX_TAGS, rules)),
+        ignore_tags=tuple(_read_texts(options.ignore_tags, "options.ignore_tags", rules)),
         include_alignment=options.include_alignment,
     )
 
@@ -155,10 +149,10 @@ def _read_protection(options: pb.TranslateOptions, rules: Rules) -> ProtectionRu
         rules.require(syntax in _SYNTAXES, f"options.syntaxes[{index}]", "is not a valid value of PlaceholderSyntax")
     patterns = [
         compiled
-        for index, pattern in enumerate(_read_texts(options.patterns, "options.patterns", _MAX_PATTERNS, rules))
+        for index, pattern in enumerate(_read_texts(options.patterns, "options.patterns", rules))
         if (compiled := _compile(pattern, f"options.patterns[{index}]", rules)) is not None
     ]
-    phrases = _read_texts(options.phrases, "options.phrases", _MAX_PHRASES, rules)
+    phrases = _read_texts(options.phrases, "options.phrases", rules)
     return ProtectionRules(
         builtin=not options.disable_builtin_protection,
         syntaxes=tuple(dict.fromkeys(_SYNTAXES[syntax] for syntax in options.syntaxes if syntax in _SYNTAXES)),
@@ -177,33 +171,24 @@ def _compile(pattern: str, field: str, rules: Rules) -> CompiledPattern | None:
 
 
 def _read_glossary(options: pb.TranslateOptions, rules: Rules) -> Glossary | None:
-    count = len(options.glossary_terms)
-    rules.require(count <= _MAX_TERMS, "options.glossary_terms", f"has {count} items; at most {_MAX_TERMS} are allowed")
-    terms: list[GlossaryTerm] = []
-    for index, term in enumerate(options.glossary_terms[:_MAX_TERMS]):
+    for index, term in enumerate(options.glossary_terms):
         for name in ("source_text", "target_text"):
-            size = len(getattr(term, name))
-            field = f"options.glossary_terms[{index}].{name}"
-            rules.require(
-                1 <= size <= _MAX_CHARACTERS, field, f"has {size} code points; 1 to {_MAX_CHARACTERS} are allowed"
-            )
-        terms.append(GlossaryTerm(term.source_text[:_MAX_CHARACTERS], term.target_text, term.case_sensitive))
-    return compile_glossary([term for term in terms if term.source])
+            _require_text(getattr(term, name), f"options.glossary_terms[{index}].{name}", rules)
+    return compile_glossary(
+        [
+            GlossaryTerm(term.source_text, term.target_text, term.case_sensitive)
+            for term in options.glossary_terms
+            if term.source_text
+        ]
+    )
 
 
-def _read_texts(texts: Sequence[str], field: str, most: int, rules: Rules) -> list[str]:
-    """Returns the first `most` texts, with "" for a text that is too long, so that it is not compiled.
+def _read_texts(texts: Sequence[str], field: str, rules: Rules) -> Sequence[str]:
+    """Returns the texts, and records a violation for each empty one."""
+    for index, text in enumerate(texts):
+        _require_text(text, f"{field}[{index}]", rules)
+    return texts
 
-    Records a violation for too many texts, and for a text that does not have 1 to 256 code points.
-    """
-    rules.require(len(texts) <= most, field, f"has {len(texts)} items; at most {most} are allowed")
-    kept = list(texts[:most])
-    for index, text in enumerate(kept):
-        rules.require(
-            1 <= len(text) <= _MAX_CHARACTERS,
-            f"{field}[{index}]",
-            f"has {len(text)} code points; 1 to {_MAX_CHARACTERS} are allowed",
-        )
-        if len(text) > _MAX_CHARACTERS:
-            kept[index] = ""
-    return kept
+
+def _require_text(text: str, field: str, rules: Rules) -> None:
+    rules.require(text, field, f"has 0 code points; {describe_range(1, MAX_TERM_CHARACTERS)} are allowed")

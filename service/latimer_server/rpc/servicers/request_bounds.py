@@ -13,24 +13,29 @@ from itertools import islice
 from google.protobuf.message import Message
 
 from latimer_server.core.errors import InvalidRequest, Violation
-from latimer_server.rpc.servicers.validation import (
+from latimer_server.rpc.error_status import MAX_VIOLATIONS
+from latimer_server.rpc.servicers.limits import (
     MAX_CANDIDATES,
     MAX_CONTENT_CHARACTERS,
     MAX_CONTENTS,
     MAX_ITEM_ID,
+    MAX_LANGUAGE_CODE,
     MAX_MODEL_NAME,
+    MAX_PATTERNS,
+    MAX_PHRASES,
+    MAX_TAGS,
     MAX_TARGETS,
+    MAX_TERM_CHARACTERS,
+    MAX_TERMS,
+    describe_range,
 )
-
-# Violations that one answer names.
-MAX_VIOLATIONS = 16
 
 
 @dataclass(frozen=True)
 class Bound:
     """The bounds of a field. `items`: of a list; None for a single value. `characters`: of each string, in code points;
     None for other types. `least` items and `shortest` string: the smallest that are allowed.
-    The bounds' messages name them; the code that reads the field checks them.
+    They appear only in messages here; the code that reads the field checks them.
 
     `in_stream_item`: the field belongs to one item of a stream, whose errors are the item's and not the stream's; the
     stream checks it.
@@ -43,13 +48,13 @@ class Bound:
     in_stream_item: bool = False
 
 
-_CODE = Bound(characters=100)
-_CODES = Bound(items=MAX_CANDIDATES, characters=100, least=0)
-_TARGETS = Bound(items=MAX_TARGETS, characters=100, least=1)
+_CODE = Bound(characters=MAX_LANGUAGE_CODE)
+_CODES = Bound(items=MAX_CANDIDATES, characters=MAX_LANGUAGE_CODE, least=0)
+_TARGETS = Bound(items=MAX_TARGETS, characters=MAX_LANGUAGE_CODE, least=1)
 _CONTENTS = Bound(items=MAX_CONTENTS, characters=MAX_CONTENT_CHARACTERS, least=1)
 _MODEL = Bound(characters=MAX_MODEL_NAME)
 _PAGE_TOKEN = Bound(characters=20)
-_TERM = Bound(characters=256, shortest=1)
+_TERM = Bound(characters=MAX_TERM_CHARACTERS, shortest=1)
 _ENUMS = Bound(items=64)
 
 # By the full name of a message and the name of its field.
@@ -62,10 +67,10 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {
     },
     "latimer.v1.TranslateOptions": {
         "syntaxes": _ENUMS,
-        "patterns": Bound(items=32, characters=256, shortest=1),
-        "phrases": Bound(items=1_000, characters=256, shortest=1),
-        "ignore_tags": Bound(items=100, characters=256, shortest=1),
-        "glossary_terms": Bound(items=1_000),
+        "patterns": Bound(items=MAX_PATTERNS, characters=MAX_TERM_CHARACTERS, shortest=1),
+        "phrases": Bound(items=MAX_PHRASES, characters=MAX_TERM_CHARACTERS, shortest=1),
+        "ignore_tags": Bound(items=MAX_TAGS, characters=MAX_TERM_CHARACTERS, shortest=1),
+        "glossary_terms": Bound(items=MAX_TERMS),
         "candidate_language_codes": _CODES,
         "fallback_language_code": _CODE,
         "error_flags": _ENUMS,
@@ -119,7 +124,7 @@ def _find_violations(message: Message, prefix: str) -> Iterator[Violation]:
         field = f"{prefix}{descriptor.name}"
         bound = bounds.get(descriptor.name, Bound())
         if bound.items is not None and len(value) > bound.items:
-            yield Violation(field, f"has {len(value)} items; {_describe_range(bound.least, bound.items)} are allowed")
+            yield Violation(field, f"has {len(value)} items; {describe_range(bound.least, bound.items)} are allowed")
             continue
         if bound.in_stream_item:
             continue
@@ -128,9 +133,5 @@ def _find_violations(message: Message, prefix: str) -> Iterator[Violation]:
             if isinstance(one, Message):
                 yield from _find_violations(one, f"{name}.")
             elif bound.characters is not None and len(one) > bound.characters:
-                span = _describe_range(bound.shortest, bound.characters)
+                span = describe_range(bound.shortest, bound.characters)
                 yield Violation(name, f"has {len(one)} code points; {span} are allowed")
-
-
-def _describe_range(least: int | None, most: int) -> str:
-    return f"at most {most}" if least is None else f"{least} to {most}"

@@ -17,8 +17,9 @@ from latimer_server.core.errors import DeadlineExceeded, InvalidRequest, NotServ
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.error_status import is_expected, to_status
+from latimer_server.rpc.servicers.limits import MAX_CONTENT_CHARACTERS, MAX_CONTENTS, MAX_ITEM_ID
 from latimer_server.rpc.servicers.results import to_usage
-from latimer_server.rpc.servicers.validation import MAX_CONTENT_CHARACTERS, MAX_CONTENTS, MAX_ITEM_ID, Rules
+from latimer_server.rpc.servicers.validation import Rules
 from latimer_server.scheduling import estimate_text_work
 
 _log = logging.getLogger(__name__)

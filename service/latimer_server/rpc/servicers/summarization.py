@@ -9,7 +9,6 @@ from latimer.v1 import summarization_pb2 as pb
 from latimer.v1 import types_pb2
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.call import Call
-from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import to_status
 from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.validation import Rules, refuse_markup
@@ -45,7 +44,7 @@ class SummarizationServicer:
     ) -> Coroutine[Any, Any, pb.SummarizeTextResponse]:
         """Summarizes each text of the request. Validates the request at once, in the thread of the call."""
         self._admission.require_place(call.caller)
-        return self._run(_read_request(request, call.deadline), request.contents, call)
+        return self._run(_read_request(request, call), request.contents, call)
 
     async def _run(self, request: SummarizeRequest, contents: Sequence[str], call: Call) -> pb.SummarizeTextResponse:
         with self._admission.admit(call.caller):
@@ -58,10 +57,9 @@ class SummarizationServicer:
             )
 
 
-def _read_request(request: pb.SummarizeTextRequest, deadline: float | None) -> SummarizeRequest:
+def _read_request(request: pb.SummarizeTextRequest, call: Call) -> SummarizeRequest:
     rules = Rules()
     rules.contents(request.contents)
-    rules.model_name(request.model)
     language = rules.language(request.language_code, "language_code", optional=True)
     output = rules.language(request.output_language_code, "output_language_code", optional=True)
     fallback = rules.language(request.fallback_language_code, "fallback_language_code", optional=True)
@@ -80,8 +78,8 @@ def _read_request(request: pb.SummarizeTextRequest, deadline: float | None) -> S
         request.model,
         fallback,
         decoding,
-        deadline,
-        current_caller.get(),
+        call.deadline,
+        call.caller,
     )
 
 

@@ -11,12 +11,12 @@ from latimer_server.core.errors import InvalidRequest, Violation
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.call import Call
-from latimer_server.rpc.caller_identity import current_caller
 from latimer_server.rpc.error_status import to_status
+from latimer_server.rpc.servicers.limits import MAX_TARGETS, describe_range
 from latimer_server.rpc.servicers.options import read_options, refuse_unserved
 from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.streaming import Translate, answer_stream
-from latimer_server.rpc.servicers.validation import MAX_CANDIDATES, MAX_TARGETS, Rules
+from latimer_server.rpc.servicers.validation import Rules
 from latimer_server.scheduling import Admission, Priority, estimate_text_work
 from latimer_server.text.detection import Detection
 from latimer_server.translation.requests import ItemResult, SegmentTranslation, TranslateRequest, Translation
@@ -36,7 +36,7 @@ class TranslationServicer:
         """Translates each text of the request into each target language. Validates the request at once, in the thread
         of the call."""
         self._admission.require_place(call.caller)
-        return self._run(_read_request(request, call.deadline), call)
+        return self._run(_read_request(request, call), call)
 
     async def _run(self, request: TranslateRequest, call: Call) -> pb.TranslateTextResponse:
         with self._admission.admit(call.caller):
@@ -55,11 +55,9 @@ class TranslationServicer:
         """Detects the language of each text."""
         rules = Rules()
         rules.contents(request.contents)
-        candidates = rules.languages(
-            request.candidate_language_codes, "candidate_language_codes", least=0, most=MAX_CANDIDATES
-        )
+        candidates = rules.languages(request.candidate_language_codes, "candidate_language_codes")
         rules.enforce()
-        with self._admission.admit(current_caller.get()):
+        with self._admission.admit(call.caller):
             detections = await self._translator.detect(
                 request.contents, candidates, self._translator.begin_text_work(call.caller, call.deadline)
             )
@@ -91,7 +89,7 @@ class TranslationServicer:
         Raises `InvalidRequest`, `Unsupported` or `NotServed` for errors in the stream's config.
         """
         try:
-            request = _read_common(config, Rules(), call.deadline, Priority.BULK)
+            request = _read_common(config, Rules(), call, Priority.BULK)
         except InvalidRequest as error:
             violations = (Violation(f"config.{each.field}", each.description) for each in error.violations)
             raise InvalidRequest(*violations) from None
@@ -109,16 +107,16 @@ class TranslationServicer:
         return await text.run(work, lambda: [_to_result(result) for result in results]), usage
 
 
-def _read_request(request: pb.TranslateTextRequest, deadline: float | None) -> TranslateRequest:
+def _read_request(request: pb.TranslateTextRequest, call: Call) -> TranslateRequest:
     rules, contents = Rules(), tuple(request.contents)
     rules.contents(contents)
-    return _read_common(request, rules, deadline, Priority.INTERACTIVE, contents)
+    return _read_common(request, rules, call, Priority.INTERACTIVE, contents)
 
 
 def _read_common(
     request: pb.TranslateTextRequest | pb.StreamTranslateTextConfig,
     rules: Rules,
-    deadline: float | None,
+    call: Call,
     priority: Priority,
     contents: tuple[str, ...] = (),
 ) -> TranslateRequest:
@@ -126,9 +124,9 @@ def _read_common(
 
     `contents` is empty for a stream, whose items come later.
     """
-    rules.model_name(request.model)
     source = rules.language(request.source_language_code, "source_language_code", optional=True)
-    targets = rules.languages(request.target_language_codes, "target_language_codes", least=1, most=MAX_TARGETS)
+    targets = rules.languages(request.target_language_codes, "target_language_codes")
+    rules.require(targets, "target_language_codes", f"has 0 items; {describe_range(1, MAX_TARGETS)} are allowed")
     options = read_options(request.options, rules)
     rules.enforce()
     refuse_unserved(request.options)
@@ -139,8 +137,8 @@ def _read_common(
         request.model,
         options,
         priority,
-        deadline,
-        caller=current_caller.get(),
+        call.deadline,
+        caller=call.caller,
         disable_cache=request.options.disable_cache,
     )
 

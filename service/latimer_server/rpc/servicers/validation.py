@@ -1,6 +1,6 @@
-"""Checks requests of all services against the limits of the contract.
+"""Checks requests of all services against the rules of the contract.
 
-A refusal names every violated rule, not only the first.
+A refusal names every violated rule, not only the first. `request_bounds` has refused too long lists and strings before.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ from latimer.v1 import types_pb2
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.core.errors import InvalidRequest, Unsupported, Violation
 from latimer_server.core.languages import normalize_code
+from latimer_server.rpc.servicers.limits import (
+    DEFAULT_PAGE_SIZE,
+    MAX_CONTENTS,
+    MAX_PAGE_SIZE,
+    MAX_TOTAL_CHARACTERS,
+    describe_range,
+)
 
-# The limits and the default of the contract. Characters are code points.
-MAX_CONTENTS = 1_024
-MAX_CONTENT_CHARACTERS = 1_000_000
-MAX_TOTAL_CHARACTERS = 2_000_000
-MAX_TARGETS = 16
-MAX_ITEM_ID = 256
-MAX_CANDIDATES = 100
-MAX_MODEL_NAME = 100
-MAX_PAGE_SIZE = 1_000
-DEFAULT_PAGE_SIZE = 100
 _MAX_OUTPUT_TOKENS = 4_096
 _MAX_LENGTH_RATIO = 10.0
 
@@ -52,18 +49,9 @@ class Rules:
             raise InvalidRequest(*self._violations)
 
     def contents(self, contents: Sequence[str]) -> None:
-        """Checks for 1 to 1,024 texts of at most 1,000,000 code points each and 2,000,000 in total."""
-        self.require(
-            1 <= len(contents) <= MAX_CONTENTS,
-            "contents",
-            f"has {len(contents)} items; 1 to {MAX_CONTENTS} are allowed",
-        )
-        sizes = list(map(len, contents))
-        for index, size in enumerate(sizes):
-            if size > MAX_CONTENT_CHARACTERS:
-                rule = f"has {size} code points; at most {MAX_CONTENT_CHARACTERS} are allowed"
-                self._violations.append(Violation(f"contents[{index}]", rule))
-        total = sum(sizes)
+        """Checks for at least one text and at most 2,000,000 code points in total."""
+        self.require(contents, "contents", f"has 0 items; {describe_range(1, MAX_CONTENTS)} are allowed")
+        total = sum(map(len, contents))
         self.require(
             total <= MAX_TOTAL_CHARACTERS,
             "contents",
@@ -83,19 +71,9 @@ class Rules:
             self._violations.append(Violation(field, str(error)))
             return ""
 
-    def languages(self, codes: Sequence[str], field: str, *, least: int, most: int) -> tuple[str, ...]:
-        """Returns the canonical forms of language codes (BCP-47), "" for an invalid one.
-
-        Records a violation for each invalid code, and one if there are not `least` to `most` codes.
-        """
-        self.require(least <= len(codes) <= most, field, f"has {len(codes)} items; {least} to {most} are allowed")
-        return tuple(self.language(code, f"{field}[{i}]", optional=False) for i, code in enumerate(codes[: most + 1]))
-
-    def model_name(self, name: str, field: str = "model") -> None:
-        """Checks that a model name has at most 100 code points."""
-        self.require(
-            len(name) <= MAX_MODEL_NAME, field, f"has {len(name)} code points; at most {MAX_MODEL_NAME} are allowed"
-        )
+    def languages(self, codes: Sequence[str], field: str) -> tuple[str, ...]:
+        """Returns the canonical forms of language codes (BCP-47), "" for an invalid one, which is a violation."""
+        return tuple(self.language(code, f"{field}[{i}]", optional=False) for i, code in enumerate(codes))
 
     def page(self, size: int, token: str) -> tuple[int, int]:
         """Returns the index of the first entry of a page, and the size of the page. Size 0 means 100.
