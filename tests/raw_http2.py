@@ -24,7 +24,7 @@ def frame_message(message: bytes, *, compressed: bool = False, length: int | Non
 
 
 class RawConnection:
-    """One connection. `window`: bytes that the server may send on each stream."""
+    """One connection. `window`: bytes that the server may send on each stream. `ended`: trailers by ended stream."""
 
     def __init__(self, port: int, *, window: int | None = None) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), 30)
@@ -38,7 +38,7 @@ class RawConnection:
             )
         )
         self._begun: set[int] = set()
-        self._ended: dict[int, Mapping[bytes, bytes]] = {}
+        self.ended: dict[int, Mapping[bytes, bytes]] = {}
         if window is not None:
             self._http.local_settings = h2.settings.Settings(
                 client=True, initial_values={h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window}
@@ -69,8 +69,17 @@ class RawConnection:
 
     def read_statuses(self, streams: Sequence[int]) -> Mapping[int, Mapping[bytes, bytes]]:
         """Waits until each of these streams has ended, and returns their trailers."""
-        self._read_until(lambda: set(streams) <= set(self._ended))
-        return {stream: self._ended[stream] for stream in streams}
+        self._read_until(lambda: set(streams) <= set(self.ended))
+        return {stream: self.ended[stream] for stream in streams}
+
+    def wait_for_ends(self, count: int) -> None:
+        """Waits until `count` streams have ended."""
+        self._read_until(lambda: len(self.ended) >= count)
+
+    def open_window(self, stream: int, size: int) -> None:
+        """Lets the server send `size` more bytes on a stream."""
+        self._http.increment_flow_control_window(size, stream)
+        self._flush()
 
     def wait_for_headers(self, stream: int) -> None:
         """Waits for the first headers of a stream."""
@@ -96,6 +105,6 @@ class RawConnection:
         if isinstance(event, (h2.events.TrailersReceived, h2.events.ResponseReceived)):
             headers = dict(event.headers)
             if b"grpc-status" in headers:
-                self._ended[event.stream_id] = headers
+                self.ended[event.stream_id] = headers
         elif isinstance(event, h2.events.StreamReset):
-            self._ended.setdefault(event.stream_id, {b"reset": str(event.error_code).encode()})
+            self.ended.setdefault(event.stream_id, {b"reset": str(event.error_code).encode()})

@@ -16,7 +16,7 @@ from latimer.v1 import translation_pb2 as translation
 from latimer.v1 import types_pb2
 from latimer_server.core.errors import Unavailable
 from latimer_server.rpc.server import LatimerServer
-from tests.fakes import BlockingBackend, EchoBackend, serve_fakes
+from tests.fakes import BlockingBackend, EchoBackend, PoisonBackend, serve_fakes
 
 TRANSLATE = "/latimer.v1.TranslationService/TranslateText"
 SUMMARIZE = "/latimer.v1.SummarizationService/SummarizeText"
@@ -375,3 +375,14 @@ async def test_undecodable_bytes_end_a_stream_as_an_invalid_argument(channel: gr
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await stream.read()
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_the_error_of_a_long_text_names_the_request() -> None:
+    async with (
+        serve_fakes({"en-pt": PoisonBackend()}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        message = request(contents=["This one is POISON. " + "Another sentence. " * 200])
+        data = await raw(channel, TRANSLATE)(message.SerializeToString(), metadata=(("x-request-id", "request-7"),))
+    error = translation.TranslateTextResponse.FromString(data).results[0].translations[0].error
+    assert "request-7" in error.message

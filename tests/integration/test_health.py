@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, cast
+from unittest.mock import MagicMock
 
 import grpc
 import pytest
+from google.protobuf import empty_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from latimer import AsyncClient, NotServedError
 from latimer_server.backends.protocol import Backend, LoadRequest
 from latimer_server.config.settings import Settings
+from latimer_server.core.errors import Overloaded
+from latimer_server.rpc.call import Call
+from latimer_server.rpc.health import HealthServicer
 from latimer_server.rpc.server import LatimerServer, build_server
 from tests.fakes import BlockingBackend, EchoBackend, UpperBackend, make_catalog, make_entry, serve_fakes
 
@@ -127,10 +132,24 @@ async def test_a_draining_server_reports_it_and_finishes_calls_in_flight() -> No
         await asyncio.to_thread(blocking.started.wait, 10)
         drained = asyncio.create_task(server.drain(10))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        watch.cancel()
+        assert await watch.read() is grpc.aio.EOF
+        assert not drained.done()
         blocking.release.set()
         assert (await in_flight).text == "A text."
         await drained
+
+
+@pytest.mark.parametrize(("services", "refused"), [(1_000, False), (1_001, True)])
+def test_all_services_are_listed_or_the_list_is_refused(services: int, refused: bool) -> None:
+    servicer = HealthServicer(max_watches=1)
+    for number in range(services):
+        servicer.set(f"model:{number}", health_pb2.HealthCheckResponse.SERVING)
+    listing = servicer.List(empty_pb2.Empty(), Call("", "", "", None), MagicMock(spec=grpc.ServicerContext))
+    if refused:
+        with pytest.raises(Overloaded, match="1001 services"):
+            next(listing)
+    else:
+        assert len(cast(Any, next(listing)).statuses) == services
 
 
 async def test_reflection_lists_the_services(server: LatimerServer) -> None:

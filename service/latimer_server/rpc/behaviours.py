@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
-from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit
+from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit, ProbeLimit
 from latimer_server.rpc.loop_bridge import CallScope
-from latimer_server.rpc.request_stream import read_messages
+from latimer_server.rpc.request_stream import read_messages, read_next
 
 # A method with one response: called in the thread of the call, where it may validate its request; its coroutine runs on
 # the loop.
@@ -31,8 +31,8 @@ class Behaviours:
         self._loop = loop
         self._limits = limits
         self._arrivals: dict[int, tuple[float, grpc.ServicerContext]] = {}
-        self._active = ConcurrencyLimit("calls", limits.threads, share=1.0)
         self._receiving = ConcurrencyLimit("messages that are arriving", limits.receiving, share=0.5)
+        self._probes = ProbeLimit(limits.probes)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
         self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
         # Set when the server drains: streams then read no further.
@@ -43,8 +43,7 @@ class Behaviours:
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
             scope = CallScope(self._loop, context)
-            with self._active.hold(call.caller):
-                yield scope.run(run(self._receive(method, requests, call, context), call))
+            yield scope.run(run(self._receive(method, requests, call, context), call))
 
         return behaviour
 
@@ -53,7 +52,7 @@ class Behaviours:
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message | None]:
             scope = CallScope(self._loop, context)
-            with self._active.hold(call.caller), self.streams.hold(call.caller):
+            with self.streams.hold(call.caller):
                 messages = read_messages(
                     requests,
                     method.read,
@@ -81,34 +80,31 @@ class Behaviours:
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
             with self._reflections.hold(call.caller):
                 while True:
-                    with self._arriving(context):
-                        data = next(requests, None)
+                    with self._arriving(context, self._limits.stream_idle_seconds):
+                        data = read_next(requests)
                     if data is None:
                         return
                     yield from run(iter((method.read(data),)), context)
 
         return behaviour
 
-    @property
-    def active(self) -> int:
-        """The number of calls that run use cases, or wait to."""
-        return self._active.active
-
     def expire(self) -> None:
         """Ends the calls whose message has been arriving for too long. The server calls this once a second."""
-        oldest = time.monotonic() - self._limits.receive_seconds
-        for began, context in list(self._arrivals.values()):
-            if began < oldest:
+        now = time.monotonic()
+        for end, context in list(self._arrivals.values()):
+            if end < now:
                 context.cancel()
 
     def _receive(self, method: Method, requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 (each method has its own message)
-        with self._receiving.hold(call.caller), self._arriving(context):
-            data = next(requests, None)
+        place = self._receiving.hold(call.caller) if method.needs_token else self._probes.hold(context)
+        with place, self._arriving(context, self._limits.receive_seconds):
+            data = read_next(requests)
         return method.read(data)
 
     @contextmanager
-    def _arriving(self, context: grpc.ServicerContext) -> Iterator[None]:
-        self._arrivals[id(context)] = time.monotonic(), context
+    def _arriving(self, context: grpc.ServicerContext, seconds: float) -> Iterator[None]:
+        """Lets `expire` end the call if its message does not arrive within `seconds`."""
+        self._arrivals[id(context)] = time.monotonic() + seconds, context
         try:
             yield
         finally:

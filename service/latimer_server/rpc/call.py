@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 import time
@@ -14,6 +13,8 @@ import grpc
 _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 # Request ids are names for the log and need no unpredictable numbers.
 _random_bits = random.Random().getrandbits
+# Of a call without a deadline gRPC reports that some 292 billion years remain.
+_ENDLESS_SECONDS = 1e9
 
 
 @dataclass(frozen=True)
@@ -46,4 +47,4 @@ def read_request_id(metadata: Mapping[str, str | bytes]) -> str:
 def read_deadline(context: grpc.ServicerContext) -> float | None:
     """Returns the call's deadline on the monotonic clock in seconds, None without one."""
     remaining = context.time_remaining()
-    return None if remaining is None or not math.isfinite(remaining) else time.monotonic() + remaining
+    return None if remaining is None or remaining > _ENDLESS_SECONDS else time.monotonic() + remaining

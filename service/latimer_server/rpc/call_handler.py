@@ -21,7 +21,7 @@ from latimer_server.rpc.call import Call, read_deadline, read_metadata, read_req
 from latimer_server.rpc.call_status import CallStatus
 from latimer_server.rpc.servicers.request_bounds import check_bounds
 
-_ENDS_OF_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+_RUNTIME_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Method:
 
     `path`: as on the wire, `/package.Service/Method`. `parse`: the parser of its request, which raises `DecodeError` or
     `ValueError`. `needs_token`: whether callers need credentials if the server has tokens. `is_logged`: whether calls
-    are logged at INFO; others are logged at DEBUG.
+    are logged at INFO; others are logged at DEBUG. `delays_drain`: whether a draining server waits for its calls.
     """
 
     path: str
@@ -38,6 +38,7 @@ class Method:
     streams_responses: bool = False
     needs_token: bool = True
     is_logged: bool = True
+    delays_drain: bool = True
 
     def read(self, data: bytes | None) -> Any:  # noqa: ANN401 (each method has its own message)
         """Returns the message that `data` holds. Raises `InvalidRequest` if it holds none."""
@@ -57,28 +58,32 @@ Behaviour = Callable[[Iterator[bytes], Call, grpc.ServicerContext], Iterator[Mes
 
 
 class CallHandler:
-    """Creates the handlers with which gRPC serves methods. `begun` counts the calls since the start of the server."""
+    """Creates the handlers with which gRPC serves methods.
+
+    `begun`: the number of calls since the start of the server. `active`: of calls for which a draining server waits,
+    those that have begun and whose answer is not sent yet. A slow reader takes an answer later than it is ready.
+    """
 
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
         self._lock = threading.Lock()
         self._refuses = False
         self.begun = 0
+        self.active = 0
 
     def make_handler(self, method: Method, behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
         """Returns the handler with which gRPC serves a method."""
 
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Message]:
+            self._count(method, context)
             status = CallStatus(context, method.path, is_logged=method.is_logged)
-            with self._lock:
-                self.begun += 1
             try:
                 call = self._begin(method, status)
                 for response in behaviour(requests, call, context):
                     status.open()
                     if response is not None:
                         yield response
-            except _ENDS_OF_PROCESS:
+            except _RUNTIME_EXITS:
                 status.log_cut()
                 raise
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
@@ -96,6 +101,17 @@ class CallHandler:
     def refuse_calls(self) -> None:
         """Refuses new calls with UNAVAILABLE, except health checks. Calls that have begun go on."""
         self._refuses = True
+
+    def _count(self, method: Method, context: grpc.ServicerContext) -> None:
+        with self._lock:
+            self.begun += 1
+            self.active += method.delays_drain
+        if method.delays_drain and not context.add_callback(self._note_end):
+            self._note_end()
+
+    def _note_end(self) -> None:
+        with self._lock:
+            self.active -= 1
 
     def _begin(self, method: Method, status: CallStatus) -> Call:
         context = status.context

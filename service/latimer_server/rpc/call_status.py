@@ -44,7 +44,7 @@ class CallStatus:
 
     def fail(self, error: BaseException) -> NoReturn:
         """Ends the call with the status of an error."""
-        if isinstance(error, (CallEnded, grpc.RpcError)):
+        if isinstance(error, CallEnded):
             self.log_cut()
             self.context.abort(grpc.StatusCode.CANCELLED, "")
         status = to_status(error, self.request_id)

@@ -14,15 +14,16 @@ import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from latimer_server.core.errors import InvalidRequest, LatimerError, Violation
+from latimer_server.core.errors import InvalidRequest, LatimerError, Overloaded, Violation
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_limits import ConcurrencyLimit
 
 _UNKNOWN: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 _NOT_SERVING: int = health_pb2.HealthCheckResponse.NOT_SERVING
 _MAX_NAME_CHARACTERS = 200
-# The protocol allows a server to refuse long lists; a catalogue has hundreds of models.
-_MAX_LISTED = 100
+# The protocol lets a server refuse long lists.
+_MAX_LISTED = 1_000
+_RETRY_SECONDS = 60.0
 
 
 class UnknownService(LatimerError):
@@ -67,9 +68,12 @@ class HealthServicer:
     def List(  # noqa: N802
         self, request: Message, call: Call, context: grpc.ServicerContext
     ) -> Iterator[Message]:
-        """Yields the statuses of at most 100 services, those of the server before those of models."""
+        """Yields the statuses of all services. Raises `Overloaded` if there are more than 1,000."""
         with self._changed:
-            statuses = list(self._statuses.items())[:_MAX_LISTED]
+            statuses = list(self._statuses.items())
+        if len(statuses) > _MAX_LISTED:
+            rule = f"the server has {len(statuses)} services; at most {_MAX_LISTED} are listed, use Check"
+            raise Overloaded(rule, _RETRY_SECONDS)
         response = _make_list_response()
         for name, status in statuses:
             response.statuses[name].status = status

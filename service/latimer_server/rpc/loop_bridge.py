@@ -48,6 +48,9 @@ class CallScope:
             raise
         finally:
             self._runs = False
+            # A task and a future refer to their exception, whose traceback refers to this frame.
+            self._task = None
+            del result
 
     def iterate(self, responses: AsyncIterator[T]) -> Iterator[T]:
         """Yields the items of an asynchronous iterator, and closes it if it is a generator."""
@@ -88,8 +91,9 @@ class CallScope:
             return
 
     def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        task = self._task  # the call's thread clears it
+        if task is not None:
+            task.cancel()
 
 
 def _start_task(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], result: Future[T]) -> asyncio.Task[T]:
@@ -98,7 +102,6 @@ def _start_task(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], r
     def settle(done: asyncio.Task[T]) -> None:
         if done.cancelled():
             result.cancel()
-            result.set_running_or_notify_cancel()
         elif (error := done.exception()) is not None:
             result.set_exception(error)
         else:

@@ -41,7 +41,7 @@ class ServiceRegistry:
         """Serves grpc.health.v1 to every caller: probes have no credentials."""
         handlers = {}
         for descriptor in _HEALTH.methods:
-            method = _describe(descriptor, needs_token=False, is_logged=False)
+            method = _describe(descriptor, needs_token=False, is_logged=False, delays_drain=False)
             behaviour = self._behaviours.in_thread(method, getattr(servicer, descriptor.name))
             handlers[descriptor.name] = self._calls.make_handler(method, behaviour)
         self._register(_HEALTH, handlers)
@@ -51,7 +51,7 @@ class ServiceRegistry:
         servicer = reflection.ReflectionServicer((*names, reflection.SERVICE_NAME))
         handlers = {}
         for descriptor in _REFLECTION.methods:
-            method = _describe(descriptor)
+            method = _describe(descriptor, delays_drain=False)
             behaviour = self._behaviours.reflect(method, servicer.ServerReflectionInfo)
             handlers[descriptor.name] = self._calls.make_handler(method, behaviour)
         self._register(_REFLECTION, handlers)
@@ -61,11 +61,14 @@ class ServiceRegistry:
         self._server.add_registered_method_handlers(service.full_name, handlers)
 
 
-def _describe(method: MethodDescriptor, *, needs_token: bool = True, is_logged: bool = True) -> Method:
+def _describe(
+    method: MethodDescriptor, *, needs_token: bool = True, is_logged: bool = True, delays_drain: bool = True
+) -> Method:
     return Method(
         f"/{method.containing_service.full_name}/{method.name}",
         GetMessageClass(method.input_type).FromString,
         method.server_streaming,
         needs_token,
         is_logged,
+        delays_drain,
     )

@@ -6,9 +6,21 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 from google.protobuf.message import Message
 
 from latimer_server.core.errors import DeadlineExceeded, Unavailable
+from latimer_server.rpc.loop_bridge import CallEnded
+
+
+def read_next(requests: Iterator[bytes]) -> bytes | None:
+    """Returns the next message of a call, None at the end. Blocks. Raises `CallEnded` if the call ends first."""
+    try:
+        return next(requests, None)
+    except grpc.RpcError as error:
+        # gRPC keeps the error in the state of the call, to which its traceback leads: a reference cycle.
+        error.__traceback__ = None
+        raise CallEnded from None
 
 
 async def read_messages(
@@ -30,16 +42,17 @@ async def read_messages(
     seconds = first_seconds
     try:
         while True:
-            read = asyncio.ensure_future(loop.run_in_executor(reader, next, requests, None))
+            read = loop.run_in_executor(reader, read_next, requests)
             try:
                 await asyncio.wait((read, drained), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 if not read.done():
                     if drained.done():
                         raise Unavailable("the server is shutting down; unanswered items can be sent again")
                     raise DeadlineExceeded(f"the stream sent no message for {seconds:g} s")
+                data = read.result()
             finally:
                 read.cancel()
-            data = read.result()
+                del read  # its error has a traceback, which refers to this frame
             if data is None:
                 return
             yield parse(data)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2
@@ -108,8 +107,15 @@ class LatimerServer:
         self._executors = models.executors
         self._text_workers = models.text_workers
         self._strict = models.strict
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.pool.subscribe(self._note_change)
+        self._sweeping: asyncio.Task[None] | None = None
+        self._retries: set[asyncio.Task[None]] = set()
+        self.pool.subscribe(self._update_health)
+
+    @property
+    def active_calls(self) -> int:
+        """The number of calls in work, and of those whose answer is not sent yet; health and reflection do not
+        count."""
+        return self._calls.active
 
     async def start(self) -> None:
         """Starts to answer calls. No model is loaded yet."""
@@ -117,7 +123,7 @@ class LatimerServer:
         for name in (_OVERALL, *_SERVICE_NAMES.values(), *(f"model:{e.name}" for e in self.pool.catalog.entries)):
             self._health.set(name, _NOT_SERVING)
         self._server.start()
-        self._run(self._sweep())
+        self._sweeping = asyncio.create_task(self._sweep())
 
     async def preload(self) -> None:
         """Loads the preloaded models. A model that cannot be loaded is logged and tried again later, and the others are
@@ -130,7 +136,9 @@ class LatimerServer:
         if failed and self._strict:
             raise PreloadError(f"models cannot be loaded (--strict): {'; '.join(map(str, failed.values()))}")
         if failed:
-            self._run(self._keep_trying(failed))
+            retry = asyncio.create_task(self._keep_trying(failed))
+            self._retries.add(retry)
+            retry.add_done_callback(self._retries.discard)
 
     async def _keep_trying(self, failed: Iterable[str]) -> None:
         """Retries the preloaded models that failed, until each is READY. No call would load them: a probe that sees
@@ -155,17 +163,19 @@ class LatimerServer:
         self._calls.refuse_calls()
         self._health.drain()
         self._behaviours.draining.set()
-        for task in self._tasks:
+        for task in self._retries:
             task.cancel()
         end = asyncio.get_running_loop().time() + seconds
+        # The sweep goes on, because a message that never arrives would otherwise hold up the drain.
         await self._wait_for_last_call(min(seconds, _LAST_CALLS_SECONDS))
-        while self._behaviours.active and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (threads end calls)
+        while self.active_calls and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (threads end calls)
             await asyncio.sleep(_QUIET_SECONDS)
 
     async def close(self) -> None:
         """Ends the calls that are left and frees what the server holds. Each step has a time limit: what hangs is left
         to the end of the process."""
-        self.admission.drain()
+        if self._sweeping:
+            self._sweeping.cancel()
         stopped = self._server.stop(_LAST_CALLS_SECONDS)
         await _wait_in_thread(stopped.wait, _STEP_SECONDS)
         with suppress(TimeoutError):
@@ -188,14 +198,6 @@ class LatimerServer:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             self._behaviours.expire()
-
-    def _note_change(self, name: str) -> None:
-        self._update_health(name)
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _update_health(self, changed: str | None = None) -> None:
         """Sets the health statuses. The server is SERVING if every preloaded model is READY; a service, if one of its

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
-from latimer_server.core.errors import Overloaded, Unavailable
+from latimer_server.core.errors import Overloaded
 
 # One caller may hold all places but an eighth, so that it cannot shut out the others.
 _RESERVED_SHARE = 8
@@ -24,7 +24,6 @@ class Admission:
         self._limit = limit
         self._caller_limit = limit - limit // _RESERVED_SHARE
         self._retry_after = retry_after
-        self._draining = False
         self._of_caller: Counter[Hashable] = Counter()
         self.active = 0  # admitted requests that have not ended
 
@@ -33,14 +32,8 @@ class Admission:
         """The number of callers that have requests in work; all anonymous callers count as one."""
         return len(self._of_caller)
 
-    def drain(self) -> None:
-        """Refuses every new request from now on with `Unavailable`. Admitted requests continue."""
-        self._draining = True
-
     def require_place(self, caller: Hashable = None) -> None:
         """Raises what `admit` would raise now. May be called from any thread."""
-        if self._draining:
-            raise Unavailable("the server is shutting down")
         if self.active >= self._limit:
             raise Overloaded(
                 f"the server has {self._limit} requests in work, which is its limit; try again later", self._retry_after
@@ -56,7 +49,7 @@ class Admission:
         """Holds a place for one request until the context ends.
 
         `caller` None means an anonymous caller; only the total limit applies to it. Raises `Overloaded` when a limit
-        is reached and `Unavailable` while the server drains.
+        is reached.
         """
         self.require_place(caller)
         self.active += 1

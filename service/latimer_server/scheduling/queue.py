@@ -20,7 +20,7 @@ from latimer_server.scheduling.batch_policy import BatchBudget, count_rows_in_ti
 from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
-from latimer_server.scheduling.request_backlog import RequestBacklog, TokenRatio
+from latimer_server.scheduling.request_backlog import RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
 from latimer_server.scheduling.work_items import Clock, PieceWaiter, WorkItem
 
@@ -76,7 +76,6 @@ class BatchQueue:
         self._recent_cost = BatchCostModel()
         self._recent_rows = quantum  # most rows of a batch with the options of the last one
         self._drain_rate = DrainRate()
-        self._token_ratio = TokenRatio()
         self._backlog = RequestBacklog(clock)
         self._batch_seconds = 0.0  # moving average
         self._workers: set[asyncio.Task[None]] = set()
@@ -188,9 +187,9 @@ class BatchQueue:
         must leave 1.2 times the estimated seconds for the requests in work and this one. Never raises if no other
         request is in work, if the rate of the model is not known yet, or if `deadline` is None.
         """
-        if deadline is not None and self._token_ratio.ratio:
+        if deadline is not None:
             seconds_left = (deadline - self._clock()) / _BACKLOG_MARGIN
-            rate = self._drain_rate.rate / self._token_ratio.ratio
+            rate = self._drain_rate.rate
             if seconds := self._backlog.estimate_seconds(characters, caller, rate, seconds_left):
                 raise Overloaded(
                     f"the requests in work take {seconds:.1f} s, too long for this deadline; try again later or set a"
@@ -202,7 +201,7 @@ class BatchQueue:
 
     def note_encoding(self, characters: int, tokens: int) -> None:
         """Learns how many tokens the texts of this model have, from texts of `characters` code points."""
-        self._token_ratio.note(characters, tokens)
+        self._backlog.note_encoding(characters, tokens)
 
     async def close(self) -> None:
         """Closes the queue. Waiting pieces and pieces of running batches fail with `Unavailable`."""
@@ -311,6 +310,7 @@ class BatchQueue:
             average = self._batch_seconds
             self._batch_seconds = average + _SMOOTHING * (ended - started - average) if average else ended - started
         if batch.items:
+            self._backlog.note_computed(batch.tokens)
             self._drain_rate.note(batch.tokens, ended, full=batch.full, waiting=self.waiting > 0)
         for item, hypothesis in zip(batch.items, hypotheses, strict=True):
             item.settle(hypothesis, started, ended)

@@ -14,6 +14,8 @@ from latimer_server.scheduling.work_items import Clock
 
 # Shorter requests take mostly fixed time, which says nothing about long ones.
 _LEAST_MEASURED = 4_000
+# The least share of a request's tokens that the model must have computed.
+_LEAST_COMPUTED = 0.5
 # The share of the measured rate that is kept after a slower measurement.
 _KEPT_RATE = 0.9
 # `TokenRatio` averages over about this many of the latest code points.
@@ -42,7 +44,8 @@ class TokenRatio:
 class RequestBacklog:
     """The interactive requests of one model that are in work, by caller, in code points. `clock` returns seconds.
 
-    A request counts in full until it ends, because the requests of a caller progress together.
+    A request counts in full until it ends, because the requests of a caller progress together. The queue of the model
+    reports the tokens of the texts that it is given and of those that it has computed.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -51,15 +54,28 @@ class RequestBacklog:
         self._total = 0
         self._finished = 0  # code points of all requests that ended well
         self._rate = 0.0
+        self._token_ratio = TokenRatio()
+        self._computed_tokens = 0
 
-    def estimate_seconds(self, characters: int, caller: Hashable, rate: float, seconds_left: float) -> float:
+    def note_encoding(self, characters: int, tokens: int) -> None:
+        """Adds texts of `characters` code points that have `tokens` tokens."""
+        self._token_ratio.note(characters, tokens)
+
+    def note_computed(self, tokens: int) -> None:
+        """Adds tokens that the model has computed."""
+        self._computed_tokens += tokens
+
+    def estimate_seconds(self, characters: int, caller: Hashable, token_rate: float, seconds_left: float) -> float:
         """Returns the estimated seconds until a new request of `characters` code points ends; 0 if it ends in time.
 
-        `rate` is what the model computes, in code points per second. If whole requests took longer, because of the work
-        on their texts, the rate measured for them counts. Callers take turns, so another caller delays the request by
-        no more than what this caller has in work itself, the new request included. Without other requests the estimate
-        is 0: an idle model tries everything, and so learns a better rate.
+        `token_rate` is what the model computes, in tokens per second. If whole requests took longer, because of the
+        work on their texts, the rate measured for them counts. Callers take turns, so another caller delays the request
+        by no more than what this caller has in work itself, the new request included. Without other requests the
+        estimate is 0: an idle model tries everything, and so learns a better rate.
         """
+        if not self._token_ratio.ratio:
+            return 0.0
+        rate = token_rate / self._token_ratio.ratio
         rate = min(rate, self._rate or rate)
         if not self._total or rate <= 0 or (self._total + characters) / rate <= seconds_left:
             return 0.0
@@ -72,16 +88,19 @@ class RequestBacklog:
     def hold(self, characters: int, caller: Hashable) -> Iterator[None]:
         """Counts a request of `characters` code points until the context ends.
 
-        A long request that ends without an error is a measurement of the rate.
+        A long request that ends without an error is a measurement of the rate, unless the model had little to do for
+        it: text that is cached, repeated or not translated takes other time.
         """
-        began, finished = self._clock(), self._finished
+        began, finished, computed = self._clock(), self._finished, self._computed_tokens
         self._by_caller[caller] += characters
         self._total += characters
         try:
             yield
             self._finished += characters
-            if characters >= _LEAST_MEASURED:
-                self._learn(self._finished - finished, self._clock() - began)
+            measured = self._finished - finished
+            tokens = self._computed_tokens - computed
+            if characters >= _LEAST_MEASURED and tokens >= _LEAST_COMPUTED * measured * self._token_ratio.ratio:
+                self._learn(measured, self._clock() - began)
         finally:
             self._total -= characters
             self._by_caller[caller] -= characters

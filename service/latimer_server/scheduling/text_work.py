@@ -8,11 +8,13 @@ in each the callers take turns.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
@@ -123,16 +125,19 @@ class TextWorkers:
         self._short = _Lane("text", clock)
         self._long = _Lane("long-text", clock)
 
-    async def run(self, size: int, work: Callable[[], T], caller: Hashable, deadline: float | None) -> T:
-        """Runs work over `size` code points in the thread of its length.
+    async def run(
+        self, size: int, work: Callable[[], T], caller: Hashable, deadline: float | None, *, bounded: bool
+    ) -> T:
+        """Runs work over `size` code points in the thread of its length, with the caller's context variables.
 
-        Raises what the work raises, `DeadlineExceeded` if it is not begun by the deadline, and `Overloaded` if too
-        much text waits. Cancelling the caller withdraws work that has not begun.
+        Raises what the work raises, `DeadlineExceeded` if it is not begun by the deadline, and if it is `bounded`
+        `Overloaded` if too much text waits. Cancelling the caller withdraws work that has not begun.
         """
         lane = self._long if size > _LONG_CHARACTERS else self._short
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        item = _Item(size, work, caller, deadline, future)
-        lane.require_place(item)
+        item = _Item(size, partial(contextvars.copy_context().run, work), caller, deadline, future)
+        if bounded:
+            lane.require_place(item)
         lane.add(item)
         return await future
 
@@ -151,9 +156,17 @@ class TextWork:
     caller: Hashable = None
     deadline: float | None = None
 
+    async def start(self, size: int, work: Callable[[], T]) -> T:
+        """Runs the first work of a request as `run` does. Raises `Overloaded` if too much text waits: later work would
+        waste what is done already."""
+        return await self._run(size, work, bounded=True)
+
     async def run(self, size: int, work: Callable[[], T]) -> T:
-        """Runs `work` over `size` code points: inline up to 1,000 code points, otherwise in a thread. Raises as
-        `TextWorkers.run` does."""
+        """Runs `work` over `size` code points: inline up to 1,000 code points, otherwise in a thread. Raises what the
+        work raises, and `DeadlineExceeded` if it is not begun by the deadline."""
+        return await self._run(size, work, bounded=False)
+
+    async def _run(self, size: int, work: Callable[[], T], *, bounded: bool) -> T:
         if self.workers is None or size <= _INLINE_CHARACTERS:
             return work()
-        return await self.workers.run(size, work, self.caller, self.deadline)
+        return await self.workers.run(size, work, self.caller, self.deadline, bounded=bounded)

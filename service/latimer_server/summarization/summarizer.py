@@ -203,7 +203,7 @@ class Summarizer:
             options = TranslateOptions(fallback=request.fallback)
             translate_request = TranslateRequest((content,), "", (request.output_language,), options=options)
             work = estimate_text_work([content])
-            (source,) = await self.begin_text_work(request).run(
+            (source,) = await self.begin_text_work(request).start(
                 work, lambda: self._translator.find_sources(translate_request)
             )
             best = source.detected or Candidate(UNDETERMINED, 0.0)
@@ -229,9 +229,8 @@ class Summarizer:
         language.
         """
         text = self.begin_text_work(request)
-        document = await text.run(
-            len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language)
-        )
+        begin = text.start if request.language else text.run  # else the detection was the first work
+        document = await begin(len(content), lambda: segment_text(content, Splitting.SENTENCES_ACROSS_LINES, language))
         originals = await text.run(len(content), lambda: [join_lines(segment) for segment in document.segments])
         model_languages = generator.source_languages if generator and needs_translation(content) else ()
         texts, text_language = originals, language

@@ -109,10 +109,11 @@ class Translator:
         text = self.begin_text_work(request.caller, request.deadline)
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = estimate_text_work(request.contents) * len(request.targets)
+        begin = text.start if request.priority is Priority.INTERACTIVE else text.run
         if request.source:
-            sources, jobs = await text.run(work, lambda: self._begin(request))
+            sources, jobs = await begin(work, lambda: self._begin(request))
         else:
-            parsed_contents, sources = await text.run(work, lambda: self._read(request))
+            parsed_contents, sources = await begin(work, lambda: self._read(request))
             sizes: Counter[str] = Counter()
             for source, content in zip(sources, request.contents, strict=True):
                 sizes[source.code] += len(content)
@@ -144,7 +145,7 @@ class Translator:
     async def detect(self, contents: Sequence[str], candidates: Sequence[str], text: TextWork) -> list[Detection]:
         """Returns a `Detection` for each text, in order, among the languages `candidates` (BCP-47) if any are given."""
         work = estimate_text_work(contents)
-        return await text.run(work, lambda: [self._detector.detect(content, candidates) for content in contents])
+        return await text.start(work, lambda: [self._detector.detect(content, candidates) for content in contents])
 
     @property
     def routes(self) -> RouteMap:

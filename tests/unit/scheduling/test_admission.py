@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from latimer_server.core.errors import Overloaded, Unavailable
+from latimer_server.core.errors import Overloaded
 from latimer_server.scheduling import Admission
 
 
@@ -17,13 +17,6 @@ def test_requests_past_the_bound_are_refused_at_once() -> None:
     assert refused.value.retry_after == 3.0
     with admission.admit():
         assert admission.active == 1
-
-
-def test_a_draining_server_admits_no_request() -> None:
-    admission = Admission(2)
-    admission.drain()
-    with pytest.raises(Unavailable), admission.admit():
-        pass
 
 
 def test_one_caller_cannot_occupy_all_places() -> None:

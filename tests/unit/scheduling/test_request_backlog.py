@@ -27,6 +27,13 @@ class Clock:
         return self.now
 
 
+def make_backlog(clock: Clock | None = None) -> RequestBacklog:
+    """A backlog of a model with one token for each code point."""
+    backlog = RequestBacklog(clock or Clock())
+    backlog.note_encoding(1_000, 1_000)
+    return backlog
+
+
 def accept(backlog: RequestBacklog, stack: ExitStack, caller: Hashable, size: int, seconds: float) -> bool:
     """Counts a request if it would end within `seconds`."""
     if backlog.estimate_seconds(size, caller, RATE, seconds):
@@ -36,21 +43,21 @@ def accept(backlog: RequestBacklog, stack: ExitStack, caller: Hashable, size: in
 
 
 def test_of_a_burst_of_one_caller_those_are_accepted_that_end_in_time() -> None:
-    backlog = RequestBacklog(Clock())
+    backlog = make_backlog()
     with ExitStack() as stack:
         accepted = [accept(backlog, stack, "caller", 100, 4.0) for _ in range(60)]
     assert accepted == [True] * 4 + [False] * 56
 
 
 def test_of_a_burst_of_many_callers_those_are_accepted_that_end_in_time() -> None:
-    backlog = RequestBacklog(Clock())
+    backlog = make_backlog()
     with ExitStack() as stack:
         accepted = [accept(backlog, stack, number, 100, 4.0) for number in range(60)]
     assert sum(accepted) == 4
 
 
 def test_a_short_request_is_accepted_beside_the_book_of_another_caller() -> None:
-    backlog = RequestBacklog(Clock())
+    backlog = make_backlog()
     with ExitStack() as stack:
         assert accept(backlog, stack, "book", 1_000_000, LEFT)
         assert accept(backlog, stack, "sentence", 100, 2.0)  # both take turns: 200 code points in two seconds
@@ -59,7 +66,7 @@ def test_a_short_request_is_accepted_beside_the_book_of_another_caller() -> None
 
 
 def test_requests_that_have_ended_do_not_count() -> None:
-    backlog = RequestBacklog(Clock())
+    backlog = make_backlog()
     for _ in range(3):
         with ExitStack() as stack:
             assert accept(backlog, stack, "caller", 300, 4.0)
@@ -67,7 +74,7 @@ def test_requests_that_have_ended_do_not_count() -> None:
 
 
 def test_an_idle_model_tries_everything() -> None:
-    backlog = RequestBacklog(Clock())
+    backlog = make_backlog()
     with ExitStack() as stack:
         assert accept(backlog, stack, "caller", 1_000_000, 0.001)
 
@@ -75,8 +82,9 @@ def test_an_idle_model_tries_everything() -> None:
 @pytest.mark.parametrize(("seconds", "accepted"), [(50.0, 4), (100.0, 2)])
 def test_a_long_request_that_took_longer_than_its_model_lowers_the_rate(seconds: float, accepted: int) -> None:
     clock = Clock()
-    backlog = RequestBacklog(clock)
+    backlog = make_backlog(clock)
     with backlog.hold(5_000, "caller"):
+        backlog.note_computed(5_000)
         clock.now += seconds
     with ExitStack() as stack:
         assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == accepted
@@ -84,22 +92,37 @@ def test_a_long_request_that_took_longer_than_its_model_lowers_the_rate(seconds:
 
 def test_failed_and_short_requests_measure_nothing() -> None:
     clock = Clock()
-    backlog = RequestBacklog(clock)
+    backlog = make_backlog(clock)
     with suppress(TimeoutError), backlog.hold(5_000, "caller"):
+        backlog.note_computed(5_000)
         clock.now += LEFT
         raise TimeoutError
     with backlog.hold(100, "caller"):
+        backlog.note_computed(100)
         clock.now += LEFT
     with ExitStack() as stack:
         assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == 4
 
 
+def test_a_request_that_needs_little_of_the_model_measures_nothing() -> None:
+    """A request of cached or untranslated text ends early, or late because of its text: neither is the model's rate."""
+    for seconds in (0.01, LEFT):
+        clock = Clock()
+        backlog = make_backlog(clock)
+        with backlog.hold(5_000, "caller"):
+            backlog.note_computed(1_000)
+            clock.now += seconds
+        with ExitStack() as stack:
+            assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == 4
+
+
 def test_requests_that_share_the_model_do_not_lower_its_rate() -> None:
     clock = Clock()
-    backlog = RequestBacklog(clock)
+    backlog = make_backlog(clock)
     with ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(backlog.hold(5_000, "caller"))
+        backlog.note_computed(20_000)
         clock.now += 200.0  # 100 code points a second for the four together
     with ExitStack() as stack:
         assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -102,16 +103,35 @@ async def test_withdrawn_work_is_not_begun(workers: TextWorkers) -> None:
 
 async def test_too_much_text_of_one_caller_is_refused_and_of_another_is_not(workers: TextWorkers) -> None:
     gate = Gate()
-    first = asyncio.ensure_future(TextWork(workers, "one").run(LONG, gate.work))
+    first = asyncio.ensure_future(TextWork(workers, "one").start(LONG, gate.work))
     await asyncio.to_thread(gate.entered.wait, 10)
-    waiting = asyncio.ensure_future(TextWork(workers, "one").run(MAX_CALLER_CHARACTERS, lambda: None))
+    waiting = asyncio.ensure_future(TextWork(workers, "one").start(MAX_CALLER_CHARACTERS, lambda: None))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await TextWork(workers, "one").run(LONG, lambda: None)
-    other = asyncio.ensure_future(TextWork(workers, "two").run(LONG, lambda: "done"))
+        await TextWork(workers, "one").start(LONG, lambda: None)
+    other = asyncio.ensure_future(TextWork(workers, "two").start(LONG, lambda: "done"))
     gate.opened.set()
     assert await other == "done"
     await asyncio.gather(first, waiting)
+
+
+async def test_a_request_that_has_begun_is_finished_however_much_text_waits(workers: TextWorkers) -> None:
+    gate = Gate()
+    first = asyncio.ensure_future(TextWork(workers, "one").start(LONG, gate.work))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    waiting = asyncio.ensure_future(TextWork(workers, "one").start(MAX_CALLER_CHARACTERS, lambda: None))
+    later = asyncio.ensure_future(TextWork(workers, "one").run(LONG, lambda: "later"))
+    await asyncio.sleep(0)
+    gate.opened.set()
+    assert await later == "later"
+    await asyncio.gather(first, waiting)
+
+
+async def test_work_in_a_thread_sees_the_context_of_its_request(workers: TextWorkers) -> None:
+    name: ContextVar[str] = ContextVar("name", default="")
+    name.set("mine")
+    for size in (1, SHORT, LONG):
+        assert await TextWork(workers).run(size, name.get) == "mine"
 
 
 async def test_what_the_work_raises_is_raised_and_the_next_work_goes_on(workers: TextWorkers) -> None:

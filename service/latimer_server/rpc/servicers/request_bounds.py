@@ -48,6 +48,7 @@ class Bound:
     in_stream_item: bool = False
 
 
+_NO_BOUND = Bound()
 _CODE = Bound(characters=MAX_LANGUAGE_CODE)
 _CODES = Bound(items=MAX_CANDIDATES, characters=MAX_LANGUAGE_CODE, least=0)
 _TARGETS = Bound(items=MAX_TARGETS, characters=MAX_LANGUAGE_CODE, least=1)
@@ -113,16 +114,37 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {
 def check_bounds(message: Message) -> None:
     """Raises `InvalidRequest` that names each field beyond its bounds, at most 16 of them. Takes time in proportion to
     the bounds, whatever the message holds."""
-    violations = tuple(islice(_find_violations(message, ""), MAX_VIOLATIONS))
-    if violations:
-        raise InvalidRequest(*violations)
+    if _fits(message):
+        return
+    raise InvalidRequest(*islice(_find_violations(message, ""), MAX_VIOLATIONS))
+
+
+def _fits(message: Message) -> bool:
+    """Returns whether all fields are within their bounds. Formats no names, since nearly every message fits."""
+    bounds = BOUNDS.get(message.DESCRIPTOR.full_name, {})
+    for descriptor, value in message.ListFields():
+        bound = bounds.get(descriptor.name, _NO_BOUND)
+        if bound.items is not None and len(value) > bound.items:
+            return False
+        if bound.in_stream_item:
+            continue
+        is_message = descriptor.message_type is not None
+        if bound.items is None:
+            fits = _fits(value) if is_message else bound.characters is None or len(value) <= bound.characters
+        elif is_message:
+            fits = all(map(_fits, value))
+        else:
+            fits = bound.characters is None or max(map(len, value), default=0) <= bound.characters
+        if not fits:
+            return False
+    return True
 
 
 def _find_violations(message: Message, prefix: str) -> Iterator[Violation]:
     bounds = BOUNDS.get(message.DESCRIPTOR.full_name, {})
     for descriptor, value in message.ListFields():
         field = f"{prefix}{descriptor.name}"
-        bound = bounds.get(descriptor.name, Bound())
+        bound = bounds.get(descriptor.name, _NO_BOUND)
         if bound.items is not None and len(value) > bound.items:
             yield Violation(field, f"has {len(value)} items; {describe_range(bound.least, bound.items)} are allowed")
             continue

@@ -120,6 +120,8 @@ class _StreamState:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # An error has a traceback, which refers to this state.
+        self._refusal = self._failure = None
 
     async def has_results(self) -> bool:
         """Waits for results and returns True; returns False once all results are taken and no item is left.
