@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +23,10 @@ from latimer_server.backends.huggingface.families import FAMILIES
 
 # The interval of checks that the parent process is alive.
 _WATCH_SECONDS = 0.5
+# The most memory of a conversion: a part for the libraries, and a multiple of the size of the files with weights.
+# Weights of four bits become eight times as large in float32, of which the libraries hold up to two copies.
+_LIBRARY_BYTES = 3 << 30
+_BYTES_PER_STORED_BYTE = 20
 # The endings of files with weights.
 WEIGHTS = (".safetensors", ".bin", ".gguf")
 # The small files of a checkpoint. The converted folder has copies of them, so that it is complete by itself.
@@ -141,6 +147,17 @@ def _write_weights(source: Path, target: Path, job: ConversionJob) -> None:
     converter.convert(str(target), quantization=None if job.quantization == "float32" else job.quantization)
 
 
+def _limit_memory(job: ConversionJob) -> None:
+    """Bounds the memory of this process by the size of the checkpoint, whatever its configuration describes, and makes
+    it the first that the kernel ends when memory is short."""
+    files = [Path(job.gguf)] if job.gguf else [path for path in Path(job.folder).iterdir() if path.suffix in WEIGHTS]
+    most = _LIBRARY_BYTES + _BYTES_PER_STORED_BYTE * sum(path.stat().st_size for path in files if path.is_file())
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    with suppress(OSError):  # a system without /proc
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
 def _end_with(parent: int) -> None:
     """Waits until the process `parent` has ended, then ends this one: a parent that is killed cannot do it."""
     while os.getppid() == parent:
@@ -152,7 +169,12 @@ def _main(arguments: list[str]) -> int:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     keys: Mapping[str, object] = json.loads(arguments[0])
     try:
-        _convert(ConversionJob(**keys))  # type: ignore[arg-type]
+        job = ConversionJob(**keys)  # type: ignore[arg-type]
+        _limit_memory(job)
+        _convert(job)
+    except MemoryError:
+        print("it needs more memory than the size of its files allows", file=sys.stderr)  # noqa: T201
+        return 1
     except Exception as error:  # noqa: BLE001 (the parent reads the last line)
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return 1

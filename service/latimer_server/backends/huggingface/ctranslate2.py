@@ -19,6 +19,7 @@ from latimer_server.backends.huggingface.config import HubConfig, read_hub_confi
 from latimer_server.backends.huggingface.conversion import Converted, convert, is_converted
 from latimer_server.backends.huggingface.conversion_worker import lacks_tokenizer
 from latimer_server.backends.huggingface.generator import HubGenerator
+from latimer_server.backends.huggingface.size_limits import check_sizes
 from latimer_server.backends.huggingface.tokenization import Tokenization, load_tokenization
 from latimer_server.backends.load_errors import naming_file
 from latimer_server.backends.protocol import LoadRequest
@@ -116,6 +117,7 @@ def _convert(request: LoadRequest, compute_type: str) -> Converted:
     if not any(path.suffix == ".gguf" for path in request.files.values()):
         # Finds errors of the configuration and the tokenizer before a conversion of minutes.
         config = read_hub_config(request.folder, request.task)
+        check_sizes(request.folder)
         if not lacks_tokenizer(request.folder):
             load_tokenization(request, config, request.folder)
     return convert(request, compute_type)

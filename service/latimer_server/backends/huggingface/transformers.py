@@ -26,6 +26,7 @@ from latimer_server.backends.huggingface.config import HubConfig, read_hub_confi
 from latimer_server.backends.huggingface.conversion import prepare_checkpoint
 from latimer_server.backends.huggingface.families import FAMILIES
 from latimer_server.backends.huggingface.generator import HubGenerator
+from latimer_server.backends.huggingface.size_limits import check_sizes
 from latimer_server.backends.huggingface.tokenization import Tokenization, load_tokenization
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
@@ -77,6 +78,7 @@ def load(request: LoadRequest) -> TransformersGenerator:
     transformers_logging.disable_progress_bar()
     folder = prepare_checkpoint(request)
     config = read_hub_config(folder, request.task)
+    check_sizes(folder)
     tokenization = load_tokenization(request, config, folder)
     device = choose_torch_device(request.device)
     model = _load_model(folder, config, choose_type(device, config.model_type, request.compute_type), request)
