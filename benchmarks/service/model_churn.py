@@ -137,7 +137,7 @@ def write_models(folder: Path, count: int, shape: Shape) -> Path:
         (place / "vocab.spm").write_bytes(vocabulary)
         catalog.append(
             f'[models.{name}]\ntask = "translation"\nfamily = "marian-student"\nbackend = "marian_student"\n'
-            f'source_languages = ["{source}"]\ntarget_languages = ["{target}"]\nsource = "dir:{place}"\n'
+            f'source_languages = ["{source}"]\ntarget_languages = ["{target}"]\nsource = "dir:{place}"\ncanary = ""\n'
             f'files.model.path = "model.bin"\nfiles.vocabulary.path = "vocab.spm"\n'
         )
     path = folder / "catalog.toml"

@@ -131,6 +131,14 @@ def test_a_truncated_file_is_refused_by_name(files: dict[str, Path], key: str, s
         load_student(files, 1)
 
 
+def test_a_vocabulary_with_a_piece_that_is_not_utf8_is_refused_by_name(files: dict[str, Path]) -> None:
+    data = files["vocabulary"].read_bytes()
+    assert "ação".encode() in data
+    files["vocabulary"].write_bytes(data.replace("ação".encode(), b"a\xff\xa7\xc3\xa3o", 1))
+    with pytest.raises(ModelFileError, match=r"vocab\.enpt\.spm: has a piece that is not UTF-8"):
+        load_student(files, 1)
+
+
 def test_a_missing_file_is_refused_by_name(files: dict[str, Path]) -> None:
     files["vocabulary"].unlink()
     with pytest.raises(ModelFileError, match=r"vocab\.enpt\.spm: cannot be read"):

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sentencepiece import sentencepiece_model_pb2
 
 from latimer import Client, LatimerError, NotServedError
 from latimer_server.config.settings import load_settings
@@ -64,11 +66,12 @@ def test_the_server_writes_nothing_into_the_home_folder(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def wait_until_settled(client: Client) -> None:
-    """Waits until every model to preload is READY or FAILED."""
+def wait_until_settled(client: Client, *names: str) -> None:
+    """Waits until every model to preload, or of `names`, is READY or FAILED."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if not {"AVAILABLE", "LOADING"} & {model.state for model in client.models() if model.name not in LAZY}:
+        models = [model for model in client.models() if model.name not in LAZY]
+        if not {"AVAILABLE", "LOADING"} & {model.state for model in models if not names or model.name in names}:
             return
         threading.Event().wait(0.02)
     raise AssertionError("the models did not settle")
@@ -182,6 +185,29 @@ def test_a_flipped_byte_fails_its_model_and_no_other(damaged_store: Path) -> Non
     assert verified.returncode == 1
     assert "firefox-en-pt" in verified.stderr
     assert "firefox-pt-en: intact" in verified.stdout
+
+
+def test_a_disordered_vocabulary_fails_the_default_canary_of_a_folder(tmp_path: Path) -> None:
+    files = load_settings(None).store / "firefox-en-pt"
+    shutil.copyfile(files / "model.enpt.intgemm.alphas.bin", tmp_path / "model.bin")
+    vocabulary: Any = sentencepiece_model_pb2.ModelProto.FromString(  # type: ignore[attr-defined]
+        (files / "vocab.enpt.spm").read_bytes()
+    )
+    words = [piece for piece in vocabulary.pieces if piece.type == piece.NORMAL]
+    for piece, text in zip(words, [piece.piece for piece in reversed(words)], strict=True):
+        piece.piece = text
+    (tmp_path / "vocab.spm").write_bytes(vocabulary.SerializeToString())
+    catalog = tmp_path / "own.toml"
+    catalog.write_text(
+        "[models.disordered]\ntask = 'translation'\nfamily = 'marian'\nbackend = 'marian_student'\n"
+        f"source = 'dir:{tmp_path}'\nsource_languages = ['en']\ntarget_languages = ['pt']\n"
+        "files.model.path = 'model.bin'\nfiles.vocabulary.path = 'vocab.spm'\n"
+    )
+    with serving("--catalog", str(catalog), "--models", "disordered") as (_, client):
+        wait_until_settled(client, "disordered")
+        (found,) = [model for model in client.models() if model.name == "disordered"]
+    assert found.state == "FAILED"
+    assert "its canary" in found.error_message
 
 
 def test_a_strict_server_ends_with_one_line_that_names_the_model(damaged_store: Path) -> None:

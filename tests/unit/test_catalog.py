@@ -32,6 +32,21 @@ def test_every_model_has_a_licence_an_attribution_and_a_canary_and_most_a_size()
         assert entry.size_mb or not entry.source, entry.name
 
 
+@pytest.mark.parametrize(
+    ("line", "canary"),
+    [("", "Das Wetter ist heute sehr schön."), ("canary = ''", ""), ("canary = 'Ein Satz.'", "Ein Satz.")],
+)
+def test_a_model_of_an_operator_has_the_default_canary_unless_its_table_names_one(
+    tmp_path: Path, line: str, canary: str
+) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "[models.own]\ntask = 'translation'\nfamily = 'f'\nbackend = 'auto'\nsource = 'dir:/models/own'\n"
+        f"source_languages = ['de']\ntarget_languages = ['en']\n{line}\n"
+    )
+    assert load_catalog(own).get("own").canary == canary
+
+
 def test_a_canary_is_never_translated_into_its_own_language() -> None:
     for entry in load_catalog().entries:
         if entry.task is Task.TRANSLATION:

@@ -6,6 +6,7 @@ Loads a student's files, converts text to token ids and back, and runs a search.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -131,6 +132,13 @@ def _read_vocabulary(path: Path, size: int) -> sentencepiece.SentencePieceProces
         raise ModelFileError(
             path.name, f"has {vocabulary.GetPieceSize()} pieces, the model {size}: they do not belong together"
         )
+    ids = list(range(size))
+    try:
+        vocabulary.IdToPiece(ids)
+    except UnicodeDecodeError as error:
+        raise ModelFileError(path.name, "has a piece that is not UTF-8") from error
+    if not all(map(math.isfinite, vocabulary.GetScore(ids))):
+        raise ModelFileError(path.name, "has a piece whose score is not a number")
     if vocabulary.eos_id() != END or vocabulary.unk_id() != UNKNOWN:
         raise ModelFileError(path.name, f"does not have </s> and <unk> as ids {END} and {UNKNOWN}")
     return vocabulary

@@ -85,7 +85,7 @@ def load_catalog(own: Path | None = None) -> Catalog:
     tables = _read_tables(text, str(own))
     merged = {name: _override(shipped.get(name, {}), keys) for name, keys in tables.items()}
     for name, entry in _make_entries(merged, text, str(own)).items():
-        entries[name] = _with_canary(entry, canaries) if name in shipped else entry
+        entries[name] = _with_canary(entry, canaries)
     return Catalog(entries)
 
 
@@ -99,11 +99,11 @@ def _override(shipped: Mapping[str, object], own: Mapping[str, object]) -> dict[
 
 
 def _with_canary(entry: CatalogEntry, canaries: Mapping[str, Mapping[str, str]]) -> CatalogEntry:
-    """Returns a shipped entry with a canary: its own, else the default of its task and first source language.
+    """Returns an entry with a canary: its own, else the default of its task and first source language.
 
-    The canary stays "" if there is no such default or the entry lists no source languages.
+    The canary stays "" if the entry says so, if there is no such default or if the entry lists no source languages.
     """
-    if entry.canary or not entry.source_languages:
+    if "canary" in entry.model_fields_set or not entry.source_languages:
         return entry
     return entry.model_copy(update={"canary": canaries.get(entry.task, {}).get(entry.source_languages[0], "")})
 
