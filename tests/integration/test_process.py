@@ -226,6 +226,26 @@ def test_a_strict_server_ends_with_one_line_that_names_the_model(damaged_store: 
     assert "Traceback" not in done.stderr
 
 
+def test_a_server_that_cannot_start_ends_with_one_line_even_if_a_thread_hangs() -> None:
+    code = """
+import sys, threading
+from latimer_server.cli.main import main
+from latimer_server.rpc import server
+
+async def build(*_):
+    threading.Thread(target=threading.Event().wait).start()
+    raise MemoryError("no memory")
+
+server.build_server = build
+sys.argv = ["latimer-server", "serve", "--listen", "127.0.0.1:0", "--log-format", "json"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert line == "latimer-server: ended by MemoryError: no memory"
+
+
 def test_the_errors_of_an_empty_store_say_what_to_do(tmp_path: Path) -> None:
     with serving("--store", str(tmp_path / "nothing")) as (_, client):
         with pytest.raises(NotServedError, match="served: none"):

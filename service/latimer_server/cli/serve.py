@@ -93,6 +93,13 @@ def serve(
         asyncio.run(_serve(settings, log))
     except LatimerError as error:
         fail(error)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the process must end)
+        # Usually memory or threads ran out.
+        _log.critical("server ended", exc_info=error)
+        log.close()
+        typer.echo(f"latimer-server: ended by {type(error).__name__}: {error}", err=True)
+        # Threads that are left would keep the process alive without a server.
+        os._exit(1)
     finally:
         log.close()
 
