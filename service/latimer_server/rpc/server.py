@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2
@@ -30,6 +31,7 @@ from latimer_server.rpc.auth import Authenticator
 from latimer_server.rpc.behaviours import Behaviours
 from latimer_server.rpc.call_handler import CallHandler
 from latimer_server.rpc.call_limits import CallLimits
+from latimer_server.rpc.call_threads import CallThreads
 from latimer_server.rpc.health import HealthServicer
 from latimer_server.rpc.listening import bind_port, channel_options, read_tokens
 from latimer_server.rpc.methods import ServiceRegistry
@@ -257,7 +259,8 @@ async def build_server(
     calls = CallHandler(Authenticator(tokens))
     behaviours = Behaviours(asyncio.get_running_loop(), limits)
     server = grpc.server(
-        ThreadPoolExecutor(limits.threads, "call"),
+        # The library's types name one executor; it calls `submit` only.
+        cast(ThreadPoolExecutor, CallThreads(limits.threads)),
         options=channel_options(settings),
         maximum_concurrent_rpcs=_CALLS_PER_THREAD * limits.threads,
     )
