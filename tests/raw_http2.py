@@ -76,6 +76,11 @@ class RawConnection:
         """Waits until `count` streams have ended."""
         self._read_until(lambda: len(self.ended) >= count)
 
+    def wait_for_close(self) -> None:
+        """Waits until the server closes the connection. Acknowledges nothing."""
+        while self._socket.recv(65_536):
+            pass
+
     def open_window(self, stream: int, size: int) -> None:
         """Lets the server send `size` more bytes on a stream."""
         self._http.increment_flow_control_window(size, stream)

@@ -55,6 +55,31 @@ async def test_paths_that_are_not_utf8_end_no_other_call(
     assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
 
 
+async def test_metadata_is_bounded_before_a_client_has_acknowledged_the_settings(server: LatimerServer) -> None:
+    def call(connection: RawConnection) -> Statuses:
+        stream = connection.begin(TRANSLATE, [(b"x-large", b"a" * 20_000)])  # nothing is read yet
+        return connection.read_statuses([stream])
+
+    (status,) = (await in_thread(server.port, call)).values()
+    assert status[b"grpc-status"] == RESOURCE_EXHAUSTED
+    assert b"bytes of metadata" in status[b"grpc-message"]
+
+
+async def test_a_client_that_does_not_acknowledge_the_settings_is_disconnected() -> None:
+    async with serve_fakes(handshake_seconds=0.2) as server:
+        with await asyncio.to_thread(RawConnection, server.port) as connection:
+            await asyncio.to_thread(connection.wait_for_close)
+
+
+async def test_connections_are_bounded() -> None:
+    async with serve_fakes(max_connections=2) as server:
+        with RawConnection(server.port) as one, RawConnection(server.port) as two:
+            for connection in (one, two):
+                await asyncio.to_thread(connection.read_statuses, [connection.begin(b"/none")])
+            with pytest.raises(ConnectionError):
+                await in_thread(server.port, lambda third: third.read_statuses([third.begin(b"/none")]))
+
+
 async def test_a_watch_that_takes_no_data_holds_up_neither_health_nor_the_drain() -> None:
     async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         connection = await asyncio.to_thread(RawConnection, server.port, window=0)

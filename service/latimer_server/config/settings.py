@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     # How long a stream may wait for its config, and for each later message.
     stream_config_seconds: float = Field(default=30.0, gt=0)
     stream_idle_seconds: float = Field(default=600.0, gt=0)
+    # A bound on connections; further ones are closed at once.
+    max_connections: int = Field(default=1_000, ge=1)
+    # How long a connection may take for its TLS handshake, and then to acknowledge HTTP/2's settings.
+    handshake_seconds: float = Field(default=10.0, gt=0)
     # A bound on the calls of one connection at a time; further calls wait in the client.
     max_calls_per_connection: int = Field(default=1024, ge=1)
     # A connection without calls is closed after `connection_idle_seconds`. One that has existed for

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 
 import grpc
 
+from latimer_server.core.errors import Overloaded
+
 _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 # Request ids are names for the log and need no unpredictable numbers.
 _random_bits = random.Random().getrandbits
+MAX_METADATA_BYTES = 16 << 10
+_PAIR_BYTES = 32
 # Of a call without a deadline gRPC reports that some 292 billion years remain.
 _ENDLESS_SECONDS = 1e9
 
@@ -32,8 +36,15 @@ class Call:
 
 
 def read_metadata(context: grpc.ServicerContext) -> Mapping[str, str | bytes]:
-    """Returns the metadata of a call. Of repeated keys the last value counts."""
-    return dict(context.invocation_metadata() or ())
+    """Returns the metadata of a call. Of repeated keys the last value counts.
+
+    Raises `Overloaded` if it is larger than `MAX_METADATA_BYTES`, counted as HTTP/2 does (RFC 9113, section 6.5.2).
+    """
+    pairs = context.invocation_metadata() or ()
+    size = sum(len(key) + len(value) + _PAIR_BYTES for key, value in pairs)
+    if size > MAX_METADATA_BYTES:
+        raise Overloaded(f"the call has {size} bytes of metadata; at most {MAX_METADATA_BYTES} are allowed", 0.0)
+    return dict(pairs)
 
 
 def read_request_id(metadata: Mapping[str, str | bytes]) -> str:

@@ -9,11 +9,12 @@ import grpc
 
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
+from latimer_server.rpc.call import MAX_METADATA_BYTES
 
 # Messages of requests. The contract states this size; it is also gRPC's default.
 MAX_MESSAGE_BYTES = 4 << 20
-# Metadata of one call.
-_MAX_METADATA_BYTES = 16 << 10
+# Metadata of one call. gRPC holds a client to it only once the client has acknowledged HTTP/2's settings; until then
+# the bound is 16 MiB (`call.read_metadata` checks again).
 # Bounds on unaccepted calls. Beyond them gRPC answers CANCELLED, which clients do not retry: above the first bound for
 # some calls at random, above the second for all. The defaults are 1,000 and 3,000.
 _PENDING_SOFT_LIMIT, _PENDING_HARD_LIMIT = 10_000, 20_000
@@ -31,8 +32,11 @@ def channel_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests", _PENDING_SOFT_LIMIT),
         ("grpc.server.max_pending_requests_hard_limit", _PENDING_HARD_LIMIT),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.server_handshake_timeout_ms", round(1_000 * settings.handshake_seconds)),
+        ("grpc.http2.settings_timeout", round(1_000 * settings.handshake_seconds)),
         ("grpc.max_concurrent_streams", settings.max_calls_per_connection),
         # gRPC's own protection counts a call until the server has freed it, and resets the calls that a client opens
         # meanwhile. A client that keeps to the bound must not meet that; CallLimits bounds what the server holds.
