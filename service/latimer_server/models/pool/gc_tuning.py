@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import resource
-from pathlib import Path
 
 # Thresholds of the three generations, see `gc.set_threshold`. The first two are Python's defaults. The third makes
 # full collections a hundred times rarer (the default is 10). Under load Python would run one every second, and each
@@ -54,17 +52,8 @@ def release_memory(*, frozen: bool) -> None:
 
 
 def trim_memory() -> None:
-    """Returns freed memory to the operating system, which the C library keeps otherwise. Slow: call it in a thread."""
+    """Returns freed memory to the operating system, which the C library keeps otherwise. Call it in a thread."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # the C library is not glibc and offers no such function
         return
-
-
-def read_resident_bytes() -> int:
-    """Returns the resident memory of this process; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * resource.getpagesize()
