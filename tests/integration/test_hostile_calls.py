@@ -149,6 +149,20 @@ async def test_messages_that_are_arriving_are_bounded_and_half_are_left_to_other
             assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
 
 
+async def test_two_callers_whose_messages_never_arrive_shut_out_nobody() -> None:
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+
+        def call(connection: RawConnection) -> None:
+            for _ in range(MOST_ARRIVING // 2 + 1):
+                connection.begin(TRANSLATE)
+            connection.wait_for_ends(1)
+
+        with RawConnection(server.port) as one, RawConnection(server.port) as other:
+            for connection in (one, other):
+                await asyncio.to_thread(call, connection)
+            assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
+
+
 async def test_reflection_streams_are_bounded_and_stay_open_between_questions() -> None:
     async with serve_fakes(receive_seconds=0.1) as server:
         question = frame_message(reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString())

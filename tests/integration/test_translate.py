@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latimer import AsyncClient, InvalidArgumentError, NotServedError, Translation
-from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.backends.protocol import Encoding
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
 from latimer_server.scheduling import BatchQueue
 from tests.fakes import EchoBackend, PoisonBackend, UpperBackend, make_catalog, make_entry, serve_fakes
 from tests.integration.calls import find_queue
@@ -248,3 +249,38 @@ async def test_a_request_never_has_more_pieces_queued_than_its_window() -> None:
         for mode in ("off", "on"):
             assert (await client.translate(text, source="en", target="pt", sentence_splitting=mode)).text == text
     assert 64 < max(backend.in_flight) <= 1_024
+
+
+ANY = LanguagePair()
+
+
+class CountingBackend(EchoBackend):
+    """An echo. `most`: the most code points that it was given at a time."""
+
+    most = 0
+
+    def encode(self, texts: Sequence[str], languages: LanguagePair = ANY) -> list[Encoding]:
+        self.most = max(self.most, sum(map(len, texts)))
+        return super().encode(texts, languages)
+
+
+@pytest.mark.parametrize("text", ["#a" * 100_000, "word " * 40_000, "a@" * 100_000])
+@pytest.mark.parametrize("mode", ["on", "off", "one_per_line", "no_newlines"])
+async def test_a_text_without_ends_of_sentences_is_processed_in_parts(text: str, mode: str) -> None:
+    backend = CountingBackend()
+    async with serve_fakes({"en-pt": backend}) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        found = await client.translate(text, source="en", target="pt", sentence_splitting=mode)
+    assert found.text == text
+    assert backend.most <= 33_000
+
+
+async def test_a_glossary_that_would_blow_up_a_text_is_refused_by_name(client: AsyncClient) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"options\.glossary_terms: would add 5100000 code points"):
+        await client.translate(
+            "a " * 20_000, source="en", target="pt", glossary_terms=[{"source_text": "a", "target_text": "b" * 256}]
+        )
+    assert (
+        await client.translate(
+            "a ", source="en", target="pt", glossary_terms=[{"source_text": "a", "target_text": "b" * 256}]
+        )
+    ).text == "b" * 256 + " "

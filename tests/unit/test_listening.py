@@ -55,7 +55,8 @@ def test_a_token_file_that_cannot_be_used_is_named(tmp_path: Path, data: bytes, 
 def test_a_token_is_known_or_refused() -> None:
     authenticator = Authenticator(["one", "two"])
     assert authenticator.identify("peer", {"authorization": "Bearer two"})
-    for offered in ("Bearer on", "Bearer ", "", "Bearer one "):
+    assert authenticator.identify("peer", {"authorization": "bearer two"})
+    for offered in ("Bearer on", "Bearer ", "", "one", "Basic one"):
         with pytest.raises(Unauthenticated):
             authenticator.identify("peer", {"authorization": offered})
 

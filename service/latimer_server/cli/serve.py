@@ -105,8 +105,9 @@ def serve(
 
 
 async def _serve(settings: Settings, log: LogWriter) -> None:
-    # gRPC reads this variable when it is imported. Without it, gRPC logs every connection that ends.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # gRPC reads this variable when it is imported. Its lines bypass our log: a stranger could fill the disk with 40 MB
+    # of them a second, and gRPC's threads wait when nobody reads standard error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from latimer_server.models.pool.gc_tuning import tune_collector
     from latimer_server.rpc.server import build_server
 

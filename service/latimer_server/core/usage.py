@@ -26,12 +26,12 @@ class Usage:
     started: float = field(default=float("inf"))
     ended: float = 0.0
 
-    def count(self, outcome: TimedHypothesis, input_tokens: int) -> None:
-        """Adds one computed piece: its `input_tokens`, and the output tokens and times of its result."""
-        self.pieces += 1
-        self.input_tokens += input_tokens
-        self.output_tokens += len(outcome.hypothesis.ids)
-        self.waited += outcome.started - outcome.queued
+    def count(self, outcome: TimedHypothesis, input_tokens: int, times: int = 1) -> None:
+        """Adds a computed piece that occurs `times` times: its `input_tokens`, and its output tokens and times."""
+        self.pieces += times
+        self.input_tokens += times * input_tokens
+        self.output_tokens += times * len(outcome.hypothesis.ids)
+        self.waited += times * (outcome.started - outcome.queued)
         self.started = min(self.started, outcome.started)
         self.ended = max(self.ended, outcome.ended)
 

@@ -20,11 +20,11 @@ class Authenticator:
         server has tokens and the call has none of them."""
         if not self._digests or metadata is None:
             return identify_caller(peer)
-        offered = str(metadata.get("authorization", "")).removeprefix("Bearer ")
+        scheme, _, offered = str(metadata.get("authorization", "")).partition(" ")
         # Digests are looked up, so that the delay of an answer tells nothing about a token.
-        if _digest(offered) not in self._digests:
+        if scheme.lower() != "bearer" or _digest(offered.strip()) not in self._digests:
             raise Unauthenticated("the call needs metadata `authorization: Bearer TOKEN` with a known token")
-        return identify_caller(peer, offered.encode())
+        return identify_caller(peer, offered.strip().encode())
 
 
 def _digest(token: str) -> bytes:

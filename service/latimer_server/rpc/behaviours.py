@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
-from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit, ProbeLimit
+from latimer_server.rpc.call_limits import ArrivalLimit, CallLimits, ConcurrencyLimit
 from latimer_server.rpc.loop_bridge import CallScope
 from latimer_server.rpc.request_stream import read_messages, read_next
 
@@ -31,8 +31,8 @@ class Behaviours:
         self._loop = loop
         self._limits = limits
         self._arrivals: dict[int, tuple[float, grpc.ServicerContext]] = {}
-        self._receiving = ConcurrencyLimit("messages that are arriving", limits.receiving, share=0.5)
-        self._probes = ProbeLimit(limits.probes)
+        self._receiving = ArrivalLimit("messages that are arriving", limits.receiving, share=0.5)
+        self._probes = ArrivalLimit("messages that are arriving", limits.probes, share=1.0)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
         self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
         # Set when the server drains: streams then read no further.
@@ -96,8 +96,8 @@ class Behaviours:
                 context.cancel()
 
     def _receive(self, method: Method, requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 (each method has its own message)
-        place = self._receiving.hold(call.caller) if method.needs_token else self._probes.hold(context)
-        with place, self._arriving(context, self._limits.receive_seconds):
+        limit = self._receiving if method.needs_token else self._probes
+        with limit.hold(call.caller, context), self._arriving(context, self._limits.receive_seconds):
             data = read_next(requests)
         return method.read(data)
 

@@ -22,7 +22,7 @@ class CallLimits:
     """Bounds of the gRPC front; times in seconds.
 
     `requests`: calls in work. `receiving`: calls whose message is arriving, `receive_seconds` how long that may take.
-    `probes`: the same for methods that need no token, of which the oldest call gives way to the newest.
+    `probes`: the same for methods that need no token.
     `streams`, `watches`, `reflections`: open streams of each kind. `stream_config_seconds`, `stream_idle_seconds`: how
     long a stream may wait for its first message and for each later one.
     """
@@ -79,28 +79,51 @@ class ConcurrencyLimit:
                     del self._by_caller[caller]
 
 
-class ProbeLimit:
-    """A bound on arriving messages of methods that need no token. Thread-safe.
+class ArrivalLimit:
+    """A bound on arriving messages. Thread-safe.
 
-    A bound that refuses would let strangers shut out the health checks of an orchestrator. So a new call takes the
-    place of the oldest: a probe sends its message at once, and a call that is cancelled has waited for longer.
+    A bound that only refuses would let strangers shut out everybody, also the health checks of an orchestrator. So if
+    all places are held, the caller that holds the most loses its oldest one: that call is cancelled. Messages arrive
+    at once as a rule, and a call that loses its place has waited for longer. One caller gets at most `share` of all
+    places; beyond that its new calls are refused.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, what: str, most: int, share: float) -> None:
+        self._what = what
         self._most = most
+        self._most_per_caller = max(1, int(most * share))
         self._lock = threading.Lock()
-        self._held: OrderedDict[int, grpc.ServicerContext] = OrderedDict()
+        self._held: dict[str, OrderedDict[int, grpc.ServicerContext]] = {}
+        self._count = 0
 
     @contextmanager
-    def hold(self, context: grpc.ServicerContext) -> Iterator[None]:
-        """Holds a place; cancels the call that has held one for longest if there are too many."""
+    def hold(self, caller: str, context: grpc.ServicerContext) -> Iterator[None]:
+        """Holds a place. Raises `Overloaded` if this caller has its share of all places."""
         with self._lock:
-            oldest = self._held.popitem(last=False)[1] if len(self._held) >= self._most else None
-            self._held[id(context)] = context
-        if oldest is not None:
-            oldest.cancel()
+            if self._count >= self._most:
+                self._evict()
+            own = self._held.setdefault(caller, OrderedDict())
+            if len(own) >= self._most_per_caller:
+                rule = f"this caller has {self._most_per_caller} {self._what}, which is its limit"
+                raise Overloaded(rule, _RETRY_SECONDS)
+            own[id(context)] = context
+            self._count += 1
         try:
             yield
         finally:
             with self._lock:
-                self._held.pop(id(context), None)
+                self._remove(caller, id(context))
+
+    def _evict(self) -> None:
+        caller = max(self._held, key=lambda name: len(self._held[name]))
+        number, context = next(iter(self._held[caller].items()))
+        self._remove(caller, number)
+        context.cancel()
+
+    def _remove(self, caller: str, number: int) -> None:
+        held = self._held.get(caller)
+        if held is None or held.pop(number, None) is None:
+            return  # it has lost its place
+        self._count -= 1
+        if not held:
+            del self._held[caller]

@@ -59,6 +59,7 @@ class HealthServicer:
         self, request: health_pb2.HealthCheckRequest, call: Call, context: grpc.ServicerContext
     ) -> Iterator[health_pb2.HealthCheckResponse]:
         """Yields the status of a service. Raises `UnknownService`."""
+        _check_name(request.service)
         with self._changed:
             status = self._statuses.get(request.service)
         if status is None:
@@ -83,9 +84,7 @@ class HealthServicer:
         self, request: health_pb2.HealthCheckRequest, call: Call, context: grpc.ServicerContext
     ) -> Iterator[health_pb2.HealthCheckResponse]:
         """Yields the status of a service, and again at each change. Raises `Overloaded` beyond the bound on watches."""
-        size = len(request.service)
-        if size > _MAX_NAME_CHARACTERS:
-            raise InvalidRequest(Violation("service", f"has {size} code points; at most {_MAX_NAME_CHARACTERS}"))
+        _check_name(request.service)
         with self._watches.hold(call.caller):
             context.add_callback(self._wake)
             last: int | None = None
@@ -105,6 +104,13 @@ class HealthServicer:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def _check_name(service: str) -> None:
+    size = len(service)
+    if size > _MAX_NAME_CHARACTERS:
+        rule = f"has {size} code points; at most {_MAX_NAME_CHARACTERS} are allowed"
+        raise InvalidRequest(Violation("service", rule))
 
 
 def _make_response(status: int) -> health_pb2.HealthCheckResponse:

@@ -12,6 +12,9 @@ from google.protobuf.message import Message
 from latimer_server.core.errors import DeadlineExceeded, Unavailable
 from latimer_server.rpc.loop_bridge import CallEnded
 
+# How long a draining server waits for a message, or the end of the stream, that may be on its way.
+_LAST_MESSAGE_SECONDS = 0.1
+
 
 def read_next(requests: Iterator[bytes]) -> bytes | None:
     """Returns the next message of a call, None at the end. Blocks. Raises `CallEnded` if the call ends first."""
@@ -45,6 +48,8 @@ async def read_messages(
             read = loop.run_in_executor(reader, read_next, requests)
             try:
                 await asyncio.wait((read, drained), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                if drained.done() and not read.done():
+                    await asyncio.wait((read,), timeout=_LAST_MESSAGE_SECONDS)
                 if not read.done():
                     if drained.done():
                         raise Unavailable("the server is shutting down; unanswered items can be sent again")

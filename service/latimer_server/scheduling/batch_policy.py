@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from latimer_server.scheduling.cost_model import BatchCostModel
@@ -13,6 +15,35 @@ _LENGTH_SLACK = 8
 # A tight deadline shrinks a batch, but not below a quarter of the allowed rows. Rows cost most in small batches, and a
 # queue full of late pieces would otherwise run in the smallest ones.
 _MIN_ROWS_SHARE = 4
+# A queue counts as shared for so long after a caller's pieces followed those of another caller.
+_SHARED_SECONDS = 5.0
+# The most seconds of a batch in a shared queue. A running batch is not interrupted, so a sentence of another caller
+# waits for the rest of it; a batch of long pieces or wide beams takes a second otherwise. Alone, a caller gets full
+# batches, which compute more words a second.
+_SHARED_BATCH_SECONDS = 0.15
+# If more callers than these wait, full batches matter more: their pieces share the batches.
+_FEW_CALLERS = 4
+# Such a batch has at least an eighth of the allowed rows.
+SHARED_ROWS_SHARE = 8
+
+
+class SharedQueue:
+    """Notes whether several callers use a queue."""
+
+    def __init__(self) -> None:
+        self._caller: Hashable = None
+        self._until = 0.0
+
+    def note(self, caller: Hashable, now: float) -> None:
+        """Records that `caller` submits a piece at `now` (seconds)."""
+        if caller != self._caller:
+            if self._caller is not None:
+                self._until = now + _SHARED_SECONDS
+            self._caller = caller
+
+    def limit_seconds(self, now: float, waiting_callers: int) -> float:
+        """Returns how long the next batch may take: 0.15 s if several callers use the queue and few of them wait."""
+        return _SHARED_BATCH_SECONDS if now < self._until and waiting_callers <= _FEW_CALLERS else math.inf
 
 
 @dataclass(frozen=True)
@@ -34,15 +65,22 @@ def may_share_batch(length: int, other: int) -> bool:
     return max(length, other) <= _LENGTH_RATIO * min(length, other) + _LENGTH_SLACK
 
 
-def count_rows_in_time(allowed: int, waiting: int, length: int, cost_model: BatchCostModel, seconds_left: float) -> int:
+def count_rows_in_time(
+    allowed: int,
+    waiting: int,
+    length: int,
+    cost_model: BatchCostModel,
+    seconds_left: float,
+    share: int = _MIN_ROWS_SHARE,
+) -> int:
     """Returns how many rows a batch may have so that it probably ends within `seconds_left`.
 
     `allowed` is the most rows of any batch, `waiting` the number of waiting pieces, and `length` the tokens of the
     longest piece. Starts from the lower of `allowed` and `waiting` and halves it until the estimate fits, but not below
-    a quarter of `allowed`.
+    the `share`th part of `allowed`.
     """
     rows = min(allowed, waiting)
-    least = max(1, min(rows, allowed // _MIN_ROWS_SHARE))
+    least = max(1, min(rows, allowed // share))
     while rows > least and cost_model.estimate(rows, length) > seconds_left:
         rows = max(least, rows // 2)
     return rows

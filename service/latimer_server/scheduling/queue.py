@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
-from latimer_server.scheduling.batch_policy import BatchBudget, count_rows_in_time
+from latimer_server.scheduling.batch_policy import SHARED_ROWS_SHARE, BatchBudget, SharedQueue, count_rows_in_time
 from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
@@ -52,8 +52,9 @@ class _Batch:
         return max((len(item.ids) for item in self.items), default=0)
 
     @property
-    def tokens(self) -> int:
-        return sum(len(item.ids) for item in self.items)
+    def served_tokens(self) -> int:
+        """The tokens of the batch, a piece with several waiters counted for each of them."""
+        return sum(len(item.ids) * len(item.waiters) for item in self.items)
 
 
 class BatchQueue:
@@ -77,6 +78,7 @@ class BatchQueue:
         self._recent_rows = quantum  # most rows of a batch with the options of the last one
         self._drain_rate = DrainRate()
         self._backlog = RequestBacklog(clock)
+        self._shared = SharedQueue()
         self._batch_seconds = 0.0  # moving average
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting_workers = 0  # workers that wait for permits
@@ -125,7 +127,9 @@ class BatchQueue:
         if not waiter.is_open(now):
             waiter.settle(DeadlineExceeded("the deadline passed before the work began; set a later deadline"))
             return waiter.future
-        self._by_priority[priority].add(ids, options, waiter, request if caller is None else caller, request)
+        owner = request if caller is None else caller
+        self._shared.note(owner, now)
+        self._by_priority[priority].add(ids, options, waiter, owner, request)
         if not self._dispatch_scheduled:
             # Deferred to the next turn of the loop, so that pieces submitted in this turn can share a batch.
             self._dispatch_scheduled = True
@@ -310,8 +314,8 @@ class BatchQueue:
             average = self._batch_seconds
             self._batch_seconds = average + _SMOOTHING * (ended - started - average) if average else ended - started
         if batch.items:
-            self._backlog.note_computed(batch.tokens)
-            self._drain_rate.note(batch.tokens, ended, full=batch.full, waiting=self.waiting > 0)
+            self._backlog.note_computed(batch.served_tokens)
+            self._drain_rate.note(batch.served_tokens, ended, full=batch.full, waiting=self.waiting > 0)
         for item, hypothesis in zip(batch.items, hypotheses, strict=True):
             item.settle(hypothesis, started, ended)
 
@@ -349,15 +353,17 @@ class BatchQueue:
         return _Batch()
 
     def _count_rows(self, head: WorkItem, waiting: int) -> int:
-        """Returns the most rows of a batch that begins with `head`, fewer if its deadline is near.
+        """Returns the most rows of a batch that begins with `head`, fewer if its deadline is near or others wait.
 
         `waiting` is the number of waiting pieces of this priority, `head` included.
         """
-        allowed = self._limits.count_rows(head.options)
-        if head.deadline is None:
-            return min(allowed, waiting)
-        cost_model, seconds_left = self._cost_model(head.options), head.deadline - self._clock()
-        return count_rows_in_time(allowed, waiting, len(head.ids), cost_model, seconds_left)
+        allowed, now, length = self._limits.count_rows(head.options), self._clock(), len(head.ids)
+        cost_model, rows = self._cost_model(head.options), min(allowed, waiting)
+        if head.deadline is not None:
+            rows = count_rows_in_time(allowed, waiting, length, cost_model, head.deadline - now)
+        callers = sum(queued.count_ahead(None)[0] for queued in self._by_priority.values())
+        seconds = self._shared.limit_seconds(now, callers)
+        return min(rows, count_rows_in_time(allowed, waiting, length, cost_model, seconds, SHARED_ROWS_SHARE))
 
     def _is_wanted(self, item: WorkItem) -> bool:
         """Fails the waiters of a piece that cannot be done by their deadlines, and returns True if others are pending.

@@ -30,8 +30,8 @@ _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u206
 _EDGES = re.compile(f"[\\s{_INVISIBLE}]*")
 # A text of one line without white space or invisible characters at its edges: `find_lines` returns it whole.
 _LINE = re.compile("[!-~\\w](?:[^\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]*[!-~\\w])?")
-# The code points that sentencex gets at a time. It holds the interpreter's lock and takes quadratic time on some texts,
-# so longer ones would keep the event loop waiting.
+# The code points that sentencex gets at a time, and the most of a segment. Sentencex holds the interpreter's lock and
+# takes quadratic time on some texts, so longer ones would keep the event loop waiting.
 _WINDOW = 8_192
 # Places where `divide_segment` cuts a segment that is too long, best first: after clause punctuation or a dash, after a
 # comma or an opening bracket, after white space.
@@ -47,7 +47,7 @@ class Splitting(Enum):
 
     SENTENCES: into sentences, which also end at each line break and tab. NONE: the text is one segment.
     SENTENCES_ACROSS_LINES: into sentences, which go on over single line breaks and tabs and end at blank lines. LINES:
-    at each line break and tab.
+    at each line break and tab. All ways divide segments of more than 8,192 code points.
     """
 
     SENTENCES = "sentences"
@@ -91,7 +91,8 @@ def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[
             for span in _sentences(spaced, block, language):
                 _append_trimmed(spans, text, span)
         else:
-            _append_trimmed(spans, text, block)
+            for span in _cut(text, block):
+                _append_trimmed(spans, text, span)
     return Document(text, tuple(_join_across(spans, kept) if kept else spans))
 
 
@@ -211,6 +212,17 @@ def _sentences(text: str, block: TextSpan, language: str) -> Iterator[TextSpan]:
             bounds = bounds[:-1] or [TextSpan(start, text.rfind(" ", start, end) + 1 or end)]
         yield from bounds
         start = max(bounds[-1].end, start + 1) if bounds else end
+
+
+def _cut(text: str, block: TextSpan) -> Iterator[TextSpan]:
+    """Yields the parts of a block that is longer than a window: each ends at a space if the window has one."""
+    start = block.start
+    while block.end - start > _WINDOW:
+        end = start + _WINDOW
+        cut = text.rfind(" ", start, end) + 1 or end
+        yield TextSpan(start, cut)
+        start = cut
+    yield TextSpan(start, block.end)
 
 
 def _find_bounds(text: str, window: TextSpan, language: str) -> list[TextSpan]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -76,22 +77,32 @@ async def run_model(
     options = options if decoding is options.decoding else replace(options, decoding=decoding)
     cache = model.cache if options.cached else None
     cache_hits = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
-    missing = [ids for ids, hypothesis in zip(pieces, cache_hits, strict=True) if hypothesis is None]
+    # Equal pieces are computed once. A text may have a hundred thousand of them, each with a future otherwise.
+    missing = Counter(ids for ids, hypothesis in zip(pieces, cache_hits, strict=True) if hypothesis is None)
     is_first = not usage.pieces and inflight.is_empty
     if missing and cache is not None and is_first and options.priority is Priority.INTERACTIVE:
         # Without a cache, the deadline was already checked before the text was read.
         model.queue.require_deadline_met(options.deadline, options.priority, _name_caller(options, inflight))
-    slices = [missing[start : start + _SLICE_PIECES] for start in range(0, len(missing), _SLICE_PIECES)]
+    counted = list(missing.items())
+    slices = [counted[start : start + _SLICE_PIECES] for start in range(0, len(counted), _SLICE_PIECES)]
     parts = await gather_or_cancel(_run_slice(model, part, options, inflight, usage) for part in slices)
-    computed = iter([result for part in parts for result in part])
-    results = [_Result(hypothesis, cached=True) if hypothesis else next(computed) for hypothesis in cache_hits]
+    computed = dict(zip(missing, [result for part in parts for result in part], strict=True))
+    results = [
+        _Result(hypothesis, cached=True) if hypothesis else computed[ids]
+        for ids, hypothesis in zip(pieces, cache_hits, strict=True)
+    ]
     aligns = options.decoding.alignment and model.entry.guided_alignment
     return await options.text.run(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
 
 
 async def _run_slice(
-    model: LoadedGenerator, pieces: Sequence[TokenIds], options: ModelRunOptions, inflight: InflightLimit, usage: Usage
+    model: LoadedGenerator,
+    pieces: Sequence[tuple[TokenIds, int]],
+    options: ModelRunOptions,
+    inflight: InflightLimit,
+    usage: Usage,
 ) -> list[_Result | Exception]:
+    """Computes pieces, each given with the number of times it occurs, and returns the result of each, in order."""
     async with inflight.hold(len(pieces)):
         futures = [
             model.queue.submit(
@@ -102,13 +113,13 @@ async def _run_slice(
                 caller=_name_caller(options, inflight),
                 request=inflight,
             )
-            for ids in pieces
+            for ids, _ in pieces
         ]
         outcomes = await _wait_for_all(futures)
     results: list[_Result | Exception] = []
-    for ids, outcome in zip(pieces, outcomes, strict=True):
+    for (ids, times), outcome in zip(pieces, outcomes, strict=True):
         if isinstance(outcome, TimedHypothesis):
-            usage.count(outcome, len(ids))
+            usage.count(outcome, len(ids), times)
             if model.cache and options.cached:
                 model.cache.put(ids, options.decoding, outcome.hypothesis)
             results.append(_Result(outcome.hypothesis, cached=False))

@@ -7,7 +7,7 @@ the parts before, between and after the spans by themselves, and puts the spans 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from latimer_server.core.decoding import LanguagePair
@@ -140,7 +140,7 @@ async def run_protected(
     work = estimate_text_work([segment.text for segment in segments])
     languages = options.languages
     tasks = await options.text.run(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
-    need_model = [task.core.needs_model() for task in tasks]
+    need_model = await options.text.run(work, lambda: [task.core.needs_model() for task in tasks])
     results: list[SegmentOutput | Exception] = [
         # `_PENDING` is replaced when the output of the segment arrives.
         _PENDING if needs else _keep(segment)
@@ -216,18 +216,14 @@ async def _run_divided(
     """
     if not tasks:
         return []
-    documents = [_divide(task.core) for task in tasks]
+    work = estimate_text_work([task.core.text for task in tasks])
+    documents = await options.text.run(work, lambda: [_divide(task.core) for task in tasks])
     decoding = replace(options.decoding, hypothesis_count=1, alignment=False)
     texts = [text for document in documents for text in document.segments]
     outputs = iter(await run_model(model, texts, replace(options, decoding=decoding), inflight, usage))
-    results: list[SegmentOutput | Exception] = []
-    for task, document in zip(tasks, documents, strict=True):
-        task_outputs = [next(outputs) for _ in document.spans]
-        error = next((output for output in task_outputs if isinstance(output, Exception)), None)
-        results.append(
-            error or _join(task, document, [output for output in task_outputs if isinstance(output, SegmentOutput)])
-        )
-    return results
+    return await options.text.run(
+        work, lambda: [_join_all(*pair, outputs) for pair in zip(tasks, documents, strict=True)]
+    )
 
 
 def _divide(core: ProtectedText) -> Document:
@@ -241,6 +237,15 @@ def _divide(core: ProtectedText) -> Document:
         if needs_translation(text):
             spans += [_shift(span, part.start) for span in segment_text(text, Splitting.NONE, "").spans]
     return Document(core.text, tuple(spans))
+
+
+def _join_all(
+    task: _SegmentTask, document: Document, outputs: Iterator[SegmentOutput | Exception]
+) -> SegmentOutput | Exception:
+    """Joins the next outputs, one for each part of the document. Returns the first error instead if there is one."""
+    parts = [next(outputs) for _ in document.spans]
+    error = next((part for part in parts if isinstance(part, Exception)), None)
+    return error or _join(task, document, [part for part in parts if isinstance(part, SegmentOutput)])
 
 
 def _join(task: _SegmentTask, document: Document, outputs: Sequence[SegmentOutput]) -> SegmentOutput:

@@ -6,9 +6,8 @@ affect other items. Only errors of the whole request are raised.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,8 +42,10 @@ from latimer_server.translation.route_run import RouteRunner
 from latimer_server.translation.segment_output import SegmentOutput
 from latimer_server.translation.segmenting import ParsedContent, parse_content, segment_content
 
-# Most segments of one chunk, which may join contents: enough to fill batches with pieces of similar lengths.
+# Most segments of one chunk, which may join contents, and code points of them: enough to fill batches with pieces of
+# similar lengths, and few enough that no other caller waits for the work on one chunk.
 _CHUNK_SEGMENTS = 256
+_CHUNK_CHARACTERS = 32_768
 # Chunks of one route in progress at a time, so that models compute while another chunk is encoded or decoded.
 _CHUNKS_AT_ONCE = 8
 # A text with an unreliable detection is taken to be in its target language already only if that language is more than
@@ -52,6 +53,8 @@ _CHUNKS_AT_ONCE = 8
 _CLEAR_RATIO = 5.0
 # Most segments in a response; more would be gigabytes. The largest request of ordinary text has 16,000 for a target.
 MAX_RETURNED_SEGMENTS = 300_000
+# Most code points that glossary terms may add to the texts of one request: a term of one letter may stand for 256.
+_MAX_GROWTH = 4_000_000
 # Most pieces of one request in the queues at a time.
 _WINDOW_PIECES = 1_024
 
@@ -123,6 +126,8 @@ class Translator:
         _check_size(request.options, usage.segments)
         # Equal targets share one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, ContentJob)}
+        if request.options.glossary:
+            await text.run(work, lambda: _check_growth(unique.values()))
         await self._run_jobs(request, list(unique.values()), usage, text)
         outputs = [
             output for row in jobs for job in row if isinstance(job, ContentJob) for output in job.outputs.values()
@@ -312,8 +317,7 @@ class Translator:
             by_route.setdefault(job.route, []).append(job)
         await gather_or_cancel(
             self._run_chunks(
-                sum(len(job.to_translate) for job in route_jobs),
-                (segment for job in route_jobs for segment in _list_job_segments(job)),
+                _list_chunks(segment for job in route_jobs for segment in _list_job_segments(job)),
                 partial(run_chunk, route),
             )
             for route, route_jobs in by_route.items()
@@ -321,17 +325,16 @@ class Translator:
 
     @staticmethod
     async def _run_chunks(
-        count: int,
-        segments: Iterator[_JobSegment],
-        run_chunk: Callable[[Sequence[_JobSegment]], Awaitable[None]],
+        chunks: Iterator[Sequence[_JobSegment]], run_chunk: Callable[[Sequence[_JobSegment]], Awaitable[None]]
     ) -> None:
-        """Passes `count` segments to `run_chunk` in chunks of 256, at most 8 at a time, which bounds the memory."""
+        """Passes the chunks to `run_chunk`, at most 8 at a time, which bounds the memory."""
 
-        async def feed() -> None:
-            while chunk := list(islice(segments, _CHUNK_SEGMENTS)):
+        async def feed(first: Sequence[_JobSegment]) -> None:
+            await run_chunk(first)
+            for chunk in chunks:
                 await run_chunk(chunk)
 
-        await gather_or_cancel(feed() for _ in range(min(_CHUNKS_AT_ONCE, math.ceil(count / _CHUNK_SEGMENTS))))
+        await gather_or_cancel(feed(chunk) for chunk in list(islice(chunks, _CHUNKS_AT_ONCE)))
 
     async def _translate_segments(
         self,
@@ -361,9 +364,38 @@ class Translator:
         return await repairer.check_and_repair(segments, outputs)
 
 
+def _list_chunks(segments: Iterator[_JobSegment]) -> Iterator[list[_JobSegment]]:
+    """Yields the segments in chunks, which have at least one segment and keep the bounds otherwise."""
+    chunk: list[_JobSegment] = []
+    characters = 0
+    for segment in segments:
+        size = len(segment[2].text)
+        if chunk and (len(chunk) == _CHUNK_SEGMENTS or characters + size > _CHUNK_CHARACTERS):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(segment)
+        characters += size
+    if chunk:
+        yield chunk
+
+
 def _list_job_segments(job: ContentJob) -> Iterator[_JobSegment]:
     segments = job.segments
     return ((job, index, segments[index]) for index in job.to_translate)
+
+
+def _check_growth(jobs: Iterable[ContentJob]) -> None:
+    """Raises `InvalidRequest` if glossary terms would make the texts of the response too long."""
+    added = sum(
+        len(new) - (span.end - span.start)
+        for job in jobs
+        for segment in job.segments
+        for span, new in zip(segment.spans, segment.replacements, strict=False)
+        if new is not None
+    )
+    if added > _MAX_GROWTH:
+        rule = f"would add {added} code points to the texts; at most {_MAX_GROWTH} are allowed in one request"
+        raise InvalidRequest(Violation("options.glossary_terms", rule))
 
 
 def _check_size(options: TranslateOptions, segments: int) -> None:

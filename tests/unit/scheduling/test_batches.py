@@ -242,3 +242,22 @@ async def test_no_piece_waits_after_a_batch_failed_and_the_queue_closed() -> Non
         await queue.close()
         results = await asyncio.gather(*futures, return_exceptions=True)
     assert [type(result) for result in results] == [TimedHypothesis, Unavailable, Unavailable, Unavailable]
+
+
+@pytest.mark.parametrize(("other", "rows"), [(None, 8), ("other", 1)])
+async def test_batches_are_short_while_several_callers_use_a_queue(other: str | None, rows: int) -> None:
+    machine = Machine(seconds=lambda batch: 0.1 * len(batch))
+    async with held_queue(machine) as (queue, executor):
+        for number in range(8):  # learns the seconds of a batch
+            learned = [queue.submit((number, i), GREEDY, caller="bulk") for i in range(number + 1)]
+            await run_all(executor)
+            await asyncio.gather(*learned)
+        if other:
+            sentence = queue.submit((99, 99), GREEDY, caller=other)
+            await run_all(executor)
+            await sentence
+        machine.batches.clear()
+        bulk = [queue.submit((100, i), GREEDY, caller="bulk") for i in range(32)]
+        await run_all(executor)
+        await asyncio.gather(*bulk)
+    assert max(map(len, machine.batches)) == rows
