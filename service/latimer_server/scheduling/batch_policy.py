@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections import OrderedDict
+from collections.abc import Container, Hashable
 from dataclasses import dataclass
 
 from latimer_server.scheduling.cost_model import BatchCostModel
@@ -15,35 +16,36 @@ _LENGTH_SLACK = 8
 # A tight deadline shrinks a batch, but not below a quarter of the allowed rows. Rows cost most in small batches, and a
 # queue full of late pieces would otherwise run in the smallest ones.
 _MIN_ROWS_SHARE = 4
-# A queue counts as shared for so long after a caller's pieces followed those of another caller.
+# A queue counts as shared for so long after another caller used it.
 _SHARED_SECONDS = 5.0
 # The most seconds of a batch in a shared queue. A running batch is not interrupted, so a sentence of another caller
 # waits for the rest of it; a batch of long pieces or wide beams takes a second otherwise. Alone, a caller gets full
 # batches, which compute more words a second.
 _SHARED_BATCH_SECONDS = 0.15
+# The first batch with new options, whose seconds are not known, has this part of the allowed rows in a shared queue.
+UNMEASURED_ROWS_SHARE = 8
 # If more callers than these wait, full batches matter more: their pieces share the batches.
 _FEW_CALLERS = 4
-# Such a batch has at least an eighth of the allowed rows.
-SHARED_ROWS_SHARE = 8
 
 
 class SharedQueue:
-    """Notes whether several callers use a queue."""
+    """Notes which callers used a queue last, and when."""
 
     def __init__(self) -> None:
-        self._caller: Hashable = None
-        self._until = 0.0
+        self._last: OrderedDict[Hashable, float] = OrderedDict()  # the two last callers and when they came
 
     def note(self, caller: Hashable, now: float) -> None:
         """Records that `caller` submits a piece at `now` (seconds)."""
-        if caller != self._caller:
-            if self._caller is not None:
-                self._until = now + _SHARED_SECONDS
-            self._caller = caller
+        self._last[caller] = now
+        self._last.move_to_end(caller)
+        if len(self._last) > 2:
+            self._last.popitem(last=False)
 
-    def limit_seconds(self, now: float, waiting_callers: int) -> float:
-        """Returns how long the next batch may take: 0.15 s if several callers use the queue and few of them wait."""
-        return _SHARED_BATCH_SECONDS if now < self._until and waiting_callers <= _FEW_CALLERS else math.inf
+    def limit_seconds(self, callers: Container[Hashable], now: float, waiting_callers: int) -> float:
+        """Returns how long the next batch may take: 0.15 s if another caller than `callers`, to whom it belongs, used
+        the queue in the last five seconds, and few callers wait; else infinity."""
+        is_shared = any(now - last < _SHARED_SECONDS for caller, last in self._last.items() if caller not in callers)
+        return _SHARED_BATCH_SECONDS if is_shared and waiting_callers <= _FEW_CALLERS else math.inf
 
 
 @dataclass(frozen=True)

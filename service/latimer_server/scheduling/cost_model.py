@@ -21,6 +21,11 @@ class BatchCostModel:
     def __init__(self) -> None:
         self._by_rows: dict[int, float] = {}  # bit length of the rows -> seconds per token of the longest row
 
+    @property
+    def is_measured(self) -> bool:
+        """True if a batch ran."""
+        return bool(self._by_rows)
+
     def learn(self, rows: int, longest: int, seconds: float) -> None:
         """Adds a finished batch to the average for its number of rows. `longest` is the tokens of its longest row."""
         bucket, token_seconds = rows.bit_length(), max(seconds, 0.0) / max(longest, 1)

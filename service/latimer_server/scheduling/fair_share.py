@@ -14,8 +14,8 @@ _MAX_REMEMBERED = 1_024
 class FairOrder:
     """The waiting pieces in the order of turns.
 
-    A turn belongs to a request. It ends when `quantum` pieces of the request were taken, in any batch, or when none is
-    left. Then its caller moves behind the other callers, and the request behind the other requests of its caller. So a
+    A turn belongs to a request. It ends when `quantum` pieces of the request were taken, in any batch, when none is
+    left, or after a batch that had to be small. Then its caller moves behind the other callers, and the request behind the other requests of its caller. So a
     short request is done in one turn, and a request of thousands of pieces delays no other for longer than one turn. If
     a request whose turn ended early queues further pieces, such as a second try, they use the rest of that turn and go
     before all others. Pieces that were taken in another request's turn are skipped.
@@ -77,6 +77,13 @@ class FairOrder:
         if (caller, next(iter(requests))) in item.owners:
             self._left -= 1
             if self._left <= 0:
+                self._end_turn()
+
+    def end_turn(self, item: WorkItem) -> None:
+        """Ends the current turn if the request that has it owns a piece that was taken."""
+        if self._callers:
+            caller, requests = next(iter(self._callers.items()))
+            if (caller, next(iter(requests))) in item.owners:
                 self._end_turn()
 
     def sweep(self, is_wanted: Callable[[WorkItem], bool]) -> None:

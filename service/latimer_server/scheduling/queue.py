@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
-from latimer_server.scheduling.batch_policy import SHARED_ROWS_SHARE, BatchBudget, SharedQueue, count_rows_in_time
+from latimer_server.scheduling.batch_policy import UNMEASURED_ROWS_SHARE, BatchBudget, SharedQueue, count_rows_in_time
 from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
@@ -73,7 +73,7 @@ class BatchQueue:
         quantum = limits.count_rows(DecodingOptions())
         self._by_priority = {priority: WaitingItems(quantum) for priority in Priority}
         self._policy = PriorityPolicy()
-        self._cost_models: dict[tuple[int, int], BatchCostModel] = {}
+        self._cost_models: dict[tuple[int, int, bool], BatchCostModel] = {}
         self._recent_cost = BatchCostModel()
         self._recent_rows = quantum  # most rows of a batch with the options of the last one
         self._drain_rate = DrainRate()
@@ -341,14 +341,18 @@ class BatchQueue:
             self._policy.note(priority, waiting)
             # Idle workers get an equal share of the waiting tokens, so that a lone request runs on every core.
             idle = max(0, min(self._slot.batches - self._computing - 1, self._slot.spare))
+            rows = self._count_rows(head, queued.count + 1)
+            small = rows < min(self._limits.count_rows(head.options), queued.count + 1)
             budget = BatchBudget(
-                self._count_rows(head, queued.count + 1),
+                rows,
                 self._limits.max_batch_tokens,
                 math.ceil(tokens / (1 + idle)),
                 # Pieces that the idle workers cannot take join this batch, or they would wait for another one.
                 pieces - idle * self._limits.count_rows(head.options),
             )
             items = tuple(queued.fill(head, budget, self._is_wanted))
+            if small:
+                queued.end_turn(head)  # or others would wait for as many small batches as make a large one
             return _Batch(items, self.waiting > 0, priority)
         return _Batch()
 
@@ -362,8 +366,10 @@ class BatchQueue:
         if head.deadline is not None:
             rows = count_rows_in_time(allowed, waiting, length, cost_model, head.deadline - now)
         callers = sum(queued.count_ahead(None)[0] for queued in self._by_priority.values())
-        seconds = self._shared.limit_seconds(now, callers)
-        return min(rows, count_rows_in_time(allowed, waiting, length, cost_model, seconds, SHARED_ROWS_SHARE))
+        seconds = self._shared.limit_seconds({caller for caller, _ in head.owners}, now, callers)
+        if math.isfinite(seconds) and self._recent_cost.is_measured and not cost_model.is_measured:
+            return min(rows, max(1, allowed // UNMEASURED_ROWS_SHARE))
+        return min(rows, count_rows_in_time(allowed, waiting, length, cost_model, seconds, share=allowed))
 
     def _is_wanted(self, item: WorkItem) -> bool:
         """Fails the waiters of a piece that cannot be done by their deadlines, and returns True if others are pending.
@@ -386,7 +392,9 @@ class BatchQueue:
         return self._policy.choose(waiting) if waiting else Priority.INTERACTIVE
 
     def _cost_model(self, options: DecodingOptions) -> BatchCostModel:
-        return self._cost_models.setdefault((options.beam_size or 0, options.hypothesis_count), BatchCostModel())
+        constrained = bool(options.no_repeat_ngram_size or options.repetition_penalty)
+        key = (options.beam_size or 0, options.hypothesis_count, constrained)
+        return self._cost_models.setdefault(key, BatchCostModel())
 
 
 def _are_abandoned(items: Sequence[WorkItem], now: float) -> bool:

@@ -135,6 +135,10 @@ class WaitingItems:
             batch.append(item)
         return batch
 
+    def end_turn(self, head: WorkItem) -> None:
+        """Ends the turn of the request that owns the first piece of a batch."""
+        self._fair_order.end_turn(head)
+
     def drain(self) -> Iterator[WorkItem]:
         """Removes and yields every piece that has a pending waiter."""
         while (item := self.take_head(WorkItem.is_wanted)) is not None:

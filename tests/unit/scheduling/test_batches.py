@@ -261,3 +261,18 @@ async def test_batches_are_short_while_several_callers_use_a_queue(other: str | 
         await run_all(executor)
         await asyncio.gather(*bulk)
     assert max(map(len, machine.batches)) == rows
+
+
+async def test_a_turn_is_one_batch_if_batches_must_be_short() -> None:
+    machine = Machine(seconds=lambda batch: 0.1 * len(batch))
+    async with held_queue(machine) as (queue, executor):
+        learned = [queue.submit((0, i), GREEDY, caller="bulk") for i in range(8)]
+        await run_all(executor)
+        await asyncio.gather(*learned, queue.submit((99, 99), GREEDY, caller="other"), run_all(executor))
+        machine.batches.clear()
+        bulk = [queue.submit((100, i), GREEDY, caller="bulk") for i in range(32)]
+        await settle()
+        sentence = queue.submit((*[1] * 40,), GREEDY, caller="other")  # too long to join a batch of bulk pieces
+        await run_all(executor)
+        await asyncio.gather(sentence, *bulk)
+    assert machine.batches.index([(1,) * 40]) <= 2
