@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
-from latimer_server.rpc.call_limits import ArrivalLimit, CallLimits, ConcurrencyLimit
+from latimer_server.rpc.call_limits import AnswerLimit, ArrivalLimit, CallLimits, ConcurrencyLimit
 from latimer_server.rpc.loop_bridge import CallScope
 from latimer_server.rpc.request_stream import read_messages, read_next
 
@@ -33,6 +33,7 @@ class Behaviours:
         self._arrivals: dict[int, tuple[float, grpc.ServicerContext]] = {}
         self._receiving = ArrivalLimit("messages that are arriving", limits.receiving, share=0.5)
         self._probes = ArrivalLimit("messages that are arriving", limits.probes, share=1.0)
+        self._answers = AnswerLimit(limits.answer_bytes, limits.caller_answer_bytes)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
         self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
         # Set when the server drains: streams then read no further.
@@ -43,7 +44,10 @@ class Behaviours:
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
             scope = CallScope(self._loop, context)
-            yield scope.run(run(self._receive(method, requests, call, context), call))
+            self._answers.require_room(call.caller)
+            answer = scope.run(run(self._receive(method, requests, call, context), call))
+            self._answers.hold(call.caller, context, answer.ByteSize())
+            yield answer
 
         return behaviour
 

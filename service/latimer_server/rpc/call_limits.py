@@ -22,7 +22,8 @@ class CallLimits:
     """Bounds of the gRPC front; times in seconds.
 
     `requests`: calls in work. `receiving`: calls whose message is arriving, `receive_seconds` how long that may take.
-    `probes`: the same for methods that need no token.
+    `probes`: the same for methods that need no token. `answer_bytes`, `caller_answer_bytes`: answers that their callers
+    have not read yet, of all callers and of one.
     `streams`, `watches`, `reflections`: open streams of each kind. `stream_config_seconds`, `stream_idle_seconds`: how
     long a stream may wait for its first message and for each later one.
     """
@@ -35,6 +36,8 @@ class CallLimits:
     stream_idle_seconds: float
     receiving: int = 128
     probes: int = 64
+    answer_bytes: int = 256 << 20
+    caller_answer_bytes: int = 64 << 20
     reflections: int = 16
 
     @property
@@ -127,3 +130,55 @@ class ArrivalLimit:
         self._count -= 1
         if not held:
             del self._held[caller]
+
+
+class AnswerLimit:
+    """A bound on the bytes of answers that their callers have not read. Thread-safe.
+
+    A call ends for its thread when gRPC has its answer, which stays in memory until the caller reads it. A caller with
+    more than its bound gets no further answers. Beyond the bound of all callers the one with most loses its oldest
+    answer: that call is cancelled.
+    """
+
+    def __init__(self, most: int, most_per_caller: int) -> None:
+        self._most = most
+        self._most_per_caller = most_per_caller
+        self._lock = threading.Lock()
+        self._sizes: Counter[str] = Counter()
+        self._held: dict[str, OrderedDict[int, tuple[int, grpc.ServicerContext]]] = {}
+
+    def require_room(self, caller: str) -> None:
+        """Raises `Overloaded` if the answers that this caller has not read reach its bound."""
+        size = self._sizes.get(caller, 0)
+        if size >= self._most_per_caller:
+            rule = f"this caller has not read {size} bytes of answers; at most {self._most_per_caller} are kept for it"
+            raise Overloaded(rule, _RETRY_SECONDS)
+
+    def hold(self, caller: str, context: grpc.ServicerContext, size: int) -> None:
+        """Counts an answer of `size` bytes until its call ends."""
+        evicted: list[grpc.ServicerContext] = []
+        with self._lock:
+            self._held.setdefault(caller, OrderedDict())[id(context)] = size, context
+            self._sizes[caller] += size
+            while self._sizes.total() > self._most:
+                largest, _ = self._sizes.most_common(1)[0]
+                number = next(iter(self._held[largest]))
+                evicted.append(self._held[largest][number][1])
+                self._remove(largest, number)
+        if not context.add_callback(lambda: self._release(caller, id(context))):
+            self._release(caller, id(context))
+        for other in evicted:
+            other.cancel()
+
+    def _release(self, caller: str, number: int) -> None:
+        with self._lock:
+            self._remove(caller, number)
+
+    def _remove(self, caller: str, number: int) -> None:
+        held = self._held.get(caller)
+        entry = held.pop(number, None) if held else None
+        if held is None or entry is None:
+            return  # its call was cancelled
+        self._sizes[caller] -= entry[0]
+        if not held:
+            del self._held[caller], self._sizes[caller]

@@ -15,10 +15,11 @@ class FairOrder:
     """The waiting pieces in the order of turns.
 
     A turn belongs to a request. It ends when `quantum` pieces of the request were taken, in any batch, when none is
-    left, or after a batch that had to be small. Then its caller moves behind the other callers, and the request behind the other requests of its caller. So a
-    short request is done in one turn, and a request of thousands of pieces delays no other for longer than one turn. If
-    a request whose turn ended early queues further pieces, such as a second try, they use the rest of that turn and go
-    before all others. Pieces that were taken in another request's turn are skipped.
+    left, or after a batch that had to be small. Then its caller moves behind the other callers, and the request behind
+    the other requests of its caller. So a short request is done in one turn, and a request of thousands of pieces
+    delays no other for longer than one turn. If a request whose turn ended early queues further pieces, such as a
+    second try, they use the rest of that turn and go before all others. Pieces that were taken in another request's
+    turn are skipped.
     """
 
     def __init__(self, quantum: int) -> None:

@@ -1,0 +1,73 @@
+"""Bounds on calls: answers that callers do not read, and messages that do not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import cast
+
+import grpc
+import pytest
+
+from latimer_server.core.errors import Overloaded
+from latimer_server.rpc.call_limits import AnswerLimit, ArrivalLimit
+
+
+class Context:
+    """The context of a call that the test ends."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        self._callbacks: list[Callable[[], None]] = []
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        self._callbacks.append(callback)
+        return True
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self.end()
+
+    def end(self) -> None:
+        for callback in self._callbacks:
+            callback()
+
+
+def as_context(context: Context) -> grpc.ServicerContext:
+    return cast(grpc.ServicerContext, context)
+
+
+def test_a_caller_that_does_not_read_gets_no_further_answers() -> None:
+    limit, unread = AnswerLimit(1_000, 100), Context()
+    limit.hold("one", as_context(unread), 100)
+    with pytest.raises(Overloaded, match="has not read 100 bytes of answers; at most 100"):
+        limit.require_room("one")
+    limit.require_room("two")
+    unread.end()
+    limit.require_room("one")
+
+
+def test_the_caller_with_most_unread_answers_loses_its_oldest() -> None:
+    limit = AnswerLimit(1_000, 600)
+    greedy = [Context() for _ in range(3)]
+    others = [Context() for _ in range(4)]
+    for context in greedy:
+        limit.hold("greedy", as_context(context), 200)
+    for number, context in enumerate(others):
+        limit.hold(f"other {number}", as_context(context), 125)
+    assert [context.cancelled for context in greedy] == [True, False, False]
+    assert not any(context.cancelled for context in others)
+
+
+def test_the_caller_with_most_arriving_messages_loses_its_oldest() -> None:
+    limit = ArrivalLimit("messages", 4, share=0.75)
+    greedy, polite = [Context() for _ in range(3)], [Context() for _ in range(2)]
+    with ExitStack() as held:
+        for context in greedy:
+            held.enter_context(limit.hold("greedy", as_context(context)))
+        with pytest.raises(Overloaded, match="this caller has 3 messages"):
+            held.enter_context(limit.hold("greedy", as_context(Context())))
+        for number, context in enumerate(polite):
+            held.enter_context(limit.hold(f"polite {number}", as_context(context)))
+    assert [context.cancelled for context in greedy] == [True, False, False]
+    assert not any(context.cancelled for context in polite)
