@@ -2,7 +2,7 @@
 
 Holds admission of requests, the batch queue, the order among callers, permits for cores, and helpers that move work off
 the event loop. Imports neither gRPC nor a model library, and reads time only from the clock that it is given. Its
-objects belong to one event loop; only the computation of a batch runs in other threads.
+objects belong to one event loop; batches and work on long texts run in other threads.
 """
 
 from latimer_server.core.decoding import TimedHypothesis

@@ -32,7 +32,9 @@ class _SentenceSplittingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapp
     SENTENCE_SPLITTING_ON: _SentenceSplitting.ValueType  # 1
     """Divides at line breaks and at the ends of sentences."""
     SENTENCE_SPLITTING_OFF: _SentenceSplitting.ValueType  # 2
-    """Does not divide: each text is one segment. OverlongPolicy still applies to it."""
+    """Does not divide: each text is one segment. OverlongPolicy still applies to it, and a text of more than 8,192 code
+    points is divided at spaces.
+    """
     SENTENCE_SPLITTING_NO_NEWLINES: _SentenceSplitting.ValueType  # 3
     """Divides at blank lines and at the ends of sentences, and replaces single line breaks with spaces. For hard-wrapped
     text.
@@ -48,7 +50,9 @@ SENTENCE_SPLITTING_UNSPECIFIED: SentenceSplitting.ValueType  # 0
 SENTENCE_SPLITTING_ON: SentenceSplitting.ValueType  # 1
 """Divides at line breaks and at the ends of sentences."""
 SENTENCE_SPLITTING_OFF: SentenceSplitting.ValueType  # 2
-"""Does not divide: each text is one segment. OverlongPolicy still applies to it."""
+"""Does not divide: each text is one segment. OverlongPolicy still applies to it, and a text of more than 8,192 code
+points is divided at spaces.
+"""
 SENTENCE_SPLITTING_NO_NEWLINES: SentenceSplitting.ValueType  # 3
 """Divides at blank lines and at the ends of sentences, and replaces single line breaks with spaces. For hard-wrapped
 text.
@@ -214,7 +218,9 @@ class TranslateOptions(google.protobuf.message.Message):
 
     @property
     def glossary_terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___GlossaryTerm]:
-        """Glossary terms and their translations. Optional; at most 1,000."""
+        """Glossary terms and their translations. Optional; at most 1,000, which may add at most 4,000,000 code points to the
+        texts of a request.
+        """
 
     @property
     def decoding(self) -> latimer.v1.types_pb2.DecodingOptions:

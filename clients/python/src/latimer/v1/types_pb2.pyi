@@ -83,7 +83,7 @@ class _FlagEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     FLAG_LENGTH_RATIO: _Flag.ValueType  # 24
     """Warning: the output is implausibly long or short for the length of its source."""
     FLAG_PLACEHOLDER_MISMATCH: _Flag.ValueType  # 25
-    """Warning: a protected span is missing from the output or occurs more than once."""
+    """Warning: a protected span occurs less often in the output than in the source."""
     FLAG_NUMBER_MISMATCH: _Flag.ValueType  # 26
     """Warning: the numbers in the output differ from those in the source."""
     FLAG_GLOSSARY_MISS: _Flag.ValueType  # 27
@@ -127,7 +127,7 @@ FLAG_WRONG_OUTPUT_LANGUAGE: Flag.ValueType  # 23
 FLAG_LENGTH_RATIO: Flag.ValueType  # 24
 """Warning: the output is implausibly long or short for the length of its source."""
 FLAG_PLACEHOLDER_MISMATCH: Flag.ValueType  # 25
-"""Warning: a protected span is missing from the output or occurs more than once."""
+"""Warning: a protected span occurs less often in the output than in the source."""
 FLAG_NUMBER_MISMATCH: Flag.ValueType  # 26
 """Warning: the numbers in the output differ from those in the source."""
 FLAG_GLOSSARY_MISS: Flag.ValueType  # 27
