@@ -1,10 +1,10 @@
 """Measures the cost of a call with one sentence outside the model: `python -m benchmarks.service.call_cost`.
 
-Compares the server with an empty server: one on `grpc.aio` that does no work and sends messages of the same sizes. The empty server is the lower limit for a service in Python. For both, this program prints the calls a
-second of 64 callers with a sentence each; the CPU time of a call in the thread of the event loop and in all other
-threads of the server's process; and the latency of a call of five words from one caller, with and without a pause
-before it. Servers are separate processes, but callers share the machine with them, so the calls a second depend on the
-callers too.
+Compares the server with an empty server: one on `grpc.aio` that does no work and sends messages of the same sizes. The
+empty server is the lower limit for a service in Python. For both, this program prints the calls a second of 64 callers
+with a sentence each; the CPU time of a call in the thread of the event loop and in all other threads of the server's
+process; and the latency of a call of five words from one caller, with and without a pause before it. Servers are
+separate processes, but callers share the machine with them, so the calls a second depend on the callers too.
 """
 
 from __future__ import annotations
