@@ -22,6 +22,7 @@ from sentencepiece import sentencepiece_model_pb2
 
 from latimer import Client, LatimerError, NotServedError
 from latimer_server.config.settings import load_settings
+from tests.raw_http2 import RawConnection
 
 SERVER = str(Path(sys.executable).with_name("latimer-server"))
 PARAGRAPH = (
@@ -34,8 +35,8 @@ LAZY = ("smollm2-135m-instruct",)
 
 
 @contextmanager
-def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
-    """Starts a server on a free port and opens a client. Kills the server if it still runs at the end."""
+def listening(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Starts a server on a free port and yields its address. Kills the server if it still runs at the end."""
     process = subprocess.Popen(
         [SERVER, "serve", "--listen", "127.0.0.1:0", *arguments],
         stdout=subprocess.PIPE,
@@ -47,12 +48,21 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
         assert process.stdout
         line = process.stdout.readline()
         assert line.startswith("listening on 127.0.0.1:"), process.stderr.read() if process.stderr else ""
-        with Client(line.split()[-1], timeout=300) as client:
-            yield process, client
+        yield process, line.split()[-1]
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """Starts a server on a free port and opens a client."""
+    with (
+        listening(*arguments, **environment) as (process, address),
+        Client(address, timeout=300) as client,
+    ):
+        yield process, client
 
 
 def test_the_server_writes_nothing_into_the_home_folder(tmp_path: Path) -> None:
@@ -253,6 +263,16 @@ def test_the_errors_of_an_empty_store_say_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(NotServedError, match="models fetch firefox-en-pt"):
             client.translate("A text.", source="en", target="pt", model="firefox-en-pt")
         assert client.summarize("It works. It really does.", sentences=1).text
+
+
+def test_malformed_calls_write_no_lines_of_the_library_into_the_log() -> None:
+    with listening("--log-format", "json", "--models", "") as (process, address):
+        with RawConnection(int(address.rpartition(":")[2])) as connection:
+            streams = [connection.begin(b"/a/b", [(b"te", b"x"), (b"grpc-timeout", b"zz")]) for _ in range(10)]
+            connection.read_statuses(streams)
+        process.terminate()
+        _, log = process.communicate(timeout=60)
+    assert [line for line in log.splitlines() if not line.startswith("{")] == []
 
 
 def test_the_log_has_ids_and_no_text() -> None:
