@@ -67,6 +67,9 @@ class CallHandler:
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
         self._lock = threading.Lock()
+        # Calls are accepted or refused one after another. A flood of refused calls otherwise fills the process with
+        # threads that all wait for the interpreter's lock, and every turn of the event loop waits behind them.
+        self._gate = threading.Lock()
         self._refuses = False
         self.begun = 0
         self.active = 0
@@ -77,8 +80,8 @@ class CallHandler:
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Message]:
             self._count(method, context)
             status = CallStatus(context, method.path, is_logged=method.is_logged)
+            call = self._accept(method, status)
             try:
-                call = self._begin(method, status)
                 for response in behaviour(requests, call, context):
                     status.open()
                     if response is not None:
@@ -112,6 +115,13 @@ class CallHandler:
     def _note_end(self) -> None:
         with self._lock:
             self.active -= 1
+
+    def _accept(self, method: Method, status: CallStatus) -> Call:
+        with self._gate:
+            try:
+                return self._begin(method, status)
+            except BaseException as error:  # noqa: BLE001 (every failure becomes a status)
+                status.fail(error)
 
     def _begin(self, method: Method, status: CallStatus) -> Call:
         context = status.context
