@@ -33,7 +33,9 @@ async def test_every_call_of_a_burst_is_answered_or_refused_as_overload() -> Non
         stub = translation_pb2_grpc.TranslationServiceStub(channel)
         await asyncio.gather(*(call(stub, codes) for _ in range(BURST)))
     assert sum(codes.values()) == BURST
-    assert set(codes) <= {OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    # UNAVAILABLE is how a client reports a call that gRPC's overload protection has reset; clients retry it.
+    assert set(codes) <= {OK, grpc.StatusCode.RESOURCE_EXHAUSTED, UNAVAILABLE}
+    assert codes[OK]
 
 
 async def test_calls_that_wait_to_be_accepted_get_unavailable_from_a_draining_server() -> None:

@@ -38,9 +38,9 @@ def channel_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.server_handshake_timeout_ms", round(1_000 * settings.handshake_seconds)),
         ("grpc.http2.settings_timeout", round(1_000 * settings.handshake_seconds)),
         ("grpc.max_concurrent_streams", settings.max_calls_per_connection),
-        # gRPC's own protection counts a call until the server has freed it, and resets the calls that a client opens
-        # meanwhile. A client that keeps to the bound must not meet that; CallLimits bounds what the server holds.
-        ("grpc.http.overload_protection", 0),
+        # Without gRPC's own protection a client that resets its calls at once fills the queue of all callers. It also
+        # resets calls of a client that opens thousands at a time; such a client sees UNAVAILABLE and retries.
+        ("grpc.http.overload_protection", 1),
         ("grpc.max_connection_idle_ms", round(1_000 * settings.connection_idle_seconds)),
         ("grpc.max_connection_age_ms", round(1_000 * settings.connection_age_seconds)),
         ("grpc.max_connection_age_grace_ms", round(1_000 * settings.connection_grace_seconds)),
