@@ -10,7 +10,7 @@ import pytest
 from latimer import AsyncClient, InvalidArgumentError
 from latimer_server.backends.protocol import Backend
 from latimer_server.core.decoding import DecodingOptions
-from latimer_server.translation import translator
+from latimer_server.translation import response_size
 from tests.fakes import EchoBackend, WriterBackend, make_catalog, make_entry, make_writer, serve_fakes
 
 
@@ -104,7 +104,7 @@ async def test_a_segment_that_needs_no_model_has_no_alternatives() -> None:
 
 
 async def test_a_request_for_too_many_alternatives_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translator, "MAX_RETURNED_SEGMENTS", 10)
+    monkeypatch.setattr(response_size, "MAX_RETURNED_SEGMENTS", 10)
     writer = WriterBackend(vary)
     text = "\n".join(f"Thing {number}." for number in range(4))
     async with serve(en_pt=writer) as client:

@@ -57,12 +57,14 @@ async def test_paths_that_are_not_utf8_end_no_other_call(
 
 async def test_metadata_is_bounded_before_a_client_has_acknowledged_the_settings(server: LatimerServer) -> None:
     def call(connection: RawConnection) -> Statuses:
-        stream = connection.begin(TRANSLATE, [(b"x-large", b"a" * 20_000)])  # nothing is read yet
+        headers = [(b"x-large", b"a" * 20_000), (b"x-request-id", b"request-7")]
+        stream = connection.begin(TRANSLATE, headers)  # nothing is read yet
         return connection.read_statuses([stream])
 
     (status,) = (await in_thread(server.port, call)).values()
     assert status[b"grpc-status"] == RESOURCE_EXHAUSTED
     assert b"bytes of metadata" in status[b"grpc-message"]
+    assert status[b"x-request-id"] == b"request-7"
 
 
 async def test_a_client_that_does_not_acknowledge_the_settings_is_disconnected() -> None:

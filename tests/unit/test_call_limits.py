@@ -10,7 +10,10 @@ import grpc
 import pytest
 
 from latimer_server.core.errors import Overloaded
-from latimer_server.rpc.call_limits import AnswerLimit, ArrivalLimit
+from latimer_server.rpc.call_limits import DisplacingLimit
+
+ANSWERS = "has not read {held} bytes of answers; at most {most}"
+MESSAGES = "this caller has {held} messages"
 
 
 class Context:
@@ -38,8 +41,8 @@ def as_context(context: Context) -> grpc.ServicerContext:
 
 
 def test_a_caller_that_does_not_read_gets_no_further_answers() -> None:
-    limit, unread = AnswerLimit(1_000, 100), Context()
-    limit.hold("one", as_context(unread), 100)
+    limit, unread = DisplacingLimit(ANSWERS, 1_000, 100), Context()
+    limit.hold_until_end("one", as_context(unread), 100)
     with pytest.raises(Overloaded, match="has not read 100 bytes of answers; at most 100"):
         limit.require_room("one")
     limit.require_room("two")
@@ -48,19 +51,19 @@ def test_a_caller_that_does_not_read_gets_no_further_answers() -> None:
 
 
 def test_the_caller_with_most_unread_answers_loses_its_oldest() -> None:
-    limit = AnswerLimit(1_000, 600)
+    limit = DisplacingLimit(ANSWERS, 1_000, 600)
     greedy = [Context() for _ in range(3)]
     others = [Context() for _ in range(4)]
     for context in greedy:
-        limit.hold("greedy", as_context(context), 200)
+        limit.hold_until_end("greedy", as_context(context), 200)
     for number, context in enumerate(others):
-        limit.hold(f"other {number}", as_context(context), 125)
+        limit.hold_until_end(f"other {number}", as_context(context), 125)
     assert [context.cancelled for context in greedy] == [True, False, False]
     assert not any(context.cancelled for context in others)
 
 
 def test_the_caller_with_most_arriving_messages_loses_its_oldest() -> None:
-    limit = ArrivalLimit("messages", 4, share=0.75)
+    limit = DisplacingLimit(MESSAGES, 4, 3)
     greedy, polite = [Context() for _ in range(3)], [Context() for _ in range(2)]
     with ExitStack() as held:
         for context in greedy:
@@ -71,3 +74,15 @@ def test_the_caller_with_most_arriving_messages_loses_its_oldest() -> None:
             held.enter_context(limit.hold(f"polite {number}", as_context(context)))
     assert [context.cancelled for context in greedy] == [True, False, False]
     assert not any(context.cancelled for context in polite)
+
+
+def test_a_caller_that_has_its_share_displaces_nobody() -> None:
+    limit = DisplacingLimit(MESSAGES, 4, 2)
+    one, two = [Context() for _ in range(2)], [Context() for _ in range(2)]
+    with ExitStack() as held:
+        for name, contexts in (("one", one), ("two", two)):
+            for context in contexts:
+                held.enter_context(limit.hold(name, as_context(context)))
+        with pytest.raises(Overloaded, match="this caller has 2 messages"):
+            held.enter_context(limit.hold("two", as_context(Context())))
+    assert not any(context.cancelled for context in (*one, *two))

@@ -77,6 +77,14 @@ def test_a_long_line_without_sentence_ends_is_split_without_loss() -> None:
     assert "".join(document.segments) == text
 
 
+@pytest.mark.parametrize("splitting", list(Splitting))
+@pytest.mark.parametrize("space", [" ", "\n", "\t", "\u00a0", "\u3000", "\u2028"])
+def test_a_long_text_is_never_divided_inside_a_word(space: str, splitting: Splitting) -> None:
+    words = [f"word{number}" for number in range(4_000)]
+    document = segment_text(space.join(words), splitting, "en")
+    assert [word for segment in document.segments for word in segment.split(space)] == words
+
+
 def test_joined_lines_have_one_space_for_each_break() -> None:
     assert join_lines("one \r\n  two\nthree") == "one two three"
 

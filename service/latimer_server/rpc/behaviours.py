@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
-from latimer_server.rpc.call_limits import AnswerLimit, ArrivalLimit, CallLimits, ConcurrencyLimit
+from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit, DisplacingLimit
 from latimer_server.rpc.loop_bridge import CallScope
 from latimer_server.rpc.request_stream import read_messages, read_next
 
@@ -22,6 +22,8 @@ from latimer_server.rpc.request_stream import read_messages, read_next
 LoopMethod = Callable[[Any, Call], Coroutine[Any, Any, Message]]
 LoopStreamMethod = Callable[[AsyncIterator[Any], Call], AsyncIterator[Message | None]]
 ThreadMethod = Callable[[Any, Call, grpc.ServicerContext], Iterator[Message]]
+_ARRIVAL_RULE = "this caller has {held} messages that are arriving, which is its limit"
+_ANSWER_RULE = "this caller has not read {held} bytes of answers; at most {most} are kept for it"
 
 
 class Behaviours:
@@ -31,9 +33,10 @@ class Behaviours:
         self._loop = loop
         self._limits = limits
         self._arrivals: dict[int, tuple[float, grpc.ServicerContext]] = {}
-        self._receiving = ArrivalLimit("messages that are arriving", limits.receiving, share=0.5)
-        self._probes = ArrivalLimit("messages that are arriving", limits.probes, share=1.0)
-        self._answers = AnswerLimit(limits.answer_bytes, limits.caller_answer_bytes)
+        self._receiving = DisplacingLimit(_ARRIVAL_RULE, limits.receiving, limits.receiving // 2)
+        # One more than there are places, so that a new probe displaces an old one instead of being refused.
+        self._probes = DisplacingLimit(_ARRIVAL_RULE, limits.probes, limits.probes + 1)
+        self._answers = DisplacingLimit(_ANSWER_RULE, limits.answer_bytes, limits.caller_answer_bytes)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
         self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
         # Set when the server drains: streams then read no further.
@@ -46,7 +49,7 @@ class Behaviours:
             scope = CallScope(self._loop, context)
             self._answers.require_room(call.caller)
             answer = scope.run(run(self._receive(method, requests, call, context), call))
-            self._answers.hold(call.caller, context, answer.ByteSize())
+            self._answers.hold_until_end(call.caller, context, answer.ByteSize())
             yield answer
 
         return behaviour

@@ -36,15 +36,16 @@ class Call:
 
 
 def read_metadata(context: grpc.ServicerContext) -> Mapping[str, str | bytes]:
-    """Returns the metadata of a call. Of repeated keys the last value counts.
+    """Returns the metadata of a call. Of repeated keys the last value counts."""
+    return dict(context.invocation_metadata() or ())
 
-    Raises `Overloaded` if it is larger than `MAX_METADATA_BYTES`, counted as HTTP/2 does (RFC 9113, section 6.5.2).
-    """
-    pairs = context.invocation_metadata() or ()
-    size = sum(len(key) + len(value) + _PAIR_BYTES for key, value in pairs)
+
+def check_metadata(context: grpc.ServicerContext) -> None:
+    """Raises `Overloaded` if the metadata of a call is larger than 16 KiB, counted as HTTP/2 does (RFC 9113, section
+    6.5.2)."""
+    size = sum(len(key) + len(value) + _PAIR_BYTES for key, value in context.invocation_metadata() or ())
     if size > MAX_METADATA_BYTES:
         raise Overloaded(f"the call has {size} bytes of metadata; at most {MAX_METADATA_BYTES} are allowed", 0.0)
-    return dict(pairs)
 
 
 def read_request_id(metadata: Mapping[str, str | bytes]) -> str:

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from latimer_server.core.errors import InvalidRequest, Unavailable, Violation
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator
-from latimer_server.rpc.call import Call, read_deadline, read_metadata, read_request_id
+from latimer_server.rpc.call import Call, check_metadata, read_deadline, read_metadata, read_request_id
 from latimer_server.rpc.call_status import CallStatus
 from latimer_server.rpc.servicers.request_bounds import check_bounds
 
@@ -126,12 +126,14 @@ class CallHandler:
     def _begin(self, method: Method, status: CallStatus) -> Call:
         context = status.context
         metadata = read_metadata(context)
-        request_id.set(read_request_id(metadata))
-        status.begin(request_id.get())
+        status.request_id = read_request_id(metadata)
+        request_id.set(status.request_id)
+        check_metadata(context)
         peer = context.peer()
         caller = self._authenticator.identify(peer, metadata if method.needs_token else None)
         if self._refuses and method.needs_token:
             raise Unavailable("the server is shutting down")
+        status.log_begin()
         return Call(method.path, status.request_id, caller, read_deadline(context))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,10 +22,10 @@ class CallLimits:
     """Bounds of the gRPC front; times in seconds.
 
     `requests`: calls in work. `receiving`: calls whose message is arriving, `receive_seconds` how long that may take.
-    `probes`: the same for methods that need no token. `answer_bytes`, `caller_answer_bytes`: answers that their callers
-    have not read yet, of all callers and of one.
-    `streams`, `watches`, `reflections`: open streams of each kind. `stream_config_seconds`, `stream_idle_seconds`: how
-    long a stream may wait for its first message and for each later one.
+    `probes`: the same for methods that need no token. `answer_bytes`, `caller_answer_bytes`: answers that callers have
+    not read yet, of all callers and of one. `streams`, `watches`, `reflections`: open streams of each kind.
+    `stream_config_seconds`, `stream_idle_seconds`: how long a stream may wait for its first message and for each later
+    one.
     """
 
     requests: int
@@ -82,93 +82,60 @@ class ConcurrencyLimit:
                     del self._by_caller[caller]
 
 
-class ArrivalLimit:
-    """A bound on arriving messages. Thread-safe.
+class DisplacingLimit:
+    """A bound on what calls hold, such as places or bytes, of all callers and of one. Thread-safe.
 
-    A bound that only refuses would let strangers shut out everybody, also the health checks of an orchestrator. So if
-    all places are held, the caller that holds the most loses its oldest one: that call is cancelled. Messages arrive
-    at once as a rule, and a call that loses its place has waited for longer. One caller gets at most `share` of all
-    places; beyond that its new calls are refused.
+    A bound that only refuses would let strangers shut out everybody, also the health checks of an orchestrator. So
+    beyond the bound of all callers the caller that holds the most loses the oldest of what it holds: that call is
+    cancelled. A caller at its own bound is refused. `rule`: the message of that refusal, in which `{held}` is what the
+    caller holds and `{most}` its bound.
     """
 
-    def __init__(self, what: str, most: int, share: float) -> None:
-        self._what = what
-        self._most = most
-        self._most_per_caller = max(1, int(most * share))
-        self._lock = threading.Lock()
-        self._held: dict[str, OrderedDict[int, grpc.ServicerContext]] = {}
-        self._count = 0
-
-    @contextmanager
-    def hold(self, caller: str, context: grpc.ServicerContext) -> Iterator[None]:
-        """Holds a place. Raises `Overloaded` if this caller has its share of all places."""
-        with self._lock:
-            if self._count >= self._most:
-                self._evict()
-            own = self._held.setdefault(caller, OrderedDict())
-            if len(own) >= self._most_per_caller:
-                rule = f"this caller has {self._most_per_caller} {self._what}, which is its limit"
-                raise Overloaded(rule, _RETRY_SECONDS)
-            own[id(context)] = context
-            self._count += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._remove(caller, id(context))
-
-    def _evict(self) -> None:
-        caller = max(self._held, key=lambda name: len(self._held[name]))
-        number, context = next(iter(self._held[caller].items()))
-        self._remove(caller, number)
-        context.cancel()
-
-    def _remove(self, caller: str, number: int) -> None:
-        held = self._held.get(caller)
-        if held is None or held.pop(number, None) is None:
-            return  # it has lost its place
-        self._count -= 1
-        if not held:
-            del self._held[caller]
-
-
-class AnswerLimit:
-    """A bound on the bytes of answers that their callers have not read. Thread-safe.
-
-    A call ends for its thread when gRPC has its answer, which stays in memory until the caller reads it. A caller with
-    more than its bound gets no further answers. Beyond the bound of all callers the one with most loses its oldest
-    answer: that call is cancelled.
-    """
-
-    def __init__(self, most: int, most_per_caller: int) -> None:
+    def __init__(self, rule: str, most: int, most_per_caller: int) -> None:
+        self._rule = rule
         self._most = most
         self._most_per_caller = most_per_caller
         self._lock = threading.Lock()
         self._sizes: Counter[str] = Counter()
-        self._held: dict[str, OrderedDict[int, tuple[int, grpc.ServicerContext]]] = {}
+        self._held: dict[str, OrderedDict[int, tuple[int, grpc.ServicerContext]]] = {}  # oldest first
 
     def require_room(self, caller: str) -> None:
-        """Raises `Overloaded` if the answers that this caller has not read reach its bound."""
-        size = self._sizes.get(caller, 0)
-        if size >= self._most_per_caller:
-            rule = f"this caller has not read {size} bytes of answers; at most {self._most_per_caller} are kept for it"
-            raise Overloaded(rule, _RETRY_SECONDS)
+        """Raises `Overloaded` if this caller is at its bound."""
+        held = self._sizes.get(caller, 0)
+        if held >= self._most_per_caller:
+            raise Overloaded(self._rule.format(held=held, most=self._most_per_caller), _RETRY_SECONDS)
 
-    def hold(self, caller: str, context: grpc.ServicerContext, size: int) -> None:
-        """Counts an answer of `size` bytes until its call ends."""
-        evicted: list[grpc.ServicerContext] = []
+    @contextmanager
+    def hold(self, caller: str, context: grpc.ServicerContext) -> Iterator[None]:
+        """Holds one place. Raises `Overloaded` if this caller is at its bound."""
         with self._lock:
-            self._held.setdefault(caller, OrderedDict())[id(context)] = size, context
-            self._sizes[caller] += size
-            while self._sizes.total() > self._most:
-                largest, _ = self._sizes.most_common(1)[0]
-                number = next(iter(self._held[largest]))
-                evicted.append(self._held[largest][number][1])
-                self._remove(largest, number)
+            self.require_room(caller)
+            displaced = self._add(caller, context, 1)
+        _cancel(displaced)
+        try:
+            yield
+        finally:
+            self._release(caller, id(context))
+
+    def hold_until_end(self, caller: str, context: grpc.ServicerContext, size: int) -> None:
+        """Counts `size` until the call ends, even if the caller is at its bound."""
+        with self._lock:
+            displaced = self._add(caller, context, size)
         if not context.add_callback(lambda: self._release(caller, id(context))):
             self._release(caller, id(context))
-        for other in evicted:
-            other.cancel()
+        _cancel(displaced)
+
+    def _add(self, caller: str, context: grpc.ServicerContext, size: int) -> list[grpc.ServicerContext]:
+        """Counts what a call holds, and returns the calls that lose their place by it."""
+        self._held.setdefault(caller, OrderedDict())[id(context)] = size, context
+        self._sizes[caller] += size
+        displaced = []
+        while self._sizes.total() > self._most:
+            largest, _ = self._sizes.most_common(1)[0]
+            number, (_, oldest) = next(iter(self._held[largest].items()))
+            displaced.append(oldest)
+            self._remove(largest, number)
+        return displaced
 
     def _release(self, caller: str, number: int) -> None:
         with self._lock:
@@ -178,7 +145,12 @@ class AnswerLimit:
         held = self._held.get(caller)
         entry = held.pop(number, None) if held else None
         if held is None or entry is None:
-            return  # its call was cancelled
+            return  # the call has lost its place
         self._sizes[caller] -= entry[0]
         if not held:
             del self._held[caller], self._sizes[caller]
+
+
+def _cancel(contexts: Iterable[grpc.ServicerContext]) -> None:
+    for context in contexts:
+        context.cancel()

@@ -21,7 +21,10 @@ _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
 
 
 class CallStatus:
-    """The status and the log line of one call. `is_logged`: its line is at INFO, else at DEBUG."""
+    """The status and the log line of one call.
+
+    `is_logged`: its line is at INFO, else at DEBUG. `request_id`: "" until the metadata of the call is read.
+    """
 
     def __init__(self, context: grpc.ServicerContext, path: str, *, is_logged: bool) -> None:
         self.context = context
@@ -31,9 +34,8 @@ class CallStatus:
         self._began = time.monotonic()
         self._opened = False
 
-    def begin(self, request_id: str) -> None:
-        """Sets the id of the call."""
-        self.request_id = request_id
+    def log_begin(self) -> None:
+        """Logs that the call is accepted."""
         _log.debug("call began", extra={"method": self._path})
 
     def open(self) -> None:

@@ -14,7 +14,7 @@ from latimer_server.rpc.call import MAX_METADATA_BYTES
 # Messages of requests. The contract states this size; it is also gRPC's default.
 MAX_MESSAGE_BYTES = 4 << 20
 # Metadata of one call. gRPC holds a client to it only once the client has acknowledged HTTP/2's settings; until then
-# the bound is 16 MiB (`call.read_metadata` checks again).
+# the bound is 16 MiB (`call.check_metadata` checks again).
 # Bounds on unaccepted calls. Beyond them gRPC answers CANCELLED, which clients do not retry: above the first bound for
 # some calls at random, above the second for all. The defaults are 1,000 and 3,000.
 _PENDING_SOFT_LIMIT, _PENDING_HARD_LIMIT = 10_000, 20_000

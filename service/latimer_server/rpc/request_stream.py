@@ -41,15 +41,13 @@ async def read_messages(
     loop = asyncio.get_running_loop()
     # The thread of the call writes the responses, and gRPC's iterator blocks: reading needs a thread of its own.
     reader = ThreadPoolExecutor(1, thread_name_prefix="read")
-    drained = loop.create_task(draining.wait())
+    drained = loop.create_task(_wait_for_last_message(draining))
     seconds = first_seconds
     try:
         while True:
             read = loop.run_in_executor(reader, read_next, requests)
             try:
                 await asyncio.wait((read, drained), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                if drained.done() and not read.done():
-                    await asyncio.wait((read,), timeout=_LAST_MESSAGE_SECONDS)
                 if not read.done():
                     if drained.done():
                         raise Unavailable("the server is shutting down; unanswered items can be sent again")
@@ -65,3 +63,8 @@ async def read_messages(
     finally:
         drained.cancel()
         reader.shutdown(wait=False)
+
+
+async def _wait_for_last_message(draining: asyncio.Event) -> None:
+    await draining.wait()
+    await asyncio.sleep(_LAST_MESSAGE_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Container, Hashable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ _SHARED_SECONDS = 5.0
 # batches, which compute more words a second.
 _SHARED_BATCH_SECONDS = 0.15
 # The first batch with new options, whose seconds are not known, has this part of the allowed rows in a shared queue.
-UNMEASURED_ROWS_SHARE = 8
+_UNMEASURED_ROWS_SHARE = 8
 # If more callers than these wait, full batches matter more: their pieces share the batches.
 _FEW_CALLERS = 4
 
@@ -41,11 +40,10 @@ class SharedQueue:
         if len(self._last) > 2:
             self._last.popitem(last=False)
 
-    def limit_seconds(self, callers: Container[Hashable], now: float, waiting_callers: int) -> float:
-        """Returns how long the next batch may take: 0.15 s if another caller than `callers`, to whom it belongs, used
-        the queue in the last five seconds, and few callers wait; else infinity."""
-        is_shared = any(now - last < _SHARED_SECONDS for caller, last in self._last.items() if caller not in callers)
-        return _SHARED_BATCH_SECONDS if is_shared and waiting_callers <= _FEW_CALLERS else math.inf
+    def is_shared(self, callers: Container[Hashable], now: float, waiting_callers: int) -> bool:
+        """True if another caller than `callers` used the queue in the last five seconds, and few callers wait."""
+        others = (last for caller, last in self._last.items() if caller not in callers)
+        return waiting_callers <= _FEW_CALLERS and any(now - last < _SHARED_SECONDS for last in others)
 
 
 @dataclass(frozen=True)
@@ -68,21 +66,24 @@ def may_share_batch(length: int, other: int) -> bool:
 
 
 def count_rows_in_time(
-    allowed: int,
-    waiting: int,
-    length: int,
-    cost_model: BatchCostModel,
-    seconds_left: float,
-    share: int = _MIN_ROWS_SHARE,
+    allowed: int, waiting: int, length: int, cost_model: BatchCostModel, seconds_left: float, least: int | None = None
 ) -> int:
     """Returns how many rows a batch may have so that it probably ends within `seconds_left`.
 
     `allowed` is the most rows of any batch, `waiting` the number of waiting pieces, and `length` the tokens of the
     longest piece. Starts from the lower of `allowed` and `waiting` and halves it until the estimate fits, but not below
-    the `share`th part of `allowed`.
+    `least`, by default a quarter of `allowed`.
     """
     rows = min(allowed, waiting)
-    least = max(1, min(rows, allowed // share))
+    least = max(1, min(rows, allowed // _MIN_ROWS_SHARE if least is None else least))
     while rows > least and cost_model.estimate(rows, length) > seconds_left:
         rows = max(least, rows // 2)
     return rows
+
+
+def count_shared_rows(allowed: int, waiting: int, length: int, cost_model: BatchCostModel) -> int:
+    """Returns how many rows a batch may have in a shared queue: as many as take 0.15 s, or an eighth of `allowed` if no
+    batch was measured. The parameters are those of `count_rows_in_time`."""
+    if not cost_model.is_measured:
+        return max(1, min(waiting, allowed // _UNMEASURED_ROWS_SHARE))
+    return count_rows_in_time(allowed, waiting, length, cost_model, _SHARED_BATCH_SECONDS, least=1)

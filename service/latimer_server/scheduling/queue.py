@@ -12,17 +12,16 @@ import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
-from latimer_server.scheduling.batch_policy import UNMEASURED_ROWS_SHARE, BatchBudget, SharedQueue, count_rows_in_time
+from latimer_server.scheduling.batch_policy import BatchBudget, SharedQueue, count_rows_in_time, count_shared_rows
 from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
 from latimer_server.scheduling.request_backlog import RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
-from latimer_server.scheduling.work_items import Clock, PieceWaiter, WorkItem
+from latimer_server.scheduling.work_items import Batch, Clock, PieceWaiter, WorkItem
 
 RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
 
@@ -37,24 +36,6 @@ _BACKLOG_MARGIN = 1.2
 _MIN_RETRY_SECONDS = 0.1
 # Weight of the newest batch in `_batch_seconds`, the moving average of the duration of a batch.
 _SMOOTHING = 0.25
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """The pieces of one batch. `full` is True if further pieces stayed in the queue when these were taken."""
-
-    items: tuple[WorkItem, ...] = ()
-    full: bool = False
-    priority: Priority = Priority.INTERACTIVE
-
-    @property
-    def longest(self) -> int:
-        return max((len(item.ids) for item in self.items), default=0)
-
-    @property
-    def served_tokens(self) -> int:
-        """The tokens of the batch, a piece with several waiters counted for each of them."""
-        return sum(len(item.ids) * len(item.waiters) for item in self.items)
 
 
 class BatchQueue:
@@ -243,13 +224,13 @@ class BatchQueue:
                 return
             self._waiting_workers += 1
 
-    async def _run_batch(self, choose: Callable[[], _Batch]) -> bool:
+    async def _run_batch(self, choose: Callable[[], Batch]) -> bool:
         """Waits for permits, then runs the batch that `choose` returns and answers the waiters of its pieces.
 
         Returns True if the worker may start the next batch at once, before the callers of this batch have seen their
         results. A batch that fails is run again piece by piece, so that only the faulty piece fails.
         """
-        batch = _Batch()
+        batch = Batch()
         started = 0.0
 
         def prepare() -> Callable[[], list[Hypothesis]] | None:
@@ -258,9 +239,9 @@ class BatchQueue:
             if not batch.items:
                 return None
             self._computing += 1
-            items = batch.items
-            ids, options = [item.ids for item in items], items[0].options
-            return lambda: self._run(ids, options, lambda: _are_abandoned(items, self._clock()))
+            taken = batch
+            ids, options = [item.ids for item in taken.items], taken.items[0].options
+            return lambda: self._run(ids, options, lambda: taken.is_abandoned(self._clock()))
 
         try:
             try:
@@ -283,7 +264,7 @@ class BatchQueue:
         self._finish(batch, hypotheses or [], started, self._clock())
         return False
 
-    def _has_next_batch(self, batch: _Batch) -> bool:
+    def _has_next_batch(self, batch: Batch) -> bool:
         """True if enough pieces wait to fill further batches for this worker and for all workers that wait for permits.
 
         Enough means half as many pieces as in `batch` for each of these workers. Pieces of a lower priority do not
@@ -292,13 +273,13 @@ class BatchQueue:
         waiting = sum(queued.count for priority, queued in self._by_priority.items() if priority <= batch.priority)
         return bool(batch.items) and waiting * 2 >= len(batch.items) * (1 + self._waiting_workers)
 
-    async def _run_one_by_one(self, batch: _Batch, error: BaseException) -> None:
+    async def _run_one_by_one(self, batch: Batch, error: BaseException) -> None:
         if len(batch.items) == 1:
             batch.items[0].fail(error)
             return
         try:
             for item in batch.items:
-                alone = _Batch() if item.is_abandoned(self._clock()) else _Batch((item,))
+                alone = Batch() if item.is_abandoned(self._clock()) else Batch((item,))
                 await self._run_batch(lambda alone=alone: alone)  # type: ignore[misc]
                 item.expire(self._clock())
         except BaseException:  # these pieces are in no queue any more, so nothing else would answer them
@@ -306,8 +287,8 @@ class BatchQueue:
                 item.fail(Unavailable("the model is being unloaded"))
             raise
 
-    def _finish(self, batch: _Batch, hypotheses: Sequence[Hypothesis], started: float, ended: float) -> None:
-        if batch.items and not _are_abandoned(batch.items, ended):
+    def _finish(self, batch: Batch, hypotheses: Sequence[Hypothesis], started: float, ended: float) -> None:
+        if batch.items and not batch.is_abandoned(ended):
             self._recent_cost = self._cost_model(batch.items[0].options)
             self._recent_rows = self._limits.count_rows(batch.items[0].options)
             self._recent_cost.learn(len(batch.items), batch.longest, ended - started)
@@ -319,7 +300,7 @@ class BatchQueue:
         for item, hypothesis in zip(batch.items, hypotheses, strict=True):
             item.settle(hypothesis, started, ended)
 
-    def _take(self) -> _Batch:
+    def _take(self) -> Batch:
         """Removes the pieces of the next batch from the queue and returns it.
 
         The batch is empty if no wanted piece waits or the queue is closed. Its first piece belongs to the request that
@@ -328,7 +309,7 @@ class BatchQueue:
         """
         self._waiting_workers -= 1
         if self._closed:
-            return _Batch()
+            return Batch()
         pieces, tokens = self.waiting, self.waiting_tokens
         empty: set[Priority] = set()
         while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
@@ -353,8 +334,8 @@ class BatchQueue:
             items = tuple(queued.fill(head, budget, self._is_wanted))
             if small:
                 queued.end_turn(head)  # or others would wait for as many small batches as make a large one
-            return _Batch(items, self.waiting > 0, priority)
-        return _Batch()
+            return Batch(items, self.waiting > 0, priority)
+        return Batch()
 
     def _count_rows(self, head: WorkItem, waiting: int) -> int:
         """Returns the most rows of a batch that begins with `head`, fewer if its deadline is near or others wait.
@@ -366,10 +347,10 @@ class BatchQueue:
         if head.deadline is not None:
             rows = count_rows_in_time(allowed, waiting, length, cost_model, head.deadline - now)
         callers = sum(queued.count_ahead(None)[0] for queued in self._by_priority.values())
-        seconds = self._shared.limit_seconds({caller for caller, _ in head.owners}, now, callers)
-        if math.isfinite(seconds) and self._recent_cost.is_measured and not cost_model.is_measured:
-            return min(rows, max(1, allowed // UNMEASURED_ROWS_SHARE))
-        return min(rows, count_rows_in_time(allowed, waiting, length, cost_model, seconds, share=allowed))
+        # The first batch of a queue is full: nothing is known about its seconds.
+        if self._recent_cost.is_measured and self._shared.is_shared({c for c, _ in head.owners}, now, callers):
+            rows = min(rows, count_shared_rows(allowed, waiting, length, cost_model))
+        return rows
 
     def _is_wanted(self, item: WorkItem) -> bool:
         """Fails the waiters of a piece that cannot be done by their deadlines, and returns True if others are pending.
@@ -395,7 +376,3 @@ class BatchQueue:
         constrained = bool(options.no_repeat_ngram_size or options.repetition_penalty)
         key = (options.beam_size or 0, options.hypothesis_count, constrained)
         return self._cost_models.setdefault(key, BatchCostModel())
-
-
-def _are_abandoned(items: Sequence[WorkItem], now: float) -> bool:
-    return all(item.is_abandoned(now) for item in items)

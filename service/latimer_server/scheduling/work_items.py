@@ -1,4 +1,4 @@
-"""Work items: a queued piece, the callers that wait for it, and its result."""
+"""Work items: a queued piece, the callers that wait for it, its result, and the batch that it joins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded
+from latimer_server.scheduling.priority import Priority
 
 Clock = Callable[[], float]
 # The identities of a caller and of one of its requests, by which `FairOrder` counts turns.
@@ -97,3 +98,26 @@ class WorkItem:
         """Sets `error` as the result of every pending waiter."""
         for waiter in self.waiters:
             waiter.settle(error)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The pieces of one batch. `full` is True if further pieces stayed in the queue when these were taken."""
+
+    items: tuple[WorkItem, ...] = ()
+    full: bool = False
+    priority: Priority = Priority.INTERACTIVE
+
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest piece."""
+        return max((len(item.ids) for item in self.items), default=0)
+
+    @property
+    def served_tokens(self) -> int:
+        """The tokens of the batch, a piece with several waiters counted for each of them."""
+        return sum(len(item.ids) * len(item.waiters) for item in self.items)
+
+    def is_abandoned(self, now: float) -> bool:
+        """True if every piece is abandoned at `now`. May be called from any thread."""
+        return all(item.is_abandoned(now) for item in self.items)

@@ -208,18 +208,17 @@ def _sentences(text: str, block: TextSpan, language: str) -> Iterator[TextSpan]:
         end = min(start + _WINDOW, block.end)
         bounds = _find_bounds(text, TextSpan(start, end), language)
         if end < block.end:
-            # A sentence longer than a window is divided at a space: no model input has room for it.
-            bounds = bounds[:-1] or [TextSpan(start, text.rfind(" ", start, end) + 1 or end)]
+            # A sentence longer than a window is divided, since no model input has room for it.
+            bounds = bounds[:-1] or [TextSpan(start, _best_cut(text, start, end))]
         yield from bounds
         start = max(bounds[-1].end, start + 1) if bounds else end
 
 
 def _cut(text: str, block: TextSpan) -> Iterator[TextSpan]:
-    """Yields the parts of a block that is longer than a window: each ends at a space if the window has one."""
+    """Yields the parts of a block that is longer than a window."""
     start = block.start
     while block.end - start > _WINDOW:
-        end = start + _WINDOW
-        cut = text.rfind(" ", start, end) + 1 or end
+        cut = _best_cut(text, start, start + _WINDOW)
         yield TextSpan(start, cut)
         start = cut
     yield TextSpan(start, block.end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -151,7 +152,9 @@ def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: 
     if part.block is None:
         return _AssembledPart(part, finished, rebuilt, None)
     atoms = list(_find_atoms(part, outputs, finished, rebuilt))
-    placed = place_marks(part.block, rebuilt.text, atoms, _link_block(part, outputs, finished, rebuilt))
+    links = _link_block(part, outputs, finished, rebuilt)
+    whole = list(_find_whole(part, part.block, outputs, finished, rebuilt))
+    placed = place_marks(part.block, rebuilt.text, atoms, links, whole=whole)
     return _AssembledPart(part, finished, rebuilt, placed)
 
 
@@ -188,6 +191,24 @@ def _find_objects(text: str, start: int, end: int, shift: int) -> Iterator[TextS
     while position >= 0:
         yield TextSpan(position + shift, position + shift + 1)
         position = text.find(OBJECT, position + 1, end)
+
+
+def _find_whole(
+    part: ContentPart,
+    block: Block,
+    outputs: Sequence[SegmentOutput | None],
+    finished: Sequence[SegmentOutput],
+    rebuilt: Rebuilt,
+) -> Iterator[TextSpan]:
+    """Yields the protected spans of a block's rebuilt text that have no mark inside in the source."""
+    offsets = [mark.offset for mark in block.marks]
+    for index, (source, target) in enumerate(zip(part.document.spans, rebuilt.spans, strict=True)):
+        segment = part.segments[index]
+        olds = [map_span(segment.moves, span) for span in segment.spans]
+        for old, new in zip(olds, finished[index].protected if outputs[index] else olds, strict=True):
+            first = bisect_right(offsets, source.start + old.start)
+            if first == len(offsets) or offsets[first] >= source.start + old.end:
+                yield TextSpan(target.start + new.start, target.start + new.end)
 
 
 def _link_block(

@@ -7,11 +7,10 @@ affect other items. Only errors of the whole request are raised.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.core.errors import InvalidRequest, NotServed, Violation
@@ -35,26 +34,18 @@ from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.rules import PatternError
 from latimer_server.text.segmentation import needs_translation
 from latimer_server.translation.assembly import ContentJob, finish_translation
+from latimer_server.translation.chunks import JobSegment, list_chunks, run_chunks
 from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.output_repair import OutputRepairer, drop_extra_spans
-from latimer_server.translation.requests import ItemResult, TranslateOptions, TranslateRequest, Translation
+from latimer_server.translation.requests import ItemResult, TranslateRequest, Translation
+from latimer_server.translation.response_size import check_growth, check_segment_count
 from latimer_server.translation.route_run import RouteRunner
 from latimer_server.translation.segment_output import SegmentOutput
 from latimer_server.translation.segmenting import ParsedContent, parse_content, segment_content
 
-# Most segments of one chunk, which may join contents, and code points of them: enough to fill batches with pieces of
-# similar lengths, and few enough that no other caller waits for the work on one chunk.
-_CHUNK_SEGMENTS = 256
-_CHUNK_CHARACTERS = 32_768
-# Chunks of one route in progress at a time, so that models compute while another chunk is encoded or decoded.
-_CHUNKS_AT_ONCE = 8
 # A text with an unreliable detection is taken to be in its target language already only if that language is more than
 # this many times as likely as the next one; otherwise it is taken to be in the next one.
 _CLEAR_RATIO = 5.0
-# Most segments in a response; more would be gigabytes. The largest request of ordinary text has 16,000 for a target.
-MAX_RETURNED_SEGMENTS = 300_000
-# Most code points that glossary terms may add to the texts of one request: a term of one letter may stand for 256.
-_MAX_GROWTH = 4_000_000
 # Most pieces of one request in the queues at a time.
 _WINDOW_PIECES = 1_024
 
@@ -69,10 +60,6 @@ class ContentLanguage:
     code: str
     detected: Candidate | None = None
     flags: tuple[Flag, ...] = ()
-
-
-# A segment that needs a model: its job, its index in `ContentJob.segments`, and its text with protected spans.
-_JobSegment = tuple[ContentJob, int, ProtectedText]
 
 
 class Translator:
@@ -112,22 +99,22 @@ class Translator:
         text = self.begin_text_work(request.caller, request.deadline)
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = estimate_text_work(request.contents) * len(request.targets)
-        begin = text.start if request.priority is Priority.INTERACTIVE else text.run
+        run_first = text.start if request.priority is Priority.INTERACTIVE else text.run
         if request.source:
-            sources, jobs = await begin(work, lambda: self._begin(request))
+            sources, jobs = await run_first(work, lambda: self._begin(request))
         else:
-            parsed_contents, sources = await begin(work, lambda: self._read(request))
+            parsed_contents, sources = await run_first(work, lambda: self._read(request))
             sizes: Counter[str] = Counter()
             for source, content in zip(sources, request.contents, strict=True):
                 sizes[source.code] += len(content)
             self._enter_backlogs(request, sizes, stack)
             jobs = await text.run(work, lambda: self._start_jobs(request, parsed_contents, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, ContentJob))
-        _check_size(request.options, usage.segments)
+        check_segment_count(request.options, usage.segments)
         # Equal targets share one job.
         unique = {id(job): job for row in jobs for job in row if isinstance(job, ContentJob)}
         if request.options.glossary:
-            await text.run(work, lambda: _check_growth(unique.values()))
+            await text.run(work, lambda: check_growth(unique.values()))
         await self._run_jobs(request, list(unique.values()), usage, text)
         outputs = [
             output for row in jobs for job in row if isinstance(job, ContentJob) for output in job.outputs.values()
@@ -306,7 +293,7 @@ class Translator:
         )
         inflight = InflightLimit(_WINDOW_PIECES)
 
-        async def run_chunk(route: Route, chunk: Sequence[_JobSegment]) -> None:
+        async def run_chunk(route: Route, chunk: Sequence[JobSegment]) -> None:
             segments = [segment for _, _, segment in chunk]
             outputs = await self._translate_segments(route, segments, run_options, inflight, usage)
             for (job, index, _), output in zip(chunk, outputs, strict=True):
@@ -316,25 +303,8 @@ class Translator:
         for job in jobs:
             by_route.setdefault(job.route, []).append(job)
         await gather_or_cancel(
-            self._run_chunks(
-                _list_chunks(segment for job in route_jobs for segment in _list_job_segments(job)),
-                partial(run_chunk, route),
-            )
-            for route, route_jobs in by_route.items()
+            run_chunks(list_chunks(route_jobs), partial(run_chunk, route)) for route, route_jobs in by_route.items()
         )
-
-    @staticmethod
-    async def _run_chunks(
-        chunks: Iterator[Sequence[_JobSegment]], run_chunk: Callable[[Sequence[_JobSegment]], Awaitable[None]]
-    ) -> None:
-        """Passes the chunks to `run_chunk`, at most 8 at a time, which bounds the memory."""
-
-        async def feed(first: Sequence[_JobSegment]) -> None:
-            await run_chunk(first)
-            for chunk in chunks:
-                await run_chunk(chunk)
-
-        await gather_or_cancel(feed(chunk) for chunk in list(islice(chunks, _CHUNKS_AT_ONCE)))
 
     async def _translate_segments(
         self,
@@ -362,49 +332,3 @@ class Translator:
             route.source, route.target, options.decoding, run, self._detector.is_written_in, options.text
         )
         return await repairer.check_and_repair(segments, outputs)
-
-
-def _list_chunks(segments: Iterator[_JobSegment]) -> Iterator[list[_JobSegment]]:
-    """Yields the segments in chunks, which have at least one segment and keep the bounds otherwise."""
-    chunk: list[_JobSegment] = []
-    characters = 0
-    for segment in segments:
-        size = len(segment[2].text)
-        if chunk and (len(chunk) == _CHUNK_SEGMENTS or characters + size > _CHUNK_CHARACTERS):
-            yield chunk
-            chunk, characters = [], 0
-        chunk.append(segment)
-        characters += size
-    if chunk:
-        yield chunk
-
-
-def _list_job_segments(job: ContentJob) -> Iterator[_JobSegment]:
-    segments = job.segments
-    return ((job, index, segments[index]) for index in job.to_translate)
-
-
-def _check_growth(jobs: Iterable[ContentJob]) -> None:
-    """Raises `InvalidRequest` if glossary terms would make the texts of the response too long."""
-    added = sum(
-        len(new) - (span.end - span.start)
-        for job in jobs
-        for segment in job.segments
-        for span, new in zip(segment.spans, segment.replacements, strict=False)
-        if new is not None
-    )
-    if added > _MAX_GROWTH:
-        rule = f"would add {added} code points to the texts; at most {_MAX_GROWTH} are allowed in one request"
-        raise InvalidRequest(Violation("options.glossary_terms", rule))
-
-
-def _check_size(options: TranslateOptions, segments: int) -> None:
-    """Raises `InvalidRequest` if the response would hold too many segments and alternatives."""
-    limit = f"at most {MAX_RETURNED_SEGMENTS} in total; send fewer contents in one request"
-    if options.alternative_count and segments * (1 + options.alternative_count) > MAX_RETURNED_SEGMENTS:
-        rule = f"would return {segments} segments and {options.alternative_count} alternatives of each; {limit}"
-        raise InvalidRequest(Violation("options.alternative_count", rule))
-    if options.returns_segments and segments > MAX_RETURNED_SEGMENTS:
-        rule = f"would return {segments} segments; {limit}"
-        field = "include_segments" if options.include_segments else "include_alignment"
-        raise InvalidRequest(Violation(f"options.{field}", rule))

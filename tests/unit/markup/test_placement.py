@@ -103,6 +103,23 @@ def test_spans_of_the_translation_map_to_spans_of_the_output() -> None:
     ]  # fmt: skip
 
 
+def test_no_mark_stands_inside_a_span_that_stays_whole() -> None:
+    (block,) = parse_markup("<b>one two</b> <i>three</i> {{a-b}} https://a.b/c-d", _HTML).blocks
+    translation = "{{a-b}} https://a.b/c-d um"
+    for links in (None, [Link(TextSpan(0, len(block.text)), TextSpan(0, len(translation)), 1.0)]):
+        placed = place_marks(block, translation, [], links, whole=[TextSpan(8, 23), TextSpan(0, 7)])
+        assert "{{a-b}}" in placed.text
+        assert "https://a.b/c-d" in placed.text
+
+
+def test_a_span_that_stays_whole_follows_its_link() -> None:
+    (block,) = parse_markup("open <b>{{a-b}}</b> now", _HTML).blocks
+    translation = "agora abra {{a-b}}"
+    links = [Link(TextSpan(0, 4), TextSpan(6, 10), 1.0), Link(TextSpan(5, 12), TextSpan(11, 18), 1.0)]
+    placed = place_marks(block, translation, [], links, whole=[TextSpan(11, 18)])
+    assert placed.text == "agora abra <b>{{a-b}}</b>"
+
+
 def test_atoms_may_change_places() -> None:
     (block,) = parse_markup("a <code>1</code> b <code>2</code> c", _HTML).blocks
     translation = f"{OBJECT} x {OBJECT}"

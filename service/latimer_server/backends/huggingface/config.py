@@ -143,7 +143,7 @@ def read_hub_config(folder: Path, task: str) -> HubConfig:
     separate = family.marian_files and config.get("share_encoder_decoder_embeddings") is False
     target_size = _whole(config, "decoder_vocab_size", 1, 4_000_000) if separate else size
     ids = _Ids(file, decoding, target_size)
-    pad = _optional(decoding, "pad_token_id", 0) or 0
+    pad = find_whole(decoding, "pad_token_id", 0) or 0
     return HubConfig(
         model_type=family.model_type,
         vocabulary_size=size,
@@ -152,14 +152,14 @@ def read_hub_config(folder: Path, task: str) -> HubConfig:
         max_positions=_positions(config, family),
         tokenizer_class=str(_tokenizer_class(folder, config)),
         defaults=DecodingOptions(
-            max_output_tokens=_optional(decoding, "max_new_tokens", 1, _MAX_OUTPUT_TOKENS)
-            or _optional(decoding, "max_length", 2, _MAX_OUTPUT_TOKENS),
-            beam_size=_optional(decoding, "num_beams", 1, _MAX_BEAMS),
+            max_output_tokens=find_whole(decoding, "max_new_tokens", 1, _MAX_OUTPUT_TOKENS)
+            or find_whole(decoding, "max_length", 2, _MAX_OUTPUT_TOKENS),
+            beam_size=find_whole(decoding, "num_beams", 1, _MAX_BEAMS),
             length_penalty=_number(decoding, "length_penalty", -10.0, 10.0),
             repetition_penalty=_number(decoding, "repetition_penalty", 0.01, 10.0),
-            no_repeat_ngram_size=_optional(decoding, "no_repeat_ngram_size", 0, _MAX_OUTPUT_TOKENS),
+            no_repeat_ngram_size=find_whole(decoding, "no_repeat_ngram_size", 0, _MAX_OUTPUT_TOKENS),
         ),
-        min_output_tokens=_optional(decoding, "min_length", 0, _MAX_OUTPUT_TOKENS) or 0,
+        min_output_tokens=find_whole(decoding, "min_length", 0, _MAX_OUTPUT_TOKENS) or 0,
         start_id=next(iter(ids.read("decoder_start_token_id")), None),
         # Padding is masked, so any id serves. A pad token that was added later has no weights.
         pad_id=pad if pad < size else 0,
@@ -233,7 +233,7 @@ def _tokenizer_class(folder: Path, config: Mapping[str, object]) -> object:
 def _positions(config: Mapping[str, object], family: ModelFamily) -> int:
     # Relative positions have no limit; `n_positions` is the length in training.
     key = "n_positions" if family.relative_positions else "max_position_embeddings"
-    return _optional(config, key, 8) or _DEFAULT_POSITIONS
+    return find_whole(config, key, 8) or _DEFAULT_POSITIONS
 
 
 def _whole(config: Mapping[str, object], key: str, least: int, most: int) -> int:
@@ -244,7 +244,7 @@ def _whole(config: Mapping[str, object], key: str, least: int, most: int) -> int
     return value
 
 
-def _optional(config: Mapping[str, object], key: str, least: int, most: int | None = None) -> int | None:
+def find_whole(config: Mapping[str, object], key: str, least: int, most: int | None = None) -> int | None:
     """Returns the whole number under `key`, lowered to `most`; None for another type or a number below `least`."""
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:

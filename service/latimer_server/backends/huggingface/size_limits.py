@@ -12,7 +12,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from latimer_server.backends.huggingface.config import read_json
+from latimer_server.backends.huggingface.config import find_whole, read_json
 from latimer_server.backends.huggingface.families import FAMILIES
 from latimer_server.core.errors import ModelFileError
 
@@ -47,7 +47,7 @@ def check_sizes(folder: Path) -> None:
     inner = _check_each(config, _INNER_WIDTHS, _MAX_WIDTH)
     _check_each(config, _HEAD_WIDTHS, _MAX_WIDTH)
     _check_each(config, _HEADS, _MAX_HEADS)
-    width, rows = max(widths.values(), default=0), _whole(config, "vocab_size")
+    width, rows = max(widths.values(), default=0), find_whole(config, "vocab_size", 1) or 0
     _check_positions(config, width)
     tensors = sorted(folder.glob("*.safetensors"))
     if tensors and (count := _count_tensors(tensors)) is not None:
@@ -64,7 +64,7 @@ def check_sizes(folder: Path) -> None:
 
 def _check_each(config: Mapping[str, object], keys: Iterable[str], most: int) -> dict[str, int]:
     """Returns the whole numbers under these keys. Raises `ModelFileError` if one is above `most`."""
-    values = {key: value for key in keys if (value := _whole(config, key))}
+    values = {key: value for key in keys if (value := find_whole(config, key, 1))}
     for key, value in values.items():
         if value > most:
             raise ModelFileError("config.json", f"{key} is {value}; at most {most} are supported")
@@ -76,7 +76,7 @@ def _check_positions(config: Mapping[str, object], width: int) -> None:
     if family is None or family.relative_positions or (family.causal and family.model_type != "gpt2"):
         return
     key = "n_positions" if family.causal else "max_position_embeddings"
-    positions, most = _whole(config, key), _MAX_POSITION_VALUES // max(1, width)
+    positions, most = find_whole(config, key, 1) or 0, _MAX_POSITION_VALUES // max(1, width)
     if positions > most:
         raise ModelFileError("config.json", f"{key} is {positions}; at most {most} are supported")
 
@@ -91,8 +91,3 @@ def _count_tensors(paths: Iterable[Path]) -> int | None:
         except (SafetensorError, OSError):
             return None
     return count
-
-
-def _whole(config: Mapping[str, object], key: str) -> int:
-    value = config.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -48,7 +48,6 @@ class Bound:
     in_stream_item: bool = False
 
 
-_NO_BOUND = Bound()
 _CODE = Bound(characters=MAX_LANGUAGE_CODE)
 _CODES = Bound(items=MAX_CANDIDATES, characters=MAX_LANGUAGE_CODE, least=0)
 _TARGETS = Bound(items=MAX_TARGETS, characters=MAX_LANGUAGE_CODE, least=1)
@@ -114,46 +113,31 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {
 def check_bounds(message: Message) -> None:
     """Raises `InvalidRequest` that names each field beyond its bounds, at most 16 of them. Takes time in proportion to
     the bounds, whatever the message holds."""
-    if _fits(message):
-        return
-    raise InvalidRequest(*islice(_find_violations(message, ""), MAX_VIOLATIONS))
-
-
-def _fits(message: Message) -> bool:
-    """Returns whether all fields are within their bounds. Formats no names, since nearly every message fits."""
-    bounds = BOUNDS.get(message.DESCRIPTOR.full_name, {})
-    for descriptor, value in message.ListFields():
-        bound = bounds.get(descriptor.name, _NO_BOUND)
-        if bound.items is not None and len(value) > bound.items:
-            return False
-        if bound.in_stream_item:
-            continue
-        is_message = descriptor.message_type is not None
-        if bound.items is None:
-            fits = _fits(value) if is_message else bound.characters is None or len(value) <= bound.characters
-        elif is_message:
-            fits = all(map(_fits, value))
-        else:
-            fits = bound.characters is None or max(map(len, value), default=0) <= bound.characters
-        if not fits:
-            return False
-    return True
+    violations = tuple(islice(_find_violations(message, ""), MAX_VIOLATIONS))
+    if violations:
+        raise InvalidRequest(*violations)
 
 
 def _find_violations(message: Message, prefix: str) -> Iterator[Violation]:
     bounds = BOUNDS.get(message.DESCRIPTOR.full_name, {})
     for descriptor, value in message.ListFields():
+        bound = bounds.get(descriptor.name)
         field = f"{prefix}{descriptor.name}"
-        bound = bounds.get(descriptor.name, _NO_BOUND)
-        if bound.items is not None and len(value) > bound.items:
+        if bound is None or bound.items is None:
+            yield from _check_value(value, field, bound)
+        elif len(value) > bound.items:
             yield Violation(field, f"has {len(value)} items; {describe_range(bound.least, bound.items)} are allowed")
-            continue
-        if bound.in_stream_item:
-            continue
-        values = [(field, value)] if bound.items is None else [(f"{field}[{i}]", v) for i, v in enumerate(value)]
-        for name, one in values:
-            if isinstance(one, Message):
-                yield from _find_violations(one, f"{name}.")
-            elif bound.characters is not None and len(one) > bound.characters:
-                span = describe_range(bound.shortest, bound.characters)
-                yield Violation(name, f"has {len(one)} code points; {span} are allowed")
+        elif descriptor.message_type or (bound.characters is not None and max(map(len, value)) > bound.characters):
+            # Nearly every list of texts fits, and then needs no name for each of them.
+            for index, item in enumerate(value):
+                yield from _check_value(item, f"{field}[{index}]", bound)
+
+
+def _check_value(value: object, field: str, bound: Bound | None) -> Iterator[Violation]:
+    if isinstance(value, Message):
+        yield from _find_violations(value, f"{field}.")
+        return
+    most = bound.characters if bound and not bound.in_stream_item else None
+    if bound and most is not None and isinstance(value, str) and len(value) > most:
+        span = describe_range(bound.shortest, most)
+        yield Violation(field, f"has {len(value)} code points; {span} are allowed")

@@ -31,13 +31,20 @@ _LONGEST_WORD = 64
 
 
 def place_marks(
-    block: Block, translation: str, atoms: Sequence[TextSpan], links: Sequence[Link] | None, *, copy: bool = True
+    block: Block,
+    translation: str,
+    atoms: Sequence[TextSpan],
+    links: Sequence[Link] | None,
+    *,
+    whole: Sequence[TextSpan] = (),
+    copy: bool = True,
 ) -> PlacedBlock:
     """Returns the translation of a block in its format, escaped and with every mark of the block exactly once.
 
     `atoms`: the span in `translation` of each ATOM of the block, in the block's order; disjoint, but not necessarily
-    ascending. `links`: between `block.text` and `translation`; None if unknown. `copy`: if the translation equals the
-    block's text, return the block's source unchanged. Raises `ValueError` if the number of atoms is wrong.
+    ascending. `links`: between `block.text` and `translation`; None if unknown. `whole`: spans of the translation
+    inside which no mark may stand, such as a URL; disjoint. `copy`: if the translation equals the block's text, return
+    the block's source unchanged. Raises `ValueError` if the number of atoms is wrong.
 
     A pair wraps the smallest range with the tokens linked to its words. If words of another pair tear that range
     apart, or more foreign words than own ones (an outlier), it wraps the heaviest part. A pair without linked words
@@ -58,7 +65,7 @@ def place_marks(
     if len(marks) == len(block.marks):
         return _write(block, translation, placed, [], repaired=False)
     nesting = read_nesting(block)
-    tokens = _split_translation(nesting, block, translation, atoms)
+    tokens = _merge_tokens(_split_translation(nesting, block, translation, atoms), whole)
     arrangement = Arrangement(block, nesting, translation, tokens)
     arrangement.claim_atoms(list(atoms))
     if links is None:
@@ -90,6 +97,25 @@ def _split_translation(nesting: Nesting, block: Block, translation: str, atoms: 
             tokens.append(TextToken(span.start, span.end, TokenKind.ATOM))
         position = span.end
     return split_tokens_at(tokens, _list_cuts(nesting, block, translation, tokens))
+
+
+def _merge_tokens(tokens: list[TextToken], whole: Sequence[TextSpan]) -> list[TextToken]:
+    """Returns the tokens of a translation with all tokens of each span of `whole` merged into one word."""
+    spans = sorted((span for span in whole if span.start < span.end), key=lambda span: span.start)
+    merged: list[TextToken] = []
+    remaining = iter(spans)
+    span = next(remaining, None)
+    for token in tokens:
+        while span is not None and span.end <= token.start:
+            span = next(remaining, None)
+        begins_inside = bool(merged) and span is not None and span.start < merged[-1].end
+        if span is None or token.end <= span.start or token.kind is TokenKind.ATOM:
+            merged.append(token)
+        elif begins_inside and merged[-1].kind is not TokenKind.ATOM:
+            merged[-1] = TextToken(merged[-1].start, token.end, TokenKind.WORD)
+        else:
+            merged.append(TextToken(token.start, token.end, TokenKind.WORD))
+    return merged
 
 
 def _list_cuts(nesting: Nesting, block: Block, translation: str, tokens: list[TextToken]) -> list[int]:
