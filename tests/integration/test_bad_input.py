@@ -67,14 +67,13 @@ async def test_10_000_items_of_one_character_are_refused_in_one_call_and_served_
 async def test_a_thousand_calls_and_connections_that_are_abandoned_leave_nothing() -> None:
     backend = BlockingBackend()
     async with serve_fakes({"en-pt": backend, "pt-en": EchoBackend()}) as server:
-        queue = await find_queue(server)
         for wave in range(20):
             async with connect(server) as client:
                 calls = [
                     asyncio.create_task(client.translate(f"Call {wave} {number}.", source="en", target="pt"))
                     for number in range(50)
                 ]
-                await until(lambda: queue.waiting > 20)
+                await until(lambda: server.admission.active == 50)
                 for call in calls:
                     call.cancel()
                 for call in calls:

@@ -1,7 +1,7 @@
 """The threads of calls: as many as calls need, up to a bound, which end when they have been idle for a while.
 
 `ThreadPoolExecutor` keeps every thread that a burst or an attack has made it start. A thread that has run calls holds
-about 250 kB, most of it in the C library's cache of freed memory, so that 1,500 threads would keep 380 MB for good.
+about 100 kB, most of it in the C library's cache of freed memory, so that 1,500 threads would keep 150 MB for good.
 """
 
 from __future__ import annotations

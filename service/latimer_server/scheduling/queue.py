@@ -346,7 +346,7 @@ class BatchQueue:
         cost_model, rows = self._cost_model(head.options), min(allowed, waiting)
         if head.deadline is not None:
             rows = count_rows_in_time(allowed, waiting, length, cost_model, head.deadline - now)
-        callers = sum(queued.count_ahead(None)[0] for queued in self._by_priority.values())
+        callers = sum(queued.callers for queued in self._by_priority.values())
         # The first batch of a queue is full: nothing is known about its seconds.
         if self._recent_cost.is_measured and self._shared.is_shared({c for c, _ in head.owners}, now, callers):
             rows = min(rows, count_shared_rows(allowed, waiting, length, cost_model))

@@ -86,8 +86,13 @@ class WaitingItems:
         """The number of different decoding options among the pieces."""
         return len(self._buckets)
 
+    @property
+    def callers(self) -> int:
+        """The number of callers with queued pieces."""
+        return self._fair_order.callers
+
     def count_ahead(self, caller: Hashable) -> tuple[int, int]:
-        """Returns the number of other callers with queued pieces, and of this caller's requests with queued pieces."""
+        """Returns how many callers have a turn before a new request of a caller, and how many of its requests wait."""
         return self._fair_order.count_ahead(caller)
 
     def add(

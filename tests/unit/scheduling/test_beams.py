@@ -52,4 +52,4 @@ async def test_a_turn_of_a_caller_is_one_batch_with_the_default_beam() -> None:
     await run_all(executor)
     await asyncio.gather(*first, second)
     await queue.close()
-    assert [len(batch) for batch in machine.batches] == [2, 2, 1, 2]
+    assert [len(batch) for batch in machine.batches] == [2, 1, 2, 2]

@@ -6,6 +6,7 @@ import asyncio
 
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.scheduling import Priority
+from latimer_server.scheduling.fair_share import OLD_EVERY
 from latimer_server.scheduling.priority import BULK_EVERY
 from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, queue_for, run_all, settle
 
@@ -42,7 +43,7 @@ async def test_a_caller_with_one_piece_waits_for_one_batch_of_a_caller_with_many
         many = [queue.submit((i,) * 5, GREEDY, caller="many") for i in range(100)]
         one = queue.submit((1,) * 40, GREEDY, caller="one")
         await asyncio.gather(one, *many)
-    assert [len(batch[0]) for batch in machine.batches[:3]] == [5, 40, 5]
+    assert 40 in [len(batch[0]) for batch in machine.batches[:2]]
 
 
 async def test_bulk_has_one_batch_in_eight_while_both_wait() -> None:
@@ -58,20 +59,85 @@ async def test_bulk_has_one_batch_in_eight_while_both_wait() -> None:
     ]  # fmt: skip
 
 
-async def test_requests_of_one_caller_take_turns_within_its_own() -> None:
+async def test_a_new_caller_comes_before_all_that_had_a_turn() -> None:
     machine = Machine()
-    async with held_queue(machine, rows=1) as (queue, executor):
-        blocker = queue.submit((9, 9), GREEDY)
+    async with held_queue(machine, rows=2) as (queue, executor):
+        futures = [queue.submit((caller, i), GREEDY, caller=caller) for caller in range(50) for i in range(20)]
         await settle()
-        futures = [blocker]
-        for caller, request, count in [("a", "a1", 4), ("a", "a2", 2), ("b", "b1", 3)]:
-            for number in range(count):
-                ids = (ord(caller), ord(request[1]), number)
-                futures.append(queue.submit(ids, GREEDY, caller=caller, request=request))
+        for _ in range(300):
+            await executor.finish()
+        newcomer = queue.submit((99,) * 40, GREEDY, caller="new")
+        for _ in range(4):
+            await executor.finish()
+        assert newcomer.done()
         await run_all(executor)
         await asyncio.gather(*futures)
-    order = [chr(batch[0][0]) + chr(batch[0][1]) for batch in machine.batches[1:]]
-    assert order == ["a1", "b1", "a2", "b1", "a1", "b1", "a2", "a1", "a1"]
+
+
+async def test_a_new_caller_with_few_pieces_comes_before_new_callers_with_many() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=2) as (queue, executor):
+        futures = [queue.submit((caller, i), GREEDY, caller=caller) for caller in range(50) for i in range(20)]
+        newcomer = queue.submit((99,) * 40, GREEDY, caller="new")
+        await settle()
+        for _ in range(2):
+            await executor.finish()
+        assert newcomer.done()
+        await run_all(executor)
+        await asyncio.gather(*futures)
+
+
+async def test_a_stream_of_new_callers_leaves_one_turn_in_eight_to_the_others() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=1) as (queue, executor):
+        futures = [queue.submit((0, i), GREEDY, caller="old") for i in range(4)]
+        await settle()
+        futures += [queue.submit((1, i), GREEDY, caller=i) for i in range(40)]
+        await run_all(executor)
+        await asyncio.gather(*futures)
+    order = [batch[0][0] for batch in machine.batches]
+    assert [at for at, kind in enumerate(order) if kind == 0] == [
+        0,
+        OLD_EVERY - 1,
+        2 * OLD_EVERY - 1,
+        3 * OLD_EVERY - 1,
+    ]
+
+
+async def test_a_caller_whose_pieces_are_done_is_not_new_at_once() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=1) as (queue, executor):
+        others = [queue.submit((caller, i), GREEDY, caller=caller) for caller in (1, 2) for i in range(2)]
+        first = queue.submit((3, 0), GREEDY, caller=3)
+        await settle()
+        await executor.finish()
+        assert first.done()
+        again = queue.submit((3, 1), GREEDY, caller=3, request="another")
+        await run_all(executor)
+        await asyncio.gather(again, *others)
+    assert [batch[0][0] for batch in machine.batches] == [3, 1, 2, 3, 1, 2]
+
+
+async def test_equal_requests_of_one_caller_are_done_one_after_another() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=1) as (queue, executor):
+        futures = [
+            queue.submit((request, i), GREEDY, caller="a", request=request) for request in range(3) for i in range(3)
+        ]
+        await run_all(executor)
+        await asyncio.gather(*futures)
+    assert [batch[0][0] for batch in machine.batches] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+async def test_short_requests_of_one_caller_leave_one_of_its_turns_in_four_to_the_oldest() -> None:
+    machine = Machine()
+    async with held_queue(machine, rows=1) as (queue, executor):
+        futures = [queue.submit((0, i), GREEDY, caller="a", request="book") for i in range(9)]
+        futures += [queue.submit((1, i), GREEDY, caller="a", request=i) for i in range(9)]
+        await run_all(executor)
+        await asyncio.gather(*futures)
+    order = [batch[0][0] for batch in machine.batches]
+    assert order[:9] == [1, 1, 1, 0, 1, 1, 1, 0, 1]
 
 
 async def test_requests_without_a_caller_count_as_separate_callers() -> None:
@@ -91,7 +157,7 @@ async def test_an_identical_piece_runs_at_the_earliest_turn_of_its_callers() -> 
         one = queue.submit((40,), GREEDY, caller="one")
         await run_all(executor)
         await asyncio.gather(one, *many)
-    assert machine.batches.index([(40,)]) == 1
+    assert machine.batches.index([(40,)]) == 0
     assert len(machine.batches) == 50
 
 
@@ -102,7 +168,7 @@ async def test_callers_with_other_options_take_turns_too() -> None:
         futures += [queue.submit((2 + i % 3, i), GREEDY, caller=i % 3) for i in range(6)]
         await run_all(executor)
         await asyncio.gather(*futures)
-    assert [batch[0][0] for batch in machine.batches[:8]] == [1, 2, 3, 4, 1, 2, 3, 4]
+    assert [batch[0][0] for batch in machine.batches[:8]] == [2, 3, 4, 1, 2, 3, 4, 1]
 
 
 async def test_a_caller_with_many_requests_has_one_turn_among_callers() -> None:
@@ -112,7 +178,7 @@ async def test_a_caller_with_many_requests_has_one_turn_among_callers() -> None:
         polite = [queue.submit((2, i), GREEDY, caller="polite", request=i) for i in range(5)]
         await run_all(executor)
         await asyncio.gather(*flood, *polite)
-    assert max(at for at, batch in enumerate(machine.batches) if batch[0][0] == 2) == 9
+    assert max(at for at, batch in enumerate(machine.batches) if batch[0][0] == 2) == 8
 
 
 async def test_a_request_of_a_few_pieces_is_done_in_one_turn() -> None:
@@ -134,14 +200,13 @@ async def test_a_request_of_a_few_pieces_is_done_in_one_turn() -> None:
 async def test_a_turn_of_a_request_ends_after_as_many_pieces_as_a_batch_has_rows() -> None:
     machine = Machine()
     async with held_queue(machine, rows=4) as (queue, executor):
-        blocker = queue.submit((9, 9), GREEDY)
-        await settle()
         document = [queue.submit((1, i, *[0] * (i % 3 * 20)), GREEDY, caller="document") for i in range(24)]
+        await settle()
         one = queue.submit((2, *[0] * 21), GREEDY, caller="one")
         await run_all(executor)
-        await asyncio.gather(blocker, one, *document)
+        await asyncio.gather(one, *document)
     # The document's turn ends with its first batch, so the next batch starts with the other caller's piece.
-    assert (2, *[0] * 21) in machine.batches[2]
+    assert (2, *[0] * 21) in machine.batches[1]
 
 
 async def test_a_repeated_piece_does_not_wait_for_another_turn() -> None:
@@ -160,7 +225,7 @@ async def test_a_repeated_piece_does_not_wait_for_another_turn() -> None:
         await asyncio.gather(first, again, new, *others)
     order = [batch[0][:2] for batch in machine.batches]
     assert order.index((1, 2)) == 1  # after the running one
-    assert order.index((1, 3)) == len(order) - 1
+    assert order.index((1, 3)) >= OLD_EVERY  # the others are new callers
 
 
 async def test_a_request_that_submits_pieces_one_by_one_has_one_turn() -> None:
@@ -176,6 +241,6 @@ async def test_a_request_that_submits_pieces_one_by_one_has_one_turn() -> None:
         await run_all(executor)
         await asyncio.gather(*mine, *others)
     at = [index for index, batch in enumerate(machine.batches) if batch[0][0] == 1]
-    # Two pieces, as many as a batch has rows; then the other callers came first.
+    # Two pieces, as many as a batch has rows; then the other callers came first, which are new.
     assert (at[0], at[1]) == (0, 2)
-    assert at[2] >= 31
+    assert at[2] >= OLD_EVERY

@@ -1,4 +1,4 @@
-"""Measures bursts of long calls: `python -m benchmarks.service.bursts [--calls 60] [--factor 4]`.
+"""Measures bursts of long calls: `python -m benchmarks.service.overload.bursts [--calls 60] [--factor 4]`.
 
 Sends calls of 20,000 characters each at once, all different, with a deadline of four times what one takes alone. On an
 idle server `factor` of them fit into that time. Prints how many were answered in time, refused and late, and the
@@ -14,21 +14,19 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.service.load import run_server
+from benchmarks.service.overload.texts import Writer
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc
 
 _CHARACTERS = 20_000
 _WARM_UPS = 3
 _LEAST_SHARE = 0.7
-# Sentences of the Debian Administrator's Handbook.
-_TEXTS = Path(__file__).parents[2] / "tests/data/handbook.en.txt"
 
 
 @dataclass(frozen=True)
@@ -37,20 +35,6 @@ class Outcome:
 
     code: grpc.StatusCode
     seconds: float
-
-
-def make_texts(sentences: Sequence[str], count: int) -> list[str]:
-    """Returns `count` texts of about 20,000 characters, no two of which share a sentence."""
-    texts = []
-    for number in range(count):
-        lines, size, place = [], 0, number
-        while size < _CHARACTERS:
-            line = f"{sentences[place % len(sentences)].rstrip('.')}, as step {place} of chapter {number} says."
-            lines.append(line)
-            size += len(line) + 1
-            place += 7
-        texts.append(" ".join(lines))
-    return texts
 
 
 async def call(channel: grpc.aio.Channel, text: str, seconds: float) -> Outcome:
@@ -83,7 +67,8 @@ async def measure(address: str, texts: Sequence[str], seconds: float, connection
 
 async def run(calls: int, factor: float) -> int:
     """Runs both bursts and prints them. Returns the exit status."""
-    texts = make_texts(_TEXTS.read_text("utf-8").splitlines(), 2 * calls + _WARM_UPS)
+    writer = Writer()
+    texts = [writer.write(_CHARACTERS) for _ in range(2 * calls + _WARM_UPS)]
     table = Table(title=f"{calls} calls of {_CHARACTERS:,} characters at once, deadline {factor:g} times one alone")
     for name in ("connections", "one alone, s", "answered", "of those that fit", "refused", "last refusal, s", "late"):
         table.add_column(name, justify="right")

@@ -1,0 +1,192 @@
+"""Measures crowds: many callers that call again at once, and a caller that comes to them with one paragraph.
+
+`python -m benchmarks.service.overload.crowds [--seconds 20] [NAME ...]`. For each crowd a new server. Prints for each
+how many calls were answered, refused and late, the useful words a second as a share of what a few patient callers get
+from the same server, and the seconds of the newcomer's paragraph. Exits with status 1 if a bound is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+import grpc
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.service.load import quantile, run_probe, run_server
+from benchmarks.service.overload.newcomer import Visit, run_newcomer
+from benchmarks.service.overload.texts import Writer
+from latimer.v1 import translation_pb2 as pb
+from latimer.v1 import translation_pb2_grpc
+
+_PATIENT_SECONDS = 5.0
+_LEAST_WORDS = 0.7
+_MOST_LATE = 0.01
+_MOST_NEWCOMER_SECONDS = 1.0
+_MOST_HEALTH_SECONDS = 0.05
+_OK, _REFUSED = grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Callers in closed loops.
+
+    `deadline`: in seconds, or with `relative` as a multiple of the seconds that one call takes alone. `pause`: the
+    seconds that a caller waits after a refusal.
+    """
+
+    callers: int
+    connections: int
+    characters: int
+    deadline: float
+    relative: bool = False
+    pause: float = 0.0
+
+
+CROWDS = {
+    # Threads of one program, as in a batch.
+    "threads": Crowd(400, 1, 500, 2.0),
+    "documents": Crowd(50, 50, 20_000, 60.0),
+    # Programs that ignore the hint when to try again.
+    "retries": Crowd(100, 100, 20_000, 3.0, relative=True),
+    "paragraphs": Crowd(400, 40, 500, 20.0),
+}
+
+
+@dataclass
+class Outcome:
+    """What a crowd saw: words of answered calls, and the seconds of each end."""
+
+    seconds: float = 0.0
+    words: int = 0
+    answered: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+
+class Callers:
+    """The connections of a crowd to one server."""
+
+    def __init__(self, address: str, connections: int) -> None:
+        self._writer = Writer()
+        # Channels share connections unless their options differ.
+        self._channels = [
+            grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1), ("number", number)])
+            for number in range(connections)
+        ]
+        self._stubs = [translation_pb2_grpc.TranslationServiceStub(channel) for channel in self._channels]
+
+    async def connect(self) -> None:
+        """Waits until all connections are there."""
+        await asyncio.gather(*(channel.channel_ready() for channel in self._channels))
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await asyncio.gather(*(channel.close() for channel in self._channels))
+
+    async def call(self, number: int, characters: int, deadline: float, outcome: Outcome) -> bool:
+        """Translates a new text on connection `number`. Returns False if it was refused."""
+        text = self._writer.write(characters)
+        request = pb.TranslateTextRequest(contents=[text], source_language_code="en", target_language_codes=["pt"])
+        began = time.perf_counter()
+        try:
+            await self._stubs[number % len(self._stubs)].TranslateText(request, timeout=deadline)
+        except grpc.aio.AioRpcError as error:
+            seconds = time.perf_counter() - began
+            if error.code() is _REFUSED:
+                outcome.refused.append(seconds)
+                return False
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                outcome.late.append(seconds)
+            else:
+                outcome.others.append(error.code().name)
+            return True
+        outcome.answered.append(time.perf_counter() - began)
+        outcome.words += len(text.split())
+        return True
+
+    async def keep_calling(self, crowd: Crowd, deadline: float, seconds: float) -> Outcome:
+        """Runs the crowd for `seconds`, then waits for the calls in work."""
+        outcome, began, numbers = Outcome(), time.perf_counter(), count()
+
+        async def repeat() -> None:
+            number = next(numbers)
+            while time.perf_counter() < began + seconds:
+                if not await self.call(number, crowd.characters, deadline, outcome) and crowd.pause:
+                    await asyncio.sleep(crowd.pause)
+
+        await asyncio.gather(*(repeat() for _ in range(crowd.callers)))
+        outcome.seconds = time.perf_counter() - began
+        return outcome
+
+
+async def measure(
+    crowd: Crowd, address: str, seconds: float
+) -> tuple[float, Outcome, Outcome, list[Visit], list[float], float]:
+    """Returns the seconds of one call alone, what patient callers and the crowd saw, the newcomer's visits and the
+    seconds of health checks, and the deadline."""
+    callers = Callers(address, crowd.connections)
+    try:
+        await callers.connect()
+        alone = Outcome()
+        for _ in range(5):
+            await callers.call(0, crowd.characters, 60.0, alone)
+        one = sorted(alone.answered)[len(alone.answered) // 2]
+        few = Crowd(8, 8, crowd.characters, 60.0)
+        patient = await callers.keep_calling(few, few.deadline, _PATIENT_SECONDS)
+        deadline = crowd.deadline * one if crowd.relative else crowd.deadline
+        with run_newcomer(address) as visits, run_probe(address) as probes:
+            outcome = await callers.keep_calling(crowd, deadline, seconds)
+    finally:
+        await callers.close()
+    return one, patient, outcome, visits, probes, deadline
+
+
+def run(names: Sequence[str], seconds: float) -> int:
+    """Measures crowds and prints them. Returns the exit status."""
+    table = Table(title=f"crowds in closed loops, {seconds:g} s each")
+    for name in (
+        "crowd", "alone, s", "deadline, s", "answered/s", "words", "refused/s", "refusal p99, s", "late", "others",
+        "newcomer p50, s", "max", "failed", "health p99, ms",
+    ):  # fmt: skip
+        table.add_column(name, justify="right")
+    failed = False
+    for name in names:
+        with run_server() as server:
+            crowd = CROWDS[name]
+            one, patient, outcome, visits, probes, deadline = asyncio.run(measure(crowd, server.address, seconds))
+        share = outcome.words / outcome.seconds / (patient.words / patient.seconds)
+        times = [visit.seconds for visit in visits if not visit.error]
+        errors = sum(bool(visit.error) for visit in visits)
+        late = len(outcome.late) / max(1, len(outcome.answered) + len(outcome.late))
+        health = quantile(probes, 0.99)
+        failed |= share < _LEAST_WORDS or late > _MOST_LATE or bool(outcome.others) or errors > 0
+        failed |= max(times, default=0.0) > _MOST_NEWCOMER_SECONDS or health > _MOST_HEALTH_SECONDS
+        table.add_row(
+            name, f"{one:.3f}", f"{deadline:.2f}", f"{len(outcome.answered) / outcome.seconds:.1f}", f"{share:.0%}",
+            f"{len(outcome.refused) / outcome.seconds:.0f}", f"{quantile(outcome.refused, 0.99):.2f}",
+            str(len(outcome.late)), str(len(outcome.others)), f"{quantile(times, 0.5):.2f}",
+            f"{max(times, default=0.0):.2f}", f"{errors} of {len(visits)}", f"{1_000 * health:.0f}",
+        )  # fmt: skip
+    Console(width=180).print(table)
+    return int(failed)
+
+
+def main() -> int:
+    """Reads the command line, measures and returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"crowds to measure: {', '.join(CROWDS)} (all)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of each crowd")
+    options = parser.parse_args()
+    return run(options.names or list(CROWDS), options.seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
