@@ -14,11 +14,12 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from latimer_server.core.errors import InvalidRequest, Unavailable, Violation
+from latimer_server.core.errors import InvalidRequest, Overloaded, Unavailable, Violation
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator
 from latimer_server.rpc.call import Call, check_metadata, read_deadline, read_metadata, read_request_id
 from latimer_server.rpc.call_status import CallStatus
+from latimer_server.rpc.refusal_pace import RefusalPace
 from latimer_server.rpc.servicers.request_bounds import check_bounds
 
 _RUNTIME_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -64,8 +65,9 @@ class CallHandler:
     those that have begun and whose answer is not sent yet. A slow reader takes an answer later than it is ready.
     """
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, refusal_pace: RefusalPace) -> None:
         self._authenticator = authenticator
+        self._refusal_pace = refusal_pace
         self._lock = threading.Lock()
         # Calls are accepted or refused one after another. A flood of refused calls otherwise fills the process with
         # threads that all wait for the interpreter's lock, and every turn of the event loop waits behind them.
@@ -90,6 +92,8 @@ class CallHandler:
                 status.log_cut()
                 raise
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
+                if isinstance(error, Overloaded):
+                    self._refusal_pace.wait(call.caller, context)
                 status.fail(error)
             status.log("OK")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import grpc
 
 from latimer_server.core.errors import Overloaded
+from latimer_server.rpc.refusal_pace import MOST_WAITING
 
 # Threads that refuse calls while all others are held.
 _SPARE_THREADS = 64
@@ -42,9 +43,9 @@ class CallLimits:
 
     @property
     def threads(self) -> int:
-        """Threads of the server: one for each call that may hold one, and some that refuse the others."""
+        """Threads of the server: one for each call that may hold one, for refusals that wait, and for others."""
         open_calls = self.requests + self.streams + self.watches + self.reflections
-        return open_calls + self.receiving + self.probes + _SPARE_THREADS
+        return open_calls + self.receiving + self.probes + MOST_WAITING + _SPARE_THREADS
 
 
 class ConcurrencyLimit:

@@ -46,7 +46,9 @@ class CallStatus:
 
     def fail(self, error: BaseException) -> NoReturn:
         """Ends the call with the status of an error."""
-        if isinstance(error, CallEnded):
+        has_ended = isinstance(error, CallEnded) or not self.context.is_active()
+        # gRPC raises an `RpcError` if the server answers a call that has ended.
+        if has_ended and (is_expected(error) or isinstance(error, (CallEnded, grpc.RpcError))):
             self.log_cut()
             self.context.abort(grpc.StatusCode.CANCELLED, "")
         status = to_status(error, self.request_id)
@@ -57,7 +59,7 @@ class CallStatus:
         # A client retries only a call that has not begun, and initial metadata would begin it (gRFC A6). It is
         # also left out of refusals under overload, where it would cost time.
         pushback = (("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS),) if isinstance(error, Unavailable) else ()
-        if not isinstance(error, (Unavailable, Overloaded)):
+        if not has_ended and not isinstance(error, (Unavailable, Overloaded)):
             self.open()
         details = ("grpc-status-details-bin", status.SerializeToString())
         self.context.set_trailing_metadata((*self._identity(), details, *pushback))

@@ -37,6 +37,7 @@ from latimer_server.rpc.call_threads import CallThreads
 from latimer_server.rpc.health import HealthServicer
 from latimer_server.rpc.listening import bind_port, channel_options, read_tokens
 from latimer_server.rpc.methods import ServiceRegistry
+from latimer_server.rpc.refusal_pace import RefusalPace
 from latimer_server.rpc.servicers.models import ModelServicer
 from latimer_server.rpc.servicers.summarization import SummarizationServicer
 from latimer_server.rpc.servicers.translation import TranslationServicer
@@ -262,7 +263,7 @@ async def build_server(
         stream_config_seconds=settings.stream_config_seconds,
         stream_idle_seconds=settings.stream_idle_seconds,
     )
-    calls = CallHandler(Authenticator(tokens))
+    calls = CallHandler(Authenticator(tokens), RefusalPace(settings.compute_threads))
     behaviours = Behaviours(asyncio.get_running_loop(), limits)
     server = grpc.server(
         # The library's types name one executor; it calls `submit` only.

@@ -8,21 +8,21 @@ from contextlib import contextmanager
 
 from latimer_server.core.errors import Overloaded
 
-# One caller may hold all places but an eighth, so that it cannot shut out the others.
+# This share of the places is for callers without requests, so that the others cannot shut them out.
 _RESERVED_SHARE = 8
 
 
 class Admission:
     """A bound on active requests. Beyond the bound a request is refused at once; it is not queued.
 
-    `limit` is the most requests at a time. One caller gets at most `limit` minus an eighth of it, rounded down, so that
-    other callers always find a place (for a `limit` below 8 one caller may hold all places). `retry_after` is the hint
-    in seconds that a refusal carries.
+    `limit` is the most requests at a time. The last eighth of the places, rounded down, is for callers that have no
+    request in work, so that a new caller finds a place beside any number of busy ones (for a `limit` below 8 there is
+    no such place). `retry_after` is the hint in seconds that a refusal carries.
     """
 
     def __init__(self, limit: int, retry_after: float = 1.0) -> None:
         self._limit = limit
-        self._caller_limit = limit - limit // _RESERVED_SHARE
+        self._shared_limit = limit - limit // _RESERVED_SHARE
         self._retry_after = retry_after
         self._of_caller: Counter[Hashable] = Counter()
         self.active = 0  # admitted requests that have not ended
@@ -38,9 +38,11 @@ class Admission:
             raise Overloaded(
                 f"the server has {self._limit} requests in work, which is its limit; try again later", self._retry_after
             )
-        if caller is not None and self._of_caller.get(caller, 0) >= self._caller_limit:
+        own = self._of_caller.get(caller, 0) if caller is not None else 0
+        if own and self.active >= self._shared_limit:
             raise Overloaded(
-                f"this caller has {self._caller_limit} requests in work, which is its limit; wait for one to end",
+                f"the server has {self.active} requests in work, {own} of them of this caller; its last"
+                f" {self._limit - self._shared_limit} places are for callers without any; wait for one to end",
                 self._retry_after,
             )
 

@@ -181,7 +181,7 @@ class BatchQueue:
                     " later deadline",
                     max(_MIN_RETRY_SECONDS, seconds - seconds_left),
                 )
-        with self._backlog.hold(characters, caller):
+        with self._backlog.hold(characters, caller, deadline):
             yield
 
     def note_encoding(self, characters: int, tokens: int) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
+from latimer_server.core.errors import DeadlineExceeded
 from latimer_server.scheduling.work_items import Clock
 
 # Shorter requests take mostly fixed time, which says nothing about long ones.
@@ -18,6 +19,11 @@ _LEAST_MEASURED = 4_000
 _LEAST_COMPUTED = 0.5
 # The share of the measured rate that is kept after a slower measurement.
 _KEPT_RATE = 0.9
+# The fixed cost of a request, expressed in code points: on two cores a call of one word costs a quarter of one of
+# 1,500 code points, besides the model.
+FIXED_CHARACTERS = 400
+# gRPC may end a call so much before its deadline on the server's clock.
+_LATE_SECONDS = 0.01
 # `TokenRatio` averages over about this many of the latest code points.
 _AVERAGED_CHARACTERS = 1_000_000
 
@@ -44,8 +50,8 @@ class TokenRatio:
 class RequestBacklog:
     """The interactive requests of one model that are in work, by caller, in code points. `clock` returns seconds.
 
-    A request counts in full until it ends, because the requests of a caller progress together. The queue of the model
-    reports the tokens of the texts that it is given and of those that it has computed.
+    A request counts in full until it ends, and each has a fixed cost besides its text. The queue of the model reports
+    the tokens of the texts that it is given and of those that it has computed.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -77,36 +83,56 @@ class RequestBacklog:
             return 0.0
         rate = token_rate / self._token_ratio.ratio
         rate = min(rate, self._rate or rate)
-        if not self._total or rate <= 0 or (self._total + characters) / rate <= seconds_left:
+        if not self._total or rate <= 0 or (self._total + characters + FIXED_CHARACTERS) / rate <= seconds_left:
             return 0.0
-        own = self._by_caller.get(caller, 0) + characters
-        others = sum(min(size, own) for other, size in self._by_caller.items() if other != caller)
-        seconds = (own + others) / rate
+        seconds = self._count_before(characters + FIXED_CHARACTERS, caller) / rate
         return seconds if seconds > seconds_left else 0.0
 
+    def _count_before(self, size: int, caller: Hashable) -> int:
+        """Returns the code points that are done by the end of a new request of `size` code points."""
+        own = self._by_caller.get(caller, 0) + size
+        return own + sum(min(held, own) for other, held in self._by_caller.items() if other != caller)
+
     @contextmanager
-    def hold(self, characters: int, caller: Hashable) -> Iterator[None]:
-        """Counts a request of `characters` code points until the context ends.
+    def hold(self, characters: int, caller: Hashable, deadline: float | None = None) -> Iterator[None]:
+        """Counts a request of `characters` code points until the context ends. `deadline`: a reading of the clock.
 
         A long request that ends without an error is a measurement of the rate, unless the model had little to do for
-        it: text that is cached, repeated or not translated takes other time.
+        it: text that is cached, repeated or not translated takes other time. A short one takes mostly fixed time, so it
+        only corrects a rate that is too low. A request that reached its deadline shows that the rate by which it was
+        accepted is too high.
         """
         began, finished, computed = self._clock(), self._finished, self._computed_tokens
-        self._by_caller[caller] += characters
-        self._total += characters
+        size = characters + FIXED_CHARACTERS
+        before = self._count_before(size, caller)
+        self._by_caller[caller] += size
+        self._total += size
         try:
             yield
-            self._finished += characters
+            self._finished += size
             measured = self._finished - finished
             tokens = self._computed_tokens - computed
-            if characters >= _LEAST_MEASURED and tokens >= _LEAST_COMPUTED * measured * self._token_ratio.ratio:
-                self._learn(measured, self._clock() - began)
+            if tokens >= _LEAST_COMPUTED * measured * self._token_ratio.ratio:
+                self._learn(measured, self._clock() - began, is_long=characters >= _LEAST_MEASURED)
+        except BaseException as error:
+            now = self._clock()
+            is_late = isinstance(error, DeadlineExceeded) or (deadline is not None and now >= deadline - _LATE_SECONDS)
+            if is_late:
+                self._learn_too_late(before, now - began)
+            raise
         finally:
-            self._total -= characters
-            self._by_caller[caller] -= characters
+            self._total -= size
+            self._by_caller[caller] -= size
             if not self._by_caller[caller]:
                 del self._by_caller[caller]
 
-    def _learn(self, characters: int, seconds: float) -> None:
+    def _learn(self, characters: int, seconds: float, *, is_long: bool) -> None:
         """Adds a measurement. Of requests that share the model only the last ones to end see its full rate."""
-        self._rate = max(_KEPT_RATE * self._rate, characters / max(seconds, 1e-6))
+        if is_long or self._rate:
+            kept = _KEPT_RATE if is_long else 1.0
+            self._rate = max(kept * self._rate, characters / max(seconds, 1e-6))
+
+    def _learn_too_late(self, characters: int, seconds: float) -> None:
+        """Adds that `characters` code points took longer than `seconds`."""
+        bound = characters / max(seconds, 1e-6)
+        self._rate = max(_KEPT_RATE * self._rate, min(self._rate, bound)) if self._rate else bound

@@ -24,7 +24,7 @@ def test_one_caller_cannot_occupy_all_places() -> None:
     with ExitStack() as held:
         for _ in range(14):
             held.enter_context(admission.admit("greedy"))
-        with pytest.raises(Overloaded, match="this caller"), admission.admit("greedy"):
+        with pytest.raises(Overloaded, match="14 of them of this caller"), admission.admit("greedy"):
             pass
         held.enter_context(admission.admit("polite"))
         held.enter_context(admission.admit())
@@ -32,6 +32,23 @@ def test_one_caller_cannot_occupy_all_places() -> None:
             pass
     with admission.admit("greedy"):
         assert admission.active == 1
+
+
+def test_any_number_of_busy_callers_leaves_places_to_new_ones() -> None:
+    admission = Admission(256)
+    with ExitStack() as held:
+        refused = 0
+        for _ in range(10):
+            for caller in range(40):
+                try:
+                    held.enter_context(admission.admit(caller))
+                except Overloaded:
+                    refused += 1
+        assert refused == 400 - 224
+        for caller in range(32):
+            held.enter_context(admission.admit(f"new {caller}"))
+        with pytest.raises(Overloaded, match="256 requests"), admission.admit("late"):
+            pass
 
 
 def test_one_caller_may_occupy_all_places_if_there_are_few() -> None:

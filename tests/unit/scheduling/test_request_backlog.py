@@ -8,12 +8,14 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import DeadlineExceeded, Overloaded
 from latimer_server.scheduling import BatchQueue
-from latimer_server.scheduling.request_backlog import RequestBacklog, TokenRatio
+from latimer_server.scheduling.request_backlog import FIXED_CHARACTERS, RequestBacklog, TokenRatio
 from tests.unit.scheduling.machines import GREEDY, HeldExecutor, Machine, held_queue, run_all
 
-RATE = 100.0  # code points per second
+SIZE = 600
+# Code points per second: one request of `SIZE`, with its fixed cost.
+RATE = float(SIZE + FIXED_CHARACTERS)
 LEFT = 1_000.0
 
 
@@ -45,14 +47,14 @@ def accept(backlog: RequestBacklog, stack: ExitStack, caller: Hashable, size: in
 def test_of_a_burst_of_one_caller_those_are_accepted_that_end_in_time() -> None:
     backlog = make_backlog()
     with ExitStack() as stack:
-        accepted = [accept(backlog, stack, "caller", 100, 4.0) for _ in range(60)]
+        accepted = [accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(60)]
     assert accepted == [True] * 4 + [False] * 56
 
 
 def test_of_a_burst_of_many_callers_those_are_accepted_that_end_in_time() -> None:
     backlog = make_backlog()
     with ExitStack() as stack:
-        accepted = [accept(backlog, stack, number, 100, 4.0) for number in range(60)]
+        accepted = [accept(backlog, stack, number, SIZE, 4.0) for number in range(60)]
     assert sum(accepted) == 4
 
 
@@ -60,17 +62,17 @@ def test_a_short_request_is_accepted_beside_the_book_of_another_caller() -> None
     backlog = make_backlog()
     with ExitStack() as stack:
         assert accept(backlog, stack, "book", 1_000_000, LEFT)
-        assert accept(backlog, stack, "sentence", 100, 2.0)  # both take turns: 200 code points in two seconds
-        assert not accept(backlog, stack, "sentence", 100, 2.0)
-        assert not accept(backlog, stack, "book", 100, 2.0)
+        assert accept(backlog, stack, "sentence", SIZE, 2.0)  # both take turns: two requests in two seconds
+        assert not accept(backlog, stack, "sentence", SIZE, 2.0)
+        assert not accept(backlog, stack, "book", SIZE, 2.0)
 
 
 def test_requests_that_have_ended_do_not_count() -> None:
     backlog = make_backlog()
     for _ in range(3):
         with ExitStack() as stack:
-            assert accept(backlog, stack, "caller", 300, 4.0)
-            assert not accept(backlog, stack, "caller", 300, 4.0)
+            assert accept(backlog, stack, "caller", 2_500, 4.0)
+            assert not accept(backlog, stack, "caller", 2_500, 4.0)
 
 
 def test_an_idle_model_tries_everything() -> None:
@@ -79,15 +81,15 @@ def test_an_idle_model_tries_everything() -> None:
         assert accept(backlog, stack, "caller", 1_000_000, 0.001)
 
 
-@pytest.mark.parametrize(("seconds", "accepted"), [(50.0, 4), (100.0, 2)])
+@pytest.mark.parametrize(("seconds", "accepted"), [(9.6, 4), (19.2, 2)])
 def test_a_long_request_that_took_longer_than_its_model_lowers_the_rate(seconds: float, accepted: int) -> None:
     clock = Clock()
     backlog = make_backlog(clock)
-    with backlog.hold(5_000, "caller"):
-        backlog.note_computed(5_000)
+    with backlog.hold(9_200, "caller"):
+        backlog.note_computed(9_200)
         clock.now += seconds
     with ExitStack() as stack:
-        assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == accepted
+        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == accepted
 
 
 def test_failed_and_short_requests_measure_nothing() -> None:
@@ -101,7 +103,7 @@ def test_failed_and_short_requests_measure_nothing() -> None:
         backlog.note_computed(100)
         clock.now += LEFT
     with ExitStack() as stack:
-        assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == 4
+        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 4
 
 
 def test_a_request_that_needs_little_of_the_model_measures_nothing() -> None:
@@ -113,7 +115,7 @@ def test_a_request_that_needs_little_of_the_model_measures_nothing() -> None:
             backlog.note_computed(1_000)
             clock.now += seconds
         with ExitStack() as stack:
-            assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == 4
+            assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 4
 
 
 def test_requests_that_share_the_model_do_not_lower_its_rate() -> None:
@@ -121,11 +123,11 @@ def test_requests_that_share_the_model_do_not_lower_its_rate() -> None:
     backlog = make_backlog(clock)
     with ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(backlog.hold(5_000, "caller"))
-        backlog.note_computed(20_000)
-        clock.now += 200.0  # 100 code points a second for the four together
+            stack.enter_context(backlog.hold(5_600, "caller"))
+        backlog.note_computed(24_000)
+        clock.now += 24.0  # `RATE` for the four together
     with ExitStack() as stack:
-        assert sum(accept(backlog, stack, "caller", 100, 4.0) for _ in range(10)) == 4
+        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 4
 
 
 def test_the_token_ratio_follows_the_latest_texts() -> None:
@@ -136,6 +138,50 @@ def test_the_token_ratio_follows_the_latest_texts() -> None:
     for _ in range(10):
         ratio.note(1_000_000, 700_000)
     assert ratio.ratio == pytest.approx(0.7)
+
+
+def test_late_requests_lower_the_rate_until_none_is_accepted_that_ends_late() -> None:
+    """The machine is four times as slow as the model alone, and no request ends that could be measured."""
+    clock = Clock()
+    backlog = make_backlog(clock)
+    accepted = []
+    for _ in range(30):
+        with ExitStack() as stack:
+            accepted.append(sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)))
+        with suppress(DeadlineExceeded), ExitStack() as stack:
+            for _ in range(accepted[-1]):
+                stack.enter_context(backlog.hold(SIZE, "caller", clock.now + 4.0))
+            if accepted[-1] > 1:
+                clock.now += 4.0
+                raise DeadlineExceeded("late")
+    assert accepted[0] == 4
+    assert accepted[-1] == 1
+
+
+def test_short_requests_correct_a_rate_that_is_too_low() -> None:
+    clock = Clock()
+    backlog = make_backlog(clock)
+    with suppress(DeadlineExceeded), backlog.hold(SIZE, "caller", 100.0):
+        clock.now += 100.0
+        raise DeadlineExceeded("late")
+    with ExitStack() as stack:
+        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 1
+    with backlog.hold(SIZE, "caller"):
+        backlog.note_computed(SIZE)
+        clock.now += 1.0
+    with ExitStack() as stack:
+        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 4
+
+
+def test_a_deadline_that_nothing_could_meet_says_nothing() -> None:
+    clock = Clock()
+    backlog = make_backlog(clock)
+    for _ in range(20):
+        with suppress(DeadlineExceeded), backlog.hold(SIZE, "caller", clock.now + 0.01):
+            clock.now += 0.01
+            raise DeadlineExceeded("late")
+    with ExitStack() as stack:
+        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 4
 
 
 async def test_a_queue_refuses_what_its_own_rate_leaves_no_time_for() -> None:

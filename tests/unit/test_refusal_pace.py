@@ -1,0 +1,88 @@
+"""The pace of refusals: many refusals wait for their turn, single ones and bursts are sent at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from latimer_server.rpc.refusal_pace import RefusalPace
+
+
+class Context:
+    """A call with a deadline that ends as soon as somebody waits for its end."""
+
+    def __init__(self, remaining: float | None = None) -> None:
+        self.remaining = remaining
+        self.waits = 0
+
+    def time_remaining(self) -> float | None:
+        return self.remaining
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        self.waits += 1
+        callback()
+        return True
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def refuse(pace: RefusalPace, caller: str, count: int) -> int:
+    """Refuses calls of a caller and returns how many of the refusals waited."""
+    context = Context()
+    for _ in range(count):
+        pace.wait(caller, context)  # type: ignore[arg-type]
+    return context.waits
+
+
+def test_a_burst_is_refused_at_once() -> None:
+    assert refuse(RefusalPace(1, Clock()), "caller", 256) == 0
+
+
+def test_refusals_beyond_a_burst_wait() -> None:
+    assert refuse(RefusalPace(1, Clock()), "caller", 300) > 40
+
+
+def test_a_steady_rate_is_refused_at_once() -> None:
+    clock = Clock()
+    pace = RefusalPace(2, clock)
+    waits = 0
+    for _ in range(5_000):
+        waits += refuse(pace, "caller", 1)
+        clock.now += 1 / 190
+    assert waits == 0
+    for _ in range(5_000):
+        waits += refuse(pace, "caller", 1)
+        clock.now += 1 / 400
+    assert waits > 2_000
+
+
+def test_the_first_refusal_of_another_caller_is_sent_at_once() -> None:
+    clock = Clock()
+    pace = RefusalPace(1, clock)
+    assert refuse(pace, "retries", 400)
+    assert refuse(pace, "patient", 1) == 0
+    clock.now += 1.5
+    assert refuse(pace, "retries", 400)
+    assert refuse(pace, "patient", 1) == 0
+
+
+@pytest.mark.parametrize(("remaining", "limit"), [(None, 1.0), (0.4, 0.3), (0.0, 0.0)])
+def test_a_refusal_waits_at_most_a_second_and_not_until_its_deadline(
+    monkeypatch: pytest.MonkeyPatch, remaining: float | None, limit: float
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(threading.Event, "wait", lambda _, seconds: waited.append(seconds))
+    pace = RefusalPace(1, Clock())
+    for _ in range(1_000):
+        pace.wait("caller", Context(remaining))  # type: ignore[arg-type]
+    assert max(waited, default=0.0) == pytest.approx(limit)
