@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ async def test_metadata_is_bounded_before_a_client_has_acknowledged_the_settings
     assert status[b"grpc-status"] == RESOURCE_EXHAUSTED
     assert b"bytes of metadata" in status[b"grpc-message"]
     assert status[b"x-request-id"] == b"request-7"
+    assert b"RetryInfo" not in base64.b64decode(status[b"grpc-status-details-bin"] + b"==")
 
 
 async def test_a_client_that_does_not_acknowledge_the_settings_is_disconnected() -> None:
@@ -122,17 +124,19 @@ async def test_a_drain_gives_up_messages_that_do_not_arrive() -> None:
             await asyncio.wait_for(server.finish_calls(600), 60)
 
 
-async def test_probes_without_a_message_shut_out_nobody() -> None:
+@pytest.mark.parametrize(
+    ("path", "open_calls", "beyond"), [(CHECK, MOST_PROBES, 16), (TRANSLATE, MOST_ARRIVING // 2, 1)]
+)
+async def test_two_connections_without_messages_shut_out_nobody(path: bytes, open_calls: int, beyond: int) -> None:
+    def call(connection: RawConnection) -> None:
+        for _ in range(open_calls + beyond):
+            connection.begin(path)
+        connection.wait_for_ends(beyond)
+
     async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
-
-        def probe(connection: RawConnection) -> None:
-            for _ in range(MOST_PROBES + 16):
-                connection.begin(CHECK)
-            connection.wait_for_ends(16)
-
         with RawConnection(server.port) as one, RawConnection(server.port) as other:
             for connection in (one, other):
-                await asyncio.to_thread(probe, connection)
+                await asyncio.to_thread(call, connection)
             assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
             assert await client.health() == "SERVING"
 
@@ -148,20 +152,6 @@ async def test_messages_that_are_arriving_are_bounded_and_half_are_left_to_other
         with RawConnection(server.port) as connection:
             await asyncio.to_thread(call, connection)
             assert {status[b"grpc-status"] for status in connection.ended.values()} == {RESOURCE_EXHAUSTED}
-            assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
-
-
-async def test_two_callers_whose_messages_never_arrive_shut_out_nobody() -> None:
-    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
-
-        def call(connection: RawConnection) -> None:
-            for _ in range(MOST_ARRIVING // 2 + 1):
-                connection.begin(TRANSLATE)
-            connection.wait_for_ends(1)
-
-        with RawConnection(server.port) as one, RawConnection(server.port) as other:
-            for connection in (one, other):
-                await asyncio.to_thread(call, connection)
             assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ import trustme
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import Unauthenticated
 from latimer_server.rpc.auth import Authenticator
-from latimer_server.rpc.listening import ListenError, bind_port, read_tokens
+from latimer_server.rpc.listening import ListenError, bind_port, channel_options, name_address, read_tokens
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,32 @@ def test_a_token_is_known_or_refused() -> None:
     for offered in ("Bearer on", "Bearer ", "", "one", "Basic one"):
         with pytest.raises(Unauthenticated):
             authenticator.identify("peer", {"authorization": offered})
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:-1", "127.0.0.1:http", ":50051", "::1:50051", "x:1١"],
+)
+def test_an_address_that_means_something_else_to_grpc_is_refused(server: grpc.Server, listen: str) -> None:
+    with pytest.raises(ListenError, match="write HOST:PORT"):
+        bind_port(server, Settings(listen=listen))
+
+
+def test_addresses_are_named_as_clients_use_them(server: grpc.Server, tmp_path: Path) -> None:
+    for listen in ("127.0.0.1:0", f"unix:{tmp_path / 'socket'}"):
+        bind_port(server, Settings(listen=listen))
+    assert name_address("127.0.0.1:0", 50_051) == "127.0.0.1:50051"
+    assert name_address("[::1]:0", 50_051) == "[::1]:50051"
+    assert name_address("unix:/run/socket", 1) == "unix:/run/socket"
+
+
+def test_connections_leave_descriptors_to_the_process(caplog: pytest.LogCaptureFixture) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert dict(channel_options(Settings(max_connections=10)))["grpc.max_allowed_incoming_connections"] == 10
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    options = dict(channel_options(Settings(max_connections=hard)))
+    assert options["grpc.max_allowed_incoming_connections"] < hard
+    assert "fewer connections" in caplog.text
 
 
 @pytest.fixture

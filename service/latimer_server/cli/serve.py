@@ -109,6 +109,7 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
     # of them a second, and gRPC's threads wait when nobody reads standard error.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from latimer_server.models.pool.gc_tuning import tune_collector
+    from latimer_server.rpc.listening import name_address
     from latimer_server.rpc.server import build_server
 
     tune_collector()
@@ -119,8 +120,8 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
         loop.add_signal_handler(number, stop.set)
     server = await build_server(settings)
     await server.start()
-    host = settings.listen.rpartition(":")[0] or settings.listen
-    print(f"listening on {host}:{server.port}", flush=True)  # noqa: T201 (part of the interface: callers read the port)
+    address = name_address(settings.listen, server.port)
+    print(f"listening on {address}", flush=True)  # noqa: T201 (part of the interface: callers read the port)
     preloading = loop.create_task(_preload(server, stop))
     await stop.wait()
     _exit_after(settings.drain_seconds + _EXIT_SECONDS, log)

@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     # A connection without calls is closed after `connection_idle_seconds`. One that has existed for
     # `connection_age_seconds` is told to reconnect, so that clients find new servers; its calls have
     # `connection_grace_seconds` to end.
-    connection_idle_seconds: float = Field(default=1_800.0, gt=0)
+    connection_idle_seconds: float = Field(default=300.0, gt=0)
     connection_age_seconds: float = Field(default=14_400.0, gt=0)
     connection_grace_seconds: float = Field(default=3_600.0, gt=0)
     # A silent client is pinged after `keepalive_seconds` and is gone if it does not answer in time.

@@ -64,7 +64,7 @@ class NotServed(LatimerError):
 class Overloaded(LatimerError):
     """The server has too many requests. No work was done for this one.
 
-    `retry_after`: seconds until the caller should retry.
+    `retry_after`: seconds until the caller should retry; 0 if the same call would be refused again.
     """
 
     reason = "OVERLOADED"

@@ -63,7 +63,7 @@ def _details(error: errors.LatimerError) -> list[Message]:
             for violation in error.violations[:MAX_VIOLATIONS]
         ]
         return [error_details_pb2.BadRequest(field_violations=violations)]
-    if isinstance(error, errors.Overloaded):
+    if isinstance(error, errors.Overloaded) and error.retry_after > 0:
         delay = Duration()
         delay.FromMilliseconds(round(error.retry_after * 1_000))
         return [error_details_pb2.RetryInfo(retry_delay=delay)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import resource
 import ssl
 from pathlib import Path
 
@@ -13,11 +15,15 @@ from latimer_server.rpc.call import MAX_METADATA_BYTES
 
 # Messages of requests. The contract states this size; it is also gRPC's default.
 MAX_MESSAGE_BYTES = 4 << 20
-# Metadata of one call. gRPC holds a client to it only once the client has acknowledged HTTP/2's settings; until then
-# the bound is 16 MiB (`call.check_metadata` checks again).
+_MAX_PORT = 65_535
+_UNIX = "unix:"
+# Descriptors that are left for models, files and the process itself when connections have the rest.
+_OTHER_DESCRIPTORS = 128
 # Bounds on unaccepted calls. Beyond them gRPC answers CANCELLED, which clients do not retry: above the first bound for
 # some calls at random, above the second for all. The defaults are 1,000 and 3,000.
 _PENDING_SOFT_LIMIT, _PENDING_HARD_LIMIT = 10_000, 20_000
+
+_log = logging.getLogger(__name__)
 
 
 class ListenError(LatimerError):
@@ -32,9 +38,11 @@ def channel_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests", _PENDING_SOFT_LIMIT),
         ("grpc.server.max_pending_requests_hard_limit", _PENDING_HARD_LIMIT),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        # gRPC holds a client to it only once the client has acknowledged HTTP/2's settings; until then the bound is
+        # 16 MiB, so `call.check_metadata` checks again.
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
-        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_allowed_incoming_connections", _count_connections(settings.max_connections)),
         ("grpc.server_handshake_timeout_ms", round(1_000 * settings.handshake_seconds)),
         ("grpc.http2.settings_timeout", round(1_000 * settings.handshake_seconds)),
         ("grpc.max_concurrent_streams", settings.max_calls_per_connection),
@@ -51,8 +59,14 @@ def channel_options(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
+def name_address(listen: str, port: int) -> str:
+    """Returns the address under which clients find a server that is bound to `port`."""
+    return listen if listen.startswith(_UNIX) else f"{listen.rpartition(':')[0]}:{port}"
+
+
 def bind_port(server: grpc.Server, settings: Settings) -> int:
     """Binds the address of the settings and returns the port. Raises `ListenError`."""
+    _check_address(settings.listen)
     try:
         if settings.tls_certificate and settings.tls_key:
             pair = _read_key_pair(settings.tls_certificate, settings.tls_key)
@@ -88,6 +102,36 @@ def read_tokens(path: Path | None) -> list[str]:
     if not tokens:
         raise ListenError(f"{path}: contains no token, so every call would be refused; add one token per line")
     return tokens
+
+
+def _check_address(listen: str) -> None:
+    """Raises `ListenError` unless an address is `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
+
+    gRPC itself takes port 99999 for 34463, -1 for 65535, and 443 if there is none.
+    """
+    if listen.startswith(_UNIX):
+        return
+    host, _, port = listen.rpartition(":")
+    is_number = port.isascii() and port.isdigit()
+    if not host or not is_number or int(port) > _MAX_PORT or (":" in host and not host.startswith("[")):
+        raise ListenError(
+            f"cannot listen on {listen}: write HOST:PORT, [IPV6]:PORT or unix:PATH, with a port from 0 to {_MAX_PORT}"
+        )
+
+
+def _count_connections(most: int) -> int:
+    """Returns the bound on connections: `most`, or fewer if the process may not open so many descriptors.
+
+    Raises the process's limit to the highest that it may set itself.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard == resource.RLIM_INFINITY or most <= hard - _OTHER_DESCRIPTORS:
+        return most
+    fewer = max(1, hard - _OTHER_DESCRIPTORS, hard // 2)
+    _log.warning("fewer connections than max_connections", extra={"connections": fewer, "descriptors": hard})
+    return fewer
 
 
 def _read_key_pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:

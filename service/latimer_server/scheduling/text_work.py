@@ -157,8 +157,8 @@ class TextWork:
     deadline: float | None = None
 
     async def start(self, size: int, work: Callable[[], T]) -> T:
-        """Runs the first work of a request as `run` does. Raises `Overloaded` if too much text waits: later work would
-        waste what is done already."""
+        """Runs the first work of a request as `run` does. Raises `Overloaded` if too much text waits. `run` does not,
+        because a request that has begun would lose the work that is done."""
         return await self._run(size, work, bounded=True)
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
