@@ -1,9 +1,9 @@
-"""Measures bursts of long calls: `python -m benchmarks.service.overload.bursts [--calls 60] [--factor 4]`.
+"""Measures bursts: `python -m benchmarks.service.overload.bursts [--calls 60] [--characters 20000] [--factor 4]`.
 
-Sends calls of 20,000 characters each at once, all different, with a deadline of four times what one takes alone. On an
-idle server `factor` of them fit into that time. Prints how many were answered in time, refused and late, and the
-seconds until the last refusal; for the calls on one connection and on a connection each. Exits with status 1 if fewer
-than 0.7 of those that fit were answered, or one was late.
+Sends calls at once, all different, with a deadline of `factor` times what one takes alone. On an idle server `factor`
+of them fit into that time. Prints how many were answered in time, refused and late, and the seconds until the last
+refusal; for the calls on one connection and on a connection each. Exits with status 1 if fewer than 0.7 of those that
+fit were answered, or one was late.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from benchmarks.service.overload.texts import Writer
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import translation_pb2_grpc
 
-_CHARACTERS = 20_000
 _WARM_UPS = 3
 _LEAST_SHARE = 0.7
 
@@ -65,11 +64,11 @@ async def measure(address: str, texts: Sequence[str], seconds: float, connection
         await asyncio.gather(*(channel.close() for channel in channels))
 
 
-async def run(calls: int, factor: float) -> int:
+async def run(calls: int, characters: int, factor: float) -> int:
     """Runs both bursts and prints them. Returns the exit status."""
     writer = Writer()
-    texts = [writer.write(_CHARACTERS) for _ in range(2 * calls + _WARM_UPS)]
-    table = Table(title=f"{calls} calls of {_CHARACTERS:,} characters at once, deadline {factor:g} times one alone")
+    texts = [writer.write(characters) for _ in range(2 * calls + _WARM_UPS)]
+    table = Table(title=f"{calls} calls of {characters:,} characters at once, deadline {factor:g} times one alone")
     for name in ("connections", "one alone, s", "answered", "of those that fit", "refused", "last refusal, s", "late"):
         table.add_column(name, justify="right")
     failed = False
@@ -86,7 +85,7 @@ async def run(calls: int, factor: float) -> int:
             late = len(outcomes) - answered - len(refusals)
             share = answered / factor
             failed |= share < _LEAST_SHARE or late > 0
-            cells = (f"{alone:.2f}", answered, f"{share:.2f}", len(refusals), f"{max(refusals, default=0):.2f}", late)
+            cells = (f"{alone:.3f}", answered, f"{share:.2f}", len(refusals), f"{max(refusals, default=0):.2f}", late)
             table.add_row(str(connections), *map(str, cells))
     Console().print(table)
     return int(failed)
@@ -96,9 +95,10 @@ def main() -> int:
     """Reads the command line, measures and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=60)
+    parser.add_argument("--characters", type=int, default=20_000)
     parser.add_argument("--factor", type=float, default=4.0)
     options = parser.parse_args()
-    return asyncio.run(run(options.calls, options.factor))
+    return asyncio.run(run(options.calls, options.characters, options.factor))
 
 
 if __name__ == "__main__":

@@ -127,18 +127,80 @@ class Callers:
         return outcome
 
 
-async def measure(
-    crowd: Crowd, address: str, seconds: float
-) -> tuple[float, Outcome, Outcome, list[Visit], list[float], float]:
-    """Returns the seconds of one call alone, what patient callers and the crowd saw, the newcomer's visits and the
-    seconds of health checks, and the deadline."""
+@dataclass(frozen=True)
+class Measurement:
+    """What was seen of one crowd.
+
+    `alone`: seconds of one call on the idle server. `patient`: the outcome of eight callers without refusals. `visits`:
+    of the newcomer. `probes`: seconds of health checks.
+    """
+
+    alone: float
+    deadline: float
+    patient: Outcome
+    outcome: Outcome
+    visits: list[Visit]
+    probes: list[float]
+
+    @property
+    def share(self) -> float:
+        """The words a second as a share of those of patient callers."""
+        return self.outcome.words / self.outcome.seconds / (self.patient.words / self.patient.seconds)
+
+    @property
+    def late(self) -> float:
+        """The share of late calls among those that were accepted."""
+        return len(self.outcome.late) / max(1, len(self.outcome.answered) + len(self.outcome.late))
+
+    @property
+    def newcomer(self) -> list[float]:
+        """The seconds of the newcomer's answers."""
+        return [visit.seconds for visit in self.visits if not visit.error]
+
+    @property
+    def failures(self) -> int:
+        """The number of the newcomer's paragraphs that were not translated."""
+        return sum(bool(visit.error) for visit in self.visits)
+
+    def holds(self) -> bool:
+        """True if every bound is kept."""
+        return (
+            self.share >= _LEAST_WORDS
+            and self.late <= _MOST_LATE
+            and not self.outcome.others
+            and not self.failures
+            and max(self.newcomer, default=0.0) <= _MOST_NEWCOMER_SECONDS
+            and quantile(self.probes, 0.99) <= _MOST_HEALTH_SECONDS
+        )
+
+    def describe(self) -> tuple[str, ...]:
+        """Returns the cells of a row of the table."""
+        outcome, newcomer = self.outcome, self.newcomer
+        return (
+            f"{self.alone:.3f}",
+            f"{self.deadline:.2f}",
+            f"{len(outcome.answered) / outcome.seconds:.1f}",
+            f"{self.share:.0%}",
+            f"{len(outcome.refused) / outcome.seconds:.0f}",
+            f"{quantile(outcome.refused, 0.99):.2f}",
+            f"{self.late:.1%}",
+            str(len(outcome.others)),
+            f"{quantile(newcomer, 0.5):.2f}",
+            f"{max(newcomer, default=0.0):.2f}",
+            f"{self.failures} of {len(self.visits)}",
+            f"{1_000 * quantile(self.probes, 0.99):.0f}",
+        )
+
+
+async def measure(crowd: Crowd, address: str, seconds: float) -> Measurement:
+    """Measures one crowd at a server."""
     callers = Callers(address, crowd.connections)
     try:
         await callers.connect()
         alone = Outcome()
         for _ in range(5):
             await callers.call(0, crowd.characters, 60.0, alone)
-        one = sorted(alone.answered)[len(alone.answered) // 2]
+        one = quantile(alone.answered, 0.5)
         few = Crowd(8, 8, crowd.characters, 60.0)
         patient = await callers.keep_calling(few, few.deadline, _PATIENT_SECONDS)
         deadline = crowd.deadline * one if crowd.relative else crowd.deadline
@@ -146,7 +208,7 @@ async def measure(
             outcome = await callers.keep_calling(crowd, deadline, seconds)
     finally:
         await callers.close()
-    return one, patient, outcome, visits, probes, deadline
+    return Measurement(one, deadline, patient, outcome, visits, probes)
 
 
 def run(names: Sequence[str], seconds: float) -> int:
@@ -154,27 +216,15 @@ def run(names: Sequence[str], seconds: float) -> int:
     table = Table(title=f"crowds in closed loops, {seconds:g} s each")
     for name in (
         "crowd", "alone, s", "deadline, s", "answered/s", "words", "refused/s", "refusal p99, s", "late", "others",
-        "newcomer p50, s", "max", "failed", "health p99, ms",
+        "newcomer p50, s", "max", "failed", "health p99, ms", "",
     ):  # fmt: skip
         table.add_column(name, justify="right")
     failed = False
     for name in names:
         with run_server() as server:
-            crowd = CROWDS[name]
-            one, patient, outcome, visits, probes, deadline = asyncio.run(measure(crowd, server.address, seconds))
-        share = outcome.words / outcome.seconds / (patient.words / patient.seconds)
-        times = [visit.seconds for visit in visits if not visit.error]
-        errors = sum(bool(visit.error) for visit in visits)
-        late = len(outcome.late) / max(1, len(outcome.answered) + len(outcome.late))
-        health = quantile(probes, 0.99)
-        failed |= share < _LEAST_WORDS or late > _MOST_LATE or bool(outcome.others) or errors > 0
-        failed |= max(times, default=0.0) > _MOST_NEWCOMER_SECONDS or health > _MOST_HEALTH_SECONDS
-        table.add_row(
-            name, f"{one:.3f}", f"{deadline:.2f}", f"{len(outcome.answered) / outcome.seconds:.1f}", f"{share:.0%}",
-            f"{len(outcome.refused) / outcome.seconds:.0f}", f"{quantile(outcome.refused, 0.99):.2f}",
-            str(len(outcome.late)), str(len(outcome.others)), f"{quantile(times, 0.5):.2f}",
-            f"{max(times, default=0.0):.2f}", f"{errors} of {len(visits)}", f"{1_000 * health:.0f}",
-        )  # fmt: skip
+            found = asyncio.run(measure(CROWDS[name], server.address, seconds))
+        failed |= not found.holds()
+        table.add_row(name, *found.describe(), "" if found.holds() else "BROKEN")
     Console(width=180).print(table)
     return int(failed)
 
