@@ -199,7 +199,7 @@ async def test_the_timeout_bounds_the_wait_for_an_outstanding_answer(stream: Str
 
 
 async def test_the_timeout_does_not_bound_the_time_between_items() -> None:
-    """Three streams with the same timeout, of which the model answers none, expire one after the other meanwhile."""
+    """Two streams with the same timeout, of which the model answers none, expire one after the other meanwhile."""
     waited = asyncio.Event()
 
     async def items() -> AsyncIterator[str]:
@@ -209,12 +209,12 @@ async def test_the_timeout_does_not_bound_the_time_between_items() -> None:
 
     async with (
         serve_fakes({"en-pt": EchoBackend(), "pt-en": BlockingBackend()}) as server,
-        AsyncClient(f"127.0.0.1:{server.port}", timeout=0.05) as hasty,
+        AsyncClient(f"127.0.0.1:{server.port}", timeout=1.0) as hasty,
     ):
         results = hasty.translate_many(items(), **EN_PT)
         assert (await anext(results)).text == "One."
         second = asyncio.ensure_future(anext(results))
-        for _ in range(3):
+        for _ in range(2):
             with pytest.raises(DeadlineExceededError):
                 await anext(hasty.translate_many(["Um."], source="pt", target="en"))
         assert not second.done()

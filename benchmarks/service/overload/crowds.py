@@ -55,6 +55,8 @@ CROWDS = {
     "documents": Crowd(50, 50, 20_000, 60.0),
     # Programs that ignore the hint when to try again.
     "retries": Crowd(100, 100, 20_000, 3.0, relative=True),
+    # Deadlines that a fifth of them could meet.
+    "hasty": Crowd(300, 30, 500, 0.3),
     "paragraphs": Crowd(400, 40, 500, 20.0),
 }
 
