@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from threading import Lock
-from typing import Generic, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from latimer_server.scheduling.lending import Lending
 from latimer_server.scheduling.permits import CorePermits
 from latimer_server.scheduling.priority import Priority, always_interactive
+from latimer_server.scheduling.sticky_threads import StickyThreadPool
 from latimer_server.scheduling.thread_priority import BATCH_NICENESS, lower_priority
 
 T = TypeVar("T")
-P = ParamSpec("P")
+# A batch that has run for so many seconds lends its permits to other work that waits; it is looked at again this often.
+_LEND_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
 
 
 class _Call(Generic[T]):
@@ -53,22 +57,47 @@ class _Call(Generic[T]):
         self._errors.clear()
 
 
+@dataclass(eq=False)
+class _Running:
+    """A batch that runs, with the permits that it was granted."""
+
+    permits: int
+    work: Future[None]
+    lending: Lending | None
+    is_lent: bool = False
+    timer: asyncio.TimerHandle | None = None
+
+
 class ComputeSlot:
     """The permits and threads of one model.
 
     Each batch runs in a thread of `executor` and with permits for `cores` cores. `batches` is the number of batches
     that the model's queue may run at a time; the slot does not check it. `generation` marks batches of summaries, to
     which `CorePermits` gives a limited share.
+
+    A batch cannot be interrupted, and with wide beams it may take many seconds. So one that has run for `lend_seconds`
+    while others wait gives back its permits before it ends, if `replace_thread` finds another thread for them (see
+    `StickyThreadPool.replace_thread`). Then the operating system shares the cores.
     """
 
     def __init__(
-        self, permits: CorePermits, executor: Executor, *, cores: int = 1, batches: int = 1, generation: bool = False
+        self,
+        permits: CorePermits,
+        executor: Executor,
+        *,
+        cores: int = 1,
+        batches: int = 1,
+        generation: bool = False,
+        replace_thread: Callable[[Future[Any]], bool] | None = None,
+        lend_seconds: float = _LEND_SECONDS,
     ) -> None:
         self.batches = batches
         self.cores = cores
         self._permits = permits
         self._executor = executor
         self._generation = generation
+        self._replace_thread = replace_thread
+        self._lend_seconds = lend_seconds
         self._running: set[asyncio.Future[None]] = set()
 
     @property
@@ -77,13 +106,16 @@ class ComputeSlot:
         return self._permits.spare // self.cores
 
     async def run(
-        self, prepare: Callable[[], Callable[[], T] | None], priority: Callable[[], Priority] = always_interactive
+        self,
+        prepare: Callable[[], Callable[[], T] | None],
+        priority: Callable[[], Priority] = always_interactive,
+        lending: Lending | None = None,
     ) -> T | None:
         """Waits for permits, then runs the callable that `prepare` returns in a thread and returns its result.
 
         `prepare` runs on the event loop once the permits are granted, so that it can choose the best work at that
         moment. If it returns None, nothing runs and the result is None. If the caller is cancelled, a running
-        callable continues to its end and its permits are released only then.
+        callable continues to its end and its permits are released only then. `lending`: see `Lending`.
         """
         granted = await self._permits.acquire(self.cores, generation=self._generation, priority=priority)
         call: _Call[T] | None = None
@@ -93,7 +125,7 @@ class ComputeSlot:
                 return None
             call = _Call(work)
             del work
-            completed = self._start(call, granted)
+            completed = self._start(call, granted, lending)
         except BaseException:
             call = None
             raise
@@ -107,7 +139,7 @@ class ComputeSlot:
             raise
         return call.read()
 
-    def _start(self, call: _Call[T], granted: int) -> asyncio.Future[None]:
+    def _start(self, call: _Call[T], granted: int, lending: Lending | None) -> asyncio.Future[None]:
         """Submits the call to the executor and returns a future that is done when the call has ended.
 
         Wrapping and shielding the executor's own future would resume the caller two turns of the event loop later.
@@ -119,12 +151,18 @@ class ComputeSlot:
         def finish() -> None:
             self._running.discard(ended)
             ended.set_result(None)
-            self._permits.release(granted, generation=self._generation)
+            if running.timer:
+                running.timer.cancel()
+            if not running.is_lent:
+                self._permits.release(granted, generation=self._generation)
             if not completed.done():
                 completed.set_result(None)
 
         submitted = self._executor.submit(call.run)
         self._running.add(ended)
+        running = _Running(granted, submitted, lending)
+        if self._replace_thread:
+            running.timer = loop.call_later(self._lend_seconds, self._lend_if_wanted, running)
 
         def notify_loop(_: Future[None]) -> None:
             with suppress(RuntimeError):  # the loop is closed, so no task waits
@@ -134,48 +172,25 @@ class ComputeSlot:
         submitted.add_done_callback(notify_loop)
         return completed
 
+    def _lend_if_wanted(self, running: _Running) -> None:
+        """Gives back the permits of a batch that runs if others wait for them, else looks again later."""
+        running.timer = None
+        if running.work.done() or not self._replace_thread:
+            return
+        is_wanted = self._permits.has_waiters or (running.lending is not None and running.lending.is_wanted())
+        if is_wanted and self._replace_thread(running.work):
+            running.is_lent = True
+            self._permits.release(running.permits, generation=self._generation)
+            if running.lending:
+                running.lending.note()
+            return
+        loop = asyncio.get_running_loop()
+        running.timer = loop.call_later(min(_LOOK_SECONDS, self._lend_seconds), self._lend_if_wanted, running)
+
     async def wait_until_idle(self) -> None:
         """Waits until no batch of this slot runs, including batches whose callers were cancelled."""
         while self._running:
             await asyncio.wait(self._running)
-
-
-class StickyThreadPool(Executor):
-    """A pool of `size` threads that gives each callable to the first thread, in a fixed order, that is free.
-
-    A busy thread thus stays in use, and the caches of its core still hold the model's weights. A plain
-    `ThreadPoolExecutor` rotates its threads. `name` is the prefix of the thread names.
-    """
-
-    def __init__(self, size: int, name: str) -> None:
-        self._threads = [
-            ThreadPoolExecutor(1, f"{name}_{number}", initializer=lower_priority, initargs=(BATCH_NICENESS,))
-            for number in range(size)
-        ]
-        self._pending = [0] * size  # submitted and unfinished calls of each thread
-        self._lock = Lock()
-
-    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """See `Executor.submit`. If no thread is free, the callable queues at a thread with the least pending calls."""
-        with self._lock:
-            number = self._pending.index(min(self._pending))
-            self._pending[number] += 1
-        try:
-            future = self._threads[number].submit(work, *args, **kwargs)
-        except BaseException:  # the system may refuse a new thread
-            self._note_done(number)
-            raise
-        future.add_done_callback(lambda _: self._note_done(number))
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 (as Executor's)
-        """See `Executor.shutdown`."""
-        for thread in self._threads:
-            thread.shutdown(wait, cancel_futures=cancel_futures)
-
-    def _note_done(self, number: int) -> None:
-        with self._lock:
-            self._pending[number] -= 1
 
 
 class Executors:
@@ -211,11 +226,13 @@ class Executors:
             return ComputeSlot(self.permits, self._generation, cores=threads, generation=True)
         batches = max(1, min(concurrent_batches, threads))
         executor = self._single if concurrent_batches == 1 else self._per_core
-        return ComputeSlot(self.permits, executor, cores=threads // batches, batches=batches)
+        lend = self._per_core.replace_thread if executor is self._per_core else None
+        return ComputeSlot(self.permits, executor, cores=threads // batches, batches=batches, replace_thread=lend)
 
     def single_core_slot(self) -> ComputeSlot:
         """Returns a slot for short work on one core for each call, such as ranking sentences."""
-        return ComputeSlot(self.permits, self._per_core, batches=self.permits.cores)
+        lend = self._per_core.replace_thread
+        return ComputeSlot(self.permits, self._per_core, batches=self.permits.cores, replace_thread=lend)
 
     def close(self) -> None:
         """Waits until all submitted callables have run, then ends the threads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from latimer_server.scheduling.work_items import Owner, WorkItem
@@ -110,8 +110,17 @@ class FairOrder:
         caller.requests.setdefault(request, deque()).append(item)
         item.owners.add((name, request))
 
-    def take(self, is_wanted: Callable[[WorkItem], bool]) -> WorkItem | None:
-        """Removes and returns the piece that comes next; None if no wanted piece is left.
+    def has_others(self, names: Container[Hashable]) -> bool:
+        """Returns True if another caller than `names` has queued pieces."""
+        return any(
+            caller.requests and name not in names for lane in (self._new, self._old) for name, caller in lane.items()
+        )
+
+    def take(
+        self, is_wanted: Callable[[WorkItem], bool], blocked: Container[Hashable] = frozenset()
+    ) -> WorkItem | None:
+        """Removes and returns the piece that comes next; None if no wanted piece is left. `blocked`: callers that have
+        no turn now.
 
         Pieces that use the rest of an earlier turn come first, then the oldest wanted piece of the request that has the
         turn. The piece does not count against the turn until `count` is called.
@@ -119,7 +128,7 @@ class FairOrder:
         while self._returned:
             if is_wanted(item := self._returned.popleft()):
                 return item
-        while turn := self._begin_turn():
+        while turn := self._begin_turn(blocked):
             items = turn.caller.requests[turn.request]
             while items:
                 item = items.popleft()
@@ -154,18 +163,22 @@ class FairOrder:
         self._placeholders = 0
         self._new, self._old = (_sweep_lane(lane, is_wanted) for lane in (self._new, self._old))
 
-    def _begin_turn(self) -> _Turn | None:
-        """Returns the current turn, or the next one if it has ended; None if nothing is queued."""
+    def _begin_turn(self, blocked: Container[Hashable]) -> _Turn | None:
+        """Returns the current turn, or the next one if it has ended; None if no caller may have one."""
+        if self._turn and self._turn.name in blocked:
+            self._end_turn(self._turn)
         if self._turn:
             return self._turn
-        old_wait = self._placeholders < len(self._old)
-        if not old_wait:
+        old = ((name, caller) for name, caller in self._old.items() if caller.requests and name not in blocked)
+        first_old = next(old, None)
+        new = [(name, caller) for name, caller in self._new.items() if name not in blocked]
+        if first_old is None:
             self._new_turns = 0
-        if old_wait and (not self._new or self._new_turns >= OLD_EVERY - 1):
+        if first_old and (not new or self._new_turns >= OLD_EVERY - 1):
             self._drop_placeholders()
-            name, caller = next(iter(self._old.items()))
-        elif self._new:
-            name, caller = self._choose_new()
+            name, caller = first_old
+        elif new:
+            name, caller = self._choose_new(new)
         else:
             return None
         self._turn = _Turn(name, caller, caller.choose())
@@ -181,11 +194,11 @@ class FairOrder:
         else:
             self._new_turns = 0
 
-    def _choose_new(self) -> tuple[Hashable, _Caller]:
+    def _choose_new(self, new: Sequence[tuple[Hashable, _Caller]]) -> tuple[Hashable, _Caller]:
         """Returns the new caller that gets the next turn."""
         if self._choices % OLDEST_EVERY == OLDEST_EVERY - 1:
-            return next(iter(self._new.items()))
-        return min(self._new.items(), key=lambda entry: entry[1].pieces)
+            return new[0]
+        return min(new, key=lambda entry: entry[1].pieces)
 
     def _end_turn(self, turn: _Turn) -> None:
         self._turn = None

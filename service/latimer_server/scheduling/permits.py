@@ -49,6 +49,11 @@ class CorePermits:
         """
         return max(0, self.cores - self.used) + self._unclaimed
 
+    @property
+    def has_waiters(self) -> bool:
+        """True if work waits for permits."""
+        return bool(self._waiters)
+
     async def acquire(
         self, cores: int, *, generation: bool = False, priority: Callable[[], Priority] = always_interactive
     ) -> int:

@@ -18,6 +18,7 @@ from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
 from latimer_server.scheduling.batch_policy import BatchBudget, SharedQueue, count_rows_in_time, count_shared_rows
 from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
 from latimer_server.scheduling.executors import ComputeSlot
+from latimer_server.scheduling.lending import Lending, LentBatches
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
 from latimer_server.scheduling.request_backlog import RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
@@ -63,7 +64,8 @@ class BatchQueue:
         self._batch_seconds = 0.0  # moving average
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting_workers = 0  # workers that wait for permits
-        self._computing = 0  # batches that run
+        self._computing = 0  # batches that run with their permits
+        self._lent = LentBatches()
         self._dispatch_scheduled = False
         self._closed = False
 
@@ -111,6 +113,7 @@ class BatchQueue:
         owner = request if caller is None else caller
         self._shared.note(owner, now)
         self._by_priority[priority].add(ids, options, waiter, owner, request)
+        self._lent.only_blocked_wait = False
         if not self._dispatch_scheduled:
             # Deferred to the next turn of the loop, so that pieces submitted in this turn can share a batch.
             self._dispatch_scheduled = True
@@ -205,11 +208,18 @@ class BatchQueue:
         Starts none that would find no piece: the workers that wait for permits never outnumber the waiting pieces.
         """
         self._dispatch_scheduled = False
-        while not self._closed and len(self._workers) < self._slot.batches and self._waiting_workers < self.waiting:
+        while self._may_start_worker() and self._waiting_workers < self.waiting:
             self._waiting_workers += 1
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._note_end)
+
+    def _may_start_worker(self) -> bool:
+        return (
+            not self._closed
+            and not self._lent.only_blocked_wait
+            and len(self._workers) - self._lent.count < self._slot.batches
+        )
 
     def _note_end(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
@@ -220,7 +230,9 @@ class BatchQueue:
             if not await self._run_batch(self._take):
                 # Lets the callers of this batch queue their next pieces before the next batch is filled.
                 await asyncio.sleep(0)
-            if self._waiting_workers >= self.waiting:
+            # While this worker ran a batch without permits, another one took its place.
+            has_substitute = len(self._workers) - self._lent.count > self._slot.batches
+            if has_substitute or self._lent.only_blocked_wait or self._waiting_workers >= self.waiting:
                 return
             self._waiting_workers += 1
 
@@ -232,6 +244,7 @@ class BatchQueue:
         """
         batch = Batch()
         started = 0.0
+        is_lent = False
 
         def prepare() -> Callable[[], list[Hypothesis]] | None:
             nonlocal batch, started
@@ -243,11 +256,22 @@ class BatchQueue:
             ids, options = [item.ids for item in taken.items], taken.items[0].options
             return lambda: self._run(ids, options, lambda: taken.is_abandoned(self._clock()))
 
+        def note_lent() -> None:
+            nonlocal is_lent
+            is_lent = True
+            self._computing -= 1
+            self._lent.add(batch.callers)
+            self._dispatch()
+
+        lending = Lending(lambda: any(q.has_others(batch.callers) for q in self._by_priority.values()), note_lent)
         try:
             try:
-                hypotheses = await self._slot.run(prepare, self._choose_priority)
+                hypotheses = await self._slot.run(prepare, self._choose_priority, lending)
             finally:
-                self._computing -= bool(batch.items)
+                if is_lent:
+                    self._lent.remove(batch.callers)
+                else:
+                    self._computing -= bool(batch.items)
             if hypotheses is not None and len(hypotheses) != len(batch.items):
                 raise RuntimeError(f"the backend returned {len(hypotheses)} hypotheses for {len(batch.items)} pieces")
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
@@ -259,9 +283,9 @@ class BatchQueue:
             return False
         if self._has_next_batch(batch):
             # Callers of a full batch take milliseconds of the loop for their results; a core would stay idle meanwhile.
-            asyncio.get_running_loop().call_soon(self._finish, batch, hypotheses or [], started, self._clock())
+            asyncio.get_running_loop().call_soon(self._finish, batch, hypotheses or [], started, self._clock(), is_lent)
             return True
-        self._finish(batch, hypotheses or [], started, self._clock())
+        self._finish(batch, hypotheses or [], started, self._clock(), is_lent)
         return False
 
     def _has_next_batch(self, batch: Batch) -> bool:
@@ -287,8 +311,16 @@ class BatchQueue:
                 item.fail(Unavailable("the model is being unloaded"))
             raise
 
-    def _finish(self, batch: Batch, hypotheses: Sequence[Hypothesis], started: float, ended: float) -> None:
-        if batch.items and not batch.is_abandoned(ended):
+    def _finish(
+        self,
+        batch: Batch,
+        hypotheses: Sequence[Hypothesis],
+        started: float,
+        ended: float,
+        is_lent: bool,  # noqa: FBT001 (call_soon passes no keywords)
+    ) -> None:
+        # The seconds of a batch that lent its permits say nothing: it shared its core, and others did not wait for it.
+        if batch.items and not is_lent and not batch.is_abandoned(ended):
             self._recent_cost = self._cost_model(batch.items[0].options)
             self._recent_rows = self._limits.count_rows(batch.items[0].options)
             self._recent_cost.learn(len(batch.items), batch.longest, ended - started)
@@ -315,7 +347,7 @@ class BatchQueue:
         while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
             priority = self._policy.choose(waiting)
             queued = self._by_priority[priority]
-            head = queued.take_head(self._is_wanted)
+            head = queued.take_head(self._is_wanted, self._lent.blocked)
             if head is None:
                 empty.add(priority)  # all its pieces had expired or were withdrawn
                 continue
@@ -335,6 +367,7 @@ class BatchQueue:
             if small:
                 queued.end_turn(head)  # or others would wait for as many small batches as make a large one
             return Batch(items, self.waiting > 0, priority)
+        self._lent.only_blocked_wait = bool(self.waiting and self._lent.count)
         return Batch()
 
     def _count_rows(self, head: WorkItem, waiting: int) -> int:

@@ -6,7 +6,7 @@ The order of turns picks the first piece of a batch. Buckets by options and leng
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterator
 
 from latimer_server.core.decoding import DecodingOptions, TokenIds
 from latimer_server.scheduling.batch_policy import BatchBudget, may_share_batch
@@ -114,9 +114,14 @@ class WaitingItems:
         self._fair_order.add(item, caller, request)
         waiter.future.add_done_callback(lambda _: self._note_done(item))
 
-    def take_head(self, is_wanted: IsWanted) -> WorkItem | None:
-        """Removes and returns the first piece of the next batch; None if no wanted piece waits."""
-        item = self._fair_order.take(self._check(is_wanted))
+    def has_others(self, callers: Container[Hashable]) -> bool:
+        """Returns True if another caller than `callers` has queued pieces."""
+        return self._fair_order.has_others(callers)
+
+    def take_head(self, is_wanted: IsWanted, blocked: Container[Hashable] = frozenset()) -> WorkItem | None:
+        """Removes and returns the first piece of the next batch; None if no wanted piece of a caller that is not
+        `blocked` waits."""
+        item = self._fair_order.take(self._check(is_wanted), blocked)
         if item is not None:
             self._take(item)
         return item

@@ -114,6 +114,11 @@ class Batch:
         return max((len(item.ids) for item in self.items), default=0)
 
     @property
+    def callers(self) -> frozenset[Hashable]:
+        """The callers of the pieces."""
+        return frozenset(caller for item in self.items for caller, _ in item.owners)
+
+    @property
     def served_tokens(self) -> int:
         """The tokens of the batch, a piece with several waiters counted for each of them."""
         return sum(len(item.ids) * len(item.waiters) for item in self.items)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latimer_server.models.pool.pool import ModelPool
-from latimer_server.scheduling import TextWork
+from latimer_server.scheduling import Priority, TextWork
 from latimer_server.summarization.composition import (
     LengthLimit,
     SelectedSentence,
@@ -16,6 +16,9 @@ from latimer_server.summarization.composition import (
     take_within,
 )
 from latimer_server.summarization.evidence.context import find_back_references, list_introductions
+
+# Rankings of texts with more code points than this go after other work.
+_LONG_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,11 @@ async def rank_sentences(pool: ModelPool, model: str, source: SummarySource, tex
     size = sum(map(len, texts))
     candidates = await text.run(size, lambda: choose_candidates(texts))
     async with pool.hold_ranker(model) as loaded:
+        # A long text takes seconds: shorter work goes first.
+        priority = Priority.BULK if size > _LONG_CHARACTERS else Priority.INTERACTIVE
         ranking = await pool.ranking_slot.run(
-            lambda: lambda: loaded.backend.rank([texts[index] for index in candidates], lambda: False)
+            lambda: lambda: loaded.backend.rank([texts[index] for index in candidates], lambda: False),
+            lambda: priority,
         )
     scores = [0.0] * len(texts)
     if ranking is None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 
 from latimer_server.scheduling import ComputeSlot, CorePermits, Executors
-from latimer_server.scheduling.executors import StickyThreadPool
+from latimer_server.scheduling.sticky_threads import StickyThreadPool
 from tests.unit.scheduling.machines import HeldExecutor, settle
 
 
