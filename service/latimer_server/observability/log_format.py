@@ -24,6 +24,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _MAX_WAITING_LINES = 10_000
 _CLOSING_SECONDS = 2.0
+_METADATA_LOGGER = "grpc._cython.cygrpc"
 # Attributes of a log record that are not from `extra`. The console format leaves them out of its key=value pairs.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id"}
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -40,6 +41,8 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
     handler.addFilter(_add_request_id)
     handler.addFilter(_hide_library_values)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # gRPC writes one line with a stack for each entry of metadata that is not UTF-8, of which a call may have hundreds.
+    logging.getLogger(_METADATA_LOGGER).setLevel(logging.CRITICAL + 1)
     writer.start()
     return writer
 

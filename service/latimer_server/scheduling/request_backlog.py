@@ -59,7 +59,8 @@ class RequestBacklog:
         self._by_caller: Counter[Hashable] = Counter()
         self._total = 0
         self._finished = 0  # code points of all requests that ended well
-        self._rate = 0.0
+        self._rate = 0.0  # of whole requests; 0 before any was measured
+        self._accepting_rate = 0.0  # by which the last request was accepted
         self._token_ratio = TokenRatio()
         self._computed_tokens = 0
 
@@ -82,7 +83,7 @@ class RequestBacklog:
         if not self._token_ratio.ratio:
             return 0.0
         rate = token_rate / self._token_ratio.ratio
-        rate = min(rate, self._rate or rate)
+        rate = self._accepting_rate = min(rate, self._rate or rate)
         if not self._total or rate <= 0 or (self._total + characters + FIXED_CHARACTERS) / rate <= seconds_left:
             return 0.0
         seconds = self._count_before(characters + FIXED_CHARACTERS, caller) / rate
@@ -99,8 +100,8 @@ class RequestBacklog:
 
         A long request that ends without an error is a measurement of the rate, unless the model had little to do for
         it: text that is cached, repeated or not translated takes other time. A short one takes mostly fixed time, so it
-        only corrects a rate that is too low. A request that reached its deadline shows that the rate by which it was
-        accepted is too high.
+        only corrects a rate that is too low. A long request that reached its deadline shows that the rate by which it
+        was accepted is too high.
         """
         began, finished, computed = self._clock(), self._finished, self._computed_tokens
         size = characters + FIXED_CHARACTERS
@@ -117,7 +118,7 @@ class RequestBacklog:
         except BaseException as error:
             now = self._clock()
             is_late = isinstance(error, DeadlineExceeded) or (deadline is not None and now >= deadline - _LATE_SECONDS)
-            if is_late:
+            if is_late and characters >= _LEAST_MEASURED:
                 self._learn_too_late(before, now - began)
             raise
         finally:
@@ -134,5 +135,5 @@ class RequestBacklog:
 
     def _learn_too_late(self, characters: int, seconds: float) -> None:
         """Adds that `characters` code points took longer than `seconds`."""
-        bound = characters / max(seconds, 1e-6)
-        self._rate = max(_KEPT_RATE * self._rate, min(self._rate, bound)) if self._rate else bound
+        rate = self._rate or self._accepting_rate
+        self._rate = max(_KEPT_RATE * rate, min(rate, characters / max(seconds, 1e-6)))

@@ -140,48 +140,73 @@ def test_the_token_ratio_follows_the_latest_texts() -> None:
     assert ratio.ratio == pytest.approx(0.7)
 
 
+def run_late(backlog: RequestBacklog, clock: Clock, size: int, count: int, seconds: float) -> None:
+    """Runs requests at a time that all reach their deadline."""
+    with suppress(DeadlineExceeded), ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(backlog.hold(size, "caller", clock.now + seconds))
+        clock.now += seconds
+        raise DeadlineExceeded("late")
+
+
+def count_accepted(backlog: RequestBacklog, size: int) -> int:
+    """Returns how many of ten requests are accepted that have as much time as four take."""
+    with ExitStack() as stack:
+        seconds = 4 * (size + FIXED_CHARACTERS) / RATE
+        return sum(accept(backlog, stack, "caller", size, seconds) for _ in range(10))
+
+
+LONG = 9_600
+
+
 def test_late_requests_lower_the_rate_until_none_is_accepted_that_ends_late() -> None:
     """The machine is four times as slow as the model alone, and no request ends that could be measured."""
     clock = Clock()
     backlog = make_backlog(clock)
-    accepted = []
-    for _ in range(30):
-        with ExitStack() as stack:
-            accepted.append(sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)))
-        with suppress(DeadlineExceeded), ExitStack() as stack:
-            for _ in range(accepted[-1]):
-                stack.enter_context(backlog.hold(SIZE, "caller", clock.now + 4.0))
-            if accepted[-1] > 1:
-                clock.now += 4.0
-                raise DeadlineExceeded("late")
-    assert accepted[0] == 4
-    assert accepted[-1] == 1
+    assert count_accepted(backlog, LONG) == 4
+    while (accepted := count_accepted(backlog, LONG)) > 1:
+        before = clock.now
+        run_late(backlog, clock, LONG, accepted, 40.0)
+        assert clock.now < before + 1_000
+    assert clock.now < 4_000
+
+
+def test_one_late_request_lowers_the_rate_by_a_tenth_at_most() -> None:
+    clock = Clock()
+    backlog = make_backlog(clock)
+    assert count_accepted(backlog, LONG) == 4
+    run_late(backlog, clock, LONG, 1, 10_000.0)
+    assert count_accepted(backlog, LONG) == 3
+
+
+def test_short_requests_that_are_late_do_not_lower_the_rate() -> None:
+    """A short request may be late because of one batch that ran before it."""
+    clock = Clock()
+    backlog = make_backlog(clock)
+    for _ in range(50):
+        assert count_accepted(backlog, SIZE) == 4
+        run_late(backlog, clock, SIZE, 1, 100.0)
 
 
 def test_short_requests_correct_a_rate_that_is_too_low() -> None:
     clock = Clock()
     backlog = make_backlog(clock)
-    with suppress(DeadlineExceeded), backlog.hold(SIZE, "caller", 100.0):
-        clock.now += 100.0
-        raise DeadlineExceeded("late")
-    with ExitStack() as stack:
-        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 1
+    for _ in range(10):
+        count_accepted(backlog, LONG)
+        run_late(backlog, clock, LONG, 1, 10_000.0)
+    assert count_accepted(backlog, SIZE) == 1
     with backlog.hold(SIZE, "caller"):
         backlog.note_computed(SIZE)
         clock.now += 1.0
-    with ExitStack() as stack:
-        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 4
+    assert count_accepted(backlog, SIZE) == 4
 
 
 def test_a_deadline_that_nothing_could_meet_says_nothing() -> None:
     clock = Clock()
     backlog = make_backlog(clock)
     for _ in range(20):
-        with suppress(DeadlineExceeded), backlog.hold(SIZE, "caller", clock.now + 0.01):
-            clock.now += 0.01
-            raise DeadlineExceeded("late")
-    with ExitStack() as stack:
-        assert sum(accept(backlog, stack, "caller", SIZE, 4.0) for _ in range(10)) == 4
+        assert count_accepted(backlog, LONG) == 4
+        run_late(backlog, clock, LONG, 1, 0.01)
 
 
 async def test_a_queue_refuses_what_its_own_rate_leaves_no_time_for() -> None:
