@@ -206,7 +206,9 @@ class TranslateOptions(google.protobuf.message.Message):
 
     @property
     def patterns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Regular expressions (RE2 syntax) of spans to protect. Optional; at most 32 of 1 to 256 code points."""
+        """Regular expressions (RE2 syntax) of spans to protect. Optional; at most 32 of 1 to 256 code points, each of at
+        most 256 KiB when RE2 has compiled it (some ten classes such as `\\pL`).
+        """
 
     @property
     def phrases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
