@@ -59,10 +59,10 @@ class _Call(Generic[T]):
 
 @dataclass(eq=False)
 class _Running:
-    """A batch that runs, with the permits that it was granted."""
+    """A batch that runs, with the permits that it was granted. `work`: None once it has ended."""
 
     permits: int
-    work: Future[None]
+    work: Future[None] | None
     lending: Lending | None
     is_lent: bool = False
     timer: asyncio.TimerHandle | None = None
@@ -153,6 +153,7 @@ class ComputeSlot:
             ended.set_result(None)
             if running.timer:
                 running.timer.cancel()
+            running.work = running.timer = None  # or they would refer to this function, and it to them
             if not running.is_lent:
                 self._permits.release(granted, generation=self._generation)
             if not completed.done():
@@ -175,7 +176,7 @@ class ComputeSlot:
     def _lend_if_wanted(self, running: _Running) -> None:
         """Gives back the permits of a batch that runs if others wait for them, else looks again later."""
         running.timer = None
-        if running.work.done() or not self._replace_thread:
+        if running.work is None or not self._replace_thread:
             return
         is_wanted = self._permits.has_waiters or (running.lending is not None and running.lending.is_wanted())
         if is_wanted and self._replace_thread(running.work):
