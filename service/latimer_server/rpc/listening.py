@@ -21,7 +21,7 @@ _UNIX = "unix:"
 _OTHER_DESCRIPTORS = 128
 # Bounds on unaccepted calls. Beyond them gRPC answers CANCELLED, which clients do not retry: above the first bound for
 # some calls at random, above the second for all. The defaults are 1,000 and 3,000.
-_PENDING_SOFT_LIMIT, _PENDING_HARD_LIMIT = 10_000, 20_000
+_PENDING_SOFT_LIMIT, _PENDING_HARD_LIMIT = 3_000, 6_000
 
 _log = logging.getLogger(__name__)
 

@@ -64,8 +64,8 @@ _STEP_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
 # Freed memory is returned once in so many sweeps, which takes 0.5 to 3 ms in a thread.
 _TRIM_EVERY = 15
-# Calls that may wait for a thread, for each thread; gRPC refuses more.
-_CALLS_PER_THREAD = 4
+# Calls that may wait for a thread; gRPC refuses more. Each may hold 40 kB of metadata as Python objects.
+_WAITING_CALLS = 1_024
 _SERVING, _NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -269,7 +269,7 @@ async def build_server(
         # The library's types name one executor; it calls `submit` only.
         cast(ThreadPoolExecutor, CallThreads(limits.threads)),
         options=channel_options(settings),
-        maximum_concurrent_rpcs=_CALLS_PER_THREAD * limits.threads,
+        maximum_concurrent_rpcs=limits.threads + _WAITING_CALLS,
     )
     health_servicer = HealthServicer(limits.watches)
     registry = ServiceRegistry(server, calls, behaviours)
