@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     # A bound on the requests in progress; further requests are refused.
     max_requests: int = Field(default=256, ge=1)
     # Bounds on open translation streams and health watches.
-    max_streams: int = Field(default=512, ge=1, le=4096)
+    max_streams: int = Field(default=256, ge=1, le=4096)
     max_watches: int = Field(default=64, ge=1, le=1024)
     # How long a request message may take to arrive.
     receive_seconds: float = Field(default=30.0, gt=0)

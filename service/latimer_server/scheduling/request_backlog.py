@@ -22,6 +22,8 @@ _KEPT_RATE = 0.9
 # The fixed cost of a request, expressed in code points: on two cores a call of one word costs a quarter of one of
 # 1,500 code points, besides the model.
 FIXED_CHARACTERS = 400
+# Requests in work that are together shorter than this share of a new one delay it by little.
+_SHORT_SHARE = 0.1
 # gRPC may end a call so much before its deadline on the server's clock.
 _LATE_SECONDS = 0.01
 # `TokenRatio` averages over about this many of the latest code points.
@@ -77,16 +79,18 @@ class RequestBacklog:
 
         `token_rate` is what the model computes, in tokens per second. If whole requests took longer, because of the
         work on their texts, the rate measured for them counts. Callers take turns, so another caller delays the request
-        by no more than what this caller has in work itself, the new request included. Without other requests the
-        estimate is 0: an idle model tries everything, and so learns a better rate.
+        by no more than what this caller has in work itself, the new request included. Without other requests, or if
+        all of them are short beside this one, the estimate is 0: an idle model tries everything, and so learns a better
+        rate.
         """
         if not self._token_ratio.ratio:
             return 0.0
         rate = token_rate / self._token_ratio.ratio
         rate = self._accepting_rate = min(rate, self._rate or rate)
-        if not self._total or rate <= 0 or (self._total + characters + FIXED_CHARACTERS) / rate <= seconds_left:
+        size = characters + FIXED_CHARACTERS
+        if self._total < _SHORT_SHARE * size or rate <= 0 or (self._total + size) / rate <= seconds_left:
             return 0.0
-        seconds = self._count_before(characters + FIXED_CHARACTERS, caller) / rate
+        seconds = self._count_before(size, caller) / rate
         return seconds if seconds > seconds_left else 0.0
 
     def _count_before(self, size: int, caller: Hashable) -> int:

@@ -81,6 +81,14 @@ def test_an_idle_model_tries_everything() -> None:
         assert accept(backlog, stack, "caller", 1_000_000, 0.001)
 
 
+def test_a_document_beside_a_sentence_is_tried_as_on_an_idle_model() -> None:
+    backlog = make_backlog()
+    with ExitStack() as stack:
+        assert accept(backlog, stack, "sentence", SIZE, LEFT)
+        assert accept(backlog, stack, "book", 1_000_000, 0.001)
+        assert not accept(backlog, stack, "other book", 1_000_000, 0.001)
+
+
 @pytest.mark.parametrize(("seconds", "accepted"), [(9.6, 4), (19.2, 2)])
 def test_a_long_request_that_took_longer_than_its_model_lowers_the_rate(seconds: float, accepted: int) -> None:
     clock = Clock()
