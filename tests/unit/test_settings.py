@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from latimer_server.config.resource_limits import available_cores, available_memory
-from latimer_server.config.settings import load_settings
+from latimer_server.config.settings import Settings, load_settings
 
 
 def test_each_source_overrides_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +95,21 @@ def test_models_may_be_a_list_in_the_file(tmp_path: Path) -> None:
     file.write_text('models = ["a", "b"]')
     assert load_settings(file).models == ("a", "b")
     assert load_settings(None).models is None
+
+
+@pytest.mark.parametrize("data", [b"listen = ", b"\xff\xfe"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=r"broken\.toml: is no TOML file"):
+        load_settings(file)
+
+
+SECONDS = sorted(name for name in Settings.model_fields if name.endswith("_seconds"))
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e99])
+@pytest.mark.parametrize("name", SECONDS)
+def test_times_that_no_clock_can_measure_are_refused(name: str, seconds: float) -> None:
+    with pytest.raises(ValidationError, match=name):
+        load_settings(None, **{name: seconds})

@@ -7,6 +7,7 @@ default.
 from __future__ import annotations
 
 import re
+import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,6 +66,10 @@ def parse_size(text: str) -> int:
     return int(float(number) * (1_000 if is_decimal else 1_024) ** _POWERS[unit.upper()])
 
 
+# gRPC counts milliseconds in 32 bits.
+_MOST_SECONDS = 2_000_000.0
+
+
 class Settings(BaseSettings):
     """All settings of the server, described in docs/operating.md. Invalid values raise pydantic's ValidationError."""
 
@@ -96,27 +101,27 @@ class Settings(BaseSettings):
     max_streams: int = Field(default=256, ge=1, le=4096)
     max_watches: int = Field(default=64, ge=1, le=1024)
     # How long a request message may take to arrive.
-    receive_seconds: float = Field(default=30.0, gt=0)
+    receive_seconds: float = Field(default=30.0, gt=0, le=_MOST_SECONDS)
     # How long a stream may wait for its config, and for each later message.
-    stream_config_seconds: float = Field(default=30.0, gt=0)
-    stream_idle_seconds: float = Field(default=600.0, gt=0)
+    stream_config_seconds: float = Field(default=30.0, gt=0, le=_MOST_SECONDS)
+    stream_idle_seconds: float = Field(default=600.0, gt=0, le=_MOST_SECONDS)
     # A bound on connections; further ones are closed at once.
     max_connections: int = Field(default=1_000, ge=1)
     # How long a connection may take for its TLS handshake, and then to acknowledge HTTP/2's settings.
-    handshake_seconds: float = Field(default=10.0, gt=0)
+    handshake_seconds: float = Field(default=10.0, gt=0, le=_MOST_SECONDS)
     # A bound on the calls of one connection at a time; further calls wait in the client.
     max_calls_per_connection: int = Field(default=256, ge=1)
     # A connection without calls is closed after `connection_idle_seconds`. One that has existed for
     # `connection_age_seconds` is told to reconnect, so that clients find new servers; its calls have
     # `connection_grace_seconds` to end.
-    connection_idle_seconds: float = Field(default=300.0, gt=0)
-    connection_age_seconds: float = Field(default=14_400.0, gt=0)
-    connection_grace_seconds: float = Field(default=3_600.0, gt=0)
+    connection_idle_seconds: float = Field(default=300.0, gt=0, le=_MOST_SECONDS)
+    connection_age_seconds: float = Field(default=14_400.0, gt=0, le=_MOST_SECONDS)
+    connection_grace_seconds: float = Field(default=3_600.0, gt=0, le=_MOST_SECONDS)
     # A silent client is pinged after `keepalive_seconds` and is gone if it does not answer in time.
-    keepalive_seconds: float = Field(default=60.0, ge=10)
-    keepalive_timeout_seconds: float = Field(default=20.0, ge=1)
+    keepalive_seconds: float = Field(default=60.0, ge=10, le=_MOST_SECONDS)
+    keepalive_timeout_seconds: float = Field(default=20.0, ge=1, le=_MOST_SECONDS)
     # The most seconds that a stopping server waits for the calls in progress to finish.
-    drain_seconds: float = Field(default=30.0, ge=0)
+    drain_seconds: float = Field(default=30.0, ge=0, le=_MOST_SECONDS)
     log_format: LogFormat = LogFormat.CONSOLE
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     # A file of accepted bearer tokens, one per line. None: the server accepts every caller.
@@ -154,7 +159,7 @@ def load_settings(config: Path | None, **flags: Any) -> Settings:  # noqa: ANN40
     """Reads the settings from flags, the environment and the configuration file `config` (TOML).
 
     A flag that is None counts as not given. Raises pydantic's ValidationError for invalid values, ValueError for
-    malformed TOML and OSError if the file cannot be read.
+    a file that is no TOML and OSError if the file cannot be read.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if config is None:
@@ -165,4 +170,7 @@ def load_settings(config: Path | None, **flags: Any) -> Settings:  # noqa: ANN40
     class _FileSettings(Settings):
         model_config = SettingsConfigDict(toml_file=config)
 
-    return _FileSettings(**given)
+    try:
+        return _FileSettings(**given)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config}: is no TOML file: {error}") from error
