@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     # How long a connection may take for its TLS handshake, and then to acknowledge HTTP/2's settings.
     handshake_seconds: float = Field(default=10.0, gt=0, le=_MOST_SECONDS)
     # A bound on the calls of one connection at a time; further calls wait in the client.
-    max_calls_per_connection: int = Field(default=256, ge=1)
+    max_calls_per_connection: int = Field(default=1024, ge=1)
     # A connection without calls is closed after `connection_idle_seconds`. One that has existed for
     # `connection_age_seconds` is told to reconnect, so that clients find new servers; its calls have
     # `connection_grace_seconds` to end.
