@@ -32,7 +32,7 @@ RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypot
 _WAIT_MARGIN = 3
 # A request is refused if its deadline leaves less than this many times the estimated time of all requests in work. They
 # count in full until they end, so the estimate is high already; the margin covers the work on texts.
-_BACKLOG_MARGIN = 1.25
+_BACKLOG_MARGIN = 1.2
 # The least number of seconds that a refusal asks the caller to wait before a retry.
 _MIN_RETRY_SECONDS = 0.1
 # Weight of the newest batch in `_batch_seconds`, the moving average of the duration of a batch.
@@ -172,7 +172,7 @@ class BatchQueue:
         """Counts an interactive request of `characters` code points in the backlog until the context ends.
 
         Raises `Overloaded` if the request would probably miss its deadline, a clock reading in seconds: the deadline
-        must leave 1.25 times the estimated seconds for the requests in work and this one. Never raises if no other
+        must leave 1.2 times the estimated seconds for the requests in work and this one. Never raises if no other
         request is in work, if the rate of the model is not known yet, or if `deadline` is None.
         """
         if deadline is not None:

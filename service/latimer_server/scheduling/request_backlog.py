@@ -19,9 +19,9 @@ _LEAST_MEASURED = 4_000
 _LEAST_COMPUTED = 0.5
 # The share of the measured rate that is kept after a slower measurement.
 _KEPT_RATE = 0.9
-# The fixed cost of a request, expressed in code points: on two cores a call of one word costs a quarter of one of
-# 1,500 code points, besides the model.
-FIXED_CHARACTERS = 400
+# The fixed cost of a request, expressed in code points. With less, a hundredth of the calls of 400 threads was late;
+# see benchmarks/service/overload/crowds.py.
+FIXED_CHARACTERS = 500
 # Requests in work that are together shorter than this share of a new one delay it by little.
 _SHORT_SHARE = 0.1
 # gRPC may end a call so much before its deadline on the server's clock.
