@@ -49,7 +49,7 @@ def test_a_burst_is_refused_at_once() -> None:
 
 
 def test_refusals_beyond_a_burst_wait() -> None:
-    assert refuse(RefusalPace(1, Clock()), "caller", 300) > 40
+    assert refuse(RefusalPace(1, Clock()), "caller", 400) > 100
 
 
 def test_a_steady_rate_is_refused_at_once() -> None:
@@ -66,14 +66,37 @@ def test_a_steady_rate_is_refused_at_once() -> None:
     assert waits > 2_000
 
 
-def test_the_first_refusal_of_another_caller_is_sent_at_once() -> None:
+def test_other_callers_are_refused_at_once_meanwhile() -> None:
+    pace = RefusalPace(1, Clock())
+    assert refuse(pace, "retries", 400)
+    for number in range(100):
+        assert refuse(pace, f"other {number}", 20) == 0
+
+
+def test_a_caller_whose_calls_are_answered_now_and_then_is_refused_at_once() -> None:
+    """Twice as many calls as the server bears, or three times as many, are no retries."""
     clock = Clock()
     pace = RefusalPace(1, clock)
     assert refuse(pace, "retries", 400)
-    assert refuse(pace, "patient", 1) == 0
-    clock.now += 1.5
-    assert refuse(pace, "retries", 400)
-    assert refuse(pace, "patient", 1) == 0
+    for _ in range(5_000):
+        pace.note_answer("busy")
+        assert refuse(pace, "busy", 2) == 0
+        clock.now += 0.01
+
+
+def test_a_caller_that_retries_has_the_pace_for_a_while() -> None:
+    clock = Clock()
+    pace = RefusalPace(1, clock)
+    assert refuse(pace, "caller", 400) > 100
+    for _ in range(50):
+        clock.now += 0.1
+        for _ in range(10):
+            pace.note_answer("caller")
+    assert refuse(pace, "caller", 400) > 100
+    clock.now += 60.0
+    assert refuse(pace, "caller", 400) > 100
+    clock.now += 60.0
+    assert refuse(pace, "caller", 100) == 0
 
 
 @pytest.mark.parametrize(("remaining", "limit"), [(None, 1.0), (0.4, 0.3), (0.0, 0.0)])

@@ -95,6 +95,8 @@ class CallHandler:
                 if isinstance(error, Overloaded):
                     self._refusal_pace.wait(call.caller, context)
                 status.fail(error)
+            if method.needs_token:
+                self._refusal_pace.note_answer(call.caller)
             status.log("OK")
 
         def unary(requests: Iterator[bytes], context: grpc.ServicerContext) -> Message:

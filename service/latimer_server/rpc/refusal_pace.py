@@ -6,29 +6,51 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import grpc
 
-# Refusals a second for each core. One takes about 1 ms of CPU in the server, and as much in a caller.
+# Refusals a second for each core. One takes about half a millisecond of CPU in the server, and as much in a caller.
 _PER_CORE = 100.0
 # Refusals that are sent at once even if they come at the same time.
 _BURST = 256.0
 _MOST_SECONDS = 1.0
 # The share of the time until its deadline that a refusal may take.
 _DEADLINE_SHARE = 0.75
-# A caller that was not refused for so long is refused at once.
-_REMEMBERED_SECONDS = 1.0
+# A caller retries without a pause if it has at least so many refusals in the last seconds, and so many for each answer.
+# Its refusals then have a pace for a while. A server with three times the load that it bears refuses two calls for each
+# that it answers.
+_LEAST_REFUSALS = 24
+_REFUSALS_PER_ANSWER = 5
+_COUNTED_SECONDS = 2.0
+_PACED_SECONDS = 20.0
 _MOST_REMEMBERED = 4_096
 # Refusals that may wait; each holds a thread.
 MOST_WAITING = 512
 
 
-class RefusalPace:
-    """Sends refusals at a steady pace when there are many. Thread-safe. `cores`: those of the machine.
+@dataclass(eq=False)
+class _Caller:
+    """The refusals and answers of a caller in the last seconds: moving sums, which fall by half every two seconds."""
 
-    Up to 100 refusals a second and core, and bursts of 256, are sent at once. Further ones wait for their turn, at most
-    a second and three quarters of the time until their deadline. A client that retries without a pause is thus held to
-    a pace that leaves the cores to the model. The first refusal of a caller in a second is always sent at once.
+    updated: float
+    refusals: float = 0.0
+    answers: float = 0.0
+    paced_until: float = float("-inf")
+
+    def decay(self, now: float) -> None:
+        kept = 0.5 ** ((now - self.updated) / _COUNTED_SECONDS)
+        self.refusals *= kept
+        self.answers *= kept
+        self.updated = now
+
+
+class RefusalPace:
+    """Sends the refusals of callers that retry without a pause at a steady pace. Thread-safe.
+
+    `cores`: those of the machine. Up to 100 of these refusals a second and core, and bursts of 256, are sent at once.
+    Further ones wait for their turn, at most a second and three quarters of the time until their deadline. So such
+    callers leave the cores to the model. The refusals of other callers are sent at once.
     """
 
     def __init__(self, cores: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,7 +60,12 @@ class RefusalPace:
         self._free = _BURST  # refusals that can be sent at once; negative: those that wait for their turn
         self._updated = clock()
         self._waiting = 0
-        self._refused: OrderedDict[str, float] = OrderedDict()  # caller -> time of its last refusal
+        self._callers: OrderedDict[str, _Caller] = OrderedDict()
+
+    def note_answer(self, caller: str) -> None:
+        """Counts a call that was answered."""
+        with self._lock:
+            self._find(caller, self._clock()).answers += 1
 
     def wait(self, caller: str, context: grpc.ServicerContext) -> None:
         """Waits until the refusal of a call may be sent, or until the call ends."""
@@ -59,16 +86,24 @@ class RefusalPace:
                 self._waiting -= 1
 
     def _take_turn(self, caller: str) -> float:
-        """Returns the seconds until the turn of a refusal."""
+        """Returns the seconds until the turn of a refusal; 0 if it is sent at once."""
         now = self._clock()
-        last = self._refused.pop(caller, None)
-        self._refused[caller] = now
-        if len(self._refused) > _MOST_REMEMBERED:
-            self._refused.popitem(last=False)
-        if last is None or last < now - _REMEMBERED_SECONDS:
+        found = self._find(caller, now)
+        found.refusals += 1
+        if found.refusals >= _LEAST_REFUSALS and found.refusals > _REFUSALS_PER_ANSWER * found.answers:
+            found.paced_until = now + _PACED_SECONDS
+        if found.paced_until < now:
             return 0.0
         self._free = min(_BURST, self._free + self._rate * (now - self._updated))
         self._updated = now
         # Beyond the longest wait there are no later turns.
         self._free = max(self._free - 1, -self._rate * _MOST_SECONDS)
         return max(0.0, -self._free / self._rate)
+
+    def _find(self, caller: str, now: float) -> _Caller:
+        found = self._callers.setdefault(caller, _Caller(now))
+        self._callers.move_to_end(caller)
+        if len(self._callers) > _MOST_REMEMBERED:
+            self._callers.popitem(last=False)
+        found.decay(now)
+        return found
