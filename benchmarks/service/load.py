@@ -194,7 +194,8 @@ def quantile(values: Sequence[float], part: float) -> float:
     return ranked[min(len(ranked) - 1, int(part * len(ranked)))] if ranked else 0.0
 
 
-def _probe(address: str) -> None:
+def watch_input() -> threading.Event:
+    """Returns an event that is set when the standard input of this process ends."""
     ended = threading.Event()
 
     def wait_for_end() -> None:
@@ -202,6 +203,11 @@ def _probe(address: str) -> None:
         ended.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()
+    return ended
+
+
+def _probe(address: str) -> None:
+    ended = watch_input()
     seconds = []
     with Client(address) as client:
         while not ended.wait(_PROBE_SECONDS):

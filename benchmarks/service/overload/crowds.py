@@ -131,7 +131,7 @@ class Callers:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was seen of one crowd.
+    """The figures of one crowd.
 
     `alone`: seconds of one call on the idle server. `patient`: the outcome of eight callers without refusals. `visits`:
     of the newcomer. `probes`: seconds of health checks.

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from benchmarks.service.load import watch_input
 from latimer import Client, LatimerError
 
 _PAUSE_SECONDS = 1.0
@@ -60,13 +60,7 @@ def visit(address: str, number: int) -> Visit:
 
 
 def _main() -> None:
-    ended = threading.Event()
-
-    def wait_for_end() -> None:
-        sys.stdin.read()
-        ended.set()
-
-    threading.Thread(target=wait_for_end, daemon=True).start()
+    ended = watch_input()
     visits: list[Visit] = []
     while not ended.wait(_PAUSE_SECONDS):
         visits.append(visit(sys.argv[1], len(visits)))

@@ -84,7 +84,7 @@ class ConcurrencyLimit:
 
 
 class DisplacingLimit:
-    """A bound on what calls hold, such as places or bytes, of all callers and of one. Thread-safe.
+    """A bound on the places or bytes that calls hold, for all callers together and for each. Thread-safe.
 
     A bound that only refuses would let strangers shut out everybody, also the health checks of an orchestrator. So
     beyond the bound of all callers the caller that holds the most loses the oldest of what it holds: that call is

@@ -60,7 +60,9 @@ class RequestBacklog:
         self._clock = clock
         self._by_caller: Counter[Hashable] = Counter()
         self._total = 0
-        self._finished = 0  # code points of all requests that ended well
+        # Code points of all requests that ended well, without and with their fixed cost.
+        self._finished_text = 0
+        self._finished = 0
         self._rate = 0.0  # of whole requests; 0 before any was measured
         self._accepting_rate = 0.0  # by which the last request was accepted
         self._token_ratio = TokenRatio()
@@ -108,6 +110,7 @@ class RequestBacklog:
         was accepted is too high.
         """
         began, finished, computed = self._clock(), self._finished, self._computed_tokens
+        finished_text = self._finished_text
         size = characters + FIXED_CHARACTERS
         before = self._count_before(size, caller)
         self._by_caller[caller] += size
@@ -115,9 +118,10 @@ class RequestBacklog:
         try:
             yield
             self._finished += size
-            measured = self._finished - finished
+            self._finished_text += characters
             tokens = self._computed_tokens - computed
-            if tokens >= _LEAST_COMPUTED * measured * self._token_ratio.ratio:
+            if tokens >= _LEAST_COMPUTED * (self._finished_text - finished_text) * self._token_ratio.ratio:
+                measured = self._finished - finished
                 self._learn(measured, self._clock() - began, is_long=characters >= _LEAST_MEASURED)
         except BaseException as error:
             now = self._clock()

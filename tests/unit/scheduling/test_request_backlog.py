@@ -209,6 +209,19 @@ def test_short_requests_correct_a_rate_that_is_too_low() -> None:
     assert count_accepted(backlog, SIZE) == 4
 
 
+def test_a_paragraph_corrects_a_rate_that_is_too_low() -> None:
+    """Its fixed cost, which is more than its text, needs no tokens."""
+    clock = Clock()
+    backlog = make_backlog(clock)
+    for _ in range(10):
+        count_accepted(backlog, LONG)
+        run_late(backlog, clock, LONG, 1, 10_000.0)
+    with backlog.hold(200, "caller"):
+        backlog.note_computed(200)
+        clock.now += 0.99 * (200 + FIXED_CHARACTERS) / RATE
+    assert count_accepted(backlog, SIZE) == 4
+
+
 def test_a_deadline_that_nothing_could_meet_says_nothing() -> None:
     clock = Clock()
     backlog = make_backlog(clock)
