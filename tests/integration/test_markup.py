@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -31,12 +32,57 @@ async def translate(text: str, text_format: str, backend: Backend | None = None,
         ("xml", "<?xml version='1.0'?><d><t>one</t><u>two</u></d>", "<?xml version='1.0'?><d><t>ONE</t><u>TWO</u></d>"),
         ("markdown", "# title\n\n- *one*\n- `two`\n", "# TITLE\n\n- *ONE*\n- `two`\n"),
         ("markdown", "| a b | c |\n|---|---|\n| **d** | 5 |\n", "| A B | C |\n|---|---|\n| **D** | 5 |\n"),
+        ("markdown", "see http://a.b/c_d_(e)*f~g or a_ *x*", "SEE http://a.b/c_d_(e)*f~g OR a\\_ *X*"),
         ("markdown", "---\ntitle: x\n---\n\nsee [the page](http://a.b).\n", "---\ntitle: x\n---\n\nSEE [THE PAGE](http://a.b).\n"),
     ],
 )  # fmt: skip
 async def test_only_text_is_translated(text_format: str, text: str, expected: str) -> None:
     result = await translate(text, text_format, syntaxes=["icu"])
     assert result.text == expected
+
+
+_KEPT = ["{city}", "%s", "%(house)s", "{{name}}", "${x}", "https://a.org/b-c?d=1", "bob@example.com"]
+_LAST = ["%s", "https://a.org/b-c?d=1", "bob@example.com"]
+
+
+@pytest.mark.parametrize("guided", [True, False])
+@pytest.mark.parametrize(
+    ("text_format", "pairs", "objects"),
+    [
+        ("html", [("<b>", "</b>"), ("<i>", "</i>"), ("", "")], ["<img src='i'>", "<code>c</code>", "<!-- n -->", " "]),
+        ("markdown", [("**", "**"), ("*", "*"), ("", "")], ["`c`", "![i](u)", "<!-- n -->", " "]),
+    ],
+)  # fmt: skip
+async def test_no_neighbour_of_a_placeholder_or_address_changes_it(
+    text_format: str, pairs: list[tuple[str, str]], objects: list[str], guided: bool
+) -> None:
+    random = Random(17)
+    texts, kept = [], []
+    for _ in range(200):
+        spans = random.sample(_KEPT, 3)
+        text = "see "
+        for span in spans:
+            opening, closing = random.choice(pairs)
+            before = random.choice(["trees", "was", "the old house "])
+            if span in _LAST:  # a letter directly behind it would be a part of it
+                text += opening + before.rstrip() + (" " if span != "%s" else "") + span + closing
+                text += random.choice(objects)
+            else:
+                text += opening + before + span + random.choice(["now", " then", ""]) + closing
+                text += random.choice([*objects, ""])
+        texts.append(text + " end")
+        kept.append(spans)
+    catalog = make_catalog(make_entry("en-pt", "en", "pt", guided_alignment=guided))
+    server = serve_fakes({"en-pt": UpperBackend()}, catalog=catalog)
+    async with server as running, AsyncClient(f"127.0.0.1:{running.port}") as client:
+        results = await client.translate(texts, target="pt", source="en", text_format=text_format)
+    broken = [
+        (text, span, result.text)
+        for text, spans, result in zip(texts, kept, results, strict=True)
+        for span in spans
+        if span not in result.text
+    ]
+    assert broken == []
 
 
 async def test_without_alignment_tags_stay_in_their_block_and_a_flag_says_so() -> None:

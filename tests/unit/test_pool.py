@@ -156,6 +156,38 @@ async def test_unloading_waits_for_running_batches_and_frees_the_memory(tmp_path
         assert changes == ["a", "a"]
 
 
+async def test_callers_of_a_model_that_is_being_unloaded_load_it_again_beside_the_old_one(tmp_path: Path) -> None:
+    maker = Maker()
+    async with open_pool(make_models(tmp_path, "a"), tmp_path, maker) as pool:
+        async with pool.hold_generator("a") as held:
+            unloading = asyncio.create_task(pool.unload("a"))
+            await until(lambda: states(pool) == {"a": "DRAINING"})
+            async with asyncio.timeout(10), pool.hold_generator("a") as again:
+                assert again is not held
+                assert await again.queue.submit((2, 0), DecodingOptions())
+                assert await held.queue.submit((2, 0), DecodingOptions())
+            assert not unloading.done()
+        del held, again
+        assert (await unloading).state is ModelState.READY
+        gc.collect()
+        assert len(maker.live) == 1
+        assert maker.made == {"a": 2}
+
+
+async def test_a_model_is_loaded_beside_one_that_is_being_unloaded_only_if_both_fit(tmp_path: Path) -> None:
+    maker = Maker()
+    async with open_pool(make_models(tmp_path, "a"), tmp_path, maker, max_memory=15) as pool:
+        async with pool.hold_generator("a"):
+            unloading = asyncio.create_task(pool.unload("a"))
+            await until(lambda: states(pool) == {"a": "DRAINING"})
+            again = asyncio.create_task(pool.load("a"))
+            await until(lambda: states(pool) == {"a": "LOADING"})
+            assert maker.made == {"a": 1}
+        await asyncio.wait_for(again, 10)
+        await unloading
+        assert states(pool) == {"a": "READY"}
+
+
 async def test_unloading_an_unloaded_model_succeeds_and_an_unknown_one_is_named(tmp_path: Path) -> None:
     async with open_pool(make_models(tmp_path, "a"), tmp_path, Maker()) as pool:
         assert (await pool.unload("a")).state is ModelState.AVAILABLE

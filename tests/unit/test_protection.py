@@ -50,6 +50,7 @@ def protected(text: str, **rules: object) -> list[str]:
         ("Hi {name}, {0} of {total:,} by {user.name}!", ["{name}", "{0}", "{total:,}", "{user.name}"]),
         ("{{name}}, {{ a.b | c }}, {{{x}}}, {% if y %}", ["{{name}}", "{{ a.b | c }}", "{{{x}}}", "{% if y %}"]),
         ("in ${HOME}, #{name}, %{count}, ${a:-b c}", ["${HOME}", "#{name}", "%{count}", "${a:-b c}"]),
+        ("trees{count}, in{0}: \\textbf{bold} {n}", ["{count}", "{0}", "{n}"]),
         ("%s sent %1$s %d, %(name)s %.2f%%", ["%s", "%1$s", "%d", "%(name)s", "%.2f"]),
     ],
 )  # fmt: skip
@@ -64,7 +65,7 @@ def test_text_that_is_no_prose_is_protected(text: str, found: list[str]) -> None
         "The cat (a big one) sat... Really?! 24/7 - yes; 50% of it. Mr. Dr. etc. I/O",
         "Ela disse: não! R$ 1.234,56 às 10h.",
         "O valor foi 1.234.567 reais.",
-        "the set {red, green} or {a b}, 100%s of it, 5 % dos, 20%-30% e 50% do, \\emph{word} f{x} { } {} {-}",
+        "the set {red, green} or {a b}, 100%s of it, 5 % dos, 20%-30% e 50% do, \\emph{word} { } {} {-}",
         "He was here.Then he left.",
         "#",
         "@ # < > { } & % $ ` ~ ^ | \\",
@@ -80,6 +81,23 @@ def test_spans_of_any_text_are_ascending(text: str) -> None:
     spans = ProtectionRules(syntaxes=tuple(Syntax)).find(text)
     assert all(0 <= span.start < span.end <= len(text) for span in spans)
     assert all(a.end < b.start or a.end <= b.start for a, b in pairwise(spans))
+
+
+@pytest.mark.parametrize(
+    ("text", "boundaries", "found"),
+    [
+        ("the trees{city}", [9], ["{city}"]),
+        ("city %swas %1$dx", [7, 15], ["%s", "%1$d"]),
+        ("{city}", [1, 5], ["{city}"]),
+        ("%(house)snow {{a}}b", [9, 18], ["%(house)s", "{{a}}"]),
+        ("to bob@example.com\ufffc or \ufffcx.org\ufffcnow", [], ["bob@example.com", "x.org"]),
+        ("see http://a.b/c\ufffcnow {n}\ufffc", [], ["http://a.b/c", "{n}"]),
+        ("\ufffc-style \ufffc/or pre-built", [23], []),
+    ],
+)
+def test_tags_and_objects_divide_words(text: str, boundaries: list[int], found: list[str]) -> None:
+    spans = ProtectionRules().find(text, boundaries)
+    assert [text[span.start : span.end] for span in spans] == found
 
 
 _UNITS = "a a- a. a/ 1. a@ ( _ :: { {a {{ {% ${ % %( %1 +1 http:// \\\\a ) x) (x A1: &a <a ` ²a -- :a:"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from latimer_server.core.errors import FlaggedAsError, LatimerError
 from latimer_server.core.flags import Flag, merge_flags
 from latimer_server.core.spans import TextSpan
 from latimer_server.models.routing import Route
-from latimer_server.text.alignment import Link, map_span, shift_link
-from latimer_server.text.markup import OBJECT, Block, PlacedBlock, place_marks, render
+from latimer_server.text.alignment import Link, map_span
+from latimer_server.text.markup import OBJECT, Block, PlacedBlock, render
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.segmentation import Rebuilt, Splitting, rebuild_text
+from latimer_server.translation.block_assembly import place_block, place_links
 from latimer_server.translation.requests import SegmentTranslation, TranslateOptions, Translation
 from latimer_server.translation.segment_output import Alternative, SegmentOutput, average_log_prob
 from latimer_server.translation.segmenting import ContentPart, ParsedContent
@@ -109,7 +109,7 @@ class _AssembledPart:
         segments = []
         rows = zip(self.part.document.spans, self.rebuilt.spans, self.outputs, self.part.segments, strict=True)
         for source, target, output, segment in rows:
-            links = _place_links(segment, output, source, target) or () if options.include_alignment else ()
+            links = place_links(segment, output, source, target) or () if options.include_alignment else ()
             segments.append(
                 SegmentTranslation(
                     self._locate_source(source),
@@ -151,10 +151,7 @@ def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: 
     rebuilt = rebuild_text(part.document, [output.text for output in finished], join=join)
     if part.block is None:
         return _AssembledPart(part, finished, rebuilt, None)
-    atoms = list(_find_atoms(part, outputs, finished, rebuilt))
-    links = _link_block(part, outputs, finished, rebuilt)
-    whole = list(_find_whole(part, part.block, outputs, finished, rebuilt))
-    placed = place_marks(part.block, rebuilt.text, atoms, links, whole=whole)
+    placed = place_block(part, part.block, outputs, finished, rebuilt)
     return _AssembledPart(part, finished, rebuilt, placed)
 
 
@@ -166,78 +163,6 @@ def _keep_lines(output: SegmentOutput, segment: ProtectedText, text: str, block:
     if block is None or not segment.moves or output.text != segment.text or segment.replacements:
         return output
     return replace(output, text=text, protected=tuple(map_span(segment.moves, span) for span in output.protected))
-
-
-def _find_atoms(
-    part: ContentPart, outputs: Sequence[SegmentOutput | None], finished: Sequence[SegmentOutput], rebuilt: Rebuilt
-) -> Iterator[TextSpan]:
-    """Yields the spans of a block's objects (U+FFFC) in its rebuilt text, in the order of the block."""
-    before = after = 0
-    document = part.document
-    for index, (source, target) in enumerate(zip(document.spans, rebuilt.spans, strict=True)):
-        yield from _find_objects(document.text, before, source.start, after - before)
-        segment, output = part.segments[index], finished[index]
-        if outputs[index] is None:
-            yield from _find_objects(document.text, source.start, source.end, target.start - source.start)
-        else:
-            for old, new in zip(segment.spans, output.protected, strict=True):
-                yield from _find_objects(segment.text, old.start, old.end, target.start + new.start - old.start)
-        before, after = source.end, target.end
-    yield from _find_objects(document.text, before, len(document.text), after - before)
-
-
-def _find_objects(text: str, start: int, end: int, shift: int) -> Iterator[TextSpan]:
-    position = text.find(OBJECT, start, end)
-    while position >= 0:
-        yield TextSpan(position + shift, position + shift + 1)
-        position = text.find(OBJECT, position + 1, end)
-
-
-def _find_whole(
-    part: ContentPart,
-    block: Block,
-    outputs: Sequence[SegmentOutput | None],
-    finished: Sequence[SegmentOutput],
-    rebuilt: Rebuilt,
-) -> Iterator[TextSpan]:
-    """Yields the protected spans of a block's rebuilt text that have no mark inside in the source."""
-    offsets = [mark.offset for mark in block.marks]
-    for index, (source, target) in enumerate(zip(part.document.spans, rebuilt.spans, strict=True)):
-        segment = part.segments[index]
-        olds = [map_span(segment.moves, span) for span in segment.spans]
-        for old, new in zip(olds, finished[index].protected if outputs[index] else olds, strict=True):
-            first = bisect_right(offsets, source.start + old.start)
-            if first == len(offsets) or offsets[first] >= source.start + old.end:
-                yield TextSpan(target.start + new.start, target.start + new.end)
-
-
-def _link_block(
-    part: ContentPart, outputs: Sequence[SegmentOutput | None], finished: Sequence[SegmentOutput], rebuilt: Rebuilt
-) -> list[Link] | None:
-    """Returns the links of all segments of a block; None if models translated segments but returned no links.
-
-    A segment without links, or without a model, gets one link from its whole source to its whole target.
-    """
-    if not any(output and output.links is not None for output in outputs) and any(outputs):
-        return None
-    links: list[Link] = []
-    for index, (source, target) in enumerate(zip(part.document.spans, rebuilt.spans, strict=True)):
-        placed = _place_links(part.segments[index], finished[index], source, target) if outputs[index] else None
-        links += [Link(source, target, 1.0)] if placed is None else placed
-    return links
-
-
-def _place_links(
-    segment: ProtectedText, output: SegmentOutput, source: TextSpan, target: TextSpan
-) -> list[Link] | None:
-    """Returns the links of a segment, moved to the text of its whole part; None if it has none.
-
-    `source` and `target` are the spans of the segment in the part's text and in its translation.
-    """
-    if output.links is None:
-        return None
-    moved = [replace(link, source=map_span(segment.moves, link.source)) for link in output.links]
-    return [shift_link(link, source.start, target.start) for link in moved]
 
 
 def _list_alternatives(output: SegmentOutput, *, plain: bool) -> tuple[Alternative, ...]:

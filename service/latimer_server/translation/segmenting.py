@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.markup import OBJECT, Block, MarkupDocument, TextFormat, parse_markup
+from latimer_server.text.markup import OBJECT, Block, MarkKind, MarkupDocument, TextFormat, parse_markup
 from latimer_server.text.protection.glossary import Glossary, protect_text
 from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.rules import ProtectionRules
@@ -87,10 +87,21 @@ def _divide_block(
         broken[offset] = _PARAGRAPH
     text = "".join(broken)
     objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
-    guarded = protect_text(text, rules, glossary, objects)
+    guarded = protect_text(text, rules, glossary, objects, list(_find_boundaries(block)))
     document = segment_text(text, splitting, language, guarded.spans)
     segments = extract_parts(replace(guarded, text=block.text), document.spans, join=True)
     return ContentPart(Document(block.text, document.spans), tuple(segments), block)
+
+
+def _find_boundaries(block: Block) -> Iterator[int]:
+    """Yields the offsets of a block's tags and delimiters that have no white space beside them, in its text."""
+    text, last = block.text, 0
+    for mark in block.marks:
+        at = mark.offset
+        if mark.kind is not MarkKind.ATOM and last < at < len(text):
+            if not text[at - 1].isspace() and not text[at].isspace():
+                yield at
+            last = at
 
 
 def _find_objects(text: str) -> Iterator[int]:

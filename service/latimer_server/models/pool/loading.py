@@ -50,7 +50,6 @@ class Loader:
         self._detector = detector
         self._device = device
         self._cache = cache
-        self._slots_by_model: dict[str, ComputeSlot] = {}
         self._measured: dict[str, tuple[FolderStamp, int]] = {}
 
     def estimate_size(self, local: LocalModel) -> tuple[int, int]:
@@ -82,13 +81,13 @@ class Loader:
         self._measured[local.entry.name] = (local.stamp, backend.memory_bytes)
         return backend
 
-    async def finish(self, local: LocalModel, backend: Backend) -> Loaded:
+    async def finish(self, local: LocalModel, backend: Backend, slot: ComputeSlot) -> Loaded:
         """Runs the canary of a model and returns the loaded model, with its queue if it writes text.
 
-        Raises `ModelError` if the canary fails.
+        `slot`: the result of `choose_slot`, in which the canary and all batches run. Raises `ModelError` if the canary
+        fails.
         """
         entry = local.entry
-        slot = self._slots_by_model[entry.name] = self._choose_slot(entry, backend)
         # The canary runs in the thread that will run the batches. Every thread that has once run torch keeps a team of
         # OpenMP threads; a second, idle team slowed each batch by 40 %.
         await slot.run(lambda: lambda: run_canary(entry, backend, self._detector))
@@ -99,19 +98,19 @@ class Loader:
         cache = self._cache.of_model(self._identify_revision(local, generator)) if self._cache is not None else None
         return LoadedGenerator(entry, generator, queue, VocabularyCoverage(generator), cache)
 
-    async def release(self, entry: CatalogEntry, *, frozen: bool = False) -> None:
-        """Waits until no batch of the model runs, then frees its memory.
+    async def release(self, slot: ComputeSlot | None, *, frozen: bool = False) -> None:
+        """Waits until no batch of a model runs in its slot, then frees its memory.
 
-        The caller must have dropped its references to the model.
-
+        The caller must have dropped its references to the model. `slot` is None for a model that never had one.
         `frozen`: the model was loaded when `freeze_objects` ran.
         """
         # A batch may still run although its callers were cancelled.
-        if slot := self._slots_by_model.pop(entry.name, None):
+        if slot is not None:
             await slot.wait_until_idle()
         await asyncio.to_thread(release_memory, frozen=frozen)
 
-    def _choose_slot(self, entry: CatalogEntry, backend: Backend) -> ComputeSlot:
+    def choose_slot(self, entry: CatalogEntry, backend: Backend) -> ComputeSlot:
+        """Returns the slot in which the batches of a model run."""
         if entry.ranks:
             return self._executors.single_core_slot()
         batches = cast(GeneratorBackend, backend).limits.concurrent_batches

@@ -25,7 +25,7 @@ from latimer_server.models.pool.memory_budget import MemoryBudget, MemoryReserva
 from latimer_server.models.pool.pool_options import PoolOptions
 from latimer_server.models.store.local_models import MAX_AGE_SECONDS, FolderStamp, LocalModel, LocalModels
 from latimer_server.models.store.store import Store
-from latimer_server.scheduling import Executors, Priority
+from latimer_server.scheduling import ComputeSlot, Executors, Priority
 from latimer_server.text.detection import LanguageDetector
 
 _log = logging.getLogger(__name__)
@@ -51,13 +51,14 @@ class _ActiveModel:
     """A model that is loaded, loading or queued for memory.
 
     `started`: memory is reserved, and the load continues even if every caller is cancelled. `frozen`: the model's
-    objects are exempt from garbage collection, see `freeze_loaded`.
+    objects are exempt from garbage collection, see `freeze_loaded`. `slot`: where its batches run, from the canary on.
     """
 
     local: LocalModel
     reservation: MemoryReservation
     task: asyncio.Task[None] = field(init=False)
     loaded: Loaded | None = None
+    slot: ComputeSlot | None = None
     started: bool = False
     frozen: bool = False
 
@@ -92,7 +93,9 @@ class ModelPool:
         self._local_models = LocalModels(catalog, store)
         self._budget = MemoryBudget(options.max_memory, self._evict)
         self._pinned = frozenset(options.pinned)
+        # By name, and by reservation: the second also has models that an operator unloads while callers still use them.
         self._active: dict[str, _ActiveModel] = {}
+        self._reserved: dict[MemoryReservation, _ActiveModel] = {}
         self._failures: dict[str, _Failure] = {}
         # Per task: the time of the last look-up (monotonic seconds) and its result.
         self._usable: dict[Task, tuple[float, tuple[CatalogEntry, ...]]] = {}
@@ -167,17 +170,19 @@ class ModelPool:
     async def unload(self, name: str) -> ModelStatus:
         """Unloads a model once its holders are done, waits until it is unloaded, and returns its status afterwards.
 
-        Callers that ask for the model meanwhile wait, and then cause it to be loaded again. A model that is neither
-        loaded nor loading stays as it is. Raises `NotServed` if the name is not in the catalogue. If the caller is
-        cancelled, unloading continues.
+        Callers that ask for the model meanwhile cause it to be loaded again, beside the old one if there is room, since
+        a long batch may hold that one for minutes. A model that is neither loaded nor loading stays as it is. Raises
+        `NotServed` if the name is not in the catalogue. If the caller is cancelled, unloading continues.
         """
         self.catalog.get(name)
         active = self._active.get(name)
         if active is None:
             return self.describe(name)
         self._budget.evict_when_idle(active.reservation)
-        while self._active.get(name) is active:
+        while active.reservation in self._reserved:
             await active.reservation.wait()
+        if name in self._active:
+            return self.describe(name)
         local = self._local_models.refresh(name)
         return _describe(local, ModelState.AVAILABLE if local.fetched else ModelState.NOT_FETCHED)
 
@@ -241,13 +246,13 @@ class ModelPool:
     def freeze_loaded(self) -> None:
         """Exempts all objects, and so the loaded models, from garbage collection, see `gc_tuning.freeze_objects`."""
         freeze_objects()
-        for active in self._active.values():
+        for active in self._reserved.values():
             active.frozen = True
 
     async def close(self) -> None:
         """Cancels loads in progress, closes every queue and waits for unloads in progress."""
         self._closing = True
-        active_models = list(self._active.values())
+        active_models = list(self._reserved.values())
         for active in active_models:
             active.task.cancel()
         await asyncio.gather(*(active.task for active in active_models), return_exceptions=True)
@@ -259,6 +264,10 @@ class ModelPool:
     @asynccontextmanager
     async def _hold(self, name: str) -> AsyncIterator[Loaded]:
         while (active := self._active.get(name)) is not None and active.reservation.is_closed:
+            if active.reservation.evict_requested and active.loaded:
+                del self._active[name]  # it serves its holders to their end
+                active = None
+                break
             await active.reservation.wait()
         active = active or self._begin(name)
         self._budget.hold(active.reservation)
@@ -303,7 +312,7 @@ class ModelPool:
         active.task = asyncio.get_running_loop().create_task(self._load(active))
         # Marks the exception as retrieved: `_load` has logged it already.
         active.task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        self._active[name] = active
+        self._active[name] = self._reserved[active.reservation] = active
         self._invalidate_usable()
         return active
 
@@ -333,7 +342,7 @@ class ModelPool:
             return
         # Outside of the handler: the error's traceback refers to frames that hold the model, and would keep its memory.
         self._failures[name] = _Failure(cause, time.monotonic(), active.local.stamp)
-        await self._loader.release(active.local.entry)
+        await self._loader.release(active.slot)
         self._remove(active)
         self._announce(name)
         raise ModelError(cause)
@@ -347,17 +356,18 @@ class ModelPool:
         try:
             backend = await self._loader.make(active.local)
             if self._budget.confirm(reservation, backend.memory_bytes):
-                active.loaded = await self._loader.finish(active.local, backend)
+                active.slot = self._loader.choose_slot(active.local.entry, backend)
+                active.loaded = await self._loader.finish(active.local, backend, active.slot)
                 return True
             reservation.size = reservation.least = backend.memory_bytes
             del backend
-            await self._loader.release(active.local.entry)
+            await self._loader.release(None)
             return False
         finally:
             self._budget.release(reservation)
 
     def _evict(self, reservation: MemoryReservation) -> None:
-        task = asyncio.get_running_loop().create_task(self._unload(self._active[reservation.name]))
+        task = asyncio.get_running_loop().create_task(self._unload(self._reserved[reservation]))
         self._unloads.add(task)
         task.add_done_callback(self._unloads.discard)
 
@@ -367,12 +377,13 @@ class ModelPool:
         if isinstance(active.loaded, LoadedGenerator):
             await active.loaded.queue.close()
         active.loaded = None
-        await self._loader.release(active.local.entry, frozen=active.frozen)
+        await self._loader.release(active.slot, frozen=active.frozen)
         _log.info("model unloaded", extra={"model": active.reservation.name, "bytes": active.reservation.size})
         self._remove(active)
         self._announce(active.reservation.name)
 
     def _remove(self, active: _ActiveModel) -> None:
+        self._reserved.pop(active.reservation, None)
         if self._active.get(active.reservation.name) is active:
             del self._active[active.reservation.name]
             self._invalidate_usable()

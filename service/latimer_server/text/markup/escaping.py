@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup.document import Block, TextFormat
 
 _REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -33,15 +34,20 @@ _LINE_START = re.compile(
 )
 
 
-def find_escapes(translation: str, block: Block, line_starts: Sequence[int]) -> dict[int, tuple[int, str]]:
+def find_escapes(
+    translation: str, block: Block, line_starts: Sequence[int], literal: Sequence[TextSpan] = ()
+) -> dict[int, tuple[int, str]]:
     """Returns the parts of `translation` to escape: a dict from their start to their end and the text to write instead.
 
     `block`: the translated block, which has the format. `line_starts`: the offsets in `translation` at which a line of
-    Markdown will begin.
+    Markdown will begin. `literal`: the spans of Markdown in which nothing is escaped.
     """
     escapes: dict[int, tuple[int, str]] = {}
     if block.format is TextFormat.MARKDOWN:
         _escape_markdown(translation, block, line_starts, escapes)
+        for span in literal:
+            for position in range(span.start, span.end):
+                escapes.pop(position, None)
     else:
         for match in (_ALL_SPECIAL if "&gt;" in block.source else _SPECIAL).finditer(translation):
             escapes[match.start()] = (match.end(), _REFERENCES[match[0]])

@@ -37,13 +37,15 @@ def place_marks(
     links: Sequence[Link] | None,
     *,
     whole: Sequence[TextSpan] = (),
+    literal: Sequence[TextSpan] = (),
     copy: bool = True,
 ) -> PlacedBlock:
     """Returns the translation of a block in its format, escaped and with every mark of the block exactly once.
 
     `atoms`: the span in `translation` of each ATOM of the block, in the block's order; disjoint, but not necessarily
     ascending. `links`: between `block.text` and `translation`; None if unknown. `whole`: spans of the translation
-    inside which no mark may stand, such as a URL; disjoint. `copy`: if the translation equals the block's text, return
+    inside which no mark may stand, such as a URL; disjoint. `literal`: those of them that Markdown takes
+    without escapes. `copy`: if the translation equals the block's text, return
     the block's source unchanged. Raises `ValueError` if the number of atoms is wrong.
 
     A pair wraps the smallest range with the tokens linked to its words. If words of another pair tear that range
@@ -63,7 +65,7 @@ def place_marks(
         return PlacedBlock(block.source, repaired=False, runs=tuple(runs))
     placed = list(zip(atoms, marks, strict=True))
     if len(marks) == len(block.marks):
-        return _write(block, translation, placed, [], repaired=False)
+        return _write(block, translation, placed, [], literal, repaired=False)
     nesting = read_nesting(block)
     tokens = _merge_tokens(_split_translation(nesting, block, translation, atoms), whole)
     arrangement = Arrangement(block, nesting, translation, tokens)
@@ -74,7 +76,7 @@ def place_marks(
         arrangement.follow_links(links)
     arrangement.arrange()
     insertions = _list_insertions(nesting, len(translation))
-    return _write(block, translation, placed, insertions, repaired=arrangement.repaired)
+    return _write(block, translation, placed, insertions, literal, repaired=arrangement.repaired)
 
 
 def _are_in_order(block: Block, atoms: Sequence[TextSpan]) -> bool:
@@ -229,17 +231,18 @@ def _write(
     translation: str,
     atoms: list[tuple[TextSpan, int]],
     insertions: list[tuple[int, int]],
+    literal: Sequence[TextSpan],
     *,
     repaired: bool,
 ) -> PlacedBlock:
     """Returns a translation with its marks written into it.
 
     `atoms`: (span in the translation, index of the mark). `insertions`: (offset in the translation, index of the mark)
-    of the other marks, in the order of writing.
+    of the other marks, in the order of writing. `literal`: see `place_marks`.
     """
     atoms.sort(key=lambda atom: atom[0].start)
     line_starts = [0, *(span.end for span, number in atoms if block.marks[number].breaks_line)]
-    writer = _Writer(translation, find_escapes(translation, block, line_starts))
+    writer = _Writer(translation, find_escapes(translation, block, line_starts, literal))
     remaining = iter(insertions)
     insertion = next(remaining, None)
     for span, number in [*atoms, (TextSpan(len(translation), len(translation)), -1)]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.protection.spans import widen_span
+from latimer_server.text.protection.spans import SEPARATOR, widen_span
 
 _WORD = re.compile(r"\S++")
 # A word without a match of this is prose, so it is not compared with the forms below.
@@ -141,17 +141,19 @@ _CODES = (
 )
 # Placeholders that are protected in every text, since prose hardly ever resembles them: a name or a number in braces
 # (Python, ICU), anything in double braces (mustache, Jinja) or in braces after a sign (shell, Ruby), and the commonest
-# of printf. Requests can name whole syntaxes. A word in braces directly behind another word is not one: it is LaTeX.
+# of printf. Requests can name whole syntaxes.
 _BRACED = re.compile(
     r"\{\{\{[^{}\n]{1,128}\}\}\}|\{\{[^{}\n]{1,128}\}\}|\{%[^{}\n]{1,128}%\}|\$\{[^{}\n]{1,128}\}|"
-    r"(?:[#%]|(?<![\w\\]))\{(?:[^\W\d][\w.-]{0,63}|\d{1,3})(?:![rsa])?(?::[^{}\s]{1,16})?\}"
+    r"(?:[#%]|(?<!\\))\{(?:[^\W\d][\w.-]{0,63}|\d{1,3})(?:![rsa])?(?::[^{}\s]{1,16})?\}"
 )
-_PRINTF = re.compile(r"(?<![\d%])%(?:\(\w{1,64}\)|\d{1,2}\$)?(?:[-+0]?\d{0,3}(?:\.\d{1,2})?)[sdiufxX@](?!\w)")
+# A letter may follow only a placeholder with a name or number, because `%s` may begin a word (`100 %sure`).
+_PRINTF = re.compile(
+    r"(?<![\d%])%(?:(?:\(\w{1,64}\)|\d{1,2}\$)[-+0]?\d{0,3}(?:\.\d{1,2})?[sdiufxX@]"
+    r"|[-+0]?\d{0,3}(?:\.\d{1,2})?[sdiufxX@](?!\w))"
+)
 # Patterns of spans that may contain spaces or be part of a word, each after a sign that all its matches contain. A text
 # without the sign need not be searched.
 _SIGNED = (
-    ("{", _BRACED),
-    ("%", _PRINTF),
     ("<", re.compile(r">>[\w-]{1,32}<<|</?[A-Za-z][^\s<>]*+(?:\s[^<>]*+)?>|<!--(?:[^-<>]|-(?!->))*+-->")),
     (":\\", re.compile(r"\b[A-Za-z]:\\(?:[\w .()+@~-]{1,64}\\)*+[\w.()+@~-]*+(?<!\.)")),
     ("`", re.compile(r"```[^`]*+```|`[^`\n]++`")),
@@ -182,7 +184,12 @@ _HOUR = re.compile(r"(?<!\w)\d{1,2}h\d{2}(?!\w)")
 
 
 def find_builtin(text: str) -> Iterator[TextSpan]:
-    """Yields the spans of `text` that are protected by default; in no order, and possibly overlapping."""
+    """Yields the spans of `text` that are protected by default; in no order, and possibly overlapping.
+
+    A `SEPARATOR` in the text counts as white space. A word behind it is no option, path or hidden file, because it may
+    be the rest of a word with markup inside, as in `<i>pre</i>-built` and `<i>and</i>/or`.
+    """
+    yield from find_placeholders(text)
     for sign, pattern in _SIGNED:
         if sign in text:
             for match in pattern.finditer(text):
@@ -198,6 +205,25 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
     yield from (TextSpan(*match.span(1)) for match in _BULLET.finditer(text))
     yield from (TextSpan(*match.span()) for match in _HOUR.finditer(text if "h" in text else ""))
     yield from _find_words(text)
+
+
+def find_placeholders(text: str) -> Iterator[TextSpan]:
+    """Yields the spans of the placeholders that are protected in every text, ascending for each of their two forms."""
+    if "{" in text:
+        for match in _BRACED.finditer(text):
+            if not _is_argument(text, match.start()):
+                yield TextSpan(*match.span())
+    if "%" in text:
+        for match in _PRINTF.finditer(text):
+            yield TextSpan(*match.span())
+
+
+def _is_argument(text: str, start: int) -> bool:
+    """Returns True if the braces at `start` are the argument of a LaTeX command: a word behind a backslash."""
+    position = start
+    while position > 0 and text[position - 1].isalpha():
+        position -= 1
+    return 0 < position < start and text[position - 1] == "\\"
 
 
 def _find_shapes(text: str) -> Iterator[TextSpan]:
@@ -223,6 +249,8 @@ def _find_words(text: str) -> Iterator[TextSpan]:
         end = word.end() if word else match.end()
         core = _strip(text, start, end)
         form = text[core.start : core.end]
+        if start > 0 and text[start - 1] == SEPARATOR and form[:1] in ("-", "/", "."):
+            continue
         if form and (_FORM.fullmatch(form) or _is_file(form)):
             yield core
 

@@ -74,14 +74,18 @@ def compile_glossary(terms: Sequence[GlossaryTerm]) -> Glossary | None:
 
 
 def protect_text(
-    text: str, rules: ProtectionRules, glossary: Glossary | None = None, more: Sequence[TextSpan] = ()
+    text: str,
+    rules: ProtectionRules,
+    glossary: Glossary | None = None,
+    more: Sequence[TextSpan] = (),
+    boundaries: Sequence[int] = (),
 ) -> ProtectedText:
     """Returns a text in which the spans of the rules, the glossary terms and the spans `more` are protected.
 
     The replacement of a term's span is its translation; other spans stay. A term that overlaps a protected span is
-    ignored.
+    ignored. `boundaries`: see `ProtectionRules.find`.
     """
-    spans = rules.find(text)
+    spans = rules.find(text, boundaries)
     if more:
         spans = merge_spans([*spans, *more])
     ends = [span.end for span in spans]

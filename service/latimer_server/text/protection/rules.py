@@ -7,15 +7,15 @@ Expression Matching Can Be Simple And Fast". Pure functions.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import re2
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.protection.builtin import find_builtin
-from latimer_server.text.protection.spans import is_glue, merge_spans
+from latimer_server.text.protection.builtin import find_builtin, find_placeholders
+from latimer_server.text.protection.spans import SEPARATOR, is_glue, join_spans, merge_spans, separate_text
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 
 # The most bytes of one compiled pattern, and of the pattern of all phrases; RE2 rejects larger ones. Such a pattern is
@@ -25,6 +25,8 @@ _MAX_PHRASE_MEMORY = 64 << 20
 # The most time that all patterns of a request may take on one text. Each search is linear in the text, but a pattern
 # may match once per character.
 _MAX_SECONDS = 2.0
+# OBJECT REPLACEMENT CHARACTER, which stands for an object in the text of a block of markup.
+_OBJECT = "\ufffc"
 
 
 class PatternError(ValueError):
@@ -58,16 +60,21 @@ class ProtectionRules:
     patterns: tuple[CompiledPattern, ...] = ()
     phrases: CompiledPattern | None = None
 
-    def find(self, text: str) -> tuple[TextSpan, ...]:
+    def find(self, text: str, boundaries: Sequence[int] = ()) -> tuple[TextSpan, ...]:
         """Returns the protected spans of `text`, ascending and disjoint; overlapping ones are merged.
 
-        Raises `PatternError` if the callers' patterns take longer than two seconds.
+        `boundaries`: the offsets, ascending, at which markup divides the text. A placeholder is found whatever stands
+        on the other side of a boundary, and also if boundaries are inside it. U+FFFC, which stands for an object of the
+        markup, is never part of a placeholder or word. Raises `PatternError` if the callers' patterns take longer than
+        two seconds.
         """
-        return merge_spans(self._find_all(text))
+        plain = text.replace(_OBJECT, SEPARATOR)
+        found = [*self._find_matches(text), *self._find_forms(plain)]
+        if boundaries:
+            found += join_spans(self._find_placeholders(separate_text(plain, boundaries)), boundaries)
+        return merge_spans(found)
 
-    def _find_all(self, text: str) -> Iterator[TextSpan]:
-        for syntax in self.syntaxes:
-            yield from find_syntax(text, syntax)
+    def _find_matches(self, text: str) -> Iterator[TextSpan]:
         started = time.monotonic()
         for number, pattern in enumerate(self.patterns):
             for match in pattern.finditer(text):
@@ -76,8 +83,18 @@ class ProtectionRules:
                 yield TextSpan(*match.span())
         if self.phrases is not None:
             yield from find_words(self.phrases, text)
+
+    def _find_forms(self, text: str) -> Iterator[TextSpan]:
+        for syntax in self.syntaxes:
+            yield from find_syntax(text, syntax)
         if self.builtin:
             yield from find_builtin(text)
+
+    def _find_placeholders(self, text: str) -> Iterator[TextSpan]:
+        for syntax in self.syntaxes:
+            yield from find_syntax(text, syntax)
+        if self.builtin:
+            yield from find_placeholders(text)
 
 
 def compile_pattern(pattern: str) -> CompiledPattern:

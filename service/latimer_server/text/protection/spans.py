@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from latimer_server.core.scripts import UNSPACED_LETTERS
 from latimer_server.core.spans import TextSpan
 
+# Stands where markup divides a text while placeholders are sought in it: a character that counts as white space in
+# Python's regular expressions, but is no space, tab or line break.
+SEPARATOR = "\x1f"
 _UNGLUED = re.compile(f"[{UNSPACED_LETTERS}\u2e80-\U0010ffff]")
 # No character below this one matches `_UNGLUED`, so most texts need no search.
 _FIRST_UNGLUED = "\u0e00"
@@ -22,6 +27,19 @@ def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
         else:
             merged.append(span)
     return tuple(merged)
+
+
+def separate_text(text: str, boundaries: Sequence[int]) -> str:
+    """Returns a text with a `SEPARATOR` inserted at each of the offsets `boundaries`, which are ascending."""
+    edges = [0, *boundaries, len(text)]
+    return SEPARATOR.join(text[start:end] for start, end in pairwise(edges))
+
+
+def join_spans(spans: Iterable[TextSpan], boundaries: Sequence[int]) -> Iterator[TextSpan]:
+    """Yields for each span of the result of `separate_text` the corresponding span of the text without separators."""
+    places = [boundary + number for number, boundary in enumerate(boundaries)]  # those of the separators
+    for span in spans:
+        yield TextSpan(span.start - bisect_left(places, span.start), span.end - bisect_left(places, span.end))
 
 
 def widen_span(text: str, span: TextSpan) -> TextSpan:

@@ -83,7 +83,8 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UnloadModel(self, request, context):
-        """Unloads a model when its batches are finished. The error is PERMISSION_DENIED unless the server runs with --admin.
+        """Unloads a model when its batches are finished. Calls that need the model meanwhile cause it to be loaded again, beside
+        the old one if there is room. The error is PERMISSION_DENIED unless the server runs with --admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

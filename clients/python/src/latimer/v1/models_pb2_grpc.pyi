@@ -142,7 +142,9 @@ class ModelServiceStub(typing.Generic[_ModelServiceListModelsType, _ModelService
     """Loads a model. The error is PERMISSION_DENIED unless the server runs with --admin."""
 
     UnloadModel: _ModelServiceUnloadModelType
-    """Unloads a model when its batches are finished. The error is PERMISSION_DENIED unless the server runs with --admin."""
+    """Unloads a model when its batches are finished. Calls that need the model meanwhile cause it to be loaded again, beside
+    the old one if there is room. The error is PERMISSION_DENIED unless the server runs with --admin.
+    """
 
 ModelServiceAsyncStub: typing_extensions.TypeAlias = ModelServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -196,6 +198,8 @@ class ModelServiceServicer(metaclass=abc.ABCMeta):
         request: latimer.v1.models_pb2.UnloadModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[latimer.v1.models_pb2.UnloadModelResponse, collections.abc.Awaitable[latimer.v1.models_pb2.UnloadModelResponse]]:
-        """Unloads a model when its batches are finished. The error is PERMISSION_DENIED unless the server runs with --admin."""
+        """Unloads a model when its batches are finished. Calls that need the model meanwhile cause it to be loaded again, beside
+        the old one if there is room. The error is PERMISSION_DENIED unless the server runs with --admin.
+        """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
