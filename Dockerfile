@@ -26,7 +26,7 @@ COPY pyproject.toml setup.py README.md LICENSE NOTICE ./
 COPY clients/python clients/python
 COPY service service
 RUN pip install --constraint requirements.lock --no-build-isolation ./clients/python . \
-    && python -c 'import platform; from latimer_server.backends.marian.native_engine import open_library; assert open_library() or platform.machine() != "x86_64"' \
+    && python -c 'from latimer_server.backends.marian.native_library import open_library; assert open_library()' \
     && latimer-server models fetch --store /models
 
 

@@ -23,7 +23,7 @@ $(TOOLS): requirements.lock pyproject.toml setup.py clients/python/pyproject.tom
 	@echo "installing the other packages ..."
 	$(PIP) install --requirement requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable clients/python --editable .
-	@$(BIN)/python -m latimer_server.backends.marian.native_engine
+	@$(BIN)/python -m latimer_server.backends.marian.native_library
 	@touch $@
 
 demo: install

@@ -13,11 +13,18 @@ setup(
     ext_modules=[
         Extension(
             "latimer_server.backends.marian.native._student",
-            sources=[str(_FOLDER / "student.cpp")],
+            sources=sorted(map(str, _FOLDER.glob("*.cpp"))),
             depends=sorted(map(str, _FOLDER.glob("*.h"))),
             language="c++",
-            # gcc 12 gives these two warnings for its own headers.
-            extra_compile_args=["-O3", "-std=c++17", "-Wno-maybe-uninitialized", "-Wno-uninitialized"],
+            # Without contraction every compiler rounds alike, so that outputs do not depend on it. gcc 12 gives the two
+            # warnings for its own headers.
+            extra_compile_args=[
+                "-O3",
+                "-std=c++17",
+                "-ffp-contract=off",
+                "-Wno-maybe-uninitialized",
+                "-Wno-uninitialized",
+            ],
             optional=True,
         )
     ]

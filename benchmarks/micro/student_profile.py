@@ -12,6 +12,7 @@ import ctypes
 import json
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -32,7 +33,8 @@ from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.engine import choose_candidates
 from latimer_server.backends.marian.lazy_engine import LazyEngine
 from latimer_server.backends.marian.model_file import MarianFile
-from latimer_server.backends.marian.native_engine import NativeStudent, detect_instruction_set, load_library
+from latimer_server.backends.marian.native_engine import NativeStudent
+from latimer_server.backends.marian.native_library import choose_instruction_set, load_library
 from latimer_server.backends.marian.onnx_runtime import onnxruntime
 from latimer_server.backends.marian.student import MarianStudent
 
@@ -83,10 +85,10 @@ _CLOCKS = ("reading", "writing", "candidates", "products", "attention", "scores"
 
 def build_profiled(folder: Path) -> ctypes.CDLL:
     """Compiles the C++ engine with clocks in it. Raises CalledProcessError if g++ fails."""
-    source = Path(onnx_engine.__file__).parent / "native" / "student.cpp"
+    sources = sorted((Path(onnx_engine.__file__).parent / "native").glob("*.cpp"))
     target = folder / "student.so"
-    flags = ["-O3", "-std=c++17", "-fPIC", "-shared", "-w", "-DLATIMER_PROFILE"]
-    subprocess.run(["g++", *flags, "-o", target, source], check=True)
+    flags = ["-O3", "-std=c++17", "-ffp-contract=off", "-fPIC", "-shared", "-w", "-DLATIMER_PROFILE"]
+    subprocess.run(["g++", *flags, "-o", target, *sources], check=True)
     library = load_library(str(target))
     library.latimer_read_profile.restype = None
     library.latimer_read_profile.argtypes = [ctypes.c_void_p]
@@ -121,7 +123,10 @@ def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stag
     with tempfile.TemporaryDirectory() as folder:
         library = build_profiled(Path(folder))
     shape = read_architecture(file.config, "model.bin")
-    student._native = NativeStudent(file, shape, student._shortlist, detect_instruction_set(), library)
+    instructions = choose_instruction_set()
+    if instructions is None:
+        sys.exit("this processor has no kernels, or LATIMER_ENGINE chooses ONNX Runtime: use --onnx")
+    student._native = NativeStudent(file, shape, student._shortlist, instructions, library)
     clocks = np.zeros((2, len(_CLOCKS)))
 
     def read_clocks() -> None:

@@ -27,7 +27,7 @@ def test_the_catalogue_may_lower_the_limit_of_inputs(tmp_path: Path, wanted: int
 
 @pytest.mark.parametrize(("wanted", "found"), [("", "int8"), ("int8", "int8"), ("float32", "float32")])
 def test_a_student_computes_in_int8_by_default(tmp_path: Path, wanted: str, found: str) -> None:
-    assert load_backend(ask(tmp_path, compute_type=wanted)).compute_type == found
+    assert load_backend(ask(tmp_path, compute_type=wanted)).compute_type.partition("/")[0] == found
 
 
 def test_a_file_without_multipliers_is_computed_in_float32(tmp_path: Path) -> None:

@@ -21,21 +21,22 @@ import sacrebleu
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latimer_server.backends.marian import native_engine, student
+from latimer_server.backends.marian import native_engine, native_library, student
 from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.greedy import GreedySearch
 from latimer_server.backends.marian.lazy_engine import LazyEngine
 from latimer_server.backends.marian.model_file import MarianFile
-from latimer_server.backends.marian.native_engine import (
+from latimer_server.backends.marian.native_engine import NativeStudent, supports_model
+from latimer_server.backends.marian.native_library import (
     InstructionSet,
-    NativeStudent,
-    detect_instruction_set,
+    choose_instruction_set,
+    list_instruction_sets,
+    load_library,
     open_library,
-    supports_model,
 )
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from latimer_server.core.errors import ModelFileError, NotServed
+from latimer_server.core.errors import ModelError, ModelFileError, NotServed
 from tests.conformance.conftest import PAIRS, locate, never, open_engine, read_sentences, without_native
 from tests.marian_students import TINY, make_student
 
@@ -43,8 +44,9 @@ OPTIONS = DecodingOptions()
 # Batch sizes around the limits of the kernels: the least number of rows that is computed together, sixteen rows, and
 # twice sixteen rows.
 SIZES = (1, 2, 3, 4, 7, 16, 17, 31, 32, 33, 70)
+AVAILABLE = list_instruction_sets(open_library())
 needs_native = pytest.mark.skipif(
-    detect_instruction_set() == InstructionSet.NONE,
+    not AVAILABLE,
     reason="not built, or not for this processor: students run on ONNX Runtime",
 )
 
@@ -67,11 +69,11 @@ def rows(students: Mapping[str, MarianStudent]) -> Sequence[TokenIds]:
 @needs_native
 @pytest.mark.parametrize("listed", [True, False])
 def test_outputs_are_bit_identical_for_every_instruction_set(rows: Sequence[TokenIds], *, listed: bool) -> None:
-    best, options = detect_instruction_set(), DecodingOptions(alignment=True, max_output_tokens=None if listed else 6)
+    options = DecodingOptions(alignment=True, max_output_tokens=None if listed else 6)
     few = rows if listed else rows[:40]
-    dots = build("en", InstructionSet.DOTS, listed=listed)
-    alone = [dots.search([row], options, never)[0] for row in few]
-    for instructions in {InstructionSet.DOTS, best}:
+    best = build("en", AVAILABLE[-1], listed=listed)
+    alone = [best.search([row], options, never)[0] for row in few]
+    for instructions in AVAILABLE:
         student = build("en", instructions, listed=listed)
         for size in SIZES if listed else (1, 5, 32):
             together: list[Hypothesis] = []
@@ -158,7 +160,7 @@ def test_an_output_ends_at_its_cap_and_is_reported_as_truncated(
 def test_an_output_may_be_longer_than_the_stored_positions(rows: Sequence[TokenIds]) -> None:
     # The output of a source without an end token continues up to its cap.
     endless = [(*([17_347] * 120), 0)]
-    native = build("en", detect_instruction_set())
+    native = build("en", AVAILABLE[-1])
     found = native.search(endless, DecodingOptions(max_length_ratio=10), never)[0]
     again = native.search([*endless, rows[0]], DecodingOptions(max_length_ratio=10), never)[0]
     assert found == again
@@ -196,7 +198,7 @@ def resident_bytes() -> int:
 @needs_native
 def test_loading_and_searching_leak_no_memory(rows: Sequence[TokenIds]) -> None:
     def once() -> None:
-        student = build("en", detect_instruction_set())
+        student = build("en", AVAILABLE[-1])
         for at in range(0, 128, 32):
             student.search(rows[at : at + 32], OPTIONS, never)
 
@@ -223,7 +225,7 @@ def test_a_student_of_an_unsupported_size_uses_the_graphs(tmp_path: Path) -> Non
 def test_without_the_library_the_graphs_compute_everything(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(student, "detect_instruction_set", lambda: InstructionSet.NONE)
+    monkeypatch.setattr(student, "choose_instruction_set", lambda: None)
     without = load_student(locate(PAIRS["en"]), 1)
     assert without._native is None
     assert without.run(rows[:20], OPTIONS, never) == without_native(students["en"]).run(rows[:20], OPTIONS, never)
@@ -275,7 +277,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 def test_the_library_is_built_if_a_compiler_is_available() -> None:
     compiler = shutil.which("g++")
-    if sys.platform != "linux" or platform.machine() != "x86_64" or compiler is None:
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64") or compiler is None:
         pytest.skip("no g++, or not for this platform")
     version = subprocess.run([compiler, "-dumpversion"], capture_output=True, text=True, check=True).stdout
     if int(version.split(".")[0]) < 11:
@@ -285,37 +287,72 @@ def test_the_library_is_built_if_a_compiler_is_available() -> None:
 
 _BY_ITSELF = """
 import sys
-from tests.conformance.test_student_native import OPTIONS, build_with, never, read_rows
-student = build_with(sys.argv[1])
-print([hypothesis.ids for hypothesis in student.search(read_rows()[:40], OPTIONS, never)])
+from tests.conformance.test_student_native import print_outputs
+print_outputs(sys.argv[1])
 """
+# The compilers that the outputs are compared with, each with flags that change how it optimizes.
+_COMPILERS = [
+    ("g++", "-O2"),
+    ("g++", "-O3"),
+    ("g++", "-Os"),
+    ("g++", "-fno-inline"),
+    ("clang++", "-O3"),
+]
 
 
-def build_with(path: str) -> NativeStudent:
-    """Builds the English student with the library at `path`."""
-    return build("en", detect_instruction_set(), library=native_engine.load_library(path))
-
-
-def read_rows() -> list[TokenIds]:
-    return [encoding.ids for encoding in load_student(locate(PAIRS["en"]), 1).encode(read_sentences("en"))]
+def print_outputs(path: str) -> None:
+    """Prints the ids and scores of some rows by the library at `path`, for each of its instruction sets."""
+    library = load_library(path)
+    rows = [encoding.ids for encoding in load_student(locate(PAIRS["en"]), 1).encode(read_sentences("en"))]
+    for instructions in list_instruction_sets(library):
+        found = build("en", instructions, library=library).search(rows[:40], OPTIONS, never)
+        print(instructions.label, [(hypothesis.ids, hypothesis.log_prob) for hypothesis in found])
 
 
 @needs_native
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
-@pytest.mark.parametrize("flag", ["-fno-inline", "-Os"])
-def test_outputs_do_not_depend_on_compiler_optimizations(
-    students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], tmp_path: Path, flag: str
+@pytest.mark.parametrize(("compiler", "flag"), _COMPILERS)
+def test_outputs_do_not_depend_on_the_compiler(
+    students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], tmp_path: Path, compiler: str, flag: str
 ) -> None:
     # gcc assumes that a tile configuration has eight bytes. Without inlining the rest was lost, and SIGILL followed.
-    source = Path(native_engine.__file__).parent / "native" / "student.cpp"
+    found = shutil.which(compiler) or shutil.which(f"{compiler}-19") or shutil.which(f"{compiler}-16")
+    if found is None:
+        pytest.skip(f"no {compiler}")
+    sources = sorted((Path(native_engine.__file__).parent / "native").glob("*.cpp"))
     library = tmp_path / "student.so"
-    flags = ["-O3", flag, "-std=c++17", "-fPIC", "-shared", "-w"]
-    subprocess.run(["g++", *flags, "-o", library, source], check=True)
-    found = subprocess.run([sys.executable, "-c", _BY_ITSELF, library], capture_output=True, text=True)
+    flags = ["-O3", flag, "-std=c++17", "-ffp-contract=off", "-fPIC", "-shared", "-w"]
+    subprocess.run([found, *flags, "-o", library, *sources], check=True)
+    ended = subprocess.run([sys.executable, "-c", _BY_ITSELF, library], capture_output=True, text=True)
     native = students["en"]._native
     assert native
-    assert found.returncode == 0
-    assert found.stdout.strip() == str([hypothesis.ids for hypothesis in native.search(rows[:40], OPTIONS, never)])
+    expected = str([(hypothesis.ids, hypothesis.log_prob) for hypothesis in native.search(rows[:40], OPTIONS, never)])
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines() == [f"{instructions.label} {expected}" for instructions in AVAILABLE]
+
+
+@needs_native
+def test_the_environment_chooses_the_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LATIMER_ENGINE", raising=False)
+    assert choose_instruction_set() is AVAILABLE[-1]
+    for instructions in AVAILABLE:
+        monkeypatch.setenv("LATIMER_ENGINE", instructions.label.upper())
+        assert choose_instruction_set() is instructions
+    monkeypatch.setenv("LATIMER_ENGINE", "onnx")
+    assert choose_instruction_set() is None
+    missing = next(instructions for instructions in InstructionSet if instructions not in AVAILABLE)
+    monkeypatch.setenv("LATIMER_ENGINE", missing.label)
+    with pytest.raises(ModelError, match=f"LATIMER_ENGINE={missing.label}: not on this machine, .*; onnx always runs"):
+        choose_instruction_set()
+    monkeypatch.setenv("LATIMER_ENGINE", "fast")
+    with pytest.raises(ModelError, match=r"LATIMER_ENGINE='fast' names no engine; there are neon, .*, onnx"):
+        choose_instruction_set()
+
+
+@needs_native
+def test_the_library_refuses_instructions_that_the_processor_lacks() -> None:
+    missing = next(instructions for instructions in InstructionSet if instructions not in AVAILABLE)
+    with pytest.raises(MemoryError):
+        build("en", missing)
 
 
 @pytest.mark.parametrize("content", [b"", b"no library", b"stale"])
@@ -328,7 +365,7 @@ def test_an_unusable_library_is_ignored_with_a_warning(
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: spec)
     if content == b"stale":
         stale = SimpleNamespace(latimer_get_interface=lambda: 0)
-        monkeypatch.setattr(native_engine, "load_library", lambda _path: stale)
+        monkeypatch.setattr(native_library, "load_library", lambda _path: stale)
     assert open_library.__wrapped__() is None
     assert "the C++ of the students" in caplog.text
 

@@ -1,21 +1,16 @@
 """Greedy search over a Marian student in C++ (the folder `native`): computes a whole batch in one call, with int8
-products in the processor's dot-product or matrix instructions.
+products in the processor's vector or matrix instructions.
 
-Beam search needs an `Engine`. The C++ is optional: it is missing if no compiler was there when the package was built,
-and it does not run on processors without the instructions. Callers then use an `Engine` for greedy search too.
+Beam search needs an `Engine`. The C++ is optional (see `native_library`). Without it callers use an `Engine` for greedy
+search too.
 """
 
 from __future__ import annotations
 
 import ctypes
-import importlib.util
-import logging
 import math
-import sys
 import weakref
 from collections.abc import Sequence
-from enum import IntEnum
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,28 +19,17 @@ from latimer_server.backends.marian.architecture import Architecture
 from latimer_server.backends.marian.engine import sinusoids
 from latimer_server.backends.marian.length_cap import STEPS_PER_CANCEL_CHECK, output_cap
 from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.native_library import InstructionSet, open_library
 from latimer_server.backends.marian.shortlist import Shortlist
 from latimer_server.backends.marian.weights import Array, QuantizationLevels, Weights, has_multipliers, read_tables
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
 
-_LIBRARY = "latimer_server.backends.marian.native._student"
-_INTERFACE = 1  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
 # The number of position embeddings that are computed in advance. Longer outputs need an explicit request of a caller.
 _POSITIONS = 512
 # A network's sizes must be multiples of these: the kernels read blocks of 64 bytes and vectors of 16 values.
 _BLOCK, _LANES = 64, 16
 
-_log = logging.getLogger(__name__)
-
 _Pointer, _Int, _Float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
-
-
-class InstructionSet(IntEnum):
-    """The processor instructions for int8 products: AVX-512 VNNI (`DOTS`), AMX in addition (`TILES`), or neither."""
-
-    NONE = 0
-    DOTS = 1
-    TILES = 2
 
 
 class _Sizes(ctypes.Structure):
@@ -110,60 +94,6 @@ class _Output(ctypes.Structure):
     ]
 
 
-@cache
-def open_library() -> ctypes.CDLL | None:
-    """Returns the C++ library of this package, or None if it was not built for this version or cannot be opened.
-
-    Calls of its functions release the interpreter lock.
-    """
-    spec = importlib.util.find_spec(_LIBRARY)
-    if spec is None or spec.origin is None:
-        return None
-    try:
-        library = load_library(spec.origin)
-    except (OSError, AttributeError) as error:
-        _log.warning("the C++ of the students cannot be opened", extra={"reason": str(error)})
-        return None
-    if library.latimer_get_interface() != _INTERFACE:
-        _log.warning("the C++ of the students has another version", extra={"reason": "install the package again"})
-        return None
-    return library
-
-
-def load_library(path: str) -> ctypes.CDLL:
-    """Opens a library file and declares its functions. Raises `OSError` or `AttributeError` for another library."""
-    library = ctypes.CDLL(path)
-    for name, result, arguments in (
-        ("get_interface", ctypes.c_int, []),
-        ("find_instructions", ctypes.c_int, []),
-        ("load", _Pointer, [_Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
-        ("unload", None, [_Pointer]),
-        ("begin", _Pointer, [_Pointer, ctypes.c_int, _Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
-        ("advance", ctypes.c_int, [_Pointer, ctypes.c_int, _Pointer, _Pointer]),
-        ("end", None, [_Pointer]),
-    ):
-        function = getattr(library, f"latimer_{name}")
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-@cache
-def detect_instruction_set() -> InstructionSet:
-    """Returns the instructions that this processor has for the library; `NONE` without the library."""
-    library = open_library()
-    return InstructionSet(library.latimer_find_instructions()) if library else InstructionSet.NONE
-
-
-def describe_instruction_set() -> str:
-    """Returns a sentence for the output of the installation: which code runs students on this machine, and why."""
-    if open_library() is None:
-        return "students run on ONNX Runtime: their C++ was not built (it needs g++ 11; it is three times as fast)"
-    instructions = detect_instruction_set()
-    if instructions == InstructionSet.NONE:
-        return "students run on ONNX Runtime: this processor has no AVX-512 VNNI, which their C++ needs"
-    return f"students run on their C++ ({'AMX' if instructions == InstructionSet.TILES else 'AVX-512 VNNI'})"
-
-
 def supports_model(source: MarianFile, shape: Architecture) -> bool:
     """True if the kernels can compute this network: int8 with activation multipliers, and sizes that fill registers."""
     depth = shape.dimension // shape.heads
@@ -181,8 +111,9 @@ def _name_tables(shape: Architecture) -> tuple[str, ...]:
 class NativeStudent:
     """A student in the C++ library: its weights, packed for the processor, and greedy search. Thread-safe.
 
-    Without a `shortlist` every token of the vocabulary is a candidate. `library` replaces the installed one. The
-    caller must check `supports_model` first. Raises `ModelFileError` naming a bad file.
+    Without a `shortlist` every token of the vocabulary is a candidate. `instructions`: the processor must have them.
+    `library` replaces the installed one. The caller must check `supports_model` first. Raises `ModelFileError` naming a
+    bad file.
     """
 
     def __init__(
@@ -194,8 +125,9 @@ class NativeStudent:
         library: ctypes.CDLL | None = None,
     ) -> None:
         library = library or open_library()
-        assert library is not None  # noqa: S101 (without it `detect_instruction_set` returns NONE)
+        assert library is not None  # noqa: S101 (without it `choose_instruction_set` returns None)
         self._library = library
+        self.instructions = instructions
         self._dimension = shape.dimension
         self._positions = sinusoids(_POSITIONS, shape.dimension)
         packing = _PackedWeights(source, shape)
@@ -393,7 +325,3 @@ class _PackedWeights:
 def _point(array: Array) -> int:
     """Returns the address of an array's data in memory."""
     return array.ctypes.data
-
-
-if __name__ == "__main__":  # the installation runs this
-    sys.stdout.write(f"{describe_instruction_set()}\n")

@@ -19,7 +19,8 @@ from latimer_server.backends.marian.engine import END, UNKNOWN, Engine
 from latimer_server.backends.marian.greedy import GreedySearch
 from latimer_server.backends.marian.lazy_engine import LazyEngine, OpenFile
 from latimer_server.backends.marian.model_file import MarianFile
-from latimer_server.backends.marian.native_engine import NativeStudent, detect_instruction_set, supports_model
+from latimer_server.backends.marian.native_engine import NativeStudent, supports_model
+from latimer_server.backends.marian.native_library import choose_instruction_set
 from latimer_server.backends.marian.shortlist import Shortlist
 from latimer_server.backends.protocol import Encoding, LoadRequest
 from latimer_server.backends.token_spans import locate_pieces, place_pieces
@@ -79,7 +80,7 @@ def load_student(
         return _start_engine(MarianFile(content, model_path.name), model_path.name, device, compute_type)
 
     engine: Engine
-    native, instructions = None, detect_instruction_set()
+    native, instructions = None, choose_instruction_set()
     if device == "cpu" and compute_type in ("", "int8") and instructions and supports_model(source, shape):
         native = NativeStudent(source, shape, shortlist, instructions)
         engine = LazyEngine(model_file, data, shape, start)
@@ -161,7 +162,7 @@ class MarianStudent:
     ) -> None:
         longest = max(_MIN_INPUT_TOKENS, min(max_input_tokens or _MAX_INPUT_TOKENS, _MAX_INPUT_TOKENS))
         self.limits = BatchLimits(longest, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS, concurrent_batches=concurrent_batches)
-        self.compute_type = engine.compute_type
+        self.compute_type = f"{engine.compute_type}/{native.instructions.label}" if native else engine.compute_type
         self._engine = engine
         self._source = source
         self._target = target

@@ -337,7 +337,9 @@ class ModelPool:
             extra = {"model": name, "cause": cause}
             _log.error("model failed", exc_info=None if expected else error, extra=extra)
         else:
-            _log.info("model ready", extra={"model": name, "seconds": round(time.monotonic() - started, 3)})
+            seconds = round(time.monotonic() - started, 3)
+            compute_type = active.loaded.backend.compute_type if active.loaded else ""
+            _log.info("model ready", extra={"model": name, "compute_type": compute_type, "seconds": seconds})
             self._announce(name)
             return
         # Outside of the handler: the error's traceback refers to frames that hold the model, and would keep its memory.

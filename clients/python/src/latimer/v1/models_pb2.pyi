@@ -117,7 +117,9 @@ class Model(google.protobuf.message.Message):
     catalogue entry, such as "auto".
     """
     compute_type: builtins.str
-    """The numeric type of the computation, such as "float32"; "" before the model is loaded."""
+    """The numeric type of the computation, such as "float32"; "" before the model is loaded. Kernels of our own add their
+    instruction set: "int8/avx512_vnni".
+    """
     max_input_tokens: builtins.int
     """Most input tokens of one piece of text; longer text is divided. 0 before the model is loaded, and for a model
     without a limit.

@@ -3,23 +3,26 @@
 // This file has no algorithms.
 #pragma once
 
-#include "layers.h"
+namespace LATIMER_KERNELS {
 
-struct LatimerStudent {
-  latimer::Memory memory;
+struct Student : LatimerStudent {
+  Memory memory;
   LatimerSizes sizes;
   LatimerTables tables;
-  latimer::EncoderLayer* encoder;
-  latimer::DecoderLayer* decoder;
-  latimer::Matrix context;  // keys and values of every decoder layer, side by side
+  EncoderLayer* encoder;
+  DecoderLayer* decoder;
+  Matrix context;  // keys and values of every decoder layer, side by side
   bool tiles;
+  // The whole output table and its bias, packed as `gather` does, if every token may be a candidate; else null.
+  uint8_t* whole_table;
+  float* whole_bias;
 
   int depth() const { return sizes.dimension / sizes.heads; }
 };
 
-struct LatimerBatch {
-  latimer::Memory memory;
-  const LatimerStudent* student;
+struct Batch : LatimerBatch {
+  Memory memory;
+  const Student* student;
   int rows, left, position, aligned;
   const float* positions;  // position embeddings of the sources
   const int32_t* lengths;
@@ -42,6 +45,10 @@ struct LatimerBatch {
   uint8_t *bytes, *hidden;
   int* groups;
   int8_t* features;
-  int32_t** sums;  // [rows, candidates]
+  int32_t** sums;    // [rows, candidates]
+  int32_t** places;  // [rows]: where the next sums of each row go
   int* totals;
+  Best* best;
 };
+
+}  // namespace LATIMER_KERNELS

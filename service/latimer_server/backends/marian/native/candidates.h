@@ -4,29 +4,26 @@
 // candidates. The result of a row does not depend on this.
 #pragma once
 
-#include "batch.h"
-
-namespace latimer {
+namespace LATIMER_KERNELS {
 
 constexpr int32_t kUnknown = 1;
 
-// Lists the candidates of a row: its shortlist, or the whole vocabulary without one. Never <unk>. Returns false if
-// there is no memory.
-inline bool choose_candidates(LatimerBatch& batch, const int32_t* ids, int row, uint64_t* wanted) {
+// The number of blocks of the whole table that are multiplied with all rows before the next ones: 256 KiB of weights at a
+// dimension of 256, which stay in a core's cache.
+constexpr int kChunkBlocks = 64;
+
+// Lists the candidates of a row: its shortlist, never <unk>. Returns false if there is no memory.
+inline bool choose_candidates(Batch& batch, const int32_t* ids, int row, uint64_t* wanted) {
   LATIMER_CLOCK(kCandidates);
   const LatimerTables& tables = batch.student->tables;
-  const int vocabulary = batch.student->sizes.target_vocabulary, words = (vocabulary + 63) / 64;
+  const int words = (batch.student->sizes.target_vocabulary + 63) / 64;
   const auto want = [wanted](uint32_t id) { wanted[id / 64] |= uint64_t{1} << (id % 64); };
   std::memset(wanted, 0, words * sizeof(uint64_t));
-  if (tables.shortlist_ids == nullptr) {
-    for (int id = 0; id < vocabulary; ++id) want(id);
-  } else {
-    for (int id = 0; id < tables.first; ++id) want(id);
-    for (int j = 0; j < batch.lengths[row]; ++j) {
-      for (uint64_t at = tables.shortlist_offsets[ids[j]]; at < tables.shortlist_offsets[ids[j] + 1]; ++at)
-        want(tables.shortlist_ids[at]);
-      if (tables.shared) want(ids[j]);
-    }
+  for (int id = 0; id < tables.first; ++id) want(id);
+  for (int j = 0; j < batch.lengths[row]; ++j) {
+    for (uint64_t at = tables.shortlist_offsets[ids[j]]; at < tables.shortlist_offsets[ids[j] + 1]; ++at)
+      want(tables.shortlist_ids[at]);
+    if (tables.shared) want(ids[j]);
   }
   wanted[kUnknown / 64] &= ~(uint64_t{1} << (kUnknown % 64));
   int count = 0;
@@ -48,9 +45,9 @@ inline bool choose_candidates(LatimerBatch& batch, const int32_t* ids, int row, 
 
 // Gathers the weights of the candidates of all rows where that makes products faster, and marks the candidates of each
 // row. Returns false if there is no memory.
-inline bool gather_candidates(LatimerBatch& batch, uint64_t* all) {
+inline bool gather_candidates(Batch& batch, uint64_t* all) {
   LATIMER_CLOCK(kCandidates);
-  const LatimerStudent& student = *batch.student;
+  const Student& student = *batch.student;
   const int d = student.sizes.dimension, words = (student.sizes.target_vocabulary + 63) / 64;
   batch.gathered = nullptr;
   if (batch.rows > 1 && !student.tiles) return true;
@@ -81,16 +78,48 @@ inline bool gather_candidates(LatimerBatch& batch, uint64_t* all) {
   return true;
 }
 
-// Finds the likeliest candidate of every active row, and its log-probability.
-inline void score_rows(LatimerBatch& batch, int* chosen, float* log_probs) {
-  LATIMER_CLOCK(kScores);
-  const LatimerStudent& student = *batch.student;
-  const int d = student.sizes.dimension, rows = batch.left;
-  int candidates = 0;
-  for (int n = 0; n < rows; ++n) {
-    batch.steps[n] = quantize_signed(batch.x + n * d, batch.features + n * d, d, batch.totals + n);
-    candidates += batch.counts[batch.active[n]];
+// Packs the whole output table of a student, if it has no shortlist. <unk> and the padding can never be chosen.
+inline void pack_whole_table(Student& student) {
+  student.whole_table = nullptr;
+  if (student.tables.shortlist_ids != nullptr) return;
+  const int vocabulary = student.sizes.target_vocabulary, room = padded(vocabulary);
+  Memory memory;
+  int32_t* ids = memory.take_zeros<int32_t>(room + kLanes);
+  uint8_t* table = student.memory.take<uint8_t>(static_cast<size_t>(room) * student.sizes.dimension);
+  student.whole_bias = student.memory.take<float>(room);
+  if (memory.failed) student.memory.failed = true;
+  if (student.memory.failed) return;
+  for (int id = 0; id < vocabulary; ++id) ids[id] = id;
+  gather(student.tables.target, student.sizes.dimension, ids, vocabulary, table);
+  for (int id = 0; id < room; ++id)
+    student.whole_bias[id] = id < vocabulary && id != kUnknown ? student.tables.output_bias[id] : -INFINITY;
+  student.whole_table = table;
+}
+
+// Scores every token for all rows, a part of the table after the other.
+inline void score_whole(Batch& batch) {
+  const Student& student = *batch.student;
+  const int d = student.sizes.dimension, rows = batch.left, blocks = padded(student.sizes.target_vocabulary) / kLanes;
+  for (int n = 0; n < rows; ++n) batch.best[n] = Best();
+  for (int first = 0; first < blocks; first += kChunkBlocks) {
+    const int count = blocks - first < kChunkBlocks ? blocks - first : kChunkBlocks;
+    const float* bias = student.whole_bias + first * kLanes;
+    const auto keep = [&](int row, int block, Ints sums) {
+      const float unit = batch.steps[row] * student.tables.output_unit;
+      store(batch.scores + (static_cast<size_t>(row) * kChunkBlocks + block) * kLanes,
+            finish_scores(sums, batch.totals[row], unit, bias + block * kLanes));
+    };
+    multiply_whole_table(batch.features, rows, student.whole_table + static_cast<size_t>(first) * kLanes * d, d, count,
+                         student.tiles, keep);
+    for (int n = 0; n < rows; ++n)
+      choose(batch.scores + static_cast<size_t>(n) * kChunkBlocks * kLanes, count * kLanes, first * kLanes, batch.best[n]);
   }
+}
+
+// Scores the candidates of all rows.
+inline void score_candidates(Batch& batch, int candidates) {
+  const Student& student = *batch.student;
+  const int d = student.sizes.dimension, rows = batch.left;
   // With little overlap between rows it is faster to read each row's candidates from the embedding table.
   if (batch.gathered == nullptr || (batch.rows > 1 && candidates < batch.all / 2)) {
     for (int n = 0; n < rows; ++n) {
@@ -98,17 +127,44 @@ inline void score_rows(LatimerBatch& batch, int* chosen, float* log_probs) {
       multiply_listed(batch.features + n * d, student.tables.target, d, batch.candidates[row], batch.counts[row], batch.sums[n]);
     }
   } else if (batch.rows == 1) {
-    multiply_gathered(batch.features, batch.gathered, d, batch.all, batch.sums[0]);
+    multiply_whole_table(batch.features, 1, batch.gathered, d, padded(batch.all) / kLanes, false,
+                         [&](int, int block, Ints sums) { store(batch.sums[0] + block * kLanes, sums); });
   } else {
-    multiply_gathered_tiles(batch.features, rows, batch.gathered, d, padded(batch.all) / kLanes, batch.wanted, batch.rows,
-                            batch.active, batch.sums);
+    for (int n = 0; n < rows; ++n) batch.places[n] = batch.sums[n];
+    multiply_whole_table(batch.features, rows, batch.gathered, d, padded(batch.all) / kLanes, true,
+                         [&](int row, int block, Ints sums) {
+                           const uint16_t mask = batch.wanted[static_cast<size_t>(block) * batch.rows + batch.active[row]];
+                           batch.places[row] += store_chosen(batch.places[row], mask, sums);
+                         });
   }
   for (int n = 0; n < rows; ++n) {
     const int row = batch.active[n], count = batch.counts[row];
-    finish_scores(batch.sums[n], batch.totals[n], batch.steps[n] * student.tables.output_unit, batch.biases[row], count,
-                  batch.scores);
-    chosen[n] = batch.candidates[row][choose(batch.scores, count, log_probs + n)];
+    const float unit = batch.steps[n] * student.tables.output_unit;
+    for (int i = 0; i < count; i += kLanes)
+      store(batch.scores + i, finish_scores(load(batch.sums[n] + i), batch.totals[n], unit, batch.biases[row] + i));
+    batch.best[n] = Best();
+    choose(batch.scores, count, 0, batch.best[n]);
+    batch.best[n].index = batch.candidates[row][batch.best[n].index];
   }
 }
 
-}  // namespace latimer
+// Finds the likeliest token of every active row, and its log-probability among the candidates.
+inline void score_rows(Batch& batch, int* chosen, float* log_probs) {
+  LATIMER_CLOCK(kScores);
+  const int d = batch.student->sizes.dimension;
+  int candidates = 0;
+  for (int n = 0; n < batch.left; ++n) {
+    batch.steps[n] = quantize_signed(batch.x + n * d, batch.features + n * d, d, batch.totals + n);
+    candidates += batch.counts[batch.active[n]];
+  }
+  if (batch.student->whole_table != nullptr)
+    score_whole(batch);
+  else
+    score_candidates(batch, candidates);
+  for (int n = 0; n < batch.left; ++n) {
+    chosen[n] = batch.best[n].index;
+    log_probs[n] = batch.best[n].log_prob();
+  }
+}
+
+}  // namespace LATIMER_KERNELS

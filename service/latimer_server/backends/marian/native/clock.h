@@ -18,19 +18,13 @@ inline Profile profile;
 
 class Clock {
  public:
-  explicit Clock(Part part) : part_(part), phase_(profile.phase) {
-    if (part == kReading || part == kWriting) profile.phase = part;
-  }
-  ~Clock() {
-    const std::chrono::duration<double, std::nano> passed = std::chrono::steady_clock::now() - started_;
-    profile.parts[profile.phase][part_] += passed.count();
-    profile.phase = phase_;
-  }
+  explicit Clock(Part part);
+  ~Clock();
 
  private:
   Part part_;
   int phase_;
-  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point started_;
 };
 
 }  // namespace latimer

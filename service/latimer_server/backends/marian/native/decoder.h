@@ -3,14 +3,12 @@
 // Sources: Kim et al. 2019 (D19-5632, the SSRU), marian-dev `src/models/transformer.h`. The caller ends rows.
 #pragma once
 
-#include "candidates.h"
-
-namespace latimer {
+namespace LATIMER_KERNELS {
 
 // Computes one step of every active row, at the given position embedding.
-inline void step(LatimerBatch& batch, const float* position, Focus* focus, int* chosen, float* log_probs) {
+inline void step(Batch& batch, const float* position, Focus* focus, int* chosen, float* log_probs) {
   LATIMER_CLOCK(kWriting);
-  const LatimerStudent& student = *batch.student;
+  const Student& student = *batch.student;
   const LatimerSizes& sizes = student.sizes;
   const int d = sizes.dimension, depth = student.depth(), rows = batch.left;
   const bool tiles = student.tiles;
@@ -43,4 +41,4 @@ inline void step(LatimerBatch& batch, const float* position, Focus* focus, int* 
   score_rows(batch, chosen, log_probs);
 }
 
-}  // namespace latimer
+}  // namespace LATIMER_KERNELS

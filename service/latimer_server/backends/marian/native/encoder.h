@@ -3,16 +3,14 @@
 // Source: Vaswani et al. 2017. Rows are adjacent, without padding.
 #pragma once
 
-#include "batch.h"
-
-namespace latimer {
+namespace LATIMER_KERNELS {
 
 // The maximum number of tokens that are encoded together, unless one source is longer. Their values fit into a core's
 // cache.
 constexpr int kGroupTokens = 256;
 
 // Transposes keys [width, stride] to [heads, depth, padded], so that one query reads sixteen of them at once.
-inline void turn(const float* keys, int stride, int width, int heads, int depth, float* out) {
+inline void transpose_keys(const float* keys, int stride, int width, int heads, int depth, float* out) {
   const int wide = padded(width);
   for (int column = 0; column < heads * depth; ++column) {
     float* row = out + static_cast<size_t>(column) * wide;
@@ -22,7 +20,7 @@ inline void turn(const float* keys, int stride, int width, int heads, int depth,
 }
 
 struct EncoderScratch {
-  float *x, *y, *read, *turned, *scores, *steps;
+  float *x, *y, *read, *keys, *scores, *steps;
   uint8_t *bytes, *hidden;
 };
 
@@ -31,7 +29,7 @@ inline bool take_scratch(Memory& memory, const LatimerSizes& sizes, int tokens, 
   scratch.x = memory.take<float>(count * d);
   scratch.y = memory.take<float>(count * d);
   scratch.read = memory.take<float>(count * d * (layers * 2 > 3 ? layers * 2 : 3));
-  scratch.turned = memory.take<float>(d * padded(width));
+  scratch.keys = memory.take<float>(d * padded(width));
   scratch.scores = memory.take<float>(4 * padded(width));
   scratch.steps = memory.take<float>(count);
   scratch.bytes = memory.take<uint8_t>(count * d);
@@ -40,8 +38,8 @@ inline bool take_scratch(Memory& memory, const LatimerSizes& sizes, int tokens, 
 }
 
 // Encodes the sources `first` to `last` - 1, which have `tokens` tokens together.
-inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int last, int tokens, const EncoderScratch& s) {
-  const LatimerStudent& student = *batch.student;
+inline void encode_rows(Batch& batch, const int32_t* ids, int first, int last, int tokens, const EncoderScratch& s) {
+  const Student& student = *batch.student;
   const int d = student.sizes.dimension, heads = student.sizes.heads, depth = student.depth();
   int token = 0;
   for (int row = first; row < last; ++row)
@@ -55,8 +53,8 @@ inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int 
     for (int row = first, at = 0; row < last; at += batch.lengths[row++]) {
       const int width = batch.lengths[row];
       const float* projected = s.read + static_cast<size_t>(at) * 3 * d;
-      turn(projected + d, 3 * d, width, heads, depth, s.turned);
-      const Memories<float> memories{s.turned, projected + 2 * d, width, padded(width), 3 * d, depth};
+      transpose_keys(projected + d, 3 * d, width, heads, depth, s.keys);
+      const Memories<float> memories{s.keys, projected + 2 * d, width, padded(width), 3 * d, depth};
       int j = 0;
       for (; j + 4 <= width; j += 4)
         attend<4>(projected + static_cast<size_t>(j) * 3 * d, 3 * d, memories, heads, depth, s.scores, s.y + (at + j) * d, d,
@@ -78,8 +76,8 @@ inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int 
     const int width = batch.lengths[row];
     const float* projected = s.read + static_cast<size_t>(at) * wide;
     for (int n = 0; n < student.sizes.decoder_depth; ++n) {
-      turn(projected + 2 * n * d, wide, width, heads, depth, s.turned);
-      write_halves(s.turned, batch.keys[n][row], d * padded(width));
+      transpose_keys(projected + 2 * n * d, wide, width, heads, depth, s.keys);
+      write_halves(s.keys, batch.keys[n][row], d * padded(width));
       for (int head = 0; head < heads; ++head)
         for (int j = 0; j < width; ++j)
           write_halves(projected + static_cast<size_t>(j) * wide + (2 * n + 1) * d + head * depth,
@@ -88,7 +86,7 @@ inline void encode_rows(LatimerBatch& batch, const int32_t* ids, int first, int 
   }
 }
 
-inline bool encode(LatimerBatch& batch, const int32_t* ids) {
+inline bool encode(Batch& batch, const int32_t* ids) {
   LATIMER_CLOCK(kReading);
   int longest = 0, all = 0;
   for (int row = 0; row < batch.rows; ++row) {
@@ -110,4 +108,4 @@ inline bool encode(LatimerBatch& batch, const int32_t* ids) {
   return true;
 }
 
-}  // namespace latimer
+}  // namespace LATIMER_KERNELS

@@ -3,15 +3,7 @@
 // Source: Vaswani et al. 2017 (post-norm).
 #pragma once
 
-#include <cmath>
-#include <cstring>
-
-#include "memory.h"
-#include "products.h"
-#include "student.h"
-#include "vectors.h"
-
-namespace latimer {
+namespace LATIMER_KERNELS {
 
 struct Norm {
   const float* scale;
@@ -90,12 +82,11 @@ inline void feed_forward(const FeedForward& feed, float* x, float* y, int rows, 
 }
 
 inline void embed(const uint8_t* row, float unit, const float* position, float* out, int size) {
-  const __m512 factor = _mm512_set1_ps(unit);
+  const Floats factor = fill(unit);
   for (int i = 0; i < size; i += kLanes) {
-    const __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row + i)));
-    const __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(kZero)));
-    _mm512_storeu_ps(out + i, _mm512_add_ps(_mm512_mul_ps(value, factor), _mm512_loadu_ps(position + i)));
+    const Floats value = to_floats(sub(load_bytes(row + i), fill(kZero)));
+    store(out + i, add(mul(value, factor), load(position + i)));
   }
 }
 
-}  // namespace latimer
+}  // namespace LATIMER_KERNELS

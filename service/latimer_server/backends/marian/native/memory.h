@@ -1,10 +1,7 @@
 // An arena: memory of one owner that is freed together.
 #pragma once
 
-#include <cstdlib>
-#include <cstring>
-
-namespace latimer {
+namespace LATIMER_KERNELS {
 
 // If the system has no memory, `take` returns null and sets `failed`.
 class Memory {
@@ -49,4 +46,4 @@ class Memory {
   Block* blocks_ = nullptr;
 };
 
-}  // namespace latimer
+}  // namespace LATIMER_KERNELS

@@ -12,10 +12,20 @@ extern "C" {
 #endif
 
 // The version of this interface. The caller compares it, because a library of an earlier version may be installed.
-enum { LATIMER_INTERFACE = 1 };
+enum { LATIMER_INTERFACE = 2 };
 int latimer_get_interface(void);
 
-enum { LATIMER_NONE = 0, LATIMER_DOTS = 1, LATIMER_TILES = 2, LATIMER_NO_MEMORY = -1 };
+// The instruction sets that there are kernels for, the best ones of a processor last.
+enum {
+  LATIMER_NEON = 1,
+  LATIMER_NEON_DOTPROD = 2,
+  LATIMER_AVX2 = 3,
+  LATIMER_AVX_VNNI = 4,
+  LATIMER_AVX512_VNNI = 5,
+  LATIMER_AMX = 6
+};
+
+enum { LATIMER_NO_MEMORY = -1 };
 
 typedef struct {
   int32_t dimension, heads, ffn_dimension, encoder_depth, decoder_depth, target_vocabulary;
@@ -82,10 +92,10 @@ typedef struct {
 typedef struct LatimerStudent LatimerStudent;
 typedef struct LatimerBatch LatimerBatch;
 
-// Returns LATIMER_TILES or LATIMER_DOTS, or LATIMER_NONE for a processor without the instructions.
+// Returns the sum of 1 << n for each instruction set n that this processor has.
 int latimer_find_instructions(void);
 
-// Packs the weights. Returns null if there is no memory.
+// Packs the weights for an instruction set. Returns null if there is no memory, or if the processor lacks it.
 LatimerStudent* latimer_load(const LatimerSizes* sizes, const LatimerTables* tables, const LatimerEncoderLayer* encoder,
                              const LatimerDecoderLayer* decoder, int instructions);
 void latimer_unload(LatimerStudent* student);

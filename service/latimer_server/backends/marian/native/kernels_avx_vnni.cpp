@@ -1,0 +1,36 @@
+// The search for processors with AVX-VNNI but without AVX-512 (Intel since Alder Lake).
+#include "platform.h"
+
+#if defined(__x86_64__)
+
+#include "clock.h"
+#include "kernels.h"
+
+#define LATIMER_KERNELS latimer_avx_vnni
+#define LATIMER_AVX_VNNI
+
+LATIMER_TARGET_BEGIN("avx2,avxvnni,fma,f16c")
+
+#include "simd_avx2.h"
+
+namespace LATIMER_KERNELS {
+constexpr int kBlocks = 1, kWideBlocks = 4, kAttentionBlocks = 1;
+}
+
+#include "dots_vnni.h"
+#include "matrix.h"
+#include "tables_narrow.h"
+#include "no_tiles.h"
+
+#include "search.h"
+
+LATIMER_TARGET_END
+
+namespace latimer {
+
+using namespace latimer_avx_vnni;
+const Kernels kAvxVnni = {load_student, unload_student, begin_batch, advance_batch, end_batch};
+
+}  // namespace latimer
+
+#endif

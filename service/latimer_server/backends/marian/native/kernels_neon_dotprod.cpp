@@ -1,0 +1,36 @@
+// The search for 64-bit ARM processors with the dot products of ARMv8.2 (SDOT).
+#include "platform.h"
+
+#if defined(__aarch64__)
+
+#include "clock.h"
+#include "kernels.h"
+
+#define LATIMER_KERNELS latimer_neon_dotprod
+#define LATIMER_NEON_DOTPROD
+
+LATIMER_TARGET_BEGIN("arch=armv8.2-a+dotprod")
+
+#include "simd_neon.h"
+
+namespace LATIMER_KERNELS {
+constexpr int kBlocks = 1, kWideBlocks = 4, kAttentionBlocks = 1;
+}
+
+#include "dots_neon.h"
+#include "matrix.h"
+#include "tables_narrow.h"
+#include "no_tiles.h"
+
+#include "search.h"
+
+LATIMER_TARGET_END
+
+namespace latimer {
+
+using namespace latimer_neon_dotprod;
+const Kernels kNeonDotprod = {load_student, unload_student, begin_batch, advance_batch, end_batch};
+
+}  // namespace latimer
+
+#endif
