@@ -11,6 +11,7 @@ from latimer_server.scheduling.coroutine_groups import gather_or_cancel
 from latimer_server.scheduling.executors import ComputeSlot, Executors
 from latimer_server.scheduling.inflight_limit import InflightLimit
 from latimer_server.scheduling.permits import CorePermits
+from latimer_server.scheduling.piece_size import count_characters, count_tokens, estimate_characters
 from latimer_server.scheduling.priority import Priority, PriorityPolicy
 from latimer_server.scheduling.queue import BatchQueue
 from latimer_server.scheduling.text_work import TextWork, TextWorkers, estimate_text_work
@@ -27,6 +28,9 @@ __all__ = [
     "TextWork",
     "TextWorkers",
     "TimedHypothesis",
+    "count_characters",
+    "count_tokens",
+    "estimate_characters",
     "estimate_text_work",
     "gather_or_cancel",
 ]

@@ -19,6 +19,7 @@ from latimer_server.scheduling.batch_policy import BatchBudget, SharedQueue, cou
 from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.lending import Lending, LentBatches
+from latimer_server.scheduling.piece_size import LEAST_TOKENS
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
 from latimer_server.scheduling.request_backlog import RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
@@ -144,7 +145,7 @@ class BatchQueue:
         if not queued.count:
             return 0.0
         if self._drain_rate.rate > 0:
-            all_seconds = queued.tokens / self._drain_rate.rate
+            all_seconds = max(queued.tokens, LEAST_TOKENS * queued.count) / self._drain_rate.rate
         else:
             mean = max(1, queued.tokens // queued.count)
             rows = max(1, min(self._recent_rows, self._limits.max_batch_tokens // mean))

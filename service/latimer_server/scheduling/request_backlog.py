@@ -24,6 +24,11 @@ _KEPT_RATE = 0.9
 FIXED_CHARACTERS = 500
 # Requests in work that are together shorter than this share of a new one delay it by little.
 _SHORT_SHARE = 0.1
+# A request of at least so many code points shows a lower bound of the rate: a share of its own rate, for some seconds.
+# The measured rate of tokens may be too low after unusual texts, and requests that are refused would never correct it.
+_LEAST_SHOWING = 300
+_SHOWN_SHARE = 0.5
+_SHOWN_SECONDS = 10.0
 # gRPC may end a call so much before its deadline on the server's clock.
 _LATE_SECONDS = 0.01
 # `TokenRatio` averages over about this many of the latest code points.
@@ -65,6 +70,8 @@ class RequestBacklog:
         self._finished = 0
         self._rate = 0.0  # of whole requests; 0 before any was measured
         self._accepting_rate = 0.0  # by which the last request was accepted
+        # A lower bound of the rate, shown by a request that ended, and the time of that.
+        self._shown_rate, self._shown_at = 0.0, 0.0
         self._token_ratio = TokenRatio()
         self._computed_tokens = 0
 
@@ -88,6 +95,8 @@ class RequestBacklog:
         if not self._token_ratio.ratio:
             return 0.0
         rate = token_rate / self._token_ratio.ratio
+        if rate and self._clock() - self._shown_at < _SHOWN_SECONDS:
+            rate = max(rate, self._shown_rate)
         rate = self._accepting_rate = min(rate, self._rate or rate)
         size = characters + FIXED_CHARACTERS
         if self._total < _SHORT_SHARE * size or rate <= 0 or (self._total + size) / rate <= seconds_left:
@@ -121,8 +130,9 @@ class RequestBacklog:
             self._finished_text += characters
             tokens = self._computed_tokens - computed
             if tokens >= _LEAST_COMPUTED * (self._finished_text - finished_text) * self._token_ratio.ratio:
-                measured = self._finished - finished
-                self._learn(measured, self._clock() - began, is_long=characters >= _LEAST_MEASURED)
+                seconds = self._clock() - began
+                self._note_shown_rate(characters, seconds)
+                self._learn(self._finished - finished, seconds, is_long=characters >= _LEAST_MEASURED)
         except BaseException as error:
             now = self._clock()
             is_late = isinstance(error, DeadlineExceeded) or (deadline is not None and now >= deadline - _LATE_SECONDS)
@@ -134,6 +144,14 @@ class RequestBacklog:
             self._by_caller[caller] -= size
             if not self._by_caller[caller]:
                 del self._by_caller[caller]
+
+    def _note_shown_rate(self, characters: int, seconds: float) -> None:
+        """Adds a request that ended well: the model cannot be slower than it was for this request alone."""
+        if characters < _LEAST_SHOWING:
+            return
+        now, shown = self._clock(), _SHOWN_SHARE * (characters + FIXED_CHARACTERS) / max(seconds, 1e-6)
+        if shown >= self._shown_rate or now - self._shown_at >= _SHOWN_SECONDS:
+            self._shown_rate, self._shown_at = shown, now
 
     def _learn(self, characters: int, seconds: float, *, is_long: bool) -> None:
         """Adds a measurement. Of requests that share the model only the last ones to end see its full rate."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded
+from latimer_server.scheduling.piece_size import count_tokens
 from latimer_server.scheduling.priority import Priority
 
 Clock = Callable[[], float]
@@ -120,8 +121,8 @@ class Batch:
 
     @property
     def served_tokens(self) -> int:
-        """The tokens of the batch, a piece with several waiters counted for each of them."""
-        return sum(len(item.ids) * len(item.waiters) for item in self.items)
+        """The tokens of the batch (see `piece_size`), a piece with several waiters counted for each of them."""
+        return sum(count_tokens(item.ids) * len(item.waiters) for item in self.items)
 
     def is_abandoned(self, now: float) -> bool:
         """True if every piece is abandoned at `now`. May be called from any thread."""

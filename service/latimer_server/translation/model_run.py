@@ -14,7 +14,15 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
-from latimer_server.scheduling import InflightLimit, Priority, TextWork, TimedHypothesis, gather_or_cancel
+from latimer_server.scheduling import (
+    InflightLimit,
+    Priority,
+    TextWork,
+    TimedHypothesis,
+    count_characters,
+    count_tokens,
+    gather_or_cancel,
+)
 from latimer_server.text.alignment import Link, shift_link
 from latimer_server.text.segmentation import Document, divide_segment, find_lines, needs_translation, rebuild_text
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
@@ -72,7 +80,7 @@ async def run_model(
     size = sum(map(len, texts))
     plans = await options.text.run(size, lambda: _plan_all(model.backend, texts, options))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
-    model.queue.note_encoding(size, sum(map(len, pieces)))
+    model.queue.note_encoding(sum(map(count_characters, texts)), sum(map(count_tokens, pieces)))
     decoding = options.decoding.with_hypotheses(options.decoding.hypothesis_count, target=options.languages.target)
     options = options if decoding is options.decoding else replace(options, decoding=decoding)
     cache = model.cache if options.cached else None

@@ -25,6 +25,7 @@ from latimer_server.scheduling import (
     Priority,
     TextWork,
     TextWorkers,
+    estimate_characters,
     estimate_text_work,
     gather_or_cancel,
 )
@@ -95,7 +96,7 @@ class Translator:
 
     async def _translate(self, request: TranslateRequest, stack: ExitStack) -> tuple[list[ItemResult], Usage]:
         if request.source:
-            self._enter_backlogs(request, {request.source: sum(map(len, request.contents))}, stack)
+            self._enter_backlogs(request, {request.source: sum(map(estimate_characters, request.contents))}, stack)
         text = self.begin_text_work(request.caller, request.deadline)
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = estimate_text_work(request.contents) * len(request.targets)
@@ -106,7 +107,7 @@ class Translator:
             parsed_contents, sources = await run_first(work, lambda: self._read(request))
             sizes: Counter[str] = Counter()
             for source, content in zip(sources, request.contents, strict=True):
-                sizes[source.code] += len(content)
+                sizes[source.code] += estimate_characters(content)
             self._enter_backlogs(request, sizes, stack)
             jobs = await text.run(work, lambda: self._start_jobs(request, parsed_contents, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, ContentJob))
@@ -197,8 +198,8 @@ class Translator:
     def _enter_backlogs(self, request: TranslateRequest, sizes: Mapping[str, int], stack: ExitStack) -> None:
         """Counts an interactive request in the backlogs of its models until `stack` closes.
 
-        `sizes` are the code points of its contents by source language. Raises `Overloaded` if a model has too much work
-        for the deadline. Bulk requests are exempt.
+        `sizes` are the code points of its contents by source language (see `estimate_characters`). Raises `Overloaded`
+        if a model has too much work for the deadline. Bulk requests are exempt.
         """
         if request.priority is not Priority.INTERACTIVE:
             return

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
-from latimer_server.scheduling import BatchQueue
+from latimer_server.scheduling import BatchQueue, count_characters, count_tokens, estimate_characters
 from latimer_server.scheduling.request_backlog import FIXED_CHARACTERS, RequestBacklog, TokenRatio
 from tests.unit.scheduling.machines import GREEDY, HeldExecutor, Machine, held_queue, run_all
 
@@ -65,6 +65,32 @@ def test_a_short_request_is_accepted_beside_the_book_of_another_caller() -> None
         assert accept(backlog, stack, "sentence", SIZE, 2.0)  # both take turns: two requests in two seconds
         assert not accept(backlog, stack, "sentence", SIZE, 2.0)
         assert not accept(backlog, stack, "book", SIZE, 2.0)
+
+
+def test_a_request_that_ends_shows_that_the_model_is_not_as_slow_as_its_last_batches() -> None:
+    clock = Clock()
+    backlog = make_backlog(clock)
+    slow = RATE / 100  # after texts of one word a line
+    with ExitStack() as stack:
+        stack.enter_context(backlog.hold(SIZE, "other"))
+        assert backlog.estimate_seconds(SIZE, "caller", slow, 3.0) > 100
+    with backlog.hold(SIZE, "other"):
+        backlog.note_computed(SIZE)
+        clock.now += 0.1
+    with ExitStack() as stack:
+        stack.enter_context(backlog.hold(SIZE, "other"))
+        assert not backlog.estimate_seconds(SIZE, "caller", slow, 3.0)
+        clock.now += 10
+        assert backlog.estimate_seconds(SIZE, "caller", slow, 3.0) > 100
+
+
+def test_short_pieces_count_as_longer_ones() -> None:
+    assert [count_tokens(range(length)) for length in (1, 8, 30)] == [8, 8, 30]
+    assert [count_characters("a" * length) for length in (1, 24, 100)] == [24, 24, 100]
+    assert estimate_characters("a\n" * 1_000) == 24 * 1_001
+    assert estimate_characters("a" * 100) == estimate_characters("a\n" + "a" * 98) == 100
+    assert estimate_characters("\n") == 24
+    assert estimate_characters("") == 0
 
 
 def test_requests_that_have_ended_do_not_count() -> None:
