@@ -283,5 +283,30 @@ def test_a_space_in_a_phrase_matches_any_white_space() -> None:
 
 def test_a_pattern_that_exceeds_its_time_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "_MAX_SECONDS", -1.0)
-    with pytest.raises(PatternError, match="pattern 0 takes more than"):
+    with pytest.raises(PatternError, match="pattern 0 and those before it take more than"):
         ProtectionRules(patterns=(compile_pattern("a[^b]*b|a"),)).find("aaaaaaaa")
+
+
+def test_a_pattern_that_takes_many_steps_for_each_character_is_stopped() -> None:
+    text = "ab ba aab " * 60_000  # takes about 8 seconds without a limit
+    with pytest.raises(PatternError, match=r"take more than 1\.2 seconds on this text"):
+        ProtectionRules(patterns=(compile_pattern("(?:a|b|ab| |ba|aab|bba){1,300}c"),) * 32).find(text)
+
+
+def test_a_large_pattern_is_found_in_all_parts_of_a_long_text() -> None:
+    pattern = compile_pattern("x[ab]{900}y|key-[0-9]+")
+    text = "".join(f"word key-{number} " for number in range(20_000))
+    assert len(ProtectionRules(builtin=False, patterns=(pattern,)).find(text)) == 20_000
+
+
+def test_a_thousand_phrases_are_sought_in_linear_time() -> None:
+    phrases = compile_phrases(["a " * (126 - number % 10) + str(number) for number in range(1_000)])
+    text = "a " * 50_000 + "7"  # took minutes with one pattern of all phrases
+    (span,) = ProtectionRules(builtin=False, phrases=phrases).find(text)
+    assert text[span.start : span.end] == "a " * 119 + "7"
+
+
+def test_of_overlapping_phrases_the_first_and_longest_is_found() -> None:
+    phrases = compile_phrases(["a b", "b c d", "c d", "c", "d e f"])
+    assert protected("a b c d e f", builtin=False, phrases=phrases) == ["a b", "c d"]
+    assert protected("b c d e f_c", builtin=False, phrases=phrases) == ["b c d"]

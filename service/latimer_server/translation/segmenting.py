@@ -59,8 +59,7 @@ def segment_content(
 ) -> tuple[ContentPart, ...]:
     """Returns the parts of a content, in order, each divided into segments with protected spans.
 
-    `language` is the language of the content (BCP-47). Raises `PatternError` if a pattern of `rules` takes longer than
-    two seconds.
+    `language` is the language of the content (BCP-47). Raises `PatternError` if the patterns of `rules` take too long.
     """
     if parsed.markup is None:
         guarded = protect_text(parsed.content, rules, glossary)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.masking import ProtectedText
-from latimer_server.text.protection.rules import CompiledPattern, ProtectionRules, compile_phrases, find_words
+from latimer_server.text.protection.phrase_matching import PhraseMatcher
+from latimer_server.text.protection.rules import ProtectionRules, compile_phrases
 from latimer_server.text.protection.spans import merge_spans
 
 # A term in capitals with at most this many letters may be an acronym, so its translation is not put in capitals.
@@ -28,12 +29,12 @@ class GlossaryTerm:
 class Glossary:
     """The compiled terms of a request; built by `compile_glossary`.
 
-    `exact`: one pattern of all case-sensitive terms. `folded`: one of all others. Each is None without such terms.
+    `exact`: the matcher of all case-sensitive terms. `folded`: that of all others. Each is None without such terms.
     `exact_targets`: the translations by term. `folded_targets`: the translations by term in folded case.
     """
 
-    exact: CompiledPattern | None = None
-    folded: CompiledPattern | None = None
+    exact: PhraseMatcher | None = None
+    folded: PhraseMatcher | None = None
     exact_targets: Mapping[str, str] = field(default_factory=dict)
     folded_targets: Mapping[str, str] = field(default_factory=dict)
 
@@ -44,10 +45,10 @@ class Glossary:
         """
         found: list[tuple[TextSpan, str]] = []
         if self.exact is not None:
-            spans = find_words(self.exact, text)
+            spans = self.exact.find(text)
             found += [(span, self.exact_targets[_fold(text[span.start : span.end])]) for span in spans]
         if self.folded is not None:
-            for span in find_words(self.folded, text):
+            for span in self.folded.find(text):
                 source = text[span.start : span.end]
                 target = self.folded_targets.get(_fold(source).casefold())
                 if target is not None:

@@ -15,16 +15,20 @@ import re2
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.builtin import find_builtin, find_placeholders
-from latimer_server.text.protection.spans import SEPARATOR, is_glue, join_spans, merge_spans, separate_text
+from latimer_server.text.protection.phrase_matching import PhraseMatcher
+from latimer_server.text.protection.spans import SEPARATOR, join_spans, merge_spans, separate_text
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 
-# The most bytes of one compiled pattern, and of the pattern of all phrases; RE2 rejects larger ones. Such a pattern is
-# compiled in 4 ms, during which it holds the interpreter lock; with 1 MiB it took 10 ms.
+# The most bytes of one compiled pattern; RE2 rejects larger ones. Such a pattern is compiled in 4 ms, during which it
+# holds the interpreter lock; with 1 MiB it took 10 ms.
 _MAX_MEMORY = 256 << 10
-_MAX_PHRASE_MEMORY = 64 << 20
-# The most time that all patterns of a request may take on one text. Each search is linear in the text, but a pattern
-# may match once per character.
-_MAX_SECONDS = 2.0
+# The most CPU time that all patterns of a request may take on one text: so many seconds, and so many for a code point.
+# Each search is linear in the text, but a large pattern may take thousands of steps for a code point.
+_MAX_SECONDS, _MAX_CHARACTER_SECONDS = 0.02, 2e-6
+# A search cannot be interrupted. So a text is searched in parts of so many code points, divided by the size of the
+# pattern: a part takes at most about 0.3 seconds. Small patterns search a text of a million code points at once.
+_PART_STEPS = 40_000_000
+_LEAST_PART = 1_000
 # OBJECT REPLACEMENT CHARACTER, which stands for an object in the text of a block of markup.
 _OBJECT = "\ufffc"
 
@@ -41,7 +45,9 @@ class PatternMatch(Protocol):
 
 
 class CompiledPattern(Protocol):
-    """A pattern compiled by RE2, which has no type stubs."""
+    """A pattern compiled by RE2, which has no type stubs. `programsize`: the number of its instructions."""
+
+    programsize: int
 
     def finditer(self, text: str, /) -> Iterable[PatternMatch]:
         """Yields the matches in `text`, ascending and disjoint."""
@@ -58,15 +64,15 @@ class ProtectionRules:
     builtin: bool = True
     syntaxes: tuple[Syntax, ...] = ()
     patterns: tuple[CompiledPattern, ...] = ()
-    phrases: CompiledPattern | None = None
+    phrases: PhraseMatcher | None = None
 
     def find(self, text: str, boundaries: Sequence[int] = ()) -> tuple[TextSpan, ...]:
         """Returns the protected spans of `text`, ascending and disjoint; overlapping ones are merged.
 
         `boundaries`: the offsets, ascending, at which markup divides the text. A placeholder is found whatever stands
         on the other side of a boundary, and also if boundaries are inside it. U+FFFC, which stands for an object of the
-        markup, is never part of a placeholder or word. Raises `PatternError` if the callers' patterns take longer than
-        two seconds.
+        markup, is never part of a placeholder or word. Raises `PatternError` if the callers' patterns take more CPU
+        time than 0.02 seconds and two microseconds for each code point.
         """
         plain = text.replace(_OBJECT, SEPARATOR)
         found = [*self._find_matches(text), *self._find_forms(plain)]
@@ -75,14 +81,17 @@ class ProtectionRules:
         return merge_spans(found)
 
     def _find_matches(self, text: str) -> Iterator[TextSpan]:
-        started = time.monotonic()
+        limit = _MAX_SECONDS + _MAX_CHARACTER_SECONDS * len(text)
+        started = time.thread_time()
         for number, pattern in enumerate(self.patterns):
-            for match in pattern.finditer(text):
-                if time.monotonic() - started > _MAX_SECONDS:
-                    raise PatternError(f"pattern {number} takes more than {_MAX_SECONDS:g} seconds on this text")
-                yield TextSpan(*match.span())
+            for part in _divide_text(text, pattern):
+                for match in pattern.finditer(text[part.start : part.end]):
+                    _require_time(started, limit, number)
+                    start, end = match.span()
+                    yield TextSpan(part.start + start, part.start + end)
+                _require_time(started, limit, number)
         if self.phrases is not None:
-            yield from find_words(self.phrases, text)
+            yield from self.phrases.find(text)
 
     def _find_forms(self, text: str) -> Iterator[TextSpan]:
         for syntax in self.syntaxes:
@@ -97,6 +106,23 @@ class ProtectionRules:
             yield from find_placeholders(text)
 
 
+def _divide_text(text: str, pattern: CompiledPattern) -> Iterator[TextSpan]:
+    """Yields the parts of a text to search one after the other. Each ends at a line break or space if it has one."""
+    size = max(_LEAST_PART, _PART_STEPS // max(1, pattern.programsize))
+    start = 0
+    while len(text) - start > size:
+        end = max(text.rfind("\n", start, start + size), text.rfind(" ", start, start + size)) + 1 or start + size
+        yield TextSpan(start, end)
+        start = end
+    yield TextSpan(start, len(text))
+
+
+def _require_time(started: float, limit: float, number: int) -> None:
+    """Raises `PatternError` if the patterns have taken more CPU time than `limit` seconds since `started`."""
+    if time.thread_time() - started > limit:
+        raise PatternError(f"pattern {number} and those before it take more than {limit:.2g} seconds on this text")
+
+
 def compile_pattern(pattern: str) -> CompiledPattern:
     """Compiles a caller's pattern. Raises `PatternError` if it is not valid for RE2 or needs more than 256 KiB."""
     options = re2.Options()
@@ -109,45 +135,10 @@ def compile_pattern(pattern: str) -> CompiledPattern:
     return compiled
 
 
-def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> CompiledPattern | None:
-    """Returns one pattern that matches any of the phrases, the longest one at a place; None without phrases."""
-    wanted = sorted({phrase for phrase in phrases if phrase}, key=lambda phrase: (-len(phrase), phrase))
-    if not wanted:
-        return None
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MAX_PHRASE_MEMORY
-    options.longest_match = True
-    options.case_sensitive = case_sensitive
-    compiled: CompiledPattern = re2.compile("|".join(map(_bound, wanted)), options)
-    return compiled
-
-
-def _bound(phrase: str) -> str:
-    """Returns a regular expression for a phrase, whose spaces match any white space.
-
-    It matches no part of an ASCII word. RE2 knows word boundaries in ASCII only; `find_words` checks the others.
-    """
-    before = r"\b" if _is_ascii_word(phrase[0]) else ""
-    inner = r"[\s\pZ]+".join(str(re2.escape(word)) for word in phrase.split()) or str(re2.escape(phrase))
-    return before + inner + (r"\b" if _is_ascii_word(phrase[-1]) else "")
-
-
-def _is_ascii_word(character: str) -> bool:
-    return character.isascii() and (character.isalnum() or character == "_")
-
-
-def find_words(pattern: CompiledPattern, text: str) -> Iterator[TextSpan]:
-    """Yields the spans of the pattern's matches in `text` that are not part of a longer word, ascending."""
-    for match in pattern.finditer(text):
-        start, end = match.span()
-        if _is_whole(text, start, end):
-            yield TextSpan(start, end)
-
-
-def _is_whole(text: str, start: int, end: int) -> bool:
-    before = start == 0 or not (is_glue(text[start - 1]) and is_glue(text[start]))
-    return before and (end == len(text) or not (is_glue(text[end]) and is_glue(text[end - 1])))
+def compile_phrases(phrases: Iterable[str], *, case_sensitive: bool = True) -> PhraseMatcher | None:
+    """Returns the matcher of these phrases; None without any. Blank ones are left out."""
+    wanted = {phrase for phrase in phrases if phrase.strip()}
+    return PhraseMatcher(sorted(wanted), case_sensitive=case_sensitive) if wanted else None
 
 
 def _describe(error: Exception) -> str:
