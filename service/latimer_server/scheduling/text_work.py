@@ -13,11 +13,13 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
+from latimer_server.scheduling.text_memory import TextMemory
 from latimer_server.scheduling.work_items import Clock
 
 T = TypeVar("T")
@@ -124,6 +126,7 @@ class TextWorkers:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._short = _Lane("text", clock)
         self._long = _Lane("long-text", clock)
+        self._memory = TextMemory()
 
     async def run(
         self, size: int, work: Callable[[], T], caller: Hashable, deadline: float | None, *, bounded: bool
@@ -140,6 +143,10 @@ class TextWorkers:
             lane.require_place(item)
         lane.add(item)
         return await future
+
+    def hold_memory(self, size: int, caller: Hashable) -> AbstractAsyncContextManager[None]:
+        """Waits for room for texts that take `size` bytes in work; see `TextMemory.hold`."""
+        return self._memory.hold(size, caller)
 
     def close(self) -> None:
         """Ends the threads once they are idle."""
@@ -165,6 +172,10 @@ class TextWork:
         """Runs `work` over `size` code points: inline up to 1,000 code points, otherwise in a thread. Raises what the
         work raises, and `DeadlineExceeded` if it is not begun by the deadline."""
         return await self._run(size, work, bounded=False)
+
+    def hold_memory(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Waits for room for texts that take `size` bytes in work, and holds it until the context ends."""
+        return self.workers.hold_memory(size, self.caller) if self.workers else nullcontext()
 
     async def _run(self, size: int, work: Callable[[], T], *, bounded: bool) -> T:
         if self.workers is None or size <= _INLINE_CHARACTERS:

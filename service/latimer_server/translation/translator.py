@@ -38,6 +38,7 @@ from latimer_server.translation.assembly import ContentJob, finish_translation
 from latimer_server.translation.chunks import JobSegment, list_chunks, run_chunks
 from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.output_repair import OutputRepairer, drop_extra_spans
+from latimer_server.translation.request_memory import estimate_bytes
 from latimer_server.translation.requests import ItemResult, TranslateRequest, Translation
 from latimer_server.translation.response_size import check_growth, check_segment_count
 from latimer_server.translation.route_run import RouteRunner
@@ -92,12 +93,15 @@ class Translator:
         """
         self.require_served(request)
         with ExitStack() as stack:
-            return await self._translate(request, stack)
+            if request.source:
+                self._enter_backlogs(request, {request.source: sum(map(estimate_characters, request.contents))}, stack)
+            text = self.begin_text_work(request.caller, request.deadline)
+            async with text.hold_memory(estimate_bytes(request)):
+                return await self._translate(request, text, stack)
 
-    async def _translate(self, request: TranslateRequest, stack: ExitStack) -> tuple[list[ItemResult], Usage]:
-        if request.source:
-            self._enter_backlogs(request, {request.source: sum(map(estimate_characters, request.contents))}, stack)
-        text = self.begin_text_work(request.caller, request.deadline)
+    async def _translate(
+        self, request: TranslateRequest, text: TextWork, stack: ExitStack
+    ) -> tuple[list[ItemResult], Usage]:
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = estimate_text_work(request.contents) * len(request.targets)
         run_first = text.start if request.priority is Priority.INTERACTIVE else text.run

@@ -39,7 +39,7 @@ class MarkKind(Enum):
     ATOM = "atom"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A tag, a delimiter or an untranslated object inside a block.
 
