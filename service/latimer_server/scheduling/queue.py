@@ -34,6 +34,9 @@ _WAIT_MARGIN = 3
 # A request is refused if its deadline leaves less than this many times the estimated time of all requests in work. They
 # count in full until they end, so the estimate is high already; the margin covers the work on texts.
 _BACKLOG_MARGIN = 1.2
+# The tokens of a usual piece. The rate of a queue counts as at least this share of that of full batches of such pieces.
+_USUAL_TOKENS = 24
+_FULL_SHARE = 0.7
 # The least number of seconds that a refusal asks the caller to wait before a retry.
 _MIN_RETRY_SECONDS = 0.1
 # Weight of the newest batch in `_batch_seconds`, the moving average of the duration of a batch.
@@ -168,6 +171,19 @@ class BatchQueue:
                 max(_MIN_RETRY_SECONDS, wait),
             )
 
+    def _estimate_token_rate(self) -> float:
+        """Returns the tokens per second of a queue with enough pieces; 0 before its rate was measured.
+
+        The measured rate is too low after texts that fill no batches, such as one sentence ten thousand times. Then a
+        share of what full batches would compute counts.
+        """
+        measured = self._drain_rate.rate
+        seconds = self._recent_cost.estimate(self._recent_rows, _USUAL_TOKENS)
+        if not measured or not seconds:
+            return measured
+        full = self._recent_rows * _USUAL_TOKENS / seconds * self._slot.batches
+        return max(measured, _FULL_SHARE * full)
+
     @contextmanager
     def hold_request(self, characters: int, deadline: float | None, caller: Hashable) -> Iterator[None]:
         """Counts an interactive request of `characters` code points in the backlog until the context ends.
@@ -178,7 +194,7 @@ class BatchQueue:
         """
         if deadline is not None:
             seconds_left = (deadline - self._clock()) / _BACKLOG_MARGIN
-            rate = self._drain_rate.rate
+            rate = self._estimate_token_rate()
             if seconds := self._backlog.estimate_seconds(characters, caller, rate, seconds_left):
                 raise Overloaded(
                     f"the requests in work take {seconds:.1f} s, too long for this deadline; try again later or set a"

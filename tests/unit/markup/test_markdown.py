@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup import OBJECT, TextFormat, parse_markup
 from latimer_server.text.markup import markdown as markdown_module
 from tests.unit.markup.texts import list_marks, list_texts, translate
@@ -115,3 +116,13 @@ def test_a_document_that_the_parser_fails_on_is_split_into_paragraphs(monkeypatc
 
     monkeypatch.setattr(markdown_module, "_read_events", fail)
     assert list_texts("one\ntwo\n\nthree", TextFormat.MARKDOWN) == ["one\ntwo", "three"]
+
+
+def test_spans_of_lines_that_end_with_a_space_map_to_their_source() -> None:
+    source = "Hello. The house is \nbig and > red \n*now*."
+    (block,) = parse_markup(source, TextFormat.MARKDOWN).blocks
+    assert block.text == "Hello. The house is big and > red now."
+    for part in ("Hello.", "The house is", "big and > red", "now"):
+        start = block.text.index(part)
+        place = block.locate(TextSpan(start, start + len(part)))
+        assert source[place.start : place.end] == part

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import pytest
 
 from latimer_server.core.spans import TextSpan
@@ -107,7 +110,13 @@ def test_no_mark_stands_inside_a_span_that_stays_whole() -> None:
     (block,) = parse_markup("<b>one two</b> <i>three</i> {{a-b}} https://a.b/c-d", _HTML).blocks
     translation = "{{a-b}} https://a.b/c-d um"
     for links in (None, [Link(TextSpan(0, len(block.text)), TextSpan(0, len(translation)), 1.0)]):
-        placed = place_marks(block, translation, [], links, whole=[TextSpan(8, 23), TextSpan(0, 7)])
+        placed = place_marks(
+            block,
+            translation,
+            [],
+            links,
+            whole=[(TextSpan(22, 37), TextSpan(8, 23)), (TextSpan(14, 21), TextSpan(0, 7))],
+        )
         assert "{{a-b}}" in placed.text
         assert "https://a.b/c-d" in placed.text
 
@@ -116,7 +125,7 @@ def test_a_span_that_stays_whole_follows_its_link() -> None:
     (block,) = parse_markup("open <b>{{a-b}}</b> now", _HTML).blocks
     translation = "agora abra {{a-b}}"
     links = [Link(TextSpan(0, 4), TextSpan(6, 10), 1.0), Link(TextSpan(5, 12), TextSpan(11, 18), 1.0)]
-    placed = place_marks(block, translation, [], links, whole=[TextSpan(11, 18)])
+    placed = place_marks(block, translation, [], links, whole=[(TextSpan(5, 12), TextSpan(11, 18))])
     assert placed.text == "agora abra <b>{{a-b}}</b>"
 
 
@@ -131,3 +140,63 @@ def test_each_atom_must_have_a_place() -> None:
     (block,) = parse_markup("a <br> b", _HTML).blocks
     with pytest.raises(ValueError, match="expected 1 atoms, got 0"):
         place_marks(block, "x", [], None)
+
+
+def place_equal(source: str, translation: str, text_format: TextFormat, links: Sequence[tuple[int, int]] = ()) -> str:
+    """Places the marks of a block; `links` are between the words by number. Equal emoji and addresses are whole."""
+    (block,) = parse_markup(source, text_format).blocks
+    whole = [
+        (TextSpan(*match.span()), TextSpan(at, at + len(match.group())))
+        for match in re.finditer(r"[→♥😀©]|\w+@[\w.]+", block.text)
+        if (at := translation.find(match.group())) >= 0
+    ]
+    return place_marks(block, translation, [], link_words(block.text, translation, links), whole=whole).text
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "written"),
+    [
+        ("Click <a>→</a> to open", "Clique → para abrir", "Clique <a>→</a> para abrir"),
+        ("I <i>♥</i> it", "Eu ♥ isso", "Eu <i>♥</i> isso"),
+        ("a <b>+</b> b", "x + y", "x <b>+</b> y"),
+        ("note<sup>1</sup> and<sup>2</sup>", "nota1 e2", "nota<sup>1</sup> e<sup>2</sup>"),
+    ],
+)
+def test_a_pair_around_a_sign_number_or_emoji_keeps_it(source: str, translation: str, written: str) -> None:
+    assert place_equal(source, translation, _HTML, [(0, 0)]) == written
+
+
+def test_a_letter_behind_the_tag_of_an_address_stays_outside() -> None:
+    (block,) = parse_markup("to <i>ana@b.org</i>s now", _HTML).blocks
+    whole = [(TextSpan(3, 12), TextSpan(5, 14)), (TextSpan(12, 13), TextSpan(14, 15))]
+    assert place_marks(block, "para ana@b.orgs agora", [], [], whole=whole).text == "para <i>ana@b.org</i>s agora"
+
+
+def test_single_marks_keep_their_order() -> None:
+    blocks = parse_markup("<b>a <i>b<div>c</div>one two</i> three</b> four", _HTML).blocks
+    block = blocks[-1]
+    placed = place_marks(
+        block,
+        "quatro tres um dois",
+        [],
+        link_words(block.text, "quatro tres um dois", [(0, 2), (1, 3), (2, 1), (3, 0)]),
+    )
+    assert placed.text.index("</i>") < placed.text.index("</b>")
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "links", "written"),
+    [
+        (r"The **\*** house", "A casa *", [(1, 1)], r"A casa **\***"),
+        ("I **😀** it", "Eu 😀 isso", [], "Eu **😀** isso"),
+        ("the **team?** now", "o time? agora", [(1, 1)], "o **time?** agora"),
+        ("at **C++** now", "em C++ agora", [(0, 0), (2, 2)], "em **C++** agora"),
+        ("_a_ b", "x y", [(0, 0)], "_x_ y"),
+        ("a [^1] b", "x [^1] y", [], "x [^1] y"),
+        (r"a \[b\] c", "x [y] z", [], r"x \[y\] z"),
+    ],
+)
+def test_delimiters_of_markdown_stay_delimiters(
+    source: str, translation: str, links: list[tuple[int, int]], written: str
+) -> None:
+    assert place_equal(source, translation, TextFormat.MARKDOWN, links) == written

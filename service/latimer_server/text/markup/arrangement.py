@@ -229,7 +229,15 @@ class Arrangement:
         after = self._find_answer(range(own.stop, min(around.stop, own.stop + _NEIGHBOURS)), node)
         low = node.first if own.start == around.start else None if before is None else before + 1
         high = node.last if own.stop == around.stop else after
-        if child.is_pair and child.has_words:
+        if (
+            child.is_pair
+            and not child.has_words
+            and (sign := self._find_sign(low, high, node, child, taken)) is not None
+        ):
+            child.first, child.last = sign, sign + 1
+            insort(taken, (sign, sign + 1))
+            return True
+        if child.is_pair and (child.has_words or own):
             self.repaired = True
             found = self._find_unclaimed(low, high, node, taken)
             if found is not None:
@@ -254,6 +262,20 @@ class Arrangement:
             position = node.end if near_end else node.start
         child.start = child.end = position
         return False
+
+    def _find_sign(
+        self, low: int | None, high: int | None, node: Node, child: Node, taken: list[tuple[int, int]]
+    ) -> int | None:
+        """Returns the index of the first sign between the tokens `low` and `high` that a pair of signs wraps.
+
+        It is equal to one of the pair's signs in the source, and outside the ranges `taken`. None without such a sign.
+        """
+        own = self._range(child)
+        for number in range(node.first if low is None else low, node.last if high is None else high):
+            token = self._tokens[number]
+            if token.kind is TokenKind.SIGN and self._has_sign(own, token) and not self._is_taken(number, taken):
+                return number
+        return None
 
     def _find_answer(self, indices: range, node: Node) -> int | None:
         """Returns the index of a token in `node`: the one linked to the first of these source tokens that has one."""
@@ -286,9 +308,11 @@ class Arrangement:
 
     def _is_free(self, number: int, taken: list[tuple[int, int]]) -> bool:
         """Returns True if a token of the translation (by index) is a word outside the ranges `taken`."""
+        return self._tokens[number].kind is TokenKind.WORD and not self._is_taken(number, taken)
+
+    def _is_taken(self, number: int, taken: list[tuple[int, int]]) -> bool:
         place = bisect_right(taken, (number, len(self._tokens) + 1)) - 1
-        is_taken = place >= 0 and taken[place][1] > number
-        return self._tokens[number].kind is TokenKind.WORD and not is_taken
+        return place >= 0 and taken[place][1] > number
 
     def _take_signs(self, child: Node, low: int, high: int) -> None:
         """Widens a pair's tokens over the signs next to them that it also wraps at its edges in the source.

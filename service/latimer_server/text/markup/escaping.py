@@ -35,16 +35,25 @@ _LINE_START = re.compile(
 
 
 def find_escapes(
-    translation: str, block: Block, line_starts: Sequence[int], literal: Sequence[TextSpan] = ()
+    translation: str,
+    block: Block,
+    line_starts: Sequence[int],
+    literal: Sequence[TextSpan] = (),
+    marked: Sequence[int] = (),
 ) -> dict[int, tuple[int, str]]:
     """Returns the parts of `translation` to escape: a dict from their start to their end and the text to write instead.
 
     `block`: the translated block, which has the format. `line_starts`: the offsets in `translation` at which a line of
-    Markdown will begin. `literal`: the spans of Markdown in which nothing is escaped.
+    Markdown will begin. `literal`: the spans of Markdown in which nothing is escaped. `marked`: the offsets of
+    delimiters; a sign beside one is escaped, because both would be read together.
     """
     escapes: dict[int, tuple[int, str]] = {}
     if block.format is TextFormat.MARKDOWN:
         _escape_markdown(translation, block, line_starts, escapes)
+        for at in marked:
+            for position in range(max(0, at - 1), min(at + 1, len(translation))):
+                if translation[position] in "*_~":
+                    escapes.setdefault(position, (position + 1, "\\" + translation[position]))
         for span in literal:
             for position in range(span.start, span.end):
                 escapes.pop(position, None)
@@ -60,7 +69,10 @@ def find_escapes(
 def _escape_markdown(
     translation: str, block: Block, line_starts: Sequence[int], escapes: dict[int, tuple[int, str]]
 ) -> None:
+    keeps_brackets = "[" in block.text and "\\[" not in block.source and "\\]" not in block.source
     for match in _INLINE.finditer(translation):
+        if keeps_brackets and _is_literal_bracket(translation, match.start()):
+            continue
         breaks = match["breaks"] is not None
         escapes[match.start()] = (match.end(), " " if breaks else "".join("\\" + sign for sign in match[0]))
     for start in line_starts:
@@ -74,3 +86,11 @@ def _escape_markdown(
     if block.in_table:
         for match in re.finditer(r"\|", translation):
             escapes[match.start()] = (match.end(), "\\|")
+
+
+def _is_literal_bracket(translation: str, at: int) -> bool:
+    """Returns True for a bracket that begins and ends no link, if the source has such brackets without a backslash too.
+
+    They may be footnotes or links of a wiki (`[^1]`, `[[page]]`), which a backslash would destroy.
+    """
+    return translation[at] == "[" or (translation[at] == "]" and translation[at + 1 : at + 2] not in ("(", ":"))

@@ -182,10 +182,13 @@ class _Reader:
         if name == "Text":
             self._add_text(value, start, end)
             return
-        self._close_gap(start)
         if name == "SoftBreak":
-            builder.add_text(start, end, " ")
-        elif name == "HardBreak":
+            # White space before the line break belongs to it, so that the line stays equal to its source.
+            builder.add_text(start if builder.is_empty else min(start, self._end), end, " ")
+            self._end = end
+            return
+        self._close_gap(start)
+        if name == "HardBreak":
             builder.add_atom(start, end, breaks_line=True)
         elif name == "InlineHtml":
             self._add_html(start, end)

@@ -7,10 +7,12 @@ which wrap no text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from latimer_server.core.scripts import UNSPACED_CHARACTERS
+from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup.document import OBJECT, Block, MarkKind
 
 # The levels of nested pairs in a tree. The marks of deeper pairs stay in order, next to the text that they follow or
@@ -103,11 +105,35 @@ def split_tokens_at(tokens: list[TextToken], cuts: list[int]) -> list[TextToken]
     return parts
 
 
-def read_nesting(block: Block) -> Nesting:
-    """Returns the tree of a block's marks, and the tokens of its text with the node around each."""
+def merge_tokens(tokens: list[TextToken], whole: Sequence[TextSpan]) -> list[TextToken]:
+    """Returns the tokens of a text with all tokens of each span of `whole` merged into one word. Atoms stay."""
+    spans = sorted((span for span in whole if span.start < span.end), key=lambda span: span.start)
+    tokens = split_tokens_at(tokens, sorted({edge for span in spans for edge in (span.start, span.end)}))
+    merged: list[TextToken] = []
+    remaining = iter(spans)
+    span = next(remaining, None)
+    for token in tokens:
+        while span is not None and span.end <= token.start:
+            span = next(remaining, None)
+        begins_inside = bool(merged) and span is not None and span.start < merged[-1].end
+        if span is None or token.end <= span.start or token.kind is TokenKind.ATOM:
+            merged.append(token)
+        elif begins_inside and merged[-1].kind is not TokenKind.ATOM:
+            merged[-1] = TextToken(merged[-1].start, token.end, TokenKind.WORD)
+        else:
+            merged.append(TextToken(token.start, token.end, TokenKind.WORD))
+    return merged
+
+
+def read_nesting(block: Block, whole: Sequence[TextSpan] = ()) -> Nesting:
+    """Returns the tree of a block's marks, and the tokens of its text with the node around each.
+
+    Each span of `whole`, inside which no mark stands, is one word.
+    """
     root = Node(-1, len(block.marks), 0, len(block.text))
     root.path = (root,)
     tokens = split_tokens_at(split_text(block.text), sorted({mark.offset for mark in block.marks}))
+    tokens = merge_tokens(tokens, whole)
     owners: list[Node] = []
     current = root
     too_deep = 0  # number of open pairs that are too deep for the tree

@@ -6,6 +6,7 @@ own tokens, and is inside or outside another pair as a whole. Pure functions.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,11 +16,13 @@ from latimer_server.text.alignment import Link
 from latimer_server.text.markup.arrangement import Arrangement
 from latimer_server.text.markup.document import Block, MarkKind, OffsetRun, PlacedBlock, TextFormat
 from latimer_server.text.markup.escaping import find_escapes
+from latimer_server.text.markup.flanking import move_delimiters
 from latimer_server.text.markup.nesting import (
     Nesting,
     Node,
     TextToken,
     TokenKind,
+    merge_tokens,
     read_nesting,
     split_text,
     split_tokens_at,
@@ -28,6 +31,10 @@ from latimer_server.text.markup.nesting import (
 # The most characters of a source word with marks inside. Where the same word is in the translation, it is cut at the
 # same places, so that the marks can go inside it; longer words are not cut.
 _LONGEST_WORD = 64
+# The score of the link between a protected span or number and the same one in the translation, twice the most that a
+# model gives to a link.
+_CERTAIN_SCORE = 2.0
+_NUMBER = re.compile("[0-9]++")
 
 
 def place_marks(
@@ -36,17 +43,17 @@ def place_marks(
     atoms: Sequence[TextSpan],
     links: Sequence[Link] | None,
     *,
-    whole: Sequence[TextSpan] = (),
+    whole: Sequence[tuple[TextSpan, TextSpan]] = (),
     literal: Sequence[TextSpan] = (),
     copy: bool = True,
 ) -> PlacedBlock:
     """Returns the translation of a block in its format, escaped and with every mark of the block exactly once.
 
     `atoms`: the span in `translation` of each ATOM of the block, in the block's order; disjoint, but not necessarily
-    ascending. `links`: between `block.text` and `translation`; None if unknown. `whole`: spans of the translation
-    inside which no mark may stand, such as a URL; disjoint. `literal`: those of them that Markdown takes
-    without escapes. `copy`: if the translation equals the block's text, return
-    the block's source unchanged. Raises `ValueError` if the number of atoms is wrong.
+    ascending. `links`: between `block.text` and `translation`; None if unknown. `whole`: spans of `block.text` and of
+    the translation that correspond and inside which no mark may stand, such as a URL; disjoint. `literal`: those in the
+    translation that Markdown takes without escapes. `copy`: if the translation equals the block's text, return the
+    block's source unchanged. Raises `ValueError` if the number of atoms is wrong.
 
     A pair wraps the smallest range with the tokens linked to its words. If words of another pair tear that range
     apart, or more foreign words than own ones (an outlier), it wraps the heaviest part. A pair without linked words
@@ -66,17 +73,23 @@ def place_marks(
     placed = list(zip(atoms, marks, strict=True))
     if len(marks) == len(block.marks):
         return _write(block, translation, placed, [], literal, repaired=False)
-    nesting = read_nesting(block)
-    tokens = _merge_tokens(_split_translation(nesting, block, translation, atoms), whole)
+    nesting = read_nesting(block, [source for source, _ in whole])
+    numbers = _pair_numbers(nesting, block.text, translation)
+    edges = sorted({edge for _, span in numbers for edge in (span.start, span.end)})
+    tokens = split_tokens_at(_split_translation(nesting, block, translation, atoms), edges)
+    tokens = merge_tokens(tokens, [target for _, target in whole])
     arrangement = Arrangement(block, nesting, translation, tokens)
     arrangement.claim_atoms(list(atoms))
     if links is None:
         arrangement.share_out()
     else:
-        arrangement.follow_links(links)
+        certain = [*whole, *numbers]
+        arrangement.follow_links([*links, *(Link(source, target, _CERTAIN_SCORE) for source, target in certain)])
     arrangement.arrange()
     insertions = _list_insertions(nesting, len(translation))
-    return _write(block, translation, placed, insertions, literal, repaired=arrangement.repaired)
+    marked = move_delimiters(block, translation, insertions, [target for _, target in whole])
+    repaired = arrangement.repaired or marked.moved
+    return _write(block, translation, placed, marked.insertions, literal, repaired=repaired)
 
 
 def _are_in_order(block: Block, atoms: Sequence[TextSpan]) -> bool:
@@ -101,23 +114,30 @@ def _split_translation(nesting: Nesting, block: Block, translation: str, atoms: 
     return split_tokens_at(tokens, _list_cuts(nesting, block, translation, tokens))
 
 
-def _merge_tokens(tokens: list[TextToken], whole: Sequence[TextSpan]) -> list[TextToken]:
-    """Returns the tokens of a translation with all tokens of each span of `whole` merged into one word."""
-    spans = sorted((span for span in whole if span.start < span.end), key=lambda span: span.start)
-    merged: list[TextToken] = []
-    remaining = iter(spans)
-    span = next(remaining, None)
-    for token in tokens:
-        while span is not None and span.end <= token.start:
-            span = next(remaining, None)
-        begins_inside = bool(merged) and span is not None and span.start < merged[-1].end
-        if span is None or token.end <= span.start or token.kind is TokenKind.ATOM:
-            merged.append(token)
-        elif begins_inside and merged[-1].kind is not TokenKind.ATOM:
-            merged[-1] = TextToken(merged[-1].start, token.end, TokenKind.WORD)
-        else:
-            merged.append(TextToken(token.start, token.end, TokenKind.WORD))
-    return merged
+def _pair_numbers(nesting: Nesting, text: str, translation: str) -> list[tuple[TextSpan, TextSpan]]:
+    """Returns the spans of numbers that pairs of marks wrap beside letters, with the same numbers of the translation.
+
+    A model reads such a number, as in `note<sup>1</sup>`, as a part of the word. A number that does not occur as often
+    in the translation as in the text is left out.
+    """
+    wrapped = {
+        token.start
+        for token, owner in zip(nesting.tokens, nesting.owners, strict=True)
+        if owner is not nesting.root and token.start > 0 and text[token.start - 1].isalpha()
+    }
+    if not any(text[start].isdigit() for start in wrapped):
+        return []
+    found: dict[str, tuple[list[TextSpan], list[TextSpan]]] = {}
+    for which, searched in enumerate((text, translation)):
+        for match in _NUMBER.finditer(searched):
+            found.setdefault(match.group(), ([], []))[which].append(TextSpan(*match.span()))
+    return [
+        pair
+        for sources, targets in found.values()
+        if len(sources) == len(targets)
+        for pair in zip(sources, targets, strict=True)
+        if pair[0].start in wrapped
+    ]
 
 
 def _list_cuts(nesting: Nesting, block: Block, translation: str, tokens: list[TextToken]) -> list[int]:
@@ -161,10 +181,20 @@ def _list_insertions(nesting: Nesting, length: int) -> list[tuple[int, int]]:
         insertions.append((position, node.opener))
         if node.is_pair:
             pending.append((node, True))
+            _keep_order(node.children)
             # Sorting is stable, so children at the same place keep the order of the source.
             ordered = sorted(node.children, key=lambda child: child.start)
             pending += [(child, False) for child in reversed(ordered)]
     return insertions[1:-1]  # without the root
+
+
+def _keep_order(nodes: Sequence[Node]) -> None:
+    """Moves single marks so that they keep the order of the source: their partners, in other blocks, do so too."""
+    least = 0
+    for node in nodes:
+        if not node.is_pair:
+            least = max(least, node.start)
+            node.start = node.end = least
 
 
 class _Writer:
@@ -242,7 +272,7 @@ def _write(
     """
     atoms.sort(key=lambda atom: atom[0].start)
     line_starts = [0, *(span.end for span, number in atoms if block.marks[number].breaks_line)]
-    writer = _Writer(translation, find_escapes(translation, block, line_starts, literal))
+    writer = _Writer(translation, find_escapes(translation, block, line_starts, literal, [at for at, _ in insertions]))
     remaining = iter(insertions)
     insertion = next(remaining, None)
     for span, number in [*atoms, (TextSpan(len(translation), len(translation)), -1)]:

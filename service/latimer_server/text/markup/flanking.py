@@ -1,0 +1,118 @@
+"""Moves delimiters of emphasis in Markdown to places where they open or close emphasis.
+
+Whether `*` or `_` does so depends on the characters around it: CommonMark 0.31, section 6.2, left- and right-flanking
+delimiter runs. A translation has other neighbours than the source. Pure functions.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, TextFormat
+
+_DELIMITERS = frozenset("*_~")
+
+
+@dataclass(frozen=True)
+class PlacedMarks:
+    """(offset in the translation, index among the block's marks) of each mark that is no atom, in the order of writing.
+
+    `moved`: True if a delimiter wraps more or less than it did before `move_delimiters`.
+    """
+
+    insertions: list[tuple[int, int]]
+    moved: bool = False
+
+
+def move_delimiters(
+    block: Block, translation: str, insertions: Sequence[tuple[int, int]], whole: Sequence[TextSpan] = ()
+) -> PlacedMarks:
+    """Returns the places of marks, each delimiter of emphasis where it counts as one as far as there is such a place.
+
+    White space beside the wrapped words goes out of the pair. If punctuation is at the edge of the pair and a letter
+    outside, the pair takes in the rest of that word. `insertions`: as in `PlacedMarks`. `whole`:
+    spans of the translation inside which no mark may stand.
+    """
+    placed = list(insertions)
+    spans = sorted(whole, key=lambda span: span.start)
+    if block.format is not TextFormat.MARKDOWN:
+        return PlacedMarks(placed)
+    moved = False
+    numbers = range(len(placed))
+    for number in numbers:
+        offset, index = placed[number]
+        mark = block.marks[index]
+        if mark.kind is MarkKind.ATOM or not _is_delimiter(mark):
+            continue
+        if mark.kind is MarkKind.OPEN:
+            end = placed[number + 1][0] if number + 1 < len(placed) else len(translation)
+            while offset < end and translation[offset].isspace():
+                offset += 1
+            placed[number] = offset, index
+            least = placed[number - 1][0] if number else 0
+            start = _leave_span(_find_word_edge(block, translation, placed, number, least, -1), offset, spans)
+        else:
+            least = placed[number - 1][0] if number else 0
+            while offset > least and translation[offset - 1].isspace():
+                offset -= 1
+            placed[number] = offset, index
+            most = placed[number + 1][0] if number + 1 < len(placed) else len(translation)
+            start = _leave_span(_find_word_edge(block, translation, placed, number, most, 1), offset, spans)
+        moved = moved or start != offset
+        placed[number] = start, index
+    return PlacedMarks(placed, moved)
+
+
+def _find_word_edge(
+    block: Block, translation: str, placed: Sequence[tuple[int, int]], number: int, limit: int, step: int
+) -> int:
+    """Returns the offset at which a delimiter has no letter outside, if it needs that, but not past `limit`.
+
+    `step`: -1 for an opening delimiter, whose outside is before it, and 1 for a closing one.
+    """
+    offset, index = placed[number]
+    outside = _read_neighbour(block, translation, placed, number, step)
+    inside = _read_neighbour(block, translation, placed, number, -step)
+    if not _is_word(outside) or (block.marks[index].written[0] != "_" and not _is_punctuation(inside)):
+        return offset
+    while offset != limit and _is_word(translation[offset - 1 if step < 0 else offset]):
+        offset += step
+    return offset
+
+
+def _leave_span(offset: int, before: int, spans: Sequence[TextSpan]) -> int:
+    """Returns an offset, or the one `before` it was moved if it is inside one of the ascending `spans` now."""
+    number = bisect_right(spans, offset, key=lambda span: span.start) - 1
+    is_inside = number >= 0 and spans[number].start < offset < spans[number].end
+    return before if is_inside else offset
+
+
+def _read_neighbour(block: Block, translation: str, placed: Sequence[tuple[int, int]], number: int, step: int) -> str:
+    """Returns the character before (`step` -1) or behind (1) the run of equal delimiters of a mark; "" at an edge."""
+    offset, index = placed[number]
+    sign = block.marks[index].written[0]
+    other = number + step
+    while 0 <= other < len(placed) and placed[other][0] == offset:
+        text = block.marks[placed[other][1]].written
+        if text[0] != sign or text[-1] != sign:
+            return text[-1] if step < 0 else text[0]
+        other += step
+    place = offset - 1 if step < 0 else offset
+    return translation[place] if 0 <= place < len(translation) else ""
+
+
+def _is_delimiter(mark: Mark) -> bool:
+    return bool(mark.written) and mark.partner is not None and set(mark.written) <= _DELIMITERS
+
+
+def _is_word(character: str) -> bool:
+    return bool(character) and not character.isspace() and not _is_punctuation(character)
+
+
+def _is_punctuation(character: str) -> bool:
+    """True for punctuation and symbols (Unicode P and S), and for objects, which begin and end with such."""
+    return bool(character) and (character == OBJECT or unicodedata.category(character)[0] in "PS")
