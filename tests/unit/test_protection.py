@@ -50,8 +50,10 @@ def protected(text: str, **rules: object) -> list[str]:
         ("Hi {name}, {0} of {total:,} by {user.name}!", ["{name}", "{0}", "{total:,}", "{user.name}"]),
         ("{{name}}, {{ a.b | c }}, {{{x}}}, {% if y %}", ["{{name}}", "{{ a.b | c }}", "{{{x}}}", "{% if y %}"]),
         ("in ${HOME}, #{name}, %{count}, ${a:-b c}", ["${HOME}", "#{name}", "%{count}", "${a:-b c}"]),
+        ("%d%% of %1$s users, 50%%", ["%d%%", "%1$s", "%%"]),
+        ("50%% of it", []),
         ("trees{count}, in{0}: \\textbf{bold} {n}", ["{count}", "{0}", "{n}"]),
-        ("%s sent %1$s %d, %(name)s %.2f%%", ["%s", "%1$s", "%d", "%(name)s", "%.2f"]),
+        ("%s sent %1$s %d, %(name)s %.2f%%", ["%s", "%1$s", "%d", "%(name)s", "%.2f%%"]),
     ],
 )  # fmt: skip
 def test_text_that_is_no_prose_is_protected(text: str, found: list[str]) -> None:

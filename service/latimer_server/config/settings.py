@@ -135,6 +135,13 @@ class Settings(BaseSettings):
         """Splits a comma-separated text, from a flag or the environment, into names. An empty text has no names."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
+    @field_validator("store", "auth_tokens", "tls_certificate", "tls_key", mode="before")
+    @classmethod
+    def _refuse_empty(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("is empty; leave it out or name a file")
+        return value
+
     @field_validator("max_model_memory", mode="before")
     @classmethod
     def _parse_max_memory(cls, value: object) -> object:
@@ -165,7 +172,8 @@ def load_settings(config: Path | None, **flags: Any) -> Settings:  # noqa: ANN40
     if config is None:
         return Settings(**given)
     if not config.is_file():
-        raise FileNotFoundError(f"there is no configuration file {config}")
+        problem = "is no regular file" if config.exists() else "does not exist"
+        raise FileNotFoundError(f"the configuration file {config} {problem}")
 
     class _FileSettings(Settings):
         model_config = SettingsConfigDict(toml_file=config)

@@ -46,7 +46,7 @@ class InvalidRequest(LatimerError):
 
     def __init__(self, *violations: Violation) -> None:
         self.violations = violations
-        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        super().__init__("; ".join(f"{v.field}: {v.description}" if v.field else v.description for v in violations))
 
 
 class Unsupported(LatimerError):

@@ -151,6 +151,7 @@ _PRINTF = re.compile(
     r"(?<![\d%])%(?:(?:\(\w{1,64}\)|\d{1,2}\$)[-+0]?\d{0,3}(?:\.\d{1,2})?[sdiufxX@]"
     r"|[-+0]?\d{0,3}(?:\.\d{1,2})?[sdiufxX@](?!\w))"
 )
+_PERCENT = re.compile("%%")
 # Patterns of spans that may contain spaces or be part of a word, each after a sign that all its matches contain. A text
 # without the sign need not be searched.
 _SIGNED = (
@@ -214,8 +215,10 @@ def find_placeholders(text: str) -> Iterator[TextSpan]:
             if not _is_argument(text, match.start()):
                 yield TextSpan(*match.span())
     if "%" in text:
-        for match in _PRINTF.finditer(text):
-            yield TextSpan(*match.span())
+        found = [TextSpan(*match.span()) for match in _PRINTF.finditer(text)]
+        yield from found
+        # In a text with such placeholders two percent signs stand for one, and one would begin another placeholder.
+        yield from (TextSpan(*match.span()) for match in _PERCENT.finditer(text if found else ""))
 
 
 def _is_argument(text: str, start: int) -> bool:

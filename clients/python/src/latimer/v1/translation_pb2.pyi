@@ -385,7 +385,7 @@ class Translation(google.protobuf.message.Message):
     """Mean natural log-probability of the output tokens; 0 if no model ran."""
     @property
     def flags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[latimer.v1.types_pb2.Flag.ValueType]:
-        """The flags of all segments, without duplicates, in ascending order."""
+        """The flags of all segments and of the whole translation, without duplicates, in ascending order."""
 
     @property
     def segments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Segment]:

@@ -69,7 +69,9 @@ class _FlagEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     FLAG_REPETITION_REPAIRED: _Flag.ValueType  # 4
     """Note: the output repeated itself and was decoded again."""
     FLAG_MARKUP_REPAIRED: _Flag.ValueType  # 5
-    """Note: inline markup could not be aligned with words and was placed at the edges of its block."""
+    """Note: the place of inline markup was guessed, because no alignment of words decides it. A block may have several
+    segments, so only the translation has this flag.
+    """
     FLAG_CACHED: _Flag.ValueType  # 6
     """Note: at least one segment came from the cache."""
     FLAG_OUTPUT_TRUNCATED: _Flag.ValueType  # 20
@@ -96,7 +98,8 @@ class _FlagEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     """Warning: a summary states something that its source does not support."""
 
 class Flag(_Flag, metaclass=_FlagEnumTypeWrapper):
-    """A fact about one segment. A translation or summary has the flags of all of its segments. A note says what the server
+    """A fact about one segment. A translation or summary has the flags of all of its segments, and those that concern it as a
+    whole (PASSTHROUGH, MARKUP_REPAIRED, PIVOTED). A note says what the server
     did and needs no attention. A warning says that the output may be wrong.
     """
 
@@ -113,7 +116,9 @@ FLAG_SEGMENT_SPLIT: Flag.ValueType  # 3
 FLAG_REPETITION_REPAIRED: Flag.ValueType  # 4
 """Note: the output repeated itself and was decoded again."""
 FLAG_MARKUP_REPAIRED: Flag.ValueType  # 5
-"""Note: inline markup could not be aligned with words and was placed at the edges of its block."""
+"""Note: the place of inline markup was guessed, because no alignment of words decides it. A block may have several
+segments, so only the translation has this flag.
+"""
 FLAG_CACHED: Flag.ValueType  # 6
 """Note: at least one segment came from the cache."""
 FLAG_OUTPUT_TRUNCATED: Flag.ValueType  # 20
