@@ -181,6 +181,25 @@ def test_a_cancelled_batch_stops(students: Mapping[str, MarianStudent], rows: Se
 
 
 @needs_native
+def test_a_cancelled_batch_stops_after_a_group_of_sources(
+    students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]
+) -> None:
+    native = students["en"]._native
+    assert native
+    polls = 0
+
+    def cancelled() -> bool:
+        nonlocal polls
+        polls += 1
+        return True
+
+    batch = sorted(rows, key=len)[-32:]
+    assert sum(map(len, batch)) > 3 * 256
+    assert all(not hypothesis.ids and hypothesis.truncated for hypothesis in native.search(batch, OPTIONS, cancelled))
+    assert polls == 1
+
+
+@needs_native
 def test_threads_share_a_student(students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]) -> None:
     native = students["en"]._native
     assert native

@@ -26,6 +26,8 @@ from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis,
 
 # The number of position embeddings that are computed in advance. Longer outputs need an explicit request of a caller.
 _POSITIONS = 512
+# With more rows than these a batch polls for cancellation after so many steps, since a step takes up to a millisecond.
+_FEW_ROWS, _FEW_STEPS = 4, 8
 # A network's sizes must be multiples of these: the kernels read blocks of 64 bytes and vectors of 16 values.
 _BLOCK, _LANES = 64, 16
 
@@ -164,18 +166,21 @@ class NativeStudent:
         if not handle:
             raise MemoryError("no memory for a batch")
         try:
-            output = _NativeOutput(count, aligned=options.alignment)
+            steps = _FEW_STEPS if count > _FEW_ROWS else STEPS_PER_CANCEL_CHECK
+            output = _NativeOutput(count, steps, aligned=options.alignment)
             position, left = 0, count
+            while library.latimer_encode(handle, 1) > 0:
+                if cancelled():
+                    left = 0
+                    break
             while left > 0 and not (position and cancelled()):
                 output.reset()
-                positions = self._positions_from(position, STEPS_PER_CANCEL_CHECK)
-                left = library.latimer_advance(
-                    handle, STEPS_PER_CANCEL_CHECK, _point(positions), ctypes.byref(output.arrays)
-                )
+                positions = self._positions_from(position, steps)
+                left = library.latimer_advance(handle, steps, _point(positions), ctypes.byref(output.arrays))
                 if left < 0:
                     raise MemoryError("no memory for a batch")
                 output.collect()
-                position += STEPS_PER_CANCEL_CHECK
+                position += steps
         finally:
             library.latimer_end(handle)
         return output.list_hypotheses()
@@ -188,15 +193,15 @@ class NativeStudent:
 
 
 class _NativeOutput:
-    """The output of all rows of a batch so far, and the arrays that the library writes the next steps to."""
+    """The output of all rows of a batch so far, and the arrays that the library writes the next `steps` steps to."""
 
-    def __init__(self, rows: int, *, aligned: bool) -> None:
+    def __init__(self, rows: int, steps: int, *, aligned: bool) -> None:
         self._aligned = aligned
-        self._ids = np.zeros((rows, STEPS_PER_CANCEL_CHECK), np.int32)
+        self._ids = np.zeros((rows, steps), np.int32)
         self._counts = np.zeros(rows, np.int32)
         self._finished = np.zeros(rows, np.uint8)
         self._scores = np.zeros(rows, np.float64)
-        shape = (rows, STEPS_PER_CANCEL_CHECK) if aligned else (0, 0)
+        shape = (rows, steps) if aligned else (0, 0)
         self._focus, self._weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
         self._tokens: list[list[int]] = [[] for _ in range(rows)]
         self._links: list[list[tuple[int, float]]] = [[] for _ in range(rows)]
@@ -207,7 +212,7 @@ class _NativeOutput:
             _point(self._scores),
             _point(self._focus),
             _point(self._weights),
-            STEPS_PER_CANCEL_CHECK,
+            steps,
         )
 
     def reset(self) -> None:

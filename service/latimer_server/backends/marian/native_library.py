@@ -18,7 +18,7 @@ from functools import cache
 from latimer_server.core.errors import ModelError
 
 _LIBRARY = "latimer_server.backends.marian.native._student"
-_INTERFACE = 2  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
+_INTERFACE = 3  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
 _VARIABLE = "LATIMER_ENGINE"
 _ONNX = "onnx"
 
@@ -83,6 +83,7 @@ def load_library(path: str) -> ctypes.CDLL:
         ("load", _Pointer, [_Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
         ("unload", None, [_Pointer]),
         ("begin", _Pointer, [_Pointer, ctypes.c_int, _Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
+        ("encode", ctypes.c_int, [_Pointer, ctypes.c_int]),
         ("advance", ctypes.c_int, [_Pointer, ctypes.c_int, _Pointer, _Pointer]),
         ("end", None, [_Pointer]),
     ):

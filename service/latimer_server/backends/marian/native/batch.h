@@ -20,6 +20,12 @@ struct Student : LatimerStudent {
   int depth() const { return sizes.dimension / sizes.heads; }
 };
 
+// Scratch memory of the encoder, for one group of sources.
+struct EncoderScratch {
+  float *x, *y, *read, *keys, *scores, *steps;
+  uint8_t *bytes, *hidden;
+};
+
 struct Batch : LatimerBatch {
   Memory memory;
   const Student* student;
@@ -40,6 +46,10 @@ struct Batch : LatimerBatch {
   int all;
   uint8_t* gathered;
   uint16_t* wanted;
+  // The progress of the encoder: the most tokens of a group, the sources that are encoded, and the tokens of the next one.
+  int group_tokens, encoded;
+  const int32_t* next_ids;
+  EncoderScratch encoder;
   // Scratch memory of one step.
   float *x, *y, *z, *scores, *steps;
   uint8_t *bytes, *hidden;

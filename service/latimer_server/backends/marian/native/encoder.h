@@ -19,11 +19,6 @@ inline void transpose_keys(const float* keys, int stride, int width, int heads, 
   }
 }
 
-struct EncoderScratch {
-  float *x, *y, *read, *keys, *scores, *steps;
-  uint8_t *bytes, *hidden;
-};
-
 inline bool take_scratch(Memory& memory, const LatimerSizes& sizes, int tokens, int width, EncoderScratch& scratch) {
   const size_t d = sizes.dimension, count = tokens, layers = sizes.decoder_depth;
   scratch.x = memory.take<float>(count * d);
@@ -86,26 +81,31 @@ inline void encode_rows(Batch& batch, const int32_t* ids, int first, int last, i
   }
 }
 
-inline bool encode(Batch& batch, const int32_t* ids) {
-  LATIMER_CLOCK(kReading);
+// Allocates what `encode_some` needs. Returns false if there is no memory.
+inline bool prepare_encoder(Batch& batch, const int32_t* ids) {
   int longest = 0, all = 0;
   for (int row = 0; row < batch.rows; ++row) {
     longest = batch.lengths[row] > longest ? batch.lengths[row] : longest;
     all += batch.lengths[row];
   }
-  int most = longest > kGroupTokens ? longest : kGroupTokens;
-  most = most < all ? most : all;
-  Memory memory;
-  EncoderScratch scratch;
-  if (!take_scratch(memory, batch.student->sizes, most, longest, scratch)) return false;
-  for (int first = 0; first < batch.rows;) {
-    int last = first, tokens = 0;
-    while (last < batch.rows && tokens + batch.lengths[last] <= most) tokens += batch.lengths[last++];
-    encode_rows(batch, ids, first, last, tokens, scratch);
-    ids += tokens;
-    first = last;
+  const int most = longest > kGroupTokens ? longest : kGroupTokens;
+  batch.group_tokens = most < all ? most : all;
+  batch.encoded = 0;
+  batch.next_ids = ids;
+  return take_scratch(batch.memory, batch.student->sizes, batch.group_tokens, longest, batch.encoder);
+}
+
+// Encodes the next `groups` groups of sources. Returns the number of sources that are left.
+inline int encode_some(Batch& batch, int groups) {
+  LATIMER_CLOCK(kReading);
+  for (; groups > 0 && batch.encoded < batch.rows; --groups) {
+    int last = batch.encoded, tokens = 0;
+    while (last < batch.rows && tokens + batch.lengths[last] <= batch.group_tokens) tokens += batch.lengths[last++];
+    encode_rows(batch, batch.next_ids, batch.encoded, last, tokens, batch.encoder);
+    batch.next_ids += tokens;
+    batch.encoded = last;
   }
-  return true;
+  return batch.rows - batch.encoded;
 }
 
 }  // namespace LATIMER_KERNELS

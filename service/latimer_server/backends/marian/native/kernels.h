@@ -13,6 +13,7 @@ struct Kernels {
   void (*unload)(LatimerStudent*);
   LatimerBatch* (*begin)(const LatimerStudent*, int rows, const int32_t* ids, const int32_t* lengths, const int32_t* caps,
                          const float* positions, int aligned);
+  int (*encode)(LatimerBatch*, int groups);
   int (*advance)(LatimerBatch*, int steps, const float* positions, const LatimerOutput*);
   void (*end)(LatimerBatch*);
 };

@@ -136,12 +136,15 @@ inline LatimerBatch* begin_batch(const LatimerStudent* given, int rows, const in
   batch->places = memory.take<int32_t*>(count);
   batch->sums = memory.take<int32_t*>(count);
   for (int row = 0; row < rows && !memory.failed; ++row) batch->sums[row] = memory.take<int32_t>(padded(most) + kLanes);
-  if (memory.failed || (student->whole_table == nullptr && !gather_candidates(*batch, wanted)) || !encode(*batch, ids)) {
+  if (memory.failed || (student->whole_table == nullptr && !gather_candidates(*batch, wanted)) ||
+      !prepare_encoder(*batch, ids)) {
     delete batch;
     return nullptr;
   }
   return batch;
 }
+
+inline int encode_batch(LatimerBatch* batch, int groups) { return encode_some(*static_cast<Batch*>(batch), groups); }
 
 inline int advance_batch(LatimerBatch* given, int steps, const float* positions, const LatimerOutput* output) {
   Batch* batch = static_cast<Batch*>(given);

@@ -143,6 +143,8 @@ LatimerBatch* latimer_begin(const LatimerStudent* student, int rows, const int32
   return batch;
 }
 
+int latimer_encode(LatimerBatch* batch, int groups) { return batch->kernels->encode(batch, groups); }
+
 int latimer_advance(LatimerBatch* batch, int steps, const float* positions, const LatimerOutput* output) {
   return batch->kernels->advance(batch, steps, positions, output);
 }

@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 // The version of this interface. The caller compares it, because a library of an earlier version may be installed.
-enum { LATIMER_INTERFACE = 2 };
+enum { LATIMER_INTERFACE = 3 };
 int latimer_get_interface(void);
 
 // The instruction sets that there are kernels for, the best ones of a processor last.
@@ -100,11 +100,14 @@ LatimerStudent* latimer_load(const LatimerSizes* sizes, const LatimerTables* tab
                              const LatimerDecoderLayer* decoder, int instructions);
 void latimer_unload(LatimerStudent* student);
 
-// Encodes the sources. `ids` has those of all rows, one after the other. `caps` is the maximum number of output tokens of
+// Begins a batch. `ids` has those of all rows, one after the other. `caps` is the maximum number of output tokens of
 // each row without </s>. `positions` [.., dimension] has an embedding for each token of the longest source. Returns null
 // if there is no memory.
 LatimerBatch* latimer_begin(const LatimerStudent* student, int rows, const int32_t* ids, const int32_t* lengths,
                             const int32_t* caps, const float* positions, int aligned);
+// Encodes at most `groups` groups of sources, of about 256 tokens each. Returns the number of sources that are left; the
+// batch may advance when none is.
+int latimer_encode(LatimerBatch* batch, int groups);
 // Decodes at most `steps` tokens of each row; fewer if all rows end. `positions` [steps, dimension] has their position
 // embeddings. Returns the number of active rows, or LATIMER_NO_MEMORY.
 int latimer_advance(LatimerBatch* batch, int steps, const float* positions, const LatimerOutput* output);

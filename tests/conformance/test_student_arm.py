@@ -1,0 +1,160 @@
+"""Tests of the engine's kernels on a processor that this machine need not have: a recorded search is run again by a
+program without Python, for 64-bit ARM under an emulator (qemu), and gives the same ids and scores to the bit."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import struct
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latimer_server.backends.marian import native_engine
+from latimer_server.backends.marian.architecture import read_architecture
+from latimer_server.backends.marian.engine import sinusoids
+from latimer_server.backends.marian.length_cap import output_cap
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.native_engine import NativeStudent
+from latimer_server.backends.marian.native_library import InstructionSet, list_instruction_sets, open_library
+from latimer_server.backends.marian.student import MarianStudent
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
+from tests.conformance.conftest import PAIRS, locate, never, read_sentences
+
+AVAILABLE = list_instruction_sets(open_library())
+OPTIONS = DecodingOptions(alignment=True)
+FOLDER = Path(native_engine.__file__).parent / "native"
+REPLAY = Path(__file__).parents[1] / "native" / "replay.cpp"
+FLAGS = ["-O2", "-std=c++17", "-ffp-contract=off", "-w", "-static", f"-I{FOLDER}"]
+ARM_COMPILER, EMULATOR = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
+
+
+class Recorder:
+    """Takes the place of the library while a student is loaded, and records its weights as `replay.cpp` reads them."""
+
+    def __init__(self, source_vocabulary: int) -> None:
+        self.content = b""
+        self._source_vocabulary = source_vocabulary
+
+    def latimer_load(self, sizes: Any, tables: Any, encoder: Any, decoder: Any, instructions: int) -> int:
+        self._sizes, table = sizes._obj, tables._obj
+        d, vocabulary = self._sizes.dimension, self._sizes.target_vocabulary
+        self._add(bytes(self._sizes))
+        self._add(bytes(table))
+        self._add_memory(table.source, (self._source_vocabulary + 1) * d)
+        self._add_memory(table.target, (vocabulary + 1) * d)
+        self._add_memory(table.output_bias, 4 * vocabulary)
+        offsets = ctypes.string_at(table.shortlist_offsets, 8 * (self._source_vocabulary + 1))
+        self._add(offsets)
+        self._add_memory(table.shortlist_ids, 4 * struct.unpack("<Q", offsets[-8:])[0])
+        for layer in encoder._obj:
+            self._add_attention(layer)
+        for layer in decoder._obj:
+            self._add_matrix(layer.candidate)
+            self._add_matrix(layer.forget)
+            self._add_norm(layer.cell_norm)
+            self._add_attention(layer)
+        return 1
+
+    def latimer_unload(self, student: int) -> None:
+        """Nothing was loaded."""
+
+    def add_batch(self, rows: Sequence[TokenIds]) -> None:
+        self._add(struct.pack("<i", len(rows)))
+        for values in (
+            [token for row in rows for token in row],
+            map(len, rows),
+            (output_cap(len(r), OPTIONS) for r in rows),
+        ):
+            self._add(np.array(list(values), np.int32).tobytes())
+        self._add(sinusoids(512, self._sizes.dimension).astype(np.float32).tobytes())
+
+    def _add(self, content: bytes) -> None:
+        self.content += struct.pack("<Q", len(content)) + content
+
+    def _add_memory(self, address: int | None, size: int) -> None:
+        self._add(ctypes.string_at(address, size) if address else b"")
+
+    def _add_matrix(self, matrix: Any, rows: int = 0) -> None:
+        self._add(bytes(matrix))
+        self._add_memory(matrix.values, matrix.columns * (rows or self._sizes.dimension))
+        self._add_memory(matrix.bias, 4 * matrix.columns)
+
+    def _add_norm(self, norm: Any) -> None:
+        for address in (norm.scale, norm.bias):
+            self._add_memory(address, 4 * self._sizes.dimension)
+
+    def _add_attention(self, layer: Any) -> None:
+        for matrix in (layer.query, layer.key, layer.value, layer.out):
+            self._add_matrix(matrix)
+        self._add_norm(layer.norm)
+        self._add_matrix(layer.feed.inner)
+        self._add_matrix(layer.feed.outer, self._sizes.ffn_dimension)
+        self._add_norm(layer.feed.norm)
+
+
+@pytest.fixture(scope="module")
+def recorded(students: Mapping[str, MarianStudent], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Returns the file of a recorded search of a few rows, and what `replay.cpp` must print."""
+    student = students["en"]
+    rows = [encoding.ids for encoding in student.encode(read_sentences("en")[:6])]
+    file = MarianFile(locate(PAIRS["en"])["model"].read_bytes(), "model.bin")
+    shape = read_architecture(file.config, "model.bin")
+    recorder: Any = Recorder(shape.source_vocabulary)
+    NativeStudent(file, shape, student._shortlist, InstructionSet.AVX2, recorder)
+    recorder.add_batch(rows)
+    path = tmp_path_factory.mktemp("replay") / "search.bin"
+    path.write_bytes(recorder.content)
+    native = student._native
+    assert native
+    return path, "".join(map(describe, native.search(rows, OPTIONS, never)))
+
+
+def describe(hypothesis: Hypothesis) -> str:
+    """Returns the line that `replay.cpp` prints for an output."""
+    tokens = zip(hypothesis.ids, hypothesis.alignment, strict=True)
+    parts = [f"{token}:{place}:{hexadecimal(weight)}" for token, (place, weight) in tokens]
+    return " ".join([hexadecimal(hypothesis.log_prob), *parts]) + "\n"
+
+
+def hexadecimal(value: float) -> str:
+    """Returns a number as C's `%a` writes it."""
+    mantissa, _, exponent = value.hex().partition("p")
+    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{exponent}"
+
+
+def build(compiler: str, folder: Path) -> Path:
+    program = folder / "replay"
+    sources = [str(REPLAY), *map(str, sorted(FOLDER.glob("*.cpp")))]
+    subprocess.run([compiler, *FLAGS, "-o", str(program), *sources], check=True)
+    return program
+
+
+@pytest.mark.skipif(not AVAILABLE or shutil.which("g++") is None, reason="no kernels for this processor, or no g++")
+def test_the_recorded_search_runs_without_python(recorded: tuple[Path, str], tmp_path: Path) -> None:
+    path, expected = recorded
+    program = build("g++", tmp_path)
+    for instructions in AVAILABLE:
+        ended = subprocess.run([program, path, str(int(instructions))], capture_output=True, text=True)
+        assert (ended.returncode, ended.stdout) == (0, expected)
+    missing = next(instructions for instructions in InstructionSet if instructions not in AVAILABLE)
+    assert subprocess.run([program, path, str(int(missing))], capture_output=True).returncode == 3
+
+
+@pytest.mark.skipif(
+    not AVAILABLE or ARM_COMPILER is None or EMULATOR is None, reason="no cross compiler, or no emulator"
+)
+@pytest.mark.parametrize("instructions", [InstructionSet.NEON, InstructionSet.NEON_DOTPROD])
+def test_arm_gives_the_same_ids_scores_and_alignments(
+    recorded: tuple[Path, str], tmp_path: Path, instructions: InstructionSet
+) -> None:
+    path, expected = recorded
+    program = build(str(ARM_COMPILER), tmp_path)
+    processor = "cortex-a53" if instructions is InstructionSet.NEON else "neoverse-n1"
+    command = [str(EMULATOR), "-cpu", processor, str(program), str(path), str(int(instructions))]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, expected)

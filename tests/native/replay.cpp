@@ -1,0 +1,103 @@
+// Runs a search that `tests/conformance/test_student_arm.py` recorded, and prints the ids and the score of each row. It
+// needs no Python, so that it runs under an emulator of another processor.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "student.h"
+
+namespace {
+
+std::FILE* file;
+
+// Reads the next array: its size in bytes (64 bits), then its bytes. An empty one stands for a null pointer.
+template <class T>
+const T* read() {
+  uint64_t size;
+  if (std::fread(&size, sizeof(size), 1, file) != 1) std::exit(2);
+  if (size == 0) return nullptr;
+  void* bytes = std::aligned_alloc(64, (size + 63) / 64 * 64);
+  if (std::fread(bytes, 1, size, file) != size) std::exit(2);
+  return static_cast<const T*>(bytes);
+}
+
+template <class T>
+T read_value() {
+  T value;
+  std::memcpy(&value, read<char>(), sizeof(T));
+  return value;
+}
+
+LatimerMatrix read_matrix() {
+  LatimerMatrix matrix = read_value<LatimerMatrix>();
+  matrix.values = read<int8_t>();
+  matrix.bias = read<float>();
+  return matrix;
+}
+
+LatimerNorm read_norm() {
+  const float* scale = read<float>();
+  return {scale, read<float>()};
+}
+
+// Reads the members that both kinds of layers have.
+template <class Layer>
+void read_attention(Layer& layer) {
+  for (LatimerMatrix* matrix : {&layer.query, &layer.key, &layer.value, &layer.out}) *matrix = read_matrix();
+  layer.norm = read_norm();
+  layer.feed.inner = read_matrix();
+  layer.feed.outer = read_matrix();
+  layer.feed.norm = read_norm();
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 3 || (file = std::fopen(arguments[1], "rb")) == nullptr) return 2;
+  const int instructions = std::atoi(arguments[2]);
+  const auto sizes = read_value<LatimerSizes>();
+  auto tables = read_value<LatimerTables>();
+  tables.source = read<uint8_t>();
+  tables.target = read<uint8_t>();
+  tables.output_bias = read<float>();
+  tables.shortlist_offsets = read<uint64_t>();
+  tables.shortlist_ids = read<uint32_t>();
+  std::vector<LatimerEncoderLayer> encoder(sizes.encoder_depth);
+  for (auto& layer : encoder) read_attention(layer);
+  std::vector<LatimerDecoderLayer> decoder(sizes.decoder_depth);
+  for (auto& layer : decoder) {
+    layer.candidate = read_matrix();
+    layer.forget = read_matrix();
+    layer.cell_norm = read_norm();
+    read_attention(layer);
+  }
+  const auto rows = read_value<int32_t>();
+  const auto* ids = read<int32_t>();
+  const auto* lengths = read<int32_t>();
+  const auto* caps = read<int32_t>();
+  const auto* positions = read<float>();
+  if ((latimer_find_instructions() >> instructions & 1) == 0) return 3;
+  LatimerStudent* student = latimer_load(&sizes, &tables, encoder.data(), decoder.data(), instructions);
+  if (student == nullptr) return 4;
+  constexpr int kSteps = 512;
+  std::vector<int32_t> written(static_cast<size_t>(rows) * kSteps), counts(rows), focus(written.size());
+  std::vector<float> weights(written.size());
+  std::vector<double> scores(rows);
+  std::vector<uint8_t> finished(rows);
+  const LatimerOutput output = {written.data(), counts.data(), finished.data(), scores.data(), focus.data(), weights.data(), kSteps};
+  LatimerBatch* batch = latimer_begin(student, rows, ids, lengths, caps, positions, 1);
+  if (batch == nullptr || latimer_encode(batch, rows) != 0) return 5;
+  if (latimer_advance(batch, kSteps, positions, &output) != 0) return 5;
+  for (int row = 0; row < rows; ++row) {
+    std::printf("%a", scores[row]);
+    for (int n = 0; n < counts[row]; ++n) {
+      const size_t at = static_cast<size_t>(row) * kSteps + n;
+      std::printf(" %d:%d:%a", written[at], focus[at], static_cast<double>(weights[at]));
+    }
+    std::printf("\n");
+  }
+  latimer_end(batch);
+  latimer_unload(student);
+  return 0;
+}
