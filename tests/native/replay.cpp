@@ -1,4 +1,4 @@
-// Runs a search that `tests/conformance/test_student_arm.py` recorded, and prints the ids and the score of each row. It
+// Runs a search that `tests/conformance/test_student_replay.py` recorded, and prints the ids and the score of each row. It
 // needs no Python, so that it runs under an emulator of another processor.
 #include <cstdio>
 #include <cstdlib>

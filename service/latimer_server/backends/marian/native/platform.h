@@ -15,6 +15,10 @@
 #include <arm_neon.h>
 #endif
 
+#ifdef LATIMER_EMULATE_TILES  // a test on a processor without AMX
+#include "tile_emulation.h"
+#endif
+
 #define LATIMER_PRAGMA(text) _Pragma(#text)
 
 #if defined(__clang__)

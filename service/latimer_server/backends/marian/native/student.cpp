@@ -46,6 +46,9 @@ int find_kernels() {
   constexpr uint32_t kTiles = 1u << 24 | 1u << 25;
   if ((b & kWide) == kWide && (c & 1u << 11) != 0 && (enabled & 0xe6) == 0xe6) {
     found |= 1 << LATIMER_AVX512_VNNI;
+#ifdef LATIMER_EMULATE_TILES
+    found |= 1 << LATIMER_AMX;
+#endif
     if ((d & kTiles) == kTiles && (enabled & 0x60000) == 0x60000 && ask_for_tiles()) found |= 1 << LATIMER_AMX;
   }
   if (leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & 1u << 4) != 0) found |= 1 << LATIMER_AVX_VNNI;

@@ -1,5 +1,8 @@
-"""Tests of the engine's kernels on a processor that this machine need not have: a recorded search is run again by a
-program without Python, for 64-bit ARM under an emulator (qemu), and gives the same ids and scores to the bit."""
+"""Tests of the engine's kernels for processors that this machine need not have.
+
+A program without Python runs a recorded search again: for 64-bit ARM under an emulator (qemu), and with emulated tiles of
+AMX. Ids, scores and alignments are equal to the bit.
+"""
 
 from __future__ import annotations
 
@@ -127,10 +130,10 @@ def hexadecimal(value: float) -> str:
     return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{exponent}"
 
 
-def build(compiler: str, folder: Path) -> Path:
+def build(compiler: str, folder: Path, *flags: str) -> Path:
     program = folder / "replay"
     sources = [str(REPLAY), *map(str, sorted(FOLDER.glob("*.cpp")))]
-    subprocess.run([compiler, *FLAGS, "-o", str(program), *sources], check=True)
+    subprocess.run([compiler, *FLAGS, *flags, "-o", str(program), *sources], check=True)
     return program
 
 
@@ -157,4 +160,14 @@ def test_arm_gives_the_same_ids_scores_and_alignments(
     processor = "cortex-a53" if instructions is InstructionSet.NEON else "neoverse-n1"
     command = [str(EMULATOR), "-cpu", processor, str(program), str(path), str(int(instructions))]
     ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, expected)
+
+
+@pytest.mark.skipif(
+    InstructionSet.AVX512_VNNI not in AVAILABLE or shutil.which("g++") is None, reason="no AVX-512, or no g++"
+)
+def test_emulated_tiles_give_the_same_ids_scores_and_alignments(recorded: tuple[Path, str], tmp_path: Path) -> None:
+    path, expected = recorded
+    program = build("g++", tmp_path, "-DLATIMER_EMULATE_TILES", f"-I{REPLAY.parent}")
+    ended = subprocess.run([program, path, str(int(InstructionSet.AMX))], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, expected)
