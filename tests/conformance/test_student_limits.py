@@ -10,7 +10,9 @@ import pytest
 
 from latimer_server.backends.protocol import LoadRequest
 from latimer_server.backends.registry import load_backend
+from latimer_server.core.decoding import DecodingOptions
 from latimer_server.core.errors import ModelError
+from tests.conformance.conftest import never
 from tests.marian_students import TINY, make_student
 
 
@@ -28,6 +30,19 @@ def test_the_catalogue_may_lower_the_limit_of_inputs(tmp_path: Path, wanted: int
 @pytest.mark.parametrize(("wanted", "found"), [("", "int8"), ("int8", "int8"), ("float32", "float32")])
 def test_a_student_computes_in_int8_by_default(tmp_path: Path, wanted: str, found: str) -> None:
     assert load_backend(ask(tmp_path, compute_type=wanted)).compute_type.partition("/")[0] == found
+
+
+def test_the_catalogue_may_ask_for_the_whole_vocabulary(tmp_path: Path) -> None:
+    files = make_student(TINY, split=False, shortlist=True).write(tmp_path)
+    request = LoadRequest("student", "marian_student", "translation", tmp_path, files)
+    listed: Any = load_backend(request)
+    whole: Any = load_backend(replace(request, vocabulary="full"))
+    assert listed._shortlist is not None
+    assert whole._shortlist is None
+    rows = [encoding.ids for encoding in whole.encode(["house", "the garden is big"])]
+    found, searched = whole.run(rows, DecodingOptions(), never), listed.run(rows, DecodingOptions(), never)
+    # The likeliest token of all is at least as likely among few candidates.
+    assert found[0].log_prob <= searched[0].log_prob or found[0].ids != searched[0].ids
 
 
 def test_a_file_without_multipliers_is_computed_in_float32(tmp_path: Path) -> None:

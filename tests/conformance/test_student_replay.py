@@ -1,7 +1,7 @@
 """Tests of the engine's kernels for processors that this machine need not have.
 
-A program without Python runs a recorded search again: for 64-bit ARM under an emulator (qemu), and with emulated tiles of
-AMX. Ids, scores and alignments are equal to the bit.
+A program without Python runs a recorded search again: for 64-bit ARM under an emulator (qemu), and with emulated tiles
+of AMX. Ids, scores and alignments are equal to the bit.
 """
 
 from __future__ import annotations

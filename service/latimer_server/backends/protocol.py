@@ -26,8 +26,8 @@ class LoadRequest:
     catalogue gives (`model`, `vocabulary`, ...) to paths, which may lie elsewhere. `cache` is a folder for files that
     a backend makes of these. `languages` maps BCP-47 codes to the model's own language names. `prompt` is the
     instruction of a summarization model. An empty `prompt` or `compute_type`, or 0 `max_input_tokens`, selects the
-    model's default. `threads` is the number of cores that the model may use. `cancelled` returns True once no caller
-    needs the model; long steps poll it.
+    model's default. `vocabulary` "full" leaves out a student's shortlist. `threads` is the number of cores that the
+    model may use. `cancelled` returns True once no caller needs the model; long steps poll it.
     """
 
     name: str
@@ -39,6 +39,7 @@ class LoadRequest:
     languages: Mapping[str, str] = field(default_factory=dict)
     prompt: str = ""
     compute_type: str = ""
+    vocabulary: str = ""
     max_input_tokens: int = 0
     allow_pickle: bool = False
     threads: int = 1

@@ -41,7 +41,10 @@ _MAX_BATCH_TOKENS = _MAX_BATCH_ROWS * _MAX_INPUT_TOKENS
 def load(request: LoadRequest) -> MarianStudent:
     """Loads the student of the request. See `load_student`; the device `auto` becomes `cpu` or `cuda`."""
     device = choose_device(request.device)
-    return load_student(request.files, request.threads, request.max_input_tokens, device, request.compute_type)
+    files = dict(request.files)
+    if request.vocabulary == "full":
+        files.pop("shortlist", None)
+    return load_student(files, request.threads, request.max_input_tokens, device, request.compute_type)
 
 
 def load_student(

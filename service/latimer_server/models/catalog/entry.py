@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -77,6 +77,9 @@ class CatalogEntry(BaseModel):
     # The instruction that precedes the text in the input of a generating model.
     prompt: str = ""
     compute_type: str = ""
+    # The candidates of each output token of a student: those of its shortlist if it has one, or with "full" the whole
+    # vocabulary.
+    vocabulary: Literal["", "full"] = ""
     # The most tokens of one piece; 0 selects the backend's default.
     max_input_tokens: int = Field(default=0, ge=0)
     # The approximate size of a fetch in megabytes; 0 if unknown.

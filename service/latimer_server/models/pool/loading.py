@@ -128,7 +128,8 @@ class Loader:
         digests |= {file.sha256 for file in record.files.values()} if record else set()
         if not record and not (entry.files and all(file.sha256 for file in entry.files.values())):
             digests.add(uuid.uuid4().hex)
-        return " ".join([entry.name, backend.name, backend.compute_type, self._device, *sorted(digests)])
+        computation = [backend.name, backend.compute_type, entry.vocabulary or "default", self._device]
+        return " ".join([entry.name, *computation, *sorted(digests)])
 
     def _make(self, local: LocalModel, cancelled: Cancelled) -> Backend:
         """Verifies the files and creates the backend. Blocks; must run in a thread of its own.
@@ -175,6 +176,7 @@ def build_load_request(
         languages=languages or {},
         prompt=entry.prompt,
         compute_type=entry.compute_type,
+        vocabulary=entry.vocabulary,
         max_input_tokens=entry.max_input_tokens,
         allow_pickle=entry.allow_pickle,
         threads=threads,
