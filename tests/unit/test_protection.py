@@ -52,6 +52,7 @@ def protected(text: str, **rules: object) -> list[str]:
         ("in ${HOME}, #{name}, %{count}, ${a:-b c}", ["${HOME}", "#{name}", "%{count}", "${a:-b c}"]),
         ("%d%% of %1$s users, 50%%", ["%d%%", "%1$s", "%%"]),
         ("50%% of it", []),
+        ("to {host}:{port}, {a} - {b}, %s/%s; x", ["{host}:{port}", "{a}", "{b}", "%s/%s"]),
         ("trees{count}, in{0}: \\textbf{bold} {n}", ["{count}", "{0}", "{n}"]),
         ("%s sent %1$s %d, %(name)s %.2f%%", ["%s", "%1$s", "%d", "%(name)s", "%.2f%%"]),
     ],

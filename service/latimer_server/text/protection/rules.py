@@ -16,7 +16,7 @@ import re2
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.builtin import find_builtin, find_placeholders
 from latimer_server.text.protection.phrase_matching import PhraseMatcher
-from latimer_server.text.protection.spans import SEPARATOR, join_spans, merge_spans, separate_text
+from latimer_server.text.protection.spans import SEPARATOR, bridge_spans, join_spans, merge_spans, separate_text
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 
 # The most bytes of one compiled pattern; RE2 rejects larger ones. Such a pattern is compiled in 4 ms, during which it
@@ -67,7 +67,7 @@ class ProtectionRules:
     phrases: PhraseMatcher | None = None
 
     def find(self, text: str, boundaries: Sequence[int] = ()) -> tuple[TextSpan, ...]:
-        """Returns the protected spans of `text`, ascending and disjoint; overlapping ones are merged.
+        """Returns the protected spans of `text`, ascending and disjoint; overlapping and joined ones are merged.
 
         `boundaries`: the offsets, ascending, at which markup divides the text. A placeholder is found whatever stands
         on the other side of a boundary, and also if boundaries are inside it. U+FFFC, which stands for an object of the
@@ -78,7 +78,7 @@ class ProtectionRules:
         found = [*self._find_matches(text), *self._find_forms(plain)]
         if boundaries:
             found += join_spans(self._find_placeholders(separate_text(plain, boundaries)), boundaries)
-        return merge_spans(found)
+        return bridge_spans(text, merge_spans(found))
 
     def _find_matches(self, text: str) -> Iterator[TextSpan]:
         limit = _MAX_SECONDS + _MAX_CHARACTER_SECONDS * len(text)

@@ -14,6 +14,7 @@ from latimer_server.core.spans import TextSpan
 # Python's regular expressions, but is no space, tab or line break.
 SEPARATOR = "\x1f"
 _UNGLUED = re.compile(f"[{UNSPACED_LETTERS}\u2e80-\U0010ffff]")
+_JOINT = re.compile(r"[-:;=+|/.,_@#&*~<>\\]{1,3}")
 # No character below this one matches `_UNGLUED`, so most texts need no search.
 _FIRST_UNGLUED = "\u0e00"
 
@@ -27,6 +28,20 @@ def merge_spans(spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
         else:
             merged.append(span)
     return tuple(merged)
+
+
+def bridge_spans(text: str, spans: Iterable[TextSpan]) -> tuple[TextSpan, ...]:
+    """Returns ascending spans, those merged that only signs without spaces divide, as in `{host}:{port}`.
+
+    A model would put spaces around such signs.
+    """
+    bridged: list[TextSpan] = []
+    for span in spans:
+        if bridged and _JOINT.fullmatch(text, bridged[-1].end, span.start):
+            bridged[-1] = TextSpan(bridged[-1].start, span.end)
+        else:
+            bridged.append(span)
+    return tuple(bridged)
 
 
 def separate_text(text: str, boundaries: Sequence[int]) -> str:
