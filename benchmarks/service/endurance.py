@@ -107,10 +107,10 @@ class _Caller:
 
     def _translate_markdown(self, client: Client) -> object:
         text = f"# {self._text('')}\n\n* **a** {ENGLISH}\n\n|a|b|\n|-|-|\n|{self._text(ENGLISH)}|x|\n"
-        glossary = {f"cats{self._random.random()}": "gatos"}
+        glossary = [{"source_text": f"cats{self._random.random()}", "target_text": "gatos"}]
         patterns = [f"x{self._random.random()}+"]
         return client.translate(
-            text, source="en", target="pt", text_format="markdown", glossary=glossary, patterns=patterns
+            text, source="en", target="pt", text_format="markdown", glossary_terms=glossary, patterns=patterns
         )
 
     def _stream(self, client: Client) -> object:

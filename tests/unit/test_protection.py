@@ -151,6 +151,19 @@ def test_the_longer_of_overlapping_terms_wins_and_protected_spans_contain_no_ter
     ]
 
 
+def test_a_term_wins_over_protection_by_form_but_not_over_what_the_caller_protects() -> None:
+    terms = [GlossaryTerm(term, "T") for term in ("iPhone", "Node.js", "path", "red house")]
+    glossary = compile_glossary(terms)
+    text = "iPhone, Node.js, http://a.b/path, red\vhouse, red\ufffchouse, red house"
+    guarded = protect_text(text, ProtectionRules(), glossary)
+    found = [guarded.text[span.start : span.end] for span in guarded.spans]
+    assert list(zip(found, guarded.wanted, strict=True)) == [
+        ("iPhone", "T"), ("Node.js", "T"), ("http://a.b/path", "http://a.b/path"), ("red house", "T"),
+    ]  # fmt: skip
+    kept = protect_text("iPhone", ProtectionRules(phrases=compile_phrases(["iPhone"])), glossary)
+    assert kept.wanted == ["iPhone"]
+
+
 @pytest.mark.parametrize(
     ("text", "languages", "written"),
     [

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from latimer_server.core.abandonment import set_abandonment
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
 from latimer_server.scheduling.text_memory import TextMemory
 from latimer_server.scheduling.work_items import Clock
@@ -138,7 +139,9 @@ class TextWorkers:
         """
         lane = self._long if size > _LONG_CHARACTERS else self._short
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        item = _Item(size, partial(contextvars.copy_context().run, work), caller, deadline, future)
+        context = contextvars.copy_context()
+        context.run(set_abandonment, future.done)
+        item = _Item(size, partial(context.run, work), caller, deadline, future)
         if bounded:
             lane.require_place(item)
         lane.add(item)

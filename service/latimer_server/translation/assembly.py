@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.errors import FlaggedAsError, LatimerError
 from latimer_server.core.flags import Flag, merge_flags
 from latimer_server.core.spans import TextSpan
@@ -65,6 +66,7 @@ def _assemble(job: ContentJob, options: TranslateOptions) -> Translation:
     translated = {index: output for index, output in job.outputs.items() if isinstance(output, SegmentOutput)}
     first, assembled = 0, []
     for part in job.parts:
+        require_wanted()
         outputs = [translated.get(index) for index in range(first, first + len(part.segments))]
         assembled.append(_build(part, outputs, options))
         first += len(part.segments)

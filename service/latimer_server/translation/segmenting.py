@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup import OBJECT, Block, MarkKind, MarkupDocument, TextFormat, parse_markup
 from latimer_server.text.protection.glossary import Glossary, protect_text
@@ -77,6 +78,7 @@ def _divide_block(
     A line break counts as a space. Unless `splitting` is NONE, a tag that breaks the line, such as `<br>`, ends a
     sentence and is part of no segment.
     """
+    require_wanted()
     breaks: set[int] = set()
     if splitting is not Splitting.NONE:
         splitting = Splitting.SENTENCES_ACROSS_LINES

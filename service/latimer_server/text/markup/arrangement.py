@@ -89,13 +89,20 @@ class Arrangement:
                     self._answers[index] = (_ATOM_WEIGHT, number)
 
     def follow_links(self, links: Sequence[Link]) -> None:
-        """Assigns each token of the translation to the pair around the source words that it is linked to."""
+        """Assigns each token of the translation to the pair around the source words that it is linked to.
+
+        Links with a score above 1 are certain: those of protected spans and numbers, each to the same one in the
+        translation. A pair whose words all have such links takes no words by others.
+        """
         votes: dict[int, dict[Node, float]] = {}
+        closed = self._find_closed([link.source for link in links if link.score > 1])
         for link in self._cut_links(links):
             sources = _find_tokens(self._nesting.tokens, self._source_starts, link.source)
             targets = _find_tokens(self._tokens, self._starts, link.target)
             content = [index for index in sources if self._nesting.tokens[index].kind is not TokenKind.SIGN]
             owner = self._find_owner(content, link.source) if content else None
+            while owner is not None and owner in closed and link.score <= 1 and len(owner.path) > 1:
+                owner = owner.path[-2]
             for number in targets:
                 token = self._tokens[number]
                 elected = owner
@@ -113,6 +120,16 @@ class Arrangement:
                             self._answers[index] = (score, number)
         for number, of_token in votes.items():
             self._owners[number] = max(of_token, key=lambda node: of_token[node])
+
+    def _find_closed(self, certain: Sequence[TextSpan]) -> set[Node]:
+        """Returns the nodes with words of their own that are all inside the spans `certain` of the source."""
+        closed: set[Node] = set()
+        open_nodes: set[Node] = set()
+        covered = {index for span in certain for index in _find_tokens(self._nesting.tokens, self._source_starts, span)}
+        for index, (token, owner) in enumerate(zip(self._nesting.tokens, self._nesting.owners, strict=True)):
+            if token.kind is TokenKind.WORD:
+                (closed if index in covered else open_nodes).add(owner)
+        return closed - open_nodes
 
     def _cut_links(self, links: Sequence[Link]) -> Iterator[Link]:
         """Yields the links, with one between equal texts cut into its tokens, which end at the marks of the source."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from unicodedata import category
 
+from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, OffsetRun, TextFormat
 
@@ -124,6 +125,7 @@ class BlockBuilder:
 
         `in_table`: the block is a cell of a Markdown table.
         """
+        require_wanted()
         items, first, last = self._items, 0, len(self._items) - 1
         self._items, self._open, self._open_by_name, self._barriers = [], [], {}, []
         first, last = _trim_items(items, first, last)

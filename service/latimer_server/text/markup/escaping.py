@@ -50,10 +50,7 @@ def find_escapes(
     escapes: dict[int, tuple[int, str]] = {}
     if block.format is TextFormat.MARKDOWN:
         _escape_markdown(translation, block, line_starts, escapes)
-        for at in marked:
-            for position in range(max(0, at - 1), min(at + 1, len(translation))):
-                if translation[position] in "*_~":
-                    escapes.setdefault(position, (position + 1, "\\" + translation[position]))
+        _escape_beside_marks(translation, marked, escapes)
         for span in literal:
             for position in range(span.start, span.end):
                 escapes.pop(position, None)
@@ -94,3 +91,13 @@ def _is_literal_bracket(translation: str, at: int) -> bool:
     They may be footnotes or links of a wiki (`[^1]`, `[[page]]`), which a backslash would destroy.
     """
     return translation[at] == "[" or (translation[at] == "]" and translation[at + 1 : at + 2] not in ("(", ":"))
+
+
+def _escape_beside_marks(translation: str, marked: Sequence[int], escapes: dict[int, tuple[int, str]]) -> None:
+    """Adds the escapes of signs beside delimiters: a backslash before one, and `*`, `_` and `~` on both sides."""
+    for at in marked:
+        if at > 0 and translation[at - 1] == "\\":
+            escapes[at - 1] = (at, "\\\\")
+        for position in range(max(0, at - 1), min(at + 1, len(translation))):
+            if translation[position] in "*_~":
+                escapes.setdefault(position, (position + 1, "\\" + translation[position]))

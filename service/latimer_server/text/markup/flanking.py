@@ -15,6 +15,8 @@ from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, TextFormat
 
 _DELIMITERS = frozenset("*_~")
+# The most delimiters in a row that are read as one run; more of them would take quadratic time.
+_LONGEST_RUN = 8
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _read_neighbour(block: Block, translation: str, placed: Sequence[tuple[int, 
     offset, index = placed[number]
     sign = block.marks[index].written[0]
     other = number + step
-    while 0 <= other < len(placed) and placed[other][0] == offset:
+    while abs(other - number) <= _LONGEST_RUN and 0 <= other < len(placed) and placed[other][0] == offset:
         text = block.marks[placed[other][1]].written
         if text[0] != sign or text[-1] != sign:
             return text[-1] if step < 0 else text[0]

@@ -123,7 +123,8 @@ def _pair_numbers(nesting: Nesting, text: str, translation: str) -> list[tuple[T
     wrapped = {
         token.start
         for token, owner in zip(nesting.tokens, nesting.owners, strict=True)
-        if owner is not nesting.root and token.start > 0 and text[token.start - 1].isalpha()
+        if owner is not nesting.root
+        and (text[token.start - 1 : token.start].isalpha() or text[token.end : token.end + 1].isalpha())
     }
     if not any(text[start].isdigit() for start in wrapped):
         return []

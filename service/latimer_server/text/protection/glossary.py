@@ -14,6 +14,8 @@ from latimer_server.text.protection.spans import merge_spans
 
 # A term in capitals with at most this many letters may be an acronym, so its translation is not put in capitals.
 _ACRONYM_LETTERS = 3
+# Characters that stand for objects and line breaks of markup.
+_BARRIERS = "\ufffc\v"
 
 
 @dataclass(frozen=True)
@@ -84,21 +86,53 @@ def protect_text(
     """Returns a text in which the spans of the rules, the glossary terms and the spans `more` are protected.
 
     The replacement of a term's span is its translation; other spans stay. A term that overlaps a protected span is
-    ignored. `boundaries`: see `ProtectionRules.find`.
+    ignored, unless it covers a span that is protected by its form only. `boundaries`: see `ProtectionRules.find`.
     """
     spans = rules.find(text, boundaries)
     if more:
         spans = merge_spans([*spans, *more])
-    ends = [span.end for span in spans]
-    pairs: list[tuple[TextSpan, str | None]] = [(span, None) for span in spans]
-    for term, target in glossary.find(text) if glossary else ():
-        after = bisect_right(ends, term.start)
-        if after == len(spans) or term.end <= spans[after].start:
-            pairs.append((term, target))
-    if len(pairs) == len(spans):
+    terms = _select_terms(text, glossary, rules, spans) if glossary else []
+    if not terms:
         return ProtectedText(text, spans)
+    taken = merge_spans([term for term, _ in terms])
+    pairs: list[tuple[TextSpan, str | None]] = [(span, None) for span in spans if not _overlaps(taken, span)]
+    pairs += terms
     pairs.sort(key=lambda pair: pair[0].start)
     return ProtectedText(text, tuple(span for span, _ in pairs), tuple(target for _, target in pairs))
+
+
+def _select_terms(
+    text: str, glossary: Glossary, rules: ProtectionRules, spans: Sequence[TextSpan]
+) -> list[tuple[TextSpan, str]]:
+    """Returns the terms of a text that are replaced: those that overlap none of the protected `spans`.
+
+    A term also counts if it is as long as the spans that it overlaps, unless the caller asked for one of these: a word
+    such as `iPhone` is protected by its form only. A term never reaches across an object or a line break of markup.
+    """
+    explicit: tuple[TextSpan, ...] | None = None
+    ends = [span.end for span in spans]
+    selected = []
+    for term, target in glossary.find(text):
+        if any(sign in _BARRIERS for sign in text[term.start : term.end]):
+            continue
+        first = bisect_right(ends, term.start)
+        last = first
+        while last < len(spans) and spans[last].start < term.end:
+            last += 1
+        if first < last:
+            if spans[first].start < term.start or spans[last - 1].end > term.end:
+                continue
+            explicit = rules.find_explicit(text) if explicit is None else explicit
+            if _overlaps(explicit, term):
+                continue
+        selected.append((term, target))
+    return selected
+
+
+def _overlaps(spans: Sequence[TextSpan], span: TextSpan) -> bool:
+    """Returns True if a span overlaps one of these ascending, disjoint spans."""
+    number = bisect_right(spans, span.start, key=lambda other: other.end)
+    return number < len(spans) and spans[number].start < span.end
 
 
 def _fold(text: str) -> str:

@@ -80,6 +80,12 @@ class ProtectionRules:
             found += join_spans(self._find_placeholders(separate_text(plain, boundaries)), boundaries)
         return bridge_spans(text, merge_spans(found))
 
+    def find_explicit(self, text: str) -> tuple[TextSpan, ...]:
+        """Returns the spans that the caller asked for by syntaxes, patterns and phrases. Raises as `find` does."""
+        plain = text.replace(_OBJECT, SEPARATOR)
+        by_syntax = (span for syntax in self.syntaxes for span in find_syntax(plain, syntax))
+        return merge_spans([*self._find_matches(text), *by_syntax])
+
     def _find_matches(self, text: str) -> Iterator[TextSpan]:
         limit = _MAX_SECONDS + _MAX_CHARACTER_SECONDS * len(text)
         started = time.thread_time()
