@@ -38,7 +38,8 @@ def place_block(
     links = _link_block(part, outputs, finished, rebuilt)
     whole = list(_find_whole(part, block, outputs, finished, rebuilt))
     literal = [new for old, new in whole if _is_literal_address(block, old)]
-    return place_marks(block, rebuilt.text, atoms, links, whole=whole, literal=literal)
+    edges = [edge for span in rebuilt.spans for edge in (span.start, span.end)]
+    return place_marks(block, rebuilt.text, atoms, links, whole=whole, literal=literal, edges=edges)
 
 
 def _find_atoms(

@@ -5,16 +5,19 @@ A plain content is one part. A content with markup has one part for each block (
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.markup import OBJECT, Block, MarkKind, MarkupDocument, TextFormat, parse_markup
+from latimer_server.text.markup import OBJECT, Block, MarkupDocument, TextFormat, parse_markup
 from latimer_server.text.protection.glossary import Glossary, protect_text
 from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Document, Splitting, segment_text
+from latimer_server.translation.block_boundaries import find_cuts, find_glued, keep_spans, split_spans
 
 # Stands in the place of each line-breaking tag, such as `<br>`, while a block of markup is split into sentences,
 # because the splitter always ends a sentence at this character. It is one code point, like the U+FFFC that it replaces,
@@ -76,7 +79,7 @@ def _divide_block(
     """Segments one block of markup: into one segment if `splitting` is NONE, else into sentences.
 
     A line break counts as a space. Unless `splitting` is NONE, a tag that breaks the line, such as `<br>`, ends a
-    sentence and is part of no segment.
+    sentence and is part of no segment, and sentences end where `find_cuts` says so.
     """
     require_wanted()
     breaks: set[int] = set()
@@ -88,21 +91,35 @@ def _divide_block(
         broken[offset] = _PARAGRAPH
     text = "".join(broken)
     objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
-    guarded = protect_text(text, rules, glossary, objects, list(_find_boundaries(block)))
-    document = segment_text(text, splitting, language, guarded.spans)
-    segments = extract_parts(replace(guarded, text=block.text), document.spans, join=True)
-    return ContentPart(Document(block.text, document.spans), tuple(segments), block)
+    glued = list(find_glued(block))
+    guarded = protect_text(text, rules, glossary, objects, glued)
+    cuts = find_cuts(block) if splitting is not Splitting.NONE else []
+    if cuts := keep_spans(text, cuts, guarded.spans):
+        guarded = _protect_parts(guarded, cuts, glued, rules, glossary)
+    spans = segment_text(text, splitting, language, guarded.spans).spans
+    if cuts:
+        spans = tuple(split_spans(text, spans, cuts))
+    segments = extract_parts(replace(guarded, text=block.text), spans, join=True)
+    return ContentPart(Document(block.text, spans), tuple(segments), block)
 
 
-def _find_boundaries(block: Block) -> Iterator[int]:
-    """Yields the offsets of a block's tags and delimiters that have no white space beside them, in its text."""
-    text, last = block.text, 0
-    for mark in block.marks:
-        at = mark.offset
-        if mark.kind is not MarkKind.ATOM and last < at < len(text):
-            if not text[at - 1].isspace() and not text[at].isspace():
-                yield at
-            last = at
+def _protect_parts(
+    guarded: ProtectedText, cuts: Sequence[int], glued: Sequence[int], rules: ProtectionRules, glossary: Glossary | None
+) -> ProtectedText:
+    """Returns the text of `guarded` with the protected spans of each part between two cuts.
+
+    `glued`: the offsets of tags, see `find_glued`. The part of an object or line break stays protected.
+    """
+    spans: list[TextSpan] = []
+    replacements: list[str | None] = []
+    for start, end in pairwise([0, *cuts, len(guarded.text)]):
+        text = guarded.text[start:end]
+        objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
+        inside = [at - start for at in glued[bisect_right(glued, start) : bisect_left(glued, end)]]
+        part = protect_text(text, rules, glossary, objects, inside)
+        spans += [TextSpan(start + span.start, start + span.end) for span in part.spans]
+        replacements += part.replacements or [None] * len(part.spans)
+    return ProtectedText(guarded.text, tuple(spans), tuple(replacements) if any(replacements) else ())
 
 
 def _find_objects(text: str) -> Iterator[int]:

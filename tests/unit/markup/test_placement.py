@@ -202,6 +202,7 @@ def test_single_marks_keep_their_order() -> None:
     [
         (r"The **\*** house", "A casa *", [(1, 1)], r"A casa **\***"),
         (r"**C:\\** is", "C:\\ é", [(0, 0)], r"**C:\\** é"),
+        (r"**Water \*** is *x*", "Água * é x", [(0, 0), (1, 1), (3, 3)], r"**Água \*** é *x*"),
         ("I **😀** it", "Eu 😀 isso", [], "Eu **😀** isso"),
         ("the **team?** now", "o time? agora", [(1, 1)], "o **time?** agora"),
         ("at **C++** now", "em C++ agora", [(0, 0), (2, 2)], "em **C++** agora"),
@@ -220,3 +221,7 @@ def test_thousands_of_delimiters_at_one_place_take_linear_time() -> None:
     (block,) = parse_markup("**a** " * 30_000, TextFormat.MARKDOWN).blocks
     placed = place_marks(block, block.text.upper(), [], [])  # took minutes when each was compared with all others
     assert placed.text.count("**") == 60_000
+
+
+def test_a_sign_at_the_edge_of_a_wrapped_block_is_escaped() -> None:
+    assert translate(r"**Water \***", TextFormat.MARKDOWN, "Água *", [(0, 0)]) == r"**Água \***"

@@ -50,7 +50,8 @@ def find_escapes(
     escapes: dict[int, tuple[int, str]] = {}
     if block.format is TextFormat.MARKDOWN:
         _escape_markdown(translation, block, line_starts, escapes)
-        _escape_beside_marks(translation, marked, escapes)
+        # Delimiters around a whole block are outside of it.
+        _escape_beside_marks(translation, [0, *marked, len(translation)], escapes)
         for span in literal:
             for position in range(span.start, span.end):
                 escapes.pop(position, None)

@@ -45,6 +45,7 @@ def place_marks(
     *,
     whole: Sequence[tuple[TextSpan, TextSpan]] = (),
     literal: Sequence[TextSpan] = (),
+    edges: Sequence[int] = (),
     copy: bool = True,
 ) -> PlacedBlock:
     """Returns the translation of a block in its format, escaped and with every mark of the block exactly once.
@@ -52,8 +53,9 @@ def place_marks(
     `atoms`: the span in `translation` of each ATOM of the block, in the block's order; disjoint, but not necessarily
     ascending. `links`: between `block.text` and `translation`; None if unknown. `whole`: spans of `block.text` and of
     the translation that correspond and inside which no mark may stand, such as a URL; disjoint. `literal`: those in the
-    translation that Markdown takes without escapes. `copy`: if the translation equals the block's text, return the
-    block's source unchanged. Raises `ValueError` if the number of atoms is wrong.
+    translation that Markdown takes without escapes. `edges`: offsets in the translation at which segments begin and
+    end, where words end too. `copy`: if the translation equals the block's text, return the block's source unchanged.
+    Raises `ValueError` if the number of atoms is wrong.
 
     A pair wraps the smallest range with the tokens linked to its words. If words of another pair tear that range
     apart, or more foreign words than own ones (an outlier), it wraps the heaviest part. A pair without linked words
@@ -75,8 +77,8 @@ def place_marks(
         return _write(block, translation, placed, [], literal, repaired=False)
     nesting = read_nesting(block, [source for source, _ in whole])
     numbers = _pair_numbers(nesting, block.text, translation)
-    edges = sorted({edge for _, span in numbers for edge in (span.start, span.end)})
-    tokens = split_tokens_at(_split_translation(nesting, block, translation, atoms), edges)
+    cuts = sorted({*edges, *(edge for _, span in numbers for edge in (span.start, span.end))})
+    tokens = split_tokens_at(_split_translation(nesting, block, translation, atoms), cuts)
     tokens = merge_tokens(tokens, [target for _, target in whole])
     arrangement = Arrangement(block, nesting, translation, tokens)
     arrangement.claim_atoms(list(atoms))

@@ -1,0 +1,89 @@
+"""Boundaries inside a block of markup: where its tags divide texts that are no sentence together. Pure functions."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.markup import Block, Mark, MarkKind
+
+# How the marks of links begin in HTML and XML, and in Markdown.
+_LINKS = ("<a ", "<a>", "<A ", "<A>", "[")
+
+
+def find_glued(block: Block) -> Iterator[int]:
+    """Yields the offsets of a block's tags and delimiters that have no white space beside them, in its text."""
+    text, last = block.text, 0
+    for mark in block.marks:
+        at = mark.offset
+        if mark.kind is not MarkKind.ATOM and last < at < len(text):
+            if not text[at - 1].isspace() and not text[at].isspace():
+                yield at
+            last = at
+
+
+def find_cuts(block: Block) -> list[int]:
+    """Returns the offsets in a block's text at which a sentence ends because of tags, ascending.
+
+    These are the places where one element ends and the next one begins between two letters, as in the menu
+    `<a>New books</a><a>Contact</a>`; without a cut a model would read `booksContact`. In a block of links with nothing
+    but signs between them each link is a text by itself.
+    """
+    text = block.text
+    cuts = {
+        after.offset
+        for before, after in pairwise(block.marks)
+        if before.kind is MarkKind.CLOSE
+        and after.kind is MarkKind.OPEN
+        and before.offset == after.offset
+        and _wraps_text(block, before)
+        and _wraps_text(block, after)
+        and text[after.offset - 1 : after.offset].isalnum()
+        and text[after.offset : after.offset + 1].isalnum()
+    }
+    links = list(_list_links(block))
+    edges = [0, *(edge for link in links for edge in (link.start, link.end)), len(text)]
+    outside = [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    if len(links) > 1 and not any(character.isalnum() for part in outside for character in part):
+        cuts.update(edge for link in links for edge in (link.start, link.end))
+    return sorted(cuts)
+
+
+def keep_spans(text: str, cuts: Sequence[int], spans: Sequence[TextSpan]) -> list[int]:
+    """Returns the offsets `cuts` that are not inside an address, placeholder or other protected span.
+
+    A span of letters and digits only is no reason to leave out a cut: `booksContact` was taken for an identifier.
+    """
+    kept = [span for span in spans if not text[span.start : span.end].isalnum()]
+    starts = [span.start for span in kept]
+    return [cut for cut in cuts if (number := bisect_left(starts, cut) - 1) < 0 or kept[number].end <= cut]
+
+
+def _wraps_text(block: Block, mark: Mark) -> bool:
+    return mark.partner is None or block.marks[mark.partner].offset != mark.offset
+
+
+def _list_links(block: Block) -> Iterator[TextSpan]:
+    """Yields the spans of the links in a block's text that are inside no other pair of marks."""
+    end = -1
+    for mark in block.marks:
+        if mark.kind is MarkKind.OPEN and mark.partner is not None and mark.offset >= end:
+            partner: Mark = block.marks[mark.partner]
+            end = partner.offset
+            if mark.written.startswith(_LINKS):
+                yield TextSpan(mark.offset, end)
+
+
+def split_spans(text: str, spans: Sequence[TextSpan], cuts: Sequence[int]) -> Iterator[TextSpan]:
+    """Yields the spans divided at the offsets `cuts`, without white space at new edges and without parts of signs."""
+    for span in spans:
+        inside = cuts[bisect_right(cuts, span.start) : bisect_left(cuts, span.end)]
+        if not inside:
+            yield span
+            continue
+        for start, end in pairwise([span.start, *inside, span.end]):
+            part = text[start:end]
+            if any(character.isalnum() for character in part):
+                yield TextSpan(start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip()))

@@ -1,0 +1,39 @@
+"""Sentences of markup end between adjacent elements and between the links of a menu."""
+
+from __future__ import annotations
+
+import pytest
+
+from latimer_server.text.markup import TextFormat
+from latimer_server.text.protection.rules import ProtectionRules
+from latimer_server.text.segmentation import Splitting
+from latimer_server.translation.segmenting import parse_content, segment_content
+
+
+@pytest.mark.parametrize(
+    ("text_format", "text", "segments"),
+    [
+        ("html", "<a href=x>New books</a><a href=y>Contact us</a>", ["New books", "Contact us"]),
+        ("html", "<div><span>Red cars</span><span>The dog</span></div>", ["Red cars", "The dog"]),
+        (
+            "html",
+            "<nav><a href=a>Home</a> | <a href=b>Sign in</a>\n<a href=c>Help</a></nav>",
+            ["Home", "Sign in", "Help"],
+        ),
+        ("markdown", "[Fresh bread](/0)[Home](/1)", ["Fresh bread", "Home"]),
+        ("html", "The <b>red</b> <i>house</i> is old.", ["The red house is old."]),
+        ("html", "Mc<b>Donald</b> and un<i>believ</i><b></b>able", ["McDonald and unbelievable"]),
+        ("html", "see <a>this</a>, <a>that</a> and more", ["see this, that and more"]),
+        ("html", "<a>x@y.org</a><a>z@y.org</a>", ["x@y.org", "z@y.org"]),
+    ],
+)
+def test_sentences_end_between_elements_that_are_no_sentence(text_format: str, text: str, segments: list[str]) -> None:
+    parsed = parse_content(text, TextFormat(text_format), ())
+    (part,) = segment_content(parsed, "en", Splitting.SENTENCES, ProtectionRules(), None)
+    assert [segment.text for segment in part.segments] == segments
+
+
+def test_a_block_stays_whole_without_splitting() -> None:
+    parsed = parse_content("<a>New books</a><a>Contact us</a>", TextFormat.HTML, ())
+    (part,) = segment_content(parsed, "en", Splitting.NONE, ProtectionRules(), None)
+    assert [segment.text for segment in part.segments] == ["New booksContact us"]
