@@ -111,10 +111,11 @@ class _Lane:
         return None
 
     def _finish(self, item: _Item, ended: asyncio.Future[Any]) -> None:
+        error = None if ended.cancelled() else ended.exception()
         if not item.future.done():
             if ended.cancelled():
                 item.future.cancel()
-            elif (error := ended.exception()) is not None:
+            elif error is not None:
                 item.future.set_exception(error)
             else:
                 item.future.set_result(ended.result())
