@@ -169,8 +169,8 @@ async def test_callers_of_a_model_that_is_being_unloaded_load_it_again_beside_th
             assert not unloading.done()
         del held, again
         assert (await unloading).state is ModelState.READY
-        gc.collect()
-        assert len(maker.live) == 1
+        # A thread may refer to the last work that it ran for a moment.
+        await until(lambda: gc.collect() >= 0 and len(maker.live) == 1)
         assert maker.made == {"a": 2}
 
 
