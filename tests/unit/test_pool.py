@@ -151,8 +151,8 @@ async def test_unloading_waits_for_running_batches_and_frees_the_memory(tmp_path
             assert await held.queue.submit((2, 0), DecodingOptions())
         del held
         assert (await unloading).state is ModelState.AVAILABLE
-        gc.collect()
-        assert len(maker.live) == 0
+        # A thread may refer to the last work that it ran for a moment.
+        await until(lambda: gc.collect() >= 0 and not maker.live)
         assert changes == ["a", "a"]
 
 
