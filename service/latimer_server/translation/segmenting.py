@@ -65,6 +65,7 @@ def segment_content(
 
     `language` is the language of the content (BCP-47). Raises `PatternError` if the patterns of `rules` take too long.
     """
+    rules = rules.share_budget(len(parsed.content))
     if parsed.markup is None:
         guarded = protect_text(parsed.content, rules, glossary)
         document = segment_text(parsed.content, splitting, language, guarded.spans)

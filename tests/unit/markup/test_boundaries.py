@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from latimer_server.text.markup import TextFormat
-from latimer_server.text.protection.rules import ProtectionRules
+from latimer_server.text.protection.rules import PatternError, ProtectionRules, compile_pattern
 from latimer_server.text.segmentation import Splitting
 from latimer_server.translation.segmenting import parse_content, segment_content
 
@@ -37,3 +37,11 @@ def test_a_block_stays_whole_without_splitting() -> None:
     parsed = parse_content("<a>New books</a><a>Contact us</a>", TextFormat.HTML, ())
     (part,) = segment_content(parsed, "en", Splitting.NONE, ProtectionRules(), None)
     assert [segment.text for segment in part.segments] == ["New booksContact us"]
+
+
+def test_the_patterns_of_all_blocks_share_the_time_of_their_document() -> None:
+    text = "<p>ab ba aab bba ab ba aab ab ba aab bb ab ab b</p>" * 2_000  # takes 4 seconds without a limit
+    parsed = parse_content(text, TextFormat.HTML, ())
+    rules = ProtectionRules(patterns=(compile_pattern("(?:a|b|ab| |ba|aab|bba){1,300}c"),) * 32)
+    with pytest.raises(PatternError, match=r"take more than 0\.22 seconds on this text"):
+        segment_content(parsed, "en", Splitting.SENTENCES, rules, None)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Protocol
 
 import re2
@@ -53,18 +54,32 @@ class CompiledPattern(Protocol):
         """Yields the matches in `text`, ascending and disjoint."""
 
 
+class PatternBudget:
+    """The CPU time that patterns may take on a text of `characters` code points, in all searches of its parts."""
+
+    def __init__(self, characters: int) -> None:
+        self.limit = _MAX_SECONDS + _MAX_CHARACTER_SECONDS * characters
+        self.spent = 0.0
+
+
 @dataclass(frozen=True)
 class ProtectionRules:
     """Rules that decide which spans of a text come out unchanged.
 
     `builtin`: also protects addresses, identifiers, code and emoji. `syntaxes`: the syntaxes whose placeholders are
     protected. `patterns`: results of `compile_pattern`. `phrases`: the result of `compile_phrases`, None without any.
+    `budget`: None gives each text that is searched its own.
     """
 
     builtin: bool = True
     syntaxes: tuple[Syntax, ...] = ()
     patterns: tuple[CompiledPattern, ...] = ()
     phrases: PhraseMatcher | None = None
+    budget: PatternBudget | None = field(default=None, compare=False)
+
+    def share_budget(self, characters: int) -> ProtectionRules:
+        """Returns these rules for the parts of one text of `characters` code points, which share its time."""
+        return replace(self, budget=PatternBudget(characters))
 
     def find(self, text: str, boundaries: Sequence[int] = ()) -> tuple[TextSpan, ...]:
         """Returns the protected spans of `text`, ascending and disjoint; overlapping and joined ones are merged.
@@ -72,7 +87,7 @@ class ProtectionRules:
         `boundaries`: the offsets, ascending, at which markup divides the text. A placeholder is found whatever stands
         on the other side of a boundary, and also if boundaries are inside it. U+FFFC, which stands for an object of the
         markup, is never part of a placeholder or word. Raises `PatternError` if the callers' patterns take more CPU
-        time than 0.02 seconds and two microseconds for each code point.
+        time than 0.02 seconds and two microseconds for each code point of the text, see `share_budget`.
         """
         plain = text.replace(_OBJECT, SEPARATOR)
         found = [*self._find_matches(text), *self._find_forms(plain)]
@@ -87,15 +102,10 @@ class ProtectionRules:
         return merge_spans([*self._find_matches(text), *by_syntax])
 
     def _find_matches(self, text: str) -> Iterator[TextSpan]:
-        limit = _MAX_SECONDS + _MAX_CHARACTER_SECONDS * len(text)
-        started = time.thread_time()
+        budget = self.budget or PatternBudget(len(text))
         for number, pattern in enumerate(self.patterns):
             for part in _divide_text(text, pattern):
-                for match in pattern.finditer(text[part.start : part.end]):
-                    _require_time(started, limit, number)
-                    start, end = match.span()
-                    yield TextSpan(part.start + start, part.start + end)
-                _require_time(started, limit, number)
+                yield from _search(pattern, number, text, part, budget)
         if self.phrases is not None:
             yield from self.phrases.find(text)
 
@@ -123,10 +133,22 @@ def _divide_text(text: str, pattern: CompiledPattern) -> Iterator[TextSpan]:
     yield TextSpan(start, len(text))
 
 
-def _require_time(started: float, limit: float, number: int) -> None:
-    """Raises `PatternError` if the patterns have taken more CPU time than `limit` seconds since `started`."""
-    if time.thread_time() - started > limit:
-        raise PatternError(f"pattern {number} and those before it take more than {limit:.2g} seconds on this text")
+def _search(
+    pattern: CompiledPattern, number: int, text: str, part: TextSpan, budget: PatternBudget
+) -> Iterator[TextSpan]:
+    """Yields the spans of a pattern in a part of a text. Raises `PatternError` if the budget is spent."""
+    started = time.thread_time()
+    for match in chain(pattern.finditer(text[part.start : part.end]), (None,)):
+        now = time.thread_time()
+        budget.spent += now - started
+        started = now
+        if budget.spent > budget.limit:
+            raise PatternError(
+                f"pattern {number} and those before it take more than {budget.limit:.2g} seconds on this text"
+            )
+        if match is not None:
+            start, end = match.span()
+            yield TextSpan(part.start + start, part.start + end)
 
 
 def compile_pattern(pattern: str) -> CompiledPattern:
