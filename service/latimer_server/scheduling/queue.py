@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
 from latimer_server.scheduling.batch_policy import BatchBudget, SharedQueue, count_rows_in_time, count_shared_rows
-from latimer_server.scheduling.cost_model import BatchCostModel, DrainRate
+from latimer_server.scheduling.batch_times import BatchTimes
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.lending import Lending, LentBatches
-from latimer_server.scheduling.piece_size import LEAST_TOKENS
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
 from latimer_server.scheduling.request_backlog import RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
@@ -34,13 +33,8 @@ _WAIT_MARGIN = 3
 # A request is refused if its deadline leaves less than this many times the estimated time of all requests in work. They
 # count in full until they end, so the estimate is high already; the margin covers the work on texts.
 _BACKLOG_MARGIN = 1.2
-# The tokens of a usual piece. The rate of a queue counts as at least this share of that of full batches of such pieces.
-_USUAL_TOKENS = 24
-_FULL_SHARE = 0.7
 # The least number of seconds that a refusal asks the caller to wait before a retry.
 _MIN_RETRY_SECONDS = 0.1
-# Weight of the newest batch in `_batch_seconds`, the moving average of the duration of a batch.
-_SMOOTHING = 0.25
 
 
 class BatchQueue:
@@ -59,13 +53,9 @@ class BatchQueue:
         quantum = limits.count_rows(DecodingOptions())
         self._by_priority = {priority: WaitingItems(quantum) for priority in Priority}
         self._policy = PriorityPolicy()
-        self._cost_models: dict[tuple[int, int, bool], BatchCostModel] = {}
-        self._recent_cost = BatchCostModel()
-        self._recent_rows = quantum  # most rows of a batch with the options of the last one
-        self._drain_rate = DrainRate()
+        self._times = BatchTimes(limits, slot.batches)
         self._backlog = RequestBacklog(clock)
         self._shared = SharedQueue()
-        self._batch_seconds = 0.0  # moving average
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting_workers = 0  # workers that wait for permits
         self._computing = 0  # batches that run with their permits
@@ -135,25 +125,13 @@ class BatchQueue:
             return 0.0
         queued, other = self._by_priority[priority], self._by_priority[Priority(1 - priority)]
         callers, own_requests = queued.count_ahead(caller)
-        seconds = self._bound(queued, callers * max(1, own_requests))
+        seconds = self._times.bound_wait(queued, callers * max(1, own_requests))
         if other.count and priority is Priority.INTERACTIVE:
             seconds *= BULK_EVERY / (BULK_EVERY - 1)
         elif other.count:
-            seconds += self._bound(other, (callers + 1) * (BULK_EVERY - 1))
+            seconds += self._times.bound_wait(other, (callers + 1) * (BULK_EVERY - 1))
         # A running batch is half done on average, and the first of the workers to finish takes the piece.
-        return seconds + self._batch_seconds / (2 * self._slot.batches)
-
-    def _bound(self, queued: WaitingItems, batches: int) -> float:
-        """Returns the seconds for all pieces of `queued` or for `batches` batches, whichever is less."""
-        if not queued.count:
-            return 0.0
-        if self._drain_rate.rate > 0:
-            all_seconds = max(queued.tokens, LEAST_TOKENS * queued.count) / self._drain_rate.rate
-        else:
-            mean = max(1, queued.tokens // queued.count)
-            rows = max(1, min(self._recent_rows, self._limits.max_batch_tokens // mean))
-            all_seconds = self._recent_cost.estimate(rows, mean) * queued.count / rows / self._slot.batches
-        return min(batches * self._batch_seconds / self._slot.batches, all_seconds)
+        return seconds + self._times.batch_seconds / (2 * self._slot.batches)
 
     def require_deadline_met(self, deadline: float | None, priority: Priority, caller: Hashable) -> None:
         """Raises `Overloaded` if a request that arrives now would probably miss its deadline.
@@ -165,24 +143,11 @@ class BatchQueue:
         if deadline is None:
             return
         wait = self.estimate_wait(priority, caller)
-        if wait and self._clock() + _WAIT_MARGIN * wait + self._batch_seconds > deadline:
+        if wait and self._clock() + _WAIT_MARGIN * wait + self._times.batch_seconds > deadline:
             raise Overloaded(
                 f"the queue takes {wait:.1f} s, too long for this deadline; try again later or set a later deadline",
                 max(_MIN_RETRY_SECONDS, wait),
             )
-
-    def _estimate_token_rate(self) -> float:
-        """Returns the tokens per second of a queue with enough pieces; 0 before its rate was measured.
-
-        The measured rate is too low after texts that fill no batches, such as one sentence ten thousand times. Then a
-        share of what full batches would compute counts.
-        """
-        measured = self._drain_rate.rate
-        seconds = self._recent_cost.estimate(self._recent_rows, _USUAL_TOKENS)
-        if not measured or not seconds:
-            return measured
-        full = self._recent_rows * _USUAL_TOKENS / seconds * self._slot.batches
-        return max(measured, _FULL_SHARE * full)
 
     @contextmanager
     def hold_request(self, characters: int, deadline: float | None, caller: Hashable) -> Iterator[None]:
@@ -194,7 +159,7 @@ class BatchQueue:
         """
         if deadline is not None:
             seconds_left = (deadline - self._clock()) / _BACKLOG_MARGIN
-            rate = self._estimate_token_rate()
+            rate = self._times.estimate_token_rate()
             if seconds := self._backlog.estimate_seconds(characters, caller, rate, seconds_left):
                 raise Overloaded(
                     f"the requests in work take {seconds:.1f} s, too long for this deadline; try again later or set a"
@@ -338,14 +303,10 @@ class BatchQueue:
     ) -> None:
         # The seconds of a batch that lent its permits say nothing: it shared its core, and others did not wait for it.
         if batch.items and not is_lent and not batch.is_abandoned(ended):
-            self._recent_cost = self._cost_model(batch.items[0].options)
-            self._recent_rows = self._limits.count_rows(batch.items[0].options)
-            self._recent_cost.learn(len(batch.items), batch.longest, ended - started)
-            average = self._batch_seconds
-            self._batch_seconds = average + _SMOOTHING * (ended - started - average) if average else ended - started
+            self._times.learn(batch, ended - started)
         if batch.items:
             self._backlog.note_computed(batch.served_tokens)
-            self._drain_rate.note(batch.served_tokens, ended, full=batch.full, waiting=self.waiting > 0)
+            self._times.note_drained(batch, ended, waiting=self.waiting > 0)
         for item, hypothesis in zip(batch.items, hypotheses, strict=True):
             item.settle(hypothesis, started, ended)
 
@@ -393,12 +354,12 @@ class BatchQueue:
         `waiting` is the number of waiting pieces of this priority, `head` included.
         """
         allowed, now, length = self._limits.count_rows(head.options), self._clock(), len(head.ids)
-        cost_model, rows = self._cost_model(head.options), min(allowed, waiting)
+        cost_model, rows = self._times.get_cost_model(head.options), min(allowed, waiting)
         if head.deadline is not None:
             rows = count_rows_in_time(allowed, waiting, length, cost_model, head.deadline - now)
         callers = sum(queued.callers for queued in self._by_priority.values())
         # The first batch of a queue is full: nothing is known about its seconds.
-        if self._recent_cost.is_measured and self._shared.is_shared({c for c, _ in head.owners}, now, callers):
+        if self._times.is_measured and self._shared.is_shared({c for c, _ in head.owners}, now, callers):
             rows = min(rows, count_shared_rows(allowed, waiting, length, cost_model))
         return rows
 
@@ -410,7 +371,7 @@ class BatchQueue:
         measurement.
         """
         if item.deadline is not None:
-            seconds = self._cost_model(item.options).estimate(1, len(item.ids)) if self._computing else 0.0
+            seconds = self._times.get_cost_model(item.options).estimate(1, len(item.ids)) if self._computing else 0.0
             item.expire(self._clock() + seconds)
         return item.is_wanted()
 
@@ -421,8 +382,3 @@ class BatchQueue:
         """Returns the priority that the next batch would have; a worker waits for permits with it."""
         waiting = self._list_waiting()
         return self._policy.choose(waiting) if waiting else Priority.INTERACTIVE
-
-    def _cost_model(self, options: DecodingOptions) -> BatchCostModel:
-        constrained = bool(options.no_repeat_ngram_size or options.repetition_penalty)
-        key = (options.beam_size or 0, options.hypothesis_count, constrained)
-        return self._cost_models.setdefault(key, BatchCostModel())
