@@ -172,6 +172,7 @@ def _count_calls(source: str, text_format: TextFormat) -> int:
             links = [Link(word, word, 1.0) for word in words[::2]]
             place_marks(block, block.text, atoms, links, copy=False)
             place_marks(block, block.text, atoms, None, copy=False)
+            place_marks(block, block.text, atoms, [], copy=False)
     finally:
         sys.setprofile(None)
     return calls

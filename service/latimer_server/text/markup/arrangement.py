@@ -22,6 +22,9 @@ _MOST_LINKED = 4
 # A pair whose own words have no link goes next to the linked words of a neighbour at most this many tokens away, and
 # wraps at most this many.
 _NEIGHBOURS = 5
+# The sign of a pair without words is sought among this many tokens before and behind its place, so that the work grows
+# linearly with the text.
+_SIGN_REACH = 32
 # The weight of an atom when the heaviest tokens of a pair are sought; that of a word is 1.
 _ATOM_WEIGHT = 4.0
 # A pair may wrap this many tokens of other pairs between two of its own, or as many as it has: `not` is `ne ... pas`.
@@ -286,9 +289,14 @@ class Arrangement:
         """Returns the index of the first sign between the tokens `low` and `high` that a pair of signs wraps.
 
         It is equal to one of the pair's signs in the source, and outside the ranges `taken`. None without such a sign.
+        An unknown end of the range is near the place that the pair has in its parent in the source.
         """
         own = self._range(child)
-        for number in range(node.first if low is None else low, node.last if high is None else high):
+        share = (child.begin - node.begin) / max(1, node.finish - node.begin)
+        middle = node.first + round(share * (node.last - node.first))
+        first = max(node.first, middle - _SIGN_REACH) if low is None else low
+        last = min(node.last, middle + _SIGN_REACH) if high is None else high
+        for number in range(first, min(last, first + 2 * _SIGN_REACH)):
             token = self._tokens[number]
             if token.kind is TokenKind.SIGN and self._has_sign(own, token) and not self._is_taken(number, taken):
                 return number
