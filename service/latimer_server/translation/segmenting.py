@@ -12,17 +12,12 @@ from itertools import pairwise
 
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.markup import OBJECT, Block, MarkupDocument, TextFormat, parse_markup
+from latimer_server.text.markup import LINE_BREAK, OBJECT, Block, MarkupDocument, TextFormat, parse_markup
 from latimer_server.text.protection.glossary import Glossary, protect_text
 from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Document, Splitting, segment_text
 from latimer_server.translation.block_boundaries import find_cuts, find_glued, keep_spans, split_spans
-
-# Stands in the place of each line-breaking tag, such as `<br>`, while a block of markup is split into sentences,
-# because the splitter always ends a sentence at this character. It is one code point, like the U+FFFC that it replaces,
-# so spans stay valid.
-_PARAGRAPH = "\v"
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ def _divide_block(
         breaks = {mark.offset for mark in block.atoms if mark.breaks_line}
     broken = list(block.text)
     for offset in breaks:
-        broken[offset] = _PARAGRAPH
+        broken[offset] = LINE_BREAK
     text = "".join(broken)
     objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
     glued = list(find_glued(block))

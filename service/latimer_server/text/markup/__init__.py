@@ -1,6 +1,7 @@
 """Reads the blocks to translate in HTML, XML and Markdown, and puts translations with their tags in their place."""
 
 from latimer_server.text.markup.document import (
+    LINE_BREAK,
     OBJECT,
     Block,
     Mark,
@@ -14,6 +15,7 @@ from latimer_server.text.markup.parsing import parse_markup
 from latimer_server.text.markup.placement import place_marks
 
 __all__ = [
+    "LINE_BREAK",
     "OBJECT",
     "Block",
     "Mark",

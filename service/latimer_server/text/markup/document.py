@@ -18,6 +18,9 @@ from latimer_server.text.segmentation import Document, Rebuilt, rebuild_text
 # OBJECT REPLACEMENT CHARACTER: stands in the text of a block for an object, such as an image, that comes out unchanged
 # and exactly once.
 OBJECT = "\ufffc"
+# Stands in the place of each line-breaking tag, such as `<br>`, while a block is divided into sentences, because the
+# splitter always ends a sentence at this character. It is one code point, like U+FFFC, so spans stay valid.
+LINE_BREAK = "\v"
 
 
 class TextFormat(Enum):

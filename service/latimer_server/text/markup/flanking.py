@@ -9,7 +9,6 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, TextFormat
@@ -19,54 +18,38 @@ _DELIMITERS = frozenset("*_~")
 _LONGEST_RUN = 8
 
 
-@dataclass(frozen=True)
-class PlacedMarks:
-    """(offset in the translation, index among the block's marks) of each mark that is no atom, in the order of writing.
-
-    `moved`: True if a delimiter wraps more or less than it did before `move_delimiters`.
-    """
-
-    insertions: list[tuple[int, int]]
-    moved: bool = False
-
-
 def move_delimiters(
     block: Block, translation: str, insertions: Sequence[tuple[int, int]], whole: Sequence[TextSpan] = ()
-) -> PlacedMarks:
-    """Returns the places of marks, each delimiter of emphasis where it counts as one as far as there is such a place.
+) -> tuple[list[tuple[int, int]], bool]:
+    """Returns `insertions` with each delimiter of emphasis at a place where it counts as one, as far as there is one.
 
-    White space beside the wrapped words goes out of the pair. If punctuation is at the edge of the pair and a letter
-    outside, the pair takes in the rest of that word. `insertions`: as in `PlacedMarks`. `whole`:
-    spans of the translation inside which no mark may stand.
+    `insertions`: (offset in the translation, index among the block's marks) of each mark that is no atom, in the order
+    of writing. `whole`: spans of the translation inside which no mark may stand. White space beside the wrapped words
+    goes out of the pair. If punctuation is at the edge of a pair and a letter outside, the pair takes in the rest of
+    that word; the second value is True then.
     """
     placed = list(insertions)
-    spans = sorted(whole, key=lambda span: span.start)
     if block.format is not TextFormat.MARKDOWN:
-        return PlacedMarks(placed)
+        return placed, False
+    spans = sorted(whole, key=lambda span: span.start)
     moved = False
-    numbers = range(len(placed))
-    for number in numbers:
-        offset, index = placed[number]
+    for number, (offset, index) in enumerate(insertions):
         mark = block.marks[index]
         if mark.kind is MarkKind.ATOM or not _is_delimiter(mark):
             continue
-        if mark.kind is MarkKind.OPEN:
-            end = placed[number + 1][0] if number + 1 < len(placed) else len(translation)
-            while offset < end and translation[offset].isspace():
-                offset += 1
-            placed[number] = offset, index
-            least = placed[number - 1][0] if number else 0
-            start = _leave_span(_find_word_edge(block, translation, placed, number, least, -1), offset, spans)
-        else:
-            least = placed[number - 1][0] if number else 0
-            while offset > least and translation[offset - 1].isspace():
-                offset -= 1
-            placed[number] = offset, index
-            most = placed[number + 1][0] if number + 1 < len(placed) else len(translation)
-            start = _leave_span(_find_word_edge(block, translation, placed, number, most, 1), offset, spans)
-        moved = moved or start != offset
-        placed[number] = start, index
-    return PlacedMarks(placed, moved)
+        before = placed[number - 1][0] if number else 0
+        after = placed[number + 1][0] if number + 1 < len(placed) else len(translation)
+        at, opens = offset, mark.kind is MarkKind.OPEN
+        while opens and at < after and translation[at].isspace():
+            at += 1
+        while not opens and at > before and translation[at - 1].isspace():
+            at -= 1
+        placed[number] = at, index
+        limit, step = (before, -1) if opens else (after, 1)
+        edge = _leave_span(_find_word_edge(block, translation, placed, number, limit, step), at, spans)
+        moved = moved or edge != at
+        placed[number] = edge, index
+    return placed, moved
 
 
 def _find_word_edge(

@@ -27,6 +27,7 @@ from latimer_server.text.markup.nesting import (
     split_text,
     split_tokens_at,
 )
+from latimer_server.text.markup.ownership import Ownership
 
 # The most characters of a source word with marks inside. Where the same word is in the translation, it is cut at the
 # same places, so that the marks can go inside it; longer words are not cut.
@@ -80,18 +81,18 @@ def place_marks(
     cuts = sorted({*edges, *(edge for _, span in numbers for edge in (span.start, span.end))})
     tokens = split_tokens_at(_split_translation(nesting, block, translation, atoms), cuts)
     tokens = merge_tokens(tokens, [target for _, target in whole])
-    arrangement = Arrangement(block, nesting, translation, tokens)
-    arrangement.claim_atoms(list(atoms))
+    ownership = Ownership(block.text, nesting, translation, tokens)
+    ownership.claim_atoms(list(atoms))
     if links is None:
-        arrangement.share_out()
+        ownership.assign_by_length()
     else:
         certain = [*whole, *numbers]
-        arrangement.follow_links([*links, *(Link(source, target, _CERTAIN_SCORE) for source, target in certain)])
+        ownership.follow_links([*links, *(Link(source, target, _CERTAIN_SCORE) for source, target in certain)])
+    arrangement = Arrangement(block.text, nesting, translation, tokens, ownership)
     arrangement.arrange()
     insertions = _list_insertions(nesting, len(translation))
-    marked = move_delimiters(block, translation, insertions, [target for _, target in whole])
-    repaired = arrangement.repaired or marked.moved
-    return _write(block, translation, placed, marked.insertions, literal, repaired=repaired)
+    insertions, moved = move_delimiters(block, translation, insertions, [target for _, target in whole])
+    return _write(block, translation, placed, insertions, literal, repaired=arrangement.repaired or moved)
 
 
 def _are_in_order(block: Block, atoms: Sequence[TextSpan]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.markup import LINE_BREAK, OBJECT
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.phrase_matching import PhraseMatcher
 from latimer_server.text.protection.rules import ProtectionRules, compile_phrases
@@ -14,8 +15,8 @@ from latimer_server.text.protection.spans import merge_spans
 
 # A term in capitals with at most this many letters may be an acronym, so its translation is not put in capitals.
 _ACRONYM_LETTERS = 3
-# Characters that stand for objects and line breaks of markup.
-_BARRIERS = "\ufffc\v"
+# No term reaches across one of these.
+_BARRIERS = OBJECT + LINE_BREAK
 
 
 @dataclass(frozen=True)

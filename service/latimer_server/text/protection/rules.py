@@ -15,6 +15,7 @@ from typing import Protocol
 import re2
 
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.markup import OBJECT
 from latimer_server.text.protection.builtin import find_builtin, find_placeholders
 from latimer_server.text.protection.phrase_matching import PhraseMatcher
 from latimer_server.text.protection.spans import SEPARATOR, bridge_spans, join_spans, merge_spans, separate_text
@@ -30,8 +31,6 @@ _MAX_SECONDS, _MAX_CHARACTER_SECONDS = 0.02, 2e-6
 # pattern: a part takes at most about 0.3 seconds. Small patterns search a text of a million code points at once.
 _PART_STEPS = 40_000_000
 _LEAST_PART = 1_000
-# OBJECT REPLACEMENT CHARACTER, which stands for an object in the text of a block of markup.
-_OBJECT = "\ufffc"
 
 
 class PatternError(ValueError):
@@ -89,7 +88,7 @@ class ProtectionRules:
         markup, is never part of a placeholder or word. Raises `PatternError` if the callers' patterns take more CPU
         time than 0.02 seconds and two microseconds for each code point of the text, see `share_budget`.
         """
-        plain = text.replace(_OBJECT, SEPARATOR)
+        plain = text.replace(OBJECT, SEPARATOR)
         found = [*self._find_matches(text), *self._find_forms(plain)]
         if boundaries:
             found += join_spans(self._find_placeholders(separate_text(plain, boundaries)), boundaries)
@@ -97,7 +96,7 @@ class ProtectionRules:
 
     def find_explicit(self, text: str) -> tuple[TextSpan, ...]:
         """Returns the spans that the caller asked for by syntaxes, patterns and phrases. Raises as `find` does."""
-        plain = text.replace(_OBJECT, SEPARATOR)
+        plain = text.replace(OBJECT, SEPARATOR)
         by_syntax = (span for syntax in self.syntaxes for span in find_syntax(plain, syntax))
         return merge_spans([*self._find_matches(text), *by_syntax])
 

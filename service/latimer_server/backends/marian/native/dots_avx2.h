@@ -7,7 +7,7 @@
 
 namespace LATIMER_KERNELS {
 
-// Activations are stored as signed bytes.
+// Activations are stored, and tables are multiplied, as signed bytes: this offset is subtracted from the unsigned ones.
 constexpr int kShift = 128;
 constexpr int kTableShift = 128;
 

@@ -6,9 +6,8 @@
 
 namespace LATIMER_KERNELS {
 
-// What is subtracted from the bytes of activations before they are stored.
+// Activations are stored, and tables are multiplied, as unsigned bytes: no offset is subtracted from either.
 constexpr int kShift = 0;
-// What is subtracted from the bytes of tables before they are multiplied.
 constexpr int kTableShift = 0;
 
 #ifdef LATIMER_AVX_VNNI
