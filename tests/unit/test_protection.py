@@ -31,6 +31,7 @@ def protected(text: str, **rules: object) -> list[str]:
         ("See https://a.org/x_(y)?q=1&r=2#z. Then", ["https://a.org/x_(y)?q=1&r=2#z"]),
         ("(at http://a.b/c), www.d.org; e.org!", ["http://a.b/c", "www.d.org", "e.org"]),
         ("<mailto:x@y.org> or Jane.Doe+z@mail.example.com.", ["<mailto:x@y.org>", "Jane.Doe+z@mail.example.com"]),
+        ("a@x.org,b@x.org;c@x.org ✉d@x.org→e@x.org.", ["a@x.org,b@x.org;c@x.org", "✉d@x.org→e@x.org"]),
         ("call +55 (11) 91234-5678 or 800-555-0199", ["+55 (11) 91234-5678", "800-555-0199"]),
         ("2024-05-03T10:00:00Z or 2024-05-03 10:00", ["2024-05-03T10:00:00Z", "2024-05-03 10:00"]),
         ("v1.2 and 10.4.1-rc.2, not 3.5", ["v1.2", "10.4.1-rc.2"]),

@@ -24,15 +24,14 @@ def find_glued(block: Block) -> Iterator[int]:
             last = at
 
 
-def find_cuts(block: Block) -> list[int]:
-    """Returns the offsets in a block's text at which a sentence ends because of tags, ascending.
+def find_adjacent(block: Block) -> list[int]:
+    """Returns the offsets in a block's text where one element ends and the next one begins with a capital letter.
 
-    These are the places where one element ends and the next one begins between two letters, as in the menu
-    `<a>New books</a><a>Contact</a>`; without a cut a model would read `booksContact`. In a block of links with nothing
-    but signs between them each link is a text by itself.
+    A small letter is before it, as in `<span>New books</span><span>Contact</span>`. Unless the sentence ends there, a
+    model reads `booksContact`. Between other letters a word may go on, because editors divide text at any place.
     """
     text = block.text
-    cuts = {
+    return [
         after.offset
         for before, after in pairwise(block.marks)
         if before.kind is MarkKind.CLOSE
@@ -40,15 +39,19 @@ def find_cuts(block: Block) -> list[int]:
         and before.offset == after.offset
         and _wraps_text(block, before)
         and _wraps_text(block, after)
-        and text[after.offset - 1 : after.offset].isalnum()
-        and text[after.offset : after.offset + 1].isalnum()
-    }
+        and text[after.offset - 1 : after.offset].islower()
+        and text[after.offset : after.offset + 1].isupper()
+    ]
+
+
+def find_link_edges(block: Block) -> list[int]:
+    """Returns the offsets of the links of a block that has nothing but signs between them: each is a text by itself."""
     links = list(_list_links(block))
-    edges = [0, *(edge for link in links for edge in (link.start, link.end)), len(text)]
-    outside = [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-    if len(links) > 1 and not any(character.isalnum() for part in outside for character in part):
-        cuts.update(edge for link in links for edge in (link.start, link.end))
-    return sorted(cuts)
+    edges = [0, *(edge for link in links for edge in (link.start, link.end)), len(block.text)]
+    outside = [block.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    if len(links) < 2 or any(character.isalnum() for part in outside for character in part):
+        return []
+    return edges[1:-1]
 
 
 def keep_spans(text: str, cuts: Sequence[int], spans: Sequence[TextSpan]) -> list[int]:

@@ -17,7 +17,13 @@ from latimer_server.text.protection.glossary import Glossary, protect_text
 from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Document, Splitting, segment_text
-from latimer_server.translation.block_boundaries import find_cuts, find_glued, keep_spans, split_spans
+from latimer_server.translation.block_boundaries import (
+    find_adjacent,
+    find_glued,
+    find_link_edges,
+    keep_spans,
+    split_spans,
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def _divide_block(
     """Segments one block of markup: into one segment if `splitting` is NONE, else into sentences.
 
     A line break counts as a space. Unless `splitting` is NONE, a tag that breaks the line, such as `<br>`, ends a
-    sentence and is part of no segment, and sentences end where `find_cuts` says so.
+    sentence and is part of no segment, and sentences also end where `block_boundaries` says so.
     """
     require_wanted()
     breaks: set[int] = set()
@@ -89,8 +95,10 @@ def _divide_block(
     objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
     glued = list(find_glued(block))
     guarded = protect_text(text, rules, glossary, objects, glued)
-    cuts = find_cuts(block) if splitting is not Splitting.NONE else []
-    if cuts := keep_spans(text, cuts, guarded.spans):
+    cuts: list[int] = []
+    if splitting is not Splitting.NONE:
+        cuts = sorted({*find_link_edges(block), *keep_spans(text, find_adjacent(block), guarded.spans)})
+    if cuts:
         guarded = _protect_parts(guarded, cuts, glued, rules, glossary)
     spans = segment_text(text, splitting, language, guarded.spans).spans
     if cuts:

@@ -24,6 +24,8 @@ from latimer_server.translation.segmenting import parse_content, segment_content
         ("html", "The <b>red</b> <i>house</i> is old.", ["The red house is old."]),
         ("html", "Mc<b>Donald</b> and un<i>believ</i><b></b>able", ["McDonald and unbelievable"]),
         ("html", "see <a>this</a>, <a>that</a> and more", ["see this, that and more"]),
+        ("html", "<span>fresh bre</span><span>ad now</span>", ["fresh bread now"]),
+        ("html", "the <i>b</i><i>e</i><i>a</i><i>ch</i>", ["the beach"]),
         ("html", "<a>x@y.org</a><a>z@y.org</a>", ["x@y.org", "z@y.org"]),
     ],
 )

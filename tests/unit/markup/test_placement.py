@@ -170,6 +170,7 @@ def test_a_pair_around_a_sign_number_or_emoji_keeps_it(source: str, translation:
     ("source", "translation", "links", "written"),
     [
         ("CO<sub>2</sub> levels", "Níveis de CO2", [(0, 2), (0, 1), (1, 0)], "Níveis de CO<sub>2</sub>"),
+        ("10<sup>−3</sup> kg", "10-3 kg", [(0, 0), (2, 2), (3, 3)], "10<sup>-3</sup> kg"),
         ("see <a>ana@b.org</a> now", "veja o ana@b.org já", [(0, 0), (1, 1)], "veja o <a>ana@b.org</a> já"),
     ],
 )
