@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -309,6 +310,21 @@ def test_a_wrong_setting_is_reported_in_one_line(arguments: list[str], complaint
     assert done.returncode == 1
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("engine", ["abacus", "neon" if platform.machine() == "x86_64" else "avx2"])
+def test_an_engine_that_cannot_run_is_reported_in_one_line(engine: str) -> None:
+    done = subprocess.run(
+        [SERVER, "serve", "--listen", "127.0.0.1:0"],
+        env=os.environ | {"LATIMER_ENGINE": engine},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"LATIMER_ENGINE={engine}" in done.stderr.replace("'", "")
 
 
 def test_a_port_in_use_is_reported() -> None:

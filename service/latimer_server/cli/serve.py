@@ -108,10 +108,13 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
     # gRPC reads this variable when it is imported. Its lines bypass our log: a stranger could fill the disk with 40 MB
     # of them a second, and gRPC's threads wait when nobody reads standard error.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from latimer_server.models.pool.gc_tuning import tune_collector
+    from latimer_server.backends.marian.native_library import choose_instruction_set
+    from latimer_server.models.pool.gc_tuning import limit_arenas, tune_collector
     from latimer_server.rpc.listening import name_address
     from latimer_server.rpc.server import build_server
 
+    choose_instruction_set()  # raises if the environment names an engine that cannot run
+    limit_arenas()
     tune_collector()
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()

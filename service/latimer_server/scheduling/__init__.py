@@ -14,6 +14,7 @@ from latimer_server.scheduling.permits import CorePermits
 from latimer_server.scheduling.piece_size import count_characters, count_tokens, estimate_characters
 from latimer_server.scheduling.priority import Priority, PriorityPolicy
 from latimer_server.scheduling.queue import BatchQueue
+from latimer_server.scheduling.request_backlog import HeldRequest
 from latimer_server.scheduling.text_work import TextWork, TextWorkers, estimate_text_work
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ComputeSlot",
     "CorePermits",
     "Executors",
+    "HeldRequest",
     "InflightLimit",
     "Priority",
     "PriorityPolicy",

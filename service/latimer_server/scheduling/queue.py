@@ -20,7 +20,7 @@ from latimer_server.scheduling.batch_times import BatchTimes
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.lending import Lending, LentBatches
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
-from latimer_server.scheduling.request_backlog import RequestBacklog
+from latimer_server.scheduling.request_backlog import HeldRequest, RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
 from latimer_server.scheduling.work_items import Batch, Clock, PieceWaiter, WorkItem
 
@@ -150,12 +150,13 @@ class BatchQueue:
             )
 
     @contextmanager
-    def hold_request(self, characters: int, deadline: float | None, caller: Hashable) -> Iterator[None]:
+    def hold_request(self, characters: int, deadline: float | None, caller: Hashable) -> Iterator[HeldRequest]:
         """Counts an interactive request of `characters` code points in the backlog until the context ends.
 
-        Raises `Overloaded` if the request would probably miss its deadline, a clock reading in seconds: the deadline
-        must leave 1.2 times the estimated seconds for the requests in work and this one. Never raises if no other
-        request is in work, if the rate of the model is not known yet, or if `deadline` is None.
+        The context is the request, whose code points can be lowered. Raises `Overloaded` if the request would probably
+        miss its deadline, a clock reading in seconds: the deadline must leave 1.2 times the estimated seconds for the
+        requests in work and this one. Never raises if no other request is in work, if the rate of the model is not
+        known yet, or if `deadline` is None.
         """
         if deadline is not None:
             seconds_left = (deadline - self._clock()) / _BACKLOG_MARGIN
@@ -166,8 +167,8 @@ class BatchQueue:
                     " later deadline",
                     max(_MIN_RETRY_SECONDS, seconds - seconds_left),
                 )
-        with self._backlog.hold(characters, caller, deadline):
-            yield
+        with self._backlog.hold(characters, caller, deadline) as held:
+            yield held
 
     def note_encoding(self, characters: int, tokens: int) -> None:
         """Learns how many tokens the texts of this model have, from texts of `characters` code points."""

@@ -7,8 +7,9 @@ empty, be accepted, and be late. So a request is counted here when it arrives, b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from latimer_server.core.errors import DeadlineExceeded
 from latimer_server.scheduling.work_items import Clock
@@ -52,6 +53,21 @@ class TokenRatio:
         kept = max(0.0, 1 - characters / _AVERAGED_CHARACTERS)
         self._characters = kept * self._characters + characters
         self._tokens = kept * self._tokens + tokens
+
+
+@dataclass(eq=False)
+class HeldRequest:
+    """A request in work. `characters`: its code points without its fixed cost. `note_reduced` is told of code points
+    that turn out not to be work."""
+
+    characters: int
+    note_reduced: Callable[[int], None]
+
+    def reduce(self, characters: int) -> None:
+        """Lowers the code points to `characters`, if that is less: the model computes only so many of them."""
+        unneeded = max(0, self.characters - characters)
+        self.characters -= unneeded
+        self.note_reduced(unneeded)
 
 
 class RequestBacklog:
@@ -110,8 +126,9 @@ class RequestBacklog:
         return own + sum(min(held, own) for other, held in self._by_caller.items() if other != caller)
 
     @contextmanager
-    def hold(self, characters: int, caller: Hashable, deadline: float | None = None) -> Iterator[None]:
+    def hold(self, characters: int, caller: Hashable, deadline: float | None = None) -> Iterator[HeldRequest]:
         """Counts a request of `characters` code points until the context ends. `deadline`: a reading of the clock.
+        The context is the request, whose code points can be lowered.
 
         A long request that ends without an error is a measurement of the rate, unless the model had little to do for
         it: text that is cached, repeated or not translated takes other time. A short one takes mostly fixed time, so it
@@ -122,28 +139,31 @@ class RequestBacklog:
         finished_text = self._finished_text
         size = characters + FIXED_CHARACTERS
         before = self._count_before(size, caller)
-        self._by_caller[caller] += size
-        self._total += size
+        self._add(size, caller)
+        held = HeldRequest(characters, lambda unneeded: self._add(-unneeded, caller))
         try:
-            yield
-            self._finished += size
-            self._finished_text += characters
+            yield held
+            self._finished += held.characters + FIXED_CHARACTERS
+            self._finished_text += held.characters
             tokens = self._computed_tokens - computed
             if tokens >= _LEAST_COMPUTED * (self._finished_text - finished_text) * self._token_ratio.ratio:
                 seconds = self._clock() - began
-                self._note_shown_rate(characters, seconds)
-                self._learn(self._finished - finished, seconds, is_long=characters >= _LEAST_MEASURED)
+                self._note_shown_rate(held.characters, seconds)
+                self._learn(self._finished - finished, seconds, is_long=held.characters >= _LEAST_MEASURED)
         except BaseException as error:
             now = self._clock()
             is_late = isinstance(error, DeadlineExceeded) or (deadline is not None and now >= deadline - _LATE_SECONDS)
-            if is_late and characters >= _LEAST_MEASURED:
+            if is_late and held.characters >= _LEAST_MEASURED:
                 self._learn_too_late(before, now - began)
             raise
         finally:
-            self._total -= size
-            self._by_caller[caller] -= size
-            if not self._by_caller[caller]:
-                del self._by_caller[caller]
+            self._add(-held.characters - FIXED_CHARACTERS, caller)
+
+    def _add(self, size: int, caller: Hashable) -> None:
+        self._total += size
+        self._by_caller[caller] += size
+        if not self._by_caller[caller]:
+            del self._by_caller[caller]
 
     def _note_shown_rate(self, characters: int, seconds: float) -> None:
         """Adds a request that ended well: the model cannot be slower than it was for this request alone."""

@@ -2,7 +2,7 @@
 
 Segmentation, markup and checks hold Python's interpreter lock. A thread for each of them would let one caller's long
 texts starve the event loop and every other caller. So there are two threads: one for short work and one for long, and
-in each the callers take turns.
+each gives its callers equal shares of its time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from latimer_server.core.abandonment import set_abandonment
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
 from latimer_server.scheduling.text_memory import TextMemory
+from latimer_server.scheduling.time_shares import TimeShares
 from latimer_server.scheduling.work_items import Clock
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ _LONG_CHARACTERS = 20_000
 MAX_WAITING_CHARACTERS = 128_000_000
 MAX_CALLER_CHARACTERS = 48_000_000
 _RETRY_SECONDS = 1.0
+# A thread forgets callers without waiting work after so many pieces of work.
+_FORGET_EVERY = 256
 
 
 def estimate_text_work(texts: Sequence[str]) -> int:
@@ -58,13 +61,16 @@ class _Item:
 
 
 class _Lane:
-    """A thread and the work that waits for it, in turns by caller. Used from the event loop only."""
+    """A thread and the work that waits for it. The callers get equal shares of the thread's time: with turns alone, a
+    caller of short work would wait for a whole turn of each caller of long work. Used from the event loop only."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._thread = ThreadPoolExecutor(1, name)
         self._clock = clock
         self._by_caller: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
         self._characters: dict[Hashable, int] = {}
+        self._shares = TimeShares()
+        self._taken = 0
         self._running = False
 
     def require_place(self, item: _Item) -> None:
@@ -75,6 +81,8 @@ class _Lane:
             raise Overloaded(f"texts with {MAX_WAITING_CHARACTERS} characters wait", _RETRY_SECONDS)
 
     def add(self, item: _Item) -> None:
+        if item.caller not in self._by_caller:
+            self._shares.add(item.caller)
         self._by_caller.setdefault(item.caller, deque()).append(item)
         self._characters[item.caller] = self._characters.get(item.caller, 0) + item.size
         if not self._running:
@@ -88,17 +96,18 @@ class _Lane:
         self._running = item is not None
         if item is None:
             return
+        began = self._clock()
         done = asyncio.get_running_loop().run_in_executor(self._thread, item.work)
-        done.add_done_callback(lambda ended: self._finish(item, ended))
+        done.add_done_callback(lambda ended: self._finish(item, ended, began))
 
     def _take(self) -> _Item | None:
-        """Takes the oldest work of the caller whose turn it is. Abandoned work and work past its deadline is
-        dropped."""
+        """Takes the oldest work of the caller that is next. Abandoned work and work past its deadline is dropped."""
         while self._by_caller:
-            caller, items = self._by_caller.popitem(last=False)
+            caller = self._shares.choose(self._by_caller)
+            items = self._by_caller[caller]
             item = items.popleft()
-            if items:
-                self._by_caller[caller] = items
+            if not items:
+                del self._by_caller[caller]
             self._characters[caller] -= item.size
             if not self._characters[caller] and not items:
                 del self._characters[caller]
@@ -107,10 +116,14 @@ class _Lane:
             if item.deadline is not None and item.deadline <= self._clock():
                 item.future.set_exception(DeadlineExceeded("the deadline passed before the work on the text began"))
                 continue
+            self._taken += 1
+            if self._taken % _FORGET_EVERY == 0:
+                self._shares.forget(self._by_caller)
             return item
         return None
 
-    def _finish(self, item: _Item, ended: asyncio.Future[Any]) -> None:
+    def _finish(self, item: _Item, ended: asyncio.Future[Any], began: float) -> None:
+        self._shares.charge(item.caller, self._clock() - began)
         error = None if ended.cancelled() else ended.exception()
         if not item.future.done():
             if ended.cancelled():

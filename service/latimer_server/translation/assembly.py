@@ -29,6 +29,7 @@ class ContentJob:
 
     `segments` are the segments of all parts, in order. `to_translate` are the indices of those that need a model.
     `outputs` is empty at first, and maps each of these indices to an output or an error once the models have run.
+    `characters` are the code points of the different segments that need a model.
     """
 
     parsed: ParsedContent
@@ -37,6 +38,7 @@ class ContentJob:
     segments: Sequence[ProtectedText]
     to_translate: tuple[int, ...]
     outputs: dict[int, SegmentOutput | Exception]
+    characters: int
 
 
 def finish_translation(

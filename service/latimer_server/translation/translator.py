@@ -7,7 +7,7 @@ affect other items. Only errors of the whole request are raised.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +25,7 @@ from latimer_server.scheduling import (
     Priority,
     TextWork,
     TextWorkers,
+    count_characters,
     estimate_characters,
     estimate_text_work,
     gather_or_cancel,
@@ -38,6 +39,7 @@ from latimer_server.translation.assembly import ContentJob, finish_translation
 from latimer_server.translation.chunks import JobSegment, list_chunks, run_chunks
 from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.output_repair import OutputRepairer, drop_extra_spans
+from latimer_server.translation.request_backlogs import RequestBacklogs
 from latimer_server.translation.request_memory import estimate_bytes
 from latimer_server.translation.requests import ItemResult, TranslateRequest, Translation
 from latimer_server.translation.response_size import check_growth, check_segment_count
@@ -93,14 +95,15 @@ class Translator:
         """
         self.require_served(request)
         with ExitStack() as stack:
+            backlogs = RequestBacklogs(self._pool, request, partial(self._try_route, request), stack)
             if request.source:
-                self._enter_backlogs(request, {request.source: sum(map(estimate_characters, request.contents))}, stack)
+                backlogs.enter({request.source: sum(map(estimate_characters, request.contents))})
             text = self.begin_text_work(request.caller, request.deadline)
             async with text.hold_memory(estimate_bytes(request)):
-                return await self._translate(request, text, stack)
+                return await self._translate(request, text, backlogs)
 
     async def _translate(
-        self, request: TranslateRequest, text: TextWork, stack: ExitStack
+        self, request: TranslateRequest, text: TextWork, backlogs: RequestBacklogs
     ) -> tuple[list[ItemResult], Usage]:
         usage = Usage(characters=sum(map(len, request.contents)) * len(request.targets))
         work = estimate_text_work(request.contents) * len(request.targets)
@@ -112,7 +115,7 @@ class Translator:
             sizes: Counter[str] = Counter()
             for source, content in zip(sources, request.contents, strict=True):
                 sizes[source.code] += estimate_characters(content)
-            self._enter_backlogs(request, sizes, stack)
+            backlogs.enter(sizes)
             jobs = await text.run(work, lambda: self._start_jobs(request, parsed_contents, sources))
         usage.segments = sum(len(job.segments) for row in jobs for job in row if isinstance(job, ContentJob))
         check_segment_count(request.options, usage.segments)
@@ -120,6 +123,7 @@ class Translator:
         unique = {id(job): job for row in jobs for job in row if isinstance(job, ContentJob)}
         if request.options.glossary:
             await text.run(work, lambda: check_growth(unique.values()))
+        backlogs.reduce(unique.values())
         await self._run_jobs(request, list(unique.values()), usage, text)
         outputs = [
             output for row in jobs for job in row if isinstance(job, ContentJob) for output in job.outputs.values()
@@ -199,25 +203,6 @@ class Translator:
                 return ContentLanguage(best.code, best, doubt)
         return ContentLanguage(detection.best.code, detection.best, doubt)
 
-    def _enter_backlogs(self, request: TranslateRequest, sizes: Mapping[str, int], stack: ExitStack) -> None:
-        """Counts an interactive request in the backlogs of its models until `stack` closes.
-
-        `sizes` are the code points of its contents by source language (see `estimate_characters`). Raises `Overloaded`
-        if a model has too much work for the deadline. Bulk requests are exempt.
-        """
-        if request.priority is not Priority.INTERACTIVE:
-            return
-        by_model: Counter[str] = Counter()
-        for source, size in sizes.items():
-            for target in {target for target in request.targets if source and not is_near(source, target)}:
-                route = self._try_route(request, source, target)
-                for name in route.models if isinstance(route, Route) else ():
-                    by_model[name] += size
-        caller = object() if request.caller is None else request.caller
-        cached = not request.disable_cache
-        for name, size in by_model.items():
-            stack.enter_context(self._pool.hold_request(name, size, request.deadline, caller, cached=cached))
-
     def _find_route(self, request: TranslateRequest, source: str, target: str) -> Route:
         routes = self.routes
         if request.model:
@@ -260,6 +245,7 @@ class Translator:
             to_translate = tuple(
                 index for index, segment in enumerate(segments) if segment.replacements or segment.needs_model()
             )
+            characters = sum(map(count_characters, {segments[index].text for index in to_translate}))
             by_target: dict[str, ContentJob | Translation] = {}
             for target in dict.fromkeys(request.targets):
                 if not source.code or is_near(source.code, target):
@@ -272,7 +258,7 @@ class Translator:
                 if isinstance(route, NotServed):
                     by_target[target] = Translation("", target, error=route)
                 else:
-                    by_target[target] = ContentJob(parsed, parts, route, segments, to_translate, {})
+                    by_target[target] = ContentJob(parsed, parts, route, segments, to_translate, {}, characters)
             rows.append([by_target[target] for target in request.targets])
         return rows
 

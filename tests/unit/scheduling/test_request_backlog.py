@@ -51,6 +51,28 @@ def test_of_a_burst_of_one_caller_those_are_accepted_that_end_in_time() -> None:
     assert accepted == [True] * 4 + [False] * 56
 
 
+def test_a_request_of_repeated_sentences_counts_only_what_the_model_computes() -> None:
+    backlog, document = make_backlog(), 100 * SIZE
+    with ExitStack() as stack:
+        held = [stack.enter_context(backlog.hold(document, number)) for number in range(12)]
+        before = backlog.estimate_seconds(document, "other", RATE, 1.0)
+        for request in held:
+            request.reduce(SIZE)
+        after = backlog.estimate_seconds(document, "other", RATE, 1.0)
+    assert before == pytest.approx(13 * (document + FIXED_CHARACTERS) / RATE)
+    assert after == pytest.approx((document + 12 * SIZE + 13 * FIXED_CHARACTERS) / RATE)
+
+
+def test_a_request_is_never_counted_for_more_than_at_first() -> None:
+    backlog = make_backlog()
+    with ExitStack() as stack:
+        held = stack.enter_context(backlog.hold(SIZE, "one"))
+        before = backlog.estimate_seconds(SIZE, "two", RATE, 0.1)
+        held.reduce(10 * SIZE)
+        assert backlog.estimate_seconds(SIZE, "two", RATE, 0.1) == before
+    assert not backlog.estimate_seconds(SIZE, "two", RATE, 0.1)
+
+
 def test_of_a_burst_of_many_callers_those_are_accepted_that_end_in_time() -> None:
     backlog = make_backlog()
     with ExitStack() as stack:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import partial
 
 import pytest
 
@@ -56,19 +57,54 @@ async def test_short_work_does_not_wait_for_long_work(workers: TextWorkers) -> N
     await long
 
 
-@pytest.mark.parametrize("size", [SHORT, LONG])
-async def test_callers_take_turns(workers: TextWorkers, size: int) -> None:
-    gate, order = Gate(), list[str]()
-    first = asyncio.ensure_future(TextWork(workers, "many").run(size, gate.work))
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def order_of(waiting: list[tuple[str, str, float]], size: int) -> list[str]:
+    """Returns the names of work in the order in which it is done. Each has a caller, a name and its seconds, and is
+    queued behind work of the caller `many` that takes one second."""
+    clock, gate, order = Clock(), Gate(), list[str]()
+    workers = TextWorkers(clock)
+
+    def work(name: str, seconds: float) -> None:
+        order.append(name)
+        clock.now += seconds
+
+    def begin() -> None:
+        gate.work()
+        clock.now += 1.0
+
+    first = asyncio.ensure_future(TextWork(workers, "many").run(size, begin))
     await asyncio.to_thread(gate.entered.wait, 10)
-    waiting = [
-        asyncio.ensure_future(TextWork(workers, caller).run(size, lambda name=name: order.append(name)))  # type: ignore[misc]
-        for caller, name in [("many", "m1"), ("many", "m2"), ("many", "m3"), ("one", "o1")]
+    others = [
+        asyncio.ensure_future(TextWork(workers, caller).run(size, partial(work, name, seconds)))
+        for caller, name, seconds in waiting
     ]
     await asyncio.sleep(0)
     gate.opened.set()
-    await asyncio.gather(first, *waiting)
-    assert order == ["m1", "o1", "m2", "m3"]
+    await asyncio.gather(first, *others)
+    workers.close()
+    return order
+
+
+@pytest.mark.parametrize("size", [SHORT, LONG])
+async def test_callers_take_turns(size: int) -> None:
+    waiting = [("many", "m1", 1.0), ("many", "m2", 1.0), ("many", "m3", 1.0), ("one", "o1", 1.0), ("one", "o2", 1.0)]
+    assert await order_of(waiting, size) == ["o1", "m1", "o2", "m2", "m3"]
+
+
+@pytest.mark.parametrize("size", [SHORT, LONG])
+async def test_a_caller_of_long_work_waits_for_those_of_short_work(size: int) -> None:
+    long = [("many", f"m{number}", 3.0) for number in range(3)]
+    short = [("one", f"o{number}", 0.5) for number in range(6)]
+    assert await order_of(long + short, size) == ["o0", "o1", "m0", "o2", "o3", "o4", "o5", "m1", "m2"]
 
 
 async def test_work_past_its_deadline_is_not_begun() -> None:

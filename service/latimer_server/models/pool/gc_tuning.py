@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from contextlib import suppress
 
 # Thresholds of the three generations, see `gc.set_threshold`. The first two are Python's defaults. The third makes
 # full collections a hundred times rarer (the default is 10). Under load Python would run one every second, and each
@@ -11,6 +12,11 @@ import gc
 # youngest generation finds. A larger first threshold does not help: all objects of the running calls are young, so
 # each collection would take as long as a full one.
 _COLLECTIONS = (700, 10, 1_000)
+
+# The parameter M_ARENA_MAX of mallopt(3), and the most arenas from which the threads of the process allocate. By default
+# glibc creates eight for each core, and each keeps most pages that it ever needed: see docs/decisions/0070.
+_ARENA_MAX = -8
+_ARENAS = 2
 
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -26,6 +32,12 @@ def describe_bytes(count: int) -> str:
 def tune_collector() -> None:
     """Makes full garbage collections a hundred times rarer than by default, for the whole process."""
     gc.set_threshold(*_COLLECTIONS)
+
+
+def limit_arenas() -> None:
+    """Makes all threads allocate from two arenas of the C library. Call it before threads begin."""
+    with suppress(AttributeError, OSError, TypeError):  # the C library is not glibc and offers no such function
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
 
 
 def freeze_objects() -> None:
@@ -53,7 +65,5 @@ def release_memory(*, frozen: bool) -> None:
 
 def trim_memory() -> None:
     """Returns freed memory to the operating system, which the C library keeps otherwise. Call it in a thread."""
-    try:
+    with suppress(AttributeError, OSError, TypeError):  # the C library is not glibc and offers no such function
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):  # the C library is not glibc and offers no such function
-        return

@@ -25,7 +25,7 @@ from latimer_server.models.pool.memory_budget import MemoryBudget, MemoryReserva
 from latimer_server.models.pool.pool_options import PoolOptions
 from latimer_server.models.store.local_models import MAX_AGE_SECONDS, FolderStamp, LocalModel, LocalModels
 from latimer_server.models.store.store import Store
-from latimer_server.scheduling import ComputeSlot, Executors, Priority
+from latimer_server.scheduling import ComputeSlot, Executors, HeldRequest, Priority
 from latimer_server.text.detection import LanguageDetector
 
 _log = logging.getLogger(__name__)
@@ -154,10 +154,11 @@ class ModelPool:
 
     def hold_request(
         self, name: str, characters: int, deadline: float | None, caller: Hashable, *, cached: bool
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[HeldRequest | None]:
         """Counts an interactive request of `characters` code points in the model's backlog until the context ends.
 
-        Raises as `require_deadline_met` does, also if the requests in work leave too little time.
+        The context is the counted request, or None if the model is not loaded or has no queue. Raises as
+        `require_deadline_met` does, also if the requests in work leave too little time.
         """
         loaded = active.loaded if (active := self._active.get(name)) else None
         if not isinstance(loaded, LoadedGenerator):
