@@ -153,6 +153,7 @@ BEGIN = "[models.a]\ntask='translation'\nfamily='f'\nbackend='auto'\n"
             BEGIN + "files.m.path='x/f'\nfiles.n.path='y/f'",
             "same name",
         ),
+        (BEGIN + "vocabulary='full'", "vocabulary: only models of backend marian_student have a shortlist"),
         ("[model.a]\n", "model"),
         ("models = 3", "models"),
         ("[models]\na = 3", "models.a"),
@@ -210,9 +211,9 @@ def test_defaults_apply_to_every_model_of_their_file(tmp_path: Path) -> None:
 
 def test_a_catalogue_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_bytes(b"\xff\xfe")
-    for path in (tmp_path / "none.toml", tmp_path / "own.toml"):
-        with pytest.raises(ModelError, match=path.name):
-            load_catalog(path)
+    for name, complaint in (("none.toml", "No such file"), ("own.toml", "is no UTF-8 text"), ("", "Is a directory")):
+        with pytest.raises(ModelError, match=f"{name}: .*{complaint}"):
+            load_catalog(tmp_path / name)
 
 
 @pytest.mark.parametrize("page", ["docs/models.md"])

@@ -80,8 +80,10 @@ def load_catalog(own: Path | None = None) -> Catalog:
         return Catalog(entries)
     try:
         text = own.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{own}: cannot be read as UTF-8 text") from error
+    except OSError as error:
+        raise ModelError(f"{own}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{own}: is no UTF-8 text") from error
     tables = _read_tables(text, str(own))
     merged = {name: _override(shipped.get(name, {}), keys) for name, keys in tables.items()}
     for name, entry in _make_entries(merged, text, str(own)).items():

@@ -15,6 +15,7 @@ from latimer_server.models.catalog.source_kinds import check_source, source_kind
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _RANKER_FAMILY = "extractive"
+_STUDENT_BACKEND = "marian_student"
 
 
 class Task(StrEnum):
@@ -140,6 +141,12 @@ class CatalogEntry(BaseModel):
     def _check_wheel_keys(self) -> Self:
         if source_kind(self.source) == "wheel" and not (self.wheel_tag and self.files):
             raise ValueError("a wheel: source needs wheel_tag and files")
+        return self
+
+    @model_validator(mode="after")
+    def _check_vocabulary(self) -> Self:
+        if self.vocabulary and self.backend != _STUDENT_BACKEND:
+            raise ValueError(f"vocabulary: only models of backend {_STUDENT_BACKEND} have a shortlist")
         return self
 
     @property

@@ -13,8 +13,8 @@ from contextlib import suppress
 # each collection would take as long as a full one.
 _COLLECTIONS = (700, 10, 1_000)
 
-# The parameter M_ARENA_MAX of mallopt(3), and the most arenas from which the threads of the process allocate. By default
-# glibc creates eight for each core, and each keeps most pages that it ever needed: see docs/decisions/0070.
+# The parameter M_ARENA_MAX of mallopt(3), and the most arenas from which the threads of the process allocate. By
+# default glibc creates eight for each core, and each keeps most pages that it ever needed: see docs/decisions/0070.
 _ARENA_MAX = -8
 _ARENAS = 2
 
