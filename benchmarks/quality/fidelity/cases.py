@@ -5,6 +5,7 @@ cases. A case has
 
 - `name`: unique among all files;
 - `direction`: "en-pt" or "pt-en"; `source` and `target` override its codes, `detect = true` omits the source;
+- `origin`: the program, format or kind of text in whose form `content` is written;
 - `content`: the text; or `parts`: pairs of a text and its number of repetitions, joined in order;
 - `options`: the contract's TranslateOptions, enum values without their prefix (`text_format = "HTML"`);
 - `glossary_size`: the number of generated glossary terms that are added to the options;
@@ -29,6 +30,7 @@ _FIELDS = {
     "source",
     "target",
     "detect",
+    "origin",
     "content",
     "parts",
     "options",
@@ -55,6 +57,7 @@ class Case:
     options: Mapping[str, Any] = field(default_factory=dict)
     detect: bool = False
     batch: str = ""
+    origin: str = ""
     named_by: frozenset[str] = frozenset()
 
     @property
@@ -105,5 +108,6 @@ def _read_case(kind: str, entry: Mapping[str, Any], named_by: frozenset[str], in
         options=options,
         detect=entry.get("detect", False),
         batch=entry.get("batch", ""),
+        origin=entry.get("origin", ""),
         named_by=named_by | frozenset(entry.get("named_by", ())),
     )

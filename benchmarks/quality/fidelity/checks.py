@@ -25,6 +25,10 @@ _LEAST_LIKENESS = 60.0
 _WRAPPED_WORDS = 3
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’»)\]*_]*(?=\s|$|<)")
 _LOOP = re.compile(r"(?s)(\S.{0,60}?\S|\S)(?:[\s,.;:!?-]*\1){4,}")
+_SPACES = re.compile(r"[^\S\r\n]{2,}")
+# Brackets, and quotation marks of any form: pairs may change their form, but not their number.
+_BRACKETS = "()[]"
+_QUOTES = frozenset('"“”„«»')
 _LEAKS = ("<unk>", "</s>", "<pad>", "⁇", "▁", "\ufffc", "\ufffd")
 
 
@@ -77,6 +81,31 @@ def check_edges(wanted: bool, case: Case, answer: Answer) -> list[str]:  # noqa:
     del wanted
     before, after = _frame(case.content), _frame(answer.text)
     return [] if before == after else [f"edges {before!r} became {after!r}"]
+
+
+def check_spaces(wanted: bool, case: Case, answer: Answer) -> list[str]:  # noqa: FBT001
+    """Every line keeps its runs of two or more spaces, in their order."""
+    del wanted
+    before, after = ([_SPACES.findall(line) for line in text.splitlines()] for text in (case.content, answer.text))
+    if len(before) != len(after):
+        return [f"{len(before)} lines before, {len(after)} after"]
+    return [
+        f"line {number}: runs of {[len(run) for run in old]} spaces became {[len(run) for run in new]}"
+        for number, (old, new) in enumerate(zip(before, after, strict=True), 1)
+        if old != new
+    ]
+
+
+def check_pairs(wanted: bool, case: Case, answer: Answer) -> list[str]:  # noqa: FBT001
+    """The output has as many brackets of each kind and as many double quotation marks, of any form, as the source."""
+    del wanted
+    before, after = (
+        [*(text.count(c) for c in _BRACKETS), sum(c in _QUOTES for c in text)] for text in (case.content, answer.text)
+    )
+    names = [*_BRACKETS, "quotation marks"]
+    return [
+        f"{old} {name} before, {new} after" for name, old, new in zip(names, before, after, strict=True) if old != new
+    ]
 
 
 def check_tags(wanted: bool, case: Case, answer: Answer) -> list[str]:  # noqa: FBT001

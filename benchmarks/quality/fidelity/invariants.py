@@ -32,6 +32,8 @@ INVARIANTS: Mapping[str, Invariant] = {
     "untouched": Invariant(checks.check_untouched),
     "lines": Invariant(checks.check_lines),
     "edges": Invariant(checks.check_edges),
+    "spaces": Invariant(checks.check_spaces),
+    "pairs": Invariant(checks.check_pairs),
     "tags": Invariant(checks.check_tags, _PLACEHOLDER, strict=True),
     "markdown": Invariant(checks.check_markdown, _PLACEHOLDER, strict=True),
     "wraps": Invariant(checks.check_wraps, frozenset({"MARKUP_REPAIRED"})),

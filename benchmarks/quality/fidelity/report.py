@@ -74,7 +74,8 @@ def write_report(verdicts: Sequence[Verdict], folder: Path = HERE, data: Path = 
             lines += ["", f"## {outcome.value.capitalize()}", ""]
         for verdict in group:
             flags = ", ".join(sorted(verdict.answer.flags)) or "no flags"
-            lines.append(f"- **{verdict.case.name}** ({verdict.case.kind}; {flags})")
+            origin = f"; {verdict.case.origin}" if verdict.case.origin else ""
+            lines.append(f"- **{verdict.case.name}** ({verdict.case.kind}{origin}; {flags})")
             lines += [f"  - {_code(f'{damage.invariant}: {damage.detail}')}" for damage in verdict.damages]
             if outcome is not Outcome.REFUSED:
                 lines += [f"  - in: {_code(verdict.case.content)}", f"  - out: {_code(verdict.answer.text)}"]

@@ -17,16 +17,22 @@ from benchmarks.quality.fidelity.service import read_options
 
 CASES = read_cases(INVARIANTS)
 # Invariants that a copy of the input keeps; the others need a translation.
-KEPT_BY_A_COPY = ("keeps", "order", "untouched", "lines", "edges", "tags", "markdown", "equals")
+KEPT_BY_A_COPY = ("keeps", "order", "untouched", "lines", "spaces", "pairs", "edges", "tags", "markdown", "equals")
 
 
 def test_there_are_enough_cases_of_every_kind() -> None:
-    assert len(CASES) >= 280
+    assert len(CASES) >= 880
     kinds = Counter(case.kind for case in CASES)
-    assert len(kinds) == 20
+    assert len(kinds) == 35
     assert min(kinds.values()) >= 6
     directions = Counter(case.source[:2].lower() for case in CASES)
-    assert directions["pt"] >= 70
+    assert directions["pt"] >= 160
+
+
+def test_both_directions_have_cases_of_known_origin() -> None:
+    directions = Counter(case.source for case in CASES if case.origin)
+    assert directions["en"] >= 250
+    assert directions["pt"] >= 80
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -51,6 +51,20 @@ EXAMPLES: list[tuple[str, Any, str, str, list[str]]] = [
             "Um. Dois.",
         ],
     ),
+    (
+        "spaces",
+        True,
+        "Name:   Anna\nRoom  7",
+        "Nome:   Anna\nSala  7",
+        ["Nome: Anna\nSala  7", "Nome:  Anna\nSala   7", "Nome:   Anna\nSala  7\n\n", "Nome:   Anna  \nSala  7"],
+    ),
+    (
+        "pairs",
+        True,
+        '"Tea" (hot) [sic]',
+        "“Chá” (quente) [sic]",
+        ["Chá (quente) [sic]", '"Chá" quente [sic]', '"Chá" (quente) [sic] (em inglês)', '"Chá" quente) [sic]'],
+    ),
     ("edges", True, " \u200bTea.\n", " \u200bChá.\n", ["\u200bChá.\n", " Chá.\n", " \u200bChá."]),
     (
         "tags",
