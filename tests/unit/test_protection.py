@@ -171,6 +171,8 @@ def test_a_term_wins_over_protection_by_form_but_not_over_what_the_caller_protec
         ("it cost $1,234.50 in 2019", ("en", "pt"), ["$1.234,50", "2019"]),
         ("custou R$ 1.234,50 em 2019", ("pt", "en"), ["R$ 1,234.50", "2019"]),
         ("1,234.5 or 5-7%", ("en", "ja"), ["1,234.5", "5-7%"]),
+        # Only what is a figure in the notation of the source is converted.
+        ("R$6.450,90 or 3.5.2024 in Python 3.11", ("en", "pt"), ["R$6.450,90", "3.5.2024", "3.11"]),
         ("COVID-19 and H2O", ("en", "pt"), []),
     ],
 )
@@ -180,11 +182,10 @@ def test_figures_get_the_notation_of_the_target_language(
     assert protect_figures(ProtectedText(text), *languages).wanted == written
 
 
-def test_only_figures_with_groups_of_thousands_are_protected_beforehand() -> None:
-    guarded = protect_figures(ProtectedText("1,234 of 3.5 and 12"), "en", "pt", only_grouped=True)
-    assert guarded.wanted == ["1.234"]
-    plain = ProtectedText("3.5 and 12")
-    assert protect_figures(plain, "en", "pt", only_grouped=True) is plain
+def test_only_the_named_figures_are_protected() -> None:
+    text = "1,234 of 3.5 and $12"
+    guarded = protect_figures(ProtectedText(text), "en", "pt", [TextSpan(9, 12), TextSpan(18, 20)])
+    assert guarded.wanted == ["3,5", "$12"]
 
 
 def test_unknown_characters_are_replaced_or_protected_with_their_word() -> None:
@@ -244,7 +245,7 @@ def test_protected_spans_are_never_rewritten(text: str, edges: set[int]) -> None
     ],
 )
 def test_unknown_signs_beside_a_replaced_span_are_protected_too(text: str, core: list[str]) -> None:
-    guarded = protect_figures(protect_text(text, ProtectionRules()), "en", "pt", only_grouped=True)
+    guarded = protect_figures(protect_text(text, ProtectionRules()), "en", "pt")
     normalized = normalize_text(guarded, lambda character: character.isascii() and character not in "{}[]")
     assert normalized.guarded.wanted == core
 
@@ -256,7 +257,7 @@ _WORDS = ["a", "1,234", "🙂", "{", "}", "[", "http://x.yz", "é", " ", "%", "\
 def test_model_input_has_ascending_spans_that_contain_every_protected_one(words: list[str], terms: bool) -> None:
     glossary = compile_glossary([GlossaryTerm("%", "por cento"), GlossaryTerm("a", "b")]) if terms else None
     guarded = protect_text("".join(words), ProtectionRules(), glossary)
-    guarded = protect_figures(guarded, "en", "pt", only_grouped=True)
+    guarded = protect_figures(guarded, "en", "pt")
     normalized = normalize_text(guarded, lambda character: character.isascii() and character not in "{}[]%")
     spans = normalized.guarded.spans
     assert all(a.end <= b.start for a, b in pairwise(spans))
@@ -272,9 +273,7 @@ def test_model_input_has_ascending_spans_that_contain_every_protected_one(words:
 def test_a_long_unknown_word_is_read_in_linear_time() -> None:
     text = "ж" * 100_000  # quadratic work takes a quarter of an hour
     assert normalize_text(ProtectedText(text), str.isascii).guarded.spans == (TextSpan(0, len(text)),)
-    assert protect_figures(ProtectedText("1,234 and " + "1" * 200_000 + "a"), "en", "pt", only_grouped=True).wanted == [
-        "1.234"
-    ]
+    assert protect_figures(ProtectedText("1,234 and " + "1" * 200_000 + "a"), "en", "pt").wanted == ["1.234"]
     assert (
         strip_edge_signs(ProtectedText("🙂 " * 50_000, tuple(TextSpan(2 * i, 2 * i + 1) for i in range(50_000))))[
             1

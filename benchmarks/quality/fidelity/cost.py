@@ -24,7 +24,6 @@ from latimer_server.models.pool.vocabulary_coverage import VocabularyCoverage
 from latimer_server.text.casing import find_casing, lower_text, style_text
 from latimer_server.text.checks.output_checks import check_output
 from latimer_server.text.detection import LanguageDetector
-from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.glossary import protect_text
 from latimer_server.text.protection.masking import MASK_FORMS, ProtectedText, mask_spans, strip_edge_signs, unmask_spans
 from latimer_server.text.protection.rules import ProtectionRules
@@ -57,7 +56,6 @@ def _segment(text: str) -> object:
 
 def _mask(text: str) -> object:
     protected = protect_text(text, _RULES)
-    protected = protect_figures(protected, "en", "pt", only_grouped=True)
     _, core = strip_edge_signs(protected)
     masked = mask_spans(core, MASK_FORMS[0])
     return unmask_spans(masked.text, masked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from latimer_server.core.decoding import DecodingOptions
@@ -12,6 +12,8 @@ from latimer_server.scheduling import TextWork, estimate_text_work
 from latimer_server.text.checks.output_checks import check_language, check_output
 from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.translation.figure_repair import FigureRepairer
+from latimer_server.translation.retranslation import Retranslate, adds_warning, drop_extra_spans
 from latimer_server.translation.segment_output import SegmentOutput
 
 # Decoding options for the second try of a segment whose output repeats itself, unless the request sets its own: no
@@ -19,8 +21,6 @@ from latimer_server.translation.segment_output import SegmentOutput
 _NO_REPEAT_NGRAM = 3
 _REPETITION_PENALTY = 1.3
 
-# Takes segments and decoding options. Returns for each segment, in order, its new output or error.
-Retranslate = Callable[[Sequence[ProtectedText], DecodingOptions], Awaitable[list[SegmentOutput | Exception]]]
 # Takes a text and a language code (BCP-47). Returns True if the text is in that language, False if it is not, and None
 # if that cannot be decided.
 IsWrittenIn = Callable[[str, str], bool | None]
@@ -30,7 +30,8 @@ IsWrittenIn = Callable[[str, str], bool | None]
 class OutputRepairer:
     """The checks and repairs for one language pair (BCP-47).
 
-    `decoding` holds the request's decoding options. `retranslate` takes segments through the models again.
+    `decoding` holds the request's decoding options. `retranslate` takes segments through the models again. `aligns`:
+    the models return word alignments if the decoding options request them.
     """
 
     source: str
@@ -39,16 +40,21 @@ class OutputRepairer:
     retranslate: Retranslate
     is_written_in: IsWrittenIn
     text: TextWork = TextWork()
+    aligns: bool = False
 
     async def check_and_repair(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
     ) -> list[SegmentOutput | Exception]:
         """Returns the outputs, in order, with the flags of their faults added. Errors stay unchanged.
 
-        Segments whose outputs have repetitions or changed numbers are retranslated once; the second output is used only
-        if it lacks that fault and adds no warning.
+        Figures are repaired by a `FigureRepairer`. Segments whose outputs have repetitions or still changed numbers are
+        retranslated once; the second output is used only if it lacks that fault and adds no warning.
         """
         checked = await self._check_all(segments, outputs)
+        figures = FigureRepairer(
+            (self.source, self.target), self.decoding, self.retranslate, self._check, self.text, self.aligns
+        )
+        checked = await figures.repair(segments, outputs, checked)
         checked = await self._repair(segments, checked, Flag.REPETITION, self._constrain, lambda segment: segment)
         return await self._repair(
             segments,
@@ -104,12 +110,12 @@ class OutputRepairer:
     def _check(self, segment: ProtectedText, output: SegmentOutput | Exception) -> SegmentOutput | Exception:
         if isinstance(output, Exception):
             return output
-        kept: list[str] = []
-        if segment.spans:
-            replacements = segment.replacements or (None,) * len(segment.spans)
-            kept = [text for text, new in zip(segment.wanted, replacements, strict=True) if new is None]
         flags = check_output(
-            segment.text, output.text, source_language=self.source, target_language=self.target, protected=kept
+            segment.text,
+            output.text,
+            source_language=self.source,
+            target_language=self.target,
+            protected=segment.list_kept(),
         )
         flags += check_language(output.text, self.target, self.is_written_in) + _check_spans(segment, output.text)
         return replace(output, flags=output.flags + flags) if flags else output
@@ -123,23 +129,8 @@ class OutputRepairer:
         )
 
 
-def drop_extra_spans(
-    output: SegmentOutput | Exception, translated: ProtectedText, original: ProtectedText
-) -> SegmentOutput | Exception:
-    """Returns `output` with only those spans in `protected` that belong to a protected span of `original`.
-
-    `translated` is the segment that the model read: `original` with additional protected spans. An error is returned
-    unchanged.
-    """
-    if isinstance(output, Exception) or translated is original:
-        return output
-    original_spans = frozenset(original.spans)
-    pairs = zip(translated.spans, output.protected, strict=True)
-    return replace(output, protected=tuple(target for source, target in pairs if source in original_spans))
-
-
 def _is_better(new: SegmentOutput, old: SegmentOutput, flag: Flag) -> bool:
-    return flag not in new.flags and not {mark for mark in new.flags if mark.is_warning} - set(old.flags)
+    return flag not in new.flags and not adds_warning(new, old)
 
 
 def _check_spans(segment: ProtectedText, text: str) -> tuple[Flag, ...]:

@@ -31,14 +31,13 @@ from latimer_server.scheduling import (
     gather_or_cancel,
 )
 from latimer_server.text.detection import Candidate, Detection, LanguageDetector
-from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.rules import PatternError
 from latimer_server.text.segmentation import needs_translation
 from latimer_server.translation.assembly import ContentJob, finish_translation
 from latimer_server.translation.chunks import JobSegment, list_chunks, run_chunks
 from latimer_server.translation.model_run import ModelRunOptions
-from latimer_server.translation.output_repair import OutputRepairer, drop_extra_spans
+from latimer_server.translation.output_repair import OutputRepairer
 from latimer_server.translation.request_backlogs import RequestBacklogs
 from latimer_server.translation.request_memory import estimate_bytes
 from latimer_server.translation.requests import ItemResult, TranslateRequest, Translation
@@ -305,21 +304,21 @@ class Translator:
         inflight: InflightLimit,
         usage: Usage,
     ) -> list[SegmentOutput | Exception]:
-        """Takes segments through a route and returns their outputs, checked and repaired, or errors, in order.
-
-        Numbers with grouped thousands are protected too where the two languages write them differently.
-        """
+        """Takes segments through a route and returns their outputs, checked and repaired, or errors, in order."""
 
         async def run(texts: Sequence[ProtectedText], decoding: DecodingOptions) -> list[SegmentOutput | Exception]:
             changed = options if decoding is options.decoding else replace(options, decoding=decoding)
             return await self._route_runner.run(route, texts, changed, inflight, usage)
 
-        work = estimate_text_work([segment.text for segment in segments])
-        with_figures = await options.text.run(
-            work, lambda: [protect_figures(text, route.source, route.target, only_grouped=True) for text in segments]
-        )
-        outputs = list(map(drop_extra_spans, await run(with_figures, options.decoding), with_figures, segments))
+        outputs = await run(segments, options.decoding)
+        aligns = len(route.models) == 1 and self._pool.get_entry(route.models[0]).guided_alignment
         repairer = OutputRepairer(
-            route.source, route.target, options.decoding, run, self._detector.is_written_in, options.text
+            route.source,
+            route.target,
+            options.decoding,
+            run,
+            self._detector.is_written_in,
+            options.text,
+            aligns,
         )
         return await repairer.check_and_repair(segments, outputs)

@@ -53,7 +53,10 @@ _SAME_UNIT = re.compile("\\s?(?:[-–—]|e|a|à|y|o|ou|et|und|bis|and|to|or)\\s
 _BEFORE_CODE = re.compile("(?:[^\\W\\d_]\\(?|[A-Z]\\w*[-_])$")
 # Text directly before a version or section number, whose point does not mark thousands: `Debian 2.100`, `v1.200`,
 # `Section 4.101`, `linux-5.100`.
-_BEFORE_VERSION = re.compile("(?:[^\\W\\d_]|[-_/]|\\w\\s[A-Z][\\w-]*\\s|[vV]ers\\w+\\s|release\\s)$")
+BEFORE_VERSION = re.compile(
+    "(?:[^\\W\\d_]|[-_/]|\\w\\s[A-Z][\\w-]*\\s|[vV]ers\\w+\\s|release\\s"
+    "|\\b(?:[sS]e(?:ctions?|c?ç(?:ão|ões))|[cC]hapters?|[cC]apítulos?|[fF]ig(?:ur\\w{1,2})?|[tT]ab(?:\\w{2,5})?)\\.?\\s)$"
+)
 
 
 @dataclass(frozen=True)
@@ -195,12 +198,14 @@ class _FigureReader:
             is_time = mark == "." and len(rest) == 2 and int(whole[-3:]) < 25 and _HOUR.match(after)
             is_list = mark == "," and self._mark == "." and not self._joined
             is_date = mark == "." and self._base == "de" and after.startswith(".") and not self._joined
-            if is_time or is_list or is_date:
+            # An hour of the day without a word that says so, such as `at 10.30`, may become `10h30`.
+            is_hour = mark == "." and len(rest) == 2 and len(whole) < 3 and int(whole) < 25 and int(rest) < 60
+            if is_time or is_list or is_date or (is_hour and not self._joined):
                 return [(_trim(whole),), (_trim(rest),)]
             return [(decimal,)]
         if self._mark == "" or grouped:
             return [(integer, decimal)]
-        if mark == "." and _BEFORE_VERSION.search(self._text[max(0, start - 24) : start]):
+        if mark == "." and BEFORE_VERSION.search(self._text[max(0, start - 24) : start]):
             return [(decimal, integer)]
         return [(decimal,)] if mark == self._mark else [(integer,)]
 

@@ -1,15 +1,17 @@
 """Protects figures of a source, so that the output has them in the notation of the target language.
 
-Used for figures with groups of thousands in every sentence, and for all figures of a sentence after a model got its
-numbers wrong. Pure functions.
+Used for the figures that a model got wrong and that could not be repaired in its output. Pure functions.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.checks.numerals import find_decimal_mark
+from latimer_server.text.checks.numerals import FIGURES, find_decimal_mark
+from latimer_server.text.figures.currency import has_currency_sign
+from latimer_server.text.figures.notation import CONTEXT, convert_figure
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 
 # A number in digits with its currency, percent or degree sign, which models change along with it. A range such as 3-5
@@ -18,34 +20,35 @@ _FIGURE = re.compile(
     "(?<![\\w.,-])(?:(?:R|US|A|C|NZ|HK|MX)?\\$[ \u00a0]?|[€£¥₹₩₽][ \u00a0]?)?"
     "\\d++(?:[.,:'’ \u00a0\u202f/]\\d++|[-–]\\d++)*+(?:[ \u00a0]?(?:%|[€£¥₹₩₽]|°[CF]?))?(?![\\w.,]*\\w)"
 )
-# Groups of thousands in a language with this decimal mark: 1,234 and 1.234.567,8. Models seldom convert them.
-_GROUPED = {
-    ".": re.compile("\\d{1,3}(?:,\\d{3})+(?!\\d)"),
-    ",": re.compile("\\d{1,3}(?:\\.\\d{3})+(?!\\d)"),
-}
-_SWAPPED = str.maketrans(".,", ",.")
 
 
 def protect_figures(
-    guarded: ProtectedText, source_language: str, target_language: str, *, only_grouped: bool = False
+    guarded: ProtectedText, source_language: str, target_language: str, only: Sequence[TextSpan] = ()
 ) -> ProtectedText:
     """Returns the text with the figures outside its protected spans protected too.
 
-    Their replacement has points and commas swapped if the target language uses the other decimal mark. Languages are
-    BCP-47 codes. `only_grouped`: protects only figures with groups of thousands, and only if the marks differ.
+    Their replacement is in the notation of the target language. Languages are BCP-47 codes. `only`: ascending spans;
+    protects only figures that overlap one of them, or all if there is none.
     """
-    mark = find_decimal_mark(source_language)
-    swaps = {mark, find_decimal_mark(target_language)} == {".", ","}
-    if only_grouped and not (swaps and _GROUPED[mark].search(guarded.text)):
-        return guarded
+    marks = find_decimal_mark(source_language), find_decimal_mark(target_language)
     pairs: list[tuple[TextSpan, str | None]] = list(
         zip(guarded.spans, guarded.replacements or (None,) * len(guarded.spans), strict=True)
     )
+    chosen = iter(only)
+    wanted = next(chosen, None)
     for part in list_unprotected(guarded):
         for match in _FIGURE.finditer(guarded.text, part.start, part.end):
-            figure = match.group()
-            if only_grouped and not _GROUPED[mark].search(figure):
+            while wanted is not None and wanted.end <= match.start():
+                wanted = next(chosen, None)
+            if only and (wanted is None or wanted.start >= match.end()):
                 continue
-            pairs.append((TextSpan(*match.span()), figure.translate(_SWAPPED) if swaps else figure))
+            pairs.append((TextSpan(*match.span()), _convert_all(match.group(), guarded.text, match.start(), marks)))
     pairs.sort(key=lambda pair: pair[0].start)
     return ProtectedText(guarded.text, tuple(span for span, _ in pairs), tuple(text for _, text in pairs))
+
+
+def _convert_all(figure: str, text: str, start: int, marks: tuple[str, str]) -> str:
+    """Returns a figure, which begins at offset `start` of `text`, with each of its numbers converted."""
+    is_money = has_currency_sign(figure)
+    before = text[max(0, start - CONTEXT) : start]
+    return FIGURES.sub(lambda match: convert_figure(match.group(), marks, before, is_money=is_money), figure)

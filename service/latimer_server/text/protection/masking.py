@@ -41,6 +41,11 @@ class ProtectedText:
             return texts
         return [text if new is None else new for text, new in zip(texts, self.replacements, strict=True)]
 
+    def list_kept(self) -> list[str]:
+        """Returns the texts of the protected spans without a replacement, which the output must contain."""
+        replacements = self.replacements or (None,) * len(self.spans)
+        return [text for text, new in zip(self.wanted, replacements, strict=True) if new is None]
+
     def needs_model(self) -> bool:
         """Returns True if there is a letter outside the spans, and thus something to translate."""
         return any(needs_translation(self.text[part.start : part.end]) for part in list_unprotected(self))
