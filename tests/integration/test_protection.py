@@ -190,7 +190,7 @@ async def test_terms_come_out_as_their_translations() -> None:
 
 async def test_characters_outside_the_vocabulary_are_replaced_or_kept() -> None:
     result = await translate("see 中文 and “this”\u00a0— it’s non\u2011stop → ok\u200b now 🎉", Latin())
-    assert result.text == "SEE 中文 AND “THIS” - IT'S NON-STOP → OK NOW 🎉"
+    assert result.text == "SEE 中文 AND “THIS” — IT'S NON-STOP → OK NOW 🎉"
     assert not {"PLACEHOLDER_MISMATCH", "UNKNOWN_TOKENS"} & set(result.flags)
     assert "?" not in (await translate("Škoda and naïve", Latin())).text
 

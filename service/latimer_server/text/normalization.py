@@ -1,9 +1,9 @@
 """Replaces characters that a model's vocabulary lacks, which the model would read as unknown tokens.
 
 A space of any width becomes a space, a hyphen or dash `-`, a quotation mark or apostrophe of any shape `"` or `'`, an
-ellipsis three full stops. Any other character becomes its compatibility form (NFKC, Unicode Annex 15) if the model
-knows that, and is protected otherwise. Invisible characters are always dropped. Pure functions; callers pass the test
-for known characters.
+ellipsis three full stops. A dash between clauses gets spaces on both sides (see `dashes`). Any other character becomes
+its compatibility form (NFKC, Unicode Annex 15) if the model knows that, and is protected otherwise. Invisible
+characters are always dropped. Pure functions; callers pass the test for known characters.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Move, map_span
+from latimer_server.text.dashes import find_clause_dashes
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans, widen_span
 
@@ -60,22 +61,27 @@ def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
     """Returns a text in which every unknown character outside the protected spans is replaced or protected.
 
     A character and its combining marks are replaced together. A character without a known replacement is protected
-    together with its word.
+    together with its word. Two hyphens that stand for a dash between clauses are replaced too, though they are known.
     """
     text = guarded.text
     protected = [False] * len(text)
     for span in guarded.spans:
         protected[span.start : span.end] = [True] * (span.end - span.start)
+    dashes = {
+        span.start: (span.end, new)
+        for span, new in find_clause_dashes(text)
+        if not any(protected[span.start : span.end]) and _replaces_dash(text[span.start], is_known)
+    }
     written: list[str] = []
     moves: list[Move] = []
     unknown: list[TextSpan] = []
     position = index = 0
     while index < len(text):
-        end = index + 1
+        end, dash = dashes.get(index, (index + 1, None))
         while end < len(text) and unicodedata.combining(text[end]) and not protected[end]:
             end += 1
         cluster = text[index:end]
-        new = cluster if protected[index] else write_cluster(cluster, is_known)
+        new = dash or (cluster if protected[index] else write_cluster(cluster, is_known))
         if new is None:
             new = cluster
             unknown.append(TextSpan(position, position + len(new)))
@@ -88,6 +94,11 @@ def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
     moved = tuple(map_span(back, span) for span in guarded.spans)
     known = protect_more(ProtectedText("".join(written), moved, guarded.replacements), unknown)
     return Normalized(known, tuple(moves), moved)
+
+
+def _replaces_dash(sign: str, is_known: IsKnown) -> bool:
+    """Returns True if a dash that begins with `sign` becomes a hyphen, because the model knows that sign only."""
+    return is_known("-") and is_known(" ") and (sign == "-" or not is_known(sign))
 
 
 def write_cluster(cluster: str, is_known: IsKnown) -> str | None:

@@ -18,6 +18,7 @@ from latimer_server.models.pool.loaded_model import LoadedGenerator
 from latimer_server.scheduling import InflightLimit, estimate_text_work
 from latimer_server.text.alignment import Link, Move, map_span, split_link
 from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
+from latimer_server.text.dashes import collect_dashes, has_double_hyphen, restore_dashes
 from latimer_server.text.normalization import Normalized, find_quotes, normalize_text, restore_quotes
 from latimer_server.text.protection.masking import (
     MASK_FORMS,
@@ -75,21 +76,34 @@ class _SegmentTask:
         model output. `alternatives` are further outputs, restored in the same way, each with its mean log-probability.
         Links are dropped if the casing changes the length of the text.
         """
-        styled = self._style(restored.guarded)
+        dashed, moves = self._restore_dashes(restored.guarded)
+        styled = self._style(dashed)
         links = output.links
         if links is not None:
-            same_length = len(styled.text) == len(restored.guarded.text)
+            same_length = len(styled.text) == len(dashed.text)
             parts = (part for link in links for part in split_link(link, sources, restored.moves))
-            links = tuple(self._restore_link(part, sources, restored.moves) for part in parts) if same_length else None
+            targets = (restored.moves, moves)
+            links = tuple(self._restore_link(part, sources, targets) for part in parts) if same_length else None
         return SegmentOutput(
             self._surround(styled.text),
             output.log_prob,
             output.token_count,
             self.flags + output.flags,
-            tuple(Alternative(self._surround(self._style(other.guarded).text), score) for other, score in alternatives),
+            tuple(
+                Alternative(self._surround(self._style(self._restore_dashes(other.guarded)[0]).text), score)
+                for other, score in alternatives
+            ),
             tuple(self._locate(span, styled) for span in self.normalized.spans),
             links,
         )
+
+    def _restore_dashes(self, restored: ProtectedText) -> tuple[ProtectedText, tuple[Move, ...]]:
+        """Returns an output with the dashes of the source, and the replaced parts."""
+        moves = self.normalized.moves
+        if not moves:
+            return restored, ()
+        dashes = collect_dashes(self.original, self.normalized.guarded, moves, self.place)
+        return restore_dashes(restored, dashes)
 
     def _style(self, restored: ProtectedText) -> ProtectedText:
         if restored.text == self.core.text and not self.normalized.moves:
@@ -119,11 +133,16 @@ class _SegmentTask:
         start = self.place.start + new.start
         return TextSpan(start + inner.start, start + inner.end)
 
-    def _restore_link(self, link: Link, sources: Sequence[Move], targets: Sequence[Move]) -> Link:
-        """Converts a link between model input and model output into one between the segment and its output."""
+    def _restore_link(self, link: Link, sources: Sequence[Move], targets: Sequence[Sequence[Move]]) -> Link:
+        """Converts a link between model input and model output into one between the segment and its output.
+
+        `targets`: the moves from the model output to the segment's output, one sequence for each step.
+        """
         source = _shift(map_span(sources, link.source), self.place.start)
-        target = _shift(map_span(targets, link.target), self.place.start)
-        return Link(map_span(self.normalized.moves, source), target, link.score)
+        target = link.target
+        for moves in targets:
+            target = map_span(moves, target)
+        return Link(map_span(self.normalized.moves, source), _shift(target, self.place.start), link.score)
 
 
 async def run_protected(
@@ -174,7 +193,7 @@ def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segmen
     # Casing comes before normalization, because vocabularies cover more small letters than capitals.
     lowered = lower_text(segment, casing)
     normalized = Normalized(lowered, (), segment.spans)
-    if not coverage.covers_all(lowered.text, languages):
+    if not coverage.covers_all(lowered.text, languages) or has_double_hyphen(lowered.text):
         normalized = normalize_text(lowered, lambda character: coverage.covers(character, languages))
     place, core = strip_edge_signs(normalized.guarded)
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT_CHARACTER in segment.text else ()
