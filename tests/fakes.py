@@ -33,6 +33,9 @@ class EchoBackend:
     def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:
         return [Encoding((*(ord(c) + _OFFSET for c in text), END), text.count("\ufffd")) for text in texts]
 
+    def word_score(self, word: str) -> float | None:
+        return None
+
     def token_starts(self, text: str) -> list[int]:
         return list(range(len(text)))
 

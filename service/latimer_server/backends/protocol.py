@@ -89,6 +89,14 @@ class GeneratorBackend(Protocol):
         """
         ...
 
+    def word_score(self, word: str) -> float | None:
+        """Returns how frequent a word is in the text that the vocabulary was made from: a natural log-probability.
+
+        It is that of the word's tokens in SentencePiece's unigram model (Kudo 2018, 1804.10959). None if the vocabulary
+        has no such model.
+        """
+        ...
+
     def token_starts(self, text: str) -> list[int]:
         """Returns the start of each token of `text` in code points, ascending, without special tokens."""
         ...

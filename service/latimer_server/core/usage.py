@@ -11,14 +11,16 @@ from latimer_server.core.decoding import TimedHypothesis
 class Usage:
     """The usage of one request, or of a part of it.
 
-    `cached_segments`: the part of `segments` that came from the cache. `pieces`: pieces that a model computed, so none
-    from the cache. `waited`: the queue time of all `pieces` together, in seconds. `started` and `ended`: when the first
+    `cached_segments`: the part of `segments` that came from the cache. `retried_segments`: the part of `segments` that
+    was translated again, because its first output had a fault. `pieces`: pieces that a model computed, so none from
+    the cache. `waited`: the queue time of all `pieces` together, in seconds. `started` and `ended`: when the first
     batch started and the last ended (monotonic seconds).
     """
 
     characters: int = 0
     segments: int = 0
     cached_segments: int = 0
+    retried_segments: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     pieces: int = 0

@@ -34,11 +34,20 @@ _DOTTED = frozenset({"tr", "az"})
 
 
 class Casing(Enum):
-    """The casing of a text: in capitals, in title case, or anything else (`NORMAL`)."""
+    """The casing of a text: in capitals, in title case, or anything else (`NORMAL`).
+
+    `LABEL`: an output gets a large first letter, since its source is a lone word that the model reads in small letters.
+    """
 
     NORMAL = "normal"
     UPPER = "upper"
     TITLE = "title"
+    LABEL = "label"
+
+
+def find_small_words(language: str) -> frozenset[str]:
+    """Returns the words that stay small in titles of a language (BCP-47 code); those of all languages if unknown."""
+    return _SMALL_WORDS.get(language.split("-")[0].lower(), _ANY_SMALL)
 
 
 def find_casing(guarded: ProtectedText) -> Casing:
@@ -119,9 +128,11 @@ def style_text(guarded: ProtectedText, casing: Casing, language: str) -> Protect
 def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
     """Returns a text in capitals or title case. `code`: its base language code.
 
-    In title case small words such as `of` stay small. `first`: the text begins the title, so its first word never stays
-    small.
+    In title case small words such as `of` stay small, and so do those of other languages between two capitalised words,
+    such as `de` in `Rio de Janeiro`. `first`: the text begins the title, so its first word never stays small.
     """
+    if casing is Casing.LABEL:
+        return text[:1].upper() + text[1:] if first else text
     if casing is Casing.UPPER:
         return (text.replace("i", "İ") if code in _DOTTED else text).upper()
     small = _SMALL_WORDS.get(code, frozenset())
@@ -133,9 +144,17 @@ def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
         word = match.group()
         if word.lower() in small and not (first and words == 1):
             return word if len(word) > 1 and word.isupper() else word.lower()
+        if word in _ANY_SMALL and _joins_capitals(text, match.start(), match.end()):
+            return word
         return word[0].upper() + word[1:]
 
     return _WORD.sub(style, text)
+
+
+def _joins_capitals(text: str, start: int, end: int) -> bool:
+    """Returns True if a capitalised word stands before the word at `start`, and another one behind it."""
+    before = text[:start].rstrip(" ").rpartition(" ")[2] if text[start - 1 : start] == " " else ""
+    return before[:1].isupper() and text[end : end + 1] == " " and text[end + 1 : end + 2].isupper()
 
 
 def _list_words(guarded: ProtectedText) -> list[str]:

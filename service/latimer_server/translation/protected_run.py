@@ -17,7 +17,7 @@ from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
 from latimer_server.scheduling import InflightLimit, estimate_text_work
 from latimer_server.text.alignment import Link, Move, map_span, split_link
-from latimer_server.text.casing import Casing, find_casing, lower_text, style_text
+from latimer_server.text.casing import Casing, style_text
 from latimer_server.text.dashes import collect_dashes, has_double_hyphen, restore_dashes
 from latimer_server.text.normalization import Normalized, find_quotes, normalize_text, restore_quotes
 from latimer_server.text.protection.masking import (
@@ -30,6 +30,7 @@ from latimer_server.text.protection.masking import (
     strip_edge_signs,
     unmask_spans,
 )
+from latimer_server.text.readings import Reading
 from latimer_server.text.segmentation import Document, Splitting, needs_translation, rebuild_text, segment_text
 from latimer_server.translation.model_run import ModelRunOptions, run_model
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
@@ -148,17 +149,23 @@ class _SegmentTask:
 async def run_protected(
     model: LoadedGenerator,
     segments: Sequence[ProtectedText],
+    readings: Sequence[Reading],
     options: ModelRunOptions,
     inflight: InflightLimit,
     usage: Usage,
 ) -> list[SegmentOutput | Exception]:
     """Returns for each segment, in order, its output with every protected span exactly once, or the segment's error.
 
-    Raises what `run_model` raises.
+    `readings`: the capitals with which the model reads each segment. Raises what `run_model` raises.
     """
     work = estimate_text_work([segment.text for segment in segments])
     languages = options.languages
-    tasks = await options.text.run(work, lambda: [_prepare(model, languages, *pair) for pair in enumerate(segments)])
+    tasks = await options.text.run(
+        work,
+        lambda: [
+            _prepare(model, languages, index, *pair) for index, pair in enumerate(zip(segments, readings, strict=True))
+        ],
+    )
     need_model = await options.text.run(work, lambda: [task.core.needs_model() for task in tasks])
     results: list[SegmentOutput | Exception] = [
         # `_PENDING` is replaced when the output of the segment arrives.
@@ -187,17 +194,18 @@ def _keep(segment: ProtectedText) -> SegmentOutput:
     return SegmentOutput(kept.text, protected=kept.spans)
 
 
-def _prepare(model: LoadedGenerator, languages: LanguagePair, index: int, segment: ProtectedText) -> _SegmentTask:
+def _prepare(
+    model: LoadedGenerator, languages: LanguagePair, index: int, segment: ProtectedText, reading: Reading
+) -> _SegmentTask:
     coverage = model.coverage
-    casing = find_casing(segment)
     # Casing comes before normalization, because vocabularies cover more small letters than capitals.
-    lowered = lower_text(segment, casing)
+    lowered = reading.text
     normalized = Normalized(lowered, (), segment.spans)
     if not coverage.covers_all(lowered.text, languages) or has_double_hyphen(lowered.text):
         normalized = normalize_text(lowered, lambda character: coverage.covers(character, languages))
     place, core = strip_edge_signs(normalized.guarded)
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT_CHARACTER in segment.text else ()
-    return _SegmentTask(index, segment.text, normalized, place, core, casing, languages.target, flags)
+    return _SegmentTask(index, segment.text, normalized, place, core, reading.casing, languages.target, flags)
 
 
 def _restore_all(

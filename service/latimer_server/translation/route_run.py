@@ -13,7 +13,7 @@ from latimer_server.models.routing import Route
 from latimer_server.scheduling import InflightLimit
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.translation.model_run import ModelRunOptions
-from latimer_server.translation.protected_run import run_protected
+from latimer_server.translation.reading_run import run_readings
 from latimer_server.translation.segment_output import SegmentOutput
 
 
@@ -89,7 +89,7 @@ class RouteRunner:
     ) -> list[SegmentOutput | Exception]:
         """Takes segments through one model. The caller holds no reference to it, so the pool can unload it."""
         async with self._pool.hold_generator(name) as model:
-            return await run_protected(model, segments, options, inflight, usage)
+            return await run_readings(model, segments, options, inflight, usage)
 
 
 def _order_spans(output: SegmentOutput, order: Sequence[int]) -> tuple[ProtectedText, tuple[int, ...]]:

@@ -48,6 +48,10 @@ class HubGenerator:
         """See `GeneratorBackend.encode`."""
         return self._tokenization.encode(texts, languages)
 
+    def word_score(self, word: str) -> float | None:  # noqa: ARG002
+        """See `GeneratorBackend.word_score`. The tokenizers of the hub have no common interface for this."""
+        return None
+
     def token_starts(self, text: str) -> list[int]:
         """See `GeneratorBackend.token_starts`."""
         return self._tokenization.token_starts(text)

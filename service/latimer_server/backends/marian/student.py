@@ -180,6 +180,11 @@ class MarianStudent:
         rows: list[list[int]] = [self._source.encode(text, out_type=int) for text in texts]
         return [Encoding((*ids, END), ids.count(UNKNOWN)) for ids in rows]
 
+    def word_score(self, word: str) -> float | None:
+        """See `GeneratorBackend.word_score`."""
+        ids: list[int] = self._source.encode(word, out_type=int)
+        return float(sum(self._source.GetScore(ids))) if ids else 0.0
+
     def token_starts(self, text: str) -> list[int]:
         """See `GeneratorBackend.token_starts`."""
         mapping = self._source.encode(text, return_type="offset_mapping")

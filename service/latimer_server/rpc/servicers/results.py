@@ -28,6 +28,7 @@ def to_usage(usage: Usage) -> types_pb2.Usage:
         characters=usage.characters,
         segments=usage.segments,
         cached_segments=usage.cached_segments,
+        retried_segments=usage.retried_segments,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
     )

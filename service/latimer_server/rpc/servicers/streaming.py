@@ -267,6 +267,7 @@ class _StreamState:
         self.usage.characters += usage.characters
         self.usage.segments += usage.segments
         self.usage.cached_segments += usage.cached_segments
+        self.usage.retried_segments += usage.retried_segments
         self.usage.add(usage)
         for item, result in zip(items, results, strict=True):
             self._settle(item, result)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from latimer_server.core.flags import Flag
+from latimer_server.text.checks.additions import has_added_marks, has_doubling
 from latimer_server.text.checks.copied import is_copy
 from latimer_server.text.checks.length import has_odd_length
 from latimer_server.text.checks.numbers import has_number_mismatch
@@ -19,18 +20,18 @@ def check_output(
 ) -> tuple[Flag, ...]:
     """Returns the flags of `output` as the translation of `source`, in the order of the contract.
 
-    The flags are REPETITION, COPIED_SOURCE, LENGTH_RATIO and NUMBER_MISMATCH. Never raises; takes linear time in the
-    length of the texts. Languages are BCP-47 codes. `protected`: the texts of the protected spans, whose numbers and
-    words are ignored.
+    The flags are REPETITION (also a word twice in a row), COPIED_SOURCE, LENGTH_RATIO (also brackets or quotation marks
+    that the source does not have) and NUMBER_MISMATCH. Never raises; takes linear time in the length of the texts.
+    Languages are BCP-47 codes. `protected`: the texts of the protected spans, whose numbers and words are ignored.
     """
     languages = source_language, target_language
     words, others = split_words(source), split_words(output)
     flags = []
-    if has_loop(source, output, target_language, words, others):
+    if has_loop(source, output, target_language, words, others) or has_doubling(source, output, words, others):
         flags.append(Flag.REPETITION)
     if is_copy(source, output, *languages, protected, words, others):
         flags.append(Flag.COPIED_SOURCE)
-    if has_odd_length(source, output, *languages):
+    if has_odd_length(source, output, *languages) or has_added_marks(source, output):
         flags.append(Flag.LENGTH_RATIO)
     if has_number_mismatch(source, output, *languages, protected, words, others):
         flags.append(Flag.NUMBER_MISMATCH)

@@ -77,13 +77,15 @@ class _FlagEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     FLAG_OUTPUT_TRUNCATED: _Flag.ValueType  # 20
     """Warning: decoding stopped at the length limit, so the output may be incomplete."""
     FLAG_REPETITION: _Flag.ValueType  # 21
-    """Warning: the output repeats itself."""
+    """Warning: the output repeats itself, or has a word twice in a row."""
     FLAG_COPIED_SOURCE: _Flag.ValueType  # 22
     """Warning: the output is identical to the source."""
     FLAG_WRONG_OUTPUT_LANGUAGE: _Flag.ValueType  # 23
     """Warning: the detected language of the output is not the target language."""
     FLAG_LENGTH_RATIO: _Flag.ValueType  # 24
-    """Warning: the output is implausibly long or short for the length of its source."""
+    """Warning: the output is implausibly long or short for the length of its source, or it has brackets or quotation
+    marks that its source does not have.
+    """
     FLAG_PLACEHOLDER_MISMATCH: _Flag.ValueType  # 25
     """Warning: a protected span occurs less often in the output than in the source."""
     FLAG_NUMBER_MISMATCH: _Flag.ValueType  # 26
@@ -124,13 +126,15 @@ FLAG_CACHED: Flag.ValueType  # 6
 FLAG_OUTPUT_TRUNCATED: Flag.ValueType  # 20
 """Warning: decoding stopped at the length limit, so the output may be incomplete."""
 FLAG_REPETITION: Flag.ValueType  # 21
-"""Warning: the output repeats itself."""
+"""Warning: the output repeats itself, or has a word twice in a row."""
 FLAG_COPIED_SOURCE: Flag.ValueType  # 22
 """Warning: the output is identical to the source."""
 FLAG_WRONG_OUTPUT_LANGUAGE: Flag.ValueType  # 23
 """Warning: the detected language of the output is not the target language."""
 FLAG_LENGTH_RATIO: Flag.ValueType  # 24
-"""Warning: the output is implausibly long or short for the length of its source."""
+"""Warning: the output is implausibly long or short for the length of its source, or it has brackets or quotation
+marks that its source does not have.
+"""
 FLAG_PLACEHOLDER_MISMATCH: Flag.ValueType  # 25
 """Warning: a protected span occurs less often in the output than in the source."""
 FLAG_NUMBER_MISMATCH: Flag.ValueType  # 26
@@ -240,6 +244,7 @@ class Usage(google.protobuf.message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     QUEUE_TIME_FIELD_NUMBER: builtins.int
     COMPUTE_TIME_FIELD_NUMBER: builtins.int
+    RETRIED_SEGMENTS_FIELD_NUMBER: builtins.int
     characters: builtins.int
     """Code points of the contents, times the number of target languages."""
     segments: builtins.int
@@ -250,6 +255,8 @@ class Usage(google.protobuf.message.Message):
     """Input tokens of the models, including end tokens."""
     output_tokens: builtins.int
     """Output tokens of the models."""
+    retried_segments: builtins.int
+    """Segments whose first output had a fault and that were translated again. They are part of `segments`."""
     @property
     def queue_time(self) -> google.protobuf.duration_pb2.Duration:
         """Mean time that the pieces of the call waited for a batch."""
@@ -268,8 +275,9 @@ class Usage(google.protobuf.message.Message):
         output_tokens: builtins.int = ...,
         queue_time: google.protobuf.duration_pb2.Duration | None = ...,
         compute_time: google.protobuf.duration_pb2.Duration | None = ...,
+        retried_segments: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["compute_time", b"compute_time", "queue_time", b"queue_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cached_segments", b"cached_segments", "characters", b"characters", "compute_time", b"compute_time", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "queue_time", b"queue_time", "segments", b"segments"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cached_segments", b"cached_segments", "characters", b"characters", "compute_time", b"compute_time", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "queue_time", b"queue_time", "retried_segments", b"retried_segments", "segments", b"segments"]) -> None: ...
 
 Global___Usage: typing_extensions.TypeAlias = Usage

@@ -1,0 +1,92 @@
+"""Detects text that a model adds to its translation: brackets, quotation marks and words written twice.
+
+Students add such text to short sources: `Robert` becomes `Robert (em inglês)`, `Cancelar` becomes `Cancel Cancel`. Pure
+functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from operator import eq
+
+from latimer_server.text.checks.repetition import split_words
+
+_BRACKETS = "()[]{}"
+_QUOTES = '"“”„«»「」『』'
+_MARKS = frozenset(_BRACKETS + _QUOTES)
+_OPENING = re.compile('[(\\[{"“„«]')
+# Source signs that a translation may write as brackets or quotation marks: other quotation marks, full-width brackets,
+# and dashes, which mark speech in Portuguese and parentheses in English.
+_SPEECH_DASH = re.compile("(?<!\\S)[-–—]|—")
+_WIDE_BRACKETS = str.maketrans("（）［］｛｝【】", "()[]{}[]")
+# A word or figure twice in a row, with one space between. `package kernel-package` has none.
+_DOUBLED = re.compile("(?<![\\w’'-])([^\\W\\d_]{2,})(?: \\1)+(?![\\w’'-])", re.IGNORECASE)
+# A unit that comes at least three times in a word with hyphens, such as `sur` in `sur-sur-sur`, or the beginning of a
+# word that is repeated behind it, such as `primi` in `multiprimi-primi`.
+_HYPHENATED = re.compile("([^\\W\\d_]{2,24})(?:-\\1){2}|(?<=[^\\W\\d_])([^\\W\\d_]{3,24})-\\2", re.IGNORECASE)
+# Words that a sentence may rightly have twice in a row: `had had`, `that that`, `se se`.
+_OFTEN_DOUBLED = "had that is do so no very bye ha he se que nos para muito mais ou não sim"
+_MAY_DOUBLE = frozenset(_OFTEN_DOUBLED.split())
+
+
+def has_added_marks(source: str, output: str) -> bool:
+    """Returns True if `output` has more brackets or quotation marks than `source`.
+
+    Quotation marks of all kinds count as one kind. They do not count if the source has dashes of speech.
+    """
+    if _MARKS.isdisjoint(output):
+        return False
+    plain = source.translate(_WIDE_BRACKETS)
+    if any(output.count(sign) > plain.count(sign) for sign in _BRACKETS):
+        return True
+    added = sum(map(output.count, _QUOTES)) > sum(map(source.count, _QUOTES)) + source.count("''")
+    return added and not _SPEECH_DASH.search(source)
+
+
+def has_doubling(
+    source: str, output: str, source_words: Sequence[str] | None = None, output_words: Sequence[str] | None = None
+) -> bool:
+    """Returns True if more words come twice in a row in `output` than in `source`, or are repeated behind a hyphen.
+
+    Words that a sentence may have twice in a row, such as `had`, do not count. `source_words` and `output_words`: the
+    results of `repetition.split_words`, if the caller has them.
+    """
+    words = split_words(output) if output_words is None else output_words
+    if not _may_double(output, words):
+        return False
+    others = split_words(source) if source_words is None else source_words
+    ordinary = _count_doublings(source, frozenset()) if _may_double(source, others) else 0
+    return _count_doublings(output, _MAY_DOUBLE) > ordinary
+
+
+def has_addition(source: str, output: str) -> bool:
+    """Returns True if `output` has marks or doublings that its source does not have."""
+    return has_added_marks(source, output) or has_doubling(source, output)
+
+
+def _may_double(text: str, words: Sequence[str]) -> bool:
+    """Returns True if a text has a hyphen, or a word that equals the next one. Most texts need no further search."""
+    return any(map(eq, words, words[1:])) or "-" in text
+
+
+def _count_doublings(text: str, ignored: frozenset[str]) -> int:
+    """Returns how many words come twice in a row, without those in `ignored`, and how many units behind a hyphen."""
+    doubled = sum(match[1].lower() not in ignored for match in _DOUBLED.finditer(text))
+    return doubled + sum(1 for word in text.split() if "-" in word for _ in _HYPHENATED.finditer(word))
+
+
+def trim_addition(source: str, output: str) -> str:
+    """Returns the output of a short source without what was added.
+
+    The text ends before the first bracket or quotation mark if the source has none. A word in a row is written once.
+    Returns the output unchanged if nothing would be left of it.
+    """
+    trimmed = output
+    if has_added_marks(source, output) and not _OPENING.search(source):
+        opening = _OPENING.search(output)
+        trimmed = output[: opening.start()] if opening else output.translate(dict.fromkeys(map(ord, _MARKS)))
+    if has_doubling(source, trimmed):
+        trimmed = _DOUBLED.sub(lambda match: match[1], trimmed)
+    trimmed = trimmed.strip()
+    return trimmed if any(map(str.isalnum, trimmed)) else output
