@@ -54,8 +54,31 @@ def protected(text: str, **rules: object) -> list[str]:
         ("%d%% of %1$s users, 50%%", ["%d%%", "%1$s", "%%"]),
         ("50%% of it", []),
         ("to {host}:{port}, {a} - {b}, %s/%s; x", ["{host}:{port}", "{a}", "{b}", "%s/%s"]),
-        ("trees{count}, in{0}: \\textbf{bold} {n}", ["{count}", "{0}", "{n}"]),
+        ("trees{count}, in{0}: \\textbf{bold} {n}", ["{count}", "{0}", "\\textbf{", "}", "{n}"]),
         ("%s sent %1$s %d, %(name)s %.2f%%", ["%s", "%1$s", "%d", "%(name)s", "%.2f%%"]),
+        ("%lu of %ld bytes, %zu %5.1f%% in %ds, x%sy", ["%lu", "%ld", "%zu", "%5.1f%%", "%ds", "x%sy"]),
+        ("file %1 of %2, %n of them, %count% %path.name%", ["%1", "%2", "%n", "%count%", "%path.name%"]),
+        ("on {2,10:P1}, {0:dd MMM yyyy}, {} and {:>10}", ["{2,10:P1}", "{0:dd MMM yyyy}", "{}", "{:>10}"]),
+        ("{n, number} of {d, date, short} in { name }", ["{n, number}", "{d, date, short}", "{ name }"]),
+        ("in {dir}\\{file} for {$user} and {list[0]}", ["{dir}\\{file}", "{$user}", "{list[0]}"]),
+        ("the :attribute of \":other\" (:min)", [":attribute", ":other", ":min"]),
+        ("case [[case.number]], a [[b c]]", ["[[case.number]]"]),
+        ("see $t(menu.file) in $HOME or $name", ["$t(menu.file)", "$HOME", "$name"]),
+        ("Hi <%= name %>, <?php echo $x->y ?>!", ["<%= name %>", "<?php echo $x->y ?>"]),
+        ("a <3>word</3> and <0/> I <3 you", ["<3>", "</3>", "<0/>", "<3"]),
+        ("see [the docs](#anchor) or [it](a/b.md)", ["](#anchor)", "](a/b.md)"]),
+        ('"menu.title": "The menu" and "open" = "Open it";', ['"menu.title":', '"open" =']),
+        ("the sum $x$ of $a_1 + b$ and $$y = z$$", ["$x$", "$a_1 + b$", "$$y = z$$"]),
+        ("\\section{The end} of \\cite{a:b}, \\item x", ["\\section{", "}", "\\cite{a:b}", "\\item"]),
+        ("(a) the buyer; (ii) the seller", ["(a)", "(ii)"]),
+        ("``a`` and ``b c`` of `d`", ["``a``", "``b c``", "`d`"]),
+        ("open #a,#b and a.pdf,b.pdf|word", ["#a,#b", "a.pdf,b.pdf"]),
+        ("the house¹ and toy™, 5 km² of Lego™ CO₂", ["¹", "™", "km²", "Lego™", "CO₂"]),
+        ("use f(x), printf(3) or exp(a)", ["f(x)", "printf(3)", "exp(a)"]),
+        ("gcc -Wall -O2 and -name", ["-Wall", "-O2", "-name"]),
+        ("app.title=Welcome to it\nerror.name = The page", ["app.title=", "error.name = "]),
+        ("menu.file=File\nmenu.edit=Edit", ["menu.file=", "menu.edit="]),
+        ("set mode=fast or DEBUG=True", ["mode=fast", "DEBUG=True"]),
     ],
 )  # fmt: skip
 def test_text_that_is_no_prose_is_protected(text: str, found: list[str]) -> None:
@@ -69,7 +92,13 @@ def test_text_that_is_no_prose_is_protected(text: str, found: list[str]) -> None
         "The cat (a big one) sat... Really?! 24/7 - yes; 50% of it. Mr. Dr. etc. I/O",
         "Ela disse: não! R$ 1.234,56 às 10h.",
         "O valor foi 1.234.567 reais.",
-        "the set {red, green} or {a b}, 100%s of it, 5 % dos, 20%-30% e 50% do, \\emph{word} { } {} {-}",
+        "the set {red, green} or {a b}, 100%s of it, 5 % dos, 20%-30% e 50% do, { } {-}",
+        "Select the file(s), address(es) and aluno(a)s of the professor(es).",
+        "-The old line\n--Yes, it is\n-I know. -Why not? -the end",
+        "a _very_ good 5-Star Hotel and 24-Hour service",
+        "It costs $5 here and $10 there, US$ 5 or A$ 7; $20,000 (US$30)",
+        "GNU `words' and `more words' or TeX's ``quoted words'' and ``others''",
+        "He asked: why? Note : this",
         "He was here.Then he left.",
         "#",
         "@ # < > { } & % $ ` ~ ^ | \\",
@@ -104,7 +133,10 @@ def test_tags_and_objects_divide_words(text: str, boundaries: list[int], found: 
     assert [text[span.start : span.end] for span in spans] == found
 
 
-_UNITS = "a a- a. a/ 1. a@ ( _ :: { {a {{ {% ${ % %( %1 +1 http:// \\\\a ) x) (x A1: &a <a ` ²a -- :a:"
+_UNITS = (
+    '\\a{ \\ $a $ [[ ]( ``a ` $$ <% <%= (a) :a a" %a% {a, a=a a( a(s) a¹ ¹ -A a,#a'
+    " a a- a. a/ 1. a@ ( _ :: { {a {{ {% ${ % %( %1 +1 http:// \\\\a ) x) (x A1: &a <a ` ²a -- :a:"
+)
 
 
 @pytest.mark.parametrize("unit", _UNITS.split(" "))

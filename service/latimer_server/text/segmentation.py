@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import sentencex
 
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.columns import find_columns
 
 # A line break (as in str.splitlines; CR LF is one), and a line break or tab.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
@@ -45,9 +46,9 @@ _CLAUSE_ENDS = (
 class Splitting(Enum):
     """Ways to divide a text into segments; see SentenceSplitting in the contract.
 
-    SENTENCES: into sentences, which also end at each line break and tab. NONE: the text is one segment.
-    SENTENCES_ACROSS_LINES: into sentences, which go on over single line breaks and tabs and end at blank lines. LINES:
-    at each line break and tab. All ways divide segments of more than 8,192 code points.
+    SENTENCES: into sentences, which also end at each line break, tab and column (see `columns`). NONE: the text is one
+    segment. SENTENCES_ACROSS_LINES: into sentences, which go on over single line breaks and tabs and end at blank
+    lines. LINES: at each line break, tab and column. All ways divide segments of more than 8,192 code points.
     """
 
     SENTENCES = "sentences"
@@ -98,7 +99,7 @@ def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[
 
 def find_lines(text: str) -> Document:
     """Returns a text with the spans of its lines, as `segment_text` with `Splitting.LINES`, but faster for one line."""
-    if _LINE.fullmatch(text):
+    if "   " not in text and _LINE.fullmatch(text):
         return Document(text, (TextSpan(0, len(text)),))
     return segment_text(text, Splitting.LINES, "")
 
@@ -189,12 +190,16 @@ def _blocks(text: str, splitting: Splitting) -> Iterator[TextSpan]:
     if splitting is Splitting.NONE:
         yield TextSpan(0, len(text))
         return
-    # A tab separates the columns of a table, but indents lines that are wrapped by hand.
-    breaks = _BLANK_LINES if splitting is Splitting.SENTENCES_ACROSS_LINES else _COLUMN_BREAK
+    # A tab or several spaces separate the columns of a table, but indent lines that are wrapped by hand.
+    across = splitting is Splitting.SENTENCES_ACROSS_LINES
+    pattern = _BLANK_LINES if across else _COLUMN_BREAK
+    breaks: Iterable[TextSpan] = (TextSpan(*match.span()) for match in pattern.finditer(text))
+    if not across and "  " in text:
+        breaks = sorted([*breaks, *find_columns(text)], key=lambda found: found.start)
     position = 0
-    for match in breaks.finditer(text):
-        yield TextSpan(position, match.start())
-        position = match.end()
+    for found in breaks:
+        yield TextSpan(position, found.start)
+        position = found.end
     yield TextSpan(position, len(text))
 
 

@@ -16,8 +16,9 @@ import re2
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup import OBJECT
-from latimer_server.text.protection.builtin import find_builtin, find_placeholders
+from latimer_server.text.protection.builtin import find_builtin
 from latimer_server.text.protection.phrase_matching import PhraseMatcher
+from latimer_server.text.protection.placeholders import find_placeholders
 from latimer_server.text.protection.spans import SEPARATOR, bridge_spans, join_spans, merge_spans, separate_text
 from latimer_server.text.protection.syntaxes import Syntax, find_syntax
 
