@@ -17,6 +17,7 @@ from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.segmentation import Rebuilt, Splitting, rebuild_text
 from latimer_server.translation.block_assembly import place_block, place_links
 from latimer_server.translation.requests import SegmentTranslation, TranslateOptions, Translation
+from latimer_server.translation.segment_form import finish_output
 from latimer_server.translation.segment_output import Alternative, SegmentOutput, average_log_prob
 from latimer_server.translation.segmenting import ContentPart, ParsedContent
 
@@ -147,8 +148,11 @@ class _AssembledPart:
 
 def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: TranslateOptions) -> _AssembledPart:
     texts = part.document.segments
+    keeps_lines = part.block is None and options.splitting is not Splitting.SENTENCES_ACROSS_LINES
     finished = tuple(
-        _keep_lines(output, segment, text, part.block) if output else SegmentOutput(text, flags=(Flag.PASSTHROUGH,))
+        _finish(output, segment, text, part.block, keeps_lines=keeps_lines)
+        if output
+        else SegmentOutput(text, flags=(Flag.PASSTHROUGH,))
         for output, segment, text in zip(outputs, part.segments, texts, strict=True)
     )
     join = options.splitting is Splitting.SENTENCES_ACROSS_LINES and part.block is None
@@ -159,13 +163,15 @@ def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: 
     return _AssembledPart(part, finished, rebuilt, placed)
 
 
-def _keep_lines(output: SegmentOutput, segment: ProtectedText, text: str, block: Block | None) -> SegmentOutput:
-    """Restores the original line breaks of an unchanged segment in markup, where line breaks have no meaning.
+def _finish(
+    output: SegmentOutput, segment: ProtectedText, text: str, block: Block | None, *, keeps_lines: bool
+) -> SegmentOutput:
+    """Returns the output of a segment in the form of its source, see `segment_form`. `text`: the segment as written.
 
-    The model read the segment with spaces instead of its line breaks. Other segments stay as they are.
+    An unchanged segment in markup keeps its line breaks, which have no meaning there.
     """
     if block is None or not segment.moves or output.text != segment.text or segment.replacements:
-        return output
+        return finish_output(text, segment, output, keeps_lines=keeps_lines)
     return replace(output, text=text, protected=tuple(map_span(segment.moves, span) for span in output.protected))
 
 

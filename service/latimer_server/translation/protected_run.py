@@ -19,6 +19,7 @@ from latimer_server.scheduling import InflightLimit, estimate_text_work
 from latimer_server.text.alignment import Link, Move, map_span, split_link
 from latimer_server.text.casing import Casing, style_text
 from latimer_server.text.dashes import collect_dashes, has_double_hyphen, restore_dashes
+from latimer_server.text.hyphenation import JOINT, join_words
 from latimer_server.text.normalization import Normalized, find_quotes, normalize_text, restore_quotes
 from latimer_server.text.protection.masking import (
     MASK_FORMS,
@@ -200,8 +201,12 @@ def _prepare(
     coverage = model.coverage
     # Casing comes before normalization, because vocabularies cover more small letters than capitals.
     lowered = reading.text
+    if JOINT in lowered.text:
+        joined = join_words(lowered.text, lambda word: len(model.backend.token_starts(word)))
+        lowered = replace(lowered, text=joined)
     normalized = Normalized(lowered, (), segment.spans)
-    if not coverage.covers_all(lowered.text, languages) or has_double_hyphen(lowered.text):
+    uncovered = not coverage.covers_all(lowered.text, languages)
+    if uncovered or JOINT in segment.text or has_double_hyphen(lowered.text):
         normalized = normalize_text(lowered, lambda character: coverage.covers(character, languages))
     place, core = strip_edge_signs(normalized.guarded)
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT_CHARACTER in segment.text else ()

@@ -12,11 +12,16 @@ from itertools import pairwise
 
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.hyphenation import find_divided
 from latimer_server.text.markup import LINE_BREAK, OBJECT, Block, MarkupDocument, TextFormat, parse_markup
 from latimer_server.text.protection.glossary import Glossary, protect_text
 from latimer_server.text.protection.masking import ProtectedText, extract_parts
+from latimer_server.text.protection.messages import find_structure
 from latimer_server.text.protection.rules import ProtectionRules
+from latimer_server.text.protection.spans import merge_spans
+from latimer_server.text.protection.syntaxes import Syntax
 from latimer_server.text.segmentation import Document, Splitting, segment_text
+from latimer_server.text.software_strings import find_breaks
 from latimer_server.translation.block_boundaries import (
     find_adjacent,
     find_glued,
@@ -24,6 +29,12 @@ from latimer_server.translation.block_boundaries import (
     keep_spans,
     split_spans,
 )
+from latimer_server.translation.segment_edges import remove_holes, trim_edges
+from latimer_server.translation.segment_form import prepare_segment
+
+
+# At every so many words in a row that a hyphen divides, the segment ends, so that no segment becomes too long.
+_MOST_DIVIDED = 50
 
 
 @dataclass(frozen=True)
@@ -68,11 +79,54 @@ def segment_content(
     """
     rules = rules.share_budget(len(parsed.content))
     if parsed.markup is None:
-        guarded = protect_text(parsed.content, rules, glossary)
-        document = segment_text(parsed.content, splitting, language, guarded.spans)
-        join = splitting is Splitting.SENTENCES_ACROSS_LINES
-        return (ContentPart(document, tuple(extract_parts(guarded, document.spans, join=join))),)
+        return (_divide_plain(parsed.content, language, splitting, rules, glossary),)
     return tuple(_divide_block(block, language, splitting, rules, glossary) for block in parsed.markup.blocks)
+
+
+def _divide_plain(
+    content: str, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
+) -> ContentPart:
+    """Segments a plain content. No segment ends inside a word that a hyphen divides at the end of a line."""
+    guarded = protect_text(content, rules, glossary)
+    structure = _find_structure(content, rules)
+    if structure:
+        guarded = _cut_protected(guarded, structure)
+    kept: Sequence[TextSpan] = guarded.spans
+    if splitting is not Splitting.LINES:
+        breaks = enumerate(find_divided(content), 1)
+        divided = [TextSpan(span.start - 1, span.end + 1) for number, span in breaks if number % _MOST_DIVIDED]
+        kept = merge_spans([*kept, *divided]) if divided else kept
+    spans = segment_text(content, splitting, language, kept).spans
+    if splitting is not Splitting.NONE:
+        escaped = find_breaks(content, guarded.spans) if "\\" in content else ()
+        holes = merge_spans([*structure, *escaped])
+        spans = tuple(trim_edges(content, remove_holes(content, spans, holes), guarded.spans))
+    join = splitting is Splitting.SENTENCES_ACROSS_LINES
+    segments = (prepare_segment(segment, join=join) for segment in extract_parts(guarded, spans))
+    return ContentPart(Document(content, spans), tuple(segments))
+
+
+def _find_structure(content: str, rules: ProtectionRules) -> list[TextSpan]:
+    """Returns the spans that divide segments: the structure of plural and select arguments without the signs `#`.
+
+    The messages in such an argument are segments of their own, because each is a text with another meaning.
+    """
+    if not rules.builtin and Syntax.ICU not in rules.syntaxes:
+        return []
+    return [span for span in find_structure(content) if content[span.start] != "#"]
+
+
+def _cut_protected(guarded: ProtectedText, holes: Sequence[TextSpan]) -> ProtectedText:
+    """Returns a text with its protected spans divided at the edges of `holes`, which are in protected spans."""
+    edges = sorted({edge for hole in holes for edge in (hole.start, hole.end)})
+    spans: list[TextSpan] = []
+    replacements: list[str | None] = []
+    for span, new in zip(guarded.spans, guarded.replacements or (None,) * len(guarded.spans), strict=True):
+        inside = edges[bisect_right(edges, span.start) : bisect_left(edges, span.end)] if new is None else []
+        parts = [TextSpan(*edge) for edge in pairwise([span.start, *inside, span.end])]
+        spans += parts
+        replacements += [new] * len(parts)
+    return replace(guarded, spans=tuple(spans), replacements=tuple(replacements) if any(replacements) else ())
 
 
 def _divide_block(
@@ -103,7 +157,8 @@ def _divide_block(
     spans = segment_text(text, splitting, language, guarded.spans).spans
     if cuts:
         spans = tuple(split_spans(text, spans, cuts))
-    segments = extract_parts(replace(guarded, text=block.text), spans, join=True)
+    parts = extract_parts(replace(guarded, text=block.text), spans)
+    segments = (prepare_segment(segment, join=True) for segment in parts)
     return ContentPart(Document(block.text, spans), tuple(segments), block)
 
 

@@ -33,6 +33,7 @@ _SIGNED = (
     ("&", re.compile(r"&(?:[A-Za-z]\w{1,30}|#\d{1,7}|#x[0-9a-fA-F]{1,6});")),
     (":", re.compile(r"\b\d{4}-\d{2}-\d{2} \d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z| ?[+-]\d{2}:?\d{2})?(?![\w-])")),
     ("+", re.compile(r"\+(?<!\w\+)\d{1,3}(?:[ .-]?\(\d{1,5}\))?(?:[ .-]?\d{2,5}){2,5}(?!\w)")),
+    ("+", re.compile(r"\b(?:Ctrl|Control|Alt|Shift|Cmd|Command|Meta|Super|Win|Fn)(?:\+[A-Za-z0-9]{1,10}(?!\w)){1,4}")),
     ("(", re.compile(r"\((?<!\w\()\d{2,4}\) ?\d{3,5}[ -]\d{3,4}(?!\w)")),
 )
 _CURRENCY = re.compile(rf"\b(?:{_CODES})\b(?=[ \u00a0]?[\d-])|(?<=\d)(?:{_CODES})\b|(?<=\d[ \u00a0])(?:{_CODES})\b")

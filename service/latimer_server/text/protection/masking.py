@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.alignment import Move, map_span
+from latimer_server.text.alignment import Move
 from latimer_server.text.protection.spans import is_glue
-from latimer_server.text.segmentation import join_lines, needs_translation
+from latimer_server.text.segmentation import needs_translation
 
-_WHITE_SPACE = re.compile(r"\s+")
 # Forms of masks, the one that models copy most reliably first. `#` stands for the number of the mask.
 MASK_FORMS = ("T-#", "_#_", "XYZ#", "[#]")
 
@@ -154,11 +153,10 @@ def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
     return UnmaskedText(guarded, tuple(moves))
 
 
-def extract_parts(guarded: ProtectedText, places: Sequence[TextSpan], *, join: bool = False) -> Iterator[ProtectedText]:
+def extract_parts(guarded: ProtectedText, places: Sequence[TextSpan]) -> Iterator[ProtectedText]:
     """Yields the part of a text at each of `places`, with the protected spans in it.
 
-    `places`: ascending; they cut no protected span. `join`: also turns line breaks outside the protected spans into
-    spaces.
+    `places`: ascending; they cut no protected span.
     """
     first = 0
     for place in places:
@@ -168,30 +166,8 @@ def extract_parts(guarded: ProtectedText, places: Sequence[TextSpan], *, join: b
         while last < len(guarded.spans) and guarded.spans[last].start < place.end:
             last += 1
         spans = [TextSpan(span.start - place.start, span.end - place.start) for span in guarded.spans[first:last]]
-        part = ProtectedText(guarded.text[place.start : place.end], tuple(spans), guarded.replacements[first:last])
-        yield _join_lines(part) if join else part
+        yield ProtectedText(guarded.text[place.start : place.end], tuple(spans), guarded.replacements[first:last])
         first = last
-
-
-def _join_lines(guarded: ProtectedText) -> ProtectedText:
-    """Returns a text with each line break outside its protected spans replaced by one space.
-
-    The white space around the line break is replaced too. `moves` of the result has the replaced parts.
-    """
-    parts: list[str] = []
-    moves: list[Move] = []
-    position = length = 0
-    for part in list_unprotected(guarded):
-        for run in _WHITE_SPACE.finditer(guarded.text, part.start, part.end):
-            if (joined := join_lines(run.group())) != run.group():
-                parts += (guarded.text[position : run.start()], joined)
-                length += run.start() - position
-                moves.append((TextSpan(length, length + len(joined)), TextSpan(*run.span())))
-                length, position = length + len(joined), run.end()
-    parts.append(guarded.text[position:])
-    back = [(old, new) for new, old in moves]
-    moved = tuple(map_span(back, span) for span in guarded.spans)
-    return ProtectedText("".join(parts), moved, guarded.replacements, tuple(moves))
 
 
 def strip_edge_signs(guarded: ProtectedText) -> tuple[TextSpan, ProtectedText]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.protection.messages import find_structure
 from latimer_server.text.protection.spans import widen_span
 
 _TYPES = "number|date|time|ordinal|duration|spellout|choice|list"
@@ -80,6 +81,7 @@ def find_placeholders(text: str) -> Iterator[TextSpan]:
         for match in _BRACED.finditer(text):
             if not _is_argument(text, match.start()):
                 yield TextSpan(*match.span())
+        yield from find_structure(text)
     if "%" in text:
         yield from _find_printf(text)
     if "\\" in text or "$" in text:

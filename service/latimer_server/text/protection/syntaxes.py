@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.protection.messages import find_structure
 
 _BRACE = re.compile(r"[{}']")
 # Levels of nested braces, more than in any real message. With more levels, the outermost braces count as text.
@@ -56,9 +57,13 @@ def find_syntax(text: str, syntax: Syntax) -> Iterator[TextSpan]:
 def _find_icu(text: str) -> Iterator[TextSpan]:
     """Yields the spans of ICU arguments in balanced braces, and of quoted braces.
 
-    A plural or select argument is one span with the messages in it. An apostrophe before a brace quotes up to the next
-    apostrophe. An opening brace without a closing one is text; arguments behind it are found.
+    Of a plural or select argument all but the messages in it is protected, see `messages`. An apostrophe before a brace
+    quotes up to the next apostrophe. An opening brace without a closing one is text; arguments behind it are found.
     """
+    structure = find_structure(text)
+    heads = {span.start for span in structure if text[span.start] == "{"}
+    messages = {span.end - 1 for span in structure if text[span.end - 1] == "{"}
+    yield from structure
     opened: list[int] = []
     found: list[TextSpan] = []
     position = 0
@@ -76,6 +81,8 @@ def _find_icu(text: str) -> Iterator[TextSpan]:
                 del opened[0]
         elif opened:
             span = TextSpan(opened.pop(), match.end())
+            if span.start in heads or span.start in messages:
+                continue
             while found and found[-1].start > span.start:
                 found.pop()
             found.append(span)

@@ -65,6 +65,8 @@ _FORM = re.compile(
 _LIST_SIGN = re.compile(r"[,;|]")
 # A word with an optional ending in brackets, such as `file(s)` and `aluno(a)`, which has the form of a call.
 _OPTIONAL_ENDING = re.compile(r"[^\W\d_]{2,64}\((?:e?s|[aeono]|as|os|is|es|ões|en|er|in|innen|ne|r|t|te)\)s?")
+# Of these endings the signs and letters are spans of their own, because a model drops them.
+_PLURALS = ("(s)", "(es)")
 _FUNCTION_NAMES = "sin cos tan log exp max min abs sqrt sum det deg dim ker arg mod lim inf sup"
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 # A dash directly before a word that is no option: a capital with small letters, as in dialogues, or a very frequent
@@ -75,6 +77,9 @@ _DASHED_PROSE = re.compile(
 _SENTENCE_END = '.!?…"”’»:'
 # A word that prose emphasizes by underscores, as in `_very_ good`.
 _EMPHASIZED = re.compile(r"_[^\W\d_]++_")
+# A label of a user interface with a sign before its access key, as in `_Open`, `Save _As` and `Cu_t`.
+_LABEL = re.compile(r"_[A-Z][a-z]*+|[A-Z][a-z]?_[a-z]{1,6}+")
+_LONGEST_LABEL = 60
 # A number and a word with a capital, as in `5-Star Hotel`, which has the form of a part number.
 _COUNTED = re.compile(r"\d++-[A-Z][a-z]++(?:-[A-Z]?[a-z]++)*+")
 # The key of a line of settings whose value is a text, as in `app.title=Welcome to the shop`.
@@ -105,16 +110,23 @@ def find_words(text: str) -> Iterator[TextSpan]:
         end = word.end() if word else match.end()
         if start in keys:
             end = max(start + 1, keys[start])
-            continue
-        core = _strip(text, start, end)
-        form = text[core.start : core.end]
-        if start > 0 and text[start - 1] == SEPARATOR and form[:1] in ("-", "/", "."):
-            continue
-        if _is_protected(form):
-            if not _is_prose(text, core, form):
-                yield core
-        elif _LIST_SIGN.search(form):
+        else:
+            yield from _find_in_word(text, start, end)
+
+
+def _find_in_word(text: str, start: int, end: int) -> Iterator[TextSpan]:
+    """Yields the spans to protect in what stands between two spaces."""
+    core = _strip(text, start, end)
+    form = text[core.start : core.end]
+    if start > 0 and text[start - 1] == SEPARATOR and form[:1] in ("-", "/", "."):
+        return
+    if not _is_protected(form):
+        if _LIST_SIGN.search(form):
             yield from _find_in_list(text, core)
+    elif not _is_prose(text, core, form):
+        yield core
+    elif form.endswith(_PLURALS):
+        yield TextSpan(core.start + form.rindex("("), core.end)
 
 
 def _find_keys(text: str) -> dict[int, int]:
@@ -143,8 +155,9 @@ def _is_prose(text: str, core: TextSpan, form: str) -> bool:
         return form.partition("(")[0] not in _FUNCTIONS
     if form[0] == "-":
         return _DASHED_PROSE.fullmatch(form) is not None and (form[1] == "-" or _begins_sentence(text, core.start))
-    if form[0] == "_":
-        return _EMPHASIZED.fullmatch(form) is not None
+    if "_" in form:
+        is_label = len(text) <= _LONGEST_LABEL and text.count("_") == 1 and _LABEL.fullmatch(form) is not None
+        return is_label or _EMPHASIZED.fullmatch(form) is not None
     return form[0].isdigit() and _COUNTED.fullmatch(form) is not None
 
 
