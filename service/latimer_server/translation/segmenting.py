@@ -32,7 +32,6 @@ from latimer_server.translation.block_boundaries import (
 from latimer_server.translation.segment_edges import remove_holes, trim_edges
 from latimer_server.translation.segment_form import prepare_segment
 
-
 # At every so many words in a row that a hyphen divides, the segment ends, so that no segment becomes too long.
 _MOST_DIVIDED = 50
 

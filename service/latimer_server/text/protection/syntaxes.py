@@ -63,7 +63,6 @@ def _find_icu(text: str) -> Iterator[TextSpan]:
     structure = find_structure(text)
     heads = {span.start for span in structure if text[span.start] == "{"}
     messages = {span.end - 1 for span in structure if text[span.end - 1] == "{"}
-    yield from structure
     opened: list[int] = []
     found: list[TextSpan] = []
     position = 0
@@ -86,4 +85,4 @@ def _find_icu(text: str) -> Iterator[TextSpan]:
             while found and found[-1].start > span.start:
                 found.pop()
             found.append(span)
-    yield from found
+    yield from sorted([*structure, *found], key=lambda span: span.start)
