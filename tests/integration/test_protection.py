@@ -114,7 +114,7 @@ async def test_without_protection_the_model_gets_the_whole_text() -> None:
     ("syntax", "kept"),
     [
         ("printf", ["%s", "%1$d", "%(name)s", "%-5.2f", "%%"]),
-        ("icu", ["{name}", "{0}", "{n, plural, one {# item} other {# items}}"]),
+        ("icu", ["{name}", "{0}", "{n, number, percent}"]),
         ("mustache", ["{{name}}", "{{{raw}}}", "{{#list}}"]),
         ("shell", ["${HOME}", "$PATH", "$(pwd)"]),
         ("xliff", ['<x id="1"/>', '<g id="2">', "</g>"]),
@@ -196,9 +196,17 @@ async def test_characters_outside_the_vocabulary_are_replaced_or_kept() -> None:
 
 
 async def test_a_span_of_several_lines_is_not_divided() -> None:
-    message = "{n, plural,\n one {# item.}\n other {# items.}}"
-    result = await translate(f"you have {message} left. good", syntaxes=["icu"])
-    assert result.text == f"YOU HAVE {message} LEFT. GOOD"
+    block = "{{#each item.}}\n{{name of it.}}\n{{/each}}"
+    result = await translate(
+        f"you have {block} left. good", syntaxes=["mustache"], patterns=["(?s)[{]{2}#.*/each[}]{2}"]
+    )
+    assert result.text == f"YOU HAVE {block} LEFT. GOOD"
+
+
+async def test_the_messages_of_a_plural_argument_are_translated_and_its_structure_is_kept() -> None:
+    message = "you have {n, plural,\n one {# item.}\n other {# items of {x}}} left. good"
+    result = await translate(message, syntaxes=["icu"])
+    assert result.text == "YOU HAVE {n, plural,\n one {# ITEM.}\n other {# ITEMS OF {x}}} LEFT. GOOD"
 
 
 async def test_a_pivot_keeps_protected_spans_too() -> None:

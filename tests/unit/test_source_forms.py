@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
 from latimer_server.text.hyphenation import join_words
@@ -112,11 +113,24 @@ def test_lines_are_not_joined_where_each_is_a_text_or_a_word_does_not_go_on() ->
         ("Save &As", "Salvar como", "S&alvar como"),
         ("E&xit", "Sair", "&Sair"),
         ("the elec-\ntion is", "a eleição é", "a eleição\né"),
+        ("Fixed for the 7ª time on 𝕏.", "Fixado pela 7a vez no X.", "Fixado pela 7ª vez no 𝕏."),
+        ("“He said ‘no’ and ‘don’t’”", "\"Ele disse 'não' e 'não faça'\"", '"Ele disse ‘não’ e ‘não faça’"'),
+        ("the dogs’ ‘house’", "a 'casa' dos cães", "a ‘casa’ dos cães"),
         ("word", "palavra", "palavra"),
     ],
 )
 def test_an_output_gets_what_its_source_has(source: str, output: str, expected: str) -> None:
     assert finish(source, output) == expected
+
+
+def test_lost_styled_letters_are_flagged_and_raised_ones_are_not() -> None:
+    for source, output, flags in [
+        ("𝐛𝐨𝐥𝐝 words", "palavras ousadas", (Flag.UNKNOWN_TOKENS,)),
+        ("𝐛𝐨𝐥𝐝 words", "palavras bold", ()),
+        ("a 7ª vez", "the 7th time", ()),
+    ]:
+        finished = finish_output(source, ProtectedText(source), SegmentOutput(output), keeps_lines=True)
+        assert finished.flags == flags
 
 
 def test_the_plural_before_an_optional_ending_is_removed() -> None:
@@ -141,7 +155,8 @@ def test_spans_and_links_move_with_what_is_put_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a  ", "  ", "a-\na ", "\\'a ", "\u202ba ", "\u202c", "(a) ", "_A ", "{a, plural, b {", "\\n"]
+    "unit",
+    ["a  ", "  ", "a-\na ", "\\'a ", "\u202ba ", "\u202c", "(a) ", "_A ", "{a, plural, b {", "\\n", "7ª ", "‘a’ "],
 )
 def test_hostile_texts_take_linear_time(unit: str) -> None:
     text = unit * (200_000 // len(unit))  # quadratic work takes minutes

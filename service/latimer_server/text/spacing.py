@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from latimer_server.core.spans import TextSpan
@@ -39,10 +40,15 @@ def restore_spaces(source: ProtectedText, output: ProtectedText, *, keeps_lines:
     runs = list(_find_runs(source, keeps_lines=keeps_lines))[:_MOST]
     if not runs:
         return
+    # Some models copy white space, and the lines of a segment are translated by themselves.
+    copied = Counter(run for _, run in _find_runs(output, keeps_lines=False))
     places = [match.start() for match in _SINGLE.finditer(output.text)]
     places = [at for at in places if _leave_spans(at, output.spans) == at]
     finder = _PlaceFinder(source.text, output.text, places)
     for place, run in runs:
+        if copied[run] > 0:
+            copied[run] -= 1
+            continue
         at = finder.take(place, guesses=run != "\u00a0" and run != "\u202f")
         if at is not None:
             yield Edit(at, at + 1, run)

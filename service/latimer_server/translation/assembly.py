@@ -91,7 +91,7 @@ def _assemble(job: ContentJob, options: TranslateOptions) -> Translation:
         text,
         job.route.target,
         avg_log_prob=average_log_prob(translated.values()),
-        flags=merge_flags([passthrough, repaired, *(output.flags for output in translated.values())]),
+        flags=merge_flags([passthrough, repaired, *(output.flags for part in assembled for output in part.outputs)]),
         segments=segments,
         models=job.route.models,
     )

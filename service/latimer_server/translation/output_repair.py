@@ -11,7 +11,8 @@ from latimer_server.core.flags import Flag
 from latimer_server.scheduling import TextWork, estimate_text_work
 from latimer_server.text.checks.output_checks import check_language, check_output
 from latimer_server.text.protection.figures import protect_figures
-from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.text.protection.masking import ProtectedText, list_unprotected
+from latimer_server.text.protection.spans import merge_spans
 from latimer_server.translation.figure_repair import FigureRepairer
 from latimer_server.translation.retranslation import Retranslate, adds_warning, drop_extra_spans
 from latimer_server.translation.segment_output import SegmentOutput
@@ -117,7 +118,8 @@ class OutputRepairer:
             target_language=self.target,
             protected=segment.list_kept(),
         )
-        flags += check_language(output.text, self.target, self.is_written_in) + _check_spans(segment, output.text)
+        flags += check_language(_remove_spans(output), self.target, self.is_written_in)
+        flags += _check_spans(segment, output.text)
         return replace(output, flags=output.flags + flags) if flags else output
 
     def _constrain(self) -> DecodingOptions:
@@ -127,6 +129,14 @@ class OutputRepairer:
             no_repeat_ngram_size=decoding.no_repeat_ngram_size or _NO_REPEAT_NGRAM,
             repetition_penalty=decoding.repetition_penalty or _REPETITION_PENALTY,
         )
+
+
+def _remove_spans(output: SegmentOutput) -> str:
+    """Returns the text of an output with a space for each protected span, since their language is the source's."""
+    if not output.protected:
+        return output.text
+    guarded = ProtectedText(output.text, merge_spans(output.protected))
+    return " ".join(output.text[part.start : part.end] for part in list_unprotected(guarded))
 
 
 def _is_better(new: SegmentOutput, old: SegmentOutput, flag: Flag) -> bool:

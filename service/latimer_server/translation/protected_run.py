@@ -284,12 +284,13 @@ def _join(task: _SegmentTask, document: Document, outputs: Sequence[SegmentOutpu
     rebuilt = rebuild_text(document, [output.text for output in outputs])
     moves = list(zip(document.spans, rebuilt.spans, strict=True))
     moved = tuple(map_span(moves, span) for span in task.core.spans)
+    split = (Flag.SEGMENT_SPLIT,) if len(outputs) > 1 else ()
     joined = SegmentOutput(
         "",
         sum(output.log_prob for output in outputs),
         sum(output.token_count for output in outputs),
         # The segment is not cached as a whole: its masked form was computed first.
-        tuple(flag for output in outputs for flag in output.flags if flag is not Flag.CACHED),
+        (*split, *(flag for output in outputs for flag in output.flags if flag is not Flag.CACHED)),
     )
     return task.finish_output(
         joined, UnmaskedText(_replace_spans(ProtectedText(rebuilt.text, moved, task.core.replacements))), ()

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from latimer_server.core.flags import Flag
 from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.hyphenation import JOINT, find_divided
+from latimer_server.text.letter_forms import loses_style, restore_single_quotes, restore_words
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.rewriting import Edit, apply_edits, rewrite_text
@@ -28,7 +30,7 @@ from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
 _WHITE_SPACE = re.compile(r"\s+")
 # A segment without a match of this comes out as the model writes it.
-_SPECIAL = re.compile("[^!-~ \u00a1-\u1fff]|  |[\\\\_&(\u00a0\u1680]")
+_SPECIAL = re.compile("[^!-~ \u00a1-\u02af\u0300-\u1fff]|  |[\\\\_&(\u00aa\u00ba\u1680]")
 
 
 def prepare_segment(written: ProtectedText, *, join: bool) -> ProtectedText:
@@ -59,9 +61,11 @@ def finish_output(text: str, segment: ProtectedText, output: SegmentOutput, *, k
         _list_edits(written, ProtectedText(output.text, merge_spans(output.protected)), keeps_lines=keeps_lines)
     )
     alternatives = tuple(_finish_alternative(written, other, keeps_lines=keeps_lines) for other in output.alternatives)
+    finished, moves = apply_edits(output.text, edits)
+    if not text.isascii() and Flag.UNKNOWN_TOKENS not in output.flags and loses_style(written, finished):
+        output = replace(output, flags=(*output.flags, Flag.UNKNOWN_TOKENS))
     if not edits:
         return replace(output, alternatives=alternatives) if output.alternatives else output
-    finished, moves = apply_edits(output.text, edits)
     back = [(old, new) for new, old in moves]
     links = output.links
     if links is not None:
@@ -86,6 +90,9 @@ def _list_edits(written: ProtectedText, output: ProtectedText, *, keeps_lines: b
     yield from restore_escapes(written, output)
     yield from restore_access_key(written, output)
     yield from restore_optional_plurals(output)
+    if not written.text.isascii():
+        yield from restore_words(written, output)
+        yield from restore_single_quotes(written, output)
 
 
 def _join_words(written: ProtectedText) -> Iterator[Edit]:

@@ -12,6 +12,7 @@ from enum import Enum
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.messages import find_structure
+from latimer_server.text.protection.spans import merge_spans
 
 _BRACE = re.compile(r"[{}']")
 # Levels of nested braces, more than in any real message. With more levels, the outermost braces count as text.
@@ -85,4 +86,4 @@ def _find_icu(text: str) -> Iterator[TextSpan]:
             while found and found[-1].start > span.start:
                 found.pop()
             found.append(span)
-    yield from sorted([*structure, *found], key=lambda span: span.start)
+    yield from merge_spans([*structure, *found])

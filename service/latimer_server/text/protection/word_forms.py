@@ -64,9 +64,11 @@ _FORM = re.compile(
 # Signs that divide a list without spaces, such as `a.pdf,b.pdf`.
 _LIST_SIGN = re.compile(r"[,;|]")
 # A word with an optional ending in brackets, such as `file(s)` and `aluno(a)`, which has the form of a call.
-_OPTIONAL_ENDING = re.compile(r"[^\W\d_]{2,64}\((?:e?s|[aeono]|as|os|is|es|ões|en|er|in|innen|ne|r|t|te)\)s?")
+_OPTIONAL_ENDING = re.compile(r"(?:[^\W\d_]{2,64}|[oae])\((?:e?s|[aeono]|as|os|is|es|ões|en|er|in|innen|ne|r|t|te)\)s?")
 # Of these endings the signs and letters are spans of their own, because a model drops them.
 _PLURALS = ("(s)", "(es)")
+# Of shorter words they are left to the model: `o(s)` and `da(s)` have no plural in other languages.
+_LONGEST_ARTICLE = len("da(s)")
 _FUNCTION_NAMES = "sin cos tan log exp max min abs sqrt sum det deg dim ker arg mod lim inf sup"
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 # A dash directly before a word that is no option: a capital with small letters, as in dialogues, or a very frequent
@@ -125,7 +127,7 @@ def _find_in_word(text: str, start: int, end: int) -> Iterator[TextSpan]:
             yield from _find_in_list(text, core)
     elif not _is_prose(text, core, form):
         yield core
-    elif form.endswith(_PLURALS):
+    elif form.endswith(_PLURALS) and len(form) > _LONGEST_ARTICLE:
         yield TextSpan(core.start + form.rindex("("), core.end)
 
 
