@@ -61,6 +61,7 @@ class _Caller:
             self._translate_plain,
             self._translate_plain,
             self._translate_detected,
+            self._translate_beam,
             self._translate_html,
             self._translate_markdown,
             self._stream,
@@ -100,6 +101,10 @@ class _Caller:
 
     def _translate_detected(self, client: Client) -> object:
         return client.translate(self._text(PORTUGUESE), target="en", include_segments=True, include_alignment=True)
+
+    def _translate_beam(self, client: Client) -> object:
+        text = self._text(ENGLISH)[:500]
+        return client.translate(text, source="en", target="pt", beam_size=self._random.choice((2, 4)), alternative_count=1)
 
     def _translate_html(self, client: Client) -> object:
         text = f"<p>{self._text('')}<b>Good</b> <i>morning</i></p><ul><li>{self._text(ENGLISH)}</li></ul>"

@@ -153,7 +153,7 @@ def test_a_hostile_text_needs_at_most_one_match_per_character(unit: str) -> None
     ("syntax", "text", "found"),
     [
         (Syntax.PRINTF, "100% sure %s %1$d %(name)s 50%% %-5.2f %dpx", ["%s", "%1$d", "%(name)s", "%%", "%-5.2f"]),
-        (Syntax.ICU, "a {b} {n, plural, other {# y}} } { {c}", ["{b}", "{n, plural, other {", "#", "}}", "{c}"]),
+        (Syntax.ICU, "a {b} {n, plural, other {# y}} } { {c}", ["{b}", "{n, plural, other {#", "}}", "{c}"]),
         (Syntax.ICU, "it's '{a}' and {b}", ["'{a}'", "{b}"]),
         (Syntax.MUSTACHE, "{{a}} {{{b}}} {{#c}} {d}", ["{{a}}", "{{{b}}}", "{{#c}}"]),
         (Syntax.SHELL, "$HOME ${A:-b} $(pwd) $1 $5.00 US$ 5", ["$HOME", "${A:-b}", "$(pwd)", "$1", "$5"]),
