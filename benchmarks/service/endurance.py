@@ -104,7 +104,9 @@ class _Caller:
 
     def _translate_beam(self, client: Client) -> object:
         text = self._text(ENGLISH)[:500]
-        return client.translate(text, source="en", target="pt", beam_size=self._random.choice((2, 4)), alternative_count=1)
+        return client.translate(
+            text, source="en", target="pt", beam_size=self._random.choice((2, 4)), alternative_count=1
+        )
 
     def _translate_html(self, client: Client) -> object:
         text = f"<p>{self._text('')}<b>Good</b> <i>morning</i></p><ul><li>{self._text(ENGLISH)}</li></ul>"

@@ -153,10 +153,9 @@ class BatchQueue:
     def hold_request(self, characters: int, deadline: float | None, caller: Hashable) -> Iterator[HeldRequest]:
         """Counts an interactive request of `characters` code points in the backlog until the context ends.
 
-        The context is the request, whose code points can be lowered. Raises `Overloaded` if the request would probably
-        miss its deadline, a clock reading in seconds: the deadline must leave 1.2 times the estimated seconds for the
-        requests in work and this one. Never raises if no other request is in work, if the rate of the model is not
-        known yet, or if `deadline` is None.
+        The context is the request. Raises `Overloaded` if the request would probably miss its deadline, a clock reading
+        in seconds: the deadline must leave 1.2 times the estimated seconds for the requests in work and this one. Never
+        raises if no other request is in work, if the rate of the model is not known yet, or if `deadline` is None.
         """
         if deadline is not None:
             seconds_left = (deadline - self._clock()) / _BACKLOG_MARGIN

@@ -6,7 +6,7 @@ empty, be accepted, and be late. So a request is counted here when it arrives, b
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +32,9 @@ _SHOWN_SHARE = 0.5
 _SHOWN_SECONDS = 10.0
 # gRPC may end a call so much before its deadline on the server's clock.
 _LATE_SECONDS = 0.01
+# Weight of the newest request in the average share of a caller, and the most callers whose share is remembered.
+_SHARE_SMOOTHING = 0.5
+_MOST_SHARES = 1_024
 # `TokenRatio` averages over about this many of the latest code points.
 _AVERAGED_CHARACTERS = 1_000_000
 
@@ -57,24 +60,23 @@ class TokenRatio:
 
 @dataclass(eq=False)
 class HeldRequest:
-    """A request in work. `characters`: its code points without its fixed cost. `note_reduced` is told of code points
-    that turn out not to be work."""
+    """A request in work. `characters`: the code points that it counts as, without its fixed cost."""
 
     characters: int
-    note_reduced: Callable[[int], None]
+    note_settled: Callable[[int], None]
 
-    def reduce(self, characters: int) -> None:
-        """Lowers the code points to `characters`, if that is less: the model computes only so many of them."""
-        unneeded = max(0, self.characters - characters)
-        self.characters -= unneeded
-        self.note_reduced(unneeded)
+    def settle(self, characters: int) -> None:
+        """Replaces the estimate by the code points that the model computes, at most those of the whole request."""
+        self.note_settled(characters)
 
 
 class RequestBacklog:
     """The interactive requests of one model that are in work, by caller, in code points. `clock` returns seconds.
 
-    A request counts in full until it ends, and each has a fixed cost besides its text. The queue of the model reports
-    the tokens of the texts that it is given and of those that it has computed.
+    A request counts until it ends, and each has a fixed cost besides its text. Equal segments and those without words
+    are no work for the model, but that is known only once the text is segmented. Until then a request counts for the
+    share that the model computed of the latest requests of its caller. The queue of the model reports the tokens of the
+    texts that it is given and of those that it has computed.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -90,6 +92,7 @@ class RequestBacklog:
         self._shown_rate, self._shown_at = 0.0, 0.0
         self._token_ratio = TokenRatio()
         self._computed_tokens = 0
+        self._shares: OrderedDict[Hashable, float] = OrderedDict()  # by caller, the latest last; others have 1
 
     def note_encoding(self, characters: int, tokens: int) -> None:
         """Adds texts of `characters` code points that have `tokens` tokens."""
@@ -114,7 +117,7 @@ class RequestBacklog:
         if rate and self._clock() - self._shown_at < _SHOWN_SECONDS:
             rate = max(rate, self._shown_rate)
         rate = self._accepting_rate = min(rate, self._rate or rate)
-        size = characters + FIXED_CHARACTERS
+        size = self._estimate_computed(characters, caller) + FIXED_CHARACTERS
         if self._total < _SHORT_SHARE * size or rate <= 0 or (self._total + size) / rate <= seconds_left:
             return 0.0
         seconds = self._count_before(size, caller) / rate
@@ -128,7 +131,7 @@ class RequestBacklog:
     @contextmanager
     def hold(self, characters: int, caller: Hashable, deadline: float | None = None) -> Iterator[HeldRequest]:
         """Counts a request of `characters` code points until the context ends. `deadline`: a reading of the clock.
-        The context is the request, whose code points can be lowered.
+        The context is the request.
 
         A long request that ends without an error is a measurement of the rate, unless the model had little to do for
         it: text that is cached, repeated or not translated takes other time. A short one takes mostly fixed time, so it
@@ -137,10 +140,17 @@ class RequestBacklog:
         """
         began, finished, computed = self._clock(), self._finished, self._computed_tokens
         finished_text = self._finished_text
-        size = characters + FIXED_CHARACTERS
-        before = self._count_before(size, caller)
-        self._add(size, caller)
-        held = HeldRequest(characters, lambda unneeded: self._add(-unneeded, caller))
+        expected = self._estimate_computed(characters, caller)
+        before = self._count_before(expected + FIXED_CHARACTERS, caller)
+        self._add(expected + FIXED_CHARACTERS, caller)
+
+        def settle(computed: int) -> None:
+            computed = min(computed, characters)
+            self._add(computed - held.characters, caller)
+            held.characters = computed
+            self._learn_share(caller, computed / max(characters, 1))
+
+        held = HeldRequest(expected, settle)
         try:
             yield held
             self._finished += held.characters + FIXED_CHARACTERS
@@ -158,6 +168,15 @@ class RequestBacklog:
             raise
         finally:
             self._add(-held.characters - FIXED_CHARACTERS, caller)
+
+    def _estimate_computed(self, characters: int, caller: Hashable) -> int:
+        return round(characters * self._shares.get(caller, 1.0))
+
+    def _learn_share(self, caller: Hashable, share: float) -> None:
+        average = self._shares.pop(caller, 1.0)
+        self._shares[caller] = average + _SHARE_SMOOTHING * (share - average)
+        if len(self._shares) > _MOST_SHARES:
+            self._shares.popitem(last=False)
 
     def _add(self, size: int, caller: Hashable) -> None:
         self._total += size

@@ -56,7 +56,7 @@ class RequestBacklogs:
             if held is not None:
                 self._held[name] = held
 
-    def reduce(self, jobs: Iterable[ContentJob]) -> None:
+    def settle(self, jobs: Iterable[ContentJob]) -> None:
         """Counts only what the models compute once the texts are segmented: equal segments once, and none that need
         no model. Otherwise texts of one repeated sentence would make the estimates for other requests too high."""
         by_model: Counter[str] = Counter()
@@ -64,4 +64,4 @@ class RequestBacklogs:
             for name in job.route.models:
                 by_model[name] += job.characters
         for name, held in self._held.items():
-            held.reduce(by_model[name])
+            held.settle(by_model[name])

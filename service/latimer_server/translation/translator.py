@@ -122,7 +122,7 @@ class Translator:
         unique = {id(job): job for row in jobs for job in row if isinstance(job, ContentJob)}
         if request.options.glossary:
             await text.run(work, lambda: check_growth(unique.values()))
-        backlogs.reduce(unique.values())
+        backlogs.settle(unique.values())
         await self._run_jobs(request, list(unique.values()), usage, text)
         outputs = [
             output for row in jobs for job in row if isinstance(job, ContentJob) for output in job.outputs.values()

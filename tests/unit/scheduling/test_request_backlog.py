@@ -57,10 +57,33 @@ def test_a_request_of_repeated_sentences_counts_only_what_the_model_computes() -
         held = [stack.enter_context(backlog.hold(document, number)) for number in range(12)]
         before = backlog.estimate_seconds(document, "other", RATE, 1.0)
         for request in held:
-            request.reduce(SIZE)
+            request.settle(SIZE)
         after = backlog.estimate_seconds(document, "other", RATE, 1.0)
     assert before == pytest.approx(13 * (document + FIXED_CHARACTERS) / RATE)
     assert after == pytest.approx((document + 12 * SIZE + 13 * FIXED_CHARACTERS) / RATE)
+
+
+def test_a_request_is_expected_to_be_like_the_latest_ones_of_its_caller() -> None:
+    backlog, document = make_backlog(), 100 * SIZE
+    for _ in range(20):
+        with backlog.hold(document, "repeats") as request:
+            request.settle(0)
+    with ExitStack() as stack:
+        stack.enter_context(backlog.hold(document, "repeats"))
+        stack.enter_context(backlog.hold(document, "unknown"))
+        seconds = backlog.estimate_seconds(document, "other", RATE, 1.0)
+    assert seconds == pytest.approx((2 * document + 3 * FIXED_CHARACTERS) / RATE, rel=0.01)
+
+
+def test_a_request_counts_in_full_again_once_it_is_segmented() -> None:
+    backlog, document = make_backlog(), 100 * SIZE
+    with backlog.hold(document, "one") as request:
+        request.settle(0)
+    with backlog.hold(document, "one") as request:
+        request.settle(document)
+        assert backlog.estimate_seconds(document, "two", RATE, 1.0) == pytest.approx(
+            2 * (document + FIXED_CHARACTERS) / RATE
+        )
 
 
 def test_a_request_is_never_counted_for_more_than_at_first() -> None:
@@ -68,7 +91,7 @@ def test_a_request_is_never_counted_for_more_than_at_first() -> None:
     with ExitStack() as stack:
         held = stack.enter_context(backlog.hold(SIZE, "one"))
         before = backlog.estimate_seconds(SIZE, "two", RATE, 0.1)
-        held.reduce(10 * SIZE)
+        held.settle(10 * SIZE)
         assert backlog.estimate_seconds(SIZE, "two", RATE, 0.1) == before
     assert not backlog.estimate_seconds(SIZE, "two", RATE, 0.1)
 
