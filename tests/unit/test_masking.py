@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import map_span
+from latimer_server.text.protection.mask_forms import MASK_FORMS, MaskForm, make_form
 from latimer_server.text.protection.masking import (
-    MASK_FORMS,
     ProtectedText,
     list_unprotected,
     mask_spans,
@@ -29,7 +30,7 @@ def guarded_texts(draw: st.DrawFn) -> ProtectedText:
 
 
 @given(guarded_texts(), st.sampled_from(MASK_FORMS))
-def test_the_text_is_restored_if_the_model_copies_its_input(guarded: ProtectedText, form: str) -> None:
+def test_the_text_is_restored_if_the_model_copies_its_input(guarded: ProtectedText, form: MaskForm) -> None:
     shielded = mask_spans(guarded, form)
     assert [shielded.text[span.start : span.end] for span in shielded.spans] == list(shielded.symbols)
     restored = unmask_spans(shielded.text, shielded)
@@ -59,7 +60,7 @@ def test_masks_may_be_in_any_order_in_the_output(words: list[str], rng: random.R
 
 def test_a_missing_doubled_or_changed_mask_is_detected() -> None:
     shielded = mask_spans(
-        ProtectedText("See http://a.b and http://c.d now.", (TextSpan(4, 14), TextSpan(19, 29))), "T-#"
+        ProtectedText("See http://a.b and http://c.d now.", (TextSpan(4, 14), TextSpan(19, 29))), make_form("T-#")
     )
     assert shielded.text == "See T-1 and T-2 now."
     for output in ("Veja T-1 agora.", "Veja T-1 e T-2 e T-1.", "Veja t-1 e T-2.", "Veja T-1 e T-22.", "Veja T-1e T-2"):
@@ -70,7 +71,7 @@ def test_a_missing_doubled_or_changed_mask_is_detected() -> None:
 
 
 def test_a_text_that_contains_a_mask_gets_other_masks() -> None:
-    shielded = mask_spans(ProtectedText("The T-1 of http://a.b", (TextSpan(11, 21),)), "T-#")
+    shielded = mask_spans(ProtectedText("The T-1 of http://a.b", (TextSpan(11, 21),)), make_form("T-#"))
     assert shielded.symbols[0] not in ("T-1",)
     restored = unmask_spans(shielded.text, shielded)
     assert restored is not None
@@ -79,7 +80,7 @@ def test_a_text_that_contains_a_mask_gets_other_masks() -> None:
 
 def test_a_span_may_have_a_replacement() -> None:
     guarded = ProtectedText("The network is down.", (TextSpan(4, 11),), ("rede",))
-    restored = unmask_spans("A T-1 caiu.", mask_spans(guarded, "T-#"))
+    restored = unmask_spans("A T-1 caiu.", mask_spans(guarded, make_form("T-#")))
     assert restored is not None
     assert restored.guarded == ProtectedText("A rede caiu.", (TextSpan(2, 6),))
 
@@ -109,3 +110,50 @@ def test_stripped_signs_are_not_lost(guarded: ProtectedText) -> None:
 def test_spans_and_the_parts_between_form_the_text(guarded: ProtectedText) -> None:
     parts = sorted([*list_unprotected(guarded), *guarded.spans], key=lambda span: span.start)
     assert "".join(guarded.text[part.start : part.end] for part in parts) == guarded.text
+
+
+def _mask_placeholders(text: str, *placeholders: str) -> str:
+    """Returns a text with the first occurrence of each placeholder masked in the first form."""
+    spans = sorted((text.index(one), text.index(one) + len(one)) for one in placeholders)
+    return mask_spans(ProtectedText(text, tuple(TextSpan(*span) for span in spans)), MASK_FORMS[0]).text
+
+
+def test_stand_ins_are_of_the_kind_of_their_placeholder() -> None:
+    assert _mask_placeholders("Copied %lu of %ld bytes", "%lu", "%ld") == "Copied 37 of 58 bytes"
+    assert _mask_placeholders("{user} sent {n} files to {folder}", "{user}", "{n}", "{folder}") == (
+        "Daniel sent 37 files to XYZ3"
+    )
+    assert _mask_placeholders("Loading (%d%%)", "%d%%") == "Loading (37%)"
+    assert _mask_placeholders("See http://a.b now", "http://a.b") == "See T-1 now"
+
+
+def test_stand_ins_are_not_in_the_text_already() -> None:
+    assert _mask_placeholders("Daniel has 37 or %d", "%d") == "Daniel has 37 or 58"
+    assert _mask_placeholders("Daniel called {user}", "{user}") == "Daniel called Bruno"
+
+
+def test_a_number_that_is_money_or_one_has_no_number_as_stand_in() -> None:
+    assert _mask_placeholders("It costs $%d", "%d") == "It costs $T-1"
+    figures = ProtectedText("1 of 25", (TextSpan(0, 1), TextSpan(5, 7)), ("1", "25"))
+    assert mask_spans(figures, MASK_FORMS[0]).text == "T-1 of 37"
+
+
+def test_a_name_behind_an_article_is_a_thing() -> None:
+    assert _mask_placeholders("The {name} was changed", "{name}") == "The XYZ1 was changed"
+
+
+def test_a_number_that_is_part_of_another_one_is_no_mask() -> None:
+    masked = mask_spans(ProtectedText("%d files", (TextSpan(0, 2),)), MASK_FORMS[0])
+    for output in ("37.000 arquivos", "1.37 arquivos", "arquivos 3", "37 de 37 arquivos"):
+        assert unmask_spans(output, masked) is None
+    restored = unmask_spans("São 37.", masked)
+    assert restored is not None
+    assert restored.guarded.text == "São %d."
+
+
+def test_people_beyond_the_series_get_other_masks() -> None:
+    text = " ".join(f"{{user}}{sign}" for sign in "abcdefgh")
+    spans = tuple(TextSpan(match.start(), match.end()) for match in re.finditer(r"\{user\}", text))
+    symbols = mask_spans(ProtectedText(text, spans), MASK_FORMS[0]).symbols
+    assert len(set(symbols)) == len(spans)
+    assert symbols[-1] == "XYZ8"

@@ -25,7 +25,8 @@ from latimer_server.text.casing import find_casing, lower_text, style_text
 from latimer_server.text.checks.output_checks import check_output
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.text.protection.glossary import protect_text
-from latimer_server.text.protection.masking import MASK_FORMS, ProtectedText, mask_spans, strip_edge_signs, unmask_spans
+from latimer_server.text.protection.mask_forms import MASK_FORMS
+from latimer_server.text.protection.masking import ProtectedText, mask_spans, strip_edge_signs, unmask_spans
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Splitting, needs_translation, rebuild_text, segment_text
 

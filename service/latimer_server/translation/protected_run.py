@@ -21,8 +21,8 @@ from latimer_server.text.casing import Casing, style_text
 from latimer_server.text.dashes import collect_dashes, has_double_hyphen, restore_dashes
 from latimer_server.text.hyphenation import JOINT, join_words
 from latimer_server.text.normalization import Normalized, find_quotes, normalize_text, restore_quotes
+from latimer_server.text.protection.mask_forms import MASK_FORMS
 from latimer_server.text.protection.masking import (
-    MASK_FORMS,
     MaskedText,
     ProtectedText,
     UnmaskedText,

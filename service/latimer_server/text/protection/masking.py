@@ -12,11 +12,9 @@ from functools import lru_cache
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Move
+from latimer_server.text.protection.mask_forms import MaskForm, choose_symbols
 from latimer_server.text.protection.spans import is_glue
 from latimer_server.text.segmentation import needs_translation
-
-# Forms of masks, the one that models copy most reliably first. `#` stands for the number of the mask.
-MASK_FORMS = ("T-#", "_#_", "XYZ#", "[#]")
 
 
 @dataclass(frozen=True)
@@ -85,32 +83,27 @@ class UnmaskedText:
     moves: tuple[Move, ...] = ()
 
 
-def mask_spans(guarded: ProtectedText, form: str) -> MaskedText:
+def mask_spans(guarded: ProtectedText, form: MaskForm) -> MaskedText:
     """Returns the text with each protected span replaced by a mask. `form`: one of `MASK_FORMS`.
 
-    Masks are numbered from 1, or from a higher number if the text already contains such symbols.
+    No mask is in the text already. The masks of a template are numbered from 1, or from a higher number.
     """
-    first = 1
-    while any(_make_symbol(form, first + offset) in guarded.text for offset in range(len(guarded.spans))):
-        first += len(guarded.spans) + 7
     parts: list[str] = []
-    symbols: list[str] = []
     spans: list[TextSpan] = []
     glued: list[tuple[bool, bool]] = []
     position = length = 0
-    for offset, span in enumerate(guarded.spans):
-        symbol = _make_symbol(form, first + offset)
+    symbols = choose_symbols(guarded.text, guarded.spans, guarded.replacements, form)
+    for symbol, span in zip(symbols, guarded.spans, strict=True):
         is_glued = _is_glued(guarded.text, span)
         before = guarded.text[position : span.start] + " " * is_glued[0]
         parts += (before, symbol, " " * is_glued[1])
         start = length + len(before)
         length = start + len(symbol) + is_glued[1]
-        symbols.append(symbol)
         spans.append(TextSpan(start, start + len(symbol)))
         glued.append(is_glued)
         position = span.end
     parts.append(guarded.text[position:])
-    return MaskedText(guarded, "".join(parts), tuple(symbols), tuple(spans), tuple(glued))
+    return MaskedText(guarded, "".join(parts), symbols, tuple(spans), tuple(glued))
 
 
 def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
@@ -122,14 +115,11 @@ def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
     if not masked.symbols:
         return UnmaskedText(ProtectedText(output))
     found: dict[str, re.Match[str]] = {}
-    wanted = frozenset(masked.symbols)
-    for match in _compile_form_of(masked.symbols[0]).finditer(output):
-        if match.group() not in wanted:
-            continue
+    for match in _compile_symbols(masked.symbols).finditer(output):
         if match.group() in found:
             return None
         found[match.group()] = match
-    if len(found) < len(wanted):
+    if len(found) < len(masked.symbols):
         return None
     texts = dict(zip(masked.symbols, masked.source.wanted, strict=True))
     glued = dict(zip(masked.symbols, masked.glued, strict=True))
@@ -224,17 +214,15 @@ def list_unprotected(guarded: ProtectedText) -> list[TextSpan]:
     return [TextSpan(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
 
 
-def _make_symbol(form: str, number: int) -> str:
-    return form.replace("#", str(number))
+@lru_cache(maxsize=256)
+def _compile_symbols(symbols: tuple[str, ...]) -> re.Pattern[str]:
+    """Returns the pattern that matches each of the masks as a separate word or number."""
+    return re.compile("|".join(map(_write_pattern, symbols)))
 
 
-@lru_cache(maxsize=32)
-def _compile_form(form: str) -> re.Pattern[str]:
-    before = r"(?<![\w-])" if form[0].isalnum() or form[0] == "_" else ""
-    after = r"(?![\w-]*\w)" if form[-1] == "#" else (r"(?!\w)" if form[-1] == "_" else "")
-    return re.compile(before + re.escape(form).replace(r"\#", r"\d+") + after)
-
-
-def _compile_form_of(symbol: str) -> re.Pattern[str]:
-    """Returns the pattern that matches any mask of the same form as `symbol`, with any number."""
-    return _compile_form(re.sub(r"\d+", "#", symbol))
+def _write_pattern(symbol: str) -> str:
+    if symbol[0].isdigit():
+        return rf"(?<![\w.,-]){re.escape(symbol)}(?![\w-]*\w)(?![.,]\d)"
+    before = r"(?<![\w-])" if symbol[0].isalnum() or symbol[0] == "_" else ""
+    after = r"(?![\w-]*\w)" if symbol[-1].isalnum() else r"(?!\w)" if symbol[-1] == "_" else ""
+    return before + re.escape(symbol) + after
