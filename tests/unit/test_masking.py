@@ -127,6 +127,17 @@ def test_stand_ins_are_of_the_kind_of_their_placeholder() -> None:
     assert _mask_placeholders("See http://a.b now", "http://a.b") == "See T-1 now"
 
 
+def test_the_words_around_a_placeholder_without_a_name_tell_its_kind() -> None:
+    assert _mask_placeholders("Page {0} of {1}", "{0}", "{1}") == "Page 37 of 58"
+    assert _mask_placeholders("{0} of {1} files", "{0}", "{1}") == "37 of 58 files"
+    assert _mask_placeholders("Faltam %s minutos", "%s") == "Faltam 37 minutos"
+    assert _mask_placeholders("Install the %s packages", "%s") == "Install the XYZ1 packages"
+
+
+def test_dates_and_times_have_dates_and_times_as_stand_ins() -> None:
+    assert _mask_placeholders("Sent on 2024-01-02 at {time}", "2024-01-02", "{time}") == "Sent on 17/05/2024 at 10:45"
+
+
 def test_stand_ins_are_not_in_the_text_already() -> None:
     assert _mask_placeholders("Daniel has 37 or %d", "%d") == "Daniel has 37 or 58"
     assert _mask_placeholders("Daniel called {user}", "{user}") == "Daniel called Bruno"

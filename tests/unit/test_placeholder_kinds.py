@@ -12,7 +12,7 @@ from latimer_server.text.protection.placeholder_kinds import SpanKind, find_kind
     [
         *("%d", "%lu", "%ld", "%'d", "%5.2f", "%1$d", "%(count)d", "%(num_items)s", "%d%%", "%d:%02d", "%d/%d", "%i"),
         *("{count}", "{n}", "{num_items}", "{itemCount}", "{0:d}", "{0:,.2f}", "{2,10:P1}", "{count, number}"),
-        *("{{ total }}", "${count}", "%{count}", ":count", "[[case.number]]", "{max_length}"),
+        *("{{ total }}", "${count}", "%{count}", ":count", "[[case.number]]", "{max_length}", "{order_id}"),
     ],
 )
 def test_numbers(text: str) -> None:
@@ -25,7 +25,22 @@ def test_people(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["%s", "%1$s", "%@", "{0}", "{}", "{file}", "{file_name}", "{order_id}", "$HOME", "%1", "{host}:{port}"]
+    ("text", "kind"),
+    [
+        ("{date}", SpanKind.DATE),
+        ("%(due_date)s", SpanKind.DATE),
+        ("2024-05-17", SpanKind.DATE),
+        ("12/05/2023", SpanKind.DATE),
+        ("{{ start_time }}", SpanKind.TIME),
+        ("17h30", SpanKind.TIME),
+    ],
+)
+def test_dates_and_times(text: str, kind: SpanKind) -> None:
+    assert find_kind(text) is kind
+
+
+@pytest.mark.parametrize(
+    "text", ["%s", "%1$s", "%@", "{0}", "{}", "{file}", "{file_name}", "$HOME", "%1", "{host}:{port}"]
 )
 def test_other_words(text: str) -> None:
     assert find_kind(text) is SpanKind.WORD

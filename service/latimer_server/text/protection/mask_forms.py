@@ -7,15 +7,16 @@ functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.protection.placeholder_kinds import SpanKind, find_kind
+from latimer_server.text.protection.placeholder_kinds import SpanKind, find_kind, is_unnamed
 
-# The template of a mask, in which `#` stands for its number, or a series of masks.
-Symbols = str | tuple[str, ...]
 _NUMBERS = ("37", "58", "64", "83", "46", "29", "76", "95", "68", "34", "87", "53")
+_DATES = ("17/05/2024", "23/08/2025", "14/11/2023", "28/02/2022")
+_TIMES = ("10:45", "11:35", "10:25", "11:15")
 _PEOPLE = ("Daniel", "Bruno", "Laura", "Martin", "Oscar", "Victor")
 # A figure whose mask may be another number. One takes the singular.
 _FIGURE = re.compile(r"(?!1(?![\d.,]))\d[\d.,]*%?")
@@ -23,36 +24,55 @@ _ARTICLE = re.compile(
     r"(?:^|\W)(?:the|an?|this|that|your|[oa]s?|uma?|d[oa]|n[oa]|est[ea]|[st]eu|[st]ua)\s$", re.IGNORECASE
 )
 _CURRENCY = re.compile("[$€£¥₹][ \u00a0]?$")
-# Code points before a span in which an article or a currency sign is sought.
-_WINDOW = 6
+# Words behind a number in software, and before one, in English and Portuguese.
+_COUNTED = re.compile(
+    r"\s(?:[KMGT]B|seconds|minutes|hours|days|weeks|months|years|times|files|items|results|messages|comments|records|rows"
+    r"|lines|pages|bytes|characters|digits|members|users|people|points|votes|likes|errors|warnings|photos|songs|tracks"
+    r"|segundos|minutos|horas|dias|semanas|meses|anos|vezes|arquivos|ficheiros|itens|resultados|mensagens|comentários"
+    r"|registros|linhas|páginas|caracteres|dígitos|membros|usuários|pessoas|pontos|votos|erros|avisos|fotos|músicas"
+    r"|faixas|(?:of|de)\s(?=[%{]))",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(
+    r"\b(?:page|line|column|row|step|level|part|chapter|section|página|linha|coluna|passo|etapa|nível|parte|capítulo"
+    r"|seção)s?\s$",
+    re.IGNORECASE,
+)
+_TOTAL = re.compile(r"\s?(?:of|de|/)\s?")
+# Code points around a span in which these words are sought.
+_WINDOW = 14
 
 
 @dataclass(frozen=True)
 class MaskForm:
-    """The masks of the kinds of protected spans: templates, or a series. Spans beyond a series get those of `word`."""
+    """The masks of the kinds of protected spans.
 
-    number: Symbols
-    person: Symbols
+    `word` and `other`: templates of the masks of placeholders and of other spans, in which `#` stands for the number of
+    the mask. `series`: masks for the placeholders of certain kinds. Spans beyond a series get masks of the template.
+    """
+
     word: str
     other: str
+    series: Mapping[SpanKind, tuple[str, ...]] = field(default_factory=dict)
 
-    def get_symbols(self, kind: SpanKind) -> Symbols:
-        """Returns the template or the series of masks of a kind."""
-        return {SpanKind.NUMBER: self.number, SpanKind.PERSON: self.person, SpanKind.WORD: self.word}.get(
-            kind, self.other
-        )
+    def get_template(self, kind: SpanKind) -> str:
+        """Returns the template of the masks of a kind."""
+        return self.other if kind is SpanKind.OTHER else self.word
 
 
 def make_form(template: str) -> MaskForm:
     """Returns the form in which the masks of all kinds have one template."""
-    return MaskForm(template, template, template, template)
+    return MaskForm(template, template)
 
 
+_SERIES = MappingProxyType(
+    {SpanKind.NUMBER: _NUMBERS, SpanKind.DATE: _DATES, SpanKind.TIME: _TIMES, SpanKind.PERSON: _PEOPLE}
+)
 # Forms of masks, in the order in which they are tried. Only the first has stand-ins.
 MASK_FORMS = (
-    MaskForm(_NUMBERS, _PEOPLE, "XYZ#", "T-#"),
+    MaskForm("XYZ#", "T-#", _SERIES),
     make_form("_#_"),
-    MaskForm("T-#", "T-#", "T-#", "XYZ#"),
+    MaskForm("T-#", "XYZ#"),
     make_form("[#]"),
 )
 
@@ -67,28 +87,45 @@ def choose_symbols(
     if not spans:
         return ()
     changes = replacements or (None,) * len(spans)
-    kinds = [_find_kind(text, span, is_replaced=new is not None) for span, new in zip(spans, changes, strict=True)]
-    templates = {one for one in (form.number, form.person, form.word, form.other) if isinstance(one, str)}
+    kinds = _find_kinds(text, spans, [new is not None for new in changes])
+    templates = {form.word, form.other}
     first = 1
     while any(_make_symbol(one, first + offset) in text for one in templates for offset in range(len(spans))):
         first += len(spans) + 7
-    series = {kind: form.get_symbols(kind) for kind in set(kinds)}
     unused = {
-        kind: iter([symbol for symbol in symbols if symbol not in text])
-        for kind, symbols in series.items()
-        if not isinstance(symbols, str)
+        kind: iter([symbol for symbol in series if symbol not in text])
+        for kind, series in form.series.items()
+        if kind in kinds
     }
     chosen = []
     for offset, (kind, span) in enumerate(zip(kinds, spans, strict=True)):
-        template = series[kind]
-        symbol = _make_symbol(template if isinstance(template, str) else form.word, first + offset)
+        symbol = _make_symbol(form.get_template(kind), first + offset)
         symbol = next(unused[kind], symbol) if kind in unused else symbol
         chosen.append(symbol + "%" if symbol.isdigit() and text[span.end - 1] == "%" else symbol)
     return tuple(chosen)
 
 
+def _find_kinds(text: str, spans: Sequence[TextSpan], replaced: Sequence[bool]) -> list[SpanKind]:
+    """Returns the kind of each protected span. `replaced`: whether the span has a replacement."""
+    kinds: list[SpanKind] = []
+    for span, is_replaced in zip(spans, replaced, strict=True):
+        kind = _find_kind(text, span, is_replaced=is_replaced)
+        if kind is SpanKind.WORD and is_unnamed(text[span.start : span.end]):
+            # The second placeholder of `page {0} of {1}` is a number if the first one is.
+            follows_number = (
+                bool(kinds)
+                and kinds[-1] is SpanKind.NUMBER
+                and _TOTAL.fullmatch(text, spans[len(kinds) - 1].end, span.start) is not None
+            )
+            behind, before = text[span.end : span.end + _WINDOW], text[max(0, span.start - _WINDOW) : span.start]
+            if follows_number or _COUNTED.match(behind) or _NUMBERED.search(before):
+                kind = SpanKind.NUMBER
+        kinds.append(kind)
+    return kinds
+
+
 def _find_kind(text: str, span: TextSpan, *, is_replaced: bool) -> SpanKind:
-    """Returns the kind of a protected span.
+    """Returns the kind of a protected span by its own text.
 
     A figure with a replacement is a number. An amount of money is none, since models write currencies in many ways. A
     name behind an article names a thing.

@@ -14,6 +14,8 @@ class SpanKind(Enum):
     """What a protected span stands for. OTHER: no placeholder, or one of a syntax that is not known here."""
 
     NUMBER = "number"
+    DATE = "date"
+    TIME = "time"
     PERSON = "person"
     WORD = "word"
     OTHER = "other"
@@ -28,6 +30,10 @@ _BRACED = re.compile(
     r"(?:,\s{0,4}(?P<type>number)?[^{}:]{0,32})?(?::(?P<format>[^{}\s]{0,16}))?\s{0,4}(?:\}{1,3}|\]\])"
 )
 _NAMED = re.compile(r":(?P<name>[a-z]\w{0,63})|%(?P<position>\d{1,2})|\$(?P<variable>[A-Za-z_]\w{0,63})")
+# Dates and times that are protected as they are: 2024-05-17, 17/05/2024, 17h30.
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{4}")
+_TIME = re.compile(r"\d{1,2}[h:]\d{2}")
+_UNNAMED = re.compile(r"%(?:\d{1,2}\$)?[s@]|%\d{1,2}|\{\d{0,2}\}")
 # A format of Python or .NET that only numbers have.
 _NUMBER_FORMAT = re.compile(r"[<>=^+, 0-9.]{0,8}[bdeEfFgGnoxX%]|[NPDCFEGR]\d{0,2}|[#0,.]+")
 _PERCENT = re.compile("%%?")
@@ -53,6 +59,8 @@ _PEOPLE = frozenset(
         " manager nickname nick fullname firstname lastname inviter follower participant",
     )
 )
+_DATES = frozenset({"date", "datetime", "timestamp", "deadline"})
+_TIMES = frozenset({"time", "clock"})
 _QUALIFIERS = frozenset({"first", "last", "full", "display", "given", "family", "nick", "user", "real", "short", "new"})
 
 
@@ -60,7 +68,12 @@ def find_kind(text: str) -> SpanKind:
     """Returns the kind of a protected span with this text: one placeholder, or several that signs join.
 
     `%d`, `{count}` and `%d:%02d` are numbers, `{name}` and `{{user}}` are people, `%s` and `{file}` are other words.
+    Also finds dates and times: `{due_date}` and `2024-05-17`, `{time}` and `17h30`.
     """
+    if _DATE.fullmatch(text):
+        return SpanKind.DATE
+    if _TIME.fullmatch(text):
+        return SpanKind.TIME
     kinds = set()
     position = 0
     while position < len(text):
@@ -76,6 +89,11 @@ def find_kind(text: str) -> SpanKind:
                 return SpanKind.OTHER
             position += 1
     return kinds.pop() if len(kinds) == 1 else SpanKind.WORD if kinds else SpanKind.OTHER
+
+
+def is_unnamed(text: str) -> bool:
+    """Returns True for a placeholder whose kind only the words around it tell, such as `%s` and `{0}`."""
+    return _UNNAMED.fullmatch(text) is not None
 
 
 def _match_placeholder(text: str, position: int) -> re.Match[str] | None:
@@ -99,7 +117,9 @@ def _read_name(name: str) -> SpanKind:
     words = [part.lower() for part in _PARTS.findall(name)]
     if not words:
         return SpanKind.WORD
-    if words[-1] in _COUNTS or (words[0] in _COUNTS and words[-1] != "id"):
+    if words[-1] in _COUNTS or words[0] in _COUNTS or words[-1] == "id":
         return SpanKind.NUMBER
+    if words[-1] in _DATES or words[-1] in _TIMES:
+        return SpanKind.DATE if words[-1] in _DATES else SpanKind.TIME
     is_person = words[-1] in _PEOPLE and (_PEOPLE | _QUALIFIERS).issuperset(words)
     return SpanKind.PERSON if is_person else SpanKind.WORD
