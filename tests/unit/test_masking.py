@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import map_span
-from latimer_server.text.protection.mask_forms import MASK_FORMS, MaskForm, make_form
+from latimer_server.text.protection.mask_forms import MASK_FORMS, MaskForm
 from latimer_server.text.protection.masking import (
     ProtectedText,
     list_unprotected,
@@ -60,7 +60,7 @@ def test_masks_may_be_in_any_order_in_the_output(words: list[str], rng: random.R
 
 def test_a_missing_doubled_or_changed_mask_is_detected() -> None:
     shielded = mask_spans(
-        ProtectedText("See http://a.b and http://c.d now.", (TextSpan(4, 14), TextSpan(19, 29))), make_form("T-#")
+        ProtectedText("See http://a.b and http://c.d now.", (TextSpan(4, 14), TextSpan(19, 29))), MaskForm("T-#")
     )
     assert shielded.text == "See T-1 and T-2 now."
     for output in ("Veja T-1 agora.", "Veja T-1 e T-2 e T-1.", "Veja t-1 e T-2.", "Veja T-1 e T-22.", "Veja T-1e T-2"):
@@ -71,7 +71,7 @@ def test_a_missing_doubled_or_changed_mask_is_detected() -> None:
 
 
 def test_a_text_that_contains_a_mask_gets_other_masks() -> None:
-    shielded = mask_spans(ProtectedText("The T-1 of http://a.b", (TextSpan(11, 21),)), make_form("T-#"))
+    shielded = mask_spans(ProtectedText("The T-1 of http://a.b", (TextSpan(11, 21),)), MaskForm("T-#"))
     assert shielded.symbols[0] not in ("T-1",)
     restored = unmask_spans(shielded.text, shielded)
     assert restored is not None
@@ -80,7 +80,7 @@ def test_a_text_that_contains_a_mask_gets_other_masks() -> None:
 
 def test_a_span_may_have_a_replacement() -> None:
     guarded = ProtectedText("The network is down.", (TextSpan(4, 11),), ("rede",))
-    restored = unmask_spans("A T-1 caiu.", mask_spans(guarded, make_form("T-#")))
+    restored = unmask_spans("A T-1 caiu.", mask_spans(guarded, MaskForm("T-#")))
     assert restored is not None
     assert restored.guarded == ProtectedText("A rede caiu.", (TextSpan(2, 6),))
 
@@ -121,7 +121,7 @@ def _mask_placeholders(text: str, *placeholders: str) -> str:
 def test_stand_ins_are_of_the_kind_of_their_placeholder() -> None:
     assert _mask_placeholders("Copied %lu of %ld bytes", "%lu", "%ld") == "Copied 37 of 58 bytes"
     assert _mask_placeholders("{user} sent {n} files to {folder}", "{user}", "{n}", "{folder}") == (
-        "Daniel sent 37 files to XYZ3"
+        "Daniel sent 37 files to T-3"
     )
     assert _mask_placeholders("Loading (%d%%)", "%d%%") == "Loading (37%)"
     assert _mask_placeholders("See http://a.b now", "http://a.b") == "See T-1 now"
@@ -131,7 +131,7 @@ def test_the_words_around_a_placeholder_without_a_name_tell_its_kind() -> None:
     assert _mask_placeholders("Page {0} of {1}", "{0}", "{1}") == "Page 37 of 58"
     assert _mask_placeholders("{0} of {1} files", "{0}", "{1}") == "37 of 58 files"
     assert _mask_placeholders("Faltam %s minutos", "%s") == "Faltam 37 minutos"
-    assert _mask_placeholders("Install the %s packages", "%s") == "Install the XYZ1 packages"
+    assert _mask_placeholders("Install the %s packages", "%s") == "Install the T-1 packages"
 
 
 def test_dates_and_times_have_dates_and_times_as_stand_ins() -> None:
@@ -150,7 +150,7 @@ def test_a_number_that_is_money_or_one_has_no_number_as_stand_in() -> None:
 
 
 def test_a_name_behind_an_article_is_a_thing() -> None:
-    assert _mask_placeholders("The {name} was changed", "{name}") == "The XYZ1 was changed"
+    assert _mask_placeholders("The {name} was changed", "{name}") == "The T-1 was changed"
 
 
 def test_a_number_that_is_part_of_another_one_is_no_mask() -> None:
@@ -167,4 +167,4 @@ def test_people_beyond_the_series_get_other_masks() -> None:
     spans = tuple(TextSpan(match.start(), match.end()) for match in re.finditer(r"\{user\}", text))
     symbols = mask_spans(ProtectedText(text, spans), MASK_FORMS[0]).symbols
     assert len(set(symbols)) == len(spans)
-    assert symbols[-1] == "XYZ8"
+    assert symbols[-1] == "T-8"

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from latimer_server.core.spans import TextSpan
+
 _FILE = Path(__file__).with_name("strings.toml")
 _NUMBER = re.compile(r"\d+%?")
+_TIME = re.compile(r"\d{2}/\d{2}/\d{4}|\d:\d{2}")
 _PEOPLE = frozenset({"Maria", "Madonna"})
 
 
@@ -31,12 +34,18 @@ class SoftwareString:
 
     @property
     def kind(self) -> str:
-        """The kind of its placeholders: "numbers", "people" or "other words"; "mixed" if they are of several kinds."""
-        kinds = {
-            "numbers" if _NUMBER.fullmatch(word) else "people" if word in _PEOPLE else "other words"
-            for word in self.words
-        }
+        """The kind of its placeholders: "numbers", "times", "people" or "other words"; else "mixed"."""
+        kinds = {_find_kind(word) for word in self.words}
         return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def _find_kind(word: str) -> str:
+    """Returns the kind of a placeholder by its natural word."""
+    if _NUMBER.fullmatch(word):
+        return "numbers"
+    if _TIME.fullmatch(word):
+        return "times"
+    return "people" if word in _PEOPLE else "other words"
 
 
 def read_strings(source: str, target: str) -> list[SoftwareString]:
@@ -66,11 +75,21 @@ def fill(text: str, placeholders: Sequence[str], fillers: Sequence[str]) -> str:
     """Returns a text with each placeholder, in order, replaced by its filler. Raises ValueError if one is missing."""
     parts: list[str] = []
     position = 0
-    for placeholder, filler in zip(placeholders, fillers, strict=True):
-        start = text.index(placeholder, position)
-        parts += (text[position:start], filler)
-        position = start + len(placeholder)
+    for place, filler in zip(find_places(text, placeholders), fillers, strict=True):
+        parts += (text[position : place.start], filler)
+        position = place.end
     return "".join((*parts, text[position:]))
+
+
+def find_places(text: str, placeholders: Sequence[str]) -> tuple[TextSpan, ...]:
+    """Returns the spans of the placeholders of a text, in order. Raises ValueError if one is missing."""
+    places = []
+    position = 0
+    for placeholder in placeholders:
+        start = text.index(placeholder, position)
+        position = start + len(placeholder)
+        places.append(TextSpan(start, position))
+    return tuple(places)
 
 
 def find_skeleton(output: str, fillers: Sequence[str]) -> str | None:

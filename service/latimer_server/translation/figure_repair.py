@@ -16,7 +16,7 @@ from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.checks.numbers import has_number_mismatch
 from latimer_server.text.checks.numerals import find_decimal_mark
 from latimer_server.text.figures.currency import has_currency_sign
-from latimer_server.text.figures.notation import has_foreign_groups
+from latimer_server.text.figures.notation import has_foreign_figure
 from latimer_server.text.figures.repair import FigureRepair, repair_figures
 from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
@@ -127,7 +127,7 @@ def _needs_repair(segment: ProtectedText, checked: SegmentOutput, mark: str) -> 
     """
     if Flag.NUMBER_MISMATCH in checked.flags or has_currency_sign(segment.text):
         return True
-    return has_foreign_groups(checked.text, mark)
+    return has_foreign_figure(checked.text, mark)
 
 
 def repair_output(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> RepairedOutput:

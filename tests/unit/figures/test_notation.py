@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.text.figures.notation import convert_figure, has_foreign_groups, read_figure
+from latimer_server.text.figures.notation import convert_figure, has_foreign_figure, read_figure
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,11 @@ def test_equal_or_unknown_marks_convert_nothing() -> None:
     assert convert_figure("1,234.5", (".", "")) == "1,234.5"
 
 
-def test_groups_of_another_notation_are_recognized() -> None:
-    assert has_foreign_groups("tinha 3,000,000 visitantes", ",")
-    assert not has_foreign_groups("tinha 3.000.000 visitantes", ",")
-    assert not has_foreign_groups("tinha 3,000,000 visitantes", "")
+def test_figures_of_another_notation_are_recognized() -> None:
+    assert has_foreign_figure("tinha 3,000,000 visitantes", ",")
+    assert not has_foreign_figure("tinha 3.000.000 visitantes", ",")
+    assert not has_foreign_figure("tinha 3,000,000 visitantes", "")
+    assert has_foreign_figure("cerca de 6.9 g", ",")
+    assert has_foreign_figure("for R$ 187,64", ".")
+    assert has_foreign_figure("EUR 918.40", ",")
+    assert not has_foreign_figure("o Python 3.11 às 10.30", ",")

@@ -44,6 +44,15 @@ def link(source: str, word: str, output: str, answer: str) -> Link:
         ("At 3 p.m. 1,200 came.", "Às 15h vieram 1,200.", "Às 15h vieram 1.200."),
         ("By 3.5.1990 it had 1,500.", "Em 3.5.1990 tinha 1,500.", "Em 3.5.1990 tinha 1.500."),
         ("It sent 20,000 men.", "Enviou 20 mil homens.", "Enviou 20 mil homens."),
+        # Fractions of money and units are converted, versions and hours are not.
+        (
+            "Was $1,299.00, now $949.00, at 10.30",
+            "Foi $1.299,00, agora $949.00, às 10.30",
+            "Foi $1.299,00, agora $949,00, às 10.30",
+        ),
+        ("Fat 6.9 g or 8.25% in CSS 2.1", "Gordura 6.9 g ou 8.25% em CSS 2.1", "Gordura 6,9 g ou 8,25% em CSS 2.1"),
+        ("EUR 918.40 today", "EUR 918.40 hoje", "EUR 918,40 hoje"),
+        ("Diesel 1.879 €/l", "Diesel 1.879 €/l", "Diesel 1,879 €/l"),
         # Three decimals are read as thousands.
         ("The ratio is 1.234 to 1.", "A proporção é de 1.234 para 1.", "A proporção é de 1,234 para 1."),
     ],

@@ -9,11 +9,12 @@ import re
 
 from latimer_server.core.spans import TextSpan
 
-_SIGNS = "€£¥₹₩₽"
+# The currency signs but that of the dollar, which also comes with letters.
+SIGNS = "€£¥₹₩₽"
 _GAP = "[ \u00a0\u202f]"
-_BEFORE = re.compile(rf"(?:(?<![^\W_])(?:R|US|A|C|NZ|HK|MX){_GAP}?\$|(?<![\w$])\$|[{_SIGNS}]){_GAP}?$")
-_AFTER = re.compile(rf"{_GAP}?[{_SIGNS}$](?!\w)")
-_ANY = re.compile(rf"[$£€¥₹₩₽]{_GAP}?\d|\d{_GAP}?[{_SIGNS}]")
+_BEFORE = re.compile(rf"(?:(?<![^\W_])(?:R|US|A|C|NZ|HK|MX){_GAP}?\$|(?<![\w$])\$|[{SIGNS}]){_GAP}?$")
+_AFTER = re.compile(rf"{_GAP}?[{SIGNS}$](?!\w)")
+_ANY = re.compile(rf"[$£€¥₹₩₽]{_GAP}?\d|\d{_GAP}?[{SIGNS}]")
 # Stems of the names and codes of each currency in the languages of most requests, in lower case.
 _STEMS = {
     "$": re.compile(r"\b(?:d[oóò]l+a|usd|us\$|buck|grand)"),

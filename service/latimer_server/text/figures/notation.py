@@ -17,8 +17,19 @@ _GROUPED = {
     ",": re.compile(rf"[1-9]\d{{0,2}}(?:(?:\.\d{{3}})+|(?:{_GAPS}\d{{3}})+)(?:,\d+)?"),
 }
 _SIMPLE = {".": re.compile(r"\d+(?:\.\d+)?"), ",": re.compile(r"\d+(?:,\d+)?")}
-# Groups of thousands as a language with the other decimal mark writes them.
-_FOREIGN = {".": re.compile(r"\d\.\d{3}(?!\d)"), ",": re.compile(r"\d,\d{3}(?!\d)")}
+# A figure with the separators of a language with the other decimal mark: groups of thousands, or a quantity's fraction.
+_UNIT = (
+    r"[ \u00a0]?(?:%|‰|°|[kMGTm]?(?:g|m|l|L|B|b|W|Wh|Hz|V|J|Pa)\b|c[ml]\b|[€£¥₹$]|"
+    r"(?:million|billion|mil|bilh|milh)\w*|percent|por cento)"
+)
+_FOREIGN = {
+    ".": re.compile(rf"\d\.\d{{3}}(?!\d)|\d,\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+,\d|\b[A-Z]{{3}}[ \u00a0]\d+,\d"),
+    ",": re.compile(rf"\d,\d{{3}}(?!\d)|\d\.\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+\.\d|\b[A-Z]{{3}}[ \u00a0]\d+\.\d"),
+}
+_QUANTITY = re.compile(_UNIT)
+_CODE = re.compile(
+    "(?:EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|KRW|NZD)[ \u00a0]?$"
+)
 _SEPARATORS = re.compile(rf"[.,]|{_GAPS}")
 _SWAPPED = str.maketrans(".,", ",.")
 _THREE_DECIMALS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
@@ -32,10 +43,15 @@ def is_grouped(figure: str, mark: str) -> bool:
     return pattern is not None and pattern.fullmatch(figure) is not None
 
 
-def has_foreign_groups(text: str, mark: str) -> bool:
-    """Returns True if a figure of a text may have groups of thousands in another notation than that with this mark.
+def is_quantity(before: str, after: str) -> bool:
+    """Returns True if the texts around a figure say that it counts money or a unit: `EUR 5`, `5 kg`, `5%`."""
+    return _QUANTITY.match(after) is not None or _CODE.search(before) is not None
 
-    A number with three decimals looks the same. Returns False if `mark` is "".
+
+def has_foreign_figure(text: str, mark: str) -> bool:
+    """Returns True if a figure of a text may be in another notation than that with this decimal mark.
+
+    A number with three decimals looks like one with groups of thousands. Returns False if `mark` is "".
     """
     return mark in _FOREIGN and _FOREIGN[mark].search(text) is not None
 

@@ -14,8 +14,15 @@ from dataclasses import dataclass, replace
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link, Move
 from latimer_server.text.checks.numerals import FIGURES, find_decimal_mark
-from latimer_server.text.figures.currency import find_sign_after, find_sign_before, name_currency, names_currency
-from latimer_server.text.figures.notation import CONTEXT, convert_figure, is_grouped, list_digits, read_figure
+from latimer_server.text.figures.currency import SIGNS, find_sign_after, find_sign_before, name_currency, names_currency
+from latimer_server.text.figures.notation import (
+    CONTEXT,
+    convert_figure,
+    is_grouped,
+    is_quantity,
+    list_digits,
+    read_figure,
+)
 
 # Figures with at least this many digits are repaired before shorter ones, which a model may rightly write differently:
 # as a word, or as another hour of the day.
@@ -27,7 +34,7 @@ class Figure:
     """A figure of a text.
 
     `span`: the span of its digits and their separators, which are `text`. `before` and `after`: the spans of a currency
-    sign at its sides, empty without one. `context`: the text before it.
+    sign at its sides, empty without one. `context`: the text before it. `behind`: the text behind it.
     """
 
     span: TextSpan
@@ -37,6 +44,7 @@ class Figure:
     before_text: str
     after_text: str
     context: str
+    behind: str
 
     @property
     def whole(self) -> TextSpan:
@@ -125,6 +133,7 @@ def find_figures(text: str, protected: Sequence[TextSpan] = ()) -> list[Figure]:
                 text[before.start : before.end],
                 text[after.start : after.end],
                 text[max(0, start - CONTEXT) : start],
+                text[end : end + CONTEXT],
             )
         )
     return figures
@@ -132,7 +141,8 @@ def find_figures(text: str, protected: Sequence[TextSpan] = ()) -> list[Figure]:
 
 def convert(figure: Figure, marks: tuple[str, str]) -> str:
     """Returns the text of a figure in the notation of the target language; see `convert_figure`."""
-    is_money = figure.whole != figure.span
+    # A price per unit may have three decimals, as of petrol.
+    is_money = figure.whole != figure.span and not figure.behind.lstrip(SIGNS + "$ \u00a0").startswith("/")
     return convert_figure(figure.text, marks, figure.context, is_money=is_money)
 
 
@@ -169,9 +179,10 @@ class _Matching:
 def _is_misread(source: Figure, output: Figure, marks: tuple[str, str]) -> bool:
     """Returns True if the reader of `output`, which has the digits of `source`, takes it for another number or none.
 
-    An equal text that the target language cannot read otherwise, such as 3.5 or 10.30, is no damage.
+    An equal text that the target language cannot read otherwise, such as 3.5 or 10.30, may be a version or an hour. It
+    is a figure only as an amount of money or before a unit.
     """
-    if source.text != output.text:
+    if source.text != output.text or source.whole != source.span or is_quantity(source.context, source.behind):
         return True
     return is_grouped(source.text, marks[0]) or read_figure(output.text, marks[1]) is not None
 

@@ -34,8 +34,8 @@ _COUNTED = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
-    r"\b(?:page|line|column|row|step|level|part|chapter|section|página|linha|coluna|passo|etapa|nível|parte|capítulo"
-    r"|seção)s?\s$",
+    r"\b(?:page|line|column|row|step|level|part|chapter|section|version|página|linha|coluna|passo|etapa|nível|parte"
+    r"|capítulo|seção|versão)s?\s$",
     re.IGNORECASE,
 )
 _TOTAL = re.compile(r"\s?(?:of|de|/)\s?")
@@ -45,36 +45,21 @@ _WINDOW = 14
 
 @dataclass(frozen=True)
 class MaskForm:
-    """The masks of the kinds of protected spans.
+    """The masks of protected spans.
 
-    `word` and `other`: templates of the masks of placeholders and of other spans, in which `#` stands for the number of
-    the mask. `series`: masks for the placeholders of certain kinds. Spans beyond a series get masks of the template.
+    `template`: a mask in which `#` stands for its number. `series`: masks for placeholders of certain kinds. Spans
+    beyond a series get masks of the template.
     """
 
-    word: str
-    other: str
+    template: str
     series: Mapping[SpanKind, tuple[str, ...]] = field(default_factory=dict)
-
-    def get_template(self, kind: SpanKind) -> str:
-        """Returns the template of the masks of a kind."""
-        return self.other if kind is SpanKind.OTHER else self.word
-
-
-def make_form(template: str) -> MaskForm:
-    """Returns the form in which the masks of all kinds have one template."""
-    return MaskForm(template, template)
 
 
 _SERIES = MappingProxyType(
     {SpanKind.NUMBER: _NUMBERS, SpanKind.DATE: _DATES, SpanKind.TIME: _TIMES, SpanKind.PERSON: _PEOPLE}
 )
 # Forms of masks, in the order in which they are tried. Only the first has stand-ins.
-MASK_FORMS = (
-    MaskForm("XYZ#", "T-#", _SERIES),
-    make_form("_#_"),
-    MaskForm("T-#", "XYZ#"),
-    make_form("[#]"),
-)
+MASK_FORMS = (MaskForm("T-#", _SERIES), MaskForm("_#_"), MaskForm("XYZ#"), MaskForm("[#]"))
 
 
 def choose_symbols(
@@ -88,9 +73,8 @@ def choose_symbols(
         return ()
     changes = replacements or (None,) * len(spans)
     kinds = _find_kinds(text, spans, [new is not None for new in changes])
-    templates = {form.word, form.other}
     first = 1
-    while any(_make_symbol(one, first + offset) in text for one in templates for offset in range(len(spans))):
+    while any(_make_symbol(form.template, first + offset) in text for offset in range(len(spans))):
         first += len(spans) + 7
     unused = {
         kind: iter([symbol for symbol in series if symbol not in text])
@@ -99,7 +83,7 @@ def choose_symbols(
     }
     chosen = []
     for offset, (kind, span) in enumerate(zip(kinds, spans, strict=True)):
-        symbol = _make_symbol(form.get_template(kind), first + offset)
+        symbol = _make_symbol(form.template, first + offset)
         symbol = next(unused[kind], symbol) if kind in unused else symbol
         chosen.append(symbol + "%" if symbol.isdigit() and text[span.end - 1] == "%" else symbol)
     return tuple(chosen)

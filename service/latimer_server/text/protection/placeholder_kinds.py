@@ -23,7 +23,7 @@ class SpanKind(Enum):
 
 _PRINTF = re.compile(
     r"%(?:\((?P<name>\w{1,64})\)|\d{1,2}\$)?[-+ #0',]{0,4}(?:\d{1,4}|\*)?(?:\.(?:\d{1,3}|\*)?)?"
-    r"(?:hh|h|ll|l|L|q|j|z|t|I64|I32)?(?P<conversion>[diouxXeEfFgGaAcsSp@])"
+    r"(?:hh|h|ll|l|L|q|j|z|t|I64|I32)?(?P<conversion>[diouxXeEfFgGaAncsSp@])"
 )
 _BRACED = re.compile(
     r"(?:[$#%@]?\{|\{\{\{?\s{0,4}|\[\[\s{0,4})(?P<name>[\w.-]{0,64})(?:![rsa])?"
@@ -39,28 +39,32 @@ _NUMBER_FORMAT = re.compile(r"[<>=^+, 0-9.]{0,8}[bdeEfFgGnoxX%]|[NPDCFEGR]\d{0,2
 _PERCENT = re.compile("%%?")
 # Signs that join numbers to one, such as a time, a fraction or a range.
 _JOINT = re.compile("[-:/.,–x]")
-_PARTS = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
-# Words in the names of placeholders for numbers, and for people.
+_PARTS = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])|\d+")
+# Words in the names of placeholders for numbers, and for people, in English and Portuguese.
 _COUNTS = frozenset(
     re.findall(
-        "[a-z]+",
+        r"\w+",
         "count counts counter n num number nr total totals size sizes length len amount quantity qty limit limits"
         " max min maximum minimum percent percentage pct ratio progress score scores points point level age year years"
         " month months week weeks day days hour hours minute minutes mins second seconds sec secs ms index position"
         " offset page pages row rows column columns line lines width height depth port pid bytes kb mb gb megabytes"
-        " seats votes likes views attempts retries tries steps step remaining",
+        " seats votes likes views attempts retries tries steps step remaining quantidade qtd número numero contagem"
+        " tamanho máximo mínimo"
+        " porcentagem dias horas minutos segundos semanas meses anos páginas página linhas linha itens pontos",
     )
 )
 _PEOPLE = frozenset(
     re.findall(
-        "[a-z]+",
+        r"\w+",
         "name user username author sender recipient receiver owner person member friend contact customer client"
         " employee teacher student patient guest player admin administrator moderator creator editor assignee reviewer"
-        " manager nickname nick fullname firstname lastname inviter follower participant",
+        " manager nickname nick fullname firstname lastname inviter follower participant nome usuário usuario"
+        " autor remetente"
+        " destinatário cliente aluno professor amigo pessoa",
     )
 )
-_DATES = frozenset({"date", "datetime", "timestamp", "deadline"})
-_TIMES = frozenset({"time", "clock"})
+_DATES = frozenset({"date", "datetime", "timestamp", "deadline", "data", "prazo", "vencimento"})
+_TIMES = frozenset({"time", "clock", "hora", "horário"})
 _QUALIFIERS = frozenset({"first", "last", "full", "display", "given", "family", "nick", "user", "real", "short", "new"})
 
 
