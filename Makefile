@@ -5,23 +5,27 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # Processes that `make test` runs tests in.
 TEST_WORKERS ?= 2
 
+# Tests of `make test` that are skipped without tools, which `make test-system` requires.
+NATIVE_TESTS := $(addprefix tests/conformance/test_student_,kernels.py replay.py native.py::test_outputs_do_not_depend_on_the_compiler)
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
+.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
 
-$(TOOLS): requirements.lock pyproject.toml setup.py clients/python/pyproject.toml $(wildcard service/latimer_server/backends/marian/native/*.cpp service/latimer_server/backends/marian/native/*.h)
+$(TOOLS): requirements.lock tests/native/requirements.txt pyproject.toml setup.py clients/python/pyproject.toml $(wildcard service/latimer_server/backends/marian/native/*.cpp service/latimer_server/backends/marian/native/*.h)
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing pip and torch (CPU) ..."
 	$(PIP) install --upgrade "$$(grep '^pip==' requirements.lock)" "$$(grep '^setuptools==' requirements.lock)"
 	$(PIP) install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
 	@echo "installing the other packages ..."
 	$(PIP) install --requirement requirements.lock
+	$(PIP) install --no-deps --ignore-requires-python --requirement tests/native/requirements.txt
 	$(PIP) install --no-deps --no-build-isolation --editable clients/python --editable .
 	@$(BIN)/python -m latimer_server.backends.marian.native_library
 	@touch $@
@@ -43,6 +47,11 @@ test: install
 # Unit tests: no sockets, no torch.
 test-fast: $(TOOLS)
 	$(BIN)/python -m pytest tests/unit
+
+# The tests of the C++ engine that need tools of their own: sanitizers, other compilers, 64-bit ARM under an emulator, and
+# emulated tiles of AMX. Fails if a tool is missing, and names its Debian packages.
+test-system: install
+	LATIMER_TEST_TOOLS=required $(BIN)/python -m pytest -rs tests/system $(NATIVE_TESTS)
 
 # Translates a document of 1 MB by the real model through a real channel (slow). Fetches the text with apt.
 long-test: install
@@ -67,6 +76,7 @@ bench-kernels: install
 	$(PIP) install --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.micro.kernels
 	$(BIN)/python -m benchmarks.micro.operators
+	$(BIN)/python -m benchmarks.micro.throughput
 
 # Compares CTranslate2 with transformers on a model of OPUS-MT's size.
 bench-backends: install

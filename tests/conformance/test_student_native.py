@@ -39,6 +39,7 @@ from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from latimer_server.core.errors import ModelError, ModelFileError, NotServed
 from tests.conformance.conftest import PAIRS, locate, never, open_engine, read_sentences, without_native
 from tests.marian_students import TINY, make_student
+from tests.native_builds import find_tool
 
 OPTIONS = DecodingOptions()
 # Batch sizes around the limits of the kernels: the least number of rows that is computed together, sixteen rows, and
@@ -334,9 +335,7 @@ def test_outputs_do_not_depend_on_the_compiler(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds], tmp_path: Path, compiler: str, flag: str
 ) -> None:
     # gcc assumes that a tile configuration has eight bytes. Without inlining the rest was lost, and SIGILL followed.
-    found = shutil.which(compiler) or shutil.which(f"{compiler}-19") or shutil.which(f"{compiler}-16")
-    if found is None:
-        pytest.skip(f"no {compiler}")
+    found = find_tool(compiler)
     sources = sorted((Path(native_engine.__file__).parent / "native").glob("*.cpp"))
     library = tmp_path / "student.so"
     flags = ["-O3", flag, "-std=c++17", "-ffp-contract=off", "-fPIC", "-shared", "-w"]

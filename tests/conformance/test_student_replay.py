@@ -7,7 +7,6 @@ of AMX. Ids, scores and alignments are equal to the bit.
 from __future__ import annotations
 
 import ctypes
-import shutil
 import struct
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -17,23 +16,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latimer_server.backends.marian import native_engine
+from benchmarks.native_programs import EMULATED_TILES
 from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.engine import sinusoids
 from latimer_server.backends.marian.length_cap import output_cap
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.native_engine import NativeStudent
-from latimer_server.backends.marian.native_library import InstructionSet, list_instruction_sets, open_library
+from latimer_server.backends.marian.native_library import InstructionSet
 from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import PAIRS, locate, never, read_sentences
+from tests.native_builds import AVAILABLE, build_replay, choose_tools, find_tool
 
-AVAILABLE = list_instruction_sets(open_library())
 OPTIONS = DecodingOptions(alignment=True)
-FOLDER = Path(native_engine.__file__).parent / "native"
-REPLAY = Path(__file__).parents[1] / "native" / "replay.cpp"
-FLAGS = ["-O2", "-std=c++17", "-ffp-contract=off", "-w", "-static", f"-I{FOLDER}"]
-ARM_COMPILER, EMULATOR = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
 
 
 class Recorder:
@@ -100,21 +95,25 @@ class Recorder:
         self._add_norm(layer.feed.norm)
 
 
-@pytest.fixture(scope="module")
-def recorded(students: Mapping[str, MarianStudent], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Returns the file of a recorded search of a few rows, and what `replay.cpp` must print."""
-    student = students["en"]
-    rows = [encoding.ids for encoding in student.encode(read_sentences("en")[:6])]
+def record_search(student: MarianStudent, texts: Sequence[str], path: Path) -> str:
+    """Records the search of some texts by the English student in a file. Returns what `replay.cpp` must print."""
+    rows = [encoding.ids for encoding in student.encode(texts)]
     file = MarianFile(locate(PAIRS["en"])["model"].read_bytes(), "model.bin")
     shape = read_architecture(file.config, "model.bin")
     recorder: Any = Recorder(shape.source_vocabulary)
     NativeStudent(file, shape, student._shortlist, InstructionSet.AVX2, recorder)
     recorder.add_batch(rows)
-    path = tmp_path_factory.mktemp("replay") / "search.bin"
     path.write_bytes(recorder.content)
     native = student._native
     assert native
-    return path, "".join(map(describe, native.search(rows, OPTIONS, never)))
+    return "".join(map(describe, native.search(rows, OPTIONS, never)))
+
+
+@pytest.fixture(scope="module")
+def recorded(students: Mapping[str, MarianStudent], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Returns the file of a recorded search of a few rows, and what `replay.cpp` must print."""
+    path = tmp_path_factory.mktemp("replay") / "search.bin"
+    return path, record_search(students["en"], read_sentences("en")[:6], path)
 
 
 def describe(hypothesis: Hypothesis) -> str:
@@ -130,17 +129,13 @@ def hexadecimal(value: float) -> str:
     return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{exponent}"
 
 
-def build(compiler: str, folder: Path, *flags: str) -> Path:
-    program = folder / "replay"
-    sources = [str(REPLAY), *map(str, sorted(FOLDER.glob("*.cpp")))]
-    subprocess.run([compiler, *FLAGS, *flags, "-o", str(program), *sources], check=True)
-    return program
+needs_native = pytest.mark.skipif(not AVAILABLE, reason="not built, or not for this processor")
 
 
-@pytest.mark.skipif(not AVAILABLE or shutil.which("g++") is None, reason="no kernels for this processor, or no g++")
+@needs_native
 def test_the_recorded_search_runs_without_python(recorded: tuple[Path, str], tmp_path: Path) -> None:
     path, expected = recorded
-    program = build("g++", tmp_path)
+    program = build_replay(find_tool("g++"), tmp_path, ["-static"])
     for instructions in AVAILABLE:
         ended = subprocess.run([program, path, str(int(instructions))], capture_output=True, text=True)
         assert (ended.returncode, ended.stdout) == (0, expected)
@@ -148,26 +143,22 @@ def test_the_recorded_search_runs_without_python(recorded: tuple[Path, str], tmp
     assert subprocess.run([program, path, str(int(missing))], capture_output=True).returncode == 3
 
 
-@pytest.mark.skipif(
-    not AVAILABLE or ARM_COMPILER is None or EMULATOR is None, reason="no cross compiler, or no emulator"
-)
+@needs_native
 @pytest.mark.parametrize("instructions", [InstructionSet.NEON, InstructionSet.NEON_DOTPROD])
 def test_arm_gives_the_same_ids_scores_and_alignments(
     recorded: tuple[Path, str], tmp_path: Path, instructions: InstructionSet
 ) -> None:
     path, expected = recorded
-    program = build(str(ARM_COMPILER), tmp_path)
-    processor = "cortex-a53" if instructions is InstructionSet.NEON else "neoverse-n1"
-    command = [str(EMULATOR), "-cpu", processor, str(program), str(path), str(int(instructions))]
-    ended = subprocess.run(command, capture_output=True, text=True)
+    compiler, command = choose_tools(instructions)
+    program = build_replay(compiler, tmp_path, ["-static"])
+    ended = subprocess.run([*command, program, path, str(int(instructions))], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, expected)
 
 
-@pytest.mark.skipif(
-    InstructionSet.AVX512_VNNI not in AVAILABLE or shutil.which("g++") is None, reason="no AVX-512, or no g++"
-)
+@needs_native
 def test_emulated_tiles_give_the_same_ids_scores_and_alignments(recorded: tuple[Path, str], tmp_path: Path) -> None:
     path, expected = recorded
-    program = build("g++", tmp_path, "-DLATIMER_EMULATE_TILES", f"-I{REPLAY.parent}")
-    ended = subprocess.run([program, path, str(int(InstructionSet.AMX))], capture_output=True, text=True)
+    compiler, command = choose_tools(InstructionSet.AMX)
+    program = build_replay(compiler, tmp_path, ["-static", EMULATED_TILES])
+    ended = subprocess.run([*command, program, path, str(int(InstructionSet.AMX))], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, expected)

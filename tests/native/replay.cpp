@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "student.h"
@@ -10,6 +11,8 @@
 namespace {
 
 std::FILE* file;
+// The arrays that were read. They are freed at the end, so that the leak sanitizer reports memory of the engine only.
+std::vector<std::unique_ptr<void, decltype(&std::free)>> arrays;
 
 // Reads the next array: its size in bytes (64 bits), then its bytes. An empty one stands for a null pointer.
 template <class T>
@@ -19,6 +22,7 @@ const T* read() {
   if (size == 0) return nullptr;
   void* bytes = std::aligned_alloc(64, (size + 63) / 64 * 64);
   if (std::fread(bytes, 1, size, file) != size) std::exit(2);
+  arrays.emplace_back(bytes, std::free);
   return static_cast<const T*>(bytes);
 }
 
