@@ -201,6 +201,13 @@ def test_a_term_wins_over_protection_by_form_but_not_over_what_the_caller_protec
     assert kept.wanted == ["iPhone"]
 
 
+def test_a_term_is_found_beside_a_mark_and_in_any_form_of_unicode() -> None:
+    glossary = compile_glossary([GlossaryTerm("house", "T"), GlossaryTerm("caf\u00e9 bar", "T")])
+    text = "House®, house¹, the cafe\u0301 bar and {house}"
+    guarded = protect_text(text, ProtectionRules(), glossary)
+    assert guarded.wanted == ["T", "®", "T", "¹", "T", "{house}"]
+
+
 @pytest.mark.parametrize(
     ("text", "languages", "written"),
     [

@@ -12,7 +12,7 @@ from latimer_server.core.flags import Flag, merge_flags
 from latimer_server.core.spans import TextSpan
 from latimer_server.models.routing import Route
 from latimer_server.text.alignment import Link, map_span
-from latimer_server.text.markup import OBJECT, Block, PlacedBlock, render
+from latimer_server.text.markup import OBJECT, PlacedBlock, render
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.segmentation import Rebuilt, Splitting, rebuild_text
 from latimer_server.translation.block_assembly import place_block, place_links
@@ -148,14 +148,14 @@ class _AssembledPart:
 
 def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: TranslateOptions) -> _AssembledPart:
     texts = part.document.segments
-    keeps_lines = part.block is None and options.splitting is not Splitting.SENTENCES_ACROSS_LINES
+    keeps_lines = part.is_plain and options.splitting is not Splitting.SENTENCES_ACROSS_LINES
     finished = tuple(
-        _finish(output, segment, text, part.block, keeps_lines=keeps_lines)
+        _finish(output, segment, text, part, keeps_lines=keeps_lines)
         if output
         else SegmentOutput(text, flags=(Flag.PASSTHROUGH,))
         for output, segment, text in zip(outputs, part.segments, texts, strict=True)
     )
-    join = options.splitting is Splitting.SENTENCES_ACROSS_LINES and part.block is None
+    join = options.splitting is Splitting.SENTENCES_ACROSS_LINES and part.is_plain
     rebuilt = rebuild_text(part.document, [output.text for output in finished], join=join)
     if part.block is None:
         return _AssembledPart(part, finished, rebuilt, None)
@@ -164,13 +164,13 @@ def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: 
 
 
 def _finish(
-    output: SegmentOutput, segment: ProtectedText, text: str, block: Block | None, *, keeps_lines: bool
+    output: SegmentOutput, segment: ProtectedText, text: str, part: ContentPart, *, keeps_lines: bool
 ) -> SegmentOutput:
     """Returns the output of a segment in the form of its source, see `segment_form`. `text`: the segment as written.
 
     An unchanged segment in markup keeps its line breaks, which have no meaning there.
     """
-    if block is None or not segment.moves or output.text != segment.text or segment.replacements:
+    if part.is_plain or not segment.moves or output.text != segment.text or segment.replacements:
         return finish_output(text, segment, output, keeps_lines=keeps_lines)
     return replace(output, text=text, protected=tuple(map_span(segment.moves, span) for span in output.protected))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -11,6 +12,9 @@ from latimer_server.text.markup import Block, Mark, MarkKind
 
 # How the marks of links begin in HTML and XML, and in Markdown.
 _LINKS = ("<a ", "<a>", "<A ", "<A>", "[")
+
+_NAME = re.compile(r"</?([A-Za-z][\w-]*+)")
+_PARTS = frozenset(("a", "abbr", "cite", "data", "label", "output", "q", "small", "span", "time"))
 
 
 def find_glued(block: Block) -> Iterator[int]:
@@ -25,23 +29,38 @@ def find_glued(block: Block) -> Iterator[int]:
 
 
 def find_adjacent(block: Block) -> list[int]:
-    """Returns the offsets in a block's text where one element ends and the next one begins with a capital letter.
+    """Returns the offsets in a block's text where an element ends a text or begins another one.
 
-    A small letter is before it, as in `<span>New books</span><span>Contact</span>`. Unless the sentence ends there, a
-    model reads `booksContact`. Between other letters a word may go on, because editors divide text at any place.
+    A small letter is before the edge and a capital behind it, as in `<span>New books</span><span>Contact</span>` and
+    `Email<span>Required</span>`. Unless the sentence ends there, a model reads `booksContact`. Between other letters a
+    word may go on, because editors divide text at any place; elements of emphasis also mark a part of a word, as in
+    `<b>Java</b>Script`, so that they count only if another element is at the same place.
     """
     text = block.text
-    return [
-        after.offset
-        for before, after in pairwise(block.marks)
-        if before.kind is MarkKind.CLOSE
-        and after.kind is MarkKind.OPEN
-        and before.offset == after.offset
-        and _wraps_text(block, before)
-        and _wraps_text(block, after)
-        and text[after.offset - 1 : after.offset].islower()
-        and text[after.offset : after.offset + 1].isupper()
-    ]
+    edges: set[int] = set()
+    for number, mark in enumerate(block.marks):
+        at = mark.offset
+        if mark.kind is MarkKind.ATOM or not _wraps_text(block, mark):
+            continue
+        if not text[at - 1 : at].islower() or not text[at : at + 1].isupper():
+            continue
+        before = block.marks[number - 1] if number else None
+        is_between = (
+            before is not None
+            and before.offset == at
+            and before.kind is MarkKind.CLOSE
+            and mark.kind is MarkKind.OPEN
+            and _wraps_text(block, before)
+        )
+        if is_between or _is_part(mark):
+            edges.add(at)
+    return sorted(edges)
+
+
+def _is_part(mark: Mark) -> bool:
+    """Returns True if a mark is a tag of an element that has a text by itself, and is no emphasis of letters."""
+    name = _NAME.match(mark.written)
+    return name is not None and name[1].lower() in _PARTS
 
 
 def find_link_edges(block: Block) -> list[int]:

@@ -13,12 +13,12 @@ _TAG_BYTES = 1_700
 # Signs that may end a segment, of which a text has about one for each.
 _ENDS = "\n.!?。"
 # Signs that begin a mark, by format.
-_MARKS = {TextFormat.HTML: "<", TextFormat.XML: "<", TextFormat.MARKDOWN: "*_`[<|"}
+_MARKS = {TextFormat.PLAIN: "<", TextFormat.HTML: "<", TextFormat.XML: "<", TextFormat.MARKDOWN: "*_`[<|"}
 
 
 def estimate_bytes(request: TranslateRequest) -> int:
     """Returns the bytes that a request takes in work. It counts signs only, so it takes almost no time."""
-    marks = _MARKS.get(request.options.text_format, "") if request.options.text_format else ""
+    marks = _MARKS.get(request.options.text_format or TextFormat.PLAIN, "")
     total = 0
     for content in request.contents:
         segments = sum(map(content.count, _ENDS))

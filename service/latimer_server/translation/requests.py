@@ -47,6 +47,11 @@ class TranslateOptions:
         return self.include_segments or self.include_alignment or self.alternative_count > 0
 
     @property
+    def reads_tags(self) -> bool:
+        """True if tags around the words of plain texts are read as marks; a caller's patterns may be about tags."""
+        return self.text_format is None and self.protection.builtin and not self.protection.patterns
+
+    @property
     def needs_alignment(self) -> bool:
         """True if the model must return alignments. Markup needs them, because tags follow the words they enclose."""
         return self.include_alignment or self.text_format is not None

@@ -13,12 +13,20 @@ from itertools import pairwise
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.hyphenation import find_divided
-from latimer_server.text.markup import LINE_BREAK, OBJECT, Block, MarkupDocument, TextFormat, parse_markup
+from latimer_server.text.markup import (
+    LINE_BREAK,
+    OBJECT,
+    Block,
+    MarkupDocument,
+    TextFormat,
+    parse_markup,
+    read_inline_tags,
+)
 from latimer_server.text.protection.glossary import Glossary, protect_text
 from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.messages import find_structure
 from latimer_server.text.protection.rules import ProtectionRules
-from latimer_server.text.protection.spans import merge_spans
+from latimer_server.text.protection.spans import is_glue, merge_spans
 from latimer_server.text.protection.syntaxes import Syntax
 from latimer_server.text.segmentation import Document, Splitting, segment_text
 from latimer_server.text.software_strings import find_breaks
@@ -34,6 +42,12 @@ from latimer_server.translation.segment_form import prepare_segment
 
 # At every so many words in a row that a hyphen divides, the segment ends, so that no segment becomes too long.
 _MOST_DIVIDED = 50
+
+
+# The most code points of a number or formula with objects inside, and the most letters among them. Several small
+# letters are a word, unless they are a unit.
+_LONGEST_FORMULA, _MOST_LETTERS = 12, 3
+_UNITS = frozenset(("km", "hm", "dm", "cm", "mm", "nm", "ft", "yd", "mi", "ms"))
 
 
 @dataclass(frozen=True)
@@ -56,12 +70,17 @@ class ContentPart:
     """A text that is segmented by itself: a plain content, or one block of a content with markup.
 
     `segments` are the segments of `document`, in order, each with its protected spans. `block` is None for a plain
-    content.
+    content without tags.
     """
 
     document: Document
     segments: tuple[ProtectedText, ...]
     block: Block | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """True for a plain content, in which line breaks and runs of spaces have a meaning."""
+        return self.block is None or self.block.format is TextFormat.PLAIN
 
 
 def parse_content(content: str, text_format: TextFormat | None, ignore_tags: Sequence[str]) -> ParsedContent:
@@ -78,15 +97,31 @@ def segment_content(
     """
     rules = rules.share_budget(len(parsed.content))
     if parsed.markup is None:
-        return (_divide_plain(parsed.content, language, splitting, rules, glossary),)
-    return tuple(_divide_block(block, language, splitting, rules, glossary) for block in parsed.markup.blocks)
+        return (_divide_plain(parsed.content, None, language, splitting, rules, glossary),)
+    return tuple(
+        _divide_plain(block.text, block, language, splitting, rules, glossary)
+        if block.format is TextFormat.PLAIN
+        else _divide_block(block, language, splitting, rules, glossary)
+        for block in parsed.markup.blocks
+    )
+
+
+def read_tags(parsed: ParsedContent) -> ParsedContent:
+    """Returns a plain content with the pairs of tags around its words as markup, if it has any."""
+    return replace(parsed, markup=read_inline_tags(parsed.content)) if parsed.markup is None else parsed
 
 
 def _divide_plain(
-    content: str, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
+    content: str,
+    block: Block | None,
+    language: str,
+    splitting: Splitting,
+    rules: ProtectionRules,
+    glossary: Glossary | None,
 ) -> ContentPart:
-    """Segments a plain content. No segment ends inside a word that a hyphen divides at the end of a line."""
-    guarded = protect_text(content, rules, glossary)
+    """Segments a plain content, or the text of one with tags. No segment ends inside a word that a hyphen divides."""
+    objects = list(_find_objects(content)) if block else []
+    guarded = protect_text(content, rules, glossary, objects, list(find_glued(block)) if block else ())
     structure = _find_structure(content, rules)
     if structure:
         guarded = _cut_protected(guarded, structure)
@@ -102,7 +137,7 @@ def _divide_plain(
         spans = tuple(trim_edges(content, remove_holes(content, spans, holes), guarded.spans))
     join = splitting is Splitting.SENTENCES_ACROSS_LINES
     segments = (prepare_segment(segment, join=join) for segment in extract_parts(guarded, spans))
-    return ContentPart(Document(content, spans), tuple(segments))
+    return ContentPart(Document(content, spans), tuple(segments), block)
 
 
 def _find_structure(content: str, rules: ProtectionRules) -> list[TextSpan]:
@@ -145,7 +180,7 @@ def _divide_block(
     for offset in breaks:
         broken[offset] = LINE_BREAK
     text = "".join(broken)
-    objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
+    objects = list(_find_objects(text))
     glued = list(find_glued(block))
     guarded = protect_text(text, rules, glossary, objects, glued)
     cuts: list[int] = []
@@ -172,7 +207,7 @@ def _protect_parts(
     replacements: list[str | None] = []
     for start, end in pairwise([0, *cuts, len(guarded.text)]):
         text = guarded.text[start:end]
-        objects = [TextSpan(position, position + 1) for position in _find_objects(text)]
+        objects = list(_find_objects(text))
         inside = [at - start for at in glued[bisect_right(glued, start) : bisect_left(glued, end)]]
         part = protect_text(text, rules, glossary, objects, inside)
         spans += [TextSpan(start + span.start, start + span.end) for span in part.spans]
@@ -180,8 +215,24 @@ def _protect_parts(
     return ProtectedText(guarded.text, tuple(spans), tuple(replacements) if any(replacements) else ())
 
 
-def _find_objects(text: str) -> Iterator[int]:
+def _find_objects(text: str) -> Iterator[TextSpan]:
+    """Yields the spans of the objects of a text. One inside or behind a formula, unit or number is a part of it.
+
+    Examples are the raised and lowered signs of `CO2`, `100°C` and `10²`; behind a word a sign is that of a note.
+    """
     position = text.find(OBJECT)
     while position >= 0:
-        yield position
-        position = text.find(OBJECT, position + 1)
+        end = position + 1
+        start = end
+        while start > 0 and (is_glue(text[start - 1]) or text[start - 1] == OBJECT) and end - start <= _LONGEST_FORMULA:
+            start -= 1
+        while end < len(text) and (is_glue(text[end]) or text[end] == OBJECT) and end - start <= _LONGEST_FORMULA:
+            end += 1
+        letters = "".join(character for character in text[start:end] if character.isalpha())
+        is_word = letters not in _UNITS if letters.islower() and len(letters) > 1 else len(letters) > _MOST_LETTERS
+        if end - start <= _LONGEST_FORMULA and not is_word:
+            yield TextSpan(start, end)
+        else:
+            end = position + 1
+            yield TextSpan(position, end)
+        position = text.find(OBJECT, end)

@@ -44,7 +44,7 @@ from latimer_server.translation.requests import ItemResult, TranslateRequest, Tr
 from latimer_server.translation.response_size import check_growth, check_segment_count
 from latimer_server.translation.route_run import RouteRunner
 from latimer_server.translation.segment_output import SegmentOutput
-from latimer_server.translation.segmenting import ParsedContent, parse_content, segment_content
+from latimer_server.translation.segmenting import ParsedContent, parse_content, read_tags, segment_content
 
 # A text with an unreliable detection is taken to be in its target language already only if that language is more than
 # this many times as likely as the next one; otherwise it is taken to be in the next one.
@@ -233,7 +233,10 @@ class Translator:
         routes: dict[tuple[str, str], Route | NotServed] = {}
         rows: list[list[ContentJob | Translation]] = []
         options = request.options
-        for parsed, source in zip(parsed_contents, sources, strict=True):
+        for content, source in zip(parsed_contents, sources, strict=True):
+            parsed = content
+            if options.reads_tags and "<" in content.content and self._aligns(request, source.code):
+                parsed = read_tags(content)
             try:
                 parts = segment_content(parsed, source.code, options.splitting, options.protection, options.glossary)
             except PatternError as error:
@@ -261,6 +264,14 @@ class Translator:
             rows.append([by_target[target] for target in request.targets])
         return rows
 
+    def _aligns(self, request: TranslateRequest, source: str) -> bool:
+        """Returns True if all routes of a request have one model, and it returns the alignment that tags need."""
+        routes = [self._try_route(request, source, target) for target in set(request.targets)] if source else []
+        found = [route for route in routes if isinstance(route, Route)]
+        return bool(found) and all(
+            len(route.models) == 1 and self._pool.get_entry(route.models[0]).guided_alignment for route in found
+        )
+
     def _try_route(self, request: TranslateRequest, source: str, target: str) -> Route | NotServed:
         try:
             return self._find_route(request, source, target)
@@ -272,8 +283,9 @@ class Translator:
     ) -> None:
         """Translates the segments of all jobs, together for each route, and stores the outputs in the jobs."""
         options = request.options
+        needs_alignment = options.needs_alignment or any(job.parsed.markup for job in jobs)
         run_options = ModelRunOptions(
-            options.decoding.with_hypotheses(1 + options.alternative_count, alignment=options.needs_alignment),
+            options.decoding.with_hypotheses(1 + options.alternative_count, alignment=needs_alignment),
             options.reject_overlong,
             request.priority,
             request.deadline,

@@ -159,7 +159,7 @@ def place_equal(source: str, translation: str, text_format: TextFormat, links: S
         ("Click <a>→</a> to open", "Clique → para abrir", "Clique <a>→</a> para abrir"),
         ("I <i>♥</i> it", "Eu ♥ isso", "Eu <i>♥</i> isso"),
         ("a <b>+</b> b", "x + y", "x <b>+</b> y"),
-        ("note<sup>1</sup> and<sup>2</sup>", "nota1 e2", "nota<sup>1</sup> e<sup>2</sup>"),
+        ("note<u>1</u> and<u>2</u>", "nota1 e2", "nota<u>1</u> e<u>2</u>"),
     ],
 )
 def test_a_pair_around_a_sign_number_or_emoji_keeps_it(source: str, translation: str, written: str) -> None:
@@ -169,8 +169,8 @@ def test_a_pair_around_a_sign_number_or_emoji_keeps_it(source: str, translation:
 @pytest.mark.parametrize(
     ("source", "translation", "links", "written"),
     [
-        ("CO<sub>2</sub> levels", "Níveis de CO2", [(0, 2), (0, 1), (1, 0)], "Níveis de CO<sub>2</sub>"),
-        ("10<sup>−3</sup> kg", "10-3 kg", [(0, 0), (2, 2), (3, 3)], "10<sup>-3</sup> kg"),
+        ("CO<u>2</u> levels", "Níveis de CO2", [(0, 2), (0, 1), (1, 0)], "Níveis de CO<u>2</u>"),
+        ("10<u>−3</u> kg", "10-3 kg", [(0, 0), (2, 2), (3, 3)], "10<u>-3</u> kg"),
         ("see <a>ana@b.org</a> now", "veja o ana@b.org já", [(0, 0), (1, 1)], "veja o <a>ana@b.org</a> já"),
     ],
 )

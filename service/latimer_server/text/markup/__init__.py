@@ -11,6 +11,7 @@ from latimer_server.text.markup.document import (
     TextFormat,
     render,
 )
+from latimer_server.text.markup.inline_tags import read_inline_tags
 from latimer_server.text.markup.parsing import parse_markup
 from latimer_server.text.markup.placement import place_marks
 
@@ -25,5 +26,6 @@ __all__ = [
     "TextFormat",
     "parse_markup",
     "place_marks",
+    "read_inline_tags",
     "render",
 ]

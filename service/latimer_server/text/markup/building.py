@@ -6,12 +6,20 @@ around the text out of the block. Takes linear time at any depth of nesting.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from unicodedata import category
 
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.markup.document import OBJECT, Block, Mark, MarkKind, OffsetRun, TextFormat
+
+# Elements for raised and lowered text, and what is no word in them.
+_RAISED = frozenset(("sup", "sub"))
+_NUMBER = r"\d{1,3}(?:[,;–-] ?\d{1,3})?"
+_SIGN = re.compile(
+    rf"[(\[]?(?:{_NUMBER}|[+−–-]?\d{{1,3}}[+−–-]?|[a-zA-Z]|TM|SM|tm|M[CDR]|[ivx]{{2,4}}|[^\w\s]{{1,3}})[)\]]?"
+)
 
 
 @dataclass
@@ -148,12 +156,21 @@ class BlockBuilder:
             self._forget(self._open.pop())
         self._open.pop()
         self._forget(number)
-        if opener.opaque:
+        if opener.opaque or self._is_raised_sign(number):
             del self._items[number:]
             self.add_atom(opener.start, item.end)
             return
         opener.partner, item.partner = len(self._items), number
         self._items.append(item)
+
+    def _is_raised_sign(self, number: int) -> bool:
+        """Returns True if the open mark at this index is raised or lowered and wraps a number, a letter or a sign.
+
+        Such a mark is one atom: it names a note or is a part of a formula, and no word of a translation answers it.
+        """
+        content = self._items[number + 1 :] if len(self._items) == number + 2 else []
+        is_text = bool(content) and content[0].kind is None
+        return is_text and self._items[number].name.lower() in _RAISED and _SIGN.fullmatch(content[0].text) is not None
 
     def _forget(self, number: int) -> None:
         """Removes a mark (index in `_items`) from the open marks of its name, if it is the last of them."""

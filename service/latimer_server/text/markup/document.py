@@ -24,8 +24,9 @@ LINE_BREAK = "\v"
 
 
 class TextFormat(Enum):
-    """Formats of markup; see TextFormat in the contract."""
+    """Formats of markup; see TextFormat in the contract. PLAIN is a plain text with tags in it, see `inline_tags`."""
 
+    PLAIN = "plain"
     HTML = "html"
     XML = "xml"
     MARKDOWN = "markdown"

@@ -21,11 +21,11 @@ BLOCKS = frozenset(_BLOCK_NAMES.split())
 # Elements that have neither content nor an end tag.
 _VOID_NAMES = "area base br col embed frame hr img input link meta param source track wbr"
 VOIDS = frozenset(_VOID_NAMES.split())
-# Code, formulas and drawings, which are not translated.
+# Code, formulas, drawings and the readings of East Asian words (ruby), which are not translated.
 _UNTOUCHED_NAMES = (
-    "code kbd samp var tt math svg pre listing plaintext script style textarea xmp iframe noembed noframes"
+    "code kbd samp var tt math svg pre listing plaintext script style textarea xmp iframe noembed noframes rt rp"
 )
-_UNTOUCHED = frozenset(_UNTOUCHED_NAMES.split())
+UNTOUCHED = frozenset(_UNTOUCHED_NAMES.split())
 
 
 def is_untranslated(source: str, tag: Tag, ignored: Collection[str]) -> bool:
@@ -34,7 +34,7 @@ def is_untranslated(source: str, tag: Tag, ignored: Collection[str]) -> bool:
     Its name decides (in `ignored`, or of code, formulas and drawings), or an attribute: `translate="no"`,
     `its:translate="no"`, `translatable="false"` or the class `notranslate`.
     """
-    if tag.name in ignored or local_name(tag.name) in _UNTOUCHED:
+    if tag.name in ignored or local_name(tag.name) in UNTOUCHED:
         return True
     written = source[tag.start : tag.end].lower()
     if "translat" not in written:

@@ -55,7 +55,7 @@ def find_escapes(
         for span in literal:
             for position in range(span.start, span.end):
                 escapes.pop(position, None)
-    else:
+    elif block.format is not TextFormat.PLAIN:
         for match in (_ALL_SPECIAL if "&gt;" in block.source else _SPECIAL).finditer(translation):
             escapes[match.start()] = (match.end(), _REFERENCES[match[0]])
     if block.spellings:

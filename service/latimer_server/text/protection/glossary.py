@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from latimer_server.core.spans import TextSpan
@@ -17,6 +19,8 @@ from latimer_server.text.protection.spans import merge_spans
 _ACRONYM_LETTERS = 3
 # No term reaches across one of these.
 _BARRIERS = OBJECT + LINE_BREAK
+# Marks beside a term that are protected with it: trade marks, raised numbers of notes, objects of markup.
+_MARKS = re.compile(f"[²³¹⁰-₟™℠®©{OBJECT}]*")
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def protect_text(
     if not terms:
         return ProtectedText(text, spans)
     taken = merge_spans([term for term, _ in terms])
-    pairs: list[tuple[TextSpan, str | None]] = [(span, None) for span in spans if not _overlaps(taken, span)]
+    pairs: list[tuple[TextSpan, str | None]] = [(rest, None) for span in spans for rest in _list_rest(taken, span)]
     pairs += terms
     pairs.sort(key=lambda pair: pair[0].start)
     return ProtectedText(text, tuple(span for span, _ in pairs), tuple(target for _, target in pairs))
@@ -108,7 +112,8 @@ def _select_terms(
     """Returns the terms of a text that are replaced: those that overlap none of the protected `spans`.
 
     A term also counts if it is as long as the spans that it overlaps, unless the caller asked for one of these: a word
-    such as `iPhone` is protected by its form only. A term never reaches across an object or a line break of markup.
+    such as `iPhone` is protected by its form only. Marks beside it, as in `House®`, stay protected. A term never
+    reaches across an object or a line break of markup.
     """
     explicit: tuple[TextSpan, ...] | None = None
     ends = [span.end for span in spans]
@@ -121,13 +126,27 @@ def _select_terms(
         while last < len(spans) and spans[last].start < term.end:
             last += 1
         if first < last:
-            if spans[first].start < term.start or spans[last - 1].end > term.end:
+            before, after = text[spans[first].start : term.start], text[term.end : spans[last - 1].end]
+            if not _MARKS.fullmatch(before + after):
                 continue
             explicit = rules.find_explicit(text) if explicit is None else explicit
             if _overlaps(explicit, term):
                 continue
         selected.append((term, target))
     return selected
+
+
+def _list_rest(terms: Sequence[TextSpan], span: TextSpan) -> Iterator[TextSpan]:
+    """Yields the parts of a span before and behind the terms in it. `terms`: ascending, disjoint."""
+    first = bisect_right(terms, span.start, key=lambda term: term.end)
+    last = bisect_left(terms, span.end, key=lambda term: term.start)
+    if first >= last:
+        yield span
+        return
+    if span.start < terms[first].start:
+        yield TextSpan(span.start, terms[first].start)
+    if terms[last - 1].end < span.end:
+        yield TextSpan(terms[last - 1].end, span.end)
 
 
 def _overlaps(spans: Sequence[TextSpan], span: TextSpan) -> bool:
@@ -137,8 +156,8 @@ def _overlaps(spans: Sequence[TextSpan], span: TextSpan) -> bool:
 
 
 def _fold(text: str) -> str:
-    """Returns a term with each run of white space replaced by one space, and none at its edges."""
-    return " ".join(text.split()) or text
+    """Returns a term in composed characters (NFC), with one space for each run of white space and none at its edges."""
+    return unicodedata.normalize("NFC", " ".join(text.split()) or text)
 
 
 def _follow_case(source: str, target: str) -> str:

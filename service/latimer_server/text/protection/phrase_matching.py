@@ -8,6 +8,7 @@ longest phrase that begins there.
 from __future__ import annotations
 
 import re
+import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain
@@ -16,8 +17,8 @@ from latimer_server.core.scripts import UNSPACED_LETTERS
 from latimer_server.core.spans import TextSpan
 
 # A word is a run of letters, digits, underscores and combining marks of scripts that divide words by spaces; compare
-# `spans.is_glue`. Every other character is a unit by itself.
-_UNIT = re.compile(rf"(?:[^\W{UNSPACED_LETTERS}\u2e80-\U0010ffff]|[\u0300-\u036f])++|\s++|.", re.DOTALL)
+# `spans.is_glue`. A raised number is a unit by itself, since it may be that of a note. Every other character is a unit by itself.
+_UNIT = re.compile(rf"(?:[^\W{UNSPACED_LETTERS}²³¹⁰-₟\u2e80-\U0010ffff]|[\u0300-\u036f])++|\s++|.", re.DOTALL)
 _SPACE = " "
 
 
@@ -53,6 +54,7 @@ class PhraseMatcher:
 
     def _number_units(self, units: list[str]) -> list[int]:
         find, space = self._numbers.get, self._numbers.get(_SPACE, 0)
+        units = list(map(_compose, units))
         if not self._case_sensitive:
             units = list(map(str.casefold, units))
         return [find(unit) or (space if unit.isspace() else 0) for unit in units]
@@ -76,6 +78,7 @@ class PhraseMatcher:
     def _fold(self, unit: str) -> str:
         if unit.isspace():
             return _SPACE
+        unit = _compose(unit)
         return unit if self._case_sensitive else unit.casefold()
 
     def _split(self, phrase: str) -> list[str]:
@@ -107,3 +110,8 @@ class PhraseMatcher:
                     fallback = self._fallbacks[fallback]
                 self._fallbacks[state] = following or 0
                 self._lengths[state] = self._lengths[state] or self._lengths[self._fallbacks[state]]
+
+
+def _compose(unit: str) -> str:
+    """Returns a word with composed characters (NFC), since texts write `é` as one character or as two."""
+    return unit if unit.isascii() else unicodedata.normalize("NFC", unit)
