@@ -57,23 +57,16 @@ class FigureRepairer:
         segments: Sequence[ProtectedText],
         outputs: Sequence[SegmentOutput | Exception],
         checked: Sequence[SegmentOutput | Exception],
-    ) -> list[SegmentOutput | Exception]:
-        """Returns the checked outputs, in order, with their figures and currency signs repaired.
+    ) -> tuple[list[SegmentOutput | Exception], frozenset[int]]:
+        """Returns the checked outputs, in order, with their figures and currency signs repaired, and the indices of the
+        segments that were translated again.
 
         Repairs each output as it is, then by the alignment of a second run if the models have one, and at last protects
         the figures that are still wrong. `outputs`: the outputs without the flags of the checks.
         """
         results = list(checked)
-        marks = find_decimal_mark(self.languages[0]), find_decimal_mark(self.languages[1])
-        foreign = marks[1] if set(marks) == {".", ","} else ""
-        suspects = {
-            index: outputs[index]
-            for index, output in enumerate(checked)
-            if isinstance(output, SegmentOutput) and _needs_repair(segments[index], output, foreign)
-        }
-        if not suspects:
-            return results
-        wrong = await self._repair_each(segments, suspects, results, partly=True)
+        wrong = await self.rewrite(segments, outputs, results)
+        retried = frozenset(wrong)
         if wrong and self.aligns and not self.decoding.alignment:
             decoding = replace(self.decoding, alignment=True)
             aligned = await self.retranslate([segments[index] for index in wrong], decoding)
@@ -83,7 +76,27 @@ class FigureRepairer:
             second = await self.retranslate(hidden, self.decoding)
             shown = map(drop_extra_spans, second, hidden, [segments[index] for index in wrong])
             await self._repair_each(segments, dict(zip(wrong, shown, strict=True)), results)
-        return results
+        return results, retried
+
+    async def rewrite(
+        self,
+        segments: Sequence[ProtectedText],
+        outputs: Sequence[SegmentOutput | Exception],
+        results: list[SegmentOutput | Exception],
+    ) -> dict[int, tuple[TextSpan, ...]]:
+        """Repairs the figures of outputs as they are, without the models, and puts those that became right, also those
+        that became right in part, into `results`, which holds the checked outputs.
+
+        Returns for each output with a wrong figure its index, and the spans of these figures in the segment.
+        """
+        marks = find_decimal_mark(self.languages[0]), find_decimal_mark(self.languages[1])
+        foreign = marks[1] if set(marks) == {".", ","} else ""
+        suspects = {
+            index: outputs[index]
+            for index, output in enumerate(results)
+            if isinstance(output, SegmentOutput) and _needs_repair(segments[index], output, foreign)
+        }
+        return await self._repair_each(segments, suspects, results, partly=True) if suspects else {}
 
     async def _repair_each(
         self,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from latimer_server.core.decoding import DecodingOptions
-from latimer_server.core.errors import InvalidRequest, NotServed, Violation
+from latimer_server.core.errors import DeadlineExceeded, InvalidRequest, NotServed, Overloaded, Violation
 from latimer_server.core.flags import Flag
 from latimer_server.core.languages import UNDETERMINED, is_near
 from latimer_server.core.usage import Usage
@@ -38,6 +38,7 @@ from latimer_server.translation.assembly import ContentJob, finish_translation
 from latimer_server.translation.chunks import JobSegment, list_chunks, run_chunks
 from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.output_repair import OutputRepairer
+from latimer_server.translation.quality_ladder import shorten_deadline
 from latimer_server.translation.request_backlogs import RequestBacklogs
 from latimer_server.translation.request_memory import estimate_bytes
 from latimer_server.translation.requests import ItemResult, TranslateRequest, Translation
@@ -322,14 +323,22 @@ class Translator:
             changed = options if decoding is options.decoding else replace(options, decoding=decoding)
             return await self._route_runner.run(route, texts, changed, inflight, usage)
 
+        async def retry(texts: Sequence[ProtectedText], decoding: DecodingOptions) -> list[SegmentOutput | Exception]:
+            hurried = replace(options, decoding=decoding, deadline=shorten_deadline(options.deadline))
+            try:
+                return await self._route_runner.run(route, texts, hurried, inflight, usage)
+            except (DeadlineExceeded, Overloaded):
+                return [DeadlineExceeded("no time to translate the segment again")] * len(texts)
+
         outputs = await run(segments, options.decoding)
         aligns = len(route.models) == 1 and self._pool.get_entry(route.models[0]).guided_alignment
         repairer = OutputRepairer(
             route.source,
             route.target,
             options.decoding,
-            run,
+            retry,
             self._detector.is_written_in,
+            usage,
             options.text,
             aligns,
         )

@@ -42,7 +42,7 @@ async def _repair(
         return SegmentOutput(output.text, flags=(*output.flags, Flag.NUMBER_MISMATCH), protected=output.protected)
 
     repairer = FigureRepairer(_LANGUAGES, DecodingOptions(), models.retranslate, check, TextWork(), aligns)
-    (result,) = await repairer.repair([segment], [output], [check(segment, output)])
+    ((result,), _) = await repairer.repair([segment], [output], [check(segment, output)])
     return result
 
 

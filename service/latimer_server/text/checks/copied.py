@@ -106,11 +106,17 @@ def is_copy(
 
 
 def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Returns True if two texts of six or more words share at least 85% of their different words, in any order."""
+    """Returns True if two texts of six or more words share at least 85% of their different words, in any order.
+
+    Words with figures do not count.
+    """
     size, other = len(words), len(others)
     if size < _MIN_NEAR_WORDS or not 0.8 * size <= other <= 1.25 * size:
         return False
-    vocabulary, other_vocabulary = set(words), set(others)
+    # Words with figures are the same in both languages.
+    vocabulary, other_vocabulary = (
+        {word for word in text if not any(map(str.isdigit, word))} for text in (words, others)
+    )
     return len(vocabulary & other_vocabulary) >= _NEAR * max(len(vocabulary), len(other_vocabulary))
 
 

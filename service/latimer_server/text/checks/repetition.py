@@ -69,6 +69,11 @@ def has_loop(
     return False
 
 
+def repeats_phrases(text: str) -> bool:
+    """Returns True if a text has a phrase of three words three times, as enumerations do."""
+    return max(_count_phrases(split_words(text), 3), default=1) >= _REPEATS
+
+
 def _repeats_more(words: Sequence[str], others: Sequence[str], source: str) -> bool:
     """Returns True if the output has a word or phrase three or more times in a row, and the source none as often.
 

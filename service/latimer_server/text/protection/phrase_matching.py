@@ -17,7 +17,7 @@ from latimer_server.core.scripts import UNSPACED_LETTERS
 from latimer_server.core.spans import TextSpan
 
 # A word is a run of letters, digits, underscores and combining marks of scripts that divide words by spaces; compare
-# `spans.is_glue`. A raised number is a unit by itself, since it may be that of a note. Every other character is a unit by itself.
+# `spans.is_glue`. A raised number is a unit by itself, since it may be that of a note, and so is every other character.
 _UNIT = re.compile(rf"(?:[^\W{UNSPACED_LETTERS}²³¹⁰-₟\u2e80-\U0010ffff]|[\u0300-\u036f])++|\s++|.", re.DOTALL)
 _SPACE = " "
 

@@ -65,7 +65,9 @@ class _FlagEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     FLAG_PIVOTED: _Flag.ValueType  # 2
     """Note: the text was translated through a pivot, by two or more models in a row; see `models`."""
     FLAG_SEGMENT_SPLIT: _Flag.ValueType  # 3
-    """Note: the segment was longer than the model's input limit and was translated in pieces."""
+    """Note: the segment was translated in pieces, because it was longer than the model's input limit, because the model lost
+    its protected spans, or because its output as a whole had a fault.
+    """
     FLAG_REPETITION_REPAIRED: _Flag.ValueType  # 4
     """Note: the output repeated itself and was decoded again."""
     FLAG_MARKUP_REPAIRED: _Flag.ValueType  # 5
@@ -114,7 +116,9 @@ target language.
 FLAG_PIVOTED: Flag.ValueType  # 2
 """Note: the text was translated through a pivot, by two or more models in a row; see `models`."""
 FLAG_SEGMENT_SPLIT: Flag.ValueType  # 3
-"""Note: the segment was longer than the model's input limit and was translated in pieces."""
+"""Note: the segment was translated in pieces, because it was longer than the model's input limit, because the model lost
+its protected spans, or because its output as a whole had a fault.
+"""
 FLAG_REPETITION_REPAIRED: Flag.ValueType  # 4
 """Note: the output repeated itself and was decoded again."""
 FLAG_MARKUP_REPAIRED: Flag.ValueType  # 5
