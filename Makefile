@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench bench-quick bench-overload report-summaries report-fidelity clean
+.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload report-summaries report-fidelity clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -85,6 +85,10 @@ bench-backends: install
 # Finds the symbols that the embedded models copy; such symbols can be the mask of protected spans.
 bench-symbols: install
 	$(BIN)/python -m benchmarks.quality.symbols
+
+# Measures the sentences that models write around stand-ins for placeholders. Writes benchmarks/quality/placeholders/report.md.
+bench-placeholders: install
+	$(BIN)/python -m benchmarks.quality.placeholders
 
 # Compares the server with other engines that run the same model, in about 15 minutes on an idle machine. The engines are
 # installed into a separate environment. Writes benchmarks/peers/report.{md,svg} and benchmarks/.cache/reports/peers.json.

@@ -5,6 +5,7 @@ A figure that cannot be corrected in the output is protected, and its segment tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,8 @@ from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.translation.retranslation import Retranslate, adds_warning, drop_extra_spans
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
+
+_DIGIT = re.compile(r"\d")
 
 
 @dataclass(frozen=True)
@@ -138,9 +141,11 @@ def _needs_repair(segment: ProtectedText, checked: SegmentOutput, mark: str) -> 
     compare currencies, and one with a figure in the notation of the source. `mark`: the decimal mark of the target
     language, "" if the source has the same.
     """
-    if Flag.NUMBER_MISMATCH in checked.flags or has_currency_sign(segment.text):
+    if Flag.NUMBER_MISMATCH in checked.flags:
         return True
-    return has_foreign_figure(checked.text, mark)
+    if not _DIGIT.search(segment.text):
+        return False
+    return has_currency_sign(segment.text) or has_foreign_figure(checked.text, mark)
 
 
 def repair_output(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> RepairedOutput:

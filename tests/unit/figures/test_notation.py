@@ -37,6 +37,7 @@ def test_a_figure_has_a_value_only_in_the_notation_of_its_language(figure: str, 
         ("192.168.1.10", "address ", "192.168.1.10"),
         ("3.11", "uses Python ", "3.11"),
         ("4.101", "Sections ", "4.101"),
+        ("918.40", "buys EUR ", "918,40"),
     ],
 )
 def test_figures_that_are_valid_in_the_source_are_converted(figure: str, before: str, expected: str) -> None:

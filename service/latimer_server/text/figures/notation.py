@@ -86,7 +86,8 @@ def convert_figure(figure: str, marks: tuple[str, str], before: str = "", *, is_
     """
     if set(marks) != {".", ","} or read_figure(figure, marks[0]) is None:
         return figure
-    if figure.count(".") == 1 and "," not in figure and BEFORE_VERSION.search(before[-CONTEXT:]):
+    is_version = figure.count(".") == 1 and "," not in figure and BEFORE_VERSION.search(before[-CONTEXT:])
+    if is_version and not _CODE.search(before):
         return figure
     if is_money and _THREE_DECIMALS.fullmatch(figure) and not is_grouped(figure, marks[0]):
         return figure
