@@ -1,7 +1,7 @@
 """Compares the server with every other engine that runs the same model, in one run: `python -m benchmarks.peers`.
 
     --quick            fewer and shorter measurements, to check that the benchmark works
-    --only SCENARIO    one of footprint, bulk, callers, single, clients, document, quality, summaries; may be repeated
+    --only SCENARIO    one of footprint, bulk, single, clients, document, quality, summaries; may be repeated
 
 Prints tables. A full run writes `report.md` and `report.svg` beside this module, and every round as JSON into
 `benchmarks/.cache/reports/peers.json`. Other runs write all three files into `benchmarks/.cache/peers`. The exit status
@@ -32,7 +32,7 @@ from benchmarks.peers.report import PLOT, Run, print_run, to_json, to_markdown
 from benchmarks.peers.scenarios.bulk import measure_bulk
 from benchmarks.peers.scenarios.document import measure_document
 from benchmarks.peers.scenarios.footprint import measure_footprint
-from benchmarks.peers.scenarios.interactive import measure_callers, measure_clients
+from benchmarks.peers.scenarios.interactive import measure_clients
 from benchmarks.peers.scenarios.quality import measure_quality
 from benchmarks.peers.scenarios.single import measure_single
 from benchmarks.peers.scenarios.summaries import measure_summaries
@@ -46,7 +46,6 @@ _WIDTH = 140
 # The order matters: `summaries` loads a model that must not be in memory during the others.
 _SCENARIOS: dict[str, Callable[[Bench], Awaitable[Outcome]]] = {
     "bulk": measure_bulk,
-    "callers": measure_callers,
     "single": measure_single,
     "clients": measure_clients,
     "document": measure_document,
@@ -79,6 +78,7 @@ async def measure(installed: Installation, wanted: Sequence[str], effort: Effort
         async with start_contestants(installed, texts.paragraphs[:_WARM_PARAGRAPHS]) as contestants:
             watch = Watch(contestants.everyone)
             bench = Bench(contestants, texts, effort, watch, log)
+            versions |= {server.name: server.described for server in contestants.servers}
             versions |= {name: peer.described for name, peer in contestants.peers.items()}
             for name in left:
                 console.rule(name, align="left")

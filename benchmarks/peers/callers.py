@@ -27,6 +27,7 @@ class Load:
     def cells(self) -> dict[str, float]:
         """The columns of a table."""
         return {
+            "calls/s": len(self.latencies) / self.seconds,
             "words/s": self.words / self.seconds,
             "p50 ms": 1_000 * percentile(self.latencies, 0.50),
             "p99 ms": 1_000 * percentile(self.latencies, 0.99),

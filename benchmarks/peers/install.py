@@ -31,6 +31,12 @@ class Installation:
     node: Path
     bergamot: Path
 
+    @property
+    def slimt(self) -> Path | None:
+        """The extension of slimt, or None if it has no wheel for this Python and processor."""
+        found = self.python.parents[1].glob("lib/python*/site-packages/slimt/_slimt*.so")
+        return next(found, None)
+
 
 def install_peers() -> Installation:
     """Returns the installed engines and installs them if needed. Raises CalledProcessError if a package manager

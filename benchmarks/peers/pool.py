@@ -23,13 +23,14 @@ class PeerFailed(RuntimeError):
 class PeerCommand:
     """The command line of a peer. `processes`: the number of processes to start. `at_once`: the requests that one
     process takes at a time; the others wait in our queue. `splits`: True if the peer splits paragraphs into sentences;
-    otherwise it gets sentences."""
+    otherwise it gets sentences. `together`: True if all paragraphs of a text are one request."""
 
     name: str
     command: tuple[str, ...]
     processes: int
     at_once: int
     splits: bool
+    together: bool = False
 
 
 class _Worker:
@@ -77,6 +78,7 @@ class Pool:
     def __init__(self, command: PeerCommand, workers: Sequence[_Worker]) -> None:
         self.name = command.name
         self._splits = command.splits
+        self._together = command.together
         self._workers = tuple(workers)
         self._free = Turns(worker for _ in range(command.at_once) for worker in workers)
 
@@ -97,7 +99,11 @@ class Pool:
         return texts[0]
 
     async def translate_all(self, paragraphs: Sequence[Paragraph]) -> list[str]:
-        """Translates each paragraph as one request; a process takes the next request when it is free."""
+        """Translates each paragraph as one request; a process takes the next request when it is free. A peer that
+        divides texts among its own workers gets all paragraphs as one request."""
+        if self._together:
+            texts: list[str] = (await self._ask([paragraph.text for paragraph in paragraphs], long=True))["texts"]
+            return texts
         return list(await asyncio.gather(*map(self._translate_paragraph, paragraphs)))
 
     async def time_single(self, sentence: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -16,6 +17,7 @@ from latimer import AsyncClient
 from latimer_server import __version__
 from latimer_server.config.settings import Settings
 
+MODEL = "firefox-en-pt"
 _TIMEOUT = 1_800.0
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.02
@@ -27,15 +29,24 @@ class ServiceFailed(RuntimeError):
 
 class Service:
     """The server as an `Engine`. Make it with `run_service`. `start_seconds`: from the start of the process until the
-    health service answers SERVING."""
+    health service answers SERVING. `instructions`: the instruction set that is forced, or "" for the best one."""
 
-    name = "ours, through gRPC"
-    described = __version__
-
-    def __init__(self, process: Process, client: AsyncClient, start_seconds: float) -> None:
+    def __init__(self, process: Process, client: AsyncClient, start_seconds: float, instructions: str = "") -> None:
+        self.name = f"ours with {instructions}, through gRPC" if instructions else "ours, through gRPC"
+        self.kernels = "unknown"
         self.client = client
         self.start_seconds = start_seconds
         self._process = process
+
+    @property
+    def described(self) -> str:
+        """Its version and the kernels that run, which `read_kernels` reads."""
+        return f"{__version__} ({self.kernels})"
+
+    async def read_kernels(self) -> None:
+        """Reads the number format and the kernels of the loaded student, such as int8/avx2."""
+        models = await self.client.models()
+        self.kernels = next(model.compute_type for model in models if model.name == MODEL) or "unknown"
 
     @property
     def process_ids(self) -> Sequence[int]:
@@ -69,11 +80,13 @@ def list_flags() -> list[str]:
 
 
 @asynccontextmanager
-async def run_service() -> AsyncIterator[Service]:
-    """Runs a server on a free port until the block ends. Raises ServiceFailed."""
+async def run_service(instructions: str = "") -> AsyncIterator[Service]:
+    """Runs a server on a free port until the block ends. `instructions`: the instruction set of its kernels, as
+    `LATIMER_ENGINE` names it; the best one of the processor if empty. Raises ServiceFailed."""
     command = [str(Path(sys.executable).with_name("latimer-server")), "serve", "--listen", "127.0.0.1:0"]
     began = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(*command, *list_flags(), stdout=PIPE)
+    environment = {**os.environ, "LATIMER_ENGINE": instructions}
+    process = await asyncio.create_subprocess_exec(*command, *list_flags(), stdout=PIPE, env=environment)
     try:
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
@@ -84,7 +97,7 @@ async def run_service() -> AsyncIterator[Service]:
                 if time.perf_counter() - began > _START_SECONDS:
                     raise ServiceFailed(f"the server is not healthy after {_START_SECONDS:.0f} seconds")
                 await asyncio.sleep(_POLL_SECONDS)
-            yield Service(process, client, time.perf_counter() - began)
+            yield Service(process, client, time.perf_counter() - began, instructions)
     finally:
         process.terminate()
         status = await process.wait()

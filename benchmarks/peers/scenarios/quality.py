@@ -21,7 +21,7 @@ async def measure_quality(bench: Bench) -> Outcome:
     """Measures chrF and BLEU with sacrebleu's defaults, 0 to 100."""
     rounds, ours, peers = Rounds(), bench.contestants.ours, bench.contestants.peers
     references = [paragraph.reference for paragraph in bench.texts.paragraphs]
-    for engine in bench.contestants.engines:
+    for engine in (*bench.contestants.engines, *bench.contestants.forced):
         if engine.name not in bench.outputs:
             bench.outputs[engine.name] = list((await bench.time_all(engine, bench.texts.paragraphs)).outputs)
         scores = _score(bench.outputs[engine.name], references)
