@@ -4,15 +4,19 @@ FROM python:3.11-slim-bookworm AS build
 # Where pip finds the CPU build of torch, besides the index it is configured with.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
-# For the C++ of the students; what runs needs no compiler. Whichever version the base image's Debian has will do.
+# The compiler of the students' C++, and its Debian package; what runs needs no compiler. Whichever version the base image's
+# Debian has will do. clang++-19 and clang-19 are the other choice (docs/decisions/0064).
+ARG CXX=g++
+ARG CXX_PACKAGE=g++
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends g++ \
+    && apt-get install --yes --no-install-recommends "${CXX_PACKAGE}" \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /src
 RUN python3 -m venv /opt/latimer
 ENV PATH=/opt/latimer/bin:$PATH \
+    CXX=$CXX \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 

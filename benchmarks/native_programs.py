@@ -1,4 +1,4 @@
-"""Compiles programs that include the C++ engine's kernels: kernel tests and benchmarks."""
+"""Compiles the C++ engine, and programs that include its kernels: kernel tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -62,3 +62,9 @@ def compile_program(compiler: str, program: Path, sources: Sequence[Path], flags
     command = [compiler, *FLAGS, *flags, "-o", str(program), *map(str, sources)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return program
+
+
+def build_engine(compiler: str, target: Path, flags: Sequence[str] = ()) -> Path:
+    """Builds the engine's library with the flags of setup.py, and returns its path. Raises CalledProcessError."""
+    sources = sorted(ENGINE.glob("*.cpp"))
+    return compile_program(compiler, target, sources, ["-O3", "-fPIC", "-shared", "-w", *flags])

@@ -1,8 +1,10 @@
 """Profiles the embedded English-Portuguese student on one core: `python -m benchmarks.micro.student_profile`.
 
 Translates a sentence of twenty words alone, and full batches of the handbook's sentences. Prints the milliseconds of
-each part of the C++ engine, which is compiled once more with clocks in it (this needs g++). With `--onnx`, profiles the
-ONNX graphs that replace the C++ engine where it cannot run, and lists the time of each kind of operator.
+each part of the C++ engine, which is compiled once more with clocks in it, by `CXX` (g++ without it), and how long that
+build takes beside the installed one. The exit status is 1 if it takes more than 1.05 times as long, because its parts
+are then those of another program. With `--onnx`, profiles the ONNX graphs that replace the C++ engine where it cannot
+run, and lists the time of each kind of operator.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import argparse
 import ctypes
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.corpus import sample_sentences
+from benchmarks.native_programs import build_engine, name_compiler
 from benchmarks.students import NAMES, load_embedded_student, locate_student, run_in_batches
 from latimer_server.backends.marian import onnx_engine
 from latimer_server.backends.marian.architecture import read_architecture
@@ -46,6 +48,8 @@ _GRAPHS = ("encoder", "search")
 _ROWS = 32
 _SENTENCES = 960
 _REPEATS = 100
+_TURNS = 7
+_MOST_SLOWER = 1.05
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,8 @@ _CLOCKS = ("reading", "writing", "candidates", "products", "attention", "scores"
 
 
 def build_profiled(folder: Path) -> ctypes.CDLL:
-    """Compiles the C++ engine with clocks in it. Raises CalledProcessError if g++ fails."""
-    sources = sorted((Path(onnx_engine.__file__).parent / "native").glob("*.cpp"))
-    target = folder / "student.so"
-    flags = ["-O3", "-std=c++17", "-ffp-contract=off", "-fPIC", "-shared", "-w", "-DLATIMER_PROFILE"]
-    subprocess.run(["g++", *flags, "-o", target, *sources], check=True)
+    """Compiles the C++ engine with clocks in it. Raises CalledProcessError if the compiler fails."""
+    target = build_engine(name_compiler(), folder / "student.so", ["-DLATIMER_PROFILE"])
     library = load_library(str(target))
     library.latimer_read_profile.restype = None
     library.latimer_read_profile.argtypes = [ctypes.c_void_p]
@@ -116,8 +117,23 @@ def time_stages(student: MarianStudent, texts: Sequence[str], size: int, start: 
     )
 
 
-def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stages]:
-    """Returns the seconds of each part of the C++ engine, and of the stages around it."""
+def compare_builds(profiled: MarianStudent, texts: Sequence[str], size: int) -> float:
+    """Returns the CPU time of the profiled build as a multiple of the installed one's: the median of several turns."""
+    installed, ratios = load_embedded_student(_MODEL, 1), []
+    rows = [encoding.ids for encoding in installed.encode(sorted(texts, key=len))]
+    for _ in range(_TURNS):
+        spent = []
+        for student in (profiled, installed):
+            started = time.process_time()
+            run_in_batches(student, rows, size)
+            spent.append(time.process_time() - started)
+        ratios.append(spent[0] / spent[1])
+    return statistics.median(ratios)
+
+
+def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stages, float]:
+    """Returns the seconds of each part of the C++ engine and of the stages around it, and how many times as long as the
+    installed build the profiled one takes."""
     student, files = load_embedded_student(_MODEL, 1), locate_student(_MODEL)
     file = MarianFile(files["model"].read_bytes(), "model.bin")
     with tempfile.TemporaryDirectory() as folder:
@@ -149,11 +165,11 @@ def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stag
         - sum(decoder[name] for name in ("products", "attention", "scores")),
         "bookkeeping (Python)": stages.model - inside,
     }
-    return parts, stages
+    return parts, stages, compare_builds(student, texts, size)
 
 
-def time_graphs(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stages]:
-    """Returns the seconds of each graph of the ONNX engine, and of the stages around them."""
+def time_graphs(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stages, float]:
+    """Returns the seconds of each graph of the ONNX engine and of the stages around them, and 1: there is one build."""
     student = load_graphs()
     engine: Any = student._engine
     clocks = {name: _Clock(getattr(engine, f"_{name}")) for name in _GRAPHS}
@@ -170,7 +186,7 @@ def time_graphs(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stag
         "decoder steps with their search": computed["search"],
         "candidates and bookkeeping (Python)": stages.model - sum(computed.values()),
     }
-    return parts, stages
+    return parts, stages, 1.0
 
 
 def count_candidates(texts: Sequence[str], size: int) -> float:
@@ -231,14 +247,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--onnx", action="store_true", help="profile the ONNX graphs instead of the C++ engine")
     onnx = parser.parse_args().onnx
-    console = Console(width=130)
+    console, like_installed = Console(width=130), True
     cases = {
         f"a sentence of {len(_SENTENCE.split())} words, alone": ([_SENTENCE] * _REPEATS, 1),
         f"{_SENTENCES} sentences in batches of {_ROWS}": (sample_sentences("en-US", _SENTENCES), _ROWS),
     }
     for title, (texts, size) in cases.items():
         words = sum(len(text.split()) for text in texts)
-        parts, stages = (time_graphs if onnx else time_native)(texts, size)
+        parts, stages, slower = (time_graphs if onnx else time_native)(texts, size)
         total = sum(parts.values())
         table = Table(title=f"{title}: {words / total:,.0f} words a second on one core")
         for heading in ("part", "ms a sentence", "share"):
@@ -252,6 +268,8 @@ def main() -> None:
             f"{candidates:,.0f} candidates a batch"
         )
         if not onnx:
+            console.print(f"the build with clocks takes {slower:.3f} times as long as the installed one")
+            like_installed = like_installed and slower <= _MOST_SLOWER
             continue
         operators = time_operators(texts, size)
         everything = sum(operators.values())
@@ -261,6 +279,8 @@ def main() -> None:
         for name, microseconds in operators.most_common(14):
             kinds.add_row(name, f"{microseconds / everything:.1%}")
         console.print(kinds)
+    if not like_installed:
+        sys.exit(f"the build with clocks takes more than {_MOST_SLOWER} times as long as the installed one")
 
 
 if __name__ == "__main__":
