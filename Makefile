@@ -8,6 +8,10 @@ TEST_WORKERS ?= 2
 # Tests of `make test` that are skipped without tools, which `make test-system` requires.
 NATIVE_TESTS := $(addprefix tests/conformance/test_student_,kernels.py replay.py native.py::test_outputs_do_not_depend_on_the_compiler)
 
+CPP_FOLDERS := service/latimer_server/backends/marian/native tests/native tests/native/kernels benchmarks/micro/native
+# The C++ that clang-format checks, but for the files in .clang-format-ignore.
+CPP := $(wildcard $(addsuffix /*.cpp,$(CPP_FOLDERS)) $(addsuffix /*.h,$(CPP_FOLDERS)))
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -121,10 +125,12 @@ check: $(TOOLS)
 	$(BIN)/python protos/generate.py --lint
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 
 format: $(TOOLS)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(CPP)
 
 protos: $(TOOLS)
 	$(BIN)/python protos/generate.py
