@@ -43,6 +43,24 @@ async def test_only_text_is_translated(text_format: str, text: str, expected: st
     assert result.text == expected
 
 
+async def test_attributes_are_translated_on_request_and_segments_keep_their_places() -> None:
+    text = "<p>see <img alt='red cat'> <a href='/x' title='the \"old\" page'>this</a>. go on</p><input value=no>"
+    result = await translate(text, "html", translate_attributes=True, include_segments=True)
+    assert result.text == (
+        "<p>SEE <img alt='RED CAT'> <a href='/x' title='THE \"OLD\" PAGE'>THIS</a>. GO ON</p><input value=no>"
+    )
+    places = [segment.target_span for segment in result.segments]
+    assert [result.text[place.start : place.end] for place in places] == [segment.text for segment in result.segments]
+    assert len(places) == 2
+
+
+@pytest.mark.parametrize("guided", [True, False])
+async def test_tags_around_words_of_a_plain_text_are_kept_around_them(guided: bool) -> None:
+    text = "to the <Link>terms</Link>\nName:    <0>of {x}</0> & <br/> it"
+    result = await translate(text, "plain", guided=guided)
+    assert result.text == "TO THE <Link>TERMS</Link>\nNAME:    <0>OF {x}</0> & <br/> IT"
+
+
 _KEPT = ["{city}", "%s", "%(house)s", "{{name}}", "${x}", "https://a.org/b-c?d=1", "bob@example.com"]
 _LAST = ["%s", "https://a.org/b-c?d=1", "bob@example.com"]
 

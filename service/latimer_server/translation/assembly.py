@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from latimer_server.core.abandonment import require_wanted
@@ -12,8 +12,9 @@ from latimer_server.core.flags import Flag, merge_flags
 from latimer_server.core.spans import TextSpan
 from latimer_server.models.routing import Route
 from latimer_server.text.alignment import Link, map_span
-from latimer_server.text.markup import OBJECT, PlacedBlock, render
+from latimer_server.text.markup import OBJECT, PlacedBlock, TextFormat, find_attributes, render, write_value
 from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.text.rewriting import Edit, apply_edits
 from latimer_server.text.segmentation import Rebuilt, Splitting, rebuild_text
 from latimer_server.translation.block_assembly import place_block, place_links
 from latimer_server.translation.requests import SegmentTranslation, TranslateOptions, Translation
@@ -75,26 +76,55 @@ def _assemble(job: ContentJob, options: TranslateOptions) -> Translation:
         first += len(part.segments)
     passthrough = (Flag.PASSTHROUGH,) if len(translated) < first or not first else ()
     repaired = (Flag.MARKUP_REPAIRED,) if any(part.placed and part.placed.repaired for part in assembled) else ()
+    attributes = [part for part in assembled if part.part.attribute is not None]
+    body = assembled[: len(assembled) - len(attributes)]
     if job.parsed.markup is None:
-        text, starts = assembled[0].rebuilt.text, [0]
+        text, starts = body[0].rebuilt.text, [0]
     else:
-        rendered = render(job.parsed.markup, [part.placed.text for part in assembled if part.placed])
+        rendered = render(job.parsed.markup, [part.placed.text for part in body if part.placed])
         text, starts = rendered.text, [span.start for span in rendered.spans]
-    segments = (
-        tuple(
-            segment for part, start in zip(assembled, starts, strict=True) for segment in part.describe(start, options)
-        )
-        if options.returns_segments
-        else ()
-    )
+    segments: Sequence[SegmentTranslation] = ()
+    if options.returns_segments:
+        parts = zip(body, starts, strict=True)
+        segments = [segment for part, start in parts for segment in part.describe(start, options)]
+    if attributes:
+        values = {
+            part.part.attribute.written: write_value(part.part.attribute, part.rebuilt.text)
+            for part in attributes
+            if part.part.attribute is not None
+        }
+        text, segments = _write_attributes(text, values, segments, options)
     return Translation(
         text,
         job.route.target,
         avg_log_prob=average_log_prob(translated.values()),
         flags=merge_flags([passthrough, repaired, *(output.flags for part in assembled for output in part.outputs)]),
-        segments=segments,
+        segments=tuple(segments),
         models=job.route.models,
     )
+
+
+def _write_attributes(
+    text: str, values: Mapping[str, str], segments: Sequence[SegmentTranslation], options: TranslateOptions
+) -> tuple[str, Sequence[SegmentTranslation]]:
+    """Returns a translated document with its attributes translated, and its segments moved.
+
+    `values`: the translation of each value, both as they are written, with quotation marks.
+    """
+    text_format = options.text_format or TextFormat.PLAIN
+    edits = [
+        Edit(attribute.span.start, attribute.span.end, values[attribute.written])
+        for attribute in find_attributes(text, text_format, options.ignore_tags)
+        if attribute.written in values
+    ]
+    written, moves = apply_edits(text, edits)
+    back = [(old, new) for new, old in moves]
+    moved = []
+    for segment in segments:
+        span = map_span(back, segment.target_span)
+        links = tuple(Link(link.source, map_span(back, link.target), link.score) for link in segment.alignment)
+        moved.append(replace(segment, target_span=span, text=written[span.start : span.end], alignment=links))
+    return written, moved
 
 
 @dataclass(frozen=True)

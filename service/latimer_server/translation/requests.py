@@ -40,6 +40,7 @@ class TranslateOptions:
     text_format: TextFormat | None = None
     ignore_tags: tuple[str, ...] = ()
     include_alignment: bool = False
+    translate_attributes: bool = False
 
     @property
     def returns_segments(self) -> bool:

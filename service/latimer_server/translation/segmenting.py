@@ -16,9 +16,11 @@ from latimer_server.text.hyphenation import find_divided
 from latimer_server.text.markup import (
     LINE_BREAK,
     OBJECT,
+    Attribute,
     Block,
     MarkupDocument,
     TextFormat,
+    find_attributes,
     parse_markup,
     read_inline_tags,
 )
@@ -52,10 +54,14 @@ _UNITS = frozenset(("km", "hm", "dm", "cm", "mm", "nm", "ft", "yd", "mi", "ms"))
 
 @dataclass(frozen=True)
 class ParsedContent:
-    """A content, with its parsed markup if it has any."""
+    """A content, with its parsed markup if it has any.
+
+    `attributes`: those of its attributes that are translated, each different value once.
+    """
 
     content: str
     markup: MarkupDocument | None = None
+    attributes: tuple[Attribute, ...] = ()
 
     @property
     def text(self) -> str:
@@ -70,12 +76,13 @@ class ContentPart:
     """A text that is segmented by itself: a plain content, or one block of a content with markup.
 
     `segments` are the segments of `document`, in order, each with its protected spans. `block` is None for a plain
-    content without tags.
+    content without tags, and for the value of an attribute, which is `attribute`.
     """
 
     document: Document
     segments: tuple[ProtectedText, ...]
     block: Block | None = None
+    attribute: Attribute | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -83,27 +90,40 @@ class ContentPart:
         return self.block is None or self.block.format is TextFormat.PLAIN
 
 
-def parse_content(content: str, text_format: TextFormat | None, ignore_tags: Sequence[str]) -> ParsedContent:
-    """Returns a content with its markup parsed. `text_format` None means plain text, without markup."""
-    return ParsedContent(content, None if text_format is None else parse_markup(content, text_format, ignore_tags))
+def parse_content(
+    content: str, text_format: TextFormat | None, ignore_tags: Sequence[str], *, reads_attributes: bool = False
+) -> ParsedContent:
+    """Returns a content with its markup parsed. `text_format` None means plain text, without markup.
+
+    `reads_attributes`: also finds the attributes that people read, in HTML and XML.
+    """
+    if text_format is None:
+        return ParsedContent(content)
+    markup = parse_markup(content, text_format, ignore_tags)
+    found = find_attributes(content, text_format, ignore_tags) if reads_attributes else ()
+    return ParsedContent(content, markup, tuple({attribute.written: attribute for attribute in found}.values()))
 
 
 def segment_content(
     parsed: ParsedContent, language: str, splitting: Splitting, rules: ProtectionRules, glossary: Glossary | None
 ) -> tuple[ContentPart, ...]:
-    """Returns the parts of a content, in order, each divided into segments with protected spans.
+    """Returns the parts of a content, in order, each divided into segments with protected spans; attributes last.
 
     `language` is the language of the content (BCP-47). Raises `PatternError` if the patterns of `rules` take too long.
     """
     rules = rules.share_budget(len(parsed.content))
     if parsed.markup is None:
         return (_divide_plain(parsed.content, None, language, splitting, rules, glossary),)
-    return tuple(
+    parts = [
         _divide_plain(block.text, block, language, splitting, rules, glossary)
         if block.format is TextFormat.PLAIN
         else _divide_block(block, language, splitting, rules, glossary)
         for block in parsed.markup.blocks
-    )
+    ]
+    for attribute in parsed.attributes:
+        part = _divide_plain(attribute.value, None, language, splitting, rules, glossary)
+        parts.append(replace(part, attribute=attribute))
+    return tuple(parts)
 
 
 def read_tags(parsed: ParsedContent) -> ParsedContent:

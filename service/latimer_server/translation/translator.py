@@ -218,7 +218,10 @@ class Translator:
         """Parses the contents' markup and returns them with the language of each."""
         options = request.options
         parsed_contents = [
-            parse_content(content, options.text_format, options.ignore_tags) for content in request.contents
+            parse_content(
+                content, options.text_format, options.ignore_tags, reads_attributes=options.translate_attributes
+            )
+            for content in request.contents
         ]
         return parsed_contents, self.find_sources(request, [parsed.text for parsed in parsed_contents])
 

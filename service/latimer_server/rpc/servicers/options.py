@@ -125,6 +125,7 @@ def _read_options(options: pb.TranslateOptions, rules: Rules) -> TranslateOption
         text_format=_FORMATS.get(options.text_format),
         ignore_tags=tuple(_read_texts(options.ignore_tags, "options.ignore_tags", rules)),
         include_alignment=options.include_alignment,
+        translate_attributes=options.translate_attributes,
     )
 
 

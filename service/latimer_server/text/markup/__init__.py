@@ -1,5 +1,6 @@
 """Reads the blocks to translate in HTML, XML and Markdown, and puts translations with their tags in their place."""
 
+from latimer_server.text.markup.attributes import Attribute, find_attributes, write_value
 from latimer_server.text.markup.document import (
     LINE_BREAK,
     OBJECT,
@@ -18,14 +19,17 @@ from latimer_server.text.markup.placement import place_marks
 __all__ = [
     "LINE_BREAK",
     "OBJECT",
+    "Attribute",
     "Block",
     "Mark",
     "MarkKind",
     "MarkupDocument",
     "PlacedBlock",
     "TextFormat",
+    "find_attributes",
     "parse_markup",
     "place_marks",
     "read_inline_tags",
     "render",
+    "write_value",
 ]

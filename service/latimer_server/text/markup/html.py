@@ -1,8 +1,8 @@
 """Finds the blocks to translate in an HTML document or fragment.
 
 Tokens follow the HTML standard, but no tree is built: a block ends at every tag of a block element, and tags inside a
-block pair by name. Text in attributes (alt, title, placeholder, aria-label) is not translated, nor is
-`translate="yes"` inside `translate="no"`.
+block pair by name. Text in attributes is no part of a block, see `attributes`. `translate="yes"` inside
+`translate="no"` is not translated.
 """
 
 from __future__ import annotations

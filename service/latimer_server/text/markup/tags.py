@@ -21,7 +21,7 @@ _ATTRIBUTE = (
 _ATTRIBUTES = rf"(?:[ \t\n\r\f/]++|{_ATTRIBUTE})*+".replace("?P<name>", "?:").replace("?P<value>", "?:")
 _TAG = re.compile(rf"<(?P<close>/?+)(?P<name>[^\W\d_][^ \t\n\r\f/>]*+){_ATTRIBUTES}>")
 _XML_TAG = re.compile(rf"<(?P<close>/?+)(?P<name>[^\W\d][^ \t\n\r\f/>]*+){_ATTRIBUTES}>")
-_EACH_ATTRIBUTE = re.compile(_ATTRIBUTE)
+EACH_ATTRIBUTE = re.compile(_ATTRIBUTE)
 _COMMENT_END = re.compile("--!?>")
 _DOCTYPE = re.compile(
     r"<!DOCTYPE(?:[^\[\"'>]|\"[^\"]*+\"|'[^']*+')*+"
@@ -103,7 +103,7 @@ def read_attributes(source: str, tag: Tag) -> dict[str, str]:
     An attribute without a value has "". Of equal names the first counts.
     """
     attributes: dict[str, str] = {}
-    for match in _EACH_ATTRIBUTE.finditer(source, tag.start + 1 + len(tag.name), tag.end - 1):
+    for match in EACH_ATTRIBUTE.finditer(source, tag.start + 1 + len(tag.name), tag.end - 1):
         value = match["value"] or ""
         attributes.setdefault(match["name"].lower(), unescape(value.strip("\"'") if value[:1] in "\"'" else value))
     return attributes
@@ -170,7 +170,7 @@ def _make_tag(source: str, start: int, end: int, name: str, *, closes: bool) -> 
     if not source.endswith("/>", start, end):
         return tag
     # The slash of `<a href=x/>` belongs to the value.
-    ends = [match.end() for match in _EACH_ATTRIBUTE.finditer(source, start + 1 + len(name), end - 1)]
+    ends = [match.end() for match in EACH_ATTRIBUTE.finditer(source, start + 1 + len(name), end - 1)]
     return tag if ends and ends[-1] == end - 1 else Tag(TokenKind.OPEN, start, end, name, is_void=True)
 
 

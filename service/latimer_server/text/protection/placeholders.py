@@ -39,7 +39,8 @@ _INNER_PRINTF = re.compile(r"(?<=[A-Za-z_])%[sd](?=[A-Za-z_])")
 # Qt's `%1` and `%n`, and names between percent signs.
 _PERCENT_NAME = re.compile(r"(?<![\w%])%(?:L?\d{1,2}(?![\w%])|n(?!\w)|[A-Za-z_][\w.-]{0,63}%(?!\w))")
 _EMBEDDED = re.compile(r"<[%?](?:[^%?<>\n]|[%?](?!>)|-(?=>)|=(?=>)|(?<=[=-])>){0,256}+[%?]>")
-_NUMBERED_TAG = re.compile(r"</?\d{1,3}\s?/?>")
+# Numbered tags, and the control tokens of language models such as `<|end|>`.
+_NUMBERED_TAG = re.compile(r"</?\d{1,3}\s?/?>|<\|[\w.-]{1,32}\|>")
 _COLON_NAME = re.compile(r"(?<![^\s(\"'“‘«\[/-]):[A-Za-z][A-Za-z_]{1,63}\b(?![\w:])")
 _BRACKETED = re.compile(r"\[\[[^\s\[\]|]{1,64}\]\]")
 _LINK_TARGET = re.compile(r"\]\([^()\s]{1,256}\)")

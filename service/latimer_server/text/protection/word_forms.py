@@ -54,7 +54,7 @@ _FORM = re.compile(
             r"--?[A-Za-z][\w-]*+(?:=\S++)?",  # options
             r"(?=[^_]*+_)\w++",  # snake_case
             r"\w++(?:::\w++)++(?:\(\))?|[A-Za-z_][\w.]*+=[\w./:\"'-]++",
-            r"[a-z]++[A-Z]\w*+",  # camelCase
+            r"(?!(?:[a-z]?[A-Z]){0,1}(?:[a-z][A-Z]){2})[a-z]++[A-Z]\w*+",  # camelCase, but no aLtErNaTiNg letters
             r"(?=\S*\d)(?=\S*[A-Z])[A-Z0-9]++(?:[-/][A-Za-z0-9]++)++",  # part numbers
             r"\d++(?:[.,]\d++)?[eE][-+]?\d++",  # 4.2e17
         )
@@ -63,6 +63,7 @@ _FORM = re.compile(
 
 # Signs that divide a list without spaces, such as `a.pdf,b.pdf`.
 _LIST_SIGN = re.compile(r"[,;|]")
+_MARKUP_SIGN = re.compile("[<>&\"'={}]")
 # A word with an optional ending in brackets, such as `file(s)` and `aluno(a)`, which has the form of a call.
 _OPTIONAL_ENDING = re.compile(r"(?:[^\W\d_]{2,64}|[oae])\((?:e?s|[aeono]|as|os|is|es|ões|en|er|in|innen|ne|r|t|te)\)s?")
 # Of these endings the signs and letters are spans of their own, because a model drops them.
@@ -123,7 +124,7 @@ def _find_in_word(text: str, start: int, end: int) -> Iterator[TextSpan]:
     if start > 0 and text[start - 1] == SEPARATOR and form[:1] in ("-", "/", "."):
         return
     if not _is_protected(form):
-        if _LIST_SIGN.search(form):
+        if _LIST_SIGN.search(form) and not _MARKUP_SIGN.search(form):
             yield from _find_in_list(text, core)
     elif not _is_prose(text, core, form):
         yield core

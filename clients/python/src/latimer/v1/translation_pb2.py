@@ -26,61 +26,61 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from latimer.v1 import types_pb2 as latimer_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clatimer/v1/translation.proto\x12\nlatimer.v1\x1a\x17google/rpc/status.proto\x1a\x16latimer/v1/types.proto\"P\n\x0cGlossaryTerm\x12\x13\n\x0bsource_text\x18\x01 \x01(\t\x12\x13\n\x0btarget_text\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61se_sensitive\x18\x03 \x01(\x08\"\x84\x05\n\x10TranslateOptions\x12+\n\x0btext_format\x18\x01 \x01(\x0e\x32\x16.latimer.v1.TextFormat\x12\x39\n\x12sentence_splitting\x18\x02 \x01(\x0e\x32\x1d.latimer.v1.SentenceSplitting\x12\x33\n\x0foverlong_policy\x18\x03 \x01(\x0e\x32\x1a.latimer.v1.OverlongPolicy\x12\"\n\x1a\x64isable_builtin_protection\x18\x04 \x01(\x08\x12/\n\x08syntaxes\x18\x05 \x03(\x0e\x32\x1d.latimer.v1.PlaceholderSyntax\x12\x10\n\x08patterns\x18\x06 \x03(\t\x12\x0f\n\x07phrases\x18\x07 \x03(\t\x12\x13\n\x0bignore_tags\x18\x08 \x03(\t\x12\x30\n\x0eglossary_terms\x18\t \x03(\x0b\x32\x18.latimer.v1.GlossaryTerm\x12-\n\x08\x64\x65\x63oding\x18\n \x01(\x0b\x32\x1b.latimer.v1.DecodingOptions\x12\x19\n\x11\x61lternative_count\x18\x0b \x01(\x05\x12\x15\n\rdisable_pivot\x18\x0c \x01(\x08\x12 \n\x18\x63\x61ndidate_language_codes\x18\r \x03(\t\x12\x1e\n\x16\x66\x61llback_language_code\x18\x0e \x01(\t\x12%\n\x0b\x65rror_flags\x18\x0f \x03(\x0e\x32\x10.latimer.v1.Flag\x12\x18\n\x10include_segments\x18\x10 \x01(\x08\x12\x19\n\x11include_alignment\x18\x11 \x01(\x08\x12\x15\n\rdisable_cache\x18\x12 \x01(\x08\"\xa3\x01\n\x14TranslateTextRequest\x12\x10\n\x08\x63ontents\x18\x01 \x03(\t\x12\x1c\n\x14source_language_code\x18\x02 \x01(\t\x12\x1d\n\x15target_language_codes\x18\x03 \x03(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12-\n\x07options\x18\x05 \x01(\x0b\x32\x1c.latimer.v1.TranslateOptions\"i\n\x15TranslateTextResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.latimer.v1.TranslationResult\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.latimer.v1.Usage\"\x88\x01\n\x11TranslationResult\x12-\n\x0ctranslations\x18\x01 \x03(\x0b\x32\x17.latimer.v1.Translation\x12\x1e\n\x16\x64\x65tected_language_code\x18\x02 \x01(\t\x12$\n\x1c\x64\x65tected_language_confidence\x18\x03 \x01(\x02\"\xd5\x01\n\x0bTranslation\x12\x17\n\x0ftranslated_text\x18\x01 \x01(\t\x12\x1c\n\x14target_language_code\x18\x02 \x01(\t\x12\x14\n\x0c\x61vg_log_prob\x18\x03 \x01(\x02\x12\x1f\n\x05\x66lags\x18\x04 \x03(\x0e\x32\x10.latimer.v1.Flag\x12%\n\x08segments\x18\x05 \x03(\x0b\x32\x13.latimer.v1.Segment\x12\x0e\n\x06models\x18\x06 \x03(\t\x12!\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x12.google.rpc.Status\"\x84\x02\n\x07Segment\x12%\n\x0bsource_span\x18\x01 \x01(\x0b\x32\x10.latimer.v1.Span\x12%\n\x0btarget_span\x18\x02 \x01(\x0b\x32\x10.latimer.v1.Span\x12\x17\n\x0ftranslated_text\x18\x03 \x01(\t\x12\x14\n\x0c\x61vg_log_prob\x18\x04 \x01(\x02\x12\x1f\n\x05\x66lags\x18\x05 \x03(\x0e\x32\x10.latimer.v1.Flag\x12,\n\talignment\x18\x06 \x03(\x0b\x32\x19.latimer.v1.AlignmentLink\x12-\n\x0c\x61lternatives\x18\x07 \x03(\x0b\x32\x17.latimer.v1.Alternative\"l\n\rAlignmentLink\x12%\n\x0bsource_span\x18\x01 \x01(\x0b\x32\x10.latimer.v1.Span\x12%\n\x0btarget_span\x18\x02 \x01(\x0b\x32\x10.latimer.v1.Span\x12\r\n\x05score\x18\x03 \x01(\x02\"<\n\x0b\x41lternative\x12\x17\n\x0ftranslated_text\x18\x01 \x01(\t\x12\x14\n\x0c\x61vg_log_prob\x18\x02 \x01(\x02\"\xa7\x01\n\x19StreamTranslateTextConfig\x12\x1c\n\x14source_language_code\x18\x01 \x01(\t\x12\x1d\n\x15target_language_codes\x18\x02 \x03(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12-\n\x07options\x18\x04 \x01(\x0b\x32\x1c.latimer.v1.TranslateOptions\x12\x0f\n\x07ordered\x18\x05 \x01(\x08\".\n\nStreamItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"z\n\x1aStreamTranslateTextRequest\x12\x35\n\x06\x63onfig\x18\x01 \x01(\x0b\x32%.latimer.v1.StreamTranslateTextConfig\x12%\n\x05items\x18\x02 \x03(\x0b\x32\x16.latimer.v1.StreamItem\"N\n\x0cStreamResult\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1d.latimer.v1.TranslationResult\"j\n\x1bStreamTranslateTextResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.latimer.v1.StreamResult\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.latimer.v1.Usage\"K\n\x15\x44\x65tectLanguageRequest\x12\x10\n\x08\x63ontents\x18\x01 \x03(\t\x12 \n\x18\x63\x61ndidate_language_codes\x18\x02 \x03(\t\"K\n\x16\x44\x65tectLanguageResponse\x12\x31\n\ndetections\x18\x01 \x03(\x0b\x32\x1d.latimer.v1.LanguageDetection\"W\n\x11LanguageDetection\x12\x30\n\ncandidates\x18\x01 \x03(\x0b\x32\x1c.latimer.v1.DetectedLanguage\x12\x10\n\x08reliable\x18\x02 \x01(\x08\"=\n\x10\x44\x65tectedLanguage\x12\x15\n\rlanguage_code\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x02\"}\n\x18ListLanguagePairsRequest\x12\x1c\n\x14source_language_code\x18\x01 \x01(\t\x12\x1c\n\x14target_language_code\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"f\n\x19ListLanguagePairsResponse\x12\x30\n\x0elanguage_pairs\x18\x01 \x03(\x0b\x32\x18.latimer.v1.LanguagePair\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x0cLanguagePair\x12\x1c\n\x14source_language_code\x18\x01 \x01(\t\x12\x1c\n\x14target_language_code\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t*\xb7\x01\n\x11SentenceSplitting\x12\"\n\x1eSENTENCE_SPLITTING_UNSPECIFIED\x10\x00\x12\x19\n\x15SENTENCE_SPLITTING_ON\x10\x01\x12\x1a\n\x16SENTENCE_SPLITTING_OFF\x10\x02\x12\"\n\x1eSENTENCE_SPLITTING_NO_NEWLINES\x10\x03\x12#\n\x1fSENTENCE_SPLITTING_ONE_PER_LINE\x10\x04*h\n\x0eOverlongPolicy\x12\x1f\n\x1bOVERLONG_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15OVERLONG_POLICY_SPLIT\x10\x01\x12\x1a\n\x16OVERLONG_POLICY_REJECT\x10\x02*\xef\x01\n\x11PlaceholderSyntax\x12\"\n\x1ePLACEHOLDER_SYNTAX_UNSPECIFIED\x10\x00\x12\x1d\n\x19PLACEHOLDER_SYNTAX_PRINTF\x10\x01\x12\x1a\n\x16PLACEHOLDER_SYNTAX_ICU\x10\x02\x12\x1f\n\x1bPLACEHOLDER_SYNTAX_MUSTACHE\x10\x03\x12\x1c\n\x18PLACEHOLDER_SYNTAX_SHELL\x10\x04\x12\x1c\n\x18PLACEHOLDER_SYNTAX_XLIFF\x10\x05\x12\x1e\n\x1aPLACEHOLDER_SYNTAX_I18NEXT\x10\x06\x32\x91\x03\n\x12TranslationService\x12T\n\rTranslateText\x12 .latimer.v1.TranslateTextRequest\x1a!.latimer.v1.TranslateTextResponse\x12j\n\x13StreamTranslateText\x12&.latimer.v1.StreamTranslateTextRequest\x1a\'.latimer.v1.StreamTranslateTextResponse(\x01\x30\x01\x12W\n\x0e\x44\x65tectLanguage\x12!.latimer.v1.DetectLanguageRequest\x1a\".latimer.v1.DetectLanguageResponse\x12`\n\x11ListLanguagePairs\x12$.latimer.v1.ListLanguagePairsRequest\x1a%.latimer.v1.ListLanguagePairsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clatimer/v1/translation.proto\x12\nlatimer.v1\x1a\x17google/rpc/status.proto\x1a\x16latimer/v1/types.proto\"P\n\x0cGlossaryTerm\x12\x13\n\x0bsource_text\x18\x01 \x01(\t\x12\x13\n\x0btarget_text\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61se_sensitive\x18\x03 \x01(\x08\"\xa2\x05\n\x10TranslateOptions\x12+\n\x0btext_format\x18\x01 \x01(\x0e\x32\x16.latimer.v1.TextFormat\x12\x39\n\x12sentence_splitting\x18\x02 \x01(\x0e\x32\x1d.latimer.v1.SentenceSplitting\x12\x33\n\x0foverlong_policy\x18\x03 \x01(\x0e\x32\x1a.latimer.v1.OverlongPolicy\x12\"\n\x1a\x64isable_builtin_protection\x18\x04 \x01(\x08\x12/\n\x08syntaxes\x18\x05 \x03(\x0e\x32\x1d.latimer.v1.PlaceholderSyntax\x12\x10\n\x08patterns\x18\x06 \x03(\t\x12\x0f\n\x07phrases\x18\x07 \x03(\t\x12\x13\n\x0bignore_tags\x18\x08 \x03(\t\x12\x30\n\x0eglossary_terms\x18\t \x03(\x0b\x32\x18.latimer.v1.GlossaryTerm\x12-\n\x08\x64\x65\x63oding\x18\n \x01(\x0b\x32\x1b.latimer.v1.DecodingOptions\x12\x19\n\x11\x61lternative_count\x18\x0b \x01(\x05\x12\x15\n\rdisable_pivot\x18\x0c \x01(\x08\x12 \n\x18\x63\x61ndidate_language_codes\x18\r \x03(\t\x12\x1e\n\x16\x66\x61llback_language_code\x18\x0e \x01(\t\x12%\n\x0b\x65rror_flags\x18\x0f \x03(\x0e\x32\x10.latimer.v1.Flag\x12\x18\n\x10include_segments\x18\x10 \x01(\x08\x12\x19\n\x11include_alignment\x18\x11 \x01(\x08\x12\x15\n\rdisable_cache\x18\x12 \x01(\x08\x12\x1c\n\x14translate_attributes\x18\x13 \x01(\x08\"\xa3\x01\n\x14TranslateTextRequest\x12\x10\n\x08\x63ontents\x18\x01 \x03(\t\x12\x1c\n\x14source_language_code\x18\x02 \x01(\t\x12\x1d\n\x15target_language_codes\x18\x03 \x03(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12-\n\x07options\x18\x05 \x01(\x0b\x32\x1c.latimer.v1.TranslateOptions\"i\n\x15TranslateTextResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.latimer.v1.TranslationResult\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.latimer.v1.Usage\"\x88\x01\n\x11TranslationResult\x12-\n\x0ctranslations\x18\x01 \x03(\x0b\x32\x17.latimer.v1.Translation\x12\x1e\n\x16\x64\x65tected_language_code\x18\x02 \x01(\t\x12$\n\x1c\x64\x65tected_language_confidence\x18\x03 \x01(\x02\"\xd5\x01\n\x0bTranslation\x12\x17\n\x0ftranslated_text\x18\x01 \x01(\t\x12\x1c\n\x14target_language_code\x18\x02 \x01(\t\x12\x14\n\x0c\x61vg_log_prob\x18\x03 \x01(\x02\x12\x1f\n\x05\x66lags\x18\x04 \x03(\x0e\x32\x10.latimer.v1.Flag\x12%\n\x08segments\x18\x05 \x03(\x0b\x32\x13.latimer.v1.Segment\x12\x0e\n\x06models\x18\x06 \x03(\t\x12!\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x12.google.rpc.Status\"\x84\x02\n\x07Segment\x12%\n\x0bsource_span\x18\x01 \x01(\x0b\x32\x10.latimer.v1.Span\x12%\n\x0btarget_span\x18\x02 \x01(\x0b\x32\x10.latimer.v1.Span\x12\x17\n\x0ftranslated_text\x18\x03 \x01(\t\x12\x14\n\x0c\x61vg_log_prob\x18\x04 \x01(\x02\x12\x1f\n\x05\x66lags\x18\x05 \x03(\x0e\x32\x10.latimer.v1.Flag\x12,\n\talignment\x18\x06 \x03(\x0b\x32\x19.latimer.v1.AlignmentLink\x12-\n\x0c\x61lternatives\x18\x07 \x03(\x0b\x32\x17.latimer.v1.Alternative\"l\n\rAlignmentLink\x12%\n\x0bsource_span\x18\x01 \x01(\x0b\x32\x10.latimer.v1.Span\x12%\n\x0btarget_span\x18\x02 \x01(\x0b\x32\x10.latimer.v1.Span\x12\r\n\x05score\x18\x03 \x01(\x02\"<\n\x0b\x41lternative\x12\x17\n\x0ftranslated_text\x18\x01 \x01(\t\x12\x14\n\x0c\x61vg_log_prob\x18\x02 \x01(\x02\"\xa7\x01\n\x19StreamTranslateTextConfig\x12\x1c\n\x14source_language_code\x18\x01 \x01(\t\x12\x1d\n\x15target_language_codes\x18\x02 \x03(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12-\n\x07options\x18\x04 \x01(\x0b\x32\x1c.latimer.v1.TranslateOptions\x12\x0f\n\x07ordered\x18\x05 \x01(\x08\".\n\nStreamItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"z\n\x1aStreamTranslateTextRequest\x12\x35\n\x06\x63onfig\x18\x01 \x01(\x0b\x32%.latimer.v1.StreamTranslateTextConfig\x12%\n\x05items\x18\x02 \x03(\x0b\x32\x16.latimer.v1.StreamItem\"N\n\x0cStreamResult\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1d.latimer.v1.TranslationResult\"j\n\x1bStreamTranslateTextResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.latimer.v1.StreamResult\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.latimer.v1.Usage\"K\n\x15\x44\x65tectLanguageRequest\x12\x10\n\x08\x63ontents\x18\x01 \x03(\t\x12 \n\x18\x63\x61ndidate_language_codes\x18\x02 \x03(\t\"K\n\x16\x44\x65tectLanguageResponse\x12\x31\n\ndetections\x18\x01 \x03(\x0b\x32\x1d.latimer.v1.LanguageDetection\"W\n\x11LanguageDetection\x12\x30\n\ncandidates\x18\x01 \x03(\x0b\x32\x1c.latimer.v1.DetectedLanguage\x12\x10\n\x08reliable\x18\x02 \x01(\x08\"=\n\x10\x44\x65tectedLanguage\x12\x15\n\rlanguage_code\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x02\"}\n\x18ListLanguagePairsRequest\x12\x1c\n\x14source_language_code\x18\x01 \x01(\t\x12\x1c\n\x14target_language_code\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"f\n\x19ListLanguagePairsResponse\x12\x30\n\x0elanguage_pairs\x18\x01 \x03(\x0b\x32\x18.latimer.v1.LanguagePair\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x0cLanguagePair\x12\x1c\n\x14source_language_code\x18\x01 \x01(\t\x12\x1c\n\x14target_language_code\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t*\xb7\x01\n\x11SentenceSplitting\x12\"\n\x1eSENTENCE_SPLITTING_UNSPECIFIED\x10\x00\x12\x19\n\x15SENTENCE_SPLITTING_ON\x10\x01\x12\x1a\n\x16SENTENCE_SPLITTING_OFF\x10\x02\x12\"\n\x1eSENTENCE_SPLITTING_NO_NEWLINES\x10\x03\x12#\n\x1fSENTENCE_SPLITTING_ONE_PER_LINE\x10\x04*h\n\x0eOverlongPolicy\x12\x1f\n\x1bOVERLONG_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15OVERLONG_POLICY_SPLIT\x10\x01\x12\x1a\n\x16OVERLONG_POLICY_REJECT\x10\x02*\xef\x01\n\x11PlaceholderSyntax\x12\"\n\x1ePLACEHOLDER_SYNTAX_UNSPECIFIED\x10\x00\x12\x1d\n\x19PLACEHOLDER_SYNTAX_PRINTF\x10\x01\x12\x1a\n\x16PLACEHOLDER_SYNTAX_ICU\x10\x02\x12\x1f\n\x1bPLACEHOLDER_SYNTAX_MUSTACHE\x10\x03\x12\x1c\n\x18PLACEHOLDER_SYNTAX_SHELL\x10\x04\x12\x1c\n\x18PLACEHOLDER_SYNTAX_XLIFF\x10\x05\x12\x1e\n\x1aPLACEHOLDER_SYNTAX_I18NEXT\x10\x06\x32\x91\x03\n\x12TranslationService\x12T\n\rTranslateText\x12 .latimer.v1.TranslateTextRequest\x1a!.latimer.v1.TranslateTextResponse\x12j\n\x13StreamTranslateText\x12&.latimer.v1.StreamTranslateTextRequest\x1a\'.latimer.v1.StreamTranslateTextResponse(\x01\x30\x01\x12W\n\x0e\x44\x65tectLanguage\x12!.latimer.v1.DetectLanguageRequest\x1a\".latimer.v1.DetectLanguageResponse\x12`\n\x11ListLanguagePairs\x12$.latimer.v1.ListLanguagePairsRequest\x1a%.latimer.v1.ListLanguagePairsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'latimer.v1.translation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SENTENCESPLITTING']._serialized_start=3045
-  _globals['_SENTENCESPLITTING']._serialized_end=3228
-  _globals['_OVERLONGPOLICY']._serialized_start=3230
-  _globals['_OVERLONGPOLICY']._serialized_end=3334
-  _globals['_PLACEHOLDERSYNTAX']._serialized_start=3337
-  _globals['_PLACEHOLDERSYNTAX']._serialized_end=3576
+  _globals['_SENTENCESPLITTING']._serialized_start=3075
+  _globals['_SENTENCESPLITTING']._serialized_end=3258
+  _globals['_OVERLONGPOLICY']._serialized_start=3260
+  _globals['_OVERLONGPOLICY']._serialized_end=3364
+  _globals['_PLACEHOLDERSYNTAX']._serialized_start=3367
+  _globals['_PLACEHOLDERSYNTAX']._serialized_end=3606
   _globals['_GLOSSARYTERM']._serialized_start=93
   _globals['_GLOSSARYTERM']._serialized_end=173
   _globals['_TRANSLATEOPTIONS']._serialized_start=176
-  _globals['_TRANSLATEOPTIONS']._serialized_end=820
-  _globals['_TRANSLATETEXTREQUEST']._serialized_start=823
-  _globals['_TRANSLATETEXTREQUEST']._serialized_end=986
-  _globals['_TRANSLATETEXTRESPONSE']._serialized_start=988
-  _globals['_TRANSLATETEXTRESPONSE']._serialized_end=1093
-  _globals['_TRANSLATIONRESULT']._serialized_start=1096
-  _globals['_TRANSLATIONRESULT']._serialized_end=1232
-  _globals['_TRANSLATION']._serialized_start=1235
-  _globals['_TRANSLATION']._serialized_end=1448
-  _globals['_SEGMENT']._serialized_start=1451
-  _globals['_SEGMENT']._serialized_end=1711
-  _globals['_ALIGNMENTLINK']._serialized_start=1713
-  _globals['_ALIGNMENTLINK']._serialized_end=1821
-  _globals['_ALTERNATIVE']._serialized_start=1823
-  _globals['_ALTERNATIVE']._serialized_end=1883
-  _globals['_STREAMTRANSLATETEXTCONFIG']._serialized_start=1886
-  _globals['_STREAMTRANSLATETEXTCONFIG']._serialized_end=2053
-  _globals['_STREAMITEM']._serialized_start=2055
-  _globals['_STREAMITEM']._serialized_end=2101
-  _globals['_STREAMTRANSLATETEXTREQUEST']._serialized_start=2103
-  _globals['_STREAMTRANSLATETEXTREQUEST']._serialized_end=2225
-  _globals['_STREAMRESULT']._serialized_start=2227
-  _globals['_STREAMRESULT']._serialized_end=2305
-  _globals['_STREAMTRANSLATETEXTRESPONSE']._serialized_start=2307
-  _globals['_STREAMTRANSLATETEXTRESPONSE']._serialized_end=2413
-  _globals['_DETECTLANGUAGEREQUEST']._serialized_start=2415
-  _globals['_DETECTLANGUAGEREQUEST']._serialized_end=2490
-  _globals['_DETECTLANGUAGERESPONSE']._serialized_start=2492
-  _globals['_DETECTLANGUAGERESPONSE']._serialized_end=2567
-  _globals['_LANGUAGEDETECTION']._serialized_start=2569
-  _globals['_LANGUAGEDETECTION']._serialized_end=2656
-  _globals['_DETECTEDLANGUAGE']._serialized_start=2658
-  _globals['_DETECTEDLANGUAGE']._serialized_end=2719
-  _globals['_LISTLANGUAGEPAIRSREQUEST']._serialized_start=2721
-  _globals['_LISTLANGUAGEPAIRSREQUEST']._serialized_end=2846
-  _globals['_LISTLANGUAGEPAIRSRESPONSE']._serialized_start=2848
-  _globals['_LISTLANGUAGEPAIRSRESPONSE']._serialized_end=2950
-  _globals['_LANGUAGEPAIR']._serialized_start=2952
-  _globals['_LANGUAGEPAIR']._serialized_end=3042
-  _globals['_TRANSLATIONSERVICE']._serialized_start=3579
-  _globals['_TRANSLATIONSERVICE']._serialized_end=3980
+  _globals['_TRANSLATEOPTIONS']._serialized_end=850
+  _globals['_TRANSLATETEXTREQUEST']._serialized_start=853
+  _globals['_TRANSLATETEXTREQUEST']._serialized_end=1016
+  _globals['_TRANSLATETEXTRESPONSE']._serialized_start=1018
+  _globals['_TRANSLATETEXTRESPONSE']._serialized_end=1123
+  _globals['_TRANSLATIONRESULT']._serialized_start=1126
+  _globals['_TRANSLATIONRESULT']._serialized_end=1262
+  _globals['_TRANSLATION']._serialized_start=1265
+  _globals['_TRANSLATION']._serialized_end=1478
+  _globals['_SEGMENT']._serialized_start=1481
+  _globals['_SEGMENT']._serialized_end=1741
+  _globals['_ALIGNMENTLINK']._serialized_start=1743
+  _globals['_ALIGNMENTLINK']._serialized_end=1851
+  _globals['_ALTERNATIVE']._serialized_start=1853
+  _globals['_ALTERNATIVE']._serialized_end=1913
+  _globals['_STREAMTRANSLATETEXTCONFIG']._serialized_start=1916
+  _globals['_STREAMTRANSLATETEXTCONFIG']._serialized_end=2083
+  _globals['_STREAMITEM']._serialized_start=2085
+  _globals['_STREAMITEM']._serialized_end=2131
+  _globals['_STREAMTRANSLATETEXTREQUEST']._serialized_start=2133
+  _globals['_STREAMTRANSLATETEXTREQUEST']._serialized_end=2255
+  _globals['_STREAMRESULT']._serialized_start=2257
+  _globals['_STREAMRESULT']._serialized_end=2335
+  _globals['_STREAMTRANSLATETEXTRESPONSE']._serialized_start=2337
+  _globals['_STREAMTRANSLATETEXTRESPONSE']._serialized_end=2443
+  _globals['_DETECTLANGUAGEREQUEST']._serialized_start=2445
+  _globals['_DETECTLANGUAGEREQUEST']._serialized_end=2520
+  _globals['_DETECTLANGUAGERESPONSE']._serialized_start=2522
+  _globals['_DETECTLANGUAGERESPONSE']._serialized_end=2597
+  _globals['_LANGUAGEDETECTION']._serialized_start=2599
+  _globals['_LANGUAGEDETECTION']._serialized_end=2686
+  _globals['_DETECTEDLANGUAGE']._serialized_start=2688
+  _globals['_DETECTEDLANGUAGE']._serialized_end=2749
+  _globals['_LISTLANGUAGEPAIRSREQUEST']._serialized_start=2751
+  _globals['_LISTLANGUAGEPAIRSREQUEST']._serialized_end=2876
+  _globals['_LISTLANGUAGEPAIRSRESPONSE']._serialized_start=2878
+  _globals['_LISTLANGUAGEPAIRSRESPONSE']._serialized_end=2980
+  _globals['_LANGUAGEPAIR']._serialized_start=2982
+  _globals['_LANGUAGEPAIR']._serialized_end=3072
+  _globals['_TRANSLATIONSERVICE']._serialized_start=3609
+  _globals['_TRANSLATIONSERVICE']._serialized_end=4010
 # @@protoc_insertion_point(module_scope)

@@ -96,7 +96,7 @@ class _PlaceholderSyntaxEnumTypeWrapper(google.protobuf.internal.enum_type_wrapp
     PLACEHOLDER_SYNTAX_PRINTF: _PlaceholderSyntax.ValueType  # 1
     """printf and Python's %: `%s`, `%1$d`, `%(name)s`."""
     PLACEHOLDER_SYNTAX_ICU: _PlaceholderSyntax.ValueType  # 2
-    """ICU MessageFormat, including `{name}` and `{0}`."""
+    """ICU MessageFormat, including `{name}` and `{0}`. The messages in plural and select arguments are translated."""
     PLACEHOLDER_SYNTAX_MUSTACHE: _PlaceholderSyntax.ValueType  # 3
     """Mustache and Handlebars: `{{name}}`."""
     PLACEHOLDER_SYNTAX_SHELL: _PlaceholderSyntax.ValueType  # 4
@@ -114,7 +114,7 @@ PLACEHOLDER_SYNTAX_UNSPECIFIED: PlaceholderSyntax.ValueType  # 0
 PLACEHOLDER_SYNTAX_PRINTF: PlaceholderSyntax.ValueType  # 1
 """printf and Python's %: `%s`, `%1$d`, `%(name)s`."""
 PLACEHOLDER_SYNTAX_ICU: PlaceholderSyntax.ValueType  # 2
-"""ICU MessageFormat, including `{name}` and `{0}`."""
+"""ICU MessageFormat, including `{name}` and `{0}`. The messages in plural and select arguments are translated."""
 PLACEHOLDER_SYNTAX_MUSTACHE: PlaceholderSyntax.ValueType  # 3
 """Mustache and Handlebars: `{{name}}`."""
 PLACEHOLDER_SYNTAX_SHELL: PlaceholderSyntax.ValueType  # 4
@@ -175,6 +175,7 @@ class TranslateOptions(google.protobuf.message.Message):
     INCLUDE_SEGMENTS_FIELD_NUMBER: builtins.int
     INCLUDE_ALIGNMENT_FIELD_NUMBER: builtins.int
     DISABLE_CACHE_FIELD_NUMBER: builtins.int
+    TRANSLATE_ATTRIBUTES_FIELD_NUMBER: builtins.int
     text_format: latimer.v1.types_pb2.TextFormat.ValueType
     """The markup of the contents. Optional; PLAIN by default."""
     sentence_splitting: Global___SentenceSplitting.ValueType
@@ -183,7 +184,7 @@ class TranslateOptions(google.protobuf.message.Message):
     """The treatment of segments that are longer than the model's input limit. Optional; SPLIT by default."""
     disable_builtin_protection: builtins.bool
     """Disables the built-in protection of URLs, e-mail addresses, common placeholders (`{name}`, `{{name}}`, `${name}`,
-    `%s`) and similar spans. Optional; false by default.
+    `%s`) and similar spans, and the reading of tags around words in plain texts. Optional; false by default.
     """
     alternative_count: builtins.int
     """Most alternatives to return for each segment. Duplicates are left out, so there may be fewer. A value above 0
@@ -200,6 +201,11 @@ class TranslateOptions(google.protobuf.message.Message):
     """Returns the `alignment` of each segment, and implies `include_segments`. Optional; false by default."""
     disable_cache: builtins.bool
     """Translates every segment anew, without the cache. Optional; false by default."""
+    translate_attributes: builtins.bool
+    """Translates the attributes of HTML and XML that people read: `alt`, `title`, `placeholder`, `label`, `aria-label` and
+    similar ones, the labels of buttons, and the `content` of descriptions in `meta`. They have no `segments`. Optional;
+    false by default.
+    """
     @property
     def syntaxes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___PlaceholderSyntax.ValueType]:
         """Placeholder syntaxes to protect completely. Optional; none by default."""
@@ -257,9 +263,10 @@ class TranslateOptions(google.protobuf.message.Message):
         include_segments: builtins.bool = ...,
         include_alignment: builtins.bool = ...,
         disable_cache: builtins.bool = ...,
+        translate_attributes: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["decoding", b"decoding"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["alternative_count", b"alternative_count", "candidate_language_codes", b"candidate_language_codes", "decoding", b"decoding", "disable_builtin_protection", b"disable_builtin_protection", "disable_cache", b"disable_cache", "disable_pivot", b"disable_pivot", "error_flags", b"error_flags", "fallback_language_code", b"fallback_language_code", "glossary_terms", b"glossary_terms", "ignore_tags", b"ignore_tags", "include_alignment", b"include_alignment", "include_segments", b"include_segments", "overlong_policy", b"overlong_policy", "patterns", b"patterns", "phrases", b"phrases", "sentence_splitting", b"sentence_splitting", "syntaxes", b"syntaxes", "text_format", b"text_format"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alternative_count", b"alternative_count", "candidate_language_codes", b"candidate_language_codes", "decoding", b"decoding", "disable_builtin_protection", b"disable_builtin_protection", "disable_cache", b"disable_cache", "disable_pivot", b"disable_pivot", "error_flags", b"error_flags", "fallback_language_code", b"fallback_language_code", "glossary_terms", b"glossary_terms", "ignore_tags", b"ignore_tags", "include_alignment", b"include_alignment", "include_segments", b"include_segments", "overlong_policy", b"overlong_policy", "patterns", b"patterns", "phrases", b"phrases", "sentence_splitting", b"sentence_splitting", "syntaxes", b"syntaxes", "text_format", b"text_format", "translate_attributes", b"translate_attributes"]) -> None: ...
 
 Global___TranslateOptions: typing_extensions.TypeAlias = TranslateOptions
 
