@@ -17,12 +17,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload report-summaries report-fidelity clean
+.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload report-summaries report-fidelity report-platforms clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
 
-$(TOOLS): requirements.lock tests/native/requirements.txt pyproject.toml setup.py clients/python/pyproject.toml $(wildcard service/latimer_server/backends/marian/native/*.cpp service/latimer_server/backends/marian/native/*.h)
+$(TOOLS): requirements.lock tests/native/requirements.txt pyproject.toml setup.py clients/python/pyproject.toml $(wildcard service/latimer_server/backends/marian/native/*.cpp service/latimer_server/backends/marian/native/*.h service/latimer_server/text/ngrams/native/*.cpp)
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing pip and torch (CPU) ..."
 	$(PIP) install --upgrade "$$(grep '^pip==' requirements.lock)" "$$(grep '^setuptools==' requirements.lock)"
@@ -116,6 +116,10 @@ report-fidelity: install
 	$(BIN)/python -m benchmarks.quality.fidelity
 	$(BIN)/python -m benchmarks.quality.fidelity.ordinary
 	$(BIN)/python -m benchmarks.quality.fidelity.cost
+
+# Asks the package index which processors and Pythons each runtime requirement has a wheel for. Writes docs/platforms.md.
+report-platforms: install
+	$(BIN)/python -m benchmarks.platforms
 
 check: $(TOOLS)
 	$(BIN)/ruff check .

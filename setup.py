@@ -1,20 +1,23 @@
-"""Builds the C++ engine of the students, which `pyproject.toml` cannot declare yet without a warning.
+"""Builds the C++ of the server, which `pyproject.toml` cannot declare yet without a warning.
 
-The build is optional: without a compiler the package installs without it, and ONNX Runtime computes the students.
+The builds are optional: without a compiler the package installs without them. Then ONNX Runtime computes the students,
+and numpy scores n-grams in language detection.
 """
 
 from pathlib import Path
 
 from setuptools import Extension, setup
 
-_FOLDER = Path("service/latimer_server/backends/marian/native")
+_PACKAGE = Path("service/latimer_server")
+_STUDENT = _PACKAGE / "backends/marian/native"
+_NGRAMS = _PACKAGE / "text/ngrams/native"
 
 setup(
     ext_modules=[
         Extension(
             "latimer_server.backends.marian.native._student",
-            sources=sorted(map(str, _FOLDER.glob("*.cpp"))),
-            depends=sorted(map(str, _FOLDER.glob("*.h"))),
+            sources=sorted(map(str, _STUDENT.glob("*.cpp"))),
+            depends=sorted(map(str, _STUDENT.glob("*.h"))),
             language="c++",
             # Without contraction every compiler rounds alike, so that outputs do not depend on it. gcc 12 gives the two
             # warnings for its own headers; clang does not know one of them. CXX chooses the compiler (setuptools).
@@ -27,6 +30,13 @@ setup(
                 "-Wno-unknown-warning-option",
             ],
             optional=True,
-        )
+        ),
+        Extension(
+            "latimer_server.text.ngrams.native._ngrams",
+            sources=[str(_NGRAMS / "ngrams.cpp")],
+            language="c++",
+            extra_compile_args=["-O3", "-std=c++17"],
+            optional=True,
+        ),
     ]
 )

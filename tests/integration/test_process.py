@@ -338,7 +338,7 @@ def test_a_port_in_use_is_reported() -> None:
 
 
 def test_the_server_imports_no_model_library_before_it_listens() -> None:
-    modules = "('torch', 'sentencepiece', 'py3langid', 'eldc')"
+    modules = "('torch', 'sentencepiece', 'py3langid', 'numpy')"
     code = (
         "import sys, latimer_server.cli.main, latimer_server.rpc.server\n"
         f"print([name for name in {modules} if name in sys.modules])"

@@ -1,7 +1,8 @@
 """Detects the language of texts.
 
-eldc chooses among the sixty languages that it knows. py3langid knows eighty more and says whether a text is in one of
-those. docs/decisions/0030 has the measurements; `make bench-detection` prints them again.
+A table of n-grams (`text/ngrams`) chooses among the sixty languages that it knows. py3langid knows eighty more and says
+whether a text is in one of those. docs/decisions/0030 and 0063 have the measurements; `make bench-detection` prints them
+again.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from latimer_server.core.languages import UNDETERMINED, match_code
 from latimer_server.core.scripts import UNSPACED_CHARACTERS
+
+# Both import numpy, which a server should not wait for before it listens.
+if TYPE_CHECKING:
+    from latimer_server.text.langid_model import LangidIdentifier
+    from latimer_server.text.ngrams.scorer import Scorer
 
 _MAX_CANDIDATES = 5
 # Without candidates, `detect` does not list a language with a lower confidence.
 _LEAST_LISTED = 0.000_1
 _KEPT_SCOPES = 64
-# Turns eldc's evidence into confidences: they are a softmax over the evidence per n-gram, times the square root of the
-# number of different words (sixteen at most), divided by this scale. The value maximized the likelihood of words,
-# phrases and sentences of two and of six languages.
+# Turns evidence into confidences: they are a softmax over the evidence per n-gram, times the square root of the number
+# of different words (sixteen at most), divided by this scale. The value maximized the likelihood of words, phrases and
+# sentences of two and of six languages.
 _EVIDENCE_SCALE = 2_000.0
 _MAX_COUNTED_WORDS = 16
 # The least confidence of a `reliable` detection, among given candidates and among all languages. From there on, 98 of
@@ -38,47 +44,23 @@ _LEAST_SHARE = 0.8
 _LEAST_WORDS_WRITTEN = 5
 # `is_written_in` returns False only if another language leads by at least this much evidence per n-gram.
 _ASTRAY_EVIDENCE = 3_000.0
-# The scores asked of eldc: among candidates (twenty is its maximum), and among all languages. eldc reads at most 1,000
-# bytes at a time, so a text is measured in up to four parts of at most 320 characters.
+# The languages that a confidence is divided among, the likeliest ones: of the candidates, and of all languages.
 _MAX_SCORES = 20
 _SCORES_OF_ALL = 10
+# A text is measured in up to four parts, so that one in two languages is noticed.
 _MAX_PART_CHARACTERS = 320
 _MIN_PART_CHARACTERS = 16
 _MAX_PARTS = 4
-# The logarithm of evidence needs a score below 1.
-_MAX_SCORE = 1.0 - 1e-9
 _WINDOW_CHARACTERS = 600
 # A character of an address, path, placeholder or number. An ASCII word that contains one says nothing about the
 # language and is ignored. Other words are kept: a whole Chinese sentence is one "word", and may contain a digit.
 _NO_WORD = re.compile(r"[/@_\\{}<>%$=|#*~^\[\]0-9\x00]")
 # A character of a script without spaces. `is_written_in` counts two of them as a word.
 _UNSPACED = re.compile(f"[{UNSPACED_CHARACTERS}]")
-# Languages of eldc that only py3langid detects: eldc answers `ms` for Indonesian too, py3langid tells the two apart.
+# Languages of the table that only py3langid detects: its `ms` is Indonesian too, py3langid tells the two apart.
 _LEFT_TO_LANGID = frozenset({"ms"})
 # py3langid's label for "no linguistic content".
 _NO_LANGUAGE = "zxx"
-
-
-class _EldcResult(Protocol):
-    """The result of eldc for one text: a score from 0 to 1 for each language."""
-
-    @property
-    def scores(self) -> Mapping[str, float]: ...
-
-
-class _EldcDetector(Protocol):
-    """A detector of eldc, which has no type stubs."""
-
-    def detect_details(self, text: str, /) -> _EldcResult: ...
-
-
-class _LangidIdentifier(Protocol):
-    """A `LanguageIdentifier` of py3langid, which has no type stubs."""
-
-    @property
-    def labels(self) -> Sequence[str]: ...
-
-    def rank(self, text: str, /) -> Sequence[tuple[str, float]]: ...
 
 
 @dataclass(frozen=True)
@@ -109,28 +91,31 @@ class Detection:
 class _Scope:
     """The languages among which a text is detected.
 
-    `codes`: the BCP-47 code of each candidate by its label in eldc or py3langid; empty if any language may be detected.
-    `eldc_labels`: the labels of the scope that eldc detects. `all_in_eldc`: True if eldc knows every candidate. `eldc`:
-    the detector of eldc for those labels, None if there are none.
+    `codes`: the BCP-47 code of each candidate by its label in the table or py3langid; empty if any language may be
+    detected. `labels`: the labels of the scope that are in the table of n-grams. `all_in_table`: True if every candidate
+    is. `among`: the labels as bits (see `Scorer.measure`). `scorer`: the one that measures, None without labels.
     """
 
     codes: Mapping[str, str]
-    eldc_labels: frozenset[str]
-    all_in_eldc: bool
-    eldc: _EldcDetector | None
+    labels: frozenset[str]
+    all_in_table: bool
+    among: int
+    scorer: Scorer | None
 
 
 class LanguageDetector:
     """Detects the language of texts. Thread-safe.
 
-    The first call loads eldc (7 to 27 MB, 5 ms). The first call without candidates, or with one that eldc does not
-    know, loads py3langid (50 MB, 0.4 s). A sentence takes 40 us among candidates that eldc knows, 150 us among all
-    languages.
+    The first call loads the table of n-grams (7 MB, 20 ms). The first call without candidates, or with one that the
+    table does not have, loads py3langid (50 MB, 0.4 s). A sentence takes 40 us among candidates of the table, 150 us
+    among all languages.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scorer: Scorer | None = None) -> None:
+        """`scorer`: measures the evidence of n-grams; by default that of `load_scorer`, at the first call."""
         self._lock = threading.Lock()
-        self._identifier: _LangidIdentifier | None = None
+        self._scorer = scorer
+        self._identifier: LangidIdentifier | None = None
         self._scopes: dict[tuple[str, ...], _Scope] = {}
 
     def detect(self, text: str, candidates: Sequence[str] = (), *, only: bool = True) -> Detection:
@@ -167,11 +152,11 @@ class LanguageDetector:
     def is_written_in(self, text: str, code: str) -> bool | None:
         """Returns True if `code` is the likeliest language of `text`, False if another one is much likelier.
 
-        Reads the first 600 characters. Returns None if they have fewer than five words, if eldc does not know the
-        language, or if another one is only a little likelier: the answer False is meant to be free of false alarms.
+        Reads the first 600 characters. Returns None if they have fewer than five words, if the table does not have
+        the language, or if another one is only a little likelier: the answer False is meant to be free of false alarms.
         Takes 10 us.
         """
-        label = next(iter(self._find_scope((code,)).eldc_labels), "")
+        label = next(iter(self._find_scope((code,)).labels), "")
         words = _find_words(text[:_WINDOW_CHARACTERS]) if label else []
         if len(words) < _LEAST_WORDS_WRITTEN and len(_UNSPACED.findall(" ".join(words))) < 2 * _LEAST_WORDS_WRITTEN:
             return None
@@ -185,11 +170,11 @@ class LanguageDetector:
     def _share(self, evidence: Mapping[str, float], parts: Sequence[str], scope: _Scope) -> dict[str, float]:
         """Returns the confidence of each language of the scope by its label; they sum to 1.
 
-        `evidence`: eldc's, by label. If eldc knows all candidates, it decides alone. Otherwise py3langid divides the
-        total between eldc's languages and the others, and eldc divides the part of its languages among them.
+        `evidence`: of the table, by label. If the table has all candidates, it decides alone. Otherwise py3langid
+        divides the total between the languages of the table and the others, and the table divides the part of its own.
         """
         shares = _weigh(evidence, _count_words(parts))
-        if scope.codes and scope.all_in_eldc:
+        if scope.codes and scope.all_in_table:
             return shares or dict.fromkeys(scope.codes, 1 / len(scope.codes))
         inside, outside = 0.0, {}
         for label, p in self._load_identifier().rank("\n".join(parts)):
@@ -197,7 +182,7 @@ class LanguageDetector:
                 continue
             if p < _LEAST_LISTED and not scope.codes:
                 break
-            if shares and label in scope.eldc_labels:
+            if shares and label in scope.labels:
                 inside += p
             else:
                 outside[label] = p
@@ -222,30 +207,31 @@ class LanguageDetector:
         return scope
 
     def _make_scope(self, candidates: tuple[str, ...]) -> _Scope:
-        import eldc
-
-        with self._lock:
-            eldc.init()
-        labels = frozenset(eldc.LANGUAGES) - _LEFT_TO_LANGID
+        scorer = self._load_scorer()
+        labels = frozenset(scorer.languages) - _LEFT_TO_LANGID
         codes: dict[str, str] = {}
         for code in candidates:
             label = match_code(code, labels) or match_code(code, self._load_identifier().labels)
             if label and label != _NO_LANGUAGE:
                 codes.setdefault(label, code)
-        eldc_labels = labels & codes.keys() if candidates else labels
-        detector = None
-        if eldc_labels:
-            detector = eldc.instance()
-            detector.set_scores(_MAX_SCORES if candidates else _SCORES_OF_ALL)
-            detector.set_languages(sorted(eldc_labels))
-        return _Scope(codes, eldc_labels, codes.keys() <= labels, detector)
+        chosen = labels & codes.keys() if candidates else labels
+        among = sum(1 << number for number, label in enumerate(scorer.languages) if label in chosen)
+        return _Scope(codes, chosen, codes.keys() <= labels, among, scorer if chosen else None)
 
-    def _load_identifier(self) -> _LangidIdentifier:
+    def _load_scorer(self) -> Scorer:
+        with self._lock:
+            if self._scorer is None:
+                from latimer_server.text.ngrams.scorer import load_scorer
+
+                self._scorer = load_scorer()
+            return self._scorer
+
+    def _load_identifier(self) -> LangidIdentifier:
         with self._lock:
             if self._identifier is None:
-                from py3langid.langid import MODEL_FILE, LanguageIdentifier
+                from latimer_server.text.langid_model import load_identifier
 
-                self._identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+                self._identifier = load_identifier()
             return self._identifier
 
 
@@ -287,22 +273,17 @@ def _divide(text: str) -> list[str]:
 
 
 def _measure(part: str, scope: _Scope) -> dict[str, float]:
-    """Returns eldc's evidence for each language of the scope by its label, per n-gram of the part.
+    """Returns the evidence for each language of the scope by its label, per n-gram of the part.
 
-    It is computed from eldc's scores, which are 1 - exp(-evidence / 10,000). Empty if eldc knows no language of the
-    scope.
+    Empty if no language of the scope is in the table.
     """
-    if scope.eldc is None:
+    if scope.scorer is None:
         return {}
-    # UTF-8 cannot encode lone surrogates, and a NUL ends the text for eldc.
-    if not part.isascii():
-        part = part.replace("\0", " ").encode("utf-8", "replace").decode()
-    scores = scope.eldc.detect_details(part).scores
-    return {label: -10_000.0 * math.log1p(-min(score, _MAX_SCORE)) for label, score in scores.items()}
+    return scope.scorer.measure(part, scope.among, _MAX_SCORES if scope.codes else _SCORES_OF_ALL)
 
 
 def _count_words(parts: Sequence[str]) -> int:
-    """Returns the number of different words in all parts together, since eldc counts each word once."""
+    """Returns the number of different words in all parts together, since an n-gram counts once."""
     return len({word for part in parts for word in part.split()})
 
 
