@@ -47,8 +47,6 @@ ENV PATH=/opt/latimer/bin:$PATH \
     LATIMER_STORE=/models \
     LATIMER_LOG_FORMAT=json
 
-# The language detector unpacks its model through a temporary file: writable even with --read-only.
-VOLUME ["/tmp"]
 USER 10001
 EXPOSE 50051
 STOPSIGNAL SIGTERM

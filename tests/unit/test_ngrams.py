@@ -98,7 +98,9 @@ def test_the_scorers_agree_on_any_text(text: str, among: int, most: int) -> None
 
 
 @needs_library
-@pytest.mark.parametrize("piece", ["-", "'", "a'", "1", "[", "`", "\u202e", "é", "委", "a ", "\x00", "İ", "𐐷", "abcdefg"])
+@pytest.mark.parametrize(
+    "piece", ["-", "'", "a'", "1", "[", "`", "\u202e", "é", "委", "a ", "\x00", "İ", "𐐷", "abcdefg"]
+)
 def test_the_scorers_agree_on_long_hostile_text(piece: str) -> None:
     text = piece * (100_000 // len(piece))
     assert load_scorer().measure(text, ALL, 60) == NUMPY.measure(text, ALL, 60)

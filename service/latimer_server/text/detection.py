@@ -1,8 +1,7 @@
 """Detects the language of texts.
 
-A table of n-grams (`text/ngrams`) chooses among the sixty languages that it knows. py3langid knows eighty more and says
-whether a text is in one of those. docs/decisions/0030 and 0063 have the measurements; `make bench-detection` prints them
-again.
+A table of n-grams (`text/ngrams`) chooses among its sixty languages. py3langid knows eighty more and says whether a
+text is in one of those. docs/decisions/0030 and 0063 have the measurements; `make bench-detection` prints them again.
 """
 
 from __future__ import annotations
@@ -92,8 +91,8 @@ class _Scope:
     """The languages among which a text is detected.
 
     `codes`: the BCP-47 code of each candidate by its label in the table or py3langid; empty if any language may be
-    detected. `labels`: the labels of the scope that are in the table of n-grams. `all_in_table`: True if every candidate
-    is. `among`: the labels as bits (see `Scorer.measure`). `scorer`: the one that measures, None without labels.
+    detected. `labels`: the labels of the scope that are in the table. `all_in_table`: True if every candidate is in the
+    table. `among`: the labels as bits (see `Scorer.measure`). `scorer`: the one that measures, None without labels.
     """
 
     codes: Mapping[str, str]

@@ -78,7 +78,8 @@ class NumpyScorer:
         lengths = end - first
         rows = np.arange(lengths.sum()) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
         rows = rows[table.remainders[rows] == np.repeat(keys & 0xFFFF, lengths)]
-        return np.bincount(table.labels[rows], table.weights[rows], len(table.languages)).tolist()
+        sums: list[float] = np.bincount(table.labels[rows], table.weights[rows], len(table.languages)).tolist()
+        return sums
 
 
 class NativeScorer:

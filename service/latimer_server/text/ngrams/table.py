@@ -60,7 +60,7 @@ class NgramTable:
 
 @cache
 def read_table() -> NgramTable:
-    """Returns the table of this package (6.5 MB, 10 ms at the first call). Raises `ValueError` if the file is damaged."""
+    """Returns the table of this package (6.5 MB, 10 ms at the first call). Raises `ValueError` for a damaged file."""
     with np.load(FILE, allow_pickle=False) as arrays:
         rows = np.asarray(arrays["rows"], np.uint32)
         table = NgramTable(

@@ -104,10 +104,10 @@ void add_weights(const Table& table, std::uint32_t key, std::uint64_t* totals) {
 
 extern "C" int latimer_get_ngrams_interface() { return LATIMER_INTERFACE; }
 
-// Scores a text: `length` bytes of UTF-8 in lower case. Of the languages in `among` (bit i is language i) that have any of
-// its n-grams, the `most` ones (64 at most) with the greatest evidence are written to `labels`, the greatest first, and
-// their evidence to `evidence`: the sum of the weights, times `unit`, for each different n-gram of the text. Returns the
-// number of these languages, or -1 if memory is short.
+// Scores a text: `length` bytes of UTF-8 in lower case. Of the languages in `among` (bit i is language i) that have any
+// of its n-grams, the `most` ones (64 at most) with the greatest evidence are written to `labels`, the greatest first,
+// and their evidence to `evidence`: the sum of the weights times `unit`, divided by the number of different n-grams.
+// Returns the number of these languages, or -1 if memory is short.
 extern "C" int latimer_score_ngrams(const Table* table, const std::uint8_t* text, std::size_t length,
                                     std::uint64_t among, int most, double unit, std::uint8_t* labels,
                                     double* evidence) {
