@@ -27,5 +27,5 @@ def test_each_compiled_requirement_has_wheels_for_all_processors_and_pythons() -
 
 @pytest.mark.parametrize("name", REQUIREMENTS)
 def test_each_requirement_allows_all_pythons(name: str) -> None:
-    allowed = SpecifierSet(importlib.metadata.metadata(name).json.get("requires_python", ""))
+    allowed = SpecifierSet(str(importlib.metadata.metadata(name).json.get("requires_python", "")))
     assert all(f"{python}.0" in allowed for python in PYTHONS)

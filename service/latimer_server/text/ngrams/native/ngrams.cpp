@@ -108,9 +108,8 @@ extern "C" int latimer_get_ngrams_interface() { return LATIMER_INTERFACE; }
 // of its n-grams, the `most` ones (64 at most) with the greatest evidence are written to `labels`, the greatest first,
 // and their evidence to `evidence`: the sum of the weights times `unit`, divided by the number of different n-grams.
 // Returns the number of these languages, or -1 if memory is short.
-extern "C" int latimer_score_ngrams(const Table* table, const std::uint8_t* text, std::size_t length,
-                                    std::uint64_t among, int most, double unit, std::uint8_t* labels,
-                                    double* evidence) {
+extern "C" int latimer_score_ngrams(const Table* table, const std::uint8_t* text, std::size_t length, std::uint64_t among,
+                                    int most, double unit, std::uint8_t* labels, double* evidence) {
   try {
     std::vector<std::uint64_t> ngrams;
     ngrams.reserve(length / 3 + 1);
