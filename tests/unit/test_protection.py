@@ -66,6 +66,8 @@ def protected(text: str, **rules: object) -> list[str]:
         ("see $t(menu.file) in $HOME or $name", ["$t(menu.file)", "$HOME", "$name"]),
         ("Hi <%= name %>, <?php echo $x->y ?>!", ["<%= name %>", "<?php echo $x->y ?>"]),
         ("a <3>word</3> and <0/> I <3 you", ["<3>", "</3>", "<0/>", "<3"]),
+        ("%(value)r is the {}th of {0}st", ["%(value)r", "{}th", "{0}st"]),
+        ("as YYYY-MM-DD or dd/mm/yyyy HH:MM[:ss[.uuuuuu]]", ["YYYY-MM-DD", "dd/mm/yyyy", "HH:MM[:ss[.uuuuuu]]"]),
         ("say <|im_start|>user", ["<|im_start|>"]),
         ("see [the docs](#anchor) or [it](a/b.md)", ["](#anchor)", "](a/b.md)"]),
         ('"menu.title": "The menu" and "open" = "Open it";', ['"menu.title":', '"open" =']),

@@ -25,12 +25,14 @@ _BRACED = re.compile(
     r"\{\d{1,3}(?:,-?\d{1,2})?(?::[^{}\n]{1,48})?\}|\{(?:![rsa])?(?::[^{}\s]{1,16})?\}|"
     rf"\{{[ \t]?\w{{1,64}}[ \t]?,[ \t]?(?:{_TYPES})[ \t]?(?:,[^{{}}\n]{{1,64}})?\}})"
 )
+# The ending of an ordinal number, as in `{}th`.
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)(?!\w)")
 _LENGTHS = "(?:hh|h|ll|l|q|j|z|t|L|I64|I32)?"
 # A letter may follow only a placeholder with a name or number, because `%s` may begin a word (`100 %sure`), or the unit
 # of a number.
 _UNITS = "(?:s|ms|m|h|d|x|px|em|pt|th|st|nd|rd|k|K|M|B|[kKMGT]i?B|bps|min|sec|cm|mm|km|kg|C|F)(?!\\w)"
 _PRINTF = re.compile(
-    rf"(?<![\d%])%(?:(?:\(\w{{1,64}}\)|\d{{1,2}}\$)[-+#0]?\d{{0,3}}(?:\.\d{{1,2}})?{_LENGTHS}[sdiufxXcgGeEpaA@]"
+    rf"(?<![\d%])%(?:(?:\(\w{{1,64}}\)|\d{{1,2}}\$)[-+#0]?\d{{0,3}}(?:\.\d{{1,2}})?{_LENGTHS}[sdiufxXcgGeEpaAr@]"
     rf"|[-+#0]?(?:\d{{1,3}}|\*)?(?:\.(?:\d{{1,2}}|\*))?{_LENGTHS}(?:[sdiufxXcgGeEpaA@](?!\w)|[duf]{_UNITS}))"
 )
 _PERCENT = re.compile("%%")
@@ -81,7 +83,8 @@ def find_placeholders(text: str) -> Iterator[TextSpan]:
     if "{" in text:
         for match in _BRACED.finditer(text):
             if not _is_argument(text, match.start()):
-                yield TextSpan(*match.span())
+                ordinal = _ORDINAL.match(text, match.end())
+                yield TextSpan(match.start(), ordinal.end() if ordinal else match.end())
         yield from find_structure(text)
     if "%" in text:
         yield from _find_printf(text)

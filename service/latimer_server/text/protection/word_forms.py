@@ -15,7 +15,7 @@ from latimer_server.text.protection.spans import SEPARATOR
 _WORD = re.compile(r"\S++")
 # A word without a match of this is prose, so it is not compared with the forms below.
 _SPECIAL = re.compile(
-    r"[@#/\\_:=]|[.(]\w|(?<=[a-z])[A-Z]|(?<=[a-f])\d|(?<=\d)[a-f]|\d-\d|[vV]\d|(?<![\w-])--?[A-Za-z]|\(\)"
+    r"[@#/\\_:=]|[.(]\w|(?<=[a-z])[A-Z]|(?<=[a-f])\d|(?<=\d)[a-f]|\d-\d|[vV]\d|(?<![\w-])--?[A-Za-z]|\(\)|[YMDAdm]{2}[-.]"
 )
 _OPENING = "\"'“”‘’«»([{<¿¡*,;:!?…`"
 _CLOSING = "\"'“”‘’«»)]}>.,;:!?…*"
@@ -29,6 +29,8 @@ _EXTENSION_NAMES = """
     tar gz bz2 xz 7z deb rpm exe dll so iso bin proto ipynb
 """
 _EXTENSIONS = frozenset(_EXTENSION_NAMES.split())
+# The fields of a pattern of dates and times, as in `YYYY-MM-DD`.
+_FIELD = "[Yy]{4}|[Yy]{2}|MM|M|DD|dd|D|d|HH|hh|H|h|mm|ss|AAAA|aaaa"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 # The forms of words to protect. Each must match a whole word. No two quantifiers of one alternative match the same
 # character, so matching takes linear time.
@@ -57,6 +59,7 @@ _FORM = re.compile(
             r"(?!(?:[a-z]?[A-Z]){0,1}(?:[a-z][A-Z]){2})[a-z]++[A-Z]\w*+",  # camelCase, but no aLtErNaTiNg letters
             r"(?=\S*\d)(?=\S*[A-Z])[A-Z0-9]++(?:[-/][A-Za-z0-9]++)++",  # part numbers
             r"\d++(?:[.,]\d++)?[eE][-+]?\d++",  # 4.2e17
+            rf"(?:{_FIELD})(?:[-/.:T](?:{_FIELD}))++|(?=\S*(?:\[[:.]\w|\w:\]))\S++",  # YYYY-MM-DD, HH:MM[:ss]
         )
     )
 )
