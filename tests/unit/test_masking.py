@@ -130,6 +130,8 @@ def test_stand_ins_are_of_the_kind_of_their_placeholder() -> None:
 def test_the_words_around_a_placeholder_without_a_name_tell_its_kind() -> None:
     assert _mask_placeholders("Page {0} of {1}", "{0}", "{1}") == "Page 37 of 58"
     assert _mask_placeholders("{0} of {1} files", "{0}", "{1}") == "37 of 58 files"
+    assert _mask_placeholders("Step {current} of {last}", "{current}", "{last}") == "Step 37 of 58"
+    assert _mask_placeholders("{done} / %d", "{done}", "%d") == "37 / 58"
     assert _mask_placeholders("Faltam %s minutos", "%s") == "Faltam 37 minutos"
     assert _mask_placeholders("Install the %s packages", "%s") == "Install the T-1 packages"
 

@@ -32,6 +32,7 @@ def test_people(text: str) -> None:
         ("2024-05-17", SpanKind.DATE),
         ("12/05/2023", SpanKind.DATE),
         ("{{ start_time }}", SpanKind.TIME),
+        ("{hora1}", SpanKind.TIME),
         ("17h30", SpanKind.TIME),
     ],
 )

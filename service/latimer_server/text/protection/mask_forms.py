@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 
 from latimer_server.core.spans import TextSpan
@@ -30,7 +31,7 @@ _COUNTED = re.compile(
     r"|lines|pages|bytes|characters|digits|members|users|people|points|votes|likes|errors|warnings|photos|songs|tracks"
     r"|segundos|minutos|horas|dias|semanas|meses|anos|vezes|arquivos|ficheiros|itens|resultados|mensagens|comentários"
     r"|registros|linhas|páginas|caracteres|dígitos|membros|usuários|pessoas|pontos|votos|erros|avisos|fotos|músicas"
-    r"|faixas|(?:of|de)\s(?=[%{]))",
+    r"|faixas)\b",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
@@ -94,17 +95,16 @@ def _find_kinds(text: str, spans: Sequence[TextSpan], replaced: Sequence[bool]) 
     kinds: list[SpanKind] = []
     for span, is_replaced in zip(spans, replaced, strict=True):
         kind = _find_kind(text, span, is_replaced=is_replaced)
-        if kind is SpanKind.WORD and is_unnamed(text[span.start : span.end]):
-            # The second placeholder of `page {0} of {1}` is a number if the first one is.
-            follows_number = (
-                bool(kinds)
-                and kinds[-1] is SpanKind.NUMBER
-                and _TOTAL.fullmatch(text, spans[len(kinds) - 1].end, span.start) is not None
-            )
-            behind, before = text[span.end : span.end + _WINDOW], text[max(0, span.start - _WINDOW) : span.start]
-            if follows_number or _COUNTED.match(behind) or _NUMBERED.search(before):
-                kind = SpanKind.NUMBER
+        if kind is SpanKind.WORD:
+            before, behind = text[max(0, span.start - _WINDOW) : span.start], text[span.end : span.end + _WINDOW]
+            counts = is_unnamed(text[span.start : span.end]) and _COUNTED.match(behind)
+            kind = SpanKind.NUMBER if counts or _NUMBERED.search(before) else kind
         kinds.append(kind)
+    # Of `{current} of {total}` both are numbers if one is.
+    for index, (first, second) in enumerate(pairwise(spans)):
+        both = {kinds[index], kinds[index + 1]}
+        if both == {SpanKind.WORD, SpanKind.NUMBER} and _TOTAL.fullmatch(text, first.end, second.start):
+            kinds[index] = kinds[index + 1] = SpanKind.NUMBER
     return kinds
 
 

@@ -39,7 +39,7 @@ _NUMBER_FORMAT = re.compile(r"[<>=^+, 0-9.]{0,8}[bdeEfFgGnoxX%]|[NPDCFEGR]\d{0,2
 _PERCENT = re.compile("%%?")
 # Signs that join numbers to one, such as a time, a fraction or a range.
 _JOINT = re.compile("[-:/.,–x]")
-_PARTS = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])|\d+")
+_PARTS = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])")
 # Words in the names of placeholders for numbers, and for people, in English and Portuguese.
 _COUNTS = frozenset(
     re.findall(
