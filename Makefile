@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload report-summaries report-fidelity report-platforms clean
+.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload report-summaries report-fidelity report-platforms report-readings report-ladder clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -110,6 +110,14 @@ bench-overload: install
 # Summarizes thirty texts in HYBRID mode and joins the readers' verdicts. Writes benchmarks/quality/faithfulness/report.md.
 report-summaries: install
 	$(BIN)/python -m benchmarks.quality.faithfulness
+
+# Compares the server with the bare models on dashes, headlines, names and labels. Writes benchmarks/quality/readings/report.md.
+report-readings: install
+	$(BIN)/python -m benchmarks.quality.readings
+
+# Measures which way of translating a segment again mends which fault of an output.
+report-ladder: install
+	$(BIN)/python -m benchmarks.quality.ladder
 
 # Checks invariants on difficult inputs, then false alarms on ordinary text. Writes benchmarks/quality/fidelity/*.md.
 report-fidelity: install

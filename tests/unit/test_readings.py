@@ -10,6 +10,7 @@ from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.readings import (
     capitalize_words,
     find_copied_names,
+    find_copied_nouns,
     is_lone_word,
     is_name,
     lower_word,
@@ -90,6 +91,17 @@ def test_a_text_in_capitals_becomes_a_title() -> None:
 )
 def test_two_words_that_the_model_leaves_are_a_name(title: str, output: str, names: set[int]) -> None:
     assert find_copied_names(ProtectedText(title), output, "en", score) == names
+
+
+def test_a_word_that_the_title_as_written_translates_is_no_name() -> None:
+    title = ProtectedText("Taylor Publishes Memoir in Paris")
+    nouns = find_copied_nouns(title, "Taylor Publica Memoir em Paris", "Taylor Publica Memória em Paris")
+    assert nouns == {2}
+    assert restore_case(title, Casing.TITLE, "en", _always, nouns=nouns).text == "Taylor Publishes memoir in Paris"
+
+
+def _always(word: str) -> float:
+    return -25.0 if word.islower() else -5.0
 
 
 def test_words_that_the_vocabulary_never_has_with_a_capital_are_no_name() -> None:

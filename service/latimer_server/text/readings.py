@@ -82,12 +82,14 @@ def restore_case(
     score: WordScore,
     least: float = NAME,
     names: frozenset[int] = frozenset(),
+    nouns: frozenset[int] = frozenset(),
 ) -> ProtectedText:
     """Returns a text in capitals or title case as an ordinary sentence: small letters, with capitals for names.
 
     A word is a name if its log-probability with a capital is more than `least` above that without one; or if it is more
-    at all and follows a name; or if its index among the words is in `names`. The first word and `I` have a capital,
-    acronyms in title case stay. `language`: a BCP-47 code, which tells the words that are always small.
+    at all and follows a name; or if its index among the words is in `names`. It is none if its index is in `nouns`. The
+    first word and `I` have a capital, acronyms in title case stay. `language`: a BCP-47 code, which tells the words
+    that are always small.
     """
     small = find_small_words(language)
     text = list(guarded.text)
@@ -102,7 +104,8 @@ def restore_case(
             after_name = False
             continue
         gain = _measure(word.text, score)
-        name = number in names or gain > least or (gain > _DOUBTFUL and after_name and word.follows)
+        likely = gain > least or (gain > _DOUBTFUL and after_name and word.follows)
+        name = number in names or (likely and number not in nouns)
         if casing is Casing.UPPER and _is_acronym(word.text, score):
             _write(text, word, word.text)
         else:
@@ -132,6 +135,16 @@ def find_copied_names(guarded: ProtectedText, output: str, language: str, score:
         if is_copied:
             run.append(number)
     return frozenset(names)
+
+
+def find_copied_nouns(guarded: ProtectedText, output: str, written: str) -> frozenset[int]:
+    """Returns the indices of the words of a title that are in `output`, but not in `written`, in any case.
+
+    `written`: the translation of the title as written. It translates these words, so they are no names.
+    """
+    copied = {match.group().lower() for match in _WORD.finditer(output)}
+    copied -= {match.group().lower() for match in _WORD.finditer(written)}
+    return frozenset(number for number, word in enumerate(_list_words(guarded)) if word.text.lower() in copied)
 
 
 def _list_words(guarded: ProtectedText) -> list[_Word]:

@@ -27,6 +27,8 @@ from latimer_server.translation.segment_output import SegmentOutput
 # that were used, unless the request sets its own.
 _NO_REPEAT_NGRAM = 3
 _REPETITION_PENALTY = 1.3
+# The hypotheses of a beam are this many, or two more than the request asks for.
+_BEAM, _WIDER = 4, 2
 # How often a part whose output has a fault is divided again.
 _DIVISIONS = 5
 # Segments with at least this many code points are long, and their parts with at least that many: a fault of theirs is
@@ -41,6 +43,9 @@ Check = Callable[
 ]
 _REPETITION = frozenset({Flag.REPETITION})
 _NUMBERS = frozenset({Flag.NUMBER_MISMATCH})
+_SEARCH = frozenset({Flag.REPETITION, Flag.LENGTH_RATIO})
+# A copied text or one in a wrong language is in a language that the model does not expect. Its parts are no better.
+_PARTS = frozenset({Flag.OUTPUT_TRUNCATED, Flag.REPETITION, Flag.LENGTH_RATIO, Flag.NUMBER_MISMATCH})
 _ANY_FAULT = frozenset(
     {
         Flag.OUTPUT_TRUNCATED,
@@ -216,6 +221,10 @@ def _constrain(decoding: DecodingOptions) -> DecodingOptions:
     )
 
 
+def _widen(decoding: DecodingOptions) -> DecodingOptions:
+    return replace(decoding, beam_size=max(_BEAM, (decoding.beam_size or 0) + _WIDER))
+
+
 CONSTRAINED = Rung(
     "constrained",
     _REPETITION,
@@ -230,6 +239,12 @@ FIGURES_HIDDEN = Rung(
         segments, ladder.decoding, lambda segment: protect_figures(segment, ladder.source, ladder.target)
     ),
 )
-DIVIDED = Rung("divided", _ANY_FAULT, lambda ladder, segments: ladder.run_divided(segments), divides=True)
+BEAM = Rung(
+    "beam",
+    _SEARCH,
+    lambda ladder, segments: ladder.run_prepared(segments, _widen(ladder.decoding)),
+    suits=lambda segment: not repeats_phrases(segment.text),
+)
+DIVIDED = Rung("divided", _PARTS, lambda ladder, segments: ladder.run_divided(segments), divides=True)
 # The rungs in the order in which they are tried.
-RUNGS: Sequence[Rung] = (CONSTRAINED, FIGURES_HIDDEN, DIVIDED)
+RUNGS: Sequence[Rung] = (CONSTRAINED, FIGURES_HIDDEN, BEAM, DIVIDED)

@@ -22,6 +22,7 @@ from latimer_server.text.readings import (
     WordScore,
     capitalize_words,
     find_copied_names,
+    find_copied_nouns,
     is_lone_word,
     is_name,
     lower_word,
@@ -85,9 +86,9 @@ async def run_readings(
     )
     chosen = [output for _, output in results]
     if again:
-        second = await run([(plans[index].segment, reading) for index, reading in again.items()])
-        for (index, reading), output in zip(again.items(), second, strict=True):
-            chosen[index] = _replace(plans[index].segment, reading, chosen[index], output)
+        second = await run([(plans[index].segment, reading) for index, (reading, _) in again.items()])
+        for (index, (reading, loss)), output in zip(again.items(), second, strict=True):
+            chosen[index] = _replace(plans[index].segment, reading, loss, chosen[index], output)
     return [
         _trim(plan.segment, output, score) if _may_have_addition(plan.segment, output) else output
         for plan, output in zip(plans, chosen, strict=True)
@@ -131,19 +132,26 @@ def _plan_again(
     best: Sequence[int],
     language: str,
     score: WordScore,
-) -> dict[int, Reading]:
-    """Returns further readings by the index of the segment: of titles with names, and of lone words with added text."""
-    again: dict[int, Reading] = {}
+) -> dict[int, tuple[Reading, float]]:
+    """Returns further readings by the index of the segment: of titles with names, and of lone words with added text.
+
+    Each has the mean log-probability of a token by which its output may be less likely than the best so far: more than
+    0 if it lowers words that the title as written translates.
+    """
+    again: dict[int, tuple[Reading, float]] = {}
     for index, (plan, row) in enumerate(zip(plans, outputs, strict=True)):
         segment, output = plan.segment, row[best[index]]
         written = row[-1]
         if plan.is_title and len(row) > 1 and isinstance(written, SegmentOutput):
             casing = plan.readings[0].casing
             names = find_copied_names(segment, written.text, language, score)
+            nouns: frozenset[int] = frozenset()
+            if isinstance(output, SegmentOutput):
+                nouns = find_copied_nouns(segment, output.text, written.text)
             least = 0.0 if best[index] == 1 else NAME
-            text = restore_case(segment, casing, language, score, least, names) if names else None
+            text = restore_case(segment, casing, language, score, least, names, nouns) if names or nouns else None
             if text is not None and text.text != plan.readings[best[index]].text.text:
-                again[index] = Reading(text, casing)
+                again[index] = (Reading(text, casing), _CAPITALS_GAIN if nouns else 0.0)
         elif (
             not plan.is_title
             and isinstance(output, SegmentOutput)
@@ -152,18 +160,22 @@ def _plan_again(
             and _is_faulty(segment, output)
             and not is_name(segment.text, score)
         ):
-            again[index] = Reading(lower_word(segment), Casing.LABEL)
+            again[index] = (Reading(lower_word(segment), Casing.LABEL), 0.0)
     return again
 
 
 def _replace(
-    segment: ProtectedText, reading: Reading, old: SegmentOutput | Exception, new: SegmentOutput | Exception
+    segment: ProtectedText,
+    reading: Reading,
+    loss: float,
+    old: SegmentOutput | Exception,
+    new: SegmentOutput | Exception,
 ) -> SegmentOutput | Exception:
-    """Returns the better one of the output so far and that of a further reading."""
+    """Returns the better one of the output so far and that of a further reading; see `_plan_again` for `loss`."""
     if isinstance(old, Exception) or isinstance(new, Exception) or _is_faulty(segment, new):
         return old
     if reading.casing is not Casing.LABEL:
-        return new if new.avg_log_prob >= old.avg_log_prob or _is_faulty(segment, old) else old
+        return new if new.avg_log_prob >= old.avg_log_prob - loss or _is_faulty(segment, old) else old
     is_copy = segment.text.lower() in new.text.lower()
     return old if is_copy or new.avg_log_prob < _LEAST_LOG_PROB else new
 
