@@ -14,7 +14,7 @@ from latimer_server.text.checks.repetition import split_words
 
 _BRACKETS = "()[]{}"
 _QUOTES = '"“”„«»「」『』'
-_MARKS = frozenset(_BRACKETS + _QUOTES)
+_MARK = re.compile('[()\\[\\]{}"“”„«»「」『』]')
 _OPENING = re.compile('[(\\[{"“„«]')
 # Source signs that a translation may write as brackets or quotation marks: other quotation marks, full-width brackets,
 # and dashes, which mark speech in Portuguese and parentheses in English.
@@ -35,7 +35,7 @@ def has_added_marks(source: str, output: str) -> bool:
 
     Quotation marks of all kinds count as one kind. They do not count if the source has dashes of speech.
     """
-    if _MARKS.isdisjoint(output):
+    if _MARK.search(output) is None:
         return False
     plain = source.translate(_WIDE_BRACKETS)
     if any(output.count(sign) > plain.count(sign) for sign in _BRACKETS):
@@ -53,11 +53,16 @@ def has_doubling(
     results of `repetition.split_words`, if the caller has them.
     """
     words = split_words(output) if output_words is None else output_words
-    if not _may_double(output, words):
+    has_pair = any(map(eq, words, words[1:]))
+    if not has_pair and "-" not in output:
+        return False
+    found = _count_pairs(output, _MAY_DOUBLE) if has_pair else 0
+    found += _count_hyphenated(output)
+    if not found:
         return False
     others = split_words(source) if source_words is None else source_words
-    ordinary = _count_doublings(source, frozenset()) if _may_double(source, others) else 0
-    return _count_doublings(output, _MAY_DOUBLE) > ordinary
+    ordinary = _count_pairs(source, frozenset()) if any(map(eq, others, others[1:])) else 0
+    return found > ordinary + _count_hyphenated(source)
 
 
 def has_addition(source: str, output: str) -> bool:
@@ -65,15 +70,16 @@ def has_addition(source: str, output: str) -> bool:
     return has_added_marks(source, output) or has_doubling(source, output)
 
 
-def _may_double(text: str, words: Sequence[str]) -> bool:
-    """Returns True if a text has a hyphen, or a word that equals the next one. Most texts need no further search."""
-    return any(map(eq, words, words[1:])) or "-" in text
+def _count_pairs(text: str, ignored: frozenset[str]) -> int:
+    """Returns how many words come twice in a row, without those in `ignored`."""
+    return sum(match[1].lower() not in ignored for match in _DOUBLED.finditer(text))
 
 
-def _count_doublings(text: str, ignored: frozenset[str]) -> int:
-    """Returns how many words come twice in a row, without those in `ignored`, and how many units behind a hyphen."""
-    doubled = sum(match[1].lower() not in ignored for match in _DOUBLED.finditer(text))
-    return doubled + sum(1 for word in text.split() if "-" in word for _ in _HYPHENATED.finditer(word))
+def _count_hyphenated(text: str) -> int:
+    """Returns how many units are repeated behind a hyphen."""
+    if "-" not in text:
+        return 0
+    return sum(1 for word in text.split() if "-" in word for _ in _HYPHENATED.finditer(word))
 
 
 def trim_addition(source: str, output: str) -> str:
@@ -85,7 +91,7 @@ def trim_addition(source: str, output: str) -> str:
     trimmed = output
     if has_added_marks(source, output) and not _OPENING.search(source):
         opening = _OPENING.search(output)
-        trimmed = output[: opening.start()] if opening else output.translate(dict.fromkeys(map(ord, _MARKS)))
+        trimmed = output[: opening.start()] if opening else _MARK.sub("", output)
     if has_doubling(source, trimmed):
         trimmed = _DOUBLED.sub(lambda match: match[1], trimmed)
     trimmed = trimmed.strip()
