@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.normalization import find_quotes, normalize_text, restore_quotes
+from latimer_server.text.normalization import (
+    begins_with_small_capital,
+    capitalize_first,
+    find_quotes,
+    normalize_text,
+    restore_quotes,
+)
 from latimer_server.text.protection import rules
 from latimer_server.text.protection.builtin import find_builtin
 from latimer_server.text.protection.figures import protect_figures
@@ -242,6 +248,35 @@ def test_unknown_characters_are_replaced_or_protected_with_their_word() -> None:
     guarded = normalized.guarded
     assert guarded.text == '"a" bc - naïve 中文 →'
     assert guarded.wanted == ["naïve", "中文", "→"]
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "begins_small"),
+    [
+        ("À noite", "à noite", True),
+        ("“Última vez”", '"última vez"', True),
+        ("na Índia", "na Índia".replace("Í", "I"), False),
+        ("ÍNDICE", "INDICE", False),
+        ("A Última", "A Ultima", False),
+    ],
+)
+def test_capitals_that_a_vocabulary_lacks_are_written_in_another_way(
+    source: str, known: str, *, begins_small: bool
+) -> None:
+    def is_known(character: str) -> bool:
+        return character.isascii() or character.islower()
+
+    normalized = normalize_text(ProtectedText(source), is_known, respells_capitals=True)
+    assert normalized.guarded == ProtectedText(known)
+    assert begins_with_small_capital(source, normalized) is begins_small
+    # In a language without such words the word is a name, and is protected.
+    assert normalize_text(ProtectedText(source), is_known).guarded.spans
+
+
+def test_the_first_letter_becomes_a_capital_outside_protected_spans() -> None:
+    assert capitalize_first(ProtectedText('"at night')).text == '"At night'
+    assert capitalize_first(ProtectedText("5 dogs")).text == "5 dogs"
+    assert capitalize_first(ProtectedText("iPad sales", (TextSpan(0, 4),))).text == "iPad sales"
 
 
 @pytest.mark.parametrize(

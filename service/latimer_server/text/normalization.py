@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Move, map_span
@@ -57,11 +57,13 @@ class Normalized:
     spans: tuple[TextSpan, ...]
 
 
-def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
+def normalize_text(guarded: ProtectedText, is_known: IsKnown, *, respells_capitals: bool = False) -> Normalized:
     """Returns a text in which every unknown character outside the protected spans is replaced or protected.
 
     A character and its combining marks are replaced together. A character without a known replacement is protected
     together with its word. Two hyphens that stand for a dash between clauses are replaced too, though they are known.
+    `respells_capitals`: the language has words that begin with accented capitals, so that these are written in another
+    way (see `write_capital`) if they are unknown.
     """
     text = guarded.text
     protected = [False] * len(text)
@@ -76,12 +78,17 @@ def normalize_text(guarded: ProtectedText, is_known: IsKnown) -> Normalized:
     moves: list[Move] = []
     unknown: list[TextSpan] = []
     position = index = 0
+    begun = False
     while index < len(text):
         end, dash = dashes.get(index, (index + 1, None))
         while end < len(text) and unicodedata.combining(text[end]) and not protected[end]:
             end += 1
         cluster = text[index:end]
         new = dash or (cluster if protected[index] else write_cluster(cluster, is_known))
+        if new is None and respells_capitals:
+            begins_text = not begun and not text[end : end + 1].isupper()
+            new = write_capital(cluster, is_known, begins_text=begins_text)
+        begun = begun or cluster[0].isalnum()
         if new is None:
             new = cluster
             unknown.append(TextSpan(position, position + len(new)))
@@ -115,6 +122,38 @@ def write_cluster(cluster: str, is_known: IsKnown) -> str | None:
         if candidate is not None and all(map(is_known, candidate)):
             return candidate
     return None
+
+
+def write_capital(cluster: str, is_known: IsKnown, *, begins_text: bool) -> str | None:
+    """Returns a capital letter in another known form: small at the beginning of a text, else without its accents.
+
+    Vocabularies lack capitals such as `À` and `Ú`. Words that begin a text are seldom names; a name keeps its capital
+    without the accent. Returns None if the character is no capital or has no such form.
+    """
+    composed = unicodedata.normalize("NFC", cluster)
+    if len(composed) != 1 or not composed.isupper():
+        return None
+    forms = (composed.lower(), unicodedata.normalize("NFD", composed)[0])
+    return next((form for form in (forms if begins_text else forms[::-1]) if all(map(is_known, form))), None)
+
+
+def begins_with_small_capital(source: str, known: Normalized) -> bool:
+    """Returns True if the first letter of the source is a capital that became small by `write_capital`."""
+    for new, old in known.moves:
+        written, letter = known.guarded.text[new.start : new.end], source[old.start : old.end]
+        if letter.isupper() and written == unicodedata.normalize("NFC", letter).lower():
+            return not any(character.isalnum() for character in source[: old.start])
+    return False
+
+
+def capitalize_first(guarded: ProtectedText) -> ProtectedText:
+    """Returns a text whose first letter or digit is a capital, unless it is a digit or in a protected span."""
+    text = guarded.text
+    place = next((index for index, character in enumerate(text) if character.isalnum()), None)
+    if place is None or any(span.start <= place < span.end for span in guarded.spans):
+        return guarded
+    capital = text[place].upper()
+    return replace(guarded, text=text[:place] + capital + text[place + 1 :]) if len(capital) == 1 else guarded
 
 
 def find_quotes(text: str, place: TextSpan, known: Normalized) -> str:

@@ -20,7 +20,14 @@ from latimer_server.text.alignment import Link, Move, map_span, split_link
 from latimer_server.text.casing import Casing, style_text
 from latimer_server.text.dashes import collect_dashes, has_double_hyphen, restore_dashes
 from latimer_server.text.hyphenation import JOINT, join_words
-from latimer_server.text.normalization import Normalized, find_quotes, normalize_text, restore_quotes
+from latimer_server.text.normalization import (
+    Normalized,
+    begins_with_small_capital,
+    capitalize_first,
+    find_quotes,
+    normalize_text,
+    restore_quotes,
+)
 from latimer_server.text.protection.mask_forms import MASK_FORMS
 from latimer_server.text.protection.masking import (
     MaskedText,
@@ -112,7 +119,10 @@ class _SegmentTask:
             # The model changed nothing, so the original casing is kept too.
             return ProtectedText(self.original[self.place.start : self.place.end], restored.spans)
         quotes = find_quotes(self.original, self.place, self.normalized) if self.normalized.moves else ""
-        return style_text(restore_quotes(restored, quotes), self.casing, self.target)
+        styled = style_text(restore_quotes(restored, quotes), self.casing, self.target)
+        if self.normalized.moves and begins_with_small_capital(self.original, self.normalized):
+            return capitalize_first(styled)
+        return styled
 
     def _surround(self, text: str) -> str:
         whole = self.normalized.guarded.text
@@ -207,7 +217,12 @@ def _prepare(
     normalized = Normalized(lowered, (), segment.spans)
     uncovered = not coverage.covers_all(lowered.text, languages)
     if uncovered or JOINT in segment.text or has_double_hyphen(lowered.text):
-        normalized = normalize_text(lowered, lambda character: coverage.covers(character, languages))
+        normalized = normalize_text(
+            lowered,
+            lambda character: coverage.covers(character, languages),
+            # English words with such capitals are names of other languages, which stay as they are.
+            respells_capitals=languages.source.split("-", 1)[0].lower() != "en",
+        )
     place, core = strip_edge_signs(normalized.guarded)
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT_CHARACTER in segment.text else ()
     return _SegmentTask(index, segment.text, normalized, place, core, reading.casing, languages.target, flags)
