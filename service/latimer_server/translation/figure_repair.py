@@ -148,6 +148,14 @@ def _needs_repair(segment: ProtectedText, checked: SegmentOutput, mark: str) -> 
     return has_currency_sign(segment.text) or has_foreign_figure(checked.text, mark)
 
 
+def _skip_spaces(text: str, span: TextSpan) -> TextSpan:
+    """Returns a span without the white space that it begins with, which may belong to a repaired currency sign."""
+    start = span.start
+    while start < span.end - 1 and text[start].isspace():
+        start += 1
+    return TextSpan(start, span.end)
+
+
 def repair_output(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> RepairedOutput:
     """Returns the output of a segment, and its alternatives, with the figures that they got wrong repaired.
 
@@ -174,7 +182,9 @@ def repair_output(segment: ProtectedText, output: SegmentOutput, languages: tupl
     )
     if not found.moves and alternatives == output.alternatives:
         return RepairedOutput(output, found.unsettled, found.agrees)
-    links = output.links and tuple(replace(link, target=map_span(found.moves, link.target)) for link in output.links)
+    links = output.links and tuple(
+        replace(link, target=map_span(found.moves, _skip_spaces(output.text, link.target))) for link in output.links
+    )
     repaired = replace(
         output,
         text=found.text,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from latimer_server.core.spans import TextSpan
@@ -250,9 +250,23 @@ def _apply(text: str, edits: Mapping[TextSpan, str]) -> tuple[str, tuple[Move, .
     parts: list[str] = []
     moves: list[Move] = []
     position = length = 0
-    for span, new in sorted(edits.items(), key=lambda edit: (edit[0].start, edit[0].end)):
-        parts += (text[position : span.start], new)
-        length += span.start - position
-        moves.append((span, TextSpan(length, length + len(new))))
-        length, position = length + len(new), span.end
+    for whole, written in sorted(edits.items(), key=lambda edit: (edit[0].start, edit[0].end)):
+        for span, new in _refine(text, whole, written):
+            parts += (text[position : span.start], new)
+            length += span.start - position
+            moves.append((span, TextSpan(length, length + len(new))))
+            length, position = length + len(new), span.end
     return "".join((*parts, text[position:])), tuple(moves)
+
+
+def _refine(text: str, span: TextSpan, new: str) -> Iterator[tuple[TextSpan, str]]:
+    """Yields the characters in which a new text of equal length differs from the old one; else the edit as it is.
+
+    So a tag around `19` stays there if `19.99` becomes `19,99`.
+    """
+    if len(new) != span.end - span.start:
+        yield span, new
+        return
+    for index, character in enumerate(new, span.start):
+        if text[index] != character:
+            yield TextSpan(index, index + 1), character
