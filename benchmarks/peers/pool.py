@@ -7,6 +7,7 @@ import json
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from benchmarks.peers.texts import Paragraph
@@ -23,7 +24,7 @@ class PeerFailed(RuntimeError):
 class PeerCommand:
     """The command line of a peer. `processes`: the number of processes to start. `at_once`: the requests that one
     process takes at a time; the others wait in our queue. `splits`: True if the peer splits paragraphs into sentences;
-    otherwise it gets sentences. `together`: True if all paragraphs of a text are one request."""
+    otherwise it gets sentences. `together`: True if the texts of all paragraphs are one request."""
 
     name: str
     command: tuple[str, ...]
@@ -100,10 +101,12 @@ class Pool:
 
     async def translate_all(self, paragraphs: Sequence[Paragraph]) -> list[str]:
         """Translates each paragraph as one request; a process takes the next request when it is free. A peer that
-        divides texts among its own workers gets all paragraphs as one request."""
+        divides the texts of a request among its own workers gets all paragraphs as one request."""
         if self._together:
-            texts: list[str] = (await self._ask([paragraph.text for paragraph in paragraphs], long=True))["texts"]
-            return texts
+            parts = [self._divide(paragraph) for paragraph in paragraphs]
+            texts = [text for part in parts for text in part]
+            outputs = iter((await self._ask(texts, long=self._splits))["texts"])
+            return [" ".join(islice(outputs, len(part))) for part in parts]
         return list(await asyncio.gather(*map(self._translate_paragraph, paragraphs)))
 
     async def time_single(self, sentence: str) -> float:
@@ -116,8 +119,10 @@ class Pool:
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
     async def _translate_paragraph(self, paragraph: Paragraph) -> str:
-        texts = [paragraph.text] if self._splits else paragraph.sentences
-        return " ".join((await self._ask(texts, long=self._splits))["texts"])
+        return " ".join((await self._ask(self._divide(paragraph), long=self._splits))["texts"])
+
+    def _divide(self, paragraph: Paragraph) -> Sequence[str]:
+        return [paragraph.text] if self._splits else paragraph.sentences
 
     async def _ask(self, texts: Sequence[str], *, long: bool) -> dict[str, Any]:
         async with self._free.take() as worker:

@@ -4,8 +4,8 @@
 
 Runs in the separate environment of the peers. LIBRARY is the extension in slimt's wheel; the package around it reads a
 registry of models from the network when it is imported. FOLDER holds the model's files, the same that our server loads.
-The lines are those of `wheels.py`. slimt splits texts into sentences, batches them and spreads them over its workers.
-It holds Python's lock meanwhile, so all requests that have arrived become one call.
+The lines are those of `wheels.py`. slimt batches the texts of a call and spreads them over its workers. It
+holds Python's lock meanwhile, so all requests that have arrived become one call.
 """
 
 from __future__ import annotations

