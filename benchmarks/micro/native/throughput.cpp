@@ -1,6 +1,6 @@
 // Times the engine's products of bytes for one instruction set, whose file the macro LATIMER_KERNELS_FILE names, beside the
-// peak of the core: the same dot products on operands in registers. Prints lines of `size columns rows rate share`: the best rate in 10^9 multiply-adds a second,
-// and the median share of the peak. `benchmarks.micro.throughput` compiles and runs it.
+// peak of the core: the same dot products on operands in registers. Prints lines of `size columns rows rate share`: the best
+// rate in 10^9 multiply-adds a second, and the median share of the peak. `benchmarks.micro.throughput` compiles and runs it.
 #include <time.h>
 
 #include <algorithm>
@@ -85,8 +85,8 @@ void compare(int size, int columns, int rows) {
   std::vector<double> shares;
   // The two take turns, and the median of the ratios of adjacent windows counts: the clock rate of a shared core varies.
   for (int round = 0; round < kRounds; ++round) {
-    const double peak = measure(static_cast<double>(kDots) * kEntryBytes,
-                                [&] { kept = kept + compute_dots(kDots, x.data(), entry); });
+    const double peak =
+        measure(static_cast<double>(kDots) * kEntryBytes, [&] { kept = kept + compute_dots(kDots, x.data(), entry); });
     const double rate = measure(static_cast<double>(rows) * size * columns, [&] {
       multiply(x.data(), rows, matrix, false, nullptr, ToFloats{matrix, &step, 0, out.data(), columns});
     });
@@ -101,5 +101,6 @@ void compare(int size, int columns, int rows) {
 
 int main() {
   for (const int rows : {1, 4, 16, 64})
-    for (const auto& shape : {std::pair{256, 64}, {256, 768}, {256, 1536}, {1536, 256}}) LATIMER_KERNELS::compare(shape.first, shape.second, rows);
+    for (const auto& shape : {std::pair{256, 64}, {256, 768}, {256, 1536}, {1536, 256}})
+      LATIMER_KERNELS::compare(shape.first, shape.second, rows);
 }

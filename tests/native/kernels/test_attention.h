@@ -56,7 +56,11 @@ void check_attention(Random& random, const Source& source, float spread, bool by
     stored_keys = keys;
     stored_values = values;
   }
-  const Memories<Value> memories{stored_keys.data(), stored_values.data(), source.width, wide, by_head ? source.depth : d,
+  const Memories<Value> memories{stored_keys.data(),
+                                 stored_values.data(),
+                                 source.width,
+                                 wide,
+                                 by_head ? source.depth : d,
                                  by_head ? source.width * source.depth : source.depth};
   const auto queries = draw_floats(random, static_cast<size_t>(Queries) * stride, spread);
   std::vector<float> scores(static_cast<size_t>(Queries) * wide), out(static_cast<size_t>(Queries) * d, NAN);

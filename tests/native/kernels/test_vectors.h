@@ -67,7 +67,7 @@ TEST_CASE("the norm of equal values is the bias") {
 }
 
 TEST_CASE("quantisation rounds halves to even steps and stays within a byte") {
-  const std::vector<float> given = {0.0f,   0.5f,   1.5f,    2.5f,   -0.5f, -1.5f,     -2.5f,    126.5f,
+  const std::vector<float> given = {0.0f,   0.5f,   1.5f,    2.5f,   -0.5f, -1.5f,    -2.5f,     126.5f,
                                     127.5f, 128.0f, -128.0f, 128.6f, 1e30f, INFINITY, -INFINITY, -0.0f};
   const std::vector<int> steps = {0, 0, 2, 2, 0, -2, -2, 126, 127, 127, -128, 127, 127, 127, -128, 0};
   std::vector<uint8_t> found(16), expected;
@@ -132,8 +132,8 @@ TEST_CASE("the recurrence keeps a share of the cell and rectifies the output") {
 }
 
 TEST_CASE("half precision keeps eleven bits, and limits values to its range") {
-  const std::vector<float> given = {0.0f,    1.0f,     -1.0f,     0.333251953125f, 65504.0f,  1e6f,   -1e6f,   INFINITY,
-                                    1.0005f, 2049.0f,  2051.0f,   6.1035e-5f,      5.96e-8f,  1e-10f, -3.14f,  100.25f};
+  const std::vector<float> given = {0.0f,    1.0f,    -1.0f,   0.333251953125f, 65504.0f, 1e6f,   -1e6f,  INFINITY,
+                                    1.0005f, 2049.0f, 2051.0f, 6.1035e-5f,      5.96e-8f, 1e-10f, -3.14f, 100.25f};
   std::vector<uint16_t> halves(16);
   std::vector<float> found(16);
   write_halves(given.data(), halves.data(), 16);
@@ -144,7 +144,7 @@ TEST_CASE("half precision keeps eleven bits, and limits values to its range") {
     CHECK(std::abs(found[n] - limited) <= most);
   }
   CHECK(found[3] == given[3]);
-  CHECK(found[9] == 2048.0f);   // halfway: the even one
+  CHECK(found[9] == 2048.0f);  // halfway: the even one
   CHECK(found[10] == 2052.0f);
   CHECK(found[13] == 0.0f);
 }

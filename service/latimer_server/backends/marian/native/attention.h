@@ -111,8 +111,8 @@ struct Focus {
 // [Queries, padded]. `focus`, unless null, receives that of the first head of the first query. A source without tokens
 // gives zeros.
 template <int Queries, class Value>
-inline void attend(const float* query, int stride, const Memories<Value>& memories, int heads, int depth, float* scores, float* out,
-                   int out_stride, Focus* focus) {
+inline void attend(const float* query, int stride, const Memories<Value>& memories, int heads, int depth, float* scores,
+                   float* out, int out_stride, Focus* focus) {
   LATIMER_CLOCK(kAttention);
   const int padded = memories.padded;
   if (memories.width == 0) {

@@ -73,7 +73,7 @@ inline void prepare_feed(Memory& memory, FeedForward& feed, const LatimerFeedFor
 
 // Computes x = LayerNorm(x + W2 relu(W1 x + b1) + b2) for each of `rows`.
 inline void feed_forward(const FeedForward& feed, float* x, float* y, int rows, uint8_t* bytes, uint8_t* hidden, int* groups,
-                  bool tiles) {
+                         bool tiles) {
   const int d = feed.inner.size, inner = feed.inner.columns;
   for (int n = 0; n < rows; ++n) quantize(x + n * d, feed.inner_multiplier, bytes + n * d, d);
   multiply(bytes, rows, feed.inner, tiles, nullptr, ToBytes{feed.inner, hidden, inner});

@@ -15,8 +15,7 @@ inline __m512i sum_each(const __m512i* vectors) {
   for (int i = 0; i < 2; ++i)
     halves[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(fours[2 * i], fours[2 * i + 1], 0x88),
                                  _mm512_shuffle_i32x4(fours[2 * i], fours[2 * i + 1], 0xdd));
-  return _mm512_add_epi32(_mm512_shuffle_i32x4(halves[0], halves[1], 0x88),
-                          _mm512_shuffle_i32x4(halves[0], halves[1], 0xdd));
+  return _mm512_add_epi32(_mm512_shuffle_i32x4(halves[0], halves[1], 0x88), _mm512_shuffle_i32x4(halves[0], halves[1], 0xdd));
 }
 
 // Transposes a 16 x 16 matrix of 32-bit values.

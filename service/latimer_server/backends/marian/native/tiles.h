@@ -31,8 +31,8 @@ inline void configure_tiles(int first, int second) {
 }
 
 template <bool Both, class Then>
-inline void multiply_tiles(const uint8_t* x, const Matrix& matrix, int row, int first, int second, int block,
-                           int32_t* sums, const Then& then) {
+inline void multiply_tiles(const uint8_t* x, const Matrix& matrix, int row, int first, int second, int block, int32_t* sums,
+                           const Then& then) {
   const size_t stride = matrix.size;
   const int blocks = matrix.panel_blocks(block);
   const long step = static_cast<long>(blocks) * kEntryBytes;
@@ -81,8 +81,7 @@ inline void multiply_by_tiles(const uint8_t* x, int rows, const Matrix& matrix, 
   }
   if (left > 16) {
     configure_tiles(16, left - 16);
-    for (int block = 0; block < blocks; block += 2)
-      multiply_tiles<true>(x, matrix, whole, 16, left - 16, block, sums, then);
+    for (int block = 0; block < blocks; block += 2) multiply_tiles<true>(x, matrix, whole, 16, left - 16, block, sums, then);
   } else if (left > 0) {
     configure_tiles(left, 0);
     for (int block = 0; block < blocks; block += 2) multiply_tiles<false>(x, matrix, whole, left, 0, block, sums, then);
