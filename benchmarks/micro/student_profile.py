@@ -33,7 +33,7 @@ from benchmarks.students import NAMES, load_embedded_student, locate_student, ru
 from latimer_server.backends.marian import onnx_engine
 from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.engine import choose_candidates
-from latimer_server.backends.marian.lazy_engine import LazyEngine
+from latimer_server.backends.marian.engine_search import EngineSearcher
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.native_engine import NativeStudent
 from latimer_server.backends.marian.native_library import choose_instruction_set, load_library
@@ -78,9 +78,9 @@ class _Clock:
 
 def load_graphs() -> MarianStudent:
     """Loads the embedded student with the engine of ONNX Runtime."""
-    student = load_embedded_student(_MODEL, 1)
-    engine = student._engine.open() if isinstance(student._engine, LazyEngine) else student._engine
-    return MarianStudent(engine, student._source, student._target, student._shortlist)
+    student, file = load_embedded_student(_MODEL, 1), MarianFile(locate_student(_MODEL)["model"].read_bytes(), _MODEL)
+    engine = onnx_engine.OnnxEngine(file, _MODEL, onnx_engine.choose_quantization_levels())
+    return MarianStudent(EngineSearcher(engine, student.searcher.shortlist), student._source, student._target)
 
 
 # Names of the clocks in the C++ engine, in their order (`native/clock.h`).
@@ -142,7 +142,7 @@ def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stag
     instructions = choose_instruction_set()
     if instructions is None:
         sys.exit("this processor has no kernels, or LATIMER_ENGINE chooses ONNX Runtime: use --onnx")
-    student._native = NativeStudent(file, shape, student._shortlist, instructions, library)
+    student.searcher = NativeStudent(file, shape, student.searcher.shortlist, instructions, library)
     clocks = np.zeros((2, len(_CLOCKS)))
 
     def read_clocks() -> None:
@@ -171,7 +171,8 @@ def time_native(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stag
 def time_graphs(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stages, float]:
     """Returns the seconds of each graph of the ONNX engine and of the stages around them, and 1: there is one build."""
     student = load_graphs()
-    engine: Any = student._engine
+    searcher: Any = student.searcher
+    engine = searcher.engine
     clocks = {name: _Clock(getattr(engine, f"_{name}")) for name in _GRAPHS}
 
     def insert_clocks() -> None:
@@ -191,11 +192,12 @@ def time_graphs(texts: Sequence[str], size: int) -> tuple[dict[str, float], Stag
 
 def count_candidates(texts: Sequence[str], size: int) -> float:
     """Returns the mean number of candidates of a batch."""
-    student = load_embedded_student(_MODEL, 1)
+    student = load_graphs()
+    searcher: Any = student.searcher
     rows = [encoding.ids for encoding in student.encode(sorted(texts, key=len))]
     batches = [rows[at : at + size] for at in range(0, len(rows), size)]
     return statistics.mean(
-        len(choose_candidates(student._engine, student._shortlist, batch).union) for batch in batches
+        len(choose_candidates(searcher.engine, searcher.shortlist, batch).union) for batch in batches
     )
 
 

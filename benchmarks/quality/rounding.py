@@ -17,6 +17,7 @@ from rich.table import Table
 
 from benchmarks.corpus import sample_sentences
 from benchmarks.students import locate_student, run_in_batches
+from latimer_server.backends.marian.engine_search import EngineSearcher
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.onnx_engine import OnnxEngine
 from latimer_server.backends.marian.onnx_operators import Graph
@@ -110,7 +111,7 @@ def main() -> None:
         for way in WAYS:
             with replaced(way):
                 engine = OnnxEngine(source, name, way.levels)
-            other = MarianStudent(engine, student._source, student._target, student._shortlist)
+            other = MarianStudent(EngineSearcher(engine, student.searcher.shortlist), student._source, student._target)
             rounded, seconds = translate(other, rows)
             exact = exact or rounded
             written, expected = (other.decode([hypothesis.ids for hypothesis in each]) for each in (rounded, exact))

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from latimer_server.backends.marian.engine import Engine
-from latimer_server.backends.marian.lazy_engine import LazyEngine
+from latimer_server.backends.marian.engine_search import EngineSearcher
+from latimer_server.backends.marian.model_file import MarianFile
+from latimer_server.backends.marian.native_engine import NativeStudent
+from latimer_server.backends.marian.onnx_engine import OnnxEngine, choose_quantization_levels
 from latimer_server.backends.marian.student import MarianStudent, load_student
+from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.config.settings import load_settings
 from latimer_server.models.catalog.catalog import load_catalog
 from latimer_server.models.store.store import Store
@@ -41,14 +45,33 @@ def exact_students() -> Mapping[str, MarianStudent]:
     return {source: load_student(locate(name), 2, compute_type="float32") for source, name in PAIRS.items()}
 
 
-def open_engine(student: MarianStudent) -> Engine:
-    """Returns the engine that computes the options which the native search does not support."""
-    return student._engine.open() if isinstance(student._engine, LazyEngine) else student._engine
+@pytest.fixture(scope="session")
+def graph_students(students: Mapping[str, MarianStudent]) -> Mapping[str, MarianStudent]:
+    """Both embedded students on ONNX Runtime in int8, as on a machine without the C++ engine."""
+    return {source: on_graphs(students[source], locate(name)["model"].read_bytes()) for source, name in PAIRS.items()}
 
 
-def without_native(student: MarianStudent) -> MarianStudent:
-    """Returns the student without the C++ engine, as on a processor that it does not support."""
-    return MarianStudent(open_engine(student), student._source, student._target, student._shortlist)
+def on_graphs(student: MarianStudent, model: bytes, levels: QuantizationLevels | None = None) -> MarianStudent:
+    """Returns the student of this model file on ONNX Runtime, in int8. `levels`: those of this processor if None."""
+    file = MarianFile(model, "model.bin")
+    return with_engine(student, OnnxEngine(file, "model.bin", levels or choose_quantization_levels()))
+
+
+def with_engine(student: MarianStudent, engine: Engine) -> MarianStudent:
+    """Returns the student with another engine of the same model."""
+    return MarianStudent(EngineSearcher(engine, student.searcher.shortlist), student._source, student._target)
+
+
+def get_engine_searcher(student: MarianStudent) -> EngineSearcher:
+    """Returns the searcher of a student that an engine computes, not the C++."""
+    assert isinstance(student.searcher, EngineSearcher)
+    return student.searcher
+
+
+def get_native(student: MarianStudent) -> NativeStudent:
+    """Returns the C++ engine of a student."""
+    assert isinstance(student.searcher, NativeStudent)
+    return student.searcher
 
 
 def read_sentences(language: str) -> list[str]:

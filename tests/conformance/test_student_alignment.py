@@ -19,7 +19,7 @@ from latimer_server.backends.marian.engine import END, UNKNOWN
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import never, read_sentences
+from tests.conformance.conftest import get_engine_searcher, never, read_sentences
 from tests.marian_students import StudentShape, make_student
 
 Matrix = npt.NDArray[np.float64]
@@ -139,11 +139,12 @@ def test_beam_search_links_as_greedy_search_if_the_output_is_the_same(
     exact_students: Mapping[str, MarianStudent], language: str
 ) -> None:
     student = exact_students[language]
+    searcher = get_engine_searcher(student)
     rows = [encoding.ids for encoding in student.encode([*BY_HAND[language], *read_sentences(language)[::20]])]
     plain = student.run(rows, ALIGNED, never)
     for beam in (1, 2, 3, 4):
         options = replace(ALIGNED, beam_size=beam)
-        found = BeamSearch(student._engine, student._shortlist, rows, options).run(never)
+        found = BeamSearch(searcher.engine, searcher.shortlist, rows, options).run(never)
         same = [(mine, greedy) for mine, greedy in zip(found, plain, strict=True) if mine.ids == greedy.ids]
         assert len(same) >= len(rows) / 2
         for mine, greedy in same:

@@ -16,7 +16,7 @@ from latimer_server.backends.marian.engine import choose_candidates, group_rows
 from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import never, open_engine, read_sentences, without_native
+from tests.conformance.conftest import get_engine_searcher, never, read_sentences
 
 OPTIONS = DecodingOptions()
 # If two tokens are nearly equally likely, rounding may choose either.
@@ -34,8 +34,10 @@ class Alone:
 
 @pytest.mark.parametrize("language", ["en", "pt"])
 @pytest.mark.parametrize("engine", ["chosen", "onnx"])
-def test_tokens_do_not_depend_on_batch_mates(students: Mapping[str, MarianStudent], engine: str, language: str) -> None:
-    student = students[language] if engine == "chosen" else without_native(students[language])
+def test_tokens_do_not_depend_on_batch_mates(
+    students: Mapping[str, MarianStudent], graph_students: Mapping[str, MarianStudent], engine: str, language: str
+) -> None:
+    student = (students if engine == "chosen" else graph_students)[language]
     expected = Alone(student, language)
     seen = changed = 0
 
@@ -69,12 +71,13 @@ def test_sources_are_grouped_by_similar_length(lengths: list[int]) -> None:
     assert all(lengths[one[-1]] <= lengths[other[0]] for one, other in pairwise(groups))
 
 
-def test_each_row_uses_only_its_own_candidates(students: Mapping[str, MarianStudent]) -> None:
-    student = students["en"]
-    shortlist = student._shortlist
+def test_each_row_uses_only_its_own_candidates(graph_students: Mapping[str, MarianStudent]) -> None:
+    student = graph_students["en"]
+    searcher = get_engine_searcher(student)
+    shortlist = searcher.shortlist
     assert shortlist
     rows = [encoding.ids for encoding in student.encode(["The house.", "A long road to the old town by the sea."])]
-    candidates = choose_candidates(student._engine, shortlist, rows)
+    candidates = choose_candidates(searcher.engine, shortlist, rows)
     for row, ids, bias in zip(rows, candidates.ids, candidates.bias, strict=True):
         own = [i for i in shortlist.candidates(row).tolist() if i != 1]
         assert ids[np.isfinite(bias)].tolist() == own
@@ -82,8 +85,8 @@ def test_each_row_uses_only_its_own_candidates(students: Mapping[str, MarianStud
     assert (candidates.union[candidates.columns] == candidates.ids)[np.isfinite(candidates.bias)].all()
 
 
-def test_no_session_keeps_memory_for_the_sizes_of_batches(students: Mapping[str, MarianStudent]) -> None:
-    engine = open_engine(students["en"])
+def test_no_session_keeps_memory_for_the_sizes_of_batches(graph_students: Mapping[str, MarianStudent]) -> None:
+    engine = get_engine_searcher(graph_students["en"]).engine
     assert isinstance(engine, onnx_engine.OnnxEngine)
     sessions: tuple[Any, ...] = (engine._encoder, engine._search, engine._step, engine._weights)
     for session in sessions:

@@ -20,7 +20,7 @@ from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.backends.marian.torch_engine import TorchEngine
 from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import never, read_sentences, without_native
+from tests.conformance.conftest import get_engine_searcher, never, read_sentences
 from tests.marian_files import floats, model_items, write_model, write_shortlist
 
 VOCABULARY = 20
@@ -107,18 +107,19 @@ def test_a_beam_of_one_is_greedy_search(engine: Engine, shortlist: Shortlist, *,
         assert mine.log_prob == pytest.approx(plain.log_prob, abs=1e-4)
 
 
-def test_a_beam_of_one_is_greedy_search_for_real_models_too(students: Mapping[str, MarianStudent]) -> None:
-    student, options = students["en"], DecodingOptions(beam_size=1)
+def test_a_beam_of_one_is_greedy_search_for_real_models_too(graph_students: Mapping[str, MarianStudent]) -> None:
+    student, options = graph_students["en"], DecodingOptions(beam_size=1)
+    searcher = get_engine_searcher(student)
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[::8])]
-    mine = [BeamSearch(student._engine, student._shortlist, [row], options).run(never)[0] for row in rows]
-    plain = [without_native(student).run([row], options, never)[0] for row in rows]
+    mine = [BeamSearch(searcher.engine, searcher.shortlist, [row], options).run(never)[0] for row in rows]
+    plain = [student.run([row], options, never)[0] for row in rows]
     assert [h.ids for h in mine] == [h.ids for h in plain]
 
 
 @pytest.mark.parametrize("beam", [2, 4, 8])
 def test_scores_equal_those_computed_step_by_step(exact_students: Mapping[str, MarianStudent], beam: int) -> None:
     student = exact_students["pt"]
-    assert student._shortlist
+    searcher = get_engine_searcher(student)
     options = DecodingOptions(beam_size=beam, hypothesis_count=beam)
     rows = [encoding.ids for encoding in student.encode(read_sentences("pt")[:160:16])]
     for row, hypothesis in zip(rows, student.run(rows, options, never), strict=True):
@@ -126,7 +127,7 @@ def test_scores_equal_those_computed_step_by_step(exact_students: Mapping[str, M
         assert len(ranked) == len({h.ids for h in ranked}) == beam
         for each in ranked:
             output = each.ids if each.truncated else (*each.ids, END)
-            again = score_step_by_step(student._engine, student._shortlist, row, output)
+            again = score_step_by_step(searcher.engine, searcher.shortlist, row, output)
             assert each.log_prob == pytest.approx(again, abs=1e-2)
         ended = [h.log_prob / h.token_count for h in ranked if not h.truncated]
         assert ended == sorted(ended, reverse=True)
@@ -141,8 +142,14 @@ def test_scores_equal_those_computed_step_by_step(exact_students: Mapping[str, M
         DecodingOptions(beam_size=2, no_repeat_ngram_size=2, max_length_ratio=1.2),
     ],
 )
-def test_a_row_does_not_depend_on_its_batch(students: Mapping[str, MarianStudent], options: DecodingOptions) -> None:
-    student, draw = students["en"], random.Random(3)
+@pytest.mark.parametrize("engine", ["chosen", "onnx"])
+def test_a_row_does_not_depend_on_its_batch(
+    students: Mapping[str, MarianStudent],
+    graph_students: Mapping[str, MarianStudent],
+    engine: str,
+    options: DecodingOptions,
+) -> None:
+    student, draw = (students if engine == "chosen" else graph_students)["en"], random.Random(3)
     rows = [encoding.ids for encoding in student.encode(read_sentences("en")[::10])]
     alone = [student.run([row], options, never)[0] for row in rows]
     order = draw.sample(range(len(rows)), len(rows))

@@ -37,8 +37,8 @@ def test_the_catalogue_may_ask_for_the_whole_vocabulary(tmp_path: Path) -> None:
     request = LoadRequest("student", "marian_student", "translation", tmp_path, files)
     listed: Any = load_backend(request)
     whole: Any = load_backend(replace(request, vocabulary="full"))
-    assert listed._shortlist is not None
-    assert whole._shortlist is None
+    assert listed.searcher.shortlist is not None
+    assert whole.searcher.shortlist is None
     rows = [encoding.ids for encoding in whole.encode(["house", "the garden is big"])]
     found, searched = whole.run(rows, DecodingOptions(), never), listed.run(rows, DecodingOptions(), never)
     # The likeliest token of all is at least as likely among few candidates.

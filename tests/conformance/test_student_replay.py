@@ -10,6 +10,7 @@ import ctypes
 import struct
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,14 @@ from latimer_server.backends.marian.native_engine import NativeStudent
 from latimer_server.backends.marian.native_library import InstructionSet
 from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import PAIRS, locate, never, read_sentences
+from tests.conformance.conftest import PAIRS, get_native, locate, never, read_sentences
 from tests.native_builds import AVAILABLE, build_replay, choose_tools, find_tool
 
 OPTIONS = DecodingOptions(alignment=True)
+# The options of the second search of `replay.cpp`.
+BEAMS = replace(
+    OPTIONS, beam_size=4, hypothesis_count=4, length_penalty=0.8, repetition_penalty=1.25, no_repeat_ngram_size=3
+)
 
 
 class Recorder:
@@ -38,7 +43,7 @@ class Recorder:
         self.content = b""
         self._source_vocabulary = source_vocabulary
 
-    def latimer_load(self, sizes: Any, tables: Any, encoder: Any, decoder: Any, instructions: int) -> int:
+    def latimer_load(self, sizes: Any, tables: Any, encoder: Any, decoder: Any, instructions: int, student: Any) -> int:
         self._sizes, table = sizes._obj, tables._obj
         d, vocabulary = self._sizes.dimension, self._sizes.target_vocabulary
         self._add(bytes(self._sizes))
@@ -48,7 +53,7 @@ class Recorder:
         self._add_memory(table.output_bias, 4 * vocabulary)
         offsets = ctypes.string_at(table.shortlist_offsets, 8 * (self._source_vocabulary + 1))
         self._add(offsets)
-        self._add_memory(table.shortlist_ids, 4 * struct.unpack("<Q", offsets[-8:])[0])
+        self._add_memory(table.shortlist_ids, 4 * table.id_count)
         for layer in encoder._obj:
             self._add_attention(layer)
         for layer in decoder._obj:
@@ -56,7 +61,7 @@ class Recorder:
             self._add_matrix(layer.forget)
             self._add_norm(layer.cell_norm)
             self._add_attention(layer)
-        return 1
+        return 0
 
     def latimer_unload(self, student: int) -> None:
         """Nothing was loaded."""
@@ -101,12 +106,13 @@ def record_search(student: MarianStudent, texts: Sequence[str], path: Path) -> s
     file = MarianFile(locate(PAIRS["en"])["model"].read_bytes(), "model.bin")
     shape = read_architecture(file.config, "model.bin")
     recorder: Any = Recorder(shape.source_vocabulary)
-    NativeStudent(file, shape, student._shortlist, InstructionSet.AVX2, recorder)
+    NativeStudent(file, shape, student.searcher.shortlist, InstructionSet.AVX2, recorder)
     recorder.add_batch(rows)
     path.write_bytes(recorder.content)
-    native = student._native
-    assert native
-    return "".join(map(describe, native.search(rows, OPTIONS, never)))
+    native = get_native(student)
+    beams = native.search(rows, BEAMS, never)
+    ranked = [each for hypothesis in beams for each in (hypothesis, *hypothesis.alternatives)]
+    return "".join(map(describe, [*native.search(rows, OPTIONS, never), *ranked]))
 
 
 @pytest.fixture(scope="module")

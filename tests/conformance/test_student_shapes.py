@@ -19,15 +19,13 @@ import pytest
 from torch import Tensor
 
 from benchmarks.students import run_in_batches
-from latimer_server.backends.marian.engine import Engine
 from latimer_server.backends.marian.model_file import MarianFile
-from latimer_server.backends.marian.onnx_engine import OnnxEngine
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.backends.marian.torch_engine import MarianNetwork, TorchEngine
 from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.core.decoding import DecodingOptions, TokenIds
 from latimer_server.core.errors import ModelFileError
-from tests.conformance.conftest import read_sentences, without_native
+from tests.conformance.conftest import get_engine_searcher, on_graphs, read_sentences, with_engine
 from tests.marian_students import BASE, BASE_MEMORY, TINY, StudentFiles, StudentShape, make_student
 
 # Longer outputs add little, and the independent engine has its own cap.
@@ -38,11 +36,12 @@ Defect = Callable[[MarianStudent, pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A student in int8, the same student in float32 by the torch engine, the stable inputs, and their translations by
-    the independent engine."""
+    """A student in int8, the same in float32 by the torch engine and in int8 by ONNX Runtime, the stable inputs, and
+    their translations by the independent engine."""
 
     student: MarianStudent
     exact: MarianStudent
+    graphs: MarianStudent
     rows: tuple[TokenIds, ...]
     expected: tuple[str, ...]
 
@@ -57,10 +56,6 @@ def load(files: StudentFiles, folder: Path) -> MarianStudent:
     student = load_student(files.write(folder), 1)
     assert student.compute_type.partition("/")[0] == "int8"
     return student
-
-
-def replace_engine(student: MarianStudent, engine: Engine) -> MarianStudent:
-    return MarianStudent(engine, student._source, student._target, student._shortlist)
 
 
 def make_case(shape: StudentShape, folder: Path, *, split: bool, shortlist: bool) -> Case:
@@ -86,12 +81,12 @@ def make_case(shape: StudentShape, folder: Path, *, split: bool, shortlist: bool
         twin = make_student(shape, split=split, shortlist=shortlist, shaken=number)
         keep_stable_inputs(load(twin, folder / f"twin{number}"))
     file = MarianFile(files.model, "model.bin")
-    exact = replace_engine(student, TorchEngine(file, "model.bin", "cpu"))
+    exact = with_engine(student, TorchEngine(file, "model.bin", "cpu"))
     keep_stable_inputs(exact)
-    keep_stable_inputs(replace_engine(student, OnnxEngine(file, "model.bin", QuantizationLevels(63))))
+    keep_stable_inputs(on_graphs(student, files.model, QuantizationLevels(63)))
     oracle = fxtranslate.Translator(files.model, files.source_vocabulary, files.target_vocabulary, files.shortlist)
     expected = tuple(oracle.translate(text) for text in outputs)
-    return Case(student, exact, tuple(row for row, _ in outputs.values()), expected)
+    return Case(student, exact, on_graphs(student, files.model), tuple(row for row, _ in outputs.values()), expected)
 
 
 @pytest.mark.slow
@@ -110,7 +105,7 @@ def test_every_published_shape_agrees_with_an_independent_engine(
     tmp_path: Path, shape: StudentShape, *, split: bool, shortlist: bool
 ) -> None:
     case = make_case(shape, tmp_path, split=split, shortlist=shortlist)
-    agreement, without = case.agreement(case.student), case.agreement(without_native(case.student))
+    agreement, without = case.agreement(case.student), case.agreement(case.graphs)
     lengths = [len(hypothesis.ids) for hypothesis in run_in_batches(case.student, case.rows, 32, OPTIONS)]
     shares = f"{agreement:.3f} and {without:.3f}"
     print(f"{shares} of {len(case.rows)}, {np.mean(lengths):.1f} tokens, {len(set(case.expected))} texts")
@@ -127,8 +122,9 @@ def split_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def network_of(student: MarianStudent) -> MarianNetwork:
-    assert isinstance(student._engine, TorchEngine)
-    return student._engine.network
+    engine = get_engine_searcher(student).engine
+    assert isinstance(engine, TorchEngine)
+    return engine.network
 
 
 def four_heads(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
@@ -159,13 +155,14 @@ def embeddings_of_the_other_language(student: MarianStudent, patch: pytest.Monke
 
 
 def candidates_of_the_next_id(student: MarianStudent, patch: pytest.MonkeyPatch) -> None:
-    assert student._shortlist
-    of_all, size = student._shortlist.list_candidates, student._engine.shape.source_vocabulary
+    searcher = get_engine_searcher(student)
+    assert searcher.shortlist
+    of_all, size = searcher.shortlist.list_candidates, searcher.engine.shape.source_vocabulary
 
     def of_the_next(batch: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         return of_all([[(i + 1) % size for i in ids] for ids in batch])
 
-    patch.setattr(student._shortlist, "list_candidates", of_the_next)
+    patch.setattr(searcher.shortlist, "list_candidates", of_the_next)
 
 
 @pytest.mark.parametrize(

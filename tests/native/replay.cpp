@@ -82,23 +82,54 @@ int main(int count, char** arguments) {
   const auto* caps = read<int32_t>();
   const auto* positions = read<float>();
   if ((latimer_find_instructions() >> instructions & 1) == 0) return 3;
-  LatimerStudent* student = latimer_load(&sizes, &tables, encoder.data(), decoder.data(), instructions);
-  if (student == nullptr) return 4;
+  LatimerStudent* student = nullptr;
+  if (latimer_load(&sizes, &tables, encoder.data(), decoder.data(), instructions, &student) != 0) return 4;
   constexpr int kSteps = 512;
   std::vector<int32_t> written(static_cast<size_t>(rows) * kSteps), counts(rows), focus(written.size());
   std::vector<float> weights(written.size());
   std::vector<double> scores(rows);
   std::vector<uint8_t> finished(rows);
-  const LatimerOutput output = {written.data(), counts.data(), finished.data(), scores.data(), focus.data(), weights.data(), kSteps};
-  LatimerBatch* batch = latimer_begin(student, rows, ids, lengths, caps, positions, 1);
-  if (batch == nullptr || latimer_encode(batch, rows) != 0) return 5;
-  if (latimer_advance(batch, kSteps, positions, &output) != 0) return 5;
+  const LatimerOutput output = {written.data(), counts.data(), finished.data(), scores.data(), focus.data(), weights.data(), rows, kSteps};
+  int64_t all = 0;
+  for (int row = 0; row < rows; ++row) all += lengths[row];
+  const int64_t values = static_cast<int64_t>(kSteps) * sizes.dimension;
+  LatimerRequest request = {ids, lengths, caps, positions, all, values, rows, 1, 0, 0, 1, 0, 1.0, 1.0};
+  LatimerBatch* batch = nullptr;
+  if (latimer_begin(student, &request, &batch) != 0 || latimer_encode(batch, rows) != 0) return 5;
+  if (latimer_advance(batch, kSteps, positions, values, &output) != 0) return 5;
   for (int row = 0; row < rows; ++row) {
     std::printf("%a", scores[row]);
     for (int n = 0; n < counts[row]; ++n) {
       const size_t at = static_cast<size_t>(row) * kSteps + n;
       std::printf(" %d:%d:%a", written[at], focus[at], static_cast<double>(weights[at]));
     }
+    std::printf("\n");
+  }
+  latimer_end(batch);
+  // The same rows by beam search, with the options of the test.
+  constexpr int kBeams = 4;
+  request.beams = request.hypotheses = kBeams;
+  request.no_repeat_ngram_size = 3;
+  request.length_penalty = 0.8;
+  request.repetition_penalty = 1.25;
+  if (latimer_begin(student, &request, &batch) != 0 || latimer_encode(batch, rows) != 0) return 5;
+  if (latimer_advance_beams(batch, kSteps, positions, values) != 0) return 5;
+  counts.resize(rows * kBeams);
+  finished.resize(counts.size());
+  scores.resize(counts.size());
+  const LatimerHypotheses listed = {counts.data(), finished.data(), scores.data(), rows, kBeams};
+  const int64_t size = latimer_list_hypotheses(batch, &listed);
+  written.resize(size > 0 ? size : 1);
+  focus.resize(written.size());
+  weights.resize(written.size());
+  const LatimerTokens tokens = {written.data(), focus.data(), weights.data(), size};
+  if (latimer_write_tokens(batch, &tokens) != 0) return 5;
+  int64_t at = 0;
+  for (size_t n = 0; n < counts.size(); ++n) {
+    if (counts[n] < 0) continue;
+    std::printf("%a", scores[n]);
+    for (const int64_t end = at + counts[n]; at < end; ++at)
+      std::printf(" %d:%d:%a", written[at], focus[at], static_cast<double>(weights[at]));
     std::printf("\n");
   }
   latimer_end(batch);

@@ -39,6 +39,7 @@ class DecodingOptions:
     `hypothesis_count`: the number of hypotheses to return for a piece. The beam is at least this wide.
     `target`: the target language, for models whose decoder starts with its token; else "".
     `alignment`: requests the word alignment, from models that have one.
+    `whole_vocabulary`: every token may be written, even if the model has a shortlist of likely ones. Students only.
     """
 
     max_output_tokens: int | None = None
@@ -50,6 +51,7 @@ class DecodingOptions:
     hypothesis_count: int = 1
     target: str = ""
     alignment: bool = False
+    whole_vocabulary: bool = False
 
     def with_hypotheses(
         self, hypothesis_count: int, *, alignment: bool | None = None, target: str | None = None

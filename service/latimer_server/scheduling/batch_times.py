@@ -25,7 +25,7 @@ class BatchTimes:
         self.batch_seconds = 0.0
         self._limits = limits
         self._slot_batches = slot_batches
-        self._cost_models: dict[tuple[int, int, bool], BatchCostModel] = {}
+        self._cost_models: dict[tuple[int, int, bool, bool], BatchCostModel] = {}
         # Those of the options of the last batch: its cost model, and the most rows of a batch.
         self._recent_cost = BatchCostModel()
         self._recent_rows = limits.count_rows(DecodingOptions())
@@ -39,7 +39,7 @@ class BatchTimes:
     def get_cost_model(self, options: DecodingOptions) -> BatchCostModel:
         """Returns the cost model of batches with these options."""
         constrained = bool(options.no_repeat_ngram_size or options.repetition_penalty)
-        key = (options.beam_size or 0, options.hypothesis_count, constrained)
+        key = (options.beam_size or 0, options.hypothesis_count, constrained, options.whole_vocabulary)
         return self._cost_models.setdefault(key, BatchCostModel())
 
     def learn(self, batch: Batch, seconds: float) -> None:

@@ -125,7 +125,7 @@ TEST_CASE("the recurrence keeps a share of the cell and rectifies the output") {
       cells.push_back(share * cell[n] + (1.0 - share) * candidate[n]);
       outputs.push_back(std::max(cells.back(), 0.0));
     }
-    recur(candidate.data(), forget.data(), cell.data(), out.data(), 256);
+    recur(candidate.data(), forget.data(), cell.data(), cell.data(), out.data(), 256);
     CHECK(find_difference(cell, cells) < 3e-6);
     CHECK(find_difference(out, outputs) < 3e-6);
   }

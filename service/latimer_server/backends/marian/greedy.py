@@ -87,3 +87,13 @@ class GreedySearch:
         self._decoding.select_hypotheses(rows)
         self._decoding.select_sources(rows)
         return previous[rows]
+
+
+def is_greedy(options: DecodingOptions) -> bool:
+    """True if greedy search, which is faster, gives the hypothesis that the options request."""
+    return (
+        options.beam_size in (None, 1)
+        and options.hypothesis_count == 1
+        and options.repetition_penalty in (None, 1.0)
+        and not options.no_repeat_ngram_size
+    )

@@ -18,7 +18,8 @@ from functools import cache
 from latimer_server.core.errors import ModelError
 
 _LIBRARY = "latimer_server.backends.marian.native._student"
-_INTERFACE = 3  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
+_INTERFACE = 4  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
+_NO_MEMORY = -1  # `LATIMER_NO_MEMORY`; other negative results are `LATIMER_INVALID`
 _VARIABLE = "LATIMER_ENGINE"
 _ONNX = "onnx"
 
@@ -80,16 +81,31 @@ def load_library(path: str) -> ctypes.CDLL:
     for name, result, arguments in (
         ("get_interface", ctypes.c_int, []),
         ("find_instructions", ctypes.c_int, []),
-        ("load", _Pointer, [_Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
+        ("load", ctypes.c_int, [_Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int, _Pointer]),
         ("unload", None, [_Pointer]),
-        ("begin", _Pointer, [_Pointer, ctypes.c_int, _Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int]),
+        ("begin", ctypes.c_int, [_Pointer, _Pointer, _Pointer]),
         ("encode", ctypes.c_int, [_Pointer, ctypes.c_int]),
-        ("advance", ctypes.c_int, [_Pointer, ctypes.c_int, _Pointer, _Pointer]),
+        ("advance", ctypes.c_int, [_Pointer, ctypes.c_int, _Pointer, ctypes.c_int64, _Pointer]),
+        ("advance_beams", ctypes.c_int, [_Pointer, ctypes.c_int, _Pointer, ctypes.c_int64]),
+        ("list_hypotheses", ctypes.c_int64, [_Pointer, _Pointer]),
+        ("write_tokens", ctypes.c_int, [_Pointer, _Pointer]),
         ("end", None, [_Pointer]),
     ):
         function = getattr(library, f"latimer_{name}")
         function.restype, function.argtypes = result, arguments
     return library
+
+
+def check_result(result: int) -> int:
+    """Returns the result of a function of the library, unless it is an error.
+
+    Raises `MemoryError`, or `ValueError` if an id, a size or the length of an array is not that of the student.
+    """
+    if result == _NO_MEMORY:
+        raise MemoryError("no memory for a model's weights or for a batch")
+    if result < 0:
+        raise ValueError("the C++ of the students refuses these ids or array lengths, or has no such kernels")
+    return result
 
 
 def list_instruction_sets(library: ctypes.CDLL | None) -> list[InstructionSet]:

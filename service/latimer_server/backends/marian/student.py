@@ -1,7 +1,7 @@
 """The backend of Marian students, such as the models of Firefox Translations.
 
-Loads a student's files, converts text to token ids and back, and runs a search. It uses the network through an
-`Engine` only. These models were distilled for greedy search, which is the default.
+Loads a student's files, converts text to token ids and back, and runs a search. It uses the network through a
+`Searcher` only. These models were distilled for greedy search, which is the default.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import sentencepiece
 
 from latimer_server.backends.devices import choose_device
 from latimer_server.backends.marian.architecture import read_architecture
-from latimer_server.backends.marian.beam import BeamSearch
 from latimer_server.backends.marian.engine import END, UNKNOWN, Engine
-from latimer_server.backends.marian.greedy import GreedySearch
-from latimer_server.backends.marian.lazy_engine import LazyEngine, OpenFile
+from latimer_server.backends.marian.engine_search import EngineSearcher, Searcher
 from latimer_server.backends.marian.model_file import MarianFile
-from latimer_server.backends.marian.native_engine import NativeStudent, supports_model
+from latimer_server.backends.marian.native_engine import NativeStudent
 from latimer_server.backends.marian.native_library import choose_instruction_set
+from latimer_server.backends.marian.native_weights import supports_model
 from latimer_server.backends.marian.shortlist import Shortlist
 from latimer_server.backends.protocol import Encoding, LoadRequest
 from latimer_server.backends.token_spans import locate_pieces, place_pieces
@@ -64,9 +63,7 @@ def load_student(
     Raises `ModelFileError` naming a bad file, and `ModelError` if the compute type is not available.
     """
     model_path = files["model"]
-    model_file = OpenFile(model_path)
-    data = model_file.read()
-    source = MarianFile(data, model_path.name)
+    source = MarianFile(_read_file(model_path), model_path.name)
     shape = read_architecture(source.config, model_path.name)
     source_path, target_path = _vocabulary_paths(files, shared=shape.shared)
     source_pieces = _read_vocabulary(source_path, shape.source_vocabulary)
@@ -77,24 +74,22 @@ def load_student(
     if "shortlist" in files:
         path = files["shortlist"]
         sizes = shape.source_vocabulary, shape.target_vocabulary
-        shortlist = Shortlist(OpenFile(path).read(), *sizes, path.name, shared=shape.shared)
+        shortlist = Shortlist(_read_file(path), *sizes, path.name, shared=shape.shared)
 
-    def start(content: bytes) -> Engine:
-        return _start_engine(MarianFile(content, model_path.name), model_path.name, device, compute_type)
-
-    engine: Engine
-    native, instructions = None, choose_instruction_set()
+    searcher: Searcher
+    instructions = choose_instruction_set()
     if device == "cpu" and compute_type in ("", "int8") and instructions and supports_model(source, shape):
-        native = NativeStudent(source, shape, shortlist, instructions)
-        engine = LazyEngine(model_file, data, shape, start)
+        searcher = NativeStudent(source, shape, shortlist, instructions)
     else:
-        engine = start(data)
-    if compute_type not in ("", engine.compute_type):
-        raise ModelError(
-            f"compute_type {compute_type!r} is not available on {device}: this model computes in {engine.compute_type}"
-        )
+        engine = _start_engine(source, model_path.name, device, compute_type)
+        if compute_type not in ("", engine.compute_type):
+            raise ModelError(
+                f"compute_type {compute_type!r} is not available on {device}: this model computes in "
+                f"{engine.compute_type}"
+            )
+        searcher = EngineSearcher(engine, shortlist)
     batches = threads if device == "cpu" else 1
-    return MarianStudent(engine, source_pieces, target_pieces, shortlist, max_input_tokens, batches, native)
+    return MarianStudent(searcher, source_pieces, target_pieces, max_input_tokens, batches)
 
 
 def _start_engine(source: MarianFile, file: str, device: str, compute_type: str) -> Engine:
@@ -126,11 +121,19 @@ def _vocabulary_paths(files: Mapping[str, Path], *, shared: bool) -> tuple[Path,
     return files["source_vocabulary"], files["target_vocabulary"]
 
 
+def _read_file(path: Path) -> bytes:
+    """Returns the content of a file. Raises `ModelFileError` naming it if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(path.name, f"cannot be read: {error.strerror}") from error
+
+
 def _read_vocabulary(path: Path, size: int) -> sentencepiece.SentencePieceProcessor:
     vocabulary = sentencepiece.SentencePieceProcessor()
     try:
-        vocabulary.LoadFromSerializedProto(OpenFile(path).read())
-    except (RuntimeError, OSError) as error:
+        vocabulary.LoadFromSerializedProto(_read_file(path))
+    except RuntimeError as error:
         raise ModelFileError(path.name, "is not a SentencePiece model") from error
     if vocabulary.GetPieceSize() != size:
         raise ModelFileError(
@@ -149,29 +152,25 @@ def _read_vocabulary(path: Path, size: int) -> sentencepiece.SentencePieceProces
 
 
 class MarianStudent:
-    """The `GeneratorBackend` of a loaded student. `native` runs greedy search if given, `engine` all other searches."""
+    """The `GeneratorBackend` of a loaded student. `source` and `target` are its vocabularies."""
 
     name = "marian_student"
 
     def __init__(
         self,
-        engine: Engine,
+        searcher: Searcher,
         source: sentencepiece.SentencePieceProcessor,
         target: sentencepiece.SentencePieceProcessor,
-        shortlist: Shortlist | None,
         max_input_tokens: int = 0,
         concurrent_batches: int = 1,
-        native: NativeStudent | None = None,
     ) -> None:
         longest = max(_MIN_INPUT_TOKENS, min(max_input_tokens or _MAX_INPUT_TOKENS, _MAX_INPUT_TOKENS))
         self.limits = BatchLimits(longest, _MAX_BATCH_TOKENS, _MAX_BATCH_ROWS, concurrent_batches=concurrent_batches)
-        self.compute_type = f"{engine.compute_type}/{native.instructions.label}" if native else engine.compute_type
-        self._engine = engine
+        self.compute_type = searcher.compute_type
+        self.memory_bytes = searcher.memory_bytes
+        self.searcher = searcher
         self._source = source
         self._target = target
-        self._shortlist = shortlist
-        self._native = native
-        self.memory_bytes = engine.memory_bytes + (native.memory_bytes if native else 0)
 
     def encode(self, texts: Sequence[str], languages: LanguagePair = _ANY) -> list[Encoding]:  # noqa: ARG002
         """See `GeneratorBackend.encode`. Adds </s>: a source without it at its end gets a bad translation."""
@@ -203,23 +202,5 @@ class MarianStudent:
         return place_pieces(self._target, ids)
 
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
-        """See `GeneratorBackend.run`. The candidates of a row are its own shortlist, independent of its batch."""
-        if not batch:
-            return []
-        if self._native and _is_greedy(options):
-            return self._native.search(batch, options, cancelled)
-        search = GreedySearch if _is_greedy(options) else BeamSearch
-        # Sorts rows by length: sources are encoded in groups of similar length, which then need no reordering.
-        order = sorted(range(len(batch)), key=lambda row: len(batch[row]))
-        found = search(self._engine, self._shortlist, [batch[row] for row in order], options).run(cancelled)
-        return [hypothesis for _, hypothesis in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
-
-
-def _is_greedy(options: DecodingOptions) -> bool:
-    """True if greedy search, which is faster, gives the hypothesis that the options request."""
-    return (
-        options.beam_size in (None, 1)
-        and options.hypothesis_count == 1
-        and options.repetition_penalty in (None, 1.0)
-        and not options.no_repeat_ngram_size
-    )
+        """See `GeneratorBackend.run`. The candidates of a row are independent of its batch."""
+        return self.searcher.search(batch, options, cancelled) if batch else []

@@ -7,15 +7,14 @@ namespace LATIMER_KERNELS {
 
 struct Student : LatimerStudent {
   Memory memory;
-  LatimerSizes sizes;
   LatimerTables tables;
   EncoderLayer* encoder;
   DecoderLayer* decoder;
   Matrix context;  // keys and values of every decoder layer, side by side
   bool tiles;
-  // The whole output table and its bias, packed as `gather` does, if every token may be a candidate; else null.
+  // The whole output table, packed as `gather` does, if the student has no shortlist; else null.
   uint8_t* whole_table;
-  float* whole_bias;
+  float* whole_bias;  // [padded vocabulary]
 
   int depth() const { return sizes.dimension / sizes.heads; }
 };
@@ -26,16 +25,26 @@ struct EncoderScratch {
   uint8_t *bytes, *hidden;
 };
 
+// The places of a hypothesis' state in `Batch::cells`, before a step and after it.
+struct Slots {
+  int from, to;
+};
+
+struct Beams;
+
+// The active hypotheses are the first `left` of all arrays [hypotheses]. In greedy search each active row has one.
 struct Batch : LatimerBatch {
   Memory memory;
   const Student* student;
-  int rows, left, position, aligned;
+  int left, position;
+  bool whole;              // every token is a candidate
   const float* positions;  // position embeddings of the sources
   const int32_t* lengths;
   const int32_t* caps;
-  int* active;           // [rows]: the first `left` are the indices of the active rows
-  int32_t* previous;     // [rows]: the last token of each row
-  float** cells;         // per layer [rows, d]
+  int* active;             // [hypotheses]: the row of each active hypothesis; those of a row are adjacent
+  int32_t* previous;       // [hypotheses]: the last token of each
+  Slots* slots;            // [hypotheses]
+  float** cells;           // per layer [slots, d]: the state of the SSRU
   uint16_t*** keys;      // per layer and row [heads, depth, padded], half precision
   uint16_t*** values;    // per layer and row [heads, length, depth], half precision
   int32_t** candidates;  // per row, ascending, with padding of at least 32
@@ -50,11 +59,13 @@ struct Batch : LatimerBatch {
   int group_tokens, encoded;
   const int32_t* next_ids;
   EncoderScratch encoder;
+  Beams* search;  // null in greedy search
   // Scratch memory of one step.
   float *x, *y, *z, *scores, *steps;
   uint8_t *bytes, *hidden;
   int* groups;
   int8_t* features;
+  uint8_t* chunk;    // a part of the whole table, packed
   int32_t** sums;    // [rows, candidates]
   int32_t** places;  // [rows]: where the next sums of each row go
   int* totals;

@@ -6,7 +6,8 @@
 
 namespace LATIMER_KERNELS {
 
-constexpr int32_t kUnknown = 1;
+// The ids of </s> and <unk> in the vocabulary of every student.
+constexpr int32_t kEnd = 0, kUnknown = 1;
 
 // The number of blocks of the whole table that are multiplied with all rows before the next ones: 256 KiB of weights at a
 // dimension of 256, which stay in a core's cache.
@@ -44,7 +45,7 @@ inline bool choose_candidates(Batch& batch, const int32_t* ids, int row, uint64_
 }
 
 // Gathers the weights of the candidates of all rows where that makes products faster, and marks the candidates of each
-// row. Returns false if there is no memory.
+// row. For greedy search only. Returns false if there is no memory.
 inline bool gather_candidates(Batch& batch, uint64_t* all) {
   LATIMER_CLOCK(kCandidates);
   const Student& student = *batch.student;
@@ -78,41 +79,55 @@ inline bool gather_candidates(Batch& batch, uint64_t* all) {
   return true;
 }
 
-// Packs the whole output table of a student, if it has no shortlist. <unk> and the padding can never be chosen.
-inline void pack_whole_table(Student& student) {
-  student.whole_table = nullptr;
-  if (student.tables.shortlist_ids != nullptr) return;
-  const int vocabulary = student.sizes.target_vocabulary, room = padded(vocabulary);
-  Memory memory;
-  int32_t* ids = memory.take_zeros<int32_t>(room + kLanes);
-  uint8_t* table = student.memory.take<uint8_t>(static_cast<size_t>(room) * student.sizes.dimension);
-  student.whole_bias = student.memory.take<float>(room);
-  if (memory.failed) student.memory.failed = true;
-  if (student.memory.failed) return;
-  for (int id = 0; id < vocabulary; ++id) ids[id] = id;
-  gather(student.tables.target, student.sizes.dimension, ids, vocabulary, table);
-  for (int id = 0; id < room; ++id)
-    student.whole_bias[id] = id < vocabulary && id != kUnknown ? student.tables.output_bias[id] : -INFINITY;
-  student.whole_table = table;
+// Packs `blocks` blocks of the output table from `first` on. The padding is a copy of the last token's embedding.
+inline void gather_part(const Student& student, int first, int blocks, uint8_t* packed) {
+  const int d = student.sizes.dimension, last = student.sizes.target_vocabulary - 1;
+  for (int n = 0; n < blocks; ++n) {
+    int32_t ids[2 * kLanes];
+    for (int i = 0; i < 2 * kLanes; ++i) {
+      const int id = (first + n) * kLanes + i;
+      ids[i] = id < last ? id : last;
+    }
+    gather_block(student.tables.target, d, ids, ids + kLanes, packed + static_cast<size_t>(n) * kLanes * d);
+  }
 }
 
-// Scores every token for all rows, a part of the table after the other.
-inline void score_whole(Batch& batch) {
+// Prepares a student for the whole vocabulary: copies the bias, with -inf for <unk> and the padding, which can never be
+// chosen. Packs the whole output table if the student has no shortlist.
+inline void pack_whole_table(Student& student) {
+  const int vocabulary = student.sizes.target_vocabulary, room = padded(vocabulary);
+  student.whole_table = nullptr;
+  student.whole_bias = student.memory.take<float>(room);
+  if (student.memory.failed) return;
+  for (int id = 0; id < room; ++id)
+    student.whole_bias[id] = id < vocabulary && id != kUnknown ? student.tables.output_bias[id] : -INFINITY;
+  if (student.tables.shortlist_ids != nullptr) return;
+  student.whole_table = student.memory.take<uint8_t>(static_cast<size_t>(room) * student.sizes.dimension);
+  if (!student.memory.failed) gather_part(student, 0, room / kLanes, student.whole_table);
+}
+
+// Scores every token for all active hypotheses, a part of the table after the other. Calls `then` with the number of a
+// hypothesis, the scores of a part, their number, and the id of the first.
+template <class Then>
+inline void score_whole(Batch& batch, const Then& then) {
   const Student& student = *batch.student;
   const int d = student.sizes.dimension, rows = batch.left, blocks = padded(student.sizes.target_vocabulary) / kLanes;
-  for (int n = 0; n < rows; ++n) batch.best[n] = Best();
   for (int first = 0; first < blocks; first += kChunkBlocks) {
     const int count = blocks - first < kChunkBlocks ? blocks - first : kChunkBlocks;
+    const uint8_t* part = batch.chunk;
+    if (student.whole_table != nullptr)
+      part = student.whole_table + static_cast<size_t>(first) * kLanes * d;
+    else
+      gather_part(student, first, count, batch.chunk);
     const float* bias = student.whole_bias + first * kLanes;
     const auto keep = [&](int row, int block, Ints sums) {
       const float unit = batch.steps[row] * student.tables.output_unit;
       store(batch.scores + (static_cast<size_t>(row) * kChunkBlocks + block) * kLanes,
             finish_scores(sums, batch.totals[row], unit, bias + block * kLanes));
     };
-    multiply_whole_table(batch.features, rows, student.whole_table + static_cast<size_t>(first) * kLanes * d, d, count,
-                         student.tiles, keep);
+    multiply_whole_table(batch.features, rows, part, d, count, student.tiles, keep);
     for (int n = 0; n < rows; ++n)
-      choose(batch.scores + static_cast<size_t>(n) * kChunkBlocks * kLanes, count * kLanes, first * kLanes, batch.best[n]);
+      then(n, batch.scores + static_cast<size_t>(n) * kChunkBlocks * kLanes, count * kLanes, first * kLanes);
   }
 }
 
@@ -148,19 +163,24 @@ inline void score_candidates(Batch& batch, int candidates) {
   }
 }
 
+inline void quantize_features(Batch& batch) {
+  const int d = batch.student->sizes.dimension;
+  for (int n = 0; n < batch.left; ++n)
+    batch.steps[n] = quantize_signed(batch.x + n * d, batch.features + n * d, d, batch.totals + n);
+}
+
 // Finds the likeliest token of every active row, and its log-probability among the candidates.
 inline void score_rows(Batch& batch, int* chosen, float* log_probs) {
   LATIMER_CLOCK(kScores);
-  const int d = batch.student->sizes.dimension;
-  int candidates = 0;
-  for (int n = 0; n < batch.left; ++n) {
-    batch.steps[n] = quantize_signed(batch.x + n * d, batch.features + n * d, d, batch.totals + n);
-    candidates += batch.counts[batch.active[n]];
-  }
-  if (batch.student->whole_table != nullptr)
-    score_whole(batch);
-  else
+  quantize_features(batch);
+  if (batch.whole) {
+    for (int n = 0; n < batch.left; ++n) batch.best[n] = Best();
+    score_whole(batch, [&](int n, const float* scores, int count, int first) { choose(scores, count, first, batch.best[n]); });
+  } else {
+    int candidates = 0;
+    for (int n = 0; n < batch.left; ++n) candidates += batch.counts[batch.active[n]];
     score_candidates(batch, candidates);
+  }
   for (int n = 0; n < batch.left; ++n) {
     chosen[n] = batch.best[n].index;
     log_probs[n] = batch.best[n].log_prob();

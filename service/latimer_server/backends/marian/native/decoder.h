@@ -1,19 +1,18 @@
-// The decoder: computes one step for every active row.
+// The decoder: computes one step for every active hypothesis.
 //
-// Sources: Kim et al. 2019 (D19-5632, the SSRU), marian-dev `src/models/transformer.h`. The caller ends rows.
+// Sources: Kim et al. 2019 (D19-5632, the SSRU), marian-dev `src/models/transformer.h`. The caller ends hypotheses.
 #pragma once
 
 namespace LATIMER_KERNELS {
 
-// Computes one step of every active row, at the given position embedding.
-inline void step(Batch& batch, const float* position, Focus* focus, int* chosen, float* log_probs) {
-  LATIMER_CLOCK(kWriting);
+// Computes the features of the next token of every active hypothesis in `batch.x`, at the given position embedding.
+inline void decode(Batch& batch, const float* position, Focus* focus) {
   const Student& student = *batch.student;
   const LatimerSizes& sizes = student.sizes;
   const int d = sizes.dimension, depth = student.depth(), rows = batch.left;
   const bool tiles = student.tiles;
   for (int n = 0; n < rows; ++n)
-    embed(student.tables.target + static_cast<size_t>(batch.previous[batch.active[n]]) * d, student.tables.target_unit, position,
+    embed(student.tables.target + static_cast<size_t>(batch.previous[n]) * d, student.tables.target_unit, position,
           batch.x + n * d, d);
   for (int at = 0; at < sizes.decoder_depth; ++at) {
     const DecoderLayer& layer = student.decoder[at];
@@ -21,7 +20,8 @@ inline void step(Batch& batch, const float* position, Focus* focus, int* chosen,
     multiply(batch.bytes, rows, layer.cell, tiles, nullptr, ToFloats{layer.cell, batch.steps, 1, batch.y, 2 * d});
     for (int n = 0; n < rows; ++n) {
       float* gates = batch.y + n * 2 * d;
-      recur(gates, gates + d, batch.cells[at] + static_cast<size_t>(batch.active[n]) * d, batch.z, d);
+      const float* before = batch.cells[at] + static_cast<size_t>(batch.slots[n].from) * d;
+      recur(gates, gates + d, before, batch.cells[at] + static_cast<size_t>(batch.slots[n].to) * d, batch.z, d);
       normalize(batch.x + n * d, batch.z, layer.cell_norm.scale, layer.cell_norm.bias, d);
       batch.steps[n] = quantize_by_peak(batch.x + n * d, batch.bytes + n * d, d);
     }
@@ -38,7 +38,6 @@ inline void step(Batch& batch, const float* position, Focus* focus, int* chosen,
     for (int n = 0; n < rows; ++n) normalize(batch.x + n * d, batch.y + n * d, layer.norm.scale, layer.norm.bias, d);
     feed_forward(layer.feed, batch.x, batch.y, rows, batch.bytes, batch.hidden, batch.groups, tiles);
   }
-  score_rows(batch, chosen, log_probs);
 }
 
 }  // namespace LATIMER_KERNELS

@@ -8,13 +8,15 @@
 namespace latimer {
 
 struct Kernels {
-  LatimerStudent* (*load)(const LatimerSizes*, const LatimerTables*, const LatimerEncoderLayer*, const LatimerDecoderLayer*,
+  LatimerStudent* (*load)(const LatimerSizes&, const LatimerTables&, const LatimerEncoderLayer*, const LatimerDecoderLayer*,
                           bool tiles);
   void (*unload)(LatimerStudent*);
-  LatimerBatch* (*begin)(const LatimerStudent*, int rows, const int32_t* ids, const int32_t* lengths, const int32_t* caps,
-                         const float* positions, int aligned);
+  LatimerBatch* (*begin)(const LatimerStudent*, const LatimerRequest&);
   int (*encode)(LatimerBatch*, int groups);
-  int (*advance)(LatimerBatch*, int steps, const float* positions, const LatimerOutput*);
+  int (*advance)(LatimerBatch*, int steps, const float* positions, const LatimerOutput&);
+  int (*advance_beams)(LatimerBatch*, int steps, const float* positions);
+  int64_t (*list_hypotheses)(LatimerBatch*, const LatimerHypotheses&);
+  void (*write_tokens)(const LatimerBatch*, const LatimerTokens&);
   void (*end)(LatimerBatch*);
 };
 
@@ -26,11 +28,17 @@ extern const Kernels kNeon, kNeonDotprod;
 
 }  // namespace latimer
 
-// The kernels that a student was packed for. Its other data are those of `batch.h`.
+// The kernels that a student was packed for, and what `checks.h` needs. The other data are those of `batch.h`.
 struct LatimerStudent {
   const latimer::Kernels* kernels = nullptr;
+  LatimerSizes sizes;
 };
 
+// `waiting` sources are not encoded yet. `tokens` is the number of tokens of the listed hypotheses, or -1.
 struct LatimerBatch {
   const latimer::Kernels* kernels = nullptr;
+  LatimerSizes sizes;
+  int rows, aligned, beams, hypotheses;
+  int waiting = 0;
+  int64_t tokens = -1;
 };

@@ -28,7 +28,8 @@ LATIMER_TARGET_END
 namespace latimer {
 
 using namespace latimer_avx512;
-const Kernels kAvx512 = {load_student, unload_student, begin_batch, encode_batch, advance_batch, end_batch};
+const Kernels kAvx512 = {load_student,  unload_student,  begin_batch,  encode_batch, advance_batch,
+                         advance_beams, list_hypotheses, write_tokens, end_batch};
 
 }  // namespace latimer
 

@@ -29,7 +29,8 @@ LATIMER_TARGET_END
 namespace latimer {
 
 using namespace latimer_avx_vnni;
-const Kernels kAvxVnni = {load_student, unload_student, begin_batch, encode_batch, advance_batch, end_batch};
+const Kernels kAvxVnni = {load_student,  unload_student,  begin_batch,  encode_batch, advance_batch,
+                         advance_beams, list_hypotheses, write_tokens, end_batch};
 
 }  // namespace latimer
 

@@ -24,7 +24,8 @@ constexpr int kBlocks = 1, kWideBlocks = 4, kAttentionBlocks = 1;
 namespace latimer {
 
 using namespace latimer_neon;
-const Kernels kNeon = {load_student, unload_student, begin_batch, encode_batch, advance_batch, end_batch};
+const Kernels kNeon = {load_student,  unload_student,  begin_batch,  encode_batch, advance_batch,
+                         advance_beams, list_hypotheses, write_tokens, end_batch};
 
 }  // namespace latimer
 

@@ -29,7 +29,8 @@ LATIMER_TARGET_END
 namespace latimer {
 
 using namespace latimer_neon_dotprod;
-const Kernels kNeonDotprod = {load_student, unload_student, begin_batch, encode_batch, advance_batch, end_batch};
+const Kernels kNeonDotprod = {load_student,  unload_student,  begin_batch,  encode_batch, advance_batch,
+                         advance_beams, list_hypotheses, write_tokens, end_batch};
 
 }  // namespace latimer
 

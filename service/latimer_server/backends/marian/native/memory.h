@@ -46,4 +46,11 @@ class Memory {
   Block* blocks_ = nullptr;
 };
 
+template <class T>
+inline void exchange(T*& a, T*& b) {
+  T* kept = a;
+  a = b;
+  b = kept;
+}
+
 }  // namespace LATIMER_KERNELS

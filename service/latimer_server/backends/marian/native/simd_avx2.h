@@ -58,6 +58,11 @@ inline uint32_t find_equal(int count, Floats x, Floats y) {
   const auto high = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(x.b, y.b, _CMP_EQ_OQ)));
   return (low | high << 8) & (count >= kLanes ? 0xffffu : (1u << count) - 1);
 }
+inline uint32_t find_greater(int count, Floats x, Floats y) {
+  const auto low = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(x.a, y.a, _CMP_GT_OQ)));
+  const auto high = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(x.b, y.b, _CMP_GT_OQ)));
+  return (low | high << 8) & (count >= kLanes ? 0xffffu : (1u << count) - 1);
+}
 inline float sum_lanes(Floats x) {
   const __m256 half = _mm256_add_ps(x.a, x.b);
   const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));

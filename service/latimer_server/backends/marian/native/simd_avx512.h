@@ -44,6 +44,10 @@ inline Floats keep_first(int count, Floats a, Floats b) { return {_mm512_mask_mo
 inline uint32_t find_equal(int count, Floats a, Floats b) {
   return _mm512_mask_cmp_ps_mask(first_lanes(count), a.v, b.v, _CMP_EQ_OQ);
 }
+// Returns a bit for each of the first `count` lanes where a is greater than b.
+inline uint32_t find_greater(int count, Floats a, Floats b) {
+  return _mm512_mask_cmp_ps_mask(first_lanes(count), a.v, b.v, _CMP_GT_OQ);
+}
 inline float sum_lanes(Floats a) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));

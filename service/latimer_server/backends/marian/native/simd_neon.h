@@ -86,6 +86,13 @@ inline uint32_t find_equal(int count, Floats a, Floats b) {
     found |= vaddvq_u32(vandq_u32(vceqq_f32(a.v[n], b.v[n]), vld1q_u32(kBits))) << 4 * n;
   return found & (count >= kLanes ? 0xffffu : (1u << count) - 1);
 }
+inline uint32_t find_greater(int count, Floats a, Floats b) {
+  static const uint32_t kBits[4] = {1, 2, 4, 8};
+  uint32_t found = 0;
+  for (int n = 0; n < kParts; ++n)
+    found |= vaddvq_u32(vandq_u32(vcgtq_f32(a.v[n], b.v[n]), vld1q_u32(kBits))) << 4 * n;
+  return found & (count >= kLanes ? 0xffffu : (1u << count) - 1);
+}
 inline float sum_lanes(Floats a) {
   const float32x4_t quarter = vaddq_f32(vaddq_f32(a.v[0], a.v[2]), vaddq_f32(a.v[1], a.v[3]));
   const float32x2_t pair = vadd_f32(vget_low_f32(quarter), vget_high_f32(quarter));

@@ -1,6 +1,7 @@
 // Finds out which kernels this processor can run, and hands the calls of the C interface to them.
 #include "student.h"
 
+#include "checks.h"
 #include "clock.h"
 #include "kernels.h"
 
@@ -128,28 +129,56 @@ int latimer_find_instructions(void) {
   return found;
 }
 
-LatimerStudent* latimer_load(const LatimerSizes* sizes, const LatimerTables* tables, const LatimerEncoderLayer* encoder,
-                             const LatimerDecoderLayer* decoder, int instructions) {
+int latimer_load(const LatimerSizes* sizes, const LatimerTables* tables, const LatimerEncoderLayer* encoder,
+                 const LatimerDecoderLayer* decoder, int instructions, LatimerStudent** student) {
   const latimer::Kernels* kernels = get_kernels(instructions);
-  if (kernels == nullptr || (latimer_find_instructions() >> instructions & 1) == 0) return nullptr;
-  LatimerStudent* student = kernels->load(sizes, tables, encoder, decoder, instructions == LATIMER_AMX);
-  if (student != nullptr) student->kernels = kernels;
-  return student;
+  if (kernels == nullptr || (latimer_find_instructions() >> instructions & 1) == 0) return LATIMER_INVALID;
+  if (!latimer::is_valid_student(*sizes, *tables, encoder, decoder)) return LATIMER_INVALID;
+  *student = kernels->load(*sizes, *tables, encoder, decoder, instructions == LATIMER_AMX);
+  if (*student == nullptr) return LATIMER_NO_MEMORY;
+  (*student)->kernels = kernels;
+  return 0;
 }
 
 void latimer_unload(LatimerStudent* student) { student->kernels->unload(student); }
 
-LatimerBatch* latimer_begin(const LatimerStudent* student, int rows, const int32_t* ids, const int32_t* lengths,
-                            const int32_t* caps, const float* positions, int aligned) {
-  LatimerBatch* batch = student->kernels->begin(student, rows, ids, lengths, caps, positions, aligned);
-  if (batch != nullptr) batch->kernels = student->kernels;
-  return batch;
+int latimer_begin(const LatimerStudent* student, const LatimerRequest* request, LatimerBatch** batch) {
+  if (!latimer::is_valid_request(student->sizes, *request)) return LATIMER_INVALID;
+  *batch = student->kernels->begin(student, *request);
+  if (*batch == nullptr) return LATIMER_NO_MEMORY;
+  (*batch)->kernels = student->kernels;
+  (*batch)->waiting = request->rows;
+  return 0;
 }
 
-int latimer_encode(LatimerBatch* batch, int groups) { return batch->kernels->encode(batch, groups); }
+int latimer_encode(LatimerBatch* batch, int groups) { return batch->waiting = batch->kernels->encode(batch, groups); }
 
-int latimer_advance(LatimerBatch* batch, int steps, const float* positions, const LatimerOutput* output) {
-  return batch->kernels->advance(batch, steps, positions, output);
+int latimer_advance(LatimerBatch* batch, int steps, const float* positions, int64_t position_values,
+                    const LatimerOutput* output) {
+  if (batch->beams != 0 || batch->waiting != 0 || output->rows != batch->rows || output->stride < steps ||
+      !latimer::are_valid_steps(batch->sizes, steps, positions, position_values))
+    return LATIMER_INVALID;
+  if (batch->aligned != 0 && (output->focus == nullptr || output->weights == nullptr)) return LATIMER_INVALID;
+  return batch->kernels->advance(batch, steps, positions, *output);
+}
+
+int latimer_advance_beams(LatimerBatch* batch, int steps, const float* positions, int64_t position_values) {
+  if (batch->beams == 0 || batch->waiting != 0 || batch->tokens >= 0 ||
+      !latimer::are_valid_steps(batch->sizes, steps, positions, position_values))
+    return LATIMER_INVALID;
+  return batch->kernels->advance_beams(batch, steps, positions);
+}
+
+int64_t latimer_list_hypotheses(LatimerBatch* batch, const LatimerHypotheses* hypotheses) {
+  if (batch->beams == 0 || hypotheses->rows != batch->rows || hypotheses->hypotheses != batch->hypotheses) return LATIMER_INVALID;
+  return batch->tokens = batch->kernels->list_hypotheses(batch, *hypotheses);
+}
+
+int latimer_write_tokens(const LatimerBatch* batch, const LatimerTokens* tokens) {
+  if (batch->tokens < 0 || tokens->size != batch->tokens) return LATIMER_INVALID;
+  if (batch->aligned != 0 && (tokens->focus == nullptr || tokens->weights == nullptr)) return LATIMER_INVALID;
+  batch->kernels->write_tokens(batch, *tokens);
+  return 0;
 }
 
 void latimer_end(LatimerBatch* batch) { batch->kernels->end(batch); }

@@ -85,15 +85,15 @@ inline float quantize_signed(const float* x, int8_t* out, int size, int* total) 
   return peak / 127.0f;
 }
 
-// Computes the recurrence of the SSRU (Kim et al. 2019, D19-5632): cell = f * cell + (1 - f) * candidate with
-// f = sigmoid(forget), and out = relu(cell).
-inline void recur(const float* candidate, const float* forget, float* cell, float* out, int size) {
+// Computes the recurrence of the SSRU (Kim et al. 2019, D19-5632): cell = f * before + (1 - f) * candidate with
+// f = sigmoid(forget), and out = relu(cell). `cell` may be `before`.
+inline void recur(const float* candidate, const float* forget, const float* before, float* cell, float* out, int size) {
   const Floats one = fill(1.0f), zero = fill(0.0f);
   for (int i = 0; i < size; i += kLanes) {
     const Floats fresh = load(candidate + i);
     const Floats inverse = exponential(sub(zero, load(forget + i)));
     const Floats share = div(one, add(one, inverse));
-    const Floats kept = fma(share, sub(load(cell + i), fresh), fresh);
+    const Floats kept = fma(share, sub(load(before + i), fresh), fresh);
     store(cell + i, kept);
     store(out + i, max(kept, zero));
   }
