@@ -6,7 +6,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TEST_WORKERS ?= 2
 
 # Tests of `make test` that are skipped without tools, which `make test-system` requires.
-NATIVE_TESTS := $(addprefix tests/conformance/test_student_,kernels.py replay.py native.py::test_outputs_do_not_depend_on_the_compiler)
+NATIVE_TESTS := $(addprefix tests/conformance/test_student_,kernels.py replay.py search.py native.py::test_outputs_do_not_depend_on_the_compiler)
 
 CPP_FOLDERS := service/latimer_server/backends/marian/native service/latimer_server/text/ngrams/native tests/native tests/native/kernels benchmarks/micro/native
 # The C++ that clang-format checks, but for the files in .clang-format-ignore.

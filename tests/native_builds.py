@@ -104,3 +104,9 @@ def build_replay(compiler: str, folder: Path, flags: Sequence[str]) -> Path:
     """Builds the replay of a recorded search with all kernels of a processor, and returns the program."""
     sources = [PROGRAMS / "replay.cpp", *sorted(ENGINE.glob("*.cpp"))]
     return build(compiler, folder / "replay", sources, ["-O2", "-w", *flags])
+
+
+def build_searches(compiler: str, folder: Path, flags: Sequence[str]) -> Path:
+    """Builds the searches over small random students with all kernels of a processor, and returns the program."""
+    sources = [PROGRAMS / "beams.cpp", *sorted(ENGINE.glob("*.cpp"))]
+    return build(compiler, folder / "beams", sources, ["-w", *flags])

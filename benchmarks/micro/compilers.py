@@ -38,7 +38,7 @@ _TURNS = 9
 
 def load_students(paths: Sequence[Path], instructions: InstructionSet) -> list[NativeStudent]:
     """Loads the embedded student by each library."""
-    shortlist = load_embedded_student(_MODEL, 1)._shortlist
+    shortlist = load_embedded_student(_MODEL, 1).searcher.shortlist
     file = MarianFile(locate_student(_MODEL)["model"].read_bytes(), "model.bin")
     shape = read_architecture(file.config, "model.bin")
     return [NativeStudent(file, shape, shortlist, instructions, load_library(str(path))) for path in paths]

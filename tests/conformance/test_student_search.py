@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,16 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latimer_server.backends.marian import native_engine
 from latimer_server.backends.marian.engine import END
-from latimer_server.backends.marian.native_library import list_instruction_sets, open_library
+from latimer_server.backends.marian.native_library import InstructionSet
 from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
 from tests.conformance.conftest import get_engine_searcher, get_native, never, read_sentences
 from tests.conformance.test_student_beams import score_step_by_step
 from tests.conformance.test_student_native import build
+from tests.native_builds import AVAILABLE, SANITIZERS, build_searches, choose_tools
 
-AVAILABLE = list_instruction_sets(open_library())
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="not built, or not for this processor")
 BEAM = DecodingOptions(beam_size=4, hypothesis_count=4, alignment=True)
 OPTIONS = [
@@ -157,21 +155,10 @@ def test_an_id_beyond_the_vocabulary_is_refused(students: Mapping[str, MarianStu
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
-def test_searches_of_odd_sizes_are_clean_under_the_sanitizers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("instructions", AVAILABLE)
+def test_searches_of_odd_sizes_are_clean_under_the_sanitizers(tmp_path: Path, instructions: InstructionSet) -> None:
     """Covers one-token vocabularies, empty rows, beams wider than the candidates, early stops and wrong lengths."""
-    folder = Path(native_engine.__file__).parent / "native"
-    program = tmp_path / "beams"
-    flags = [
-        "-O1",
-        "-std=c++17",
-        "-ffp-contract=off",
-        "-w",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover=all",
-    ]
-    sources = [str(Path(__file__).parents[1] / "native" / "beams.cpp"), *map(str, sorted(folder.glob("*.cpp")))]
-    subprocess.run(["g++", *flags, f"-I{folder}", "-o", str(program), *sources], check=True)
-    for instructions in AVAILABLE:
-        ended = subprocess.run([program, str(int(instructions))], capture_output=True, text=True)
-        assert (ended.returncode, ended.stdout) == (0, "ok\n"), ended.stderr
+    compiler, command = choose_tools(instructions)
+    program = build_searches(compiler, tmp_path, SANITIZERS)
+    ended = subprocess.run([*command, str(program), str(int(instructions))], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "ok\n"), ended.stderr[-8_000:]

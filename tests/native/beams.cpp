@@ -11,12 +11,12 @@
 
 namespace {
 
-#define CHECK(condition)                                               \
-  do {                                                                 \
-    if (!(condition)) {                                                \
-      std::printf("line %d: %s is false\n", __LINE__, #condition);     \
-      std::exit(1);                                                    \
-    }                                                                  \
+#define CHECK(condition)                                           \
+  do {                                                             \
+    if (!(condition)) {                                            \
+      std::printf("line %d: %s is false\n", __LINE__, #condition); \
+      std::exit(1);                                                \
+    }                                                              \
   } while (false)
 
 std::mt19937 draw(7);
@@ -134,7 +134,8 @@ struct Request {
   std::vector<float> positions;
   LatimerRequest value;
 
-  Request(const Rows& rows, const std::vector<int32_t>& given_caps, const LatimerSizes& sizes, const Options& options, int beams)
+  Request(const Rows& rows, const std::vector<int32_t>& given_caps, const LatimerSizes& sizes, const Options& options,
+          int beams)
       : caps(given_caps) {
     size_t longest = 0;
     for (const auto& row : rows) {
@@ -145,9 +146,20 @@ struct Request {
     // An empty vector has no address.
     positions = std::vector<float>(longest * sizes.dimension + 1, 0.3f);
     ids.push_back(0);
-    value = {ids.data(), lengths.data(), caps.data(), positions.data(), static_cast<int64_t>(ids.size()) - 1,
-             static_cast<int64_t>(positions.size()) - 1, static_cast<int32_t>(rows.size()), 1, options.whole, beams,
-             options.hypotheses, options.ngram, options.length_penalty, options.repetition_penalty};
+    value = {ids.data(),
+             lengths.data(),
+             caps.data(),
+             positions.data(),
+             static_cast<int64_t>(ids.size()) - 1,
+             static_cast<int64_t>(positions.size()) - 1,
+             static_cast<int32_t>(rows.size()),
+             1,
+             options.whole,
+             beams,
+             options.hypotheses,
+             options.ngram,
+             options.length_penalty,
+             options.repetition_penalty};
   }
 };
 
@@ -218,8 +230,8 @@ Results search_greedily(const LatimerStudent* student, const LatimerSizes& sizes
   std::vector<uint8_t> finished(count);
   std::vector<double> scores(count);
   std::vector<float> weights(count);
-  const LatimerOutput output = {ids.data(), counts.data(), finished.data(), scores.data(), focus.data(), weights.data(),
-                                static_cast<int32_t>(count), 1};
+  const LatimerOutput output = {
+      ids.data(), counts.data(), finished.data(), scores.data(), focus.data(), weights.data(), static_cast<int32_t>(count), 1};
   for (int n = 0, left = 1; left > 0; ++n) {
     const auto position = make_position(sizes, n);
     counts.assign(count, 0);
@@ -340,7 +352,8 @@ void check_wrong_weights(const Weights& given, int instructions) {
     weights.tables.shortlist_offsets = weights.offsets.data();
     change(weights);
     LatimerStudent* student = nullptr;
-    const int result = latimer_load(&weights.sizes, &weights.tables, weights.encoder.data(), weights.decoder.data(), instructions, &student);
+    const int result =
+        latimer_load(&weights.sizes, &weights.tables, weights.encoder.data(), weights.decoder.data(), instructions, &student);
     if (result == 0) latimer_unload(student);
     return result;
   };
@@ -365,11 +378,13 @@ int main(int, char** arguments) {
   struct Case {
     int dimension, heads, inner, depth, source, target;
   };
-  for (const Case& sizes : {Case{64, 4, 64, 1, 9, 9}, Case{128, 2, 192, 2, 40, 1}, Case{64, 1, 128, 3, 5, 2}, Case{192, 4, 64, 2, 50, 1027}})
+  for (const Case& sizes :
+       {Case{64, 4, 64, 1, 9, 9}, Case{128, 2, 192, 2, 40, 1}, Case{64, 1, 128, 3, 5, 2}, Case{192, 4, 64, 2, 50, 1027}})
     for (const bool listed : {true, false}) {
       const Weights weights(sizes.dimension, sizes.heads, sizes.inner, sizes.depth, sizes.source, sizes.target, listed);
       LatimerStudent* student = nullptr;
-      CHECK(latimer_load(&weights.sizes, &weights.tables, weights.encoder.data(), weights.decoder.data(), instructions, &student) == 0);
+      CHECK(latimer_load(&weights.sizes, &weights.tables, weights.encoder.data(), weights.decoder.data(), instructions,
+                         &student) == 0);
       check_searches(student, weights.sizes);
       check_refusals(student, weights.sizes);
       latimer_unload(student);

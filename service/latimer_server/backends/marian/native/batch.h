@@ -41,10 +41,10 @@ struct Batch : LatimerBatch {
   const float* positions;  // position embeddings of the sources
   const int32_t* lengths;
   const int32_t* caps;
-  int* active;             // [hypotheses]: the row of each active hypothesis; those of a row are adjacent
-  int32_t* previous;       // [hypotheses]: the last token of each
-  Slots* slots;            // [hypotheses]
-  float** cells;           // per layer [slots, d]: the state of the SSRU
+  int* active;           // [hypotheses]: the row of each active hypothesis; those of a row are adjacent
+  int32_t* previous;     // [hypotheses]: the last token of each
+  Slots* slots;          // [hypotheses]
+  float** cells;         // per layer [slots, d]: the state of the SSRU
   uint16_t*** keys;      // per layer and row [heads, depth, padded], half precision
   uint16_t*** values;    // per layer and row [heads, length, depth], half precision
   int32_t** candidates;  // per row, ascending, with padding of at least 32

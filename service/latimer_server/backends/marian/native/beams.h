@@ -57,9 +57,9 @@ struct Beams {
   Focus* focus;
   uint8_t** packed;  // per row: the weights of its candidates, unless every token is one
   // Scratch memory of one row.
-  Choice* choices;      // [2 * beams]
-  int* heads;           // [beams]
-  uint8_t* has_ended;   // [beams]
+  Choice* choices;     // [2 * beams]
+  int* heads;          // [beams]
+  uint8_t* has_ended;  // [beams]
 };
 
 inline double weigh(const Beams& search, double score, int length) {
@@ -113,7 +113,8 @@ inline bool prepare_beams(Batch& batch, const LatimerRequest& request, int most_
     if (batch.whole || memory.failed) continue;
     const size_t d = student.sizes.dimension;
     search->packed[row] = memory.take<uint8_t>(padded(batch.counts[row]) * d);
-    if (!memory.failed) gather(student.tables.target, student.sizes.dimension, batch.candidates[row], batch.counts[row], search->packed[row]);
+    if (!memory.failed)
+      gather(student.tables.target, student.sizes.dimension, batch.candidates[row], batch.counts[row], search->packed[row]);
   }
   return !memory.failed;
 }
@@ -187,7 +188,8 @@ inline int merge_rankings(Beams& search, int first, int last) {
     }
     if (best.parent < 0) break;
     const int head = search.heads[best.parent - first]++;
-    best.log_prob = search.active[best.parent].log_prob + static_cast<double>(search.rankings[best.parent].plain_log_prob(head));
+    best.log_prob =
+        search.active[best.parent].log_prob + static_cast<double>(search.rankings[best.parent].plain_log_prob(head));
     search.choices[count] = best;
   }
   return count;

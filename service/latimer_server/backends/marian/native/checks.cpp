@@ -89,9 +89,9 @@ bool is_valid_request(const LatimerSizes& sizes, const LatimerRequest& request) 
   for (int64_t n = 0; n < all; ++n)
     if (!is_between(request.ids[n], 0, static_cast<int64_t>(sizes.source_vocabulary) - 1)) return false;
   if (request.beams == 0) return true;
-  return is_between(request.beams, 1, kMostHypotheses / request.rows) &&
-         is_between(request.hypotheses, 1, request.beams) && request.no_repeat_ngram_size >= 0 &&
-         std::isfinite(request.length_penalty) && std::isfinite(request.repetition_penalty) && request.repetition_penalty > 0;
+  return is_between(request.beams, 1, kMostHypotheses / request.rows) && is_between(request.hypotheses, 1, request.beams) &&
+         request.no_repeat_ngram_size >= 0 && std::isfinite(request.length_penalty) &&
+         std::isfinite(request.repetition_penalty) && request.repetition_penalty > 0;
 }
 
 bool are_valid_steps(const LatimerSizes& sizes, int steps, const float* positions, int64_t position_values) {

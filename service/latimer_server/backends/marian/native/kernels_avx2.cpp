@@ -29,7 +29,7 @@ namespace latimer {
 
 using namespace latimer_avx2;
 const Kernels kAvx2 = {load_student,  unload_student,  begin_batch,  encode_batch, advance_batch,
-                         advance_beams, list_hypotheses, write_tokens, end_batch};
+                       advance_beams, list_hypotheses, write_tokens, end_batch};
 
 }  // namespace latimer
 

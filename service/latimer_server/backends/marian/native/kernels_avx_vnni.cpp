@@ -30,7 +30,7 @@ namespace latimer {
 
 using namespace latimer_avx_vnni;
 const Kernels kAvxVnni = {load_student,  unload_student,  begin_batch,  encode_batch, advance_batch,
-                         advance_beams, list_hypotheses, write_tokens, end_batch};
+                          advance_beams, list_hypotheses, write_tokens, end_batch};
 
 }  // namespace latimer
 
