@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -39,8 +40,9 @@ async def test_pieces_with_other_options_never_share_a_batch() -> None:
             queue.submit((1,), GREEDY),
             queue.submit((2,), DecodingOptions(max_output_tokens=3)),
             queue.submit((3,), GREEDY),
+            queue.submit((4,), replace(GREEDY, whole_vocabulary=True)),
         )
-    assert machine.batches == [[(1,), (3,)], [(2,)]]
+    assert machine.batches == [[(1,), (3,)], [(2,)], [(4,)]]
 
 
 async def test_a_cancelled_piece_is_dropped() -> None:
