@@ -13,6 +13,7 @@ from latimer_server.text.readings import (
     find_copied_nouns,
     is_lone_word,
     is_name,
+    leaves_only_names,
     lower_word,
     restore_case,
 )
@@ -98,6 +99,19 @@ def test_a_word_that_the_title_as_written_translates_is_no_name() -> None:
     nouns = find_copied_nouns(title, "Taylor Publica Memoir em Paris", "Taylor Publica Memória em Paris")
     assert nouns == {2}
     assert restore_case(title, Casing.TITLE, "en", _always, nouns=nouns).text == "Taylor Publishes memoir in Paris"
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("Taylor Swift anuncia turnê em Paris", True),
+        ("Taylor Swift Announces turnê em Paris", False),
+        ("Taylor anuncia turnê em Tour", False),
+    ],
+)
+def test_a_translation_of_a_title_may_leave_names_only(output: str, expected: bool) -> None:
+    title = ProtectedText("Taylor Swift Announces a Tour in Paris")
+    assert leaves_only_names(title, output, "en", score) is expected
 
 
 def _always(word: str) -> float:

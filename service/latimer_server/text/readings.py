@@ -137,6 +137,21 @@ def find_copied_names(guarded: ProtectedText, output: str, language: str, score:
     return frozenset(names)
 
 
+def leaves_only_names(guarded: ProtectedText, output: str, language: str, score: WordScore) -> bool:
+    """Returns True if all words of a title that its translation leaves are names, acronyms or small words."""
+    small = find_small_words(language)
+    copied = {match.group().lower() for match in _WORD.finditer(output)}
+    names = find_copied_names(guarded, output, language, score)
+    return all(
+        number in names
+        or word.text.lower() not in copied
+        or word.text.lower() in small
+        or _measure(word.text, score) > NAME
+        or _is_acronym(word.text, score)
+        for number, word in enumerate(_list_words(guarded))
+    )
+
+
 def find_copied_nouns(guarded: ProtectedText, output: str, written: str) -> frozenset[int]:
     """Returns the indices of the words of a title that are in `output`, but not in `written`, in any case.
 

@@ -25,6 +25,7 @@ from latimer_server.text.readings import (
     find_copied_nouns,
     is_lone_word,
     is_name,
+    leaves_only_names,
     lower_word,
     restore_case,
 )
@@ -35,6 +36,8 @@ from latimer_server.translation.segment_output import SegmentOutput
 # The output of a reading with more capitals must be likelier than that with fewer by this mean log-probability of a
 # token.
 _CAPITALS_GAIN = 0.03
+# The same for the title as written, which the models were not trained on.
+_WRITTEN_GAIN = 0.07
 # The output of a lone word in small letters must have at least this mean log-probability.
 _LEAST_LOG_PROB = -0.5
 # Texts with at most this many words are short: models add text to them.
@@ -80,7 +83,9 @@ async def run_readings(
 
     outputs = iter(await run([(plan.segment, reading) for plan in plans for reading in plan.readings]))
     first = [[next(outputs) for _ in plan.readings] for plan in plans]
-    results = await options.text.run(work, lambda: [_choose(*pair) for pair in zip(plans, first, strict=True)])
+    results = await options.text.run(
+        work, lambda: [_choose(*pair, language, score) for pair in zip(plans, first, strict=True)]
+    )
     again = await options.text.run(
         work, lambda: _plan_again(plans, first, [result for result, _ in results], language, score)
     )
@@ -107,11 +112,13 @@ def _plan(segment: ProtectedText, language: str, score: WordScore) -> _Plan:
     return _Plan(segment, tuple(Reading(text, casing) for text in (certain, likely, written)))
 
 
-def _choose(plan: _Plan, outputs: Sequence[SegmentOutput | Exception]) -> tuple[int, SegmentOutput | Exception]:
+def _choose(
+    plan: _Plan, outputs: Sequence[SegmentOutput | Exception], language: str, score: WordScore
+) -> tuple[int, SegmentOutput | Exception]:
     """Returns the index of the best of the first readings of a segment, and its output.
 
-    The reading as written counts if the others have an error or added text, or if it copies the whole title and is
-    likeliest, since then the title is a name.
+    The reading as written counts if the others have an error or added text; if it copies the whole title and is
+    likeliest, since then the title is a name; or if it is much likelier and leaves names only.
     """
     best = 0
     for index in range(1, len(outputs)):
@@ -120,7 +127,12 @@ def _choose(plan: _Plan, outputs: Sequence[SegmentOutput | Exception]) -> tuple[
             continue
         faulty, is_faulty = _is_faulty(plan.segment, old), _is_faulty(plan.segment, new)
         gain = new.avg_log_prob - old.avg_log_prob
-        likelier = gain > _CAPITALS_GAIN if index == 1 else gain > 0 and _is_copy(plan.segment, new)
+        if index == 1:
+            likelier = gain > _CAPITALS_GAIN
+        else:
+            likelier = (gain > 0 and _is_copy(plan.segment, new)) or (
+                gain > _WRITTEN_GAIN and leaves_only_names(plan.segment, new.text, language, score)
+            )
         if (faulty and not is_faulty) or (likelier and (faulty == is_faulty or index > 1)):
             best = index
     return best, outputs[best]
