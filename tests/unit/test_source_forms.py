@@ -43,6 +43,10 @@ def finish(source: str, output: str, *, keeps_lines: bool = True) -> str:
         ("One two.  Three  four.", ["One two.", "Three  four."]),
         ("  indented\n     more", ["indented", "more"]),
         ("use `a     b` now", ["use `a     b` now"]),
+        (
+            "  -o FILE     the output\n^K  Cut it     ^X  Leave",
+            ["-o FILE", "the output", "^K", "Cut it", "^X", "Leave"],
+        ),
     ],
 )
 def test_columns_of_a_plain_text_are_segments(text: str, segments: list[str]) -> None:
@@ -58,6 +62,11 @@ def test_columns_of_a_plain_text_are_segments(text: str, segments: list[str]) ->
         ("-The old line\n--Yes", ["The old line", "Yes"]),
         ("(a) the buyer; (b) the seller", ["the buyer; (b) the seller"]),
         ("-v is an option", ["-v is an option"]),
+        ("Name=Text Editor", ["Text Editor"]),
+        ('msgid "The disk is full"\nmsgstr ""', ["The disk is full", '""']),
+        ('"title": "The end",', ['"The end",']),
+        ('"Red chair",12,"In stock"', ["Red chair", "In stock"]),
+        ('He said "yes", "no" and so on.', ['He said "yes", "no" and so on.']),
         ("One line\\nAnother line\\n", ["One line", "Another line"]),
         ("Open C:\\new\\table.txt", ["Open C:\\new\\table.txt"]),
     ],

@@ -1,7 +1,7 @@
 """Finds the spaces between the columns of a plain text.
 
 A column ends at three or more spaces, and at two that end at the same offset in a line above or below, or that follow
-an option, as docopt defines help texts. Takes linear time. Pure functions.
+an option, as docopt defines help texts, or a key such as `^K`. Takes linear time. Pure functions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def find_columns(text: str) -> Iterator[TextSpan]:
             if run.start() == start:
                 continue
             column = run.end() - start
-            wide = run.end() - run.start() >= _WIDE
+            wide = run.end() - run.start() >= _WIDE or text[max(start, run.start() - 2)] == "^"
             if wide or follows_option or column in ends[number] or column in ends[number + 2]:
                 yield TextSpan(*run.span())
             follows_option = False

@@ -18,6 +18,11 @@ _ESCAPE = re.compile(r"(?<!\\)\\(['\"])")
 # A line break or tab written as an escape. Before a small letter it may be part of a path or of a command of TeX,
 # unless it follows punctuation.
 _BREAK = re.compile(r"(?<![\\:])(?:\\[nrt])++(?![a-z])|(?<=[.!?;,)\"'])(?:\\[nrt])++")
+# A line of values between commas without spaces, of which one has quotation marks.
+_ROW = re.compile(
+    r"^(?=[^\n]*(?:\",|,\"))(?:\"[^\"\n]++\"|[^\",\n]*+)(?:,(?:\"[^\"\n]++\"|(?! )[^\",\n]*+))++$", re.MULTILINE
+)
+_FIELD = re.compile(r"\"[^\"\n]++\"")
 _QUOTE = re.compile(r"(?<!\\)['\"]")
 _ENDING = 3
 # A label with an access key is short.
@@ -33,6 +38,16 @@ def find_breaks(text: str, kept: Sequence[TextSpan]) -> Iterator[TextSpan]:
         number = bisect_right(kept, match.start(), key=lambda span: span.start) - 1
         if number < 0 or kept[number].end <= match.start():
             yield TextSpan(*match.span())
+
+
+def find_fields(text: str) -> Iterator[TextSpan]:
+    """Yields what is around the quoted fields of lines of comma-separated values (RFC 4180)."""
+    for line in _ROW.finditer(text):
+        position = line.start()
+        for field in _FIELD.finditer(text, *line.span()):
+            yield TextSpan(position, field.start() + 1)
+            position = field.end() - 1
+        yield TextSpan(position, line.end())
 
 
 def find_escapes(guarded: ProtectedText) -> Iterator[Edit]:

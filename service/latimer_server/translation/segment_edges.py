@@ -7,7 +7,7 @@ the whole segment. A model often drops or doubles them, and translates a word wo
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from latimer_server.core.spans import TextSpan
@@ -15,6 +15,8 @@ from latimer_server.core.spans import TextSpan
 _MARK = re.compile(
     r"(?:\((?:[a-zA-Z]|[ivxIVX]{1,5}|\d{1,3})\)|(?:[a-z]|[ivx]{1,5}|\d{1,3})\))\s++(?=\S)|[-–—+]{1,2}+(?=[^\W\d_])"
 )
+# A protected key at the start of a line of settings, JSON or a PO file.
+_KEY = re.compile(r"\"?[A-Za-z_][\w.-]*+\"?\s*+[:=]\s*+|msg\w++(?:\[\d\])?\s++")
 _PAIRS = {'"': '"', "“": "”", "«": "»", "„": "“", "‘": "’", "(": ")", "[": "]", "「": "」", "『": "』"}
 _LONGEST_PAIR = 2_000
 
@@ -26,12 +28,20 @@ def trim_edges(text: str, spans: Sequence[TextSpan], kept: Sequence[TextSpan]) -
     """
     for span in spans:
         start, end = span.start, span.end
+        first = bisect_left(kept, start, key=lambda span: span.start)
+        if first < len(kept) and kept[first].start == start and _KEY.fullmatch(text, start, kept[first].end):
+            start = _skip_spaces(text, kept[first].end, end)
         mark = _MARK.match(text, start, end)
         if mark is not None and not _is_inside(mark.end(), kept):
             start = mark.end()
-        if _is_paired(text, start, end) and not _is_inside(start + 1, kept) and not _is_inside(end - 1, kept):
+        if (
+            start < end
+            and _is_paired(text, start, end)
+            and not _is_inside(start + 1, kept)
+            and not _is_inside(end - 1, kept)
+        ):
             start, end = start + 1, end - 1
-        yield TextSpan(start, end)
+        yield TextSpan(start, end) if start < end else span
 
 
 def remove_holes(text: str, spans: Sequence[TextSpan], holes: Sequence[TextSpan]) -> Sequence[TextSpan]:
@@ -58,6 +68,14 @@ def _trim(text: str, start: int, end: int) -> Iterator[TextSpan]:
     part = text[start:end]
     if any(map(str.isalnum, part)):
         yield TextSpan(start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip()))
+
+
+def _skip_spaces(text: str, start: int, end: int) -> int:
+    """Returns the offset of the first character from `start` on that is no white space; `start` if there is none."""
+    position = start
+    while position < end and text[position].isspace():
+        position += 1
+    return position if position < end else start
 
 
 def _is_paired(text: str, start: int, end: int) -> bool:

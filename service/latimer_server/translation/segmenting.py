@@ -31,7 +31,7 @@ from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.protection.spans import is_glue, merge_spans
 from latimer_server.text.protection.syntaxes import Syntax
 from latimer_server.text.segmentation import Document, Splitting, segment_text
-from latimer_server.text.software_strings import find_breaks
+from latimer_server.text.software_strings import find_breaks, find_fields
 from latimer_server.translation.block_boundaries import (
     find_adjacent,
     find_glued,
@@ -153,7 +153,8 @@ def _divide_plain(
     spans = segment_text(content, splitting, language, kept).spans
     if splitting is not Splitting.NONE:
         escaped = find_breaks(content, guarded.spans) if "\\" in content else ()
-        holes = merge_spans([*structure, *escaped])
+        fields = find_fields(content) if '",' in content or ',"' in content else ()
+        holes = merge_spans([*structure, *escaped, *fields])
         spans = tuple(trim_edges(content, remove_holes(content, spans, holes), guarded.spans))
     join = splitting is Splitting.SENTENCES_ACROSS_LINES
     segments = (prepare_segment(segment, join=join) for segment in extract_parts(guarded, spans))

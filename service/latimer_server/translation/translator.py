@@ -31,6 +31,7 @@ from latimer_server.scheduling import (
     gather_or_cancel,
 )
 from latimer_server.text.detection import Candidate, Detection, LanguageDetector
+from latimer_server.text.markup import has_tags
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.rules import PatternError
 from latimer_server.text.segmentation import needs_translation
@@ -239,7 +240,7 @@ class Translator:
         options = request.options
         for content, source in zip(parsed_contents, sources, strict=True):
             parsed = content
-            if options.reads_tags and "<" in content.content and self._aligns(request, source.code):
+            if options.reads_tags and has_tags(content.content) and self._aligns(request, source.code):
                 parsed = read_tags(content)
             try:
                 parts = segment_content(parsed, source.code, options.splitting, options.protection, options.glossary)

@@ -17,6 +17,9 @@ from latimer_server.translation.segmenting import ParsedContent, parse_content, 
         ("to <Link to='/a'>terms</Link> of <3>a</3>", "to terms of a", ["<Link to='/a'>", "</Link>", "<3>", "</3>"]),
         ("a <b>c <i>d</b> e", "a c <i>d e", ["<b>", "</b>"]),
         ("press <kbd>Enter</kbd> <b>now</b>", f"press {OBJECT} now", ["<kbd>Enter</kbd>", "<b>", "</b>"]),
+        ("the [b]red[/b] and [url=x]old[/url] [note]", "the red and old [note]", ["[b]", "[/b]", "[url=x]", "[/url]"]),
+        ("the \\emph{red cat} and \'\'\'it\'\'\'", "the red cat and it", ["\\emph{", "}", "\'\'\'", "\'\'\'"]),
+        ("**never** open 2**3**4", "never open 2**3**4", ["**", "**"]),
         ("x <b>&amp; y</b> < z", "x &amp; y < z", ["<b>", "</b>"]),
     ],
 )  # fmt: skip
@@ -66,7 +69,9 @@ def test_a_glossary_term_is_found_beside_a_raised_sign() -> None:
     assert [new for new in part.segments[0].replacements if new] == ["T", "T"]
 
 
-@pytest.mark.parametrize("unit", ["<a>", "</a>", "<a>b</a>", "<a b", "<3", "<sup>1</sup>", "a<sup>1</sup>"])
+@pytest.mark.parametrize(
+    "unit", ["<a>", "</a>", "<a>b</a>", "<a b", "<3", "<sup>1</sup>", "a<sup>1</sup>", "[b]", "**a", "''", "\\emph{"]
+)
 def test_hostile_tags_take_linear_time(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     parsed = read_tags(ParsedContent(text))

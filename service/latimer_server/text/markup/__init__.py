@@ -12,7 +12,7 @@ from latimer_server.text.markup.document import (
     TextFormat,
     render,
 )
-from latimer_server.text.markup.inline_tags import read_inline_tags
+from latimer_server.text.markup.inline_tags import has_tags, read_inline_tags
 from latimer_server.text.markup.parsing import parse_markup
 from latimer_server.text.markup.placement import place_marks
 
@@ -27,6 +27,7 @@ __all__ = [
     "PlacedBlock",
     "TextFormat",
     "find_attributes",
+    "has_tags",
     "parse_markup",
     "place_marks",
     "read_inline_tags",

@@ -36,6 +36,7 @@ _SIGNED = (
     ("+", re.compile(r"\b(?:Ctrl|Control|Alt|Shift|Cmd|Command|Meta|Super|Win|Fn)(?:\+[A-Za-z0-9]{1,10}(?!\w)){1,4}")),
     ("(", re.compile(r"\((?<!\w\()\d{2,4}\) ?\d{3,5}[ -]\d{3,4}(?!\w)")),
 )
+_PRIMES = re.compile("\\d++(?:[.,]\\d++)?[°′″](?:\\d++(?:[.,]\\d++)?[′″])*")
 _CURRENCY = re.compile(rf"\b(?:{_CODES})\b(?=[ \u00a0]?[\d-])|(?<=\d)(?:{_CODES})\b|(?<=\d[ \u00a0])(?:{_CODES})\b")
 _EMOJI = re.compile(
     "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3|"  # flags, keycaps
@@ -78,6 +79,8 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
         for match in _URL.finditer(text):
             yield strip_tail(text, match.start(), match.end())
     yield from (TextSpan(*match.span()) for match in _EMOJI.finditer("" if text.isascii() else text))
+    if "′" in text or "″" in text:
+        yield from (TextSpan(*match.span()) for match in _PRIMES.finditer(text))
     yield from _find_shapes("" if text.isascii() else text)
     yield from (TextSpan(*match.span()) for match in _CURRENCY.finditer(text if _CODE.search(text) else ""))
     yield from (TextSpan(*match.span()) for match in _ROW.finditer(text))

@@ -48,6 +48,12 @@ _BRACKETED = re.compile(r"\[\[[^\s\[\]|]{1,64}\]\]")
 _LINK_TARGET = re.compile(r"\]\([^()\s]{1,256}\)")
 # Keys of JSON and of Apple's string files before their value.
 _KEY = re.compile(r"\"[A-Za-z_][\w.-]{0,63}\"[ \t]{0,4}[:=](?=[ \t]{0,4}[\"\[{])")
+# Lines of PO files, directives and roles of reStructuredText, and lines behind the prompt of a shell.
+_PO_KEY = re.compile(r"^[ \t]*+msg(?:id_plural|id|str|ctxt)(?:\[\d\])? (?=\")", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^[ \t]*+\.\. [\w-]{1,32}::(?!\S)|(?::[\w+.-]{1,32}){1,3}:(?=`)", re.MULTILINE)
+_PROMPT = re.compile(r"^[ \t]*+\$ (?=[a-z./~])[^\n]*+$", re.MULTILINE)
+# An option with the name of its value in a help text, as in `-o FILE`.
+_OPTION_VALUE = re.compile(r"(?<!\S)--?[A-Za-z][\w-]{0,64}[ =][A-Z][A-Z0-9_-]{1,32}(?=  |,|$)", re.MULTILINE)
 _DOLLAR_NAME = re.compile(r"(?<![\w$])\$(?:t\([^()\n]{1,128}\)|[A-Za-z_]\w{0,63}(?![\w(]))")
 # A formula between dollar signs. As in Pandoc, no space is inside beside them, and no digit behind the second one.
 _FORMULA = re.compile(r"(?<![\w$\\])(?:\$\$[^$]{1,400}\$\$|\$(?![\s$])[^$\n]{1,200}(?<!\s)\$(?![\w$]))")
@@ -72,6 +78,11 @@ _SIGNED = (
     ("[[", _BRACKETED),
     ("](", _LINK_TARGET),
     ('"', _KEY),
+    ("-", _OPTION_VALUE),
+    ("msg", _PO_KEY),
+    ("::", _DIRECTIVE),
+    (":`", _DIRECTIVE),
+    ("$ ", _PROMPT),
     ("$", _DOLLAR_NAME),
     ("%", _PERCENT_NAME),
     ("(", _ITEM),

@@ -78,7 +78,7 @@ _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 # A dash directly before a word that is no option: a capital with small letters, as in dialogues, or a very frequent
 # small word. After one dash it must be at the start of a line or sentence (`gcc -Wall`).
 _DASHED_PROSE = re.compile(
-    r"--?(?:[A-Z][a-z]++(?:['’][a-z]++)?|[IAOEÉÀ]['’]?[a-z]*+|the|and|a|o|an|os|as|um|uma|it|you|we|no|não|yes|sim)"
+    r"--?(?:[A-Z][a-z]++(?:['’][a-z]++)?|[IAOEÉÀ]['’]?[a-z]*+|the|and|an|os|as|um|uma|it|you|we|no|não|yes|sim)"
 )
 _SENTENCE_END = '.!?…"”’»:'
 # A word that prose emphasizes by underscores, as in `_very_ good`.
