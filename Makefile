@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload report-summaries report-fidelity report-platforms report-readings report-ladder clean
+.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload report-summaries report-fidelity report-harm report-platforms report-readings report-ladder clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -128,6 +128,12 @@ report-fidelity: install
 # Asks the package index which processors and Pythons each runtime requirement has a wheel for. Writes docs/platforms.md.
 report-platforms: install
 	$(BIN)/python -m benchmarks.platforms
+
+# Compares ordinary sentences by the whole path with the bare engine, in about 7 minutes on a busy machine. Writes
+# benchmarks/quality/harm/report.md, and every difference with its rule into benchmarks/.cache/reports/harm.jsonl.
+report-harm: install
+	$(PIP) install "$$(grep "^polib==" benchmarks/requirements.txt)"
+	$(BIN)/python -m benchmarks.quality.harm
 
 check: $(TOOLS)
 	$(BIN)/ruff check .
