@@ -2,8 +2,8 @@
 
 `python -m benchmarks.quality.harm` writes `report.md` beside itself. It writes every difference with its rule to
 `benchmarks/.cache/reports/harm.jsonl`, and the drawn differences without a verdict to `harm-undecided.md` there.
-Returns 1 if a drawn difference has no verdict, if more than 2% of the verdicts are `worse`, or if chrF of the whole path is below that of the bare engine by
-more than 0.05.
+Returns 1 if a drawn difference has no verdict, if more than 2% of the verdicts are `worse`, or if chrF of the whole
+path is below that of the bare engine by more than 0.05.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _score_parts(sentences: Sequence[Sentence], whole: Sequence[str], bare: Sequ
 
 
 def keeps_bounds(directions: Sequence[Direction], verdicts: dict[str, Judgement]) -> bool:
-    """True if all drawn differences have verdicts, at most 2% of which are worse, and chrF is at most 0.05 below the bare engine's."""
+    """True if all drawn differences have verdicts, at most 2% are worse, and chrF is at most 0.05 below the engine's."""
     drawn = draw_differences([difference for way in directions for difference in way.differences])
     found = Counter(verdicts[difference.key] for difference in drawn if difference.key in verdicts)
     worst = min(score.difference for way in directions for score in way.scores.values())
