@@ -77,7 +77,7 @@ def _score_parts(sentences: Sequence[Sentence], whole: Sequence[str], bare: Sequ
 
 
 def keeps_bounds(directions: Sequence[Direction], verdicts: dict[str, Judgement]) -> bool:
-    """True if all drawn differences have verdicts, at most 2% are worse, and chrF is at most 0.05 below the engine's."""
+    """True if all drawn differences have verdicts, at most 2% are worse, and chrF is at most 0.05 below the engine."""
     drawn = draw_differences([difference for way in directions for difference in way.differences])
     found = Counter(verdicts[difference.key] for difference in drawn if difference.key in verdicts)
     worst = min(score.difference for way in directions for score in way.scores.values())
