@@ -95,3 +95,8 @@ def test_the_fast_check_of_casing_agrees_with_the_full_one(text: str) -> None:
     behind_a_span = ProtectedText(f"1 {text}", (TextSpan(0, 1),))
 
     assert find_casing(ProtectedText(f"  {text}")) is find_casing(behind_a_span)
+
+
+@pytest.mark.parametrize(("language", "title"), [("pt", "Nome: John A. Doe"), ("es", "Firmado: Ana E. Soto")])
+def test_an_initial_keeps_its_capital_though_it_is_a_small_word(language: str, title: str) -> None:
+    assert style_text(ProtectedText(title), Casing.TITLE, language).text == title

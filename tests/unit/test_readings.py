@@ -57,6 +57,9 @@ def read(text: str, *spans: TextSpan, least: float = 1.0, names: frozenset[int] 
         ("WHAT I SAW", "What I saw"),
         ("THE BRIDGE IS CLOSED!", "The bridge is closed!"),
         ("STRAßE UND WEG", "Straße und weg"),
+        ("Call Thomas A. Reed Today", "Call Thomas A. Reed today"),
+        ("Anne O. Clark", "Anne O. Clark"),
+        ("Plan A for the House", "Plan a for the house"),
     ],
 )
 def test_names_keep_their_capitals(text: str, expected: str) -> None:

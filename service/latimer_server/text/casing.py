@@ -142,6 +142,8 @@ def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
         nonlocal words
         words += 1
         word = match.group()
+        if is_initial(text, match.start(), match.end()):
+            return word
         if word.lower() in small and not (first and words == 1):
             return word if len(word) > 1 and word.isupper() else word.lower()
         if word in _ANY_SMALL and _joins_capitals(text, match.start(), match.end()):
@@ -149,6 +151,19 @@ def _style(text: str, casing: Casing, code: str, *, first: bool) -> str:
         return word[0].upper() + word[1:]
 
     return _WORD.sub(style, text)
+
+
+def is_initial(text: str, start: int, end: int) -> bool:
+    """Returns True if the word from `start` to `end` is the initial of a name, such as `A` in `John A. Doe`.
+
+    It is one capital letter and a full stop between two capitalised words.
+    """
+    return (
+        end - start == 1
+        and text[start].isupper()
+        and text[end : end + 1] == "."
+        and _joins_capitals(text, start, end + 1)
+    )
 
 
 def _joins_capitals(text: str, start: int, end: int) -> bool:

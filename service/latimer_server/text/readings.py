@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from latimer_server.text.casing import Casing, find_small_words
+from latimer_server.text.casing import Casing, find_small_words, is_initial
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 
 # Returns how frequent a word is as it is written, as a natural log-probability; None if nothing tells.
@@ -87,14 +87,17 @@ def restore_case(
     """Returns a text in capitals or title case as an ordinary sentence: small letters, with capitals for names.
 
     A word is a name if its log-probability with a capital is more than `least` above that without one; or if it is more
-    at all and follows a name; or if its index among the words is in `names`. It is none if its index is in `nouns`. The
-    first word and `I` have a capital, acronyms in title case stay. `language`: a BCP-47 code, which tells the words
+    at all and follows a name; or if its index among the words is in `names`. It is none if its index is in `nouns`. In
+    title case, an initial and the words beside it are a name, such as `Thomas A. Reed`. The first word and `I` have a capital, acronyms in title case stay. `language`: a BCP-47 code, which tells the words
     that are always small.
     """
     small = find_small_words(language)
     text = list(guarded.text)
+    words = _list_words(guarded)
+    if casing is Casing.TITLE:
+        names |= _find_initials(guarded.text, words)
     after_name = False
-    for number, word in enumerate(_list_words(guarded)):
+    for number, word in enumerate(words):
         lowered = word.text.lower()
         if casing is Casing.TITLE and len(word.text) > 1 and not word.text[1:].islower():
             after_name = True
@@ -160,6 +163,12 @@ def find_copied_nouns(guarded: ProtectedText, output: str, written: str) -> froz
     copied = {match.group().lower() for match in _WORD.finditer(output)}
     copied -= {match.group().lower() for match in _WORD.finditer(written)}
     return frozenset(number for number, word in enumerate(_list_words(guarded)) if word.text.lower() in copied)
+
+
+def _find_initials(text: str, words: list[_Word]) -> frozenset[int]:
+    """Returns the indices of the initials among the words of a title, and of the words beside them."""
+    initials = [index for index, word in enumerate(words) if is_initial(text, word.start, word.start + len(word.text))]
+    return frozenset(near for index in initials for near in range(max(index - 1, 0), min(index + 2, len(words))))
 
 
 def _list_words(guarded: ProtectedText) -> list[_Word]:
