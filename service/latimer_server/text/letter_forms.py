@@ -1,4 +1,4 @@
-"""Restores words whose letters a model reads in another form, such as `𝕏` and `7ª`, and typographic single quotes.
+"""Restores words whose letters a model reads in another form, such as `𝕏` and `7ª`; single quotes and ellipses.
 
 A character that the vocabulary of a model lacks is replaced by its compatibility form (Unicode Annex 15), so that `7ª`
 is read as `7a`. Where the output has that word again, it stands for the word of the source. Pure functions.
@@ -22,6 +22,8 @@ _WORD = re.compile(r"[^\W_]++")
 _FIRST = "\u02b0"
 _RAISED = frozenset("ªº")
 _MOST_WORDS = 200
+_ORDINAL = re.compile(r"\d{1,4}[ªº]")
+_THREE_STOPS = re.compile(r"(?<!\.)\.\.\.(?!\.)")
 _QUOTED = re.compile(r"(?<!\w)‘([^‘’]*+(?:(?<=\w)’(?=\w)[^‘’]*+)*+)’(?!\w)")
 _OPENING_QUOTE = re.compile(r"(?<![\w'])'(?=[^\s'])")
 _CLOSING_QUOTE = re.compile(r"(?<=[^\s'])'(?![\w'])")
@@ -32,14 +34,22 @@ def restore_words(source: ProtectedText, output: ProtectedText) -> Iterator[Edit
     for written, plain in _list_words(source):
         if written in output.text:
             continue
-        places = [
-            match
-            for part in list_unprotected(output)
-            for match in re.finditer(rf"(?<!\w){re.escape(plain)}(?!\w)", output.text[part.start : part.end])
-        ]
-        if len(places) == 1 and output.text.count(plain) == 1:
-            start = output.text.index(plain)
-            yield Edit(start, start + len(plain), written)
+        # A model writes the ordinal of a title in capitals, `CLÁUSULA 3ª`, as `3A`.
+        ordinal = re.IGNORECASE if _ORDINAL.fullmatch(written) else 0
+        pattern = re.compile(rf"(?<!\w){re.escape(plain)}(?!\w)", ordinal)
+        places = [match for part in list_unprotected(output) for match in pattern.finditer(output.text, part.start, part.end)]
+        if len(places) == 1 and len(re.findall(re.escape(plain), output.text, ordinal)) == 1:
+            yield Edit(*places[0].span(), written)
+
+
+def restore_ellipses(source: ProtectedText, output: ProtectedText) -> Iterator[Edit]:
+    """Yields the replacement of three full stops by `…`, if the source writes all its ellipses so."""
+    parts = [source.text[part.start : part.end] for part in list_unprotected(source)]
+    if not any("…" in part for part in parts) or any(_THREE_STOPS.search(part) for part in parts):
+        return
+    for part in list_unprotected(output):
+        for match in _THREE_STOPS.finditer(output.text, part.start, part.end):
+            yield Edit(*match.span(), "…")
 
 
 def loses_style(source: ProtectedText, output: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from latimer_server.core.flags import Flag
 from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.hyphenation import JOINT, find_divided
-from latimer_server.text.letter_forms import loses_style, restore_single_quotes, restore_words
+from latimer_server.text.letter_forms import loses_style, restore_ellipses, restore_single_quotes, restore_words
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.rewriting import Edit, apply_edits, rewrite_text
@@ -93,6 +93,7 @@ def _list_edits(written: ProtectedText, output: ProtectedText, *, keeps_lines: b
     if not written.text.isascii():
         yield from restore_words(written, output)
         yield from restore_single_quotes(written, output)
+        yield from restore_ellipses(written, output)
 
 
 def _join_words(written: ProtectedText) -> Iterator[Edit]:
