@@ -134,6 +134,11 @@ async def test_text_next_to_a_placeholder_stays_next_to_it() -> None:
     assert result.text == 'SET {n}PX AND <g id="1">THE WINDOW</g>, NOW'
 
 
+async def test_figures_alone_in_a_cell_have_the_notation_of_the_target_language() -> None:
+    result = await translate("Notebook          2     5.00\nTotal                  17.50")
+    assert result.text == "NOTEBOOK          2     5,00\nTOTAL                  17,50"
+
+
 async def test_thousands_are_separated_as_in_the_target_language() -> None:
     result = await translate("it sold 1,234 of 98,765.43 for $1,234,567.50 in 2019 (3.5 each).")
     assert result.text == "IT SOLD 1.234 OF 98.765,43 FOR $1.234.567,50 IN 2019 (3.5 EACH)."

@@ -37,7 +37,8 @@ def restore_words(source: ProtectedText, output: ProtectedText) -> Iterator[Edit
         # A model writes the ordinal of a title in capitals, `CLÁUSULA 3ª`, as `3A`.
         ordinal = re.IGNORECASE if _ORDINAL.fullmatch(written) else 0
         pattern = re.compile(rf"(?<!\w){re.escape(plain)}(?!\w)", ordinal)
-        places = [match for part in list_unprotected(output) for match in pattern.finditer(output.text, part.start, part.end)]
+        parts = list_unprotected(output)
+        places = [match for part in parts for match in pattern.finditer(output.text, part.start, part.end)]
         if len(places) == 1 and len(re.findall(re.escape(plain), output.text, ordinal)) == 1:
             yield Edit(*places[0].span(), written)
 

@@ -12,6 +12,7 @@ from latimer_server.core.flags import Flag, merge_flags
 from latimer_server.core.spans import TextSpan
 from latimer_server.models.routing import Route
 from latimer_server.text.alignment import Link, map_span
+from latimer_server.text.figures.cells import convert_cells
 from latimer_server.text.markup import OBJECT, PlacedBlock, TextFormat, find_attributes, render, write_value
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.rewriting import Edit, apply_edits
@@ -72,7 +73,7 @@ def _assemble(job: ContentJob, options: TranslateOptions) -> Translation:
     for part in job.parts:
         require_wanted()
         outputs = [translated.get(index) for index in range(first, first + len(part.segments))]
-        assembled.append(_build(part, outputs, options))
+        assembled.append(_build(part, outputs, options, (job.route.source, job.route.target)))
         first += len(part.segments)
     passthrough = (Flag.PASSTHROUGH,) if len(translated) < first or not first else ()
     repaired = (Flag.MARKUP_REPAIRED,) if any(part.placed and part.placed.repaired for part in assembled) else ()
@@ -176,14 +177,17 @@ class _AssembledPart:
         return TextSpan(start + inner.start, start + inner.end)
 
 
-def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: TranslateOptions) -> _AssembledPart:
+def _build(
+    part: ContentPart, outputs: Sequence[SegmentOutput | None], options: TranslateOptions, languages: tuple[str, str]
+) -> _AssembledPart:
     texts = part.document.segments
+    cells = _convert_cells(part, outputs, languages)
     keeps_lines = part.is_plain and options.splitting is not Splitting.SENTENCES_ACROSS_LINES
     finished = tuple(
         _finish(output, segment, text, part, keeps_lines=keeps_lines)
         if output
-        else SegmentOutput(text, flags=(Flag.PASSTHROUGH,))
-        for output, segment, text in zip(outputs, part.segments, texts, strict=True)
+        else SegmentOutput(cells.get(index, text), flags=() if index in cells else (Flag.PASSTHROUGH,))
+        for index, (output, segment, text) in enumerate(zip(outputs, part.segments, texts, strict=True))
     )
     join = options.splitting is Splitting.SENTENCES_ACROSS_LINES and part.is_plain
     rebuilt = rebuild_text(part.document, [output.text for output in finished], join=join)
@@ -191,6 +195,14 @@ def _build(part: ContentPart, outputs: Sequence[SegmentOutput | None], options: 
         return _AssembledPart(part, finished, rebuilt, None)
     placed = place_block(part, part.block, outputs, finished, rebuilt)
     return _AssembledPart(part, finished, rebuilt, placed)
+
+
+def _convert_cells(
+    part: ContentPart, outputs: Sequence[SegmentOutput | None], languages: tuple[str, str]
+) -> dict[int, str]:
+    """Returns the figures that stand alone in segments without an output, in the notation of the target language."""
+    alone = [index for index, output in enumerate(outputs) if output is None and not part.segments[index].list_kept()]
+    return convert_cells(part.document.segments, alone, languages) if alone else {}
 
 
 def _finish(
