@@ -13,6 +13,7 @@ from latimer_server.text.normalization import (
     begins_with_small_capital,
     capitalize_first,
     find_quotes,
+    lower_capitals,
     normalize_text,
     restore_quotes,
 )
@@ -274,6 +275,30 @@ def test_capitals_that_a_vocabulary_lacks_are_written_in_another_way(
     assert begins_with_small_capital(source, normalized) is begins_small
     # In a language without such words the word is a name, and is protected.
     assert normalize_text(ProtectedText(source), is_known).guarded.spans
+
+
+@pytest.mark.parametrize(
+    ("source", "read"),
+    [
+        ("copiar [OPÇÕES] ORIGEM", "copiar [Opções] ORIGEM"),
+        ("o RÉU e o AUTOR", "o Réu e o AUTOR"),
+        ("na Índia", "na Índia"),
+        ("só É a", "só É a"),
+        ("ŁÓDŹ", "ŁÓDŹ"),
+    ],
+)
+def test_a_word_in_capitals_with_a_letter_that_the_vocabulary_lacks_is_read_in_small_letters(
+    source: str, read: str
+) -> None:
+    def is_known(character: str) -> bool:
+        return character.isascii() or character in "çõéíó"
+
+    assert lower_capitals(ProtectedText(source), is_known).text == read
+
+
+def test_a_protected_word_in_capitals_stays() -> None:
+    guarded = ProtectedText("de OPÇÕES", (TextSpan(3, 9),))
+    assert lower_capitals(guarded, str.isascii) == guarded
 
 
 def test_the_first_letter_becomes_a_capital_outside_protected_spans() -> None:

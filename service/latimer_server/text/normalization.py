@@ -8,6 +8,7 @@ characters are always dropped. Pure functions; callers pass the test for known c
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,10 @@ _UNSEEN = frozenset(
     "\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufe0e\ufe0f"
 )
 _WRITTEN |= dict.fromkeys("\u200c\u200d", "")
+# A word in capitals or any other word of letters.
+_WORD = re.compile(r"[^\W\d_]++")
+# Capitals with fewer letters than this are seldom an ordinary word.
+_LEAST_CAPITALS = 3
 _QUOTE = '"'
 # Quotation marks that become `"` and are put back into the output. Primes become `"` too, but mean inches or minutes.
 _QUOTES = frozenset("\u201c\u201d\u201e\u201f\u00ab\u00bb\u301d\u301e")
@@ -135,6 +140,26 @@ def write_capital(cluster: str, is_known: IsKnown, *, begins_text: bool) -> str 
         return None
     forms = (composed.lower(), unicodedata.normalize("NFD", composed)[0])
     return next((form for form in (forms if begins_text else forms[::-1]) if all(map(is_known, form))), None)
+
+
+def lower_capitals(guarded: ProtectedText, is_known: IsKnown) -> ProtectedText:
+    """Returns a text in which words in capitals are in small letters, behind the first, if the model lacks a capital.
+
+    `OPÇÕES` becomes `Opções` if `Õ` is unknown and `õ` is known: without its accents it is another word or none.
+    Protected spans and the length of the text stay.
+    """
+
+    def lower(match: re.Match[str]) -> str:
+        word = match.group()
+        lowered = word[0] + word[1:].lower()
+        if len(word) < _LEAST_CAPITALS or not word.isupper() or all(map(is_known, word[1:])):
+            return word
+        return lowered if len(lowered) == len(word) and all(map(is_known, lowered[1:])) else word
+
+    text = list(guarded.text)
+    for part in list_unprotected(guarded):
+        text[part.start : part.end] = _WORD.sub(lower, guarded.text[part.start : part.end])
+    return replace(guarded, text="".join(text))
 
 
 def begins_with_small_capital(source: str, known: Normalized) -> bool:

@@ -87,9 +87,10 @@ def restore_case(
     """Returns a text in capitals or title case as an ordinary sentence: small letters, with capitals for names.
 
     A word is a name if its log-probability with a capital is more than `least` above that without one; or if it is more
-    at all and follows a name; or if its index among the words is in `names`. It is none if its index is in `nouns`. In
-    title case, an initial and the words beside it are a name, such as `Thomas A. Reed`. The first word and `I` have a capital, acronyms in title case stay. `language`: a BCP-47 code, which tells the words
-    that are always small.
+    at all and follows a name; or if its index among the words is in `names`. It is none if its index is in `nouns`.
+    In title case, an initial and the words beside it are a name, such as `Thomas A. Reed`. The first word and `I`
+    have a capital, acronyms in title case stay. `language`: a BCP-47 code, which tells the words that are always
+    small.
     """
     small = find_small_words(language)
     text = list(guarded.text)

@@ -25,6 +25,7 @@ from latimer_server.text.normalization import (
     begins_with_small_capital,
     capitalize_first,
     find_quotes,
+    lower_capitals,
     normalize_text,
     restore_quotes,
 )
@@ -214,15 +215,18 @@ def _prepare(
     if JOINT in lowered.text:
         joined = join_words(lowered.text, lambda word: len(model.backend.token_starts(word)))
         lowered = replace(lowered, text=joined)
-    normalized = Normalized(lowered, (), segment.spans)
+    # English words with such capitals are names of other languages, which stay as they are.
+    respells_capitals = languages.source.split("-", 1)[0].lower() != "en"
+
+    def is_known(character: str) -> bool:
+        return coverage.covers(character, languages)
+
     uncovered = not coverage.covers_all(lowered.text, languages)
+    if uncovered and respells_capitals:
+        lowered = lower_capitals(lowered, is_known)
+    normalized = Normalized(lowered, (), segment.spans)
     if uncovered or JOINT in segment.text or has_double_hyphen(lowered.text):
-        normalized = normalize_text(
-            lowered,
-            lambda character: coverage.covers(character, languages),
-            # English words with such capitals are names of other languages, which stay as they are.
-            respells_capitals=languages.source.split("-", 1)[0].lower() != "en",
-        )
+        normalized = normalize_text(lowered, is_known, respells_capitals=respells_capitals)
     place, core = strip_edge_signs(normalized.guarded)
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT_CHARACTER in segment.text else ()
     return _SegmentTask(index, segment.text, normalized, place, core, reading.casing, languages.target, flags)
