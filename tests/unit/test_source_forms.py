@@ -30,7 +30,7 @@ def segments_of(text: str, splitting: Splitting = Splitting.SENTENCES) -> list[s
 
 def finish(source: str, output: str, *, keeps_lines: bool = True) -> str:
     written = ProtectedText(source)
-    segment = prepare_segment(written, join=not keeps_lines)
+    segment = prepare_segment(written, join=not keeps_lines, language="en")
     return finish_output(source, segment, SegmentOutput(output), keeps_lines=keeps_lines).text
 
 
@@ -157,7 +157,7 @@ def test_the_plural_before_an_optional_ending_is_removed() -> None:
 
 def test_spans_and_links_move_with_what_is_put_back() -> None:
     segment = ProtectedText("go  {x} \\'a\\'", (TextSpan(4, 7),))
-    read = prepare_segment(segment, join=False)
+    read = prepare_segment(segment, join=False, language="en")
     assert read.text == "go  {x} 'a'"
     links = (Link(TextSpan(0, 2), TextSpan(0, 2), 1.0), Link(TextSpan(8, 11), TextSpan(7, 10), 1.0))
     output = SegmentOutput("vá {x} 'a'", protected=(TextSpan(3, 6),), links=links)

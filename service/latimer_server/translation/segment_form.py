@@ -26,6 +26,7 @@ from latimer_server.text.software_strings import (
     restore_optional_plurals,
 )
 from latimer_server.text.spacing import restore_controls, restore_spaces
+from latimer_server.text.weekdays import spell_out_weekdays
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
 _WHITE_SPACE = re.compile(r"\s+")
@@ -33,14 +34,16 @@ _WHITE_SPACE = re.compile(r"\s+")
 _SPECIAL = re.compile("[^!-~ \u00a1-\u02af\u0300-\u1fff]|  |[\\\\_&(\u00aa\u00ba\u1680]")
 
 
-def prepare_segment(written: ProtectedText, *, join: bool) -> ProtectedText:
+def prepare_segment(written: ProtectedText, *, join: bool, language: str) -> ProtectedText:
     """Returns a segment as a model shall read it. `moves` of the result has the replaced parts.
 
-    `join`: line breaks outside the protected spans become spaces, with the white space around them.
+    `join`: line breaks outside the protected spans become spaces, with the white space around them. `language`: BCP-47
+    code of the segment, which tells the abbreviated days that are spelled out.
     """
+    days = list(spell_out_weekdays(written, language))
     if not _SPECIAL.search(written.text):
-        return written
-    edits = list(_join_words(written))
+        return rewrite_text(written, days)
+    edits = [*days, *_join_words(written)]
     if join:
         edits += _join_lines(written, {edit.start for edit in edits})
     edits += find_escapes(written)

@@ -32,6 +32,7 @@ from latimer_server.text.protection.spans import is_glue, merge_spans
 from latimer_server.text.protection.syntaxes import Syntax
 from latimer_server.text.segmentation import Document, Splitting, segment_text
 from latimer_server.text.software_strings import find_breaks, find_fields
+from latimer_server.text.weekdays import find_schedules
 from latimer_server.translation.block_boundaries import (
     find_adjacent,
     find_glued,
@@ -150,6 +151,8 @@ def _divide_plain(
         breaks = enumerate(find_divided(content), 1)
         divided = [TextSpan(span.start - 1, span.end + 1) for number, span in breaks if number % _MOST_DIVIDED]
         kept = merge_spans([*kept, *divided]) if divided else kept
+    schedules = list(find_schedules(content, language))
+    kept = merge_spans([*kept, *schedules]) if schedules else kept
     spans = segment_text(content, splitting, language, kept).spans
     if splitting is not Splitting.NONE:
         escaped = find_breaks(content, guarded.spans) if "\\" in content else ()
@@ -157,7 +160,7 @@ def _divide_plain(
         holes = merge_spans([*structure, *escaped, *fields])
         spans = tuple(trim_edges(content, remove_holes(content, spans, holes), guarded.spans))
     join = splitting is Splitting.SENTENCES_ACROSS_LINES
-    segments = (prepare_segment(segment, join=join) for segment in extract_parts(guarded, spans))
+    segments = (prepare_segment(segment, join=join, language=language) for segment in extract_parts(guarded, spans))
     return ContentPart(Document(content, spans), tuple(segments), block)
 
 
@@ -209,11 +212,12 @@ def _divide_block(
         cuts = sorted({*find_link_edges(block), *keep_spans(text, find_adjacent(block), guarded.spans)})
     if cuts:
         guarded = _protect_parts(guarded, cuts, glued, rules, glossary)
-    spans = segment_text(text, splitting, language, guarded.spans).spans
+    kept = merge_spans([*guarded.spans, *find_schedules(text, language)])
+    spans = segment_text(text, splitting, language, kept).spans
     if cuts:
         spans = tuple(split_spans(text, spans, cuts))
     parts = extract_parts(replace(guarded, text=block.text), spans)
-    segments = (prepare_segment(segment, join=True) for segment in parts)
+    segments = (prepare_segment(segment, join=True, language=language) for segment in parts)
     return ContentPart(Document(block.text, spans), tuple(segments), block)
 
 
