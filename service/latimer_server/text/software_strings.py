@@ -25,6 +25,8 @@ _ROW = re.compile(
 _FIELD = re.compile(r"\"[^\"\n]++\"")
 _QUOTE = re.compile(r"(?<!\\)['\"]")
 _ENDING = 3
+# A box to tick, of brackets with nothing in them.
+_BLANK = re.compile(r"(?<!\w)\( ?\)")
 # A label with an access key is short.
 _LONGEST_LABEL = 60
 _ACCESS_KEY = re.compile(
@@ -89,6 +91,22 @@ def restore_access_key(source: ProtectedText, output: ProtectedText) -> Iterator
         initial = [at for at in same if at == 0 or not output.text[at - 1].isalnum()]
         for at in (initial or same or free)[:1]:
             yield Edit(at, at, source.text[start:end])
+
+
+def restore_blanks(source: ProtectedText, output: ProtectedText) -> Iterator[Edit]:
+    """Yields the spaces inside the empty brackets of a form, `( ) Yes  ( ) No`, if the output has as many pairs."""
+    if "( " not in source.text:
+        return
+    blanks = [match for part in list_unprotected(source) for match in _BLANK.finditer(source.text, *_edges(part))]
+    pairs = [match for part in list_unprotected(output) for match in _BLANK.finditer(output.text, *_edges(part))]
+    if len(blanks) == len(pairs):
+        for blank, pair in zip(blanks, pairs, strict=True):
+            if pair.group() == "()" != blank.group():
+                yield Edit(*pair.span(), blank.group())
+
+
+def _edges(span: TextSpan) -> tuple[int, int]:
+    return span.start, span.end
 
 
 def restore_optional_plurals(output: ProtectedText) -> Iterator[Edit]:

@@ -22,6 +22,7 @@ from latimer_server.text.software_strings import (
     find_access_key,
     find_escapes,
     restore_access_key,
+    restore_blanks,
     restore_escapes,
     restore_optional_plurals,
 )
@@ -93,6 +94,7 @@ def _list_edits(written: ProtectedText, output: ProtectedText, *, keeps_lines: b
     yield from restore_escapes(written, output)
     yield from restore_access_key(written, output)
     yield from restore_optional_plurals(output)
+    yield from restore_blanks(written, output)
     if not written.text.isascii():
         yield from restore_words(written, output)
         yield from restore_single_quotes(written, output)
