@@ -27,8 +27,9 @@ _QUOTE = re.compile(r"(?<!\\)['\"]")
 _ENDING = 3
 # A box to tick, of brackets with nothing in them.
 _BLANK = re.compile(r"(?<!\w)\( ?\)")
-# A label with an access key is short.
-_LONGEST_LABEL = 60
+# A label or hint with access keys is short.
+_LONGEST_LABEL = 100
+_WORD = re.compile(r"[^\W\d_]++")
 _ACCESS_KEY = re.compile(
     r"(?<![\w&])[_&](?=[A-Z][a-z]*+\b)|(?<=\b[A-Z])[_&](?=[a-z]{1,6}+\b)|(?<=\b[A-Z][a-z])[_&](?=[a-z]{1,6}+\b)"
 )
@@ -62,13 +63,16 @@ def find_escapes(guarded: ProtectedText) -> Iterator[Edit]:
 
 
 def find_access_key(guarded: ProtectedText) -> Iterator[Edit]:
-    """Yields the removal of the sign of a label's access key, if it has exactly one."""
+    """Yields the removal of the signs of access keys, if a short text has one kind of sign and each is a key's."""
     text = guarded.text
-    if len(text) > _LONGEST_LABEL or text.count("_") + text.count("&") != 1:
+    count = text.count("_") + text.count("&")
+    if len(text) > _LONGEST_LABEL or not count or ("_" in text and "&" in text):
         return
-    for match in _ACCESS_KEY.finditer(text):
-        if not any(span.start <= match.start() < span.end for span in guarded.spans):
-            yield Edit(*match.span(), "")
+    matches = list(_ACCESS_KEY.finditer(text))
+    if len(matches) == count:
+        for match in matches:
+            if not any(span.start <= match.start() < span.end for span in guarded.spans):
+                yield Edit(*match.span(), "")
 
 
 def restore_escapes(source: ProtectedText, output: ProtectedText) -> Iterator[Edit]:
@@ -81,16 +85,33 @@ def restore_escapes(source: ProtectedText, output: ProtectedText) -> Iterator[Ed
 
 
 def restore_access_key(source: ProtectedText, output: ProtectedText) -> Iterator[Edit]:
-    """Yields the sign of the access key of an output, before the same letter if it has that, else before its first."""
-    for start, end, _ in find_access_key(source):
-        key = source.text[end].lower()
-        free = [
-            at for part in list_unprotected(output) for at in range(part.start, part.end) if output.text[at].isalpha()
-        ]
-        same = [at for at in free if output.text[at].lower() == key]
-        initial = [at for at in same if at == 0 or not output.text[at - 1].isalnum()]
-        for at in (initial or same or free)[:1]:
+    """Yields the signs of the access keys of an output, each before the same letter if there is one, else a first one.
+
+    A key in a sentence belongs to the name of a button, which has a capital: the words with a capital behind the first
+    word take the signs in order. A label is searched as a whole.
+    """
+    signs = list(find_access_key(source))
+    words = [match for part in list_unprotected(output) for match in _WORD.finditer(output.text, part.start, part.end)]
+    names = [match for match in words[1:] if match.group()[0].isupper()]
+    first = _WORD.search(source.text)
+    for number, (start, end, _) in enumerate(signs):
+        in_sentence = first is not None and first.end() < start
+        if in_sentence and number < len(names):
+            found = names[number : number + 1]
+        else:
+            found = words if len(signs) == 1 else words[number : number + 1]
+        at = _find_key(found, source.text[end].lower())
+        if at is not None:
             yield Edit(at, at, source.text[start:end])
+
+
+def _find_key(words: Sequence[re.Match[str]], key: str) -> int | None:
+    """Returns the offset of a letter: that of a word that begins with `key`, else the same letter, else the first."""
+    initial = next((word.start() for word in words if word.group()[0].lower() == key), None)
+    if initial is not None or not words:
+        return initial
+    inner = (word.start() + word.group().lower().find(key) for word in words if key in word.group().lower())
+    return next(inner, words[0].start())
 
 
 def restore_blanks(source: ProtectedText, output: ProtectedText) -> Iterator[Edit]:
