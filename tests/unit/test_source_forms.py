@@ -68,6 +68,9 @@ def test_columns_of_a_plain_text_are_segments(text: str, segments: list[str]) ->
         ('"Red chair",12,"In stock"', ["Red chair", "In stock"]),
         ('He said "yes", "no" and so on.', ['He said "yes", "no" and so on.']),
         ("One line\\nAnother line\\n", ["One line", "Another line"]),
+        ("Use the microphone\\nto make calls.", ["Use the microphone", "to make calls."]),
+        ("Free: 5 GB\\nused: 3 GB", ["Free: 5 GB", "used: 3 GB"]),
+        ("Copy dir\\new to dir\\notes now", ["Copy dir\\new to dir\\notes now"]),
         ("Open C:\\new\\table.txt", ["Open C:\\new\\table.txt"]),
     ],
 )

@@ -16,8 +16,11 @@ from latimer_server.text.rewriting import Edit
 
 _ESCAPE = re.compile(r"(?<!\\)\\(['\"])")
 # A line break or tab written as an escape. Before a small letter it may be part of a path or of a command of TeX,
-# unless it follows punctuation.
-_BREAK = re.compile(r"(?<![\\:])(?:\\[nrt])++(?![a-z])|(?<=[.!?;,)\"'])(?:\\[nrt])++")
+# unless it follows punctuation. Between two words it is none if `n` begins the name of a folder or command.
+_BREAK = re.compile(
+    r"(?<![\\:])(?:\\[nrt])++(?![a-z])|(?<=[.!?;,)\"'])(?:\\[nrt])++"
+    r"|(?<=[a-zA-Z]{2})\\n(?!(?:ews?|ext|et|ode|ull|ames?|otes?|ormal|eq|eg|abla|ewline|oindent)\b)(?=[a-z]{2,40}[ :])"
+)
 # A line of values between commas without spaces, of which one has quotation marks.
 _ROW = re.compile(
     r"^(?=[^\n]*(?:\",|,\"))(?:\"[^\"\n]++\"|[^\",\n]*+)(?:,(?:\"[^\"\n]++\"|(?! )[^\",\n]*+))++$", re.MULTILINE
