@@ -20,6 +20,7 @@ from latimer_server.translation.segmenting import ParsedContent, parse_content, 
         ("the [b]red[/b] and [url=x]old[/url] [note]", "the red and old [note]", ["[b]", "[/b]", "[url=x]", "[/url]"]),
         ("the \\emph{red cat} and \'\'\'it\'\'\'", "the red cat and it", ["\\emph{", "}", "\'\'\'", "\'\'\'"]),
         ("**never** open 2**3**4", "never open 2**3**4", ["**", "**"]),
+        ("you *quit*? It is _not fair_.", "you quit? It is not fair.", ["*", "*", "_", "_"]),
         ("x <b>&amp; y</b> < z", "x &amp; y < z", ["<b>", "</b>"]),
     ],
 )  # fmt: skip
@@ -32,7 +33,24 @@ def test_pairs_of_tags_around_words_are_marks(source: str, text: str, marks: lis
 
 
 @pytest.mark.parametrize(
-    "source", ["a < b", "<p>One.</p>", "a <br/> b", "<user> is </3>", "<x>1</x> a", "a<b></b>", ""]
+    "source",
+    [
+        "* one\n* two",
+        "2 *3* 4",
+        "f(*args, _x)",
+        "a_b_c",
+        "`_key_`",
+        "_key_.js",
+        "/_next_/",
+        "*a *b",
+        "a < b",
+        "<p>One.</p>",
+        "a <br/> b",
+        "<user> is </3>",
+        "<x>1</x> a",
+        "a<b></b>",
+        "",
+    ],
 )
 def test_other_tags_are_text(source: str) -> None:
     assert read_inline_tags(source) is None

@@ -23,6 +23,11 @@ _DELIMITED = re.compile(
     r"(?<![\w*'])(?P<open>(?P<sign>\*\*|'''|'')|\\(?:emph|text(?:bf|it|tt|sc|sf|rm|sl)|underline|mbox|enquote)\{)"
     r"(?=\S)(?P<text>[^*'{}\\\n]{1,200})(?<=\S)(?(sign)(?P=sign)|\})(?![*'])"
 )
+# Words between single signs, as mails and chats emphasize them. Inside the signs are letters at both edges.
+_EMPHASIZED = re.compile(
+    r"(?<![\w*\\'/`.:=@#$-])(?P<sign>[*_])(?=[^\W\d_])(?P<text>[^*_{}()<>=`\\\n]{1,60})(?<=[^\W_])"
+    r"(?P=sign)(?![\w*'/(`:=-]|\.\w)"
+)
 _LETTER = re.compile(r"[^\W\d_]")
 # Elements of XLIFF whose content is code.
 _CODE = frozenset(("bpt", "ept", "ph", "it"))
@@ -53,8 +58,8 @@ def read_inline_tags(source: str) -> MarkupDocument | None:
 
 
 def has_tags(source: str) -> bool:
-    """Returns True if a text has a sign that all pairs of tags contain. It takes almost no time."""
-    return any(sign in source for sign in ("</", "[/", "**", "''", "\\"))
+    """Returns True if a text may have a pair of tags: a sign that each pair contains, or emphasized words."""
+    return any(sign in source for sign in ("</", "[/", "**", "''", "\\")) or (_EMPHASIZED.search(source) is not None)
 
 
 class _Tag(NamedTuple):
@@ -86,4 +91,7 @@ def _find_paired(source: str) -> list[_Tag]:
             name = match["sign"] or "\\"
             paired.append(_Tag(match.start(), match.start("text"), name, closes=False))
             paired.append(_Tag(match.end("text"), match.end(), name, closes=True))
+    for match in _EMPHASIZED.finditer(source):
+        paired.append(_Tag(match.start(), match.start("text"), match["sign"], closes=False))
+        paired.append(_Tag(match.end("text"), match.end(), match["sign"], closes=True))
     return sorted(paired)
