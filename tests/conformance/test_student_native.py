@@ -122,6 +122,10 @@ def test_outputs_are_as_close_to_float32_as_those_of_the_graphs(
 
 
 @needs_native
+@pytest.mark.skipif(
+    AVAILABLE[-1:] == [InstructionSet.AVX2],
+    reason="without dot products of bytes ONNX Runtime quantises to seven bits: a third of its outputs differ",
+)
 def test_scores_ends_and_alignments_agree_with_the_graphs(
     students: Mapping[str, MarianStudent], graph_students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]
 ) -> None:

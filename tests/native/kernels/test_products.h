@@ -16,7 +16,7 @@ struct Packed {
         bias(draw_floats(random, columns, 100.0f)),
         zero(zero_byte) {
     prepare(memory, matrix, size, columns);
-    add(matrix, 0, LatimerMatrix{weights.data(), bias.data(), columns, 16.0f, 1.0f}, zero, 1.0f);
+    add(matrix, 0, LatimerMatrix{weights.data(), bias.data(), size, columns, 16.0f, 1.0f}, zero, 1.0f);
   }
 
   // Returns the products of activations [rows, size], which `zero` represents 0 in: [rows, columns].
