@@ -60,14 +60,11 @@ class TokenRatio:
 
 @dataclass(eq=False)
 class HeldRequest:
-    """A request in work. `characters`: the code points that it counts as, without its fixed cost."""
+    """A request in work. `characters`: the code points that it counts as, without its fixed cost. `settle` replaces
+    them by the code points that the model computes, at most those of the whole request."""
 
     characters: int
-    note_settled: Callable[[int], None]
-
-    def settle(self, characters: int) -> None:
-        """Replaces the estimate by the code points that the model computes, at most those of the whole request."""
-        self.note_settled(characters)
+    settle: Callable[[int], None]
 
 
 class RequestBacklog:

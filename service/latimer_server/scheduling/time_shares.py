@@ -33,6 +33,6 @@ class TimeShares:
         self._tags[caller] = max(self._virtual, self._tags.get(caller, 0.0)) + seconds
 
     def forget(self, waiting: Iterable[Hashable]) -> None:
-        """Drops the callers without waiting work whose share is used up by nobody else."""
+        """Drops the callers without waiting work that are due at once anyway."""
         kept = set(waiting)
         self._tags = {caller: tag for caller, tag in self._tags.items() if caller in kept or tag > self._virtual}
