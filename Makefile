@@ -132,7 +132,6 @@ report-platforms: install
 # Compares ordinary sentences by the whole path with the bare engine, in about 7 minutes on a busy machine. Writes
 # benchmarks/quality/harm/report.md, and every difference with its rule into benchmarks/.cache/reports/harm.jsonl.
 report-harm: install
-	$(PIP) install "$$(grep "^polib==" benchmarks/requirements.txt)"
 	$(BIN)/python -m benchmarks.quality.harm
 
 check: $(TOOLS)
