@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from latimer import AsyncClient, NotServedError
 from latimer_server.backends.protocol import Backend, LoadRequest
 from latimer_server.config.settings import Settings
+from latimer_server.core.access import UNKNOWN
 from latimer_server.core.errors import Overloaded
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.health import HealthServicer
@@ -144,7 +145,7 @@ def test_all_services_are_listed_or_the_list_is_refused(services: int, refused: 
     servicer = HealthServicer(max_watches=1)
     for number in range(services):
         servicer.set(f"model:{number}", health_pb2.HealthCheckResponse.SERVING)
-    listing = servicer.List(empty_pb2.Empty(), Call("", "", "", None), MagicMock(spec=grpc.ServicerContext))
+    listing = servicer.List(empty_pb2.Empty(), Call("", "", UNKNOWN, None), MagicMock(spec=grpc.ServicerContext))
     if refused:
         with pytest.raises(Overloaded, match="1001 services"):
             next(listing)

@@ -7,10 +7,14 @@ They are independent of gRPC; the `rpc` package maps each class to a status code
       Unsupported           the contract defines the feature, but this server does not implement it
       NotServed             no model serves the name, language pair or task, or it is not fetched or failed to load
       Overloaded            the server is busy; retry after `retry_after` seconds
+        QuotaExceeded       the quota of the caller's key is used up
       Unavailable           the server is starting or draining
+        QuotaUnknown        quotas cannot be counted, and the server's settings then refuse calls
       DeadlineExceeded      the call's deadline has passed
       Unauthenticated       the credentials are missing or wrong
+        KeyExpired          the caller's key has expired
       PermissionDenied      the server's settings disable the method
+        ScopeMissing        the caller's key does not open the method
       OverlongSegment       a segment is too long, and the caller asked for an error in this case
       FlaggedAsError        a flag was raised that the caller asked to be an error
       ModelError            a model cannot be used
@@ -20,6 +24,27 @@ They are independent of gRPC; the `rpc` package maps each class to a status code
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from latimer_server.core.access import Quota, Scope
+
+QUOTA_REASONS = {
+    Quota.REQUESTS: "QUOTA_REQUESTS",
+    Quota.CHARACTERS: "QUOTA_CHARACTERS",
+    Quota.CONCURRENT: "QUOTA_CONCURRENT",
+}
+# The reasons of calls that are refused before any work is done for them. The set is fixed, so that metrics may use it.
+REFUSAL_REASONS = frozenset(QUOTA_REASONS.values()) | {
+    "INVALID_ARGUMENT",
+    "UNSUPPORTED_FEATURE",
+    "NOT_SERVED",
+    "OVERLOADED",
+    "UNAVAILABLE",
+    "QUOTA_STORE",
+    "UNAUTHENTICATED",
+    "KEY_EXPIRED",
+    "ADMIN_DISABLED",
+    "SCOPE_MISSING",
+}
 
 
 @dataclass(frozen=True)
@@ -74,10 +99,30 @@ class Overloaded(LatimerError):
         super().__init__(message)
 
 
+class QuotaExceeded(Overloaded):
+    """The quota of the caller's key is used up. The reason names the quota.
+
+    `key`: the name of the key. `limit`: its quota.
+    """
+
+    def __init__(self, quota: Quota, key: str, limit: int, message: str, retry_after: float) -> None:
+        self.quota = quota
+        self.key = key
+        self.limit = limit
+        self.reason = QUOTA_REASONS[quota]
+        super().__init__(message, retry_after)
+
+
 class Unavailable(LatimerError):
     """The server is starting or draining. A retry may succeed."""
 
     reason = "UNAVAILABLE"
+
+
+class QuotaUnknown(Unavailable):
+    """The quotas cannot be counted, because their store does not answer."""
+
+    reason = "QUOTA_STORE"
 
 
 class DeadlineExceeded(LatimerError):
@@ -92,10 +137,25 @@ class Unauthenticated(LatimerError):
     reason = "UNAUTHENTICATED"
 
 
+class KeyExpired(Unauthenticated):
+    """The caller's key has expired."""
+
+    reason = "KEY_EXPIRED"
+
+
 class PermissionDenied(LatimerError):
     """The server's settings disable this method for every caller."""
 
     reason = "ADMIN_DISABLED"
+
+
+class ScopeMissing(PermissionDenied):
+    """The caller's key does not open this method."""
+
+    reason = "SCOPE_MISSING"
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(f"the key lacks the scope `{scope}`, which this method needs")
 
 
 class ModelError(LatimerError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from latimer_server.core.access import Principal
 from latimer_server.core.errors import Unauthenticated
 from latimer_server.rpc.caller_identity import identify_caller
 
@@ -15,16 +16,16 @@ class Authenticator:
     def __init__(self, tokens: Sequence[str] = ()) -> None:
         self._digests = frozenset(_digest(token) for token in tokens)
 
-    def identify(self, peer: str, metadata: Mapping[str, str | bytes] | None) -> str:
-        """Returns the caller's name. `metadata` None: the method needs no token. Raises `Unauthenticated` if the
+    def identify(self, peer: str, metadata: Mapping[str, str | bytes] | None) -> Principal:
+        """Returns the caller of a call. `metadata` None: the method needs no token. Raises `Unauthenticated` if the
         server has tokens and the call has none of them."""
         if not self._digests or metadata is None:
-            return identify_caller(peer)
+            return Principal(identify_caller(peer))
         scheme, _, offered = str(metadata.get("authorization", "")).partition(" ")
         # Digests are looked up, so that the delay of an answer tells nothing about a token.
         if scheme.lower() != "bearer" or _digest(offered.strip()) not in self._digests:
             raise Unauthenticated("the call needs metadata `authorization: Bearer TOKEN` with a known token")
-        return identify_caller(peer, offered.strip().encode())
+        return Principal(identify_caller(peer, offered.strip().encode()))
 
 
 def _digest(token: str) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from latimer_server.core.access import Principal
 from latimer_server.core.errors import Overloaded
 
 _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
@@ -26,14 +27,18 @@ _ENDLESS_SECONDS = 1e9
 class Call:
     """One call as servicers see it.
 
-    `deadline`: a reading of the monotonic clock in seconds, None without a deadline. `caller`: the name under which the
-    queues and limits count this call; see `caller_identity`.
+    `principal`: its caller. `deadline`: a reading of the monotonic clock in seconds, None without a deadline.
     """
 
     method: str
     request_id: str
-    caller: str
+    principal: Principal
     deadline: float | None
+
+    @property
+    def caller(self) -> str:
+        """The name under which the queues and limits count this call; see `caller_identity`."""
+        return self.principal.caller
 
 
 def read_metadata(context: grpc.ServicerContext) -> Mapping[str, str | bytes]:

@@ -14,7 +14,8 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from latimer_server.core.errors import InvalidRequest, Overloaded, Unavailable, Violation
+from latimer_server.core.access import Scope
+from latimer_server.core.errors import InvalidRequest, Overloaded, ScopeMissing, Unavailable, Violation
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator
 from latimer_server.rpc.call import Call, check_metadata, read_deadline, read_metadata, read_request_id
@@ -30,7 +31,8 @@ class Method:
     """A method of a service.
 
     `path`: as on the wire, `/package.Service/Method`. `parse`: the parser of its request, which raises `DecodeError` or
-    `ValueError`. `needs_token`: whether callers need credentials if the server has tokens. `is_logged`: whether calls
+    `ValueError`. `needs_token`: whether callers need credentials if the server has keys. `scope`: what their key must
+    open; None is open to every key. `is_logged`: whether calls
     are logged at INFO; others are logged at DEBUG. `delays_drain`: whether a draining server waits for its calls.
     """
 
@@ -38,6 +40,7 @@ class Method:
     parse: Callable[[bytes], Message]
     streams_responses: bool = False
     needs_token: bool = True
+    scope: Scope | None = None
     is_logged: bool = True
     delays_drain: bool = True
 
@@ -136,11 +139,13 @@ class CallHandler:
         request_id.set(status.request_id)
         check_metadata(context)
         peer = context.peer()
-        caller = self._authenticator.identify(peer, metadata if method.needs_token else None)
+        status.principal = self._authenticator.identify(peer, metadata if method.needs_token else None)
+        if method.scope and method.scope not in status.principal.scopes:
+            raise ScopeMissing(method.scope)
         if self._refuses and method.needs_token:
             raise Unavailable("the server is shutting down")
         status.log_begin()
-        return Call(method.path, status.request_id, caller, read_deadline(context))
+        return Call(method.path, status.request_id, status.principal, read_deadline(context))
 
 
 def _serialize(message: Message) -> bytes:

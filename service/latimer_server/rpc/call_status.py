@@ -9,6 +9,7 @@ from typing import NoReturn
 import grpc
 
 from latimer_server import __version__
+from latimer_server.core.access import UNKNOWN
 from latimer_server.core.errors import LatimerError, Overloaded, Unavailable
 from latimer_server.rpc.error_status import is_expected, to_status
 from latimer_server.rpc.loop_bridge import CallEnded
@@ -24,11 +25,13 @@ class CallStatus:
     """The status and the log line of one call.
 
     `is_logged`: its line is at INFO, else at DEBUG. `request_id`: "" until the metadata of the call is read.
+    `principal`: its caller, `UNKNOWN` until the credentials are checked.
     """
 
     def __init__(self, context: grpc.ServicerContext, path: str, *, is_logged: bool) -> None:
         self.context = context
         self.request_id = ""
+        self.principal = UNKNOWN
         self._path = path
         self._level = logging.INFO if is_logged else logging.DEBUG
         self._began = time.monotonic()

@@ -6,6 +6,8 @@ INTERNAL status, so that its text never reaches the caller.
 
 from __future__ import annotations
 
+import math
+
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -63,11 +65,18 @@ def _details(error: errors.LatimerError) -> list[Message]:
             for violation in error.violations[:MAX_VIOLATIONS]
         ]
         return [error_details_pb2.BadRequest(field_violations=violations)]
-    if isinstance(error, errors.Overloaded) and error.retry_after > 0:
+    if not isinstance(error, errors.Overloaded):
+        return []
+    details: list[Message] = []
+    if error.retry_after > 0:
         delay = Duration()
-        delay.FromMilliseconds(round(error.retry_after * 1_000))
-        return [error_details_pb2.RetryInfo(retry_delay=delay)]
-    return []
+        delay.FromMilliseconds(math.ceil(error.retry_after * 1_000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if isinstance(error, errors.QuotaExceeded):
+        subject, description = f"key:{error.key}", f"{error.quota}: at most {error.limit:,}"
+        violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=description)
+        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
+    return details
 
 
 def _pack(code: int, message: str, reason: str, details: list[Message]) -> status_pb2.Status:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import grpc
@@ -11,6 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from latimer_server.core.access import Scope
 from latimer_server.rpc.behaviours import Behaviours
 from latimer_server.rpc.call_handler import CallHandler, Method
 from latimer_server.rpc.health import HealthServicer
@@ -27,11 +28,15 @@ class ServiceRegistry:
         self._calls = calls
         self._behaviours = behaviours
 
-    def add_servicer(self, service: ServiceDescriptor, servicer: object) -> None:
-        """Serves one of our services: its methods run on the event loop."""
+    def add_servicer(
+        self, service: ServiceDescriptor, servicer: object, scopes: Mapping[str, Scope | None] | Scope
+    ) -> None:
+        """Serves one of our services: its methods run on the event loop. `scopes`: what a key must open, of all methods
+        or by the name of each; None is open to every key."""
         handlers = {}
         for descriptor in service.methods:
-            method = _describe(descriptor)
+            scope = scopes if isinstance(scopes, Scope) else scopes[descriptor.name]
+            method = _describe(descriptor, scope=scope)
             run = getattr(servicer, descriptor.name)
             choose = self._behaviours.stream_on_loop if descriptor.client_streaming else self._behaviours.on_loop
             handlers[descriptor.name] = self._calls.make_handler(method, choose(method, run))
@@ -62,13 +67,19 @@ class ServiceRegistry:
 
 
 def _describe(
-    method: MethodDescriptor, *, needs_token: bool = True, is_logged: bool = True, delays_drain: bool = True
+    method: MethodDescriptor,
+    *,
+    needs_token: bool = True,
+    scope: Scope | None = None,
+    is_logged: bool = True,
+    delays_drain: bool = True,
 ) -> Method:
     return Method(
         f"/{method.containing_service.full_name}/{method.name}",
         GetMessageClass(method.input_type).FromString,
         method.server_streaming,
         needs_token,
+        scope,
         is_logged,
         delays_drain,
     )

@@ -20,6 +20,7 @@ from grpc_health.v1 import health, health_pb2
 from latimer.v1 import models_pb2, summarization_pb2, translation_pb2
 from latimer_server.backends.registry import load_backend
 from latimer_server.config.settings import Settings
+from latimer_server.core.access import Scope
 from latimer_server.core.errors import LatimerError, NotServed
 from latimer_server.models.catalog.catalog import Catalog, Task, load_catalog
 from latimer_server.models.pool.gc_tuning import trim_memory
@@ -53,6 +54,8 @@ _SUMMARIZATION = summarization_pb2.DESCRIPTOR.services_by_name["SummarizationSer
 _MODELS = models_pb2.DESCRIPTOR.services_by_name["ModelService"]
 _SERVICE_NAMES = {Task.TRANSLATION: _TRANSLATION.full_name, Task.SUMMARIZATION: _SUMMARIZATION.full_name}
 _MODEL_SERVICE_NAME = _MODELS.full_name
+# What a key must open for each method of ModelService; None is open to every key.
+_MODEL_SCOPES = {"ListModels": None, "GetModel": None, "LoadModel": Scope.ADMIN, "UnloadModel": Scope.ADMIN}
 _OVERALL = ""
 _MEGABYTE = 1_000_000
 # Seconds in which a draining server still accepts calls in order to refuse them.
@@ -273,9 +276,9 @@ async def build_server(
     )
     health_servicer = HealthServicer(limits.watches)
     registry = ServiceRegistry(server, calls, behaviours)
-    registry.add_servicer(_TRANSLATION, TranslationServicer(translator, admission))
-    registry.add_servicer(_SUMMARIZATION, SummarizationServicer(summarizer, admission))
-    registry.add_servicer(_MODELS, ModelServicer(pool, admin=settings.admin))
+    registry.add_servicer(_TRANSLATION, TranslationServicer(translator, admission), Scope.TRANSLATE)
+    registry.add_servicer(_SUMMARIZATION, SummarizationServicer(summarizer, admission), Scope.SUMMARIZE)
+    registry.add_servicer(_MODELS, ModelServicer(pool, admin=settings.admin), _MODEL_SCOPES)
     registry.add_health(health_servicer)
     registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
     port = bind_port(server, settings)

@@ -1,0 +1,56 @@
+"""Access: the identity of a call's caller, and what its key allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """A part of the interface that a key opens. GetModel and ListModels are open to every key."""
+
+    TRANSLATE = "translate"
+    SUMMARIZE = "summarize"
+    ADMIN = "admin"
+
+
+ALL_SCOPES = frozenset(Scope)
+
+
+class Quota(StrEnum):
+    """A bound on what one key may use."""
+
+    REQUESTS = "requests_per_minute"
+    CHARACTERS = "characters_per_minute"
+    CONCURRENT = "concurrent"
+
+
+@dataclass(frozen=True)
+class QuotaLimits:
+    """The quotas of a key; None is unlimited.
+
+    `requests`: calls in any 60 seconds. `characters`: code points of contents in any 60 seconds. `concurrent`: calls at
+    a time.
+    """
+
+    requests: int | None = None
+    characters: int | None = None
+    concurrent: int | None = None
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The caller of a call, as far as its credentials prove it.
+
+    `caller`: the name under which queues and limits count its calls. `key`: the name of its key, which logs may hold;
+    "" without keys. `scopes`: what the key opens.
+    """
+
+    caller: str
+    key: str = ""
+    scopes: frozenset[Scope] = ALL_SCOPES
+    limits: QuotaLimits = field(default_factory=QuotaLimits)
+
+
+# The principal of a call before its credentials are checked.
+UNKNOWN = Principal("")
