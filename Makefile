@@ -9,7 +9,7 @@ TEST_WORKERS ?= 2
 NATIVE_TESTS := $(addprefix tests/conformance/test_student_,kernels.py replay.py search.py native.py::test_outputs_do_not_depend_on_the_compiler)
 
 CPP_FOLDERS := service/latimer_server/backends/marian/native service/latimer_server/text/ngrams/native tests/native tests/native/kernels benchmarks/micro/native
-# The C++ that clang-format checks, but for the files in .clang-format-ignore.
+# The C++ that clang-format checks.
 CPP := $(wildcard $(addsuffix /*.cpp,$(CPP_FOLDERS)) $(addsuffix /*.h,$(CPP_FOLDERS)))
 
 VENV := .venv

@@ -89,7 +89,8 @@ int main(int count, char** arguments) {
   std::vector<float> weights(written.size());
   std::vector<double> scores(rows);
   std::vector<uint8_t> finished(rows);
-  const LatimerOutput output = {written.data(), counts.data(), finished.data(), scores.data(), focus.data(), weights.data(), rows, kSteps};
+  const LatimerOutput output = {written.data(), counts.data(), finished.data(), scores.data(), focus.data(),
+                                weights.data(), rows,          kSteps};
   int64_t all = 0;
   for (int row = 0; row < rows; ++row) all += lengths[row];
   const int64_t values = static_cast<int64_t>(kSteps) * sizes.dimension;

@@ -13,19 +13,19 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from typing import cast
 
 from latimer_server.core.errors import ModelError, NotServed, Unavailable
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task
+from latimer_server.models.pool.active_model import ActiveModel, LoadFailure, describe_idle
 from latimer_server.models.pool.gc_tuning import freeze_objects
 from latimer_server.models.pool.loaded_model import Loaded, LoadedGenerator, LoadedRanker, ModelState, ModelStatus
 from latimer_server.models.pool.loading import BackendLoader, Loader
 from latimer_server.models.pool.memory_budget import MemoryBudget, MemoryReservation
 from latimer_server.models.pool.pool_options import PoolOptions
-from latimer_server.models.store.local_models import MAX_AGE_SECONDS, FolderStamp, LocalModel, LocalModels
+from latimer_server.models.store.local_models import MAX_AGE_SECONDS, LocalModel, LocalModels
 from latimer_server.models.store.store import Store
-from latimer_server.scheduling import ComputeSlot, Executors, HeldRequest, Priority
+from latimer_server.scheduling import Executors, HeldRequest, Priority
 from latimer_server.text.detection import LanguageDetector
 
 _log = logging.getLogger(__name__)
@@ -35,38 +35,6 @@ RETRY_SECONDS = 30.0
 # Exceptions that end a load but are not the model's fault, so they do not make it FAILED.
 _INTERRUPTIONS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 _UNUSABLE = (ModelState.NOT_FETCHED, ModelState.FAILED)
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """A failed load: its cause, its time (monotonic seconds) and the stamp of the model's files at that time."""
-
-    cause: str
-    at: float
-    stamp: FolderStamp
-
-
-@dataclass(eq=False)
-class _ActiveModel:
-    """A model that is loaded, loading or queued for memory.
-
-    `started`: memory is reserved, and the load continues even if every caller is cancelled. `frozen`: the model's
-    objects are exempt from garbage collection, see `freeze_loaded`. `slot`: where its batches run, from the canary on.
-    """
-
-    local: LocalModel
-    reservation: MemoryReservation
-    task: asyncio.Task[None] = field(init=False)
-    loaded: Loaded | None = None
-    slot: ComputeSlot | None = None
-    started: bool = False
-    frozen: bool = False
-
-    @property
-    def state(self) -> ModelState:
-        if self.reservation.unloading or (self.loaded and self.reservation.is_closed):
-            return ModelState.DRAINING
-        return ModelState.READY if self.loaded else ModelState.LOADING
 
 
 class ModelPool:
@@ -94,9 +62,9 @@ class ModelPool:
         self._budget = MemoryBudget(options.max_memory, self._evict)
         self._pinned = frozenset(options.pinned)
         # By name, and by reservation: the second also has models that an operator unloads while callers still use them.
-        self._active: dict[str, _ActiveModel] = {}
-        self._reserved: dict[MemoryReservation, _ActiveModel] = {}
-        self._failures: dict[str, _Failure] = {}
+        self._active: dict[str, ActiveModel] = {}
+        self._reserved: dict[MemoryReservation, ActiveModel] = {}
+        self._failures: dict[str, LoadFailure] = {}
         # Per task: the time of the last look-up (monotonic seconds) and its result.
         self._usable: dict[Task, tuple[float, tuple[CatalogEntry, ...]]] = {}
         self._unloads: set[asyncio.Task[None]] = set()
@@ -185,7 +153,7 @@ class ModelPool:
         if name in self._active:
             return self.describe(name)
         local = self._local_models.refresh(name)
-        return _describe(local, ModelState.AVAILABLE if local.fetched else ModelState.NOT_FETCHED)
+        return describe_idle(local, ModelState.AVAILABLE if local.fetched else ModelState.NOT_FETCHED)
 
     def describe(self, name: str) -> ModelStatus:
         """Returns the status of a model. Raises `NotServed` if the name is not in the catalogue."""
@@ -193,19 +161,8 @@ class ModelPool:
         if active is None:
             local = self._local_models.get(name)
             failure = self._failures.get(name)
-            return _describe(local, self._idle_state(local), failure.cause if failure else local.error)
-        status = _describe(active.local, active.state)
-        if active.loaded is None:
-            return status
-        backend = active.loaded.backend
-        limit = active.loaded.backend.limits.max_input_tokens if isinstance(active.loaded, LoadedGenerator) else 0
-        return replace(
-            status,
-            backend=backend.name,
-            compute_type=backend.compute_type,
-            max_input_tokens=limit,
-            memory_bytes=active.reservation.size,
-        )
+            return describe_idle(local, self._idle_state(local), failure.cause if failure else local.error)
+        return active.describe()
 
     def list_usable(self, task: Task) -> tuple[CatalogEntry, ...]:
         """Returns the entries for this task that are fetched and not FAILED, with the languages that their files serve.
@@ -280,7 +237,7 @@ class ModelPool:
                 active.task.cancel()  # it still waits for memory, and its last caller is gone
                 self._remove(active)
 
-    async def _wait_for(self, active: _ActiveModel) -> Loaded:
+    async def _wait_for(self, active: ActiveModel) -> Loaded:
         if active.loaded is not None and active.task.done():
             return active.loaded
         try:
@@ -295,7 +252,7 @@ class ModelPool:
         assert active.loaded is not None  # noqa: S101 (the task has finished, and a held model is not unloaded)
         return active.loaded
 
-    def _begin(self, name: str) -> _ActiveModel:
+    def _begin(self, name: str) -> ActiveModel:
         """Starts a task that loads a model, and returns the model at once. Raises as `hold_generator` does."""
         if self._closing:
             raise Unavailable("the server is shutting down")
@@ -309,7 +266,7 @@ class ModelPool:
             case _:
                 self._failures.pop(name, None)
         size, least = self._loader.estimate_size(local)
-        active = _ActiveModel(local, MemoryReservation(name, size, least=least, pinned=entry.name in self._pinned))
+        active = ActiveModel(local, MemoryReservation(name, size, least=least, pinned=entry.name in self._pinned))
         active.task = asyncio.get_running_loop().create_task(self._load(active))
         # Marks the exception as retrieved: `_load` has logged it already.
         active.task.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -317,7 +274,7 @@ class ModelPool:
         self._invalidate_usable()
         return active
 
-    async def _load(self, active: _ActiveModel) -> None:
+    async def _load(self, active: ActiveModel) -> None:
         """Loads a model, or remembers that it FAILED and raises `ModelError`.
 
         A model that is larger than estimated and does not fit is freed, and loaded again if a caller still waits.
@@ -344,13 +301,13 @@ class ModelPool:
             self._announce(name)
             return
         # Outside of the handler: the error's traceback refers to frames that hold the model, and would keep its memory.
-        self._failures[name] = _Failure(cause, time.monotonic(), active.local.stamp)
+        self._failures[name] = LoadFailure(cause, time.monotonic(), active.local.stamp)
         await self._loader.release(active.slot)
         self._remove(active)
         self._announce(name)
         raise ModelError(cause)
 
-    async def _try_to_load(self, active: _ActiveModel) -> bool:
+    async def _try_to_load(self, active: ActiveModel) -> bool:
         """Reserves memory and loads a model. If it proves larger and does not fit, frees it and returns False."""
         reservation = active.reservation
         await self._budget.acquire(reservation)
@@ -374,7 +331,7 @@ class ModelPool:
         self._unloads.add(task)
         task.add_done_callback(self._unloads.discard)
 
-    async def _unload(self, active: _ActiveModel) -> None:
+    async def _unload(self, active: ActiveModel) -> None:
         """Closes the queue of a model that has no holders, frees its memory and removes it from the pool."""
         await asyncio.gather(active.task, return_exceptions=True)
         if isinstance(active.loaded, LoadedGenerator):
@@ -385,7 +342,7 @@ class ModelPool:
         self._remove(active)
         self._announce(active.reservation.name)
 
-    def _remove(self, active: _ActiveModel) -> None:
+    def _remove(self, active: ActiveModel) -> None:
         self._reserved.pop(active.reservation, None)
         if self._active.get(active.reservation.name) is active:
             del self._active[active.reservation.name]
@@ -407,7 +364,3 @@ class ModelPool:
         self._invalidate_usable()
         for on_change in self._on_change:
             on_change(name)
-
-
-def _describe(local: LocalModel, state: ModelState, error: str = "") -> ModelStatus:
-    return ModelStatus(local.entry, state, error, weights_sha256=local.weights_sha256)

@@ -54,7 +54,8 @@ inline bool gather_candidates(Batch& batch, uint64_t* all) {
   if (batch.rows > 1 && !student.tiles) return true;
   std::memset(all, 0, words * sizeof(uint64_t));
   for (int row = 0; row < batch.rows; ++row)
-    for (int n = 0; n < batch.counts[row]; ++n) all[batch.candidates[row][n] / 64] |= uint64_t{1} << (batch.candidates[row][n] % 64);
+    for (int n = 0; n < batch.counts[row]; ++n)
+      all[batch.candidates[row][n] / 64] |= uint64_t{1} << (batch.candidates[row][n] % 64);
   batch.all = 0;
   for (int word = 0; word < words; ++word) batch.all += __builtin_popcountll(all[word]);
   const int room = padded(batch.all), blocks = room / kLanes;
@@ -139,7 +140,8 @@ inline void score_candidates(Batch& batch, int candidates) {
   if (batch.gathered == nullptr || (batch.rows > 1 && candidates < batch.all / 2)) {
     for (int n = 0; n < rows; ++n) {
       const int row = batch.active[n];
-      multiply_listed(batch.features + n * d, student.tables.target, d, batch.candidates[row], batch.counts[row], batch.sums[n]);
+      multiply_listed(batch.features + n * d, student.tables.target, d, batch.candidates[row], batch.counts[row],
+                      batch.sums[n]);
     }
   } else if (batch.rows == 1) {
     multiply_whole_table(batch.features, 1, batch.gathered, d, padded(batch.all) / kLanes, false,

@@ -82,15 +82,13 @@ inline Floats keep_first(int count, Floats a, Floats b) {
 inline uint32_t find_equal(int count, Floats a, Floats b) {
   static const uint32_t kBits[4] = {1, 2, 4, 8};
   uint32_t found = 0;
-  for (int n = 0; n < kParts; ++n)
-    found |= vaddvq_u32(vandq_u32(vceqq_f32(a.v[n], b.v[n]), vld1q_u32(kBits))) << 4 * n;
+  for (int n = 0; n < kParts; ++n) found |= vaddvq_u32(vandq_u32(vceqq_f32(a.v[n], b.v[n]), vld1q_u32(kBits))) << 4 * n;
   return found & (count >= kLanes ? 0xffffu : (1u << count) - 1);
 }
 inline uint32_t find_greater(int count, Floats a, Floats b) {
   static const uint32_t kBits[4] = {1, 2, 4, 8};
   uint32_t found = 0;
-  for (int n = 0; n < kParts; ++n)
-    found |= vaddvq_u32(vandq_u32(vcgtq_f32(a.v[n], b.v[n]), vld1q_u32(kBits))) << 4 * n;
+  for (int n = 0; n < kParts; ++n) found |= vaddvq_u32(vandq_u32(vcgtq_f32(a.v[n], b.v[n]), vld1q_u32(kBits))) << 4 * n;
   return found & (count >= kLanes ? 0xffffu : (1u << count) - 1);
 }
 inline float sum_lanes(Floats a) {
@@ -98,9 +96,7 @@ inline float sum_lanes(Floats a) {
   const float32x2_t pair = vadd_f32(vget_low_f32(quarter), vget_high_f32(quarter));
   return vget_lane_f32(pair, 0) + vget_lane_f32(pair, 1);
 }
-inline float find_largest(Floats a) {
-  return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[2]), vmaxq_f32(a.v[1], a.v[3])));
-}
+inline float find_largest(Floats a) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[2]), vmaxq_f32(a.v[1], a.v[3]))); }
 
 inline Floats load(const uint16_t* from) {
   Floats values;
@@ -127,9 +123,7 @@ inline Ints add(Ints a, Ints b) {
 inline Ints sub(Ints a, Ints b) {
   return {vsubq_s32(a.v[0], b.v[0]), vsubq_s32(a.v[1], b.v[1]), vsubq_s32(a.v[2], b.v[2]), vsubq_s32(a.v[3], b.v[3])};
 }
-inline int32_t sum_lanes(Ints a) {
-  return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[2]), vaddq_s32(a.v[1], a.v[3])));
-}
+inline int32_t sum_lanes(Ints a) { return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[2]), vaddq_s32(a.v[1], a.v[3]))); }
 inline Floats to_floats(Ints a) {
   return {vcvtq_f32_s32(a.v[0]), vcvtq_f32_s32(a.v[1]), vcvtq_f32_s32(a.v[2]), vcvtq_f32_s32(a.v[3])};
 }

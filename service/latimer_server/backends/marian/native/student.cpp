@@ -170,7 +170,8 @@ int latimer_advance_beams(LatimerBatch* batch, int steps, const float* positions
 }
 
 int64_t latimer_list_hypotheses(LatimerBatch* batch, const LatimerHypotheses* hypotheses) {
-  if (batch->beams == 0 || hypotheses->rows != batch->rows || hypotheses->hypotheses != batch->hypotheses) return LATIMER_INVALID;
+  if (batch->beams == 0 || hypotheses->rows != batch->rows || hypotheses->hypotheses != batch->hypotheses)
+    return LATIMER_INVALID;
   return batch->tokens = batch->kernels->list_hypotheses(batch, *hypotheses);
 }
 
@@ -187,7 +188,8 @@ void latimer_end(LatimerBatch* batch) { batch->kernels->end(batch); }
 // Copies the nanoseconds since the last call, encoding [6], then decoding [6].
 void latimer_read_profile(double* parts) {
   for (int phase = 0; phase < 2; ++phase)
-    for (int part = 0; part < latimer::kParts; ++part) parts[phase * latimer::kParts + part] = latimer::profile.parts[phase][part];
+    for (int part = 0; part < latimer::kParts; ++part)
+      parts[phase * latimer::kParts + part] = latimer::profile.parts[phase][part];
   latimer::profile = latimer::Profile();
 }
 #endif

@@ -47,9 +47,7 @@ inline void normalize(float* x, const float* added, const float* factors, const 
   }
 }
 
-inline Ints round_steps(Floats x, Floats factor) {
-  return to_ints(min(max(mul(x, factor), fill(-128.0f)), fill(127.0f)));
-}
+inline Ints round_steps(Floats x, Floats factor) { return to_ints(min(max(mul(x, factor), fill(-128.0f)), fill(127.0f))); }
 
 // Quantises x to bytes around `kZero`, minus `kShift`: x * multiplier, limited to -128..127.
 inline void quantize(const float* x, float multiplier, uint8_t* out, int size) {
@@ -101,8 +99,7 @@ inline void recur(const float* candidate, const float* forget, const float* befo
 
 // Converts to half precision (IEEE 754 binary16), limited to the range of that format.
 inline void write_halves(const float* from, uint16_t* to, int size) {
-  for (int i = 0; i < size; i += kLanes)
-    store_halves(to + i, max(min(load(from + i), fill(65504.0f)), fill(-65504.0f)));
+  for (int i = 0; i < size; i += kLanes) store_halves(to + i, max(min(load(from + i), fill(65504.0f)), fill(-65504.0f)));
 }
 
 // Replaces scores [width] by their exponentials, and those past the width by 0. Returns 1 / their sum, which completes a
