@@ -48,7 +48,8 @@ class ReadOptions:
     `source_language`: BCP-47; None if unknown. `target_language`: BCP-47; the language that `write` declares where
     the format declares one, and whose plural forms a PO file gets. `encoding`: the encoding of the file; None detects
     it. `paths`: paths of the texts in JSON and YAML; empty for all. `columns`: names or numbers from 1 of the columns
-    of a CSV or TSV file with text; empty for all.
+    of a CSV or TSV file with text; empty for all. `header`: True if the first row of a CSV or TSV file names its
+    columns; it is not translated then.
     """
 
     target_language: str
@@ -56,6 +57,7 @@ class ReadOptions:
     encoding: str | None = None
     paths: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    header: bool = True
 
 
 class Document(Protocol):

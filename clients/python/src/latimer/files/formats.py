@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latimer.files import plain
+from latimer.files import delimited, json_text, plain
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
 
 # In the order in which they are tried for a suffix that several have.
-FORMATS: tuple[FileFormat, ...] = (plain.FORMAT,)
+FORMATS: tuple[FileFormat, ...] = (
+    plain.FORMAT,
+    json_text.JSON,
+    json_text.JSON_LINES,
+    json_text.ARB,
+    delimited.CSV,
+    delimited.TSV,
+)
 
 _HEAD = 65_536
 
