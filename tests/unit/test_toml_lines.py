@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.models.catalog.toml_lines import find_line
+from latimer_server.config.toml_lines import find_line
 
 TEXT = """\
 [defaults]

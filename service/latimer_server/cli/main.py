@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from latimer_server import __version__
+from latimer_server.cli.keys import keys_app
 from latimer_server.cli.models import models_app
 from latimer_server.cli.serve import serve
 
 app = typer.Typer(name="latimer-server", help="Translation and summarization over gRPC.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
 app.command()(serve)
 
 

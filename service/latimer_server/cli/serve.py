@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,6 +69,7 @@ def serve(
     strict: Annotated[
         bool | None, typer.Option("--strict", help="End with status 1 if a model cannot be loaded at the start.")
     ] = None,
+    keys: Annotated[Path | None, typer.Option(help="Key file; `latimer-server keys create` makes it.")] = None,
     log_format: Annotated[str | None, typer.Option(help="console or json. Default: console.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR. Default: INFO.")] = None,
 ) -> None:
@@ -85,6 +87,7 @@ def serve(
         pivoting=pivoting,
         admin=admin,
         strict=strict,
+        keys=keys,
         log_format=log_format,
         log_level=log_level,
     )
@@ -122,6 +125,8 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = await build_server(settings)
+    reloading: set[asyncio.Task[None]] = set()
+    loop.add_signal_handler(signal.SIGHUP, _reload, server, reloading)
     await server.start()
     address = name_address(settings.listen, server.port)
     print(f"listening on {address}", flush=True)  # noqa: T201 (part of the interface: callers read the port)
@@ -136,6 +141,13 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
     log.close()
     # A thread that hangs must not keep the process alive.
     os._exit(0)
+
+
+def _reload(server: LatimerServer, reloading: set[asyncio.Task[None]]) -> None:
+    """Reads keys and certificates again. `reloading` keeps the tasks that do so."""
+    task = asyncio.create_task(asyncio.to_thread(server.reloads.reload))
+    reloading.add(task)
+    task.add_done_callback(reloading.discard)
 
 
 def _exit_after(seconds: float, log: LogWriter) -> None:

@@ -126,6 +126,8 @@ class Settings(BaseSettings):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     # A file of accepted bearer tokens, one per line. None: the server accepts every caller.
     auth_tokens: Path | None = None
+    # A file of keys with scopes and quotas, which `latimer-server keys` writes.
+    keys: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 
@@ -135,7 +137,7 @@ class Settings(BaseSettings):
         """Splits a comma-separated text, from a flag or the environment, into names. An empty text has no names."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("store", "auth_tokens", "tls_certificate", "tls_key", mode="before")
+    @field_validator("store", "auth_tokens", "keys", "tls_certificate", "tls_key", mode="before")
     @classmethod
     def _refuse_empty(cls, value: object) -> object:
         if value == "":

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from latimer_server.core.access import Scope
 from latimer_server.core.errors import InvalidRequest, Overloaded, ScopeMissing, Unavailable, Violation
 from latimer_server.observability.log_format import request_id
-from latimer_server.rpc.auth import Authenticator
+from latimer_server.rpc.auth import Authenticator, read_certificate_names
 from latimer_server.rpc.call import Call, check_metadata, read_deadline, read_metadata, read_request_id
 from latimer_server.rpc.call_status import CallStatus
 from latimer_server.rpc.refusal_pace import RefusalPace
@@ -139,7 +139,9 @@ class CallHandler:
         request_id.set(status.request_id)
         check_metadata(context)
         peer = context.peer()
-        status.principal = self._authenticator.identify(peer, metadata if method.needs_token else None)
+        authenticator = self._authenticator
+        names = read_certificate_names(context) if authenticator.needs_certificates else ()
+        status.principal = authenticator.identify(peer, metadata if method.needs_token else None, names)
         if method.scope and method.scope not in status.principal.scopes:
             raise ScopeMissing(method.scope)
         if self._refuses and method.needs_token:

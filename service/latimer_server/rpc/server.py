@@ -30,15 +30,16 @@ from latimer_server.models.pool.pool import ModelPool
 from latimer_server.models.pool.pool_options import PoolOptions
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
-from latimer_server.rpc.auth import Authenticator
+from latimer_server.rpc.auth import Authenticator, load_credentials
 from latimer_server.rpc.behaviours import Behaviours
 from latimer_server.rpc.call_handler import CallHandler
 from latimer_server.rpc.call_limits import CallLimits
 from latimer_server.rpc.call_threads import CallThreads
 from latimer_server.rpc.health import HealthServicer
-from latimer_server.rpc.listening import bind_port, channel_options, read_tokens
+from latimer_server.rpc.listening import bind_port, channel_options
 from latimer_server.rpc.methods import ServiceRegistry
 from latimer_server.rpc.refusal_pace import RefusalPace
+from latimer_server.rpc.reloading import ReloadedPart, Reloads
 from latimer_server.rpc.servicers.models import ModelServicer
 from latimer_server.rpc.servicers.summarization import SummarizationServicer
 from latimer_server.rpc.servicers.translation import TranslationServicer
@@ -65,6 +66,8 @@ _QUIET_SECONDS = 0.05
 # Seconds that a step of the drain may take beyond its own time.
 _STEP_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
+# How often the server looks whether a file of keys or certificates has changed.
+_POLL_SECONDS = 1.0
 # Freed memory is returned once in so many sweeps, which takes 0.5 to 3 ms in a thread.
 _TRIM_EVERY = 15
 # Calls that may wait for a thread; gRPC refuses more. Each may hold 40 kB of metadata as Python objects.
@@ -94,7 +97,7 @@ class ServedModels:
 
 class LatimerServer:
     """A gRPC server that is bound to `port`. Created by `build_server`. `admission` counts the requests in work,
-    `streams` the open translation streams."""
+    `streams` the open translation streams. `reloads` watches the files of keys and certificates."""
 
     def __init__(
         self,
@@ -104,8 +107,10 @@ class LatimerServer:
         calls: CallHandler,
         behaviours: Behaviours,
         health_servicer: HealthServicer,
+        reloads: Reloads,
     ) -> None:
         self.port = port
+        self.reloads = reloads
         self.pool = models.pool
         self._server = server
         self._preload = models.preload
@@ -117,7 +122,7 @@ class LatimerServer:
         self._executors = models.executors
         self._text_workers = models.text_workers
         self._strict = models.strict
-        self._sweeping: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
         self._retries: set[asyncio.Task[None]] = set()
         self.pool.subscribe(self._update_health)
 
@@ -133,7 +138,7 @@ class LatimerServer:
         for name in (_OVERALL, *_SERVICE_NAMES.values(), *(f"model:{e.name}" for e in self.pool.catalog.entries)):
             self._health.set(name, _NOT_SERVING)
         self._server.start()
-        self._sweeping = asyncio.create_task(self._sweep())
+        self._background = [asyncio.create_task(work) for work in (self._sweep(), self._watch_files())]
 
     async def preload(self) -> None:
         """Loads the preloaded models. A model that cannot be loaded is logged and tried again later, and the others are
@@ -184,8 +189,8 @@ class LatimerServer:
     async def close(self) -> None:
         """Ends the calls that are left and frees what the server holds. Each step has a time limit: what hangs is left
         to the end of the process."""
-        if self._sweeping:
-            self._sweeping.cancel()
+        for task in self._background:
+            task.cancel()
         stopped = self._server.stop(_LAST_CALLS_SECONDS)
         await _wait_in_thread(stopped.wait, _STEP_SECONDS)
         with suppress(TimeoutError):
@@ -210,6 +215,12 @@ class LatimerServer:
             self._behaviours.expire()
             if sweep % _TRIM_EVERY == 0:
                 await asyncio.to_thread(trim_memory)
+
+    async def _watch_files(self) -> None:
+        """Reads files again that have changed. A file system that hangs delays nothing else."""
+        while self.reloads.parts:
+            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.to_thread(self.reloads.poll)
 
     def _update_health(self, changed: str | None = None) -> None:
         """Sets the health statuses. The server is SERVING if every preloaded model is READY; a service, if one of its
@@ -241,7 +252,8 @@ async def build_server(
     `catalog` and `backend_loader` replace the real ones in tests.
     """
     catalog = catalog or load_catalog(settings.catalog)
-    tokens = read_tokens(settings.auth_tokens)
+    authenticator, reloads = Authenticator(), Reloads()
+    _watch_credentials(settings, authenticator, reloads)
     detector = LanguageDetector()
     executors = Executors(settings.compute_threads)
     preload = catalog.preloaded if settings.models is None else settings.models
@@ -266,7 +278,7 @@ async def build_server(
         stream_config_seconds=settings.stream_config_seconds,
         stream_idle_seconds=settings.stream_idle_seconds,
     )
-    calls = CallHandler(Authenticator(tokens), RefusalPace(settings.compute_threads))
+    calls = CallHandler(authenticator, RefusalPace(settings.compute_threads))
     behaviours = Behaviours(asyncio.get_running_loop(), limits)
     server = grpc.server(
         # The library's types name one executor; it calls `submit` only.
@@ -283,7 +295,18 @@ async def build_server(
     registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
     port = bind_port(server, settings)
     models = ServedModels(pool, admission, executors, text_workers, tuple(preload), settings.strict)
-    return LatimerServer(server, port, models, calls, behaviours, health_servicer)
+    return LatimerServer(server, port, models, calls, behaviours, health_servicer, reloads)
+
+
+def _watch_credentials(settings: Settings, authenticator: Authenticator, reloads: Reloads) -> None:
+    """Reads the keys and tokens, and puts them into use again whenever their files change."""
+
+    def load() -> None:
+        authenticator.credentials = load_credentials(settings.keys, settings.auth_tokens)
+
+    paths = [path for path in (settings.keys, settings.auth_tokens) if path]
+    if paths:
+        reloads.add(ReloadedPart("keys", paths, load))
 
 
 async def _wait_in_thread(wait: Callable[[], object], seconds: float) -> None:

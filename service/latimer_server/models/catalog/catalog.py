@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from latimer_server.backends.registry import BACKENDS
+from latimer_server.config.toml_lines import find_line
 from latimer_server.core.errors import ModelError, NotServed
 from latimer_server.models.catalog.entry import CatalogEntry, FileEntry, Task
-from latimer_server.models.catalog.toml_lines import find_line
 
 __all__ = ["Catalog", "CatalogEntry", "FileEntry", "Task", "load_catalog"]
 

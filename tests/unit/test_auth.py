@@ -1,0 +1,129 @@
+"""Authentication: a call is the caller of its key, its token, its certificate or its connection, or it is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from latimer_server.config.key_editing import create_key, revoke_key, rotate_key
+from latimer_server.config.key_file import KeyEntry
+from latimer_server.core.access import ALL_SCOPES, Principal, QuotaLimits, Scope
+from latimer_server.core.errors import KeyExpired, Unauthenticated
+from latimer_server.rpc.auth import Authenticator, Credentials, load_credentials
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC).timestamp()
+TRANSLATE = frozenset({Scope.TRANSLATE})
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return tmp_path / "keys.toml"
+
+
+def identify(
+    credentials: Credentials, authorization: str | None, names: tuple[str, ...] = (), at: float = NOW
+) -> Principal:
+    metadata = {} if authorization is None else {"authorization": authorization}
+    return Authenticator(credentials, clock=lambda: at).identify("ipv4:1", metadata, names)
+
+
+def bearer(secret: str) -> str:
+    return f"Bearer {secret}"
+
+
+def test_a_secret_stands_for_its_key(keys: Path) -> None:
+    entry = KeyEntry(certificates=("x",), scopes=TRANSLATE, requests_per_minute=5, concurrent=2)
+    secret = create_key(keys, "shop", entry)
+    found = identify(load_credentials(keys, None), bearer(secret))
+    assert found == Principal("key:shop", "shop", TRANSLATE, QuotaLimits(requests=5, concurrent=2))
+
+
+@pytest.mark.parametrize("offered", ["{}x", "", "{}\x00", "latimer_"])
+def test_a_secret_that_differs_is_refused(keys: Path, offered: str) -> None:
+    secret = create_key(keys, "shop", KeyEntry(certificates=("x",), scopes=TRANSLATE))
+    credentials = load_credentials(keys, None)
+    for authorization in (bearer(offered.format(secret)), secret, f"Basic {secret}", bearer(secret[:-1]), ""):
+        with pytest.raises(Unauthenticated):
+            identify(credentials, authorization)
+    with pytest.raises(Unauthenticated):
+        identify(credentials, None)
+
+
+def test_the_digest_of_a_key_is_no_secret(keys: Path) -> None:
+    create_key(keys, "shop", KeyEntry(certificates=("x",), scopes=TRANSLATE))
+    credentials = load_credentials(keys, None)
+    for digest in credentials.secrets:
+        with pytest.raises(Unauthenticated):
+            identify(credentials, bearer(digest.hex()))
+
+
+def test_a_key_ends_when_it_expires(keys: Path) -> None:
+    ends = datetime.fromtimestamp(NOW, UTC)
+    secret = create_key(keys, "shop", KeyEntry(certificates=("x",), scopes=TRANSLATE, expires=ends))
+    credentials = load_credentials(keys, None)
+    assert identify(credentials, bearer(secret), at=NOW - 0.001).key == "shop"
+    with pytest.raises(KeyExpired):
+        identify(credentials, bearer(secret), at=NOW)
+
+
+def test_both_secrets_of_a_rotated_key_are_accepted_for_a_while(keys: Path) -> None:
+    old = create_key(keys, "shop", KeyEntry(certificates=("x",), scopes=TRANSLATE))
+    new = rotate_key(keys, "shop", timedelta(hours=1))
+    credentials, now = load_credentials(keys, None), datetime.now(UTC).timestamp()
+    assert identify(credentials, bearer(old), at=now) == identify(credentials, bearer(new), at=now)
+    with pytest.raises(KeyExpired):
+        identify(credentials, bearer(old), at=now + 3_601)
+    assert identify(credentials, bearer(new), at=now + 3_601).key == "shop"
+
+
+def test_a_certificate_stands_for_its_key_unless_the_call_sends_a_secret(keys: Path) -> None:
+    create_key(keys, "shop", KeyEntry(certificates=("shop.example",), scopes=TRANSLATE))
+    other = create_key(keys, "other", KeyEntry(certificates=("x",), scopes=ALL_SCOPES))
+    credentials = load_credentials(keys, None)
+    assert identify(credentials, None, ("unknown.example", "shop.example")).key == "shop"
+    assert identify(credentials, bearer(other), ("shop.example",)).key == "other"
+    with pytest.raises(Unauthenticated):
+        identify(credentials, bearer("wrong"), ("shop.example",))
+    with pytest.raises(Unauthenticated):
+        identify(credentials, None, ("unknown.example",))
+
+
+def test_a_running_call_notices_that_its_key_is_revoked_or_has_expired(keys: Path) -> None:
+    ends = datetime.fromtimestamp(NOW, UTC)
+    secret = create_key(keys, "shop", KeyEntry(certificates=("x",), scopes=TRANSLATE, expires=ends))
+    now = NOW - 1
+    authenticator = Authenticator(load_credentials(keys, None), clock=lambda: now)
+    principal = authenticator.identify("ipv4:1", {"authorization": bearer(secret)})
+    authenticator.require_current(principal)
+    now = NOW
+    with pytest.raises(KeyExpired):
+        authenticator.require_current(principal)
+    revoke_key(keys, "shop")
+    authenticator.credentials = load_credentials(keys, None)
+    with pytest.raises(Unauthenticated, match="revoked"):
+        authenticator.require_current(principal)
+
+
+def test_a_token_opens_everything_on_every_connection_and_is_not_part_of_the_name(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("sesame\nother\n")
+    authenticator = Authenticator(load_credentials(None, tokens))
+    first, second, other = (
+        authenticator.identify(peer, {"authorization": f"bearer {token}"})
+        for peer, token in (("ipv4:1", "sesame"), ("ipv4:2", "sesame"), ("ipv4:1", "other"))
+    )
+    assert first == second != other
+    assert first.scopes == ALL_SCOPES
+    assert "sesame" not in first.caller
+    for offered in ("Bearer sesam", "Bearer ", "", "sesame", "Basic sesame"):
+        with pytest.raises(Unauthenticated):
+            authenticator.identify("ipv4:1", {"authorization": offered})
+
+
+def test_without_keys_the_certificate_or_the_connection_is_the_caller() -> None:
+    authenticator = Authenticator()
+    first, second = (authenticator.identify(peer, {"authorization": "Bearer x"}) for peer in ("ipv4:1", "ipv4:2"))
+    assert first == authenticator.identify("ipv4:1", {}) != second
+    assert authenticator.identify("ipv4:1", {}, ("a.example",)) == authenticator.identify("ipv4:2", {}, ("a.example",))
