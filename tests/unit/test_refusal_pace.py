@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import pytest
 
+from latimer_server.core.access import Principal
+from latimer_server.core.errors import InvalidRequest, TooLate
+from latimer_server.rpc.call import Call
 from latimer_server.rpc.refusal_pace import RefusalPace
 
 
@@ -109,3 +112,46 @@ def test_a_refusal_waits_at_most_a_second_and_not_until_its_deadline(
     for _ in range(1_000):
         pace.wait("caller", Context(remaining))  # type: ignore[arg-type]
     assert max(waited, default=0.0) == pytest.approx(limit)
+
+
+def make_error(asked: list[tuple[int, Hashable, float | None]]) -> TooLate:
+    """A refusal that always holds."""
+
+    def repeat(characters: int, caller: Hashable, deadline: float | None) -> None:
+        asked.append((characters, caller, deadline))
+        raise TooLate("too late", 1.0, characters, repeat)
+
+    return TooLate("too late", 1.0, 500, repeat)
+
+
+def make_call(caller: str = "caller", method: str = "/S/Translate") -> Call:
+    return Call(method, "id", Principal(caller), 7.0)
+
+
+def test_an_equal_call_of_a_caller_that_retries_is_refused_before_its_message_is_read() -> None:
+    pace, asked = RefusalPace(1, Clock()), []  # type: ignore[var-annotated]
+    for _ in range(24):
+        pace.repeat_refusal(make_call())  # the caller does not retry yet
+        pace.hold_back(make_error(asked), make_call(), Context())  # type: ignore[arg-type]
+    with pytest.raises(TooLate):
+        pace.repeat_refusal(make_call())
+    assert asked == [(500, "caller", 7.0)]
+    pace.repeat_refusal(make_call("other"))
+    pace.repeat_refusal(make_call(method="/S/ListLanguagePairs"))
+
+
+def test_a_caller_that_no_longer_retries_is_heard() -> None:
+    clock = Clock()
+    pace = RefusalPace(1, clock)
+    for _ in range(24):
+        pace.hold_back(make_error([]), make_call(), Context())  # type: ignore[arg-type]
+    clock.now += 60.0
+    pace.repeat_refusal(make_call())
+
+
+def test_only_refusals_wait() -> None:
+    context = Context()
+    pace = RefusalPace(1, Clock())
+    for _ in range(1_000):
+        pace.hold_back(InvalidRequest(), make_call(), context)  # type: ignore[arg-type]
+    assert context.waits == 0

@@ -8,6 +8,7 @@ They are independent of gRPC; the `rpc` package maps each class to a status code
       NotServed             no model serves the name, language pair or task, or it is not fetched or failed to load
       Overloaded            the server is busy; retry after `retry_after` seconds
         QuotaExceeded       the quota of the caller's key is used up
+        TooLate             the work before the request leaves too little time for its deadline
       Unavailable           the server is starting or draining
         QuotaUnknown        quotas cannot be counted, and the server's settings then refuse calls
       DeadlineExceeded      the call's deadline has passed
@@ -23,6 +24,7 @@ They are independent of gRPC; the `rpc` package maps each class to a status code
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from latimer_server.core.access import Quota, Scope
@@ -110,6 +112,26 @@ class QuotaExceeded(Overloaded):
         self.key = key
         self.limit = limit
         self.reason = QUOTA_REASONS[quota]
+        super().__init__(message, retry_after)
+
+
+class TooLate(Overloaded):
+    """The work before this request leaves too little time for its deadline.
+
+    `characters`: the length of the request in code points. `repeat` raises the error again while it holds for a request
+    of so many code points, of this caller and with this deadline (a reading of the monotonic clock). Any thread may
+    call it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        retry_after: float,
+        characters: int,
+        repeat: Callable[[int, Hashable, float | None], None],
+    ) -> None:
+        self.characters = characters
+        self.repeat = repeat
         super().__init__(message, retry_after)
 
 

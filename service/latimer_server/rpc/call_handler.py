@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from latimer_server.core.access import Scope
-from latimer_server.core.errors import InvalidRequest, Overloaded, ScopeMissing, Unavailable, Violation
+from latimer_server.core.errors import InvalidRequest, ScopeMissing, Unavailable, Violation
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator, read_certificate_names
 from latimer_server.rpc.call import Call, check_metadata, read_deadline, read_metadata, read_request_id
@@ -87,6 +87,7 @@ class CallHandler:
             status = CallStatus(context, method.path, is_logged=method.is_logged)
             call = self._accept(method, status)
             try:
+                self._refusal_pace.repeat_refusal(call)
                 for response in behaviour(requests, call, context):
                     status.open()
                     if response is not None:
@@ -95,8 +96,7 @@ class CallHandler:
                 status.log_cut()
                 raise
             except BaseException as error:  # noqa: BLE001 (every failure becomes a status, a Rust panic too)
-                if isinstance(error, Overloaded):
-                    self._refusal_pace.wait(call.caller, context)
+                self._refusal_pace.hold_back(error, call, context)
                 status.fail(error)
             if method.needs_token:
                 self._refusal_pace.note_answer(call.caller)

@@ -11,7 +11,7 @@ import grpc
 from latimer_server import __version__
 from latimer_server.core.access import UNKNOWN
 from latimer_server.core.errors import LatimerError, Overloaded, Unavailable
-from latimer_server.rpc.error_status import is_expected, to_status
+from latimer_server.rpc.error_status import is_expected, serialize_status
 from latimer_server.rpc.loop_bridge import CallEnded
 
 _log = logging.getLogger(__name__)
@@ -54,8 +54,8 @@ class CallStatus:
         if has_ended and (is_expected(error) or isinstance(error, (CallEnded, grpc.RpcError))):
             self.log_cut()
             self.context.abort(grpc.StatusCode.CANCELLED, "")
-        status = to_status(error, self.request_id)
-        code = _CODES[status.code]
+        number, message, status = serialize_status(error, self.request_id)
+        code = _CODES[number]
         if not is_expected(error):
             _log.error("call failed", exc_info=error, extra={"method": self._path})
         self.log(code.name, error.reason if isinstance(error, LatimerError) else "INTERNAL")
@@ -64,9 +64,9 @@ class CallStatus:
         pushback = (("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS),) if isinstance(error, Unavailable) else ()
         if not has_ended and not isinstance(error, (Unavailable, Overloaded)):
             self.open()
-        details = ("grpc-status-details-bin", status.SerializeToString())
+        details = ("grpc-status-details-bin", status)
         self.context.set_trailing_metadata((*self._identity(), details, *pushback))
-        self.context.abort(code, status.message)
+        self.context.abort(code, message)
 
     def log_cut(self) -> None:
         """Logs a call that its caller, its deadline or the end of the server has ended."""

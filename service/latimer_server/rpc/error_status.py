@@ -7,6 +7,8 @@ INTERNAL status, so that its text never reaches the caller.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import cast
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -49,6 +51,23 @@ def to_status(error: BaseException, request_id: str) -> status_pb2.Status:
         if isinstance(error, kind):
             return _pack(code, str(error), error.reason, _details(error))
     return _pack(code_pb2.INTERNAL, f"internal error; request id {request_id}", "INTERNAL", [])
+
+
+def serialize_status(error: BaseException, request_id: str) -> tuple[int, str, bytes]:
+    """Returns the code, the message and the serialized `google.rpc.Status` of an error, see `to_status`."""
+    if type(error) in (errors.Overloaded, errors.TooLate):
+        return _serialize_refusal(str(error), cast(errors.Overloaded, error).retry_after)
+    return _serialize(to_status(error, request_id))
+
+
+@lru_cache(maxsize=256)
+def _serialize_refusal(message: str, retry_after: float) -> tuple[int, str, bytes]:
+    """Under overload many refusals are alike, and packing their details takes 70 us."""
+    return _serialize(to_status(errors.Overloaded(message, retry_after), ""))
+
+
+def _serialize(status: status_pb2.Status) -> tuple[int, str, bytes]:
+    return status.code, status.message, status.SerializeToString()
 
 
 def is_expected(error: BaseException) -> bool:

@@ -7,8 +7,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
+
+from latimer_server.core.errors import Overloaded, TooLate
+from latimer_server.rpc.call import Call
 
 # Refusals a second for each core. One takes about half a millisecond of CPU in the server, and as much in a caller.
 _PER_CORE = 100.0
@@ -36,6 +40,9 @@ class _Caller:
     updated: float
     refusals: float = 0.0
     answers: float = 0.0
+    # Raises the last refusal for a late deadline again while it holds for an equal call with this deadline.
+    repeat: Callable[[float | None], None] | None = None
+    method: str = ""  # of that refusal
     paced_until: float = float("-inf")
 
     def decay(self, now: float) -> None:
@@ -66,6 +73,30 @@ class RefusalPace:
         """Counts a call that was answered."""
         with self._lock:
             self._find(caller, self._clock()).answers += 1
+
+    def hold_back(self, error: BaseException, call: Call, context: grpc.ServicerContext) -> None:
+        """Waits until the refusal of a call may be sent, and keeps it for `repeat_refusal`. Other errors are sent at
+        once."""
+        if isinstance(error, TooLate):
+            self._keep(error, call)
+        if isinstance(error, Overloaded):
+            self.wait(call.caller, context)
+
+    def _keep(self, error: TooLate, call: Call) -> None:
+        with self._lock:
+            found = self._find(call.caller, self._clock())
+            # Without the error itself: its traceback refers to the request.
+            found.repeat, found.method = partial(error.repeat, error.characters, call.caller), call.method
+
+    def repeat_refusal(self, call: Call) -> None:
+        """Raises `TooLate` if the caller retries without a pause, and its last refusal holds for an equal call.
+
+        Such callers send the same again, as a rule. So the message of the call is not even received, which would take
+        as much time as the refusal. A refusal holds for a quarter of a second, then the next message is read.
+        """
+        found = self._callers.get(call.caller)
+        if found and found.repeat and found.method == call.method and found.paced_until >= self._clock():
+            found.repeat(call.deadline)
 
     def wait(self, caller: str, context: grpc.ServicerContext) -> None:
         """Waits until the refusal of a call may be sent, or until the call ends."""

@@ -20,6 +20,7 @@ from latimer_server.scheduling.batch_times import BatchTimes
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.lending import Lending, LentBatches
 from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
+from latimer_server.scheduling.recent_refusals import RecentRefusals, Refusal
 from latimer_server.scheduling.request_backlog import HeldRequest, RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
 from latimer_server.scheduling.work_items import Batch, Clock, PieceWaiter, WorkItem
@@ -55,6 +56,7 @@ class BatchQueue:
         self._policy = PriorityPolicy()
         self._times = BatchTimes(limits, slot.batches)
         self._backlog = RequestBacklog(clock)
+        self._refusals = RecentRefusals(self._backlog, clock)
         self._shared = SharedQueue()
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting_workers = 0  # workers that wait for permits
@@ -142,30 +144,42 @@ class BatchQueue:
         """
         if deadline is None:
             return
-        wait = self.estimate_wait(priority, caller)
-        if wait and self._clock() + _WAIT_MARGIN * wait + self._times.batch_seconds > deadline:
-            raise Overloaded(
-                f"the queue takes {wait:.1f} s, too long for this deadline; try again later or set a later deadline",
-                max(_MIN_RETRY_SECONDS, wait),
+        wait, now = self.estimate_wait(priority, caller), self._clock()
+        needed = _WAIT_MARGIN * wait + self._times.batch_seconds
+        if wait and now + needed > deadline:
+            message = (
+                f"the queue takes {wait:.1f} s, too long for this deadline; try again later or set a later deadline"
             )
+            retry_after = max(_MIN_RETRY_SECONDS, wait)
+            if priority is not Priority.INTERACTIVE:
+                raise Overloaded(message, retry_after)
+            raise self._refusals.add(Refusal(now, 0, 0, needed, _WAIT_MARGIN, message, retry_after), caller)
 
     @contextmanager
     def hold_request(self, characters: int, deadline: float | None, caller: Hashable) -> Iterator[HeldRequest]:
         """Counts an interactive request of `characters` code points in the backlog until the context ends.
 
-        The context is the request. Raises `Overloaded` if the request would probably miss its deadline, a clock reading
+        The context is the request. Raises `TooLate` if the request would probably miss its deadline, a clock reading
         in seconds: the deadline must leave 1.2 times the estimated seconds for the requests in work and this one. Never
         raises if no other request is in work, if the rate of the model is not known yet, or if `deadline` is None.
         """
         if deadline is not None:
-            seconds_left = (deadline - self._clock()) / _BACKLOG_MARGIN
+            now = self._clock()
+            seconds_left = (deadline - now) / _BACKLOG_MARGIN
             rate = self._times.estimate_token_rate()
             if seconds := self._backlog.estimate_seconds(characters, caller, rate, seconds_left):
-                raise Overloaded(
+                refusal = Refusal(
+                    now,
+                    characters,
+                    self._backlog.estimate_computed(characters, caller),
+                    _BACKLOG_MARGIN * seconds,
+                    _BACKLOG_MARGIN,
                     f"the requests in work take {seconds:.1f} s, too long for this deadline; try again later or set a"
                     " later deadline",
                     max(_MIN_RETRY_SECONDS, seconds - seconds_left),
                 )
+                # Every caller waits for the work of the others; one with work of its own waits for that too.
+                raise self._refusals.add(refusal, caller, holds_for_all=not self._backlog.has_work_of(caller))
         with self._backlog.hold(characters, caller, deadline) as held:
             yield held
 

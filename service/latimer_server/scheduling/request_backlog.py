@@ -114,11 +114,24 @@ class RequestBacklog:
         if rate and self._clock() - self._shown_at < _SHOWN_SECONDS:
             rate = max(rate, self._shown_rate)
         rate = self._accepting_rate = min(rate, self._rate or rate)
-        size = self._estimate_computed(characters, caller) + FIXED_CHARACTERS
-        if self._total < _SHORT_SHARE * size or rate <= 0 or (self._total + size) / rate <= seconds_left:
+        size = self.estimate_computed(characters, caller) + FIXED_CHARACTERS
+        if self.is_idle_beside(characters, caller) or rate <= 0 or (self._total + size) / rate <= seconds_left:
             return 0.0
         seconds = self._count_before(size, caller) / rate
         return seconds if seconds > seconds_left else 0.0
+
+    def estimate_computed(self, characters: int, caller: Hashable) -> int:
+        """Returns the code points that the model will probably compute of a request of `characters` code points. Any
+        thread may call it."""
+        return round(characters * self._shares.get(caller, 1.0))
+
+    def is_idle_beside(self, characters: int, caller: Hashable) -> bool:
+        """Returns True if the requests in work are together short beside a new one. Any thread may call it."""
+        return self._total < _SHORT_SHARE * (self.estimate_computed(characters, caller) + FIXED_CHARACTERS)
+
+    def has_work_of(self, caller: Hashable) -> bool:
+        """Returns True if a request of this caller is in work."""
+        return caller in self._by_caller
 
     def _count_before(self, size: int, caller: Hashable) -> int:
         """Returns the code points that are done by the end of a new request of `size` code points."""
@@ -137,7 +150,7 @@ class RequestBacklog:
         """
         began, finished, computed = self._clock(), self._finished, self._computed_tokens
         finished_text = self._finished_text
-        expected = self._estimate_computed(characters, caller)
+        expected = self.estimate_computed(characters, caller)
         before = self._count_before(expected + FIXED_CHARACTERS, caller)
         self._add(expected + FIXED_CHARACTERS, caller)
 
@@ -165,9 +178,6 @@ class RequestBacklog:
             raise
         finally:
             self._add(-held.characters - FIXED_CHARACTERS, caller)
-
-    def _estimate_computed(self, characters: int, caller: Hashable) -> int:
-        return round(characters * self._shares.get(caller, 1.0))
 
     def _learn_share(self, caller: Hashable, share: float) -> None:
         average = self._shares.pop(caller, 1.0)

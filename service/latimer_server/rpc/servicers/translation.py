@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from latimer.v1 import translation_pb2 as pb
-from latimer_server.core.errors import InvalidRequest, Violation
+from latimer_server.core.errors import InvalidRequest, TooLate, Violation
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.error_status import to_status
+from latimer_server.rpc.servicers.late_requests import LateRequests
 from latimer_server.rpc.servicers.limits import MAX_TARGETS, describe_range
 from latimer_server.rpc.servicers.options import read_options, refuse_unserved
 from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
@@ -29,6 +30,7 @@ class TranslationServicer:
     def __init__(self, translator: Translator, admission: Admission) -> None:
         self._translator = translator
         self._admission = admission
+        self._late = LateRequests()
 
     def TranslateText(  # noqa: N802 (gRPC's name of the method)
         self, request: pb.TranslateTextRequest, call: Call
@@ -36,11 +38,17 @@ class TranslationServicer:
         """Translates each text of the request into each target language. Validates the request at once, in the thread
         of the call."""
         self._admission.require_place(call.caller)
-        return self._run(_read_request(request, call), call)
+        read = _read_request(request, call)
+        self._late.refuse_again(read)
+        return self._run(read, call)
 
     async def _run(self, request: TranslateRequest, call: Call) -> pb.TranslateTextResponse:
         with self._admission.admit(call.caller):
-            results, usage = await self._translate(request)
+            try:
+                results, usage = await self._translate(request)
+            except TooLate as error:
+                self._late.note(request, error)
+                raise
             return pb.TranslateTextResponse(results=results, usage=to_usage(usage))
 
     def StreamTranslateText(  # noqa: N802
