@@ -6,6 +6,7 @@ from pathlib import Path
 
 from latimer.files import delimited, json_text, plain
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
+from latimer.files.office import presentation, spreadsheet, wordprocessing
 
 # In the order in which they are tried for a suffix that several have.
 FORMATS: tuple[FileFormat, ...] = (
@@ -15,6 +16,9 @@ FORMATS: tuple[FileFormat, ...] = (
     json_text.ARB,
     delimited.CSV,
     delimited.TSV,
+    wordprocessing.FORMAT,
+    presentation.FORMAT,
+    spreadsheet.FORMAT,
 )
 
 _HEAD = 65_536
