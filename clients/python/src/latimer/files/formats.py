@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latimer.files import delimited, json_text, plain
+from latimer.files import delimited, epub, json_text, plain
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
-from latimer.files.office import presentation, spreadsheet, wordprocessing
+from latimer.files.office import opendocument, presentation, spreadsheet, wordprocessing
 
 # In the order in which they are tried for a suffix that several have.
 FORMATS: tuple[FileFormat, ...] = (
@@ -19,6 +19,9 @@ FORMATS: tuple[FileFormat, ...] = (
     wordprocessing.FORMAT,
     presentation.FORMAT,
     spreadsheet.FORMAT,
+    opendocument.FORMAT,
+    opendocument.FLAT,
+    epub.FORMAT,
 )
 
 _HEAD = 65_536

@@ -52,6 +52,7 @@ def join_lines(text: str) -> str:
 
 
 def content_slot(
+    source: str,
     span: Span,
     nodes: Sequence[InlineNode],
     *,
@@ -61,11 +62,12 @@ def content_slot(
     syntaxes: tuple[str, ...] = (),
     extra: Callable[[Translated], Iterable[Edit]] = lambda _: (),
 ) -> Slot | None:
-    """Returns the slot of a unit that fills a span, or None if the nodes have no letter to translate.
+    """Returns the slot of a unit that fills a span of `source`, or None if the nodes have no letter to translate.
 
     `write_text`: returns the source of words. `extra`: further edits for a translation, such as a mark of uncertainty.
     A translation that equals the text of its unit leaves the span as it is.
     """
+    span, nodes = _leave_space(source, span, nodes)
     coded = encode(nodes)
     if coded is None:
         return None
@@ -81,3 +83,18 @@ def content_slot(
 def render_coded(coded: CodedText, translation: str, write_text: Callable[[str], str] = escape_text) -> list[Part]:
     """Returns the source of a translation whose runs have no style."""
     return render(coded.decode(translation), lambda text, _: (write_text(text),))
+
+
+def _leave_space(source: str, span: Span, nodes: Sequence[InlineNode]) -> tuple[Span, Sequence[InlineNode]]:
+    """Leaves white space at the edges of a span outside of it, so that indentation keeps its bytes."""
+    kept = list(nodes)
+    start, end = span
+    if kept and isinstance(kept[0], Run) and kept[0].text[:1].isspace():
+        kept[0] = Run(kept[0].text.lstrip(), kept[0].style)
+        while start < end and source[start].isspace():
+            start += 1
+    if kept and isinstance(kept[-1], Run) and kept[-1].text[-1:].isspace():
+        kept[-1] = Run(kept[-1].text.rstrip(), kept[-1].style)
+        while start < end and source[end - 1].isspace():
+            end -= 1
+    return Span(start, end), kept

@@ -150,14 +150,17 @@ class XmlElement:
         """Returns the first child element with a local name, or None."""
         return next(self.elements(local), None)
 
-    def descendants(self) -> Iterator[XmlElement]:
-        """Yields the elements inside this one, in the order of the document."""
+    def descendants(self, *, enter: Callable[[XmlElement], bool] | None = None) -> Iterator[XmlElement]:
+        """Yields the elements inside this one, in the order of the document.
+
+        `enter`: returns False for an element that is left out with all elements inside it.
+        """
         stack = [self.elements()]
         while stack:
             found = next(stack[-1], None)
             if found is None:
                 stack.pop()
-            else:
+            elif enter is None or enter(found):
                 yield found
                 stack.append(found.elements())
 
