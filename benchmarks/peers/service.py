@@ -83,7 +83,14 @@ def list_flags() -> list[str]:
 async def run_service(instructions: str = "") -> AsyncIterator[Service]:
     """Runs a server on a free port until the block ends. `instructions`: the instruction set of its kernels, as
     `LATIMER_ENGINE` names it; the best one of the processor if empty. Raises ServiceFailed."""
-    command = [str(Path(sys.executable).with_name("latimer-server")), "serve", "--listen", "127.0.0.1:0"]
+    command = [
+        str(Path(sys.executable).with_name("latimer-server")),
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--metrics",
+        "",
+    ]
     began = time.perf_counter()
     environment = {**os.environ, "LATIMER_ENGINE": instructions}
     process = await asyncio.create_subprocess_exec(*command, *list_flags(), stdout=PIPE, env=environment)

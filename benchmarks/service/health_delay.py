@@ -58,7 +58,14 @@ def describe(delays: list[float]) -> tuple[str, float]:
 
 def main() -> None:
     """Prints both lines and the ratio."""
-    command = [str(Path(sys.executable).with_name("latimer-server")), "serve", "--listen", "127.0.0.1:0"]
+    command = [
+        str(Path(sys.executable).with_name("latimer-server")),
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--metrics",
+        "",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout

@@ -57,7 +57,7 @@ def run_server(*flags: str, **settings: str) -> Iterator[Server]:
     """Runs a server of the embedded models on a free port until the block ends. `settings`: passed as environment
     variables."""
     environment = os.environ | {f"LATIMER_{name.upper()}": value for name, value in settings.items()}
-    command = [SERVER, "serve", "--listen", "127.0.0.1:0", "--log-level", "ERROR", *flags]
+    command = [SERVER, "serve", "--listen", "127.0.0.1:0", "--metrics", "", "--log-level", "ERROR", *flags]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""

@@ -149,7 +149,18 @@ def write_models(folder: Path, count: int, shape: Shape) -> Path:
 async def run_server(catalog: Path, log: Path, memory: str) -> AsyncIterator[tuple[int, str]]:
     """Runs a server of these models until the block ends. Yields its process id and its address."""
     store = catalog.parent / "store"
-    arguments = ["--listen", "127.0.0.1:0", "--catalog", str(catalog), "--store", str(store), "--models", ""]
+    arguments = [
+        "--listen",
+        "127.0.0.1:0",
+        "--metrics",
+        "",
+        "--catalog",
+        str(catalog),
+        "--store",
+        str(store),
+        "--models",
+        "",
+    ]
     # One thread is enough, because speed is not measured, and on a busy machine two threads wait for each other.
     arguments += ["--admin", "--max-model-memory", memory, "--log-format", "json", "--compute-threads", "1"]
     process = await asyncio.to_thread(_start, arguments, log)

@@ -28,7 +28,14 @@ _PICTURE_WIDTH = 120
 @contextmanager
 def run_server() -> Iterator[str]:
     """Runs a server with the embedded models on a free port, and yields its address."""
-    command = [str(Path(sys.executable).with_name("latimer-server")), "serve", "--listen", "127.0.0.1:0"]
+    command = [
+        str(Path(sys.executable).with_name("latimer-server")),
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--metrics",
+        "",
+    ]
     with subprocess.Popen([*command, "--log-level", "WARNING"], stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latimer_server import __version__
 from latimer_server.cli.options import CatalogOption, ConfigOption, StoreOption, fail, read_settings
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
@@ -70,6 +71,10 @@ def serve(
         bool | None, typer.Option("--strict", help="End with status 1 if a model cannot be loaded at the start.")
     ] = None,
     keys: Annotated[Path | None, typer.Option(help="Key file; `latimer-server keys create` makes it.")] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Address of /metrics, /livez and /readyz; '' turns them off. Default: 127.0.0.1:9464."),
+    ] = None,
     log_format: Annotated[str | None, typer.Option(help="console or json. Default: console.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR. Default: INFO.")] = None,
 ) -> None:
@@ -88,6 +93,7 @@ def serve(
         admin=admin,
         strict=strict,
         keys=keys,
+        metrics=metrics,
         log_format=log_format,
         log_level=log_level,
     )
@@ -124,12 +130,16 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    _log.info("start", extra={"version": __version__, "cores": settings.compute_threads})
     server = await build_server(settings)
     reloading: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, _reload, server, reloading)
+    server.monitoring.serve()
     await server.start()
     address = name_address(settings.listen, server.port)
     print(f"listening on {address}", flush=True)  # noqa: T201 (part of the interface: callers read the port)
+    if server.monitoring.port is not None:
+        print(f"metrics on {name_address(settings.metrics, server.monitoring.port)}", flush=True)  # noqa: T201
     preloading = loop.create_task(_preload(server, stop))
     await stop.wait()
     _exit_after(settings.drain_seconds + _EXIT_SECONDS, log)
@@ -137,7 +147,10 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
         await server.drain(settings.drain_seconds)
         await preloading
     preloading.cancel()
+    _log.info("drain", extra={"active_calls": server.active_calls})
     await server.finish_calls(settings.drain_seconds)
+    await asyncio.to_thread(server.monitoring.close)
+    _log.info("drained", extra={"active_calls": server.active_calls})
     log.close()
     # A thread that hangs must not keep the process alive.
     os._exit(0)
@@ -174,3 +187,4 @@ async def _preload(server: LatimerServer, stop: asyncio.Event) -> None:
         stop.set()
         raise
     server.pool.freeze_loaded()
+    _log.info("ready" if server.is_ready else "not ready", extra={"models": ",".join(server.pool.list_known())})

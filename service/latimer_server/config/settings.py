@@ -124,6 +124,15 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=30.0, ge=0, le=_MOST_SECONDS)
     log_format: LogFormat = LogFormat.CONSOLE
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    # The share of the calls with status OK that are logged; other calls always are.
+    log_ok_share: float = Field(default=1.0, ge=0, le=1)
+    # The address of /metrics, /livez and /readyz; "" turns metrics off.
+    metrics: str = "127.0.0.1:9464"
+    # The address of an OTLP collector over gRPC, such as http://127.0.0.1:4317; None turns traces off. Without it the
+    # environment variable OTEL_EXPORTER_OTLP_ENDPOINT counts, as OpenTelemetry defines it.
+    otlp_endpoint: str | None = Field(default=None, pattern="^(https?://.+)?$")
+    # The share of the calls that begin a trace. A caller's own trace is recorded if its `traceparent` says so.
+    trace_share: float = Field(default=0.01, ge=0, le=1)
     # A file of accepted bearer tokens, one per line. None: the server accepts every caller.
     auth_tokens: Path | None = None
     # A file of keys with scopes and quotas, which `latimer-server keys` writes.

@@ -78,6 +78,7 @@ class BatchLimits:
     `concurrent_batches`: how many batches may run at a time, each in a thread and on its share of the backend's cores.
     `default_beam`: the model's beam size where the options set none, for backends in which each hypothesis of a beam
     costs as much as a row; 0 for backends where the beam size does not change the number of rows.
+    `delegates`: the library computes a batch in threads of its own, and may poll `cancelled` only between batches.
     """
 
     max_input_tokens: int
@@ -86,6 +87,7 @@ class BatchLimits:
     added_tokens: int = 1
     concurrent_batches: int = 1
     default_beam: int = 0
+    delegates: bool = False
 
     def count_rows(self, options: DecodingOptions) -> int:
         """Returns the most rows of a batch with these options: fewer for a wide beam, if `default_beam` is set."""

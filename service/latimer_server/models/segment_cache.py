@@ -32,6 +32,7 @@ class SegmentCache:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.used_bytes = 0
+        self.hits = self.misses = 0  # of `get`
         self._values: OrderedDict[bytes, bytes] = OrderedDict()
 
     def __len__(self) -> int:
@@ -44,8 +45,11 @@ class SegmentCache:
     def get(self, key: bytes) -> bytes | None:
         """Returns the value of a key and marks it as the most recently used; None if the key is not cached."""
         value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
+        if value is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._values.move_to_end(key)
         return value
 
     def put(self, key: bytes, value: bytes) -> None:

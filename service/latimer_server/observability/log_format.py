@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from types import TracebackType
 
 from pythonjsonlogger.json import JsonFormatter
@@ -142,3 +143,9 @@ class _Json(_WithoutMessages, JsonFormatter):
             "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
         )
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
+        """Returns the time of a record in UTC, as RFC 3339 writes it, with milliseconds."""
+        del datefmt
+        time = datetime.fromtimestamp(record.created, UTC)
+        return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,14 +6,16 @@ import random
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 
 from latimer_server.core.access import Principal
 from latimer_server.core.errors import Overloaded
+from latimer_server.rpc.call_record import CallRecord
 
 _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
+_TRACE_PARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 # Request ids are names for the log and need no unpredictable numbers.
 _random_bits = random.Random().getrandbits
 # gRPC's own default. A call of 500 bytes can refer to one entry hundreds of times, and each becomes Python objects.
@@ -27,13 +29,15 @@ _ENDLESS_SECONDS = 1e9
 class Call:
     """One call as servicers see it.
 
-    `principal`: its caller. `deadline`: a reading of the monotonic clock in seconds, None without a deadline.
+    `principal`: its caller. `deadline`: a reading of the monotonic clock in seconds, None without a deadline. `record`:
+    where servicers note what they did.
     """
 
     method: str
     request_id: str
     principal: Principal
     deadline: float | None
+    record: CallRecord = field(default_factory=CallRecord)
 
     @property
     def caller(self) -> str:
@@ -60,6 +64,12 @@ def read_request_id(metadata: Mapping[str, str | bytes]) -> str:
     if isinstance(offered, str) and _REQUEST_ID.fullmatch(offered):
         return offered
     return f"{_random_bits(128):032x}"
+
+
+def read_trace_id(metadata: Mapping[str, str | bytes]) -> str:
+    """Returns the id of the caller's trace (W3C Trace Context, `traceparent`), "" without one."""
+    found = _TRACE_PARENT.fullmatch(str(metadata.get("traceparent", "")))
+    return found[1] if found else ""
 
 
 def read_deadline(context: grpc.ServicerContext) -> float | None:

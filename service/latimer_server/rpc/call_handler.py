@@ -16,9 +16,17 @@ from google.protobuf.message import DecodeError, Message
 
 from latimer_server.core.access import Scope
 from latimer_server.core.errors import InvalidRequest, ScopeMissing, Unavailable, Violation
+from latimer_server.core.telemetry import NoTelemetry, Telemetry, current_trace
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator, read_certificate_names
-from latimer_server.rpc.call import Call, check_metadata, read_deadline, read_metadata, read_request_id
+from latimer_server.rpc.call import (
+    Call,
+    check_metadata,
+    read_deadline,
+    read_metadata,
+    read_request_id,
+    read_trace_id,
+)
 from latimer_server.rpc.call_status import CallStatus
 from latimer_server.rpc.refusal_pace import RefusalPace
 from latimer_server.rpc.servicers.request_bounds import check_bounds
@@ -34,6 +42,7 @@ class Method:
     `ValueError`. `needs_token`: whether callers need credentials if the server has keys. `scope`: what their key must
     open; None is open to every key. `is_logged`: whether calls
     are logged at INFO; others are logged at DEBUG. `delays_drain`: whether a draining server waits for its calls.
+    `grpc_type`: unary, client_stream, server_stream or bidi_stream, as metrics name it.
     """
 
     path: str
@@ -43,6 +52,7 @@ class Method:
     scope: Scope | None = None
     is_logged: bool = True
     delays_drain: bool = True
+    grpc_type: str = "unary"
 
     def read(self, data: bytes | None) -> Any:  # noqa: ANN401 (each method has its own message)
         """Returns the message that `data` holds. Raises `InvalidRequest` if it holds none."""
@@ -68,7 +78,15 @@ class CallHandler:
     those that have begun and whose answer is not sent yet. A slow reader takes an answer later than it is ready.
     """
 
-    def __init__(self, authenticator: Authenticator, refusal_pace: RefusalPace) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        refusal_pace: RefusalPace,
+        telemetry: Telemetry | None = None,
+        log_share: float = 1.0,
+    ) -> None:
+        self._telemetry = telemetry or NoTelemetry()
+        self._log_share = log_share
         self._authenticator = authenticator
         self._refusal_pace = refusal_pace
         self._lock = threading.Lock()
@@ -81,10 +99,13 @@ class CallHandler:
 
     def make_handler(self, method: Method, behaviour: Behaviour) -> grpc.RpcMethodHandler[Any, Any]:
         """Returns the handler with which gRPC serves a method."""
+        self._telemetry.add_method(method.path, method.grpc_type)
 
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Message]:
             self._count(method, context)
-            status = CallStatus(context, method.path, is_logged=method.is_logged)
+            status = CallStatus(
+                context, method.path, self._telemetry, is_logged=method.is_logged, log_share=self._log_share
+            )
             call = self._accept(method, status)
             try:
                 self._refusal_pace.repeat_refusal(call)
@@ -115,6 +136,7 @@ class CallHandler:
         self._refuses = True
 
     def _count(self, method: Method, context: grpc.ServicerContext) -> None:
+        self._telemetry.note_call_start(method.path)
         with self._lock:
             self.begun += 1
             self.active += method.delays_drain
@@ -146,8 +168,15 @@ class CallHandler:
             raise ScopeMissing(method.scope)
         if self._refuses and method.needs_token:
             raise Unavailable("the server is shutting down")
+        record = status.record
+        record.trace_id = read_trace_id(metadata)
+        # Strangers without credentials must not fill the collector of traces, so spans begin here.
+        record.trace = self._telemetry.begin_trace(method.path, metadata) if method.is_logged else None
+        if record.trace is not None:
+            record.trace_id = record.trace.trace_id
+        current_trace.set(record.trace)
         status.log_begin()
-        return Call(method.path, status.request_id, status.principal, read_deadline(context))
+        return Call(method.path, status.request_id, status.principal, read_deadline(context), record)
 
 
 def _serialize(message: Message) -> bytes:

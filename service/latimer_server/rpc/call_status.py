@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from typing import NoReturn
 
@@ -10,7 +11,9 @@ import grpc
 
 from latimer_server import __version__
 from latimer_server.core.access import UNKNOWN
-from latimer_server.core.errors import LatimerError, Overloaded, Unavailable
+from latimer_server.core.errors import REFUSAL_REASONS, LatimerError, Overloaded, Unavailable
+from latimer_server.core.telemetry import Telemetry
+from latimer_server.rpc.call_record import CallRecord
 from latimer_server.rpc.error_status import is_expected, serialize_status
 from latimer_server.rpc.loop_bridge import CallEnded
 
@@ -24,11 +27,22 @@ _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
 class CallStatus:
     """The status and the log line of one call.
 
-    `is_logged`: its line is at INFO, else at DEBUG. `request_id`: "" until the metadata of the call is read.
-    `principal`: its caller, `UNKNOWN` until the credentials are checked.
+    `is_logged`: its line is at INFO, else at DEBUG. `log_share`: the share of the calls with status OK that are logged,
+    from 0 to 1. `request_id`: "" until the metadata of the call is read. `principal`: its caller, `UNKNOWN` until the
+    credentials are checked. `record`: what the call has done.
     """
 
-    def __init__(self, context: grpc.ServicerContext, path: str, *, is_logged: bool) -> None:
+    def __init__(
+        self,
+        context: grpc.ServicerContext,
+        path: str,
+        telemetry: Telemetry,
+        *,
+        is_logged: bool,
+        log_share: float = 1.0,
+    ) -> None:
+        self.record = CallRecord(telemetry)
+        self._log_share = log_share
         self.context = context
         self.request_id = ""
         self.principal = UNKNOWN
@@ -73,12 +87,27 @@ class CallStatus:
         self.log("DEADLINE_EXCEEDED" if self.context.time_remaining() <= 0 else "CANCELLED")
 
     def log(self, code: str, reason: str = "") -> None:
-        """Writes the log line of the call."""
-        if not _log.isEnabledFor(self._level):
+        """Ends the record of the call: writes its log line, counts it and ends its span."""
+        seconds = time.monotonic() - self._began
+        telemetry, trace = self.record.telemetry, self.record.trace
+        telemetry.note_call_end(self._path, code, seconds)
+        if reason in REFUSAL_REASONS and not self.record.items:
+            telemetry.note_refusal(reason)
+        if trace is not None:
+            trace.end(code, self.record.describe())
+        if not _log.isEnabledFor(self._level) or (code == "OK" and self._is_left_out()):
             return
-        milliseconds = round(1_000 * (time.monotonic() - self._began), 1)
-        extra = {"method": self._path, "code": code, "milliseconds": milliseconds}
-        _log.log(self._level, "call", extra=extra | ({"reason": reason} if reason else {}))
+        extra: dict[str, object] = {
+            "method": self._path,
+            "code": code,
+            "milliseconds": round(1_000 * seconds, 1),
+            **self.record.describe(),
+        }
+        names = {"reason": reason, "key": self.principal.key, "trace_id": self.record.trace_id}
+        _log.log(self._level, "call", extra=extra | {name: value for name, value in names.items() if value})
+
+    def _is_left_out(self) -> bool:
+        return self._log_share < 1.0 and random.random() >= self._log_share
 
     def _identity(self) -> tuple[tuple[str, str], ...]:
         return ("x-request-id", self.request_id), ("x-latimer-version", __version__)

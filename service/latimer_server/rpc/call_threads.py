@@ -43,12 +43,15 @@ class CallThreads(Executor):
         self._idle: list[_Inbox] = []  # of idle threads; the last was busy last
         self._waiting: deque[_Work] = deque()
         self.count = 0  # threads that exist
+        self.active = 0  # calls that run or wait for a thread
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Runs a function in a thread and returns the future of its result."""
         future: Future[T] = Future()
+        future.add_done_callback(self._note_done)
         work = _Work(future, lambda: fn(*args, **kwargs))
         with self._lock:
+            self.active += 1
             if self._idle:
                 self._idle.pop().put(work)
                 return future
@@ -61,8 +64,13 @@ class CallThreads(Executor):
         except BaseException:
             with self._lock:
                 self.count -= 1
+                self.active -= 1
             raise
         return future
+
+    def _note_done(self, _: Future[Any]) -> None:
+        with self._lock:
+            self.active -= 1
 
     def _serve(self, first: _Work) -> None:
         inbox: _Inbox = SimpleQueue()

@@ -19,8 +19,11 @@ from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_limits import ConcurrencyLimit
 
 _UNKNOWN: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+_SERVING: int = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: int = health_pb2.HealthCheckResponse.NOT_SERVING
 _MAX_NAME_CHARACTERS = 200
+# The name under which the health of the process is asked for; other names are those of services and models.
+LIVENESS = "liveness"
 # The protocol lets a server refuse long lists.
 _MAX_LISTED = 1_000
 _RETRY_SECONDS = 60.0
@@ -48,10 +51,18 @@ class HealthServicer:
                 self._statuses[service] = status
                 self._changed.notify_all()
 
-    def drain(self) -> None:
-        """Sets every status to NOT_SERVING for good and ends the watches."""
+    def is_serving(self, service: str) -> bool:
+        """Returns True if the status of a service is SERVING."""
         with self._changed:
+            return self._statuses.get(service) == _SERVING
+
+    def drain(self) -> None:
+        """Sets every status to NOT_SERVING for good, but that of `LIVENESS`, and ends the watches."""
+        with self._changed:
+            alive = self._statuses.get(LIVENESS)
             self._statuses = dict.fromkeys(self._statuses, _NOT_SERVING)
+            if alive is not None:
+                self._statuses[LIVENESS] = alive  # or an orchestrator would kill a server that drains
             self._draining = True
             self._changed.notify_all()
 

@@ -18,6 +18,13 @@ from latimer_server.rpc.health import HealthServicer
 
 _HEALTH = cast(ServiceDescriptor, health_pb2.DESCRIPTOR.services_by_name["Health"])
 _REFLECTION = cast(ServiceDescriptor, reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"])
+# By whether requests and responses are streams; the names are those of go-grpc-prometheus.
+_GRPC_TYPES = {
+    (False, False): "unary",
+    (True, False): "client_stream",
+    (False, True): "server_stream",
+    (True, True): "bidi_stream",
+}
 
 
 class ServiceRegistry:
@@ -82,4 +89,5 @@ def _describe(
         scope,
         is_logged,
         delays_drain,
+        _GRPC_TYPES[method.client_streaming, method.server_streaming],
     )

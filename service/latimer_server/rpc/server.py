@@ -18,10 +18,11 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 
 from latimer.v1 import models_pb2, summarization_pb2, translation_pb2
+from latimer_server import __version__
 from latimer_server.backends.registry import load_backend
 from latimer_server.config.settings import Settings
 from latimer_server.core.access import Scope
-from latimer_server.core.errors import LatimerError, NotServed
+from latimer_server.core.errors import REFUSAL_REASONS, LatimerError, NotServed
 from latimer_server.models.catalog.catalog import Catalog, Task, load_catalog
 from latimer_server.models.pool.gc_tuning import trim_memory
 from latimer_server.models.pool.loaded_model import ModelState
@@ -30,14 +31,18 @@ from latimer_server.models.pool.pool import ModelPool
 from latimer_server.models.pool.pool_options import PoolOptions
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
+from latimer_server.observability.metrics import Metrics
+from latimer_server.observability.server_telemetry import ServerTelemetry, open_tracing
 from latimer_server.rpc.auth import Authenticator, load_credentials
 from latimer_server.rpc.behaviours import Behaviours
 from latimer_server.rpc.call_handler import CallHandler
 from latimer_server.rpc.call_limits import CallLimits
 from latimer_server.rpc.call_threads import CallThreads
 from latimer_server.rpc.health import HealthServicer
+from latimer_server.rpc.library_refusals import LibraryRefusals
 from latimer_server.rpc.listening import bind_port, channel_options
 from latimer_server.rpc.methods import ServiceRegistry
+from latimer_server.rpc.monitoring import MonitoredParts, Monitoring
 from latimer_server.rpc.refusal_pace import RefusalPace
 from latimer_server.rpc.reloading import ReloadedPart, Reloads
 from latimer_server.rpc.servicers.models import ModelServicer
@@ -108,7 +113,9 @@ class LatimerServer:
         behaviours: Behaviours,
         health_servicer: HealthServicer,
         reloads: Reloads,
+        monitoring: Monitoring,
     ) -> None:
+        self.monitoring = monitoring
         self.port = port
         self.reloads = reloads
         self.pool = models.pool
@@ -132,12 +139,18 @@ class LatimerServer:
         count."""
         return self._calls.active
 
+    @property
+    def is_ready(self) -> bool:
+        """True if every preloaded model is READY and the server does not drain."""
+        return self._health.is_serving(_OVERALL)
+
     async def start(self) -> None:
         """Starts to answer calls. No model is loaded yet."""
         self._health.set(_MODEL_SERVICE_NAME, _SERVING)
         for name in (_OVERALL, *_SERVICE_NAMES.values(), *(f"model:{e.name}" for e in self.pool.catalog.entries)):
             self._health.set(name, _NOT_SERVING)
         self._server.start()
+        self.monitoring.start()
         self._background = [asyncio.create_task(work) for work in (self._sweep(), self._watch_files())]
 
     async def preload(self) -> None:
@@ -177,6 +190,7 @@ class LatimerServer:
         """
         self._calls.refuse_calls()
         self._health.drain()
+        self.monitoring.note_drain()
         self._behaviours.draining.set()
         for task in self._retries:
             task.cancel()
@@ -191,6 +205,7 @@ class LatimerServer:
         to the end of the process."""
         for task in self._background:
             task.cancel()
+        await asyncio.to_thread(self.monitoring.close)
         stopped = self._server.stop(_LAST_CALLS_SECONDS)
         await _wait_in_thread(stopped.wait, _STEP_SECONDS)
         with suppress(TimeoutError):
@@ -255,6 +270,8 @@ async def build_server(
     authenticator, reloads = Authenticator(), Reloads()
     _watch_credentials(settings, authenticator, reloads)
     detector = LanguageDetector()
+    metrics = Metrics(__version__, [e.name for e in catalog.entries], REFUSAL_REASONS) if settings.metrics else None
+    telemetry = ServerTelemetry(metrics, open_tracing(settings, __version__))
     executors = Executors(settings.compute_threads)
     preload = catalog.preloaded if settings.models is None else settings.models
     options = PoolOptions(
@@ -262,6 +279,7 @@ async def build_server(
         max_memory=settings.max_model_memory,
         pinned=preload,
         cache=SegmentCache(settings.segment_cache_mb * _MEGABYTE) if settings.segment_cache_mb else None,
+        telemetry=telemetry,
     )
     pool = ModelPool(catalog, Store(settings.store), backend_loader, executors, detector, options)
     await asyncio.to_thread(pool.scan_files)
@@ -278,13 +296,15 @@ async def build_server(
         stream_config_seconds=settings.stream_config_seconds,
         stream_idle_seconds=settings.stream_idle_seconds,
     )
-    calls = CallHandler(authenticator, RefusalPace(settings.compute_threads))
+    calls = CallHandler(authenticator, RefusalPace(settings.compute_threads), telemetry, settings.log_ok_share)
     behaviours = Behaviours(asyncio.get_running_loop(), limits)
+    threads, most_calls = CallThreads(limits.threads), limits.threads + _WAITING_CALLS
     server = grpc.server(
         # The library's types name one executor; it calls `submit` only.
-        cast(ThreadPoolExecutor, CallThreads(limits.threads)),
+        cast(ThreadPoolExecutor, threads),
+        interceptors=[LibraryRefusals(telemetry, lambda: threads.active >= most_calls)],
         options=channel_options(settings),
-        maximum_concurrent_rpcs=limits.threads + _WAITING_CALLS,
+        maximum_concurrent_rpcs=most_calls,
     )
     health_servicer = HealthServicer(limits.watches)
     registry = ServiceRegistry(server, calls, behaviours)
@@ -294,8 +314,10 @@ async def build_server(
     registry.add_health(health_servicer)
     registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
     port = bind_port(server, settings)
+    parts = MonitoredParts(pool, admission, behaviours.streams, executors, options.cache, health_servicer)
+    monitoring = Monitoring(settings, parts, telemetry, tuple(preload))
     models = ServedModels(pool, admission, executors, text_workers, tuple(preload), settings.strict)
-    return LatimerServer(server, port, models, calls, behaviours, health_servicer, reloads)
+    return LatimerServer(server, port, models, calls, behaviours, health_servicer, reloads, monitoring)
 
 
 def _watch_credentials(settings: Settings, authenticator: Authenticator, reloads: Reloads) -> None:

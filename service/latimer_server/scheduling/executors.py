@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from latimer_server.scheduling.compute_watch import ComputeWatch
 from latimer_server.scheduling.lending import Lending
 from latimer_server.scheduling.permits import CorePermits
 from latimer_server.scheduling.priority import Priority, always_interactive
@@ -78,6 +79,8 @@ class ComputeSlot:
     A batch cannot be interrupted, and with wide beams it may take many seconds. So one that has run for `lend_seconds`
     while others wait gives back its permits before it ends, if `replace_thread` finds another thread for them (see
     `StickyThreadPool.replace_thread`). Then the operating system shares the cores.
+
+    `watch` watches the threads; `delegates`: see `BatchLimits`.
     """
 
     def __init__(
@@ -90,7 +93,11 @@ class ComputeSlot:
         generation: bool = False,
         replace_thread: Callable[[Future[Any]], bool] | None = None,
         lend_seconds: float = _LEND_SECONDS,
+        watch: ComputeWatch | None = None,
+        delegates: bool = False,
     ) -> None:
+        self.watch = watch or ComputeWatch()
+        self._delegates = delegates
         self.batches = batches
         self.cores = cores
         self._permits = permits
@@ -159,7 +166,7 @@ class ComputeSlot:
             if not completed.done():
                 completed.set_result(None)
 
-        submitted = self._executor.submit(call.run)
+        submitted = self._executor.submit(self._run_watched, call)
         self._running.add(ended)
         running = _Running(granted, submitted, lending)
         if self._replace_thread:
@@ -172,6 +179,13 @@ class ComputeSlot:
         # Registered after the executor's own callback, so that the thread already counts as free.
         submitted.add_done_callback(notify_loop)
         return completed
+
+    def _run_watched(self, call: _Call[T]) -> None:
+        self.watch.begin(delegates=self._delegates)
+        try:
+            call.run()
+        finally:
+            self.watch.end()
 
     def _lend_if_wanted(self, running: _Running) -> None:
         """Gives back the permits of a batch that runs if others wait for them, else looks again later."""
@@ -205,6 +219,7 @@ class Executors:
 
     def __init__(self, cores: int) -> None:
         self.permits = CorePermits(cores)
+        self.watch = ComputeWatch()
         self._single = ThreadPoolExecutor(1, "batch", initializer=lower_priority, initargs=(BATCH_NICENESS,))
         self._per_core = StickyThreadPool(cores, "worker")
         self._generation = ThreadPoolExecutor(1, thread_name_prefix="generation")
@@ -216,24 +231,36 @@ class Executors:
         """
         return self.permits.generation_cores if generation else self.permits.cores
 
-    def slot(self, concurrent_batches: int = 1, *, generation: bool = False) -> ComputeSlot:
+    def slot(self, concurrent_batches: int = 1, *, generation: bool = False, delegates: bool = False) -> ComputeSlot:
         """Returns the slot of a model that runs `concurrent_batches` at a time, at most one for each core.
 
         Each batch gets an equal share of the cores. A slot for `generation` runs one batch at a time on all cores that
-        summaries may use.
+        summaries may use. `delegates`: see `BatchLimits`.
         """
         threads = self.count_threads(generation=generation)
         if generation:
-            return ComputeSlot(self.permits, self._generation, cores=threads, generation=True)
+            return ComputeSlot(
+                self.permits, self._generation, cores=threads, generation=True, watch=self.watch, delegates=delegates
+            )
         batches = max(1, min(concurrent_batches, threads))
         executor = self._single if concurrent_batches == 1 else self._per_core
         lend = self._per_core.replace_thread if executor is self._per_core else None
-        return ComputeSlot(self.permits, executor, cores=threads // batches, batches=batches, replace_thread=lend)
+        return ComputeSlot(
+            self.permits,
+            executor,
+            cores=threads // batches,
+            batches=batches,
+            replace_thread=lend,
+            watch=self.watch,
+            delegates=delegates,
+        )
 
     def single_core_slot(self) -> ComputeSlot:
         """Returns a slot for short work on one core for each call, such as ranking sentences."""
         lend = self._per_core.replace_thread
-        return ComputeSlot(self.permits, self._per_core, batches=self.permits.cores, replace_thread=lend)
+        return ComputeSlot(
+            self.permits, self._per_core, batches=self.permits.cores, replace_thread=lend, watch=self.watch
+        )
 
     def close(self) -> None:
         """Waits until all submitted callables have run, then ends the threads."""

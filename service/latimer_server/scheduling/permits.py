@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -35,6 +36,8 @@ class CorePermits:
         self._unclaimed = 0  # permits granted to waiters that have not resumed yet
         self._waiters: list[_Waiter] = []
         self._policy = PriorityPolicy()
+        self._core_seconds = 0.0  # of permits until `_counted_at`
+        self._counted_at = time.monotonic()
 
     @property
     def used(self) -> int:
@@ -48,6 +51,11 @@ class CorePermits:
         Includes permits that are granted to a waiter that has not resumed yet.
         """
         return max(0, self.cores - self.used) + self._unclaimed
+
+    @property
+    def core_seconds(self) -> float:
+        """The seconds that permits have been held so far, summed over the cores. May be read from any thread."""
+        return self._core_seconds + self.used * (time.monotonic() - self._counted_at)
 
     @property
     def has_waiters(self) -> bool:
@@ -84,6 +92,7 @@ class CorePermits:
 
     def release(self, cores: int, *, generation: bool = False) -> None:
         """Gives back permits for `cores` cores, the number that `acquire` returned; `generation` must be as there."""
+        self._count_seconds()
         if generation:
             self._generating -= cores
         else:
@@ -109,12 +118,19 @@ class CorePermits:
                 return
             self._policy.note(chosen, waiting)
             self._waiters.remove(waiter)
+            self._count_seconds()
             if waiter.generation:
                 self._generating += cores
             else:
                 self._translating += cores
             self._unclaimed += cores
             waiter.future.set_result(cores)
+
+    def _count_seconds(self) -> None:
+        """Adds the time since the number of granted permits changed."""
+        now = time.monotonic()
+        self._core_seconds += self.used * (now - self._counted_at)
+        self._counted_at = now
 
     def _may_generate(self, waiter: _Waiter) -> bool:
         return self._generating + min(waiter.cores, self.generation_cores) <= self.generation_cores

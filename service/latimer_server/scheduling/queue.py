@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
-from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
+from latimer_server.core.decoding import BatchLimits, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
+from latimer_server.core.telemetry import NoTelemetry, Telemetry, current_trace
 from latimer_server.scheduling.batch_policy import BatchBudget, SharedQueue, count_rows_in_time, count_shared_rows
+from latimer_server.scheduling.batch_run import BatchRun, RunBatch
 from latimer_server.scheduling.batch_times import BatchTimes
 from latimer_server.scheduling.executors import ComputeSlot
 from latimer_server.scheduling.lending import Lending, LentBatches
@@ -24,8 +26,6 @@ from latimer_server.scheduling.recent_refusals import RecentRefusals, Refusal
 from latimer_server.scheduling.request_backlog import HeldRequest, RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
 from latimer_server.scheduling.work_items import Batch, Clock, PieceWaiter, WorkItem
-
-RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
 
 # A request is refused if its deadline leaves less than this many times the estimated wait plus one batch. The margin is
 # needed because a request ends with its last piece, and batches by length take some of its pieces late: the slowest
@@ -43,10 +43,22 @@ class BatchQueue:
 
     Must be created and closed inside the same running event loop. `run` computes one batch in a thread of `slot`: it
     gets the token ids of each row, their common options and a function that returns True once the batch is abandoned,
-    and returns one hypothesis for each row. `clock` returns seconds.
+    and returns one hypothesis for each row. `clock` returns seconds. `telemetry` gets a report of each batch under the
+    name `model`.
     """
 
-    def __init__(self, run: RunBatch, limits: BatchLimits, slot: ComputeSlot, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        run: RunBatch,
+        limits: BatchLimits,
+        slot: ComputeSlot,
+        clock: Clock = time.monotonic,
+        *,
+        model: str = "",
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._model = model
+        self._telemetry = telemetry or NoTelemetry()
         self._run = run
         self._limits = limits
         self._slot = slot
@@ -102,7 +114,7 @@ class BatchQueue:
         if self._closed:
             raise Unavailable("the model is being unloaded")
         now = self._clock()
-        waiter = PieceWaiter(asyncio.get_running_loop().create_future(), deadline, now)
+        waiter = PieceWaiter(asyncio.get_running_loop().create_future(), deadline, now, current_trace.get())
         if not waiter.is_open(now):
             waiter.settle(DeadlineExceeded("the deadline passed before the work began; set a later deadline"))
             return waiter.future
@@ -238,19 +250,17 @@ class BatchQueue:
         Returns True if the worker may start the next batch at once, before the callers of this batch have seen their
         results. A batch that fails is run again piece by piece, so that only the faulty piece fails.
         """
-        batch = Batch()
-        started = 0.0
+        batch, run = Batch(), self._begin_run(Batch())
         is_lent = False
 
         def prepare() -> Callable[[], list[Hypothesis]] | None:
-            nonlocal batch, started
-            batch, started = choose(), self._clock()
+            nonlocal batch, run
+            batch = choose()
             if not batch.items:
                 return None
             self._computing += 1
-            taken = batch
-            ids, options = [item.ids for item in taken.items], taken.items[0].options
-            return lambda: self._run(ids, options, lambda: taken.is_abandoned(self._clock()))
+            run = self._begin_run(batch)
+            return run
 
         def note_lent() -> None:
             nonlocal is_lent
@@ -279,10 +289,13 @@ class BatchQueue:
             return False
         if self._has_next_batch(batch):
             # Callers of a full batch take milliseconds of the loop for their results; a core would stay idle meanwhile.
-            asyncio.get_running_loop().call_soon(self._finish, batch, hypotheses or [], started, self._clock(), is_lent)
+            asyncio.get_running_loop().call_soon(self._finish, run, hypotheses or [], self._clock(), is_lent)
             return True
-        self._finish(batch, hypotheses or [], started, self._clock(), is_lent)
+        self._finish(run, hypotheses or [], self._clock(), is_lent)
         return False
+
+    def _begin_run(self, batch: Batch) -> BatchRun:
+        return BatchRun(batch, self._run, self._slot.watch, self._clock)
 
     def _has_next_batch(self, batch: Batch) -> bool:
         """True if enough pieces wait to fill further batches for this worker and for all workers that wait for permits.
@@ -309,20 +322,22 @@ class BatchQueue:
 
     def _finish(
         self,
-        batch: Batch,
+        run: BatchRun,
         hypotheses: Sequence[Hypothesis],
-        started: float,
         ended: float,
         is_lent: bool,  # noqa: FBT001 (call_soon passes no keywords)
     ) -> None:
+        batch = run.batch
+        if not batch.items:
+            return
         # The seconds of a batch that lent its permits say nothing: it shared its core, and others did not wait for it.
-        if batch.items and not is_lent and not batch.is_abandoned(ended):
-            self._times.learn(batch, ended - started)
-        if batch.items:
-            self._backlog.note_computed(batch.served_tokens)
-            self._times.note_drained(batch, ended, waiting=self.waiting > 0)
+        if not is_lent and not batch.is_abandoned(ended):
+            self._times.learn(batch, ended - run.began)
+        self._backlog.note_computed(batch.served_tokens)
+        self._times.note_drained(batch, ended, waiting=self.waiting > 0)
+        self._telemetry.note_batch(run.report(self._model, hypotheses, ended))
         for item, hypothesis in zip(batch.items, hypotheses, strict=True):
-            item.settle(hypothesis, started, ended)
+            item.settle(hypothesis, run.began, ended)
 
     def _take(self) -> Batch:
         """Removes the pieces of the next batch from the queue and returns it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded
+from latimer_server.core.telemetry import Trace
 from latimer_server.scheduling.piece_size import count_tokens
 from latimer_server.scheduling.priority import Priority
 
@@ -21,12 +22,13 @@ class PieceWaiter:
     """The future of one submission of a piece.
 
     `queued` is the time of the submission, and `deadline` the time after which the caller no longer waits (None: no
-    deadline). Both are clock readings in seconds.
+    deadline). Both are clock readings in seconds. `trace`: the span of the call, None if it is not recorded.
     """
 
     future: asyncio.Future[TimedHypothesis] = field(repr=False)
     deadline: float | None
     queued: float
+    trace: Trace | None = None
 
     def settle(self, result: TimedHypothesis | BaseException) -> None:
         """Sets the result or the error of the future, unless it is done already."""

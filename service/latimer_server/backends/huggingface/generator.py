@@ -42,6 +42,7 @@ class HubGenerator:
             tokenization.added_tokens,
             concurrent_batches,
             default_beam=(config.defaults.beam_size or 1) if counts_beams else 0,
+            delegates=True,
         )
 
     def encode(self, texts: Sequence[str], languages: LanguagePair) -> list[Encoding]:

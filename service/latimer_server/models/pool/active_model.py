@@ -50,13 +50,14 @@ class ActiveModel:
         if self.loaded is None:
             return status
         backend = self.loaded.backend
-        limit = self.loaded.backend.limits.max_input_tokens if isinstance(self.loaded, LoadedGenerator) else 0
+        generator = self.loaded if isinstance(self.loaded, LoadedGenerator) else None
         return replace(
             status,
             backend=backend.name,
             compute_type=backend.compute_type,
-            max_input_tokens=limit,
+            max_input_tokens=generator.backend.limits.max_input_tokens if generator else 0,
             memory_bytes=self.reservation.size,
+            waiting=generator.queue.waiting if generator else 0,
         )
 
 

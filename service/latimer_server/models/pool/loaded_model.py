@@ -55,8 +55,8 @@ class ModelStatus:
     """The current status of a model.
 
     `error`: why it is FAILED, else "". `weights_sha256`: the digest of its weights, "" if unknown. `backend`,
-    `compute_type`, `max_input_tokens` and `memory_bytes` are known only while the model is loaded; else they are "" or
-    0. `max_input_tokens` is 0 for a ranker too.
+    `compute_type`, `max_input_tokens`, `memory_bytes` and `waiting`, the pieces in its queue, are known only while the
+    model is loaded; else they are "" or 0. `max_input_tokens` and `waiting` are 0 for a ranker too.
     """
 
     entry: CatalogEntry
@@ -67,3 +67,4 @@ class ModelStatus:
     memory_bytes: int = 0
     weights_sha256: str = ""
     backend: str = ""
+    waiting: int = 0

@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 from latimer_server.backends.huggingface.memory_estimate import estimate_bytes
 from latimer_server.backends.protocol import Backend, GeneratorBackend, LoadRequest, RankerBackend
 from latimer_server.core.decoding import Cancelled
+from latimer_server.core.telemetry import Telemetry
 from latimer_server.models.catalog.catalog import CatalogEntry
 from latimer_server.models.pool.canary import run_canary
 from latimer_server.models.pool.gc_tuning import release_memory
@@ -32,7 +33,8 @@ class Loader:
     """Creates loaded models from files in the store. Must be used inside one event loop.
 
     `backend_loader`: creates the backend of a model. `executors`: the threads that run batches and canaries.
-    `detector`: checks the language of a canary's output. `device`: "cpu", "cuda" or "auto".
+    `detector`: checks the language of a canary's output. `device`: "cpu", "cuda" or "auto". `telemetry`: receives a
+    report of each batch.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Loader:
         detector: LanguageDetector,
         device: str,
         cache: SegmentCache | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._store = store
         self._backend_loader = backend_loader
@@ -50,6 +53,7 @@ class Loader:
         self._detector = detector
         self._device = device
         self._cache = cache
+        self._telemetry = telemetry
         self._measured: dict[str, tuple[FolderStamp, int]] = {}
 
     def estimate_size(self, local: LocalModel) -> tuple[int, int]:
@@ -94,7 +98,7 @@ class Loader:
         if entry.ranks:
             return LoadedRanker(entry, cast(RankerBackend, backend))
         generator = cast(GeneratorBackend, backend)
-        queue = BatchQueue(generator.run, generator.limits, slot)
+        queue = BatchQueue(generator.run, generator.limits, slot, model=entry.name, telemetry=self._telemetry)
         cache = self._cache.of_model(self._identify_revision(local, generator)) if self._cache is not None else None
         return LoadedGenerator(entry, generator, queue, VocabularyCoverage(generator), cache)
 
@@ -113,8 +117,10 @@ class Loader:
         """Returns the slot in which the batches of a model run."""
         if entry.ranks:
             return self._executors.single_core_slot()
-        batches = cast(GeneratorBackend, backend).limits.concurrent_batches
-        return self._executors.slot(batches, generation=entry.writes_summaries)
+        limits = cast(GeneratorBackend, backend).limits
+        return self._executors.slot(
+            limits.concurrent_batches, generation=entry.writes_summaries, delegates=limits.delegates
+        )
 
     def _identify_revision(self, local: LocalModel, backend: GeneratorBackend) -> str:
         """Returns a text that is equal only for models that write the same output, for the keys of the segment cache.

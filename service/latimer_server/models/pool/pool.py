@@ -57,7 +57,9 @@ class ModelPool:
         self.retry_seconds = RETRY_SECONDS
         # The slot in which extractive summaries rank sentences.
         self.ranking_slot = executors.single_core_slot()
-        self._loader = Loader(store, backend_loader, executors, detector, options.device, options.cache)
+        self._loader = Loader(
+            store, backend_loader, executors, detector, options.device, options.cache, options.telemetry
+        )
         self._local_models = LocalModels(catalog, store)
         self._budget = MemoryBudget(options.max_memory, self._evict)
         self._pinned = frozenset(options.pinned)
@@ -163,6 +165,11 @@ class ModelPool:
             failure = self._failures.get(name)
             return describe_idle(local, self._idle_state(local), failure.cause if failure else local.error)
         return active.describe()
+
+    def list_known(self) -> list[str]:
+        """Returns the names of the models that are preloaded, loaded, loading or FAILED, sorted."""
+        known = {entry.name for entry in self.catalog.entries}
+        return sorted({*self._pinned, *self._active, *self._failures} & known)
 
     def list_usable(self, task: Task) -> tuple[CatalogEntry, ...]:
         """Returns the entries for this task that are fetched and not FAILED, with the languages that their files serve.

@@ -9,6 +9,7 @@ from latimer.v1 import summarization_pb2 as pb
 from latimer.v1 import types_pb2
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.call import Call
+from latimer_server.rpc.call_record import OutputReport, count_words
 from latimer_server.rpc.error_status import to_status
 from latimer_server.rpc.servicers.results import to_flags, to_span, to_usage
 from latimer_server.rpc.servicers.validation import Rules, refuse_markup
@@ -49,12 +50,24 @@ class SummarizationServicer:
     async def _run(self, request: SummarizeRequest, contents: Sequence[str], call: Call) -> pb.SummarizeTextResponse:
         with self._admission.admit(call.caller):
             summaries, usage = await self._summarizer.summarize(request)
-            return await self._summarizer.begin_text_work(request).run(
+            message, reports = await self._summarizer.begin_text_work(request).run(
                 estimate_text_work(contents),
-                lambda: pb.SummarizeTextResponse(
-                    summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)
+                lambda: (
+                    pb.SummarizeTextResponse(
+                        summaries=[_to_summary(summary) for summary in summaries], usage=to_usage(usage)
+                    ),
+                    _report(contents, summaries),
                 ),
             )
+            call.record.add(len(summaries), reports, usage)
+            return message
+
+
+def _report(contents: Sequence[str], summaries: Sequence[Summary]) -> list[OutputReport]:
+    return [
+        OutputReport(count_words(content), summary.models, summary.flags, summary.error)
+        for content, summary in zip(contents, summaries, strict=True)
+    ]
 
 
 def _read_request(request: pb.SummarizeTextRequest, call: Call) -> SummarizeRequest:

@@ -11,6 +11,7 @@ from latimer_server.core.errors import InvalidRequest, TooLate, Violation
 from latimer_server.core.usage import Usage
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.call import Call
+from latimer_server.rpc.call_record import OutputReport, count_words
 from latimer_server.rpc.error_status import to_status
 from latimer_server.rpc.servicers.late_requests import LateRequests
 from latimer_server.rpc.servicers.limits import MAX_TARGETS, describe_range
@@ -45,7 +46,7 @@ class TranslationServicer:
     async def _run(self, request: TranslateRequest, call: Call) -> pb.TranslateTextResponse:
         with self._admission.admit(call.caller):
             try:
-                results, usage = await self._translate(request)
+                results, usage = await self._translate(request, call)
             except TooLate as error:
                 self._late.note(request, error)
                 raise
@@ -69,6 +70,7 @@ class TranslationServicer:
             detections = await self._translator.detect(
                 request.contents, candidates, self._translator.begin_text_work(call.caller, call.deadline)
             )
+            call.record.add(len(detections), (), Usage(characters=sum(map(len, request.contents))))
             return pb.DetectLanguageResponse(detections=[_to_detection(detection) for detection in detections])
 
     async def ListLanguagePairs(  # noqa: N802
@@ -104,15 +106,19 @@ class TranslationServicer:
         self._translator.require_served(request)
 
         async def translate(contents: Sequence[str]) -> tuple[list[pb.TranslationResult], Usage]:
-            return await self._translate(replace(request, contents=tuple(contents)))
+            return await self._translate(replace(request, contents=tuple(contents)), call)
 
         return translate
 
-    async def _translate(self, request: TranslateRequest) -> tuple[list[pb.TranslationResult], Usage]:
+    async def _translate(self, request: TranslateRequest, call: Call) -> tuple[list[pb.TranslationResult], Usage]:
         results, usage = await self._translator.translate(request)
         work = estimate_text_work(request.contents) * len(request.targets)
         text = self._translator.begin_text_work(request.caller, request.deadline)
-        return await text.run(work, lambda: [_to_result(result) for result in results]), usage
+        messages, reports = await text.run(
+            work, lambda: ([_to_result(result) for result in results], _report(request.contents, results))
+        )
+        call.record.add(len(results), reports, usage)
+        return messages, usage
 
 
 def _read_request(request: pb.TranslateTextRequest, call: Call) -> TranslateRequest:
@@ -149,6 +155,14 @@ def _read_common(
         caller=call.caller,
         disable_cache=request.options.disable_cache,
     )
+
+
+def _report(contents: Sequence[str], results: Sequence[ItemResult]) -> list[OutputReport]:
+    return [
+        OutputReport(words, translation.models, translation.flags, translation.error)
+        for words, result in zip(map(count_words, contents), results, strict=True)
+        for translation in result.translations
+    ]
 
 
 def _to_result(result: ItemResult) -> pb.TranslationResult:

@@ -1,0 +1,159 @@
+"""Telemetry: how the layers report what they do. Metrics and traces implement these protocols.
+
+No layer but `observability` knows the library of metrics or that of traces. Reports hold names and numbers, never text
+of a user, a key or an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+from latimer_server.core.flags import Flag
+
+
+class Trace(Protocol):
+    """The span of one call that is recorded. `trace_id`: 32 hexadecimal digits (W3C Trace Context)."""
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the trace."""
+        ...
+
+    def end(self, code: str, attributes: Mapping[str, str | int | float]) -> None:
+        """Ends the span with the name of a gRPC status code, such as `NOT_FOUND`."""
+        ...
+
+
+# The span of the call that the current task belongs to; None if it is not recorded. The handler of calls sets it, and
+# tasks inherit it.
+current_trace: ContextVar[Trace | None] = ContextVar("current_trace", default=None)
+
+
+@dataclass(frozen=True)
+class TracedPiece:
+    """A piece whose call is recorded: the span of the call, and when the piece was queued (monotonic seconds)."""
+
+    call: Trace
+    queued: float
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """A batch that a model has computed.
+
+    `queue_seconds`: the seconds that each row waited. `started`, `ended`: when its pieces were taken from the queue and
+    when their results were known; `backend_started`, `backend_ended`: the work of the model alone (monotonic seconds).
+    `traced`: the pieces whose calls are recorded.
+    """
+
+    model: str
+    queue_seconds: Sequence[float]
+    started: float
+    ended: float
+    backend_started: float
+    backend_ended: float
+    input_tokens: int
+    output_tokens: int
+    traced: Sequence[TracedPiece] = ()
+
+
+class Telemetry(Protocol):
+    """The receiver of reports. Its methods may be called from any thread, return at once and raise nothing."""
+
+    def add_method(self, path: str, grpc_type: str) -> None:
+        """Declares a method that the server has, before its first call. `grpc_type`: such as `unary`."""
+
+    def note_call_start(self, path: str) -> None:
+        """Counts a call of a method that the server has, or of another one."""
+
+    def note_call_end(self, path: str, code: str, seconds: float | None) -> None:
+        """Counts the end of a call. `code`: the name of its gRPC status code, such as `NOT_FOUND`. `seconds`: None for
+        a call that gRPC refused by itself."""
+
+    def note_refusal(self, reason: str) -> None:
+        """Counts a call that was refused before its work, by the reason in its ErrorInfo."""
+
+    def note_batch(self, report: BatchReport) -> None:
+        """Counts a batch."""
+
+    def note_words(self, model: str, words: int) -> None:
+        """Counts words of sources that a model has translated or summarized."""
+
+    def note_flag(self, flag: Flag, times: int) -> None:
+        """Counts translations and summaries that carry a flag."""
+
+    def begin_trace(self, path: str, metadata: Mapping[str, str | bytes]) -> Trace | None:
+        """Starts the span of a call under the caller's `traceparent`; None if it is not recorded."""
+
+
+class NoTelemetry:
+    """Receives reports and drops them."""
+
+    def add_method(self, path: str, grpc_type: str) -> None:
+        """See `Telemetry`."""
+
+    def note_call_start(self, path: str) -> None:
+        """See `Telemetry`."""
+
+    def note_call_end(self, path: str, code: str, seconds: float | None) -> None:
+        """See `Telemetry`."""
+
+    def note_refusal(self, reason: str) -> None:
+        """See `Telemetry`."""
+
+    def note_batch(self, report: BatchReport) -> None:
+        """See `Telemetry`."""
+
+    def note_words(self, model: str, words: int) -> None:
+        """See `Telemetry`."""
+
+    def note_flag(self, flag: Flag, times: int) -> None:
+        """See `Telemetry`."""
+
+    def begin_trace(self, path: str, metadata: Mapping[str, str | bytes]) -> Trace | None:
+        """Returns None."""
+
+
+@dataclass(frozen=True)
+class ModelReading:
+    """The state of one model: the value of its `ModelState`, its bytes, and the pieces that wait for it.
+
+    `memory_bytes` and `waiting` are 0 unless it is loaded.
+    """
+
+    name: str
+    state: str
+    memory_bytes: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class CacheReading:
+    """The state of the segment cache; `hits` and `misses` since the start."""
+
+    entries: int = 0
+    used_bytes: int = 0
+    max_bytes: int = 0
+    hits: int = 0
+    misses: int = 0
+
+
+@dataclass(frozen=True)
+class ServerReading:
+    """The state of the server at one moment.
+
+    `requests`: requests in work, of at most `max_requests`. `busy_ratio`: the share of the cores that batches held
+    over the last seconds, from 0 to 1. `loop_lag_seconds`: the longest delay of the event loop in that time.
+    """
+
+    models: tuple[ModelReading, ...] = ()
+    cache: CacheReading = CacheReading()
+    requests: int = 0
+    max_requests: int = 0
+    streams: int = 0
+    max_streams: int = 0
+    busy_ratio: float = 0.0
+    loop_lag_seconds: float = 0.0

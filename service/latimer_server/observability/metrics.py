@@ -1,0 +1,251 @@
+"""Metrics: declares every metric of the server, and counts what the layers report.
+
+The names of calls are those of go-grpc-prometheus, whose dashboards and alerts users have. Each label has a fixed set
+of values: methods of the contract, gRPC's codes, models of the catalogue, flags and reasons of the contract. Anything
+else counts as `other`.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from latimer_server.core.flags import Flag
+from latimer_server.core.telemetry import BatchReport, ServerReading
+
+OTHER = "other"
+# gRPC's status codes as go-grpc-prometheus spells them.
+_CODES = {
+    "OK": "OK",
+    "CANCELLED": "Canceled",
+    "UNKNOWN": "Unknown",
+    "INVALID_ARGUMENT": "InvalidArgument",
+    "DEADLINE_EXCEEDED": "DeadlineExceeded",
+    "NOT_FOUND": "NotFound",
+    "ALREADY_EXISTS": "AlreadyExists",
+    "PERMISSION_DENIED": "PermissionDenied",
+    "RESOURCE_EXHAUSTED": "ResourceExhausted",
+    "FAILED_PRECONDITION": "FailedPrecondition",
+    "ABORTED": "Aborted",
+    "OUT_OF_RANGE": "OutOfRange",
+    "UNIMPLEMENTED": "Unimplemented",
+    "INTERNAL": "Internal",
+    "UNAVAILABLE": "Unavailable",
+    "DATA_LOSS": "DataLoss",
+    "UNAUTHENTICATED": "Unauthenticated",
+}
+MODEL_STATES = ("not fetched", "available", "loading", "ready", "failed", "draining")
+_CALL_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class _MethodMetrics:
+    """The metrics of one method, with `handled` by the name of the code."""
+
+    started: Counter
+    handled: Mapping[str, Counter]
+    seconds: Histogram
+
+
+@dataclass(frozen=True)
+class _ModelMetrics:
+    """The metrics of one model."""
+
+    queue_seconds: Histogram
+    rows: Histogram
+    seconds: Histogram
+    input_tokens: Counter
+    output_tokens: Counter
+    words: Counter
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own.
+
+    `models`: the names of the catalogue. `reasons`: the reasons of refusals. `reading` is the state of the server that
+    the next scrape reports; the server sets it. Implements the part of `Telemetry` that counts.
+    """
+
+    def __init__(self, version: str, models: Iterable[str], reasons: Iterable[str]) -> None:
+        # Or each series would have another one with the time of its first value. The function has no types.
+        cast(Callable[[], None], disable_created_metrics)()
+        self.registry = registry = CollectorRegistry()
+        self.reading = ServerReading()
+        self._known_models = frozenset(models)
+        method = ("grpc_type", "grpc_service", "grpc_method")
+        self._started = Counter("grpc_server_started", "Calls that the server has begun.", method, registry=registry)
+        self._handled = Counter(
+            "grpc_server_handled", "Calls that have ended, by status code.", (*method, "grpc_code"), registry=registry
+        )
+        self._seconds = Histogram(
+            "grpc_server_handling_seconds",
+            "Seconds from the first byte of a call to its status; of a stream its whole life.",
+            method,
+            buckets=_CALL_SECONDS,
+            registry=registry,
+        )
+        self._queue_seconds = Histogram(
+            "latimer_queue_seconds",
+            "Seconds that a piece of text waits for its batch.",
+            ("model",),
+            buckets=_WORK_SECONDS,
+            registry=registry,
+        )
+        self._rows = Histogram(
+            "latimer_batch_rows", "Pieces that are computed together.", ("model",), buckets=_ROWS, registry=registry
+        )
+        self._batch_seconds = Histogram(
+            "latimer_batch_seconds",
+            "Seconds that a model computes a batch.",
+            ("model",),
+            buckets=_WORK_SECONDS,
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "latimer_tokens", "Tokens that a model reads or writes.", ("model", "direction"), registry=registry
+        )
+        self._words = Counter(
+            "latimer_words",
+            "Words of sources, divided by white space, that a model has translated or summarized.",
+            ("model",),
+            registry=registry,
+        )
+        flags = Counter("latimer_flags", "Translations and summaries that carry a flag.", ("flag",), registry=registry)
+        refused = Counter(
+            "latimer_refused", "Calls that are refused before their work, by reason.", ("reason",), registry=registry
+        )
+        build = Gauge(
+            "latimer_build_info", "The version of the server; the value is 1.", ("version", "python"), registry=registry
+        )
+        build.labels(version, platform.python_version()).set(1)
+        ProcessCollector(registry=registry)
+        registry.register(_ReadingCollector(self))
+        self._methods: dict[str, _MethodMetrics] = {}
+        self._other = self._resolve_method("unary", OTHER, OTHER)
+        self._models: dict[str, _ModelMetrics] = {}
+        self._flags = {flag: flags.labels(flag.name) for flag in Flag}
+        self._refused = {reason: refused.labels(reason) for reason in (*reasons, OTHER)}
+
+    def add_method(self, path: str, grpc_type: str) -> None:
+        """Declares a method, `/package.Service/Method`; its series begin at 0."""
+        service, _, name = path.removeprefix("/").partition("/")
+        self._methods[path] = self._resolve_method(grpc_type, service, name)
+
+    def note_call_start(self, path: str) -> None:
+        """Counts a call."""
+        self._methods.get(path, self._other).started.inc()
+
+    def note_call_end(self, path: str, code: str, seconds: float | None) -> None:
+        """Counts the end of a call."""
+        method = self._methods.get(path, self._other)
+        method.handled[code].inc()
+        if seconds is not None:
+            method.seconds.observe(seconds)
+
+    def note_refusal(self, reason: str) -> None:
+        """Counts a refused call."""
+        self._refused.get(reason, self._refused[OTHER]).inc()
+
+    def note_batch(self, report: BatchReport) -> None:
+        """Counts a batch, its rows and its tokens."""
+        model = self._get_model(report.model)
+        for seconds in report.queue_seconds:
+            model.queue_seconds.observe(seconds)
+        model.rows.observe(len(report.queue_seconds))
+        model.seconds.observe(report.backend_ended - report.backend_started)
+        model.input_tokens.inc(report.input_tokens)
+        model.output_tokens.inc(report.output_tokens)
+
+    def note_words(self, model: str, words: int) -> None:
+        """Counts words of sources."""
+        self._get_model(model).words.inc(words)
+
+    def note_flag(self, flag: Flag, times: int) -> None:
+        """Counts a flag."""
+        self._flags[flag].inc(times)
+
+    def _resolve_method(self, *labels: str) -> _MethodMetrics:
+        return _MethodMetrics(
+            self._started.labels(*labels),
+            {name: self._handled.labels(*labels, code) for name, code in _CODES.items()},
+            self._seconds.labels(*labels),
+        )
+
+    def _get_model(self, name: str) -> _ModelMetrics:
+        """Returns the metrics of a model, created at its first report. Names beyond the catalogue are one model."""
+        found = self._models.get(name)
+        if found is None:
+            label = name if name in self._known_models else OTHER
+            found = _ModelMetrics(
+                self._queue_seconds.labels(label),
+                self._rows.labels(label),
+                self._batch_seconds.labels(label),
+                self._tokens.labels(label, "input"),
+                self._tokens.labels(label, "output"),
+                self._words.labels(label),
+            )
+            if label is not OTHER:
+                self._models[name] = found
+        return found
+
+
+class _ReadingCollector:
+    """Converts the state of the server to metrics at each scrape."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterator[Metric]:
+        """Yields the metrics without values, so that the registry knows their names."""
+        return _declare_readings(ServerReading())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the metrics of the last reading."""
+        return _declare_readings(self._metrics.reading)
+
+
+def _declare_readings(reading: ServerReading) -> Iterator[Metric]:
+    state = GaugeMetricFamily(
+        "latimer_model_state", "1 for the state that a model is in, else 0.", labels=("model", "state")
+    )
+    memory = GaugeMetricFamily("latimer_model_memory_bytes", "Bytes that a loaded model holds.", labels=("model",))
+    depth = GaugeMetricFamily("latimer_queue_depth", "Pieces of text that wait for a batch.", labels=("model",))
+    for model in reading.models:
+        for name in MODEL_STATES:
+            state.add_metric((model.name, name.replace(" ", "_")), float(name == model.state))
+        memory.add_metric((model.name,), model.memory_bytes)
+        depth.add_metric((model.name,), model.waiting)
+    yield from (state, memory, depth)
+    cache = reading.cache
+    for family, help_text, value in (
+        ("latimer_requests_active", "Requests in work, streams left out.", reading.requests),
+        ("latimer_requests_limit", "The bound on requests in work.", reading.max_requests),
+        ("latimer_streams_active", "Open translation streams.", reading.streams),
+        ("latimer_streams_limit", "The bound on open translation streams.", reading.max_streams),
+        ("latimer_compute_busy_ratio", "Share of the cores that batches held in the last 15 s.", reading.busy_ratio),
+        (
+            "latimer_event_loop_lag_seconds",
+            "Longest delay of the event loop in the last 15 s, in seconds.",
+            reading.loop_lag_seconds,
+        ),
+        ("latimer_cache_entries", "Outputs in the segment cache.", cache.entries),
+        ("latimer_cache_bytes", "Bytes of the segment cache.", cache.used_bytes),
+        ("latimer_cache_limit_bytes", "The bound on bytes of the segment cache.", cache.max_bytes),
+    ):
+        yield GaugeMetricFamily(family, help_text, value=value)
+    yield CounterMetricFamily("latimer_cache_hits", "Pieces that the segment cache had.", value=cache.hits)
+    yield CounterMetricFamily("latimer_cache_misses", "Pieces that the segment cache lacked.", value=cache.misses)

@@ -1,0 +1,82 @@
+"""Call record: what a call has done so far, for its line in the log and its span."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from latimer_server.core.errors import LatimerError
+from latimer_server.core.flags import Flag
+from latimer_server.core.telemetry import NoTelemetry, Telemetry, Trace
+from latimer_server.core.usage import Usage
+
+
+@dataclass(frozen=True)
+class OutputReport:
+    """One output of a call, a translation or a summary: the words of its source and the models that made it."""
+
+    words: int
+    models: Sequence[str]
+    flags: Sequence[Flag]
+    error: LatimerError | None = None
+
+
+def count_words(text: str) -> int:
+    """Returns the number of words of a text, divided by white space."""
+    return len(text.split())
+
+
+@dataclass
+class CallRecord:
+    """The work of one call. Written by one thread at a time.
+
+    `trace`: its span, None if it is not recorded. `trace_id`: the id of its trace, "" without one. `items`: contents
+    with a result, `failed_items` of them with an error. `flags`: the number of outputs with each flag.
+    """
+
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
+    trace: Trace | None = None
+    trace_id: str = ""
+    items: int = 0
+    failed_items: int = 0
+    usage: Usage = field(default_factory=Usage)
+    models: dict[str, None] = field(default_factory=dict)
+    flags: Counter[Flag] = field(default_factory=Counter)
+
+    def add(self, items: int, outputs: Iterable[OutputReport], usage: Usage) -> None:
+        """Adds items with their outputs, and reports words and flags to the telemetry."""
+        words: Counter[str] = Counter()
+        flags: Counter[Flag] = Counter()
+        for output in outputs:
+            self.failed_items += output.error is not None
+            for model in output.models:
+                words[model] += output.words
+            flags.update(output.flags)
+        self.items += items
+        self.usage.characters += usage.characters
+        self.usage.add(usage)
+        for model, count in words.items():
+            self.models[model] = None
+            self.telemetry.note_words(model, count)
+        for flag, times in flags.items():
+            self.flags[flag] += times
+            self.telemetry.note_flag(flag, times)
+
+    def describe(self) -> dict[str, str | int | float]:
+        """Returns the values for the log line and the span; none for a call without items."""
+        if not self.items:
+            return {}
+        values: dict[str, str | int | float] = {
+            "items": self.items,
+            "characters": self.usage.characters,
+            "queue_milliseconds": round(1_000 * self.usage.queue_seconds, 1),
+            "compute_milliseconds": round(1_000 * self.usage.compute_seconds, 1),
+        }
+        if self.models:
+            values["models"] = ",".join(self.models)
+        if self.flags:
+            values["flags"] = ",".join(f"{flag.name}:{times}" for flag, times in self.flags.items())
+        if self.failed_items:
+            values["failed_items"] = self.failed_items
+        return values

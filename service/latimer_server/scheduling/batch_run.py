@@ -1,0 +1,56 @@
+"""Batch run: computes one batch in a compute thread, and reports it to the telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.telemetry import BatchReport, TracedPiece
+from latimer_server.scheduling.compute_watch import ComputeWatch
+from latimer_server.scheduling.work_items import Batch, Clock
+
+RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypothesis]]
+
+
+class BatchRun:
+    """The computation of a batch, to be called in the compute thread if the batch has pieces.
+
+    `began`: when its pieces were taken from the queue, a clock reading in seconds.
+    """
+
+    def __init__(self, batch: Batch, run: RunBatch, watch: ComputeWatch, clock: Clock) -> None:
+        self.batch = batch
+        self.began = clock()
+        self._run = run
+        self._watch = watch
+        self._clock = clock
+        self._started = self._ended = 0.0
+
+    def __call__(self) -> list[Hypothesis]:
+        """Returns one hypothesis for each piece."""
+        items = self.batch.items
+        self._started = self._clock()
+        cancelled = self._watch.note_polls(lambda: self.batch.is_abandoned(self._clock()))
+        hypotheses = self._run([item.ids for item in items], items[0].options, cancelled)
+        self._ended = self._clock()
+        return hypotheses
+
+    def report(self, model: str, hypotheses: Sequence[Hypothesis], ended: float) -> BatchReport:
+        """Returns the report of the batch, which ended at `ended`. The wait of a row is that of its first waiter."""
+        items = self.batch.items
+        return BatchReport(
+            model,
+            [self.began - item.waiters[0].queued for item in items],
+            self.began,
+            ended,
+            self._started,
+            self._ended,
+            sum([len(item.ids) for item in items]),
+            sum([len(hypothesis.ids) for hypothesis in hypotheses]),
+            [
+                TracedPiece(waiter.trace, waiter.queued)
+                for item in items
+                for waiter in item.waiters
+                if waiter.trace is not None
+            ],
+        )
