@@ -1,0 +1,1 @@
+"""Benchmarks of the Python client's batches, against a server without models."""

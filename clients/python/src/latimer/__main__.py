@@ -1,0 +1,5 @@
+"""Lets `python -m latimer` run the command line."""
+
+from latimer.cli import main
+
+main()

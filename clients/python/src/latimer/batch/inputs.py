@@ -1,0 +1,213 @@
+"""The inputs of a batch: files, folders, patterns and pipes, and the output of each."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from latimer.batch.results import BatchError, OutputError
+from latimer.files import FileError, find_format
+
+STANDARD = "-"  # standard input, or standard output
+_JOURNAL = "journal"
+_FAILED = "failed.jsonl"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFile:
+    """A file of a batch.
+
+    `path`: a regular file. `name`: its name in messages. `relative`: its path below the output folder. `format`: the
+    name of its format.
+    """
+
+    path: Path
+    name: str
+    relative: Path
+    format: str
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """`files`: the inputs. `skipped`: files of folders whose format is not known."""
+
+    files: list[InputFile]
+    skipped: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """`paths`: the output of each input; None is standard output. `journal` and `failed`: the side files; None for
+    standard output, which cannot be resumed."""
+
+    paths: list[Path | None]
+    journal: Path | None
+    failed: Path | None
+
+
+class Spool:
+    """A folder for copies of pipes, which documents read more than once. A context manager that removes it."""
+
+    def __enter__(self) -> Spool:
+        self._folder = Path(tempfile.mkdtemp(prefix="latimer-"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        """The folder, readable by its owner only."""
+        return self._folder
+
+    def copy(self, source: BinaryIO, name: str) -> Path:
+        """Copies a pipe to a file. Raises `BatchError` if the disk is full."""
+        path = self._folder / name
+        try:
+            with path.open("wb") as target:
+                shutil.copyfileobj(source, target, _BLOCK)
+        except OSError as error:
+            raise BatchError(
+                f"cannot keep the input in {self._folder}: {error.strerror}; set TMPDIR to a folder with more space"
+            ) from error
+        return path
+
+
+def find_inputs(names: Sequence[str], format_name: str | None, out: str, spool: Spool) -> FoundFiles:
+    """Returns the files that the names of the command line mean, in order. A folder means the files below it whose
+    format is known. Raises `BatchError`."""
+    found = FoundFiles([])
+    for name in names:
+        if name == STANDARD:
+            path = spool.copy(sys.stdin.buffer, "input.txt")
+            found.files.append(_describe(path, "standard input", Path("standard-input.txt"), format_name or "text"))
+            continue
+        for path in _expand(name):
+            if path.is_dir():
+                _add_folder(found, path, format_name, out)
+            else:
+                found.files.append(_add_file(path, format_name, spool))
+    if not found.files:
+        raise BatchError(f"no file to read in {', '.join(names)}; name files, or the format of all files with --format")
+    return found
+
+
+def plan_outputs(files: Sequence[InputFile], names: Sequence[str], out: str, suffix: str = "") -> Outputs:
+    """Returns where the outputs go. `suffix`: an ending in place of that of the input, such as `.summary.txt`.
+
+    `out` is a folder if it is one, ends in a separator, or if there are several inputs. Raises `OutputError` if an
+    output would be an input, or the output of two inputs.
+    """
+    if out == STANDARD:
+        return Outputs([None] * len(files), None, None)
+    folder = Path(out)
+    is_folder = folder.is_dir() or out.endswith(("/", os.sep)) or len(files) > 1 or any(Path(n).is_dir() for n in names)
+    if not is_folder:
+        paths = [folder]
+        side = [folder.with_name(f"{folder.name}.{ending}") for ending in (_JOURNAL, _FAILED)]
+    else:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(
+                out, "is a file, and there are several inputs", "name a folder with --out", is_refusal=True
+            )
+        paths = [folder / _rename(file.relative, suffix) for file in files]
+        side = [folder / f"latimer.{ending}" for ending in (_JOURNAL, _FAILED)]
+    inputs = {file.path.resolve(): file for file in files}
+    owners: dict[Path, InputFile] = {}
+    for file, path in zip(files, paths, strict=True):
+        resolved = path.resolve()
+        if resolved in inputs:
+            raise OutputError(path, "is an input as well", "choose another --out", is_refusal=True)
+        if resolved in owners:
+            raise OutputError(
+                path,
+                f"would be the output of {owners[resolved].name} and of {file.name}",
+                "run them one by one",
+                is_refusal=True,
+            )
+        owners[resolved] = file
+    return Outputs(list(paths), *side)
+
+
+def digest_file(path: Path) -> tuple[str, int]:
+    """Returns the SHA-256 of a file and its size in bytes. Raises `FileError`."""
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                size += len(block)
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}") from error
+    return digest.hexdigest(), size
+
+
+def _expand(name: str) -> list[Path]:
+    """Returns the paths of a name: itself, or the matches of a pattern that the shell has left alone."""
+    path = Path(name)
+    if path.exists() or not glob.has_magic(name):
+        return [path]
+    matches = sorted(Path(match) for match in glob.glob(name, recursive=True))  # noqa: PTH207 (patterns may be absolute)
+    if not matches:
+        raise BatchError(f"no file matches {name}")
+    return matches
+
+
+def _add_file(path: Path, format_name: str | None, spool: Spool) -> InputFile:
+    try:
+        mode = path.stat().st_mode
+        readable = path
+        if not stat.S_ISREG(mode):  # a named pipe, or the shell's <(...)
+            with path.open("rb") as pipe:
+                readable = spool.copy(pipe, path.name)
+            format_name = format_name or ("text" if not path.suffix else None)
+        elif not os.access(path, os.R_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise BatchError(f"{path} cannot be read: {error.strerror}") from error
+    return _describe(readable, str(path), Path(path.name), format_name)
+
+
+def _describe(path: Path, name: str, relative: Path, format_name: str | None) -> InputFile:
+    return InputFile(path=path, name=name, relative=relative, format=find_format(path, format_name).name)
+
+
+def _add_folder(found: FoundFiles, folder: Path, format_name: str | None, out: str) -> None:
+    """Adds the files below a folder. Hidden ones, and those below the output folder, are left out."""
+    output = None if out == STANDARD else Path(out).resolve()
+    for path in _walk(folder):
+        if output is not None and output != folder.resolve() and path.resolve().is_relative_to(output):
+            continue
+        try:
+            found.files.append(_describe(path, str(path), path.relative_to(folder), format_name))
+        except FileError:
+            found.skipped.append(path)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    try:
+        children = sorted(folder.iterdir())
+    except OSError as error:
+        raise BatchError(f"{folder} cannot be read: {error.strerror}") from error
+    for child in children:
+        if child.name.startswith("."):
+            continue
+        if child.is_dir() and not child.is_symlink():
+            yield from _walk(child)
+        elif child.is_file():
+            yield child
+
+
+def _rename(relative: Path, suffix: str) -> Path:
+    return relative.with_name(relative.name + suffix) if suffix else relative

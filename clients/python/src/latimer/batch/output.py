@@ -1,0 +1,90 @@
+"""Outputs that are never half-written: a temporary file beside the target, which takes its name at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from latimer.batch.results import OutputError
+
+_BUFFER = 1 << 18
+_CURES = {
+    errno.ENOSPC: "free some space, then run again with --resume",
+    errno.EDQUOT: "free some space, then run again with --resume",
+    errno.EACCES: "choose a folder that you may write with --out",
+    errno.EPERM: "choose a folder that you may write with --out",
+    errno.EROFS: "choose a folder that you may write with --out",
+    errno.EEXIST: "choose another --out",
+    errno.ENOTDIR: "choose another --out",
+    errno.EISDIR: "choose another --out",
+}
+
+
+@contextlib.contextmanager
+def open_output(path: Path) -> Iterator[BinaryIO]:
+    """Yields a file that appears under `path` only when it is whole and on the disk.
+
+    The folder is made if it is missing. The end of the block puts the file in its place; an exception leaves what was
+    there before. Raises `OutputError` if the disk is full or the folder cannot be written.
+    """
+    # A fixed name: the next run overwrites the rest of a killed one.
+    partial = path.with_name(f".{path.name}.latimer-part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        raw = _Guarded(partial, "wb")
+    except OSError as error:
+        raise convert_error(path, error) from error
+    file = io.BufferedWriter(raw, _BUFFER)
+    try:
+        yield file
+        file.flush()
+        os.fsync(raw.fileno())
+        file.close()
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        # After an error of the disk, closing the file tries to write the rest once more.
+        with contextlib.suppress(OSError):
+            file.close()
+        with contextlib.suppress(OSError):
+            raw.close()
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if raw.fault:  # a format may have turned it to an error of its own
+            raise convert_error(path, raw.fault) from error
+        if isinstance(error, OSError) and error.filename in (str(path), str(partial), None):
+            raise convert_error(path, error) from error
+        raise
+
+
+def convert_error(path: Path, error: OSError) -> OutputError:
+    """Returns the error of an output that cannot be written, with its cure."""
+    return OutputError(path, f"cannot be written: {error.strerror or error}", _CURES.get(error.errno or 0, ""))
+
+
+class _Guarded(io.FileIO):
+    """A file that remembers the error of a write."""
+
+    fault: OSError | None = None
+
+    def write(self, block: Any, /) -> int:  # noqa: ANN401 (a buffer, which has no type before Python 3.12)
+        try:
+            return super().write(block)
+        except OSError as error:
+            self.fault = error
+            raise
+
+
+def _sync_folder(path: Path) -> None:
+    """Brings the name of a new file to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,91 @@
+"""Summaries: files as one text each, and the calls of SummarizeText."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, BinaryIO
+
+from latimer._client import Client
+from latimer.batch.flags import select_warnings
+from latimer.batch.results import Reading, SentUnit, UnitResult
+from latimer.batch.sending import Flight, GroupQueue, Results, ServerAddress, is_worth_another_try
+from latimer.errors import LatimerError
+from latimer.files import Document, Translated, Unit
+from latimer.types import Summary
+
+# A summary takes long, so a call has few texts: the loss of a server costs little.
+_CALL_TEXTS = 8
+
+
+@dataclass(frozen=True)
+class SummaryDocument:
+    """A document as one unit: its texts with blank lines between. Its output is the summary as plain text."""
+
+    document: Document
+
+    def units(self) -> Iterator[Unit]:
+        """Yields the whole text; nothing for a document without text."""
+        text = "\n\n".join(unit.text for unit in self.document.units())
+        if text.strip():
+            yield Unit(text=text, place="the whole text")
+
+    def write(self, target: BinaryIO, translations: Iterator[Translated]) -> None:
+        """Writes the summary and a line end; nothing for a document without text."""
+        for translated in translations:
+            if translated.text is not None:
+                target.write(translated.text.encode() + b"\n")
+
+
+class SummarySender:
+    """A `Sender` of summaries. `calls`: calls in flight to each server. `options`: arguments of `Client.summarize`."""
+
+    def __init__(self, servers: Sequence[ServerAddress], *, options: Mapping[str, Any], calls: int = 1) -> None:
+        self.results: Results = SimpleQueue()
+        self._options = options
+        self._clients = [Client(server.address, token=server.token, tls=server.tls) for server in servers]
+        self._queue = GroupQueue(self.results, len(servers) * calls)
+        for number in range(len(servers) * calls):
+            client = self._clients[number % len(servers)]
+            threading.Thread(target=self._run, args=(client, number), name="latimer-batch", daemon=True).start()
+
+    def send(self, reading: Reading, units: Sequence[SentUnit]) -> None:  # noqa: ARG002 (the server reads plain text only)
+        """Queues units."""
+        for start in range(0, len(units), _CALL_TEXTS):
+            self._queue.put(units[start : start + _CALL_TEXTS])
+
+    def close(self) -> None:
+        """Cancels calls in flight."""
+        self._queue.close()
+        for client in self._clients:
+            client.close()
+
+    def _run(self, client: Client, number: int) -> None:
+        while self._queue.wait():
+            flight = Flight()
+            units = self._queue.take(flight, 1)
+            if units is None:
+                return
+            try:
+                summaries = client.summarize([unit.text for unit in units], **self._options)
+            except LatimerError as error:
+                self._queue.land(flight)
+                if not self._queue.fail(number, error):
+                    return
+                continue
+            self._deliver(number, units, summaries)
+
+    def _deliver(self, number: int, units: Sequence[SentUnit], summaries: Sequence[Summary]) -> None:
+        results = []
+        again = []
+        for unit, summary in zip(units, summaries, strict=True):
+            if summary.error is None:
+                results.append((unit.ticket, UnitResult(summary.text, select_warnings(summary.flags))))
+            elif is_worth_another_try(unit, summary.error):
+                again.append(unit._replace(tries=unit.tries + 1))
+            else:
+                results.append((unit.ticket, UnitResult(None, error=str(summary.error))))
+        self._queue.deliver(number, results)
+        self._queue.try_again(again)

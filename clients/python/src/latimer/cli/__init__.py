@@ -1,0 +1,29 @@
+"""The command `latimer`: translate, summarize and detect for a person, batches, and lists of what a server has.
+
+Needs the extra `[cli]`. Results go to standard output; messages and progress go to standard error. Exit statuses: 0 all
+is good, 1 some of the work failed, 2 usage, 3 the server, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Runs the command line. The entry point of the script."""
+    # Without this gRPC logs every connection that ends. It reads the variable when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        from latimer.cli.application import app
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] not in _EXTRAS:
+            raise
+        sys.exit(
+            f"latimer: the package {error.name} is missing; install it with: pip install 'latimer-client[cli,files]'"
+        )
+    app(prog_name="latimer")
+
+
+# Packages that the extras `[cli]` and `[files]` bring.
+_EXTRAS = frozenset({"typer", "rich", "tomli", "lxml", "polib", "ruamel", "charset_normalizer"})

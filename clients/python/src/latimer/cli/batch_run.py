@@ -1,0 +1,281 @@
+"""Runs a batch for a person: reads the inputs, shows progress, prints the summary, and returns the exit status."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import latimer
+from latimer.batch.estimate import estimate
+from latimer.batch.flags import select_warnings
+from latimer.batch.inputs import STANDARD, Spool, find_inputs, plan_outputs
+from latimer.batch.job import BatchOutcome, Job, SurveyedFile, Task, check_outputs, run_job, survey
+from latimer.batch.memory import TranslationMemory
+from latimer.batch.report import check_report, write_report
+from latimer.batch.results import BatchError
+from latimer.batch.sending import Sender
+from latimer.batch.summaries import SummarySender
+from latimer.batch.translating import StreamSender
+from latimer.cli.connection import Connection
+from latimer.cli.flags import show_warnings
+from latimer.cli.messages import FAILED, SERVER, STOPPED, error_console, explain, say
+from latimer.cli.progress import BatchProgress, format_seconds, show_status
+from latimer.errors import LatimerError
+from latimer.files import FORMATS, ReadOptions
+
+# Code points from which the language of the texts is detected.
+_SAMPLE = 20_000
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchRequest:
+    """A batch as the command line gives it.
+
+    `options`: options of the contract, for translations, or of `Client.summarize`. `suffix`: the ending of outputs in
+    place of those of the inputs. `is_brief`: prints warnings, no counts. `is_json`: writes each unit and its result as
+    a line of JSON. `is_quiet`: prints errors only. `is_strict`: warnings make the exit status 1.
+    """
+
+    task: Task
+    names: Sequence[str]
+    out: str
+    connection: Connection
+    read: ReadOptions
+    format_name: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    memory: Path | None = None
+    jobs: int = 2
+    resumes: bool = False
+    overwrites: bool = False
+    is_dry_run: bool = False
+    report: Path | None = None
+    is_quiet: bool = False
+    is_strict: bool = False
+    each_unit: bool = False
+    suffix: str = ""
+    is_brief: bool = False
+    is_json: bool = False
+
+
+def run_batch(request: BatchRequest) -> int:
+    """Runs a batch and returns its exit status. Raises `BatchError` and `FileError` before it begins."""
+    if request.resumes and request.out == STANDARD:
+        raise BatchError("--resume needs an output file; standard output cannot be resumed")
+    if request.report is not None:
+        check_report(request.report)
+    console = error_console()
+    with ExitStack() as stack:
+        job = _plan(request, stack.enter_context(Spool()))
+        if not request.is_dry_run:
+            check_outputs(job)
+        with show_status(console, "reading ..."):
+            surveyed = survey(job)
+        for file in surveyed:
+            if file.error:
+                say(file.error)
+        memory = None
+        if request.memory is not None:
+            memory = stack.enter_context(
+                TranslationMemory(
+                    request.memory,
+                    target=request.read.target_language,
+                    source=request.read.source_language,
+                    options=_digest([request.task, job.options]),
+                )
+            )
+        sender = stack.enter_context(closing(_open_sender(request, surveyed)))
+        if request.is_dry_run:
+            _show_estimate(console, request, surveyed, sender, memory)
+            return FAILED if any(file.error for file in surveyed) else 0
+        return _run(request, job, surveyed, sender, memory, console)
+
+
+def _plan(request: BatchRequest, spool: Spool) -> Job:
+    found = find_inputs(request.names, request.format_name, request.out, spool)
+    if found.skipped and not request.is_quiet:
+        named = ", ".join(map(str, found.skipped[:_MOST_NAMED]))
+        more = f" and {len(found.skipped) - _MOST_NAMED} more" if len(found.skipped) > _MOST_NAMED else ""
+        say(f"left out, because their format is not known: {named}{more}")
+    if request.task == "translate" or request.each_unit:
+        unwritable = {each.name for each in FORMATS if not each.translates}
+        for file in found.files:
+            if file.format in unwritable:
+                raise BatchError(f"{file.name}: {file.format} files can be summarized, not translated")
+    return Job(
+        task=request.task,
+        files=found.files,
+        outputs=plan_outputs(found.files, request.names, request.out, request.suffix),
+        read=request.read,
+        client=latimer.__version__,
+        # A digest stands for values that are long, or that are text of the user.
+        options={
+            name: value if isinstance(value, (int, float)) or name in {"model", "mode", "length"} else _digest(value)
+            for name, value in request.options.items()
+            if value
+        },
+        is_resumed=request.resumes,
+        overwrites=request.overwrites,
+        each_unit=request.each_unit,
+        is_json=request.is_json,
+    )
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _open_sender(request: BatchRequest, surveyed: Sequence[SurveyedFile]) -> Sender:
+    servers = request.connection.servers
+    if request.task == "summarize":
+        return SummarySender(servers, options=request.options, calls=request.jobs)
+    options = dict(request.options)
+    source = request.read.source_language
+    if source is None and (language := _guess_language(request.connection, surveyed)):
+        # The language of a short text is often not sure; then that of the whole is taken.
+        options["fallback_language_code"] = language
+    return StreamSender(
+        servers, target=request.read.target_language, source=source, options=options, streams=request.jobs
+    )
+
+
+def _guess_language(connection: Connection, surveyed: Sequence[SurveyedFile]) -> str | None:
+    """Returns the language of the beginning of the texts; None if it is not sure."""
+    sample: list[str] = []
+    size = 0
+    for file in surveyed:
+        for unit in file.document.units() if file.document else ():
+            sample.append(unit.text)
+            size += len(unit.text)
+            if size >= _SAMPLE:
+                break
+        if size >= _SAMPLE:
+            break
+    if not sample:
+        return None
+    with connection.open() as client:
+        found = client.detect("\n".join(sample)[:_SAMPLE])
+    return found.language if found.reliable else None
+
+
+def _run(
+    request: BatchRequest,
+    job: Job,
+    surveyed: Sequence[SurveyedFile],
+    sender: Sender,
+    memory: TranslationMemory | None,
+    console: Console,
+) -> int:
+    progress = BatchProgress(console, sum(file.units for file in surveyed))
+    try:
+        with nullcontext() if request.is_quiet else progress:
+            outcome = run_job(job, surveyed, sender, memory=memory, report=None if request.is_quiet else progress.show)
+    except KeyboardInterrupt:
+        say(f"stopped; {_explain_resume(job)}")
+        return STOPPED
+    except LatimerError as error:
+        message, status = explain(error, request.connection)
+        say(message)
+        if status == SERVER:
+            say(_explain_resume(job))
+        return status
+    _show_end(request, surveyed, outcome, console)
+    if request.report is not None:
+        write_report(request.report, outcome, _describe(request))
+    is_strict_failure = request.is_strict and outcome.counts.flagged > 0
+    return FAILED if is_strict_failure or not outcome.is_good else 0
+
+
+def _show_end(request: BatchRequest, surveyed: Sequence[SurveyedFile], outcome: BatchOutcome, console: Console) -> None:
+    """Prints the counts, warnings and errors of a batch that has ended."""
+    if request.is_brief and not request.is_quiet:
+        show_warnings(outcome.counts.flags)
+    elif not request.is_quiet:
+        show_outcome(console, outcome)
+    printed = {each.error for each in surveyed}
+    for file in outcome.files:
+        if file.error and file.error not in printed:
+            say(file.error)
+    if outcome.counts.failed:
+        where = f"; their texts and reasons are in {outcome.failed_path}" if outcome.failed_path else ""
+        say(f"{outcome.counts.failed:,} units failed{where}; --resume tries them again")
+
+
+def finish(flags: Iterable[str], request: BatchRequest) -> int:
+    """Prints the warnings among flags, and returns the exit status."""
+    warnings = Counter(select_warnings(flags))
+    if not request.is_quiet:
+        show_warnings(warnings)
+    return FAILED if warnings and request.is_strict else 0
+
+
+def _explain_resume(job: Job) -> str:
+    if job.outputs.journal is None or not job.outputs.journal.exists():
+        return "nothing was finished" if job.outputs.journal else "nothing is kept, because the output is no file"
+    return f"what is finished is kept in {job.outputs.journal}; the same command with --resume goes on"
+
+
+def _describe(request: BatchRequest) -> dict[str, str]:
+    languages = f"{request.read.source_language or 'detected language'} to {request.read.target_language}"
+    about = {"task": "Translation" if request.task == "translate" else "Summary", "languages": languages}
+    if model := request.options.get("model"):
+        about["model"] = str(model)
+    return about
+
+
+def show_outcome(console: Console, outcome: BatchOutcome) -> None:
+    """Prints the counts of a batch that has ended, and its warnings by flag with the worst example of each."""
+    counts = outcome.counts
+    rate = counts.sent_words / max(outcome.seconds, 1e-9)
+    origins = [
+        (counts.from_memory, "from the memory"),
+        (counts.from_journal, "from the journal"),
+        (counts.repeated, "repeated"),
+    ]
+    known = "".join(f", {count:,} {label}" for count, label in origins if count)
+    files = f"{counts.files:,} file{'s' if counts.files != 1 else ''}, " if len(outcome.files) > 1 else ""
+    say(
+        f"{files}{counts.units:,} units{known}; {counts.sent_words:,} words in {format_seconds(outcome.seconds)},"
+        f" {rate:,.0f} a second"
+    )
+    if not counts.flags:
+        return
+    table = Table("warning", "units", "worst example", box=None, pad_edge=False, header_style="bold")
+    table.columns[1].justify = "right"
+    for flag, count in counts.flags.most_common():
+        (worst, *_) = counts.examples(flag)
+        table.add_row(flag, f"{count:,}", f"{worst.path}, {worst.place}")
+    if not console.is_terminal:
+        console = Console(stderr=True, width=10_000, highlight=False, no_color=True)
+    console.print(table)
+
+
+def _show_estimate(
+    console: Console,
+    request: BatchRequest,
+    surveyed: Sequence[SurveyedFile],
+    sender: Sender,
+    memory: TranslationMemory | None,
+) -> None:
+    with show_status(console, "measuring ..."):
+        found = estimate(surveyed, sender, memory)
+    good = [file for file in surveyed if not file.error]
+    print(f"files      {len(good):,}")
+    print(f"units      {found.units:,}")
+    print(f"words      {found.words:,}")
+    if found.repeated:
+        print(f"repeated   {found.repeated:,} units")
+    if request.memory is not None:
+        print(f"in memory  {found.remembered:,} units")
+    print(f"to send    {found.to_send:,} units, {found.words_to_send:,} words")
+    if found.seconds is not None:
+        print(f"time       about {format_seconds(found.seconds)}")
