@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -202,64 +200,8 @@ def test_importing_the_client_imports_little_beyond_grpc() -> None:
     assert len(imported) <= 90
 
 
-@pytest.fixture
-def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        command = [str(Path(sys.executable).with_name("latimer")), *arguments]
-        return subprocess.run(command, input=stdin, capture_output=True, check=False)
-
-    return run
-
-
-@pytest.mark.slow
-async def test_the_command_line(server: LatimerServer, run_cli: Callable[..., Any], tmp_path: Path) -> None:
-    address = f"127.0.0.1:{server.port}"
-    text = b"The bridge is closed.\r\n\r\n  It opens in May. \n"
-    file = tmp_path / "text.txt"
-    file.write_bytes(text)
-
-    async def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        done: subprocess.CompletedProcess[bytes] = await asyncio.to_thread(run_cli, *arguments, stdin=stdin)
-        return done
-
-    at = ("--address", address)
-    assert (await run("translate", str(file), "-t", "pt", "-s", "en", *at)).stdout == text
-    assert (await run("translate", "-t", "pt", "-s", "en", *at, stdin=text)).stdout == text
-    page = b"<p>The <b>bridge</b> is closed.</p>"
-    assert (await run("translate", "-t", "pt", "-s", "en", "-f", "html", *at, stdin=page)).stdout == page
-    long_text = text * 12_000
-    assert (await run("translate", "-", "-t", "pt", "-s", "en", *at, stdin=long_text)).stdout == long_text
-    assert b'"models": [' in (await run("translate", str(file), "-t", "pt", "--json", *at)).stdout
-    summarized = await run("summarize", str(file), "--sentences", "1", *at)
-    assert summarized.stdout.decode().strip() in text.decode()
-    assert b"rank_score" in (await run("summarize", str(file), "--json", *at)).stdout
-    assert (await run("detect", str(file), *at)).stdout.startswith(b"en ")
-    assert b"en-pt" in (await run("languages", *at)).stdout
-    assert b"ready" in (await run("models", *at)).stdout
-    healthy = await run("health", *at)
-    assert (healthy.returncode, healthy.stdout) == (0, b"SERVING\n")
-    assert (await run("health", "model:nothing", *at)).returncode == 1
-    unreachable = await run("health", "--address", "127.0.0.1:1")
-    assert unreachable.returncode == 1
-    assert b"Traceback" not in unreachable.stderr
-    bad = await run("translate", str(file), "-t", "xx", *at)
-    assert bad.returncode == 1
-    assert b"target_language_codes[0]" in bad.stderr
-    assert (await run("translate", str(tmp_path / "nothing"), "-t", "pt", *at)).returncode == 1
-    not_text = await run("translate", "-t", "pt", *at, stdin=b"\xff\xfe")
-    assert not_text.returncode == 1
-    assert b"UTF-8" in not_text.stderr
-
-
-async def test_the_address_can_come_from_the_environment(
-    server: LatimerServer, run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LATIMER_ADDRESS", f"127.0.0.1:{server.port}")
-    assert (await asyncio.to_thread(run_cli, "health")).returncode == 0
-
-
 async def test_client_and_server_print_and_send_the_same_version(
-    channel: grpc.aio.Channel, run_cli: Callable[..., Any]
+    channel: grpc.aio.Channel,
 ) -> None:
     method: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
     call = method(b"")
@@ -267,35 +209,6 @@ async def test_client_and_server_print_and_send_the_same_version(
     await call
     project = tomllib.loads((Path(__file__).parents[2] / "clients/python/pyproject.toml").read_text())["project"]
     assert (latimer_server.__version__, latimer.__version__, project["version"]) == (sent, sent, sent)
-    printed = await asyncio.to_thread(run_cli, "--version")
-    assert (printed.returncode, printed.stdout.decode()) == (0, f"{sent}\n")
-
-
-async def test_errors_of_the_command_line_say_what_to_do(
-    server: LatimerServer, run_cli: Callable[..., Any], tmp_path: Path
-) -> None:
-    async def complain(*arguments: str, stdin: bytes = b"") -> str:
-        done = await asyncio.to_thread(run_cli, *arguments, stdin=stdin)
-        assert done.returncode == 1
-        (line,) = done.stderr.decode().splitlines()
-        return str(line)
-
-    at = ("--address", f"127.0.0.1:{server.port}")
-    missing = tmp_path / "nothing"
-    assert (await complain("health", "--address", "127.0.0.1:1")).startswith(
-        "latimer: the server at 127.0.0.1:1 is not available (UNAVAILABLE): "
-    )
-    assert (await complain("translate", "-t", "de", "-s", "en", *at, stdin=b"Hello.")).startswith(
-        "latimer: the server does not have this model or language pair (NOT_FOUND): "
-    )
-    assert await complain("translate", *at) == "latimer: no target language; give one or more, such as --target pt"
-    assert await complain("detect", str(missing), *at) == f"latimer: cannot read {missing}: No such file or directory"
-    assert (
-        await complain("health", "--ca", str(missing)) == f"latimer: cannot read {missing}: No such file or directory"
-    )
-    assert await complain("detect", "-", *at, stdin=b"ab\xff") == (
-        "latimer: standard input is not UTF-8 text: invalid byte at offset 2"
-    )
 
 
 async def test_a_call_of_a_closed_client_says_that_it_is_closed(server: LatimerServer) -> None:
@@ -307,21 +220,3 @@ async def test_a_call_of_a_closed_client_says_that_it_is_closed(server: LatimerS
     synchronous.close()
     with pytest.raises(ConnectionFailedError, match="closed"):
         synchronous.health()
-
-
-async def test_a_long_text_of_numbers_with_one_line_of_words(
-    server: LatimerServer, run_cli: Callable[..., Any]
-) -> None:
-    text = ("12345 67890\n" * 10_000 + "The bridge is closed until Monday.\n").encode()
-    done = await asyncio.to_thread(
-        run_cli, "translate", "-t", "pt", "--address", f"127.0.0.1:{server.port}", stdin=text
-    )
-    assert (done.returncode, done.stdout) == (0, text)
-
-
-async def test_several_targets_are_one_json_document(server: LatimerServer, run_cli: Callable[..., Any]) -> None:
-    arguments = ("translate", "-s", "en", "-t", "pt", "-t", "en", "--json", "--address", f"127.0.0.1:{server.port}")
-    done = await asyncio.to_thread(run_cli, *arguments, stdin=b"42\n\nThe bridge is closed.")
-    first, second = json.loads(done.stdout)
-    assert (first["target_language"], first["models"], first["score"]) == ("pt", ["en-pt"], -0.5)
-    assert second["text"] == "42\n\nThe bridge is closed."

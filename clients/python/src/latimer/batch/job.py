@@ -156,6 +156,8 @@ def run_job(
             memory.save()
     except BaseException:
         # The next run goes on from the journal, if it has something.
+        with contextlib.suppress(OutputError):  # the disk is full
+            runner.keep_results()
         if len(journal) or journal.finished_files:
             journal.close()
         else:

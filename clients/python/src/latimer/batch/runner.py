@@ -126,6 +126,21 @@ class Runner:
         while file.entries:
             self._release(file.entries.popleft())
 
+    def keep_results(self) -> None:
+        """Records the results that have come and that nothing waits for, before the batch stops."""
+        while True:
+            try:
+                outcome = self._sender.results.get_nowait()
+            except queue.Empty:
+                return
+            if not isinstance(outcome, LatimerError):
+                self._settle_all(outcome)
+
+    def _settle_all(self, outcome: Sequence[tuple[int, UnitResult]]) -> None:
+        for ticket, result in outcome:
+            if (entry := self._sent.pop(ticket, None)) is not None:
+                self._settle(entry, result)
+
     def _take_results(self, file: RunningFile) -> Iterator[Translated]:
         entries, counts = file.entries, self.counts
         while True:
@@ -167,8 +182,7 @@ class Runner:
                 return
         if isinstance(outcome, LatimerError):
             raise outcome
-        for ticket, result in outcome:
-            self._settle(self._sent.pop(ticket), result)
+        self._settle_all(outcome)
 
     def _pause(self) -> None:
         """Does what can wait until there is nothing else to do."""

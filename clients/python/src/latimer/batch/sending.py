@@ -28,6 +28,8 @@ GROUP_CHARACTERS = 65_536
 _MOST_TRIES = 3
 # Calls in a row without a result before a worker gives its server up; with the delays, some 20 seconds.
 _MOST_FAILURES = 10
+# The same before the first result, when the address is likelier wrong than the server gone.
+_MOST_FIRST_FAILURES = 3
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 3.0
 
@@ -78,6 +80,7 @@ class GroupQueue:
         self._changed = threading.Condition()
         self._failures = [0] * workers
         self._is_closed = False
+        self._has_results = False
 
     @property
     def is_closed(self) -> bool:
@@ -129,6 +132,7 @@ class GroupQueue:
     def deliver(self, worker: int, results: list[tuple[int, UnitResult]]) -> None:
         """Hands results to the batch."""
         self._failures[worker] = 0
+        self._has_results = True
         if results:
             self._results.put(results)
 
@@ -145,7 +149,8 @@ class GroupQueue:
                 return False
             self._failures[worker] += 1
             failures = self._failures[worker]
-            if not may_pass(error) or min(self._failures) >= _MOST_FAILURES:
+            most = _MOST_FAILURES if self._has_results else _MOST_FIRST_FAILURES
+            if not may_pass(error) or min(self._failures) >= most:
                 self._results.put(error)
                 self._is_closed = True
                 self._changed.notify_all()

@@ -19,9 +19,7 @@ def main() -> None:
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] not in _EXTRAS:
             raise
-        sys.exit(
-            f"latimer: the package {error.name} is missing; install it with: pip install 'latimer-client[cli,files]'"
-        )
+        sys.exit(f"latimer: the package {error.name} is missing; install it with: pip install 'latimer-client[cli]'")
     app(prog_name="latimer")
 
 

@@ -62,9 +62,7 @@ def decode(data: bytes, path: Path) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise FileError(
-            path, f"is not UTF-8 text: byte {error.start}", cure="name its encoding with --encoding"
-        ) from error
+        raise FileError(path, f"is not UTF-8 text: byte {error.start}", cure="save it as UTF-8") from error
 
 
 def read_lines() -> Iterator[str]:
