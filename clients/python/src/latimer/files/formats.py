@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from latimer.files import delimited, epub, json_text, plain
+from latimer.files.bilingual import tmx, xliff
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
 from latimer.files.office import opendocument, presentation, spreadsheet, wordprocessing
 
@@ -22,6 +23,8 @@ FORMATS: tuple[FileFormat, ...] = (
     opendocument.FORMAT,
     opendocument.FLAT,
     epub.FORMAT,
+    xliff.FORMAT,
+    tmx.FORMAT,
 )
 
 _HEAD = 65_536

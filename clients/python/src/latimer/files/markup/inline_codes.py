@@ -17,6 +17,8 @@ from typing import Literal
 from latimer.files.document import TextForm
 from latimer.files.markup.edits import Part
 
+AtomKind = Literal["mark", "break", "text"]
+
 _TAG = re.compile(r'<(/?)(g|x)([0-9]{1,6})( translate="no")?\s?(/?)>|<br id="([0-9]{1,6})"\s?/?>')
 
 
@@ -38,7 +40,7 @@ class Atom:
     """
 
     parts: tuple[Part, ...]
-    kind: Literal["mark", "break", "text"] = "mark"
+    kind: AtomKind = "mark"
     text: str = ""
 
 
@@ -158,8 +160,9 @@ def _merge(nodes: Iterable[InlineNode]) -> list[InlineNode]:
         elif isinstance(node, Run) and isinstance(last, Run) and not last.text.strip():
             merged[-1] = Run(last.text + node.text, node.style)
         elif isinstance(node, Atom) and isinstance(last, Atom) and "break" not in (node.kind, last.kind):
-            kind: Literal["mark", "text"] = "text" if "text" in (node.kind, last.kind) else "mark"
-            merged[-1] = Atom(last.parts + node.parts, kind, last.text + node.text)
+            kind: AtomKind = "text" if "text" in (node.kind, last.kind) else "mark"
+            shown = "".join(each.text for each in (last, node) if each.kind == "text")
+            merged[-1] = Atom(last.parts + node.parts, kind, shown)
         else:
             merged.append(node)
     return merged
@@ -298,7 +301,7 @@ class _Reader:
             elif isinstance(code.node, Atom) or (isinstance(code.node, Wrap) and match[2] != "g"):
                 self._used.add(number)
                 self._stack[-1].nodes.append(code.node)
-                if match[4]:
+                if match[2] == "g" and not match[5]:
                     position = max(position, text.find(f"</g{number}>", position))
             elif code.node is None or self._wrap() == code.parent:
                 self._used.add(number)
