@@ -34,6 +34,7 @@ _PACKAGES = MappingProxyType(
         "clang++": "clang-19 libclang-rt-19-dev",
         "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
         "qemu-aarch64": "qemu-user",
+        "redis-server": "redis-server",
     }
 )
 _OTHER_NAMES = MappingProxyType({"clang++": tuple(f"clang++-{version}" for version in range(22, 13, -1))})

@@ -107,7 +107,7 @@ async def test_reflection_needs_a_key_and_health_none(served: tuple[LatimerServe
         answers = [answer async for answer in reflect(iter([question]), metadata=bearer(secrets["admin"]))]
         assert answers[0].list_services_response.service
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            _ = [answer async for answer in reflect(iter([question]))]
+            _ = [answer async for answer in reflect(iter(()))]
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
         assert await client.health() == "SERVING"
@@ -135,6 +135,27 @@ async def test_a_broken_key_file_leaves_the_old_keys(
         assert (await client.translate("A text.", **EN_PT)).text == "A text."
     (failure,) = (record for record in caplog.records if record.message.startswith("reload failed"))
     assert str(keys) in vars(failure)["cause"]
+
+
+async def test_a_stream_of_a_revoked_key_ends_with_its_next_message(
+    served: tuple[LatimerServer, dict[str, str], Path],
+) -> None:
+    server, secrets, keys = served
+    config = pb.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        call = translation_pb2_grpc.TranslationServiceStub(channel).StreamTranslateText(
+            metadata=bearer(secrets["translate"])
+        )
+        items = [pb.StreamItem(item_id="1", content="A text.")]
+        await call.write(pb.StreamTranslateTextRequest(config=config, items=items))
+        first = await call.read()
+        assert isinstance(first, pb.StreamTranslateTextResponse)
+        assert first.results[0].item_id == "1"
+        revoke_key(keys, "translate")
+        server.reloads.poll()
+        await call.write(pb.StreamTranslateTextRequest(items=items))
+        with pytest.raises(grpc.aio.AioRpcError, match="revoked"):
+            await call.read()
 
 
 def test_the_table_of_methods_has_every_method_of_the_contract() -> None:

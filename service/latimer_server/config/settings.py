@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -137,6 +137,12 @@ class Settings(BaseSettings):
     auth_tokens: Path | None = None
     # A file of keys with scopes and quotas, which `latimer-server keys` writes.
     keys: Path | None = None
+    # A Redis in which several servers count the quotas of keys together; None counts in memory.
+    quota_store: SecretStr | None = None
+    # Whether calls of keys with quotas are counted by this server alone or refused while Redis does not answer.
+    quota_store_failure: Literal["open", "closed"] = "open"
+    # How long a call waits for Redis.
+    quota_store_timeout_seconds: float = Field(default=0.25, gt=0, le=10)
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 

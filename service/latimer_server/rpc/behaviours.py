@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
 from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit, DisplacingLimit
 from latimer_server.rpc.loop_bridge import CallScope
+from latimer_server.rpc.quotas.meter import QuotaUse
 from latimer_server.rpc.request_stream import read_messages, read_next
 
 # A method with one response: called in the thread of the call, where it may validate its request; its coroutine runs on
@@ -24,6 +26,8 @@ LoopStreamMethod = Callable[[AsyncIterator[Any], Call], AsyncIterator[Message | 
 ThreadMethod = Callable[[Any, Call, grpc.ServicerContext], Iterator[Message]]
 _ARRIVAL_RULE = "this caller has {held} messages that are arriving, which is its limit"
 _ANSWER_RULE = "this caller has not read {held} bytes of answers; at most {most} are kept for it"
+
+_QUOTA_THREADS = 8
 
 
 class Behaviours:
@@ -39,6 +43,8 @@ class Behaviours:
         self._answers = DisplacingLimit(_ANSWER_RULE, limits.answer_bytes, limits.caller_answer_bytes)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
         self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
+        # A store of quotas in another process must not hold up the event loop.
+        self._quota_threads = ThreadPoolExecutor(_QUOTA_THREADS, "quota")
         # Set when the server drains: streams then read no further.
         self.draining = asyncio.Event()
 
@@ -67,6 +73,8 @@ class Behaviours:
                     self._limits.stream_config_seconds,
                     self._limits.stream_idle_seconds,
                 )
+                if call.quota:
+                    messages = self._charge_each(messages, call.quota)
                 yield from scope.iterate(_close_after(run(messages, call), messages))
 
         return behaviour
@@ -95,6 +103,18 @@ class Behaviours:
 
         return behaviour
 
+    async def _charge_each(
+        self, messages: AsyncGenerator[Message, None], quota: QuotaUse
+    ) -> AsyncGenerator[Message, None]:
+        """Yields the messages of a stream, each of which is charged first."""
+        async with aclosing(messages):
+            async for message in messages:
+                if quota.is_remote:
+                    await self._loop.run_in_executor(self._quota_threads, quota.charge, message)
+                else:
+                    quota.charge(message)
+                yield message
+
     def expire(self) -> None:
         """Ends the calls whose message has been arriving for too long. The server calls this once a second."""
         now = time.monotonic()
@@ -106,7 +126,10 @@ class Behaviours:
         limit = self._receiving if method.needs_token else self._probes
         with limit.hold(call.caller, context), self._arriving(context, self._limits.receive_seconds):
             data = read_next(requests)
-        return method.read(data)
+        message = method.read(data)
+        if call.quota:
+            call.quota.charge(message)
+        return message
 
     @contextmanager
     def _arriving(self, context: grpc.ServicerContext, seconds: float) -> Iterator[None]:

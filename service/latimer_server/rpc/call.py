@@ -13,6 +13,7 @@ import grpc
 from latimer_server.core.access import Principal
 from latimer_server.core.errors import Overloaded
 from latimer_server.rpc.call_record import CallRecord
+from latimer_server.rpc.quotas.meter import QuotaUse
 
 _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 _TRACE_PARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -30,7 +31,7 @@ class Call:
     """One call as servicers see it.
 
     `principal`: its caller. `deadline`: a reading of the monotonic clock in seconds, None without a deadline. `record`:
-    where servicers note what they did.
+    where servicers note what they did. `quota`: what it takes from the quotas of its key; None without a key.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Call:
     principal: Principal
     deadline: float | None
     record: CallRecord = field(default_factory=CallRecord)
+    quota: QuotaUse | None = None
 
     @property
     def caller(self) -> str:

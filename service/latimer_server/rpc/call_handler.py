@@ -28,6 +28,8 @@ from latimer_server.rpc.call import (
     read_trace_id,
 )
 from latimer_server.rpc.call_status import CallStatus
+from latimer_server.rpc.quotas.local_store import LocalStore
+from latimer_server.rpc.quotas.meter import QuotaMeter
 from latimer_server.rpc.refusal_pace import RefusalPace
 from latimer_server.rpc.servicers.request_bounds import check_bounds
 
@@ -84,10 +86,12 @@ class CallHandler:
         refusal_pace: RefusalPace,
         telemetry: Telemetry | None = None,
         log_share: float = 1.0,
+        meter: QuotaMeter | None = None,
     ) -> None:
         self._telemetry = telemetry or NoTelemetry()
         self._log_share = log_share
         self._authenticator = authenticator
+        self._meter = meter or QuotaMeter(LocalStore(), authenticator.require_current)
         self._refusal_pace = refusal_pace
         self._lock = threading.Lock()
         # Calls are accepted or refused one after another. A flood of refused calls otherwise fills the process with
@@ -109,7 +113,7 @@ class CallHandler:
             call = self._accept(method, status)
             try:
                 self._refusal_pace.repeat_refusal(call)
-                for response in behaviour(requests, call, context):
+                for response in _meter(call, behaviour(requests, call, context)):
                     status.open()
                     if response is not None:
                         yield response
@@ -121,7 +125,7 @@ class CallHandler:
                 status.fail(error)
             if method.needs_token:
                 self._refusal_pace.note_answer(call.caller)
-            status.log("OK")
+            status.succeed()
 
         def unary(requests: Iterator[bytes], context: grpc.ServicerContext) -> Message:
             (response,) = stream(requests, context)
@@ -176,7 +180,24 @@ class CallHandler:
             record.trace_id = record.trace.trace_id
         current_trace.set(record.trace)
         status.log_begin()
-        return Call(method.path, status.request_id, status.principal, read_deadline(context), record)
+        status.quota = self._meter.make_use(status.principal)
+        deadline = read_deadline(context)
+        return Call(method.path, status.request_id, status.principal, deadline, record, status.quota)
+
+
+def _meter(call: Call, responses: Iterator[Message | None]) -> Iterator[Message | None]:
+    """Yields the responses of a call, for which its key has a request and a place among the calls in work.
+
+    This comes after the gate of calls, since the store of quotas may be another process.
+    """
+    if call.quota is None:
+        yield from responses
+        return
+    try:
+        call.quota.begin()
+        yield from responses
+    finally:
+        call.quota.end()
 
 
 def _serialize(message: Message) -> bytes:

@@ -16,6 +16,7 @@ from latimer_server.core.telemetry import Telemetry
 from latimer_server.rpc.call_record import CallRecord
 from latimer_server.rpc.error_status import is_expected, serialize_status
 from latimer_server.rpc.loop_bridge import CallEnded
+from latimer_server.rpc.quotas.meter import QuotaUse
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ class CallStatus:
 
     `is_logged`: its line is at INFO, else at DEBUG. `log_share`: the share of the calls with status OK that are logged,
     from 0 to 1. `request_id`: "" until the metadata of the call is read. `principal`: its caller, `UNKNOWN` until the
-    credentials are checked. `record`: what the call has done.
+    credentials are checked. `record`: what the call has done. `quota`: what it
+    takes from the quotas of its key; None without a key.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class CallStatus:
         self.context = context
         self.request_id = ""
         self.principal = UNKNOWN
+        self.quota: QuotaUse | None = None
         self._path = path
         self._level = logging.INFO if is_logged else logging.DEBUG
         self._began = time.monotonic()
@@ -60,6 +63,12 @@ class CallStatus:
         if not self._opened:
             self._opened = True
             self.context.send_initial_metadata(self._identity())
+
+    def succeed(self) -> None:
+        """Ends the call with OK."""
+        if self.quota and (left := self.quota.describe()):
+            self.context.set_trailing_metadata(left)
+        self.log("OK")
 
     def fail(self, error: BaseException) -> NoReturn:
         """Ends the call with the status of an error."""
@@ -78,8 +87,9 @@ class CallStatus:
         pushback = (("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS),) if isinstance(error, Unavailable) else ()
         if not has_ended and not isinstance(error, (Unavailable, Overloaded)):
             self.open()
+        left = self.quota.describe() if self.quota else ()
         details = ("grpc-status-details-bin", status)
-        self.context.set_trailing_metadata((*self._identity(), details, *pushback))
+        self.context.set_trailing_metadata((*self._identity(), *left, details, *pushback))
         self.context.abort(code, message)
 
     def log_cut(self) -> None:

@@ -43,6 +43,11 @@ from latimer_server.rpc.library_refusals import LibraryRefusals
 from latimer_server.rpc.listening import bind_port, channel_options
 from latimer_server.rpc.methods import ServiceRegistry
 from latimer_server.rpc.monitoring import MonitoredParts, Monitoring
+from latimer_server.rpc.quotas.guarded_store import GuardedStore
+from latimer_server.rpc.quotas.local_store import LocalStore
+from latimer_server.rpc.quotas.meter import QuotaMeter
+from latimer_server.rpc.quotas.redis_store import RENEWAL_SECONDS, RedisStore
+from latimer_server.rpc.quotas.store import QuotaStore
 from latimer_server.rpc.refusal_pace import RefusalPace
 from latimer_server.rpc.reloading import ReloadedPart, Reloads
 from latimer_server.rpc.servicers.models import ModelServicer
@@ -114,10 +119,12 @@ class LatimerServer:
         health_servicer: HealthServicer,
         reloads: Reloads,
         monitoring: Monitoring,
+        quotas: QuotaStore,
     ) -> None:
         self.monitoring = monitoring
         self.port = port
         self.reloads = reloads
+        self._quotas = quotas
         self.pool = models.pool
         self._server = server
         self._preload = models.preload
@@ -151,7 +158,8 @@ class LatimerServer:
             self._health.set(name, _NOT_SERVING)
         self._server.start()
         self.monitoring.start()
-        self._background = [asyncio.create_task(work) for work in (self._sweep(), self._watch_files())]
+        works = self._sweep(), self._watch_files(), self._renew_leases()
+        self._background = [asyncio.create_task(work) for work in works]
 
     async def preload(self) -> None:
         """Loads the preloaded models. A model that cannot be loaded is logged and tried again later, and the others are
@@ -237,6 +245,12 @@ class LatimerServer:
             await asyncio.sleep(_POLL_SECONDS)
             await asyncio.to_thread(self.reloads.poll)
 
+    async def _renew_leases(self) -> None:
+        """Keeps the places of calls in work in a quota store that servers share."""
+        while self._quotas.is_remote:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            await asyncio.to_thread(self._quotas.renew)
+
     def _update_health(self, changed: str | None = None) -> None:
         """Sets the health statuses. The server is SERVING if every preloaded model is READY; a service, if one of its
         preloaded models is READY and none is LOADING. `changed`: a model whose own status is set as well."""
@@ -296,7 +310,10 @@ async def build_server(
         stream_config_seconds=settings.stream_config_seconds,
         stream_idle_seconds=settings.stream_idle_seconds,
     )
-    calls = CallHandler(authenticator, RefusalPace(settings.compute_threads), telemetry, settings.log_ok_share)
+    quotas = _make_quota_store(settings)
+    meter = QuotaMeter(quotas, authenticator.require_current)
+    pace = RefusalPace(settings.compute_threads)
+    calls = CallHandler(authenticator, pace, telemetry, settings.log_ok_share, meter)
     behaviours = Behaviours(asyncio.get_running_loop(), limits)
     threads, most_calls = CallThreads(limits.threads), limits.threads + _WAITING_CALLS
     server = grpc.server(
@@ -317,7 +334,7 @@ async def build_server(
     parts = MonitoredParts(pool, admission, behaviours.streams, executors, options.cache, health_servicer)
     monitoring = Monitoring(settings, parts, telemetry, tuple(preload))
     models = ServedModels(pool, admission, executors, text_workers, tuple(preload), settings.strict)
-    return LatimerServer(server, port, models, calls, behaviours, health_servicer, reloads, monitoring)
+    return LatimerServer(server, port, models, calls, behaviours, health_servicer, reloads, monitoring, quotas)
 
 
 def _watch_credentials(settings: Settings, authenticator: Authenticator, reloads: Reloads) -> None:
@@ -329,6 +346,14 @@ def _watch_credentials(settings: Settings, authenticator: Authenticator, reloads
     paths = [path for path in (settings.keys, settings.auth_tokens) if path]
     if paths:
         reloads.add(ReloadedPart("keys", paths, load))
+
+
+def _make_quota_store(settings: Settings) -> QuotaStore:
+    """Returns where the quotas of keys are counted. Raises `QuotaStoreError`."""
+    if settings.quota_store is None:
+        return LocalStore()
+    remote = RedisStore(settings.quota_store.get_secret_value(), settings.quota_store_timeout_seconds)
+    return GuardedStore(remote, fails_open=settings.quota_store_failure == "open")
 
 
 async def _wait_in_thread(wait: Callable[[], object], seconds: float) -> None:
