@@ -74,9 +74,13 @@ class ServerTelemetry:
         return self._tracing.begin_trace(path, metadata) if self._tracing else None
 
     def close(self) -> None:
-        """Sends the spans that wait. A collector that hangs holds this up for two seconds at most."""
-        if self._tracing:
-            closing = threading.Thread(target=self._tracing.close, name="trace-close", daemon=True)
+        """Ends the recording of traces and sends the spans that wait.
+
+        A collector that hangs holds this up for two seconds at most.
+        """
+        tracing, self._tracing = self._tracing, None
+        if tracing:
+            closing = threading.Thread(target=tracing.close, name="trace-close", daemon=True)
             closing.start()
             closing.join(_CLOSING_SECONDS)
 

@@ -131,7 +131,8 @@ class AsyncClient:
             request_serializer=pb.StreamTranslateTextRequest.SerializeToString,
             response_deserializer=pb.StreamTranslateTextResponse.FromString,
         )
-        return run_stream(lambda: method(metadata=self._metadata), items, ledger, self._timeout)
+        metadata = _channel.add_trace(self._metadata)
+        return run_stream(lambda: method(metadata=metadata), items, ledger, self._timeout)
 
     @overload
     async def summarize(
@@ -241,7 +242,9 @@ class AsyncClient:
             response_deserializer=call.response.FromString,
         )
         try:
-            response: Message = await method(call.request, timeout=self._timeout, metadata=self._metadata)
+            response: Message = await method(
+                call.request, timeout=self._timeout, metadata=_channel.add_trace(self._metadata)
+            )
             return response
         except grpc.aio.AioRpcError as error:
             raise _channel.convert_call_error(error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,20 @@ def to_credentials(tls: TLS | None) -> grpc.ChannelCredentials | None:
 def to_metadata(token: str | None) -> Metadata:
     """Returns the metadata of every call."""
     return (("authorization", f"Bearer {token}"),) if token else ()
+
+
+def add_trace(metadata: Metadata) -> Metadata:
+    """Returns the metadata with the current trace context (W3C Trace Context), if the program uses OpenTelemetry.
+
+    A program that does not use it has not imported it, and then it is not imported here either.
+    """
+    if "opentelemetry.trace" not in sys.modules:
+        return metadata
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return (*metadata, *carrier.items())
 
 
 def convert_call_error(error: Any) -> errors.LatimerError:

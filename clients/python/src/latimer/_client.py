@@ -129,7 +129,8 @@ class Client:
             request_serializer=pb.StreamTranslateTextRequest.SerializeToString,
             response_deserializer=pb.StreamTranslateTextResponse.FromString,
         )
-        return run_stream(lambda requests: method(requests, metadata=self._metadata), items, ledger, self._timeout)
+        metadata = _channel.add_trace(self._metadata)
+        return run_stream(lambda requests: method(requests, metadata=metadata), items, ledger, self._timeout)
 
     @overload
     def summarize(
@@ -239,7 +240,7 @@ class Client:
             response_deserializer=call.response.FromString,
         )
         try:
-            return method(call.request, timeout=self._timeout, metadata=self._metadata)
+            return method(call.request, timeout=self._timeout, metadata=_channel.add_trace(self._metadata))
         except grpc.RpcError as error:
             raise _channel.convert_call_error(error) from error
         except ValueError as error:
