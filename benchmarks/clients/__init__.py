@@ -1,1 +1,1 @@
-"""Benchmarks of the Python client's batches, against a server without models."""
+"""Benchmarks of the Python client: batches against a server without models, round trips of documents."""

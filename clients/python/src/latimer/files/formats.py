@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latimer.files import delimited, epub, json_text, plain
+from latimer.files import delimited, epub, json_text, plain, po
 from latimer.files.bilingual import tmx, xliff
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
 from latimer.files.office import opendocument, presentation, spreadsheet, wordprocessing
@@ -17,6 +17,7 @@ FORMATS: tuple[FileFormat, ...] = (
     json_text.ARB,
     delimited.CSV,
     delimited.TSV,
+    po.FORMAT,
     wordprocessing.FORMAT,
     presentation.FORMAT,
     spreadsheet.FORMAT,
