@@ -26,7 +26,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.service.load import Server, run_server
-from latimer import Client, LatimerError
+from latimer import Client, GlossaryTerm, LatimerError
 
 CALLERS = 8
 MOST_PAUSE = 0.15
@@ -114,7 +114,7 @@ class _Caller:
 
     def _translate_markdown(self, client: Client) -> object:
         text = f"# {self._text('')}\n\n* **a** {ENGLISH}\n\n|a|b|\n|-|-|\n|{self._text(ENGLISH)}|x|\n"
-        glossary = [{"source_text": f"cats{self._random.random()}", "target_text": "gatos"}]
+        glossary: list[GlossaryTerm] = [{"source_text": f"cats{self._random.random()}", "target_text": "gatos"}]
         patterns = [f"x{self._random.random()}+"]
         return client.translate(
             text, source="en", target="pt", text_format="markdown", glossary_terms=glossary, patterns=patterns

@@ -239,7 +239,7 @@ class Churn:
 
     async def _translate(self, name: str) -> None:
         """Translates by a model's name, by its language pair, or by a pair that needs two models."""
-        pair = self._pair_of(name)
+        pair: dict[str, Any] = {**self._pair_of(name)}
         other = self._pair_of(self._draw.choice(self._names))
         way = self._draw.randrange(3)
         if way == 0:

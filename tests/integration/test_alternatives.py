@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ async def test_fewer_alternatives_than_requested_are_no_error() -> None:
 @pytest.mark.parametrize(
     ("asked", "returned"), [({}, 0), ({"include_segments": True}, 1), ({"alternative_count": 1}, 1)]
 )
-async def test_segments_are_returned_on_request_and_with_alternatives(asked: dict[str, object], returned: int) -> None:
+async def test_segments_are_returned_on_request_and_with_alternatives(asked: dict[str, Any], returned: int) -> None:
     async with serve(en_pt=WriterBackend(lambda text: [text, text[::-1]])) as client:
         found = await client.translate("One thing.", source="en", target="pt", **asked)
     assert len(found.segments) == returned
@@ -80,7 +81,7 @@ async def test_segments_are_returned_on_request_and_with_alternatives(asked: dic
         ),
     ],
 )
-async def test_every_decoding_option_reaches_the_model(asked: dict[str, object], given: DecodingOptions) -> None:
+async def test_every_decoding_option_reaches_the_model(asked: dict[str, Any], given: DecodingOptions) -> None:
     writer = WriterBackend(lambda text: [text])
     async with serve(en_pt=writer) as client:
         await client.translate("One thing.", source="en", target="pt", **asked)
@@ -114,8 +115,9 @@ async def test_a_request_for_too_many_alternatives_is_refused(monkeypatch: pytes
         assert len((await client.translate(text, source="en", target="pt", alternative_count=1)).segments) == 4
         many = "\n".join(f"Thing {number}." for number in range(11))
         for field in ("include_segments", "include_alignment"):
+            options: dict[str, Any] = {field: True}
             with pytest.raises(InvalidArgumentError, match=rf"{field}.*11 segments; at most 10"):
-                await client.translate(many, source="en", target="pt", **{field: True})
+                await client.translate(many, source="en", target="pt", **options)
 
 
 async def test_beam_options_reach_a_model_that_summarizes() -> None:
@@ -132,6 +134,6 @@ async def test_beam_options_reach_a_model_that_summarizes() -> None:
         AsyncClient(f"127.0.0.1:{server.port}") as client,
     ):
         text = "The council of Halden voted on Tuesday to rebuild the old bridge after the flood of 2019."
-        await client.summarize(text, language_code="en", mode="abstractive", beam_size=3, no_repeat_ngram_size=4)
+        await client.summarize(text, source="en", mode="abstractive", beam_size=3, no_repeat_ngram_size=4)
     assert read
     assert {(options.beam_size, options.no_repeat_ngram_size) for options in writer.options} == {(3, 4)}

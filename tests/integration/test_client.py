@@ -23,6 +23,7 @@ from latimer import (
     ConnectionFailedError,
     InvalidArgumentError,
     NotServedError,
+    Retry,
     UnauthenticatedError,
 )
 from latimer_server.rpc.server import LatimerServer
@@ -37,16 +38,12 @@ def test_both_clients_have_the_same_surface() -> None:
         signatures["translate_many"] = (
             signatures["translate_many"]
             .replace(" | AsyncIterable[types.Item]", "")
-            .replace("AsyncGenerator[types.TranslatedItem, None]", "Generator[types.TranslatedItem, None, None]")
+            .replace("AsyncTranslationStream", "TranslationStream")
         )
         return signatures
 
     assert surface(Client) == surface(AsyncClient)
     assert str(inspect.signature(Client)) == str(inspect.signature(AsyncClient))
-    assert str(inspect.signature(Client)) == (
-        "(address: 'str' = 'localhost:50051', *, timeout: 'float | None' = None, "
-        "token: 'str | None' = None, tls: 'types.TLS | None' = None, stream_retry_delay: 'float' = 0.2) -> 'None'"
-    )
 
 
 def test_every_public_name_is_there() -> None:
@@ -77,15 +74,15 @@ async def test_the_synchronous_client_returns_what_the_other_returns(server: Lat
 
 async def test_options_have_the_names_of_the_contract(client: AsyncClient) -> None:
     found = await client.translate(
-        "One. Two.", source="en", target="pt", include_segments=True, sentence_splitting="OFF", max_length_ratio=3
+        "One. Two.", source="en", target="pt", include_segments=True, sentence_splitting="off", max_length_ratio=3
     )
     assert [segment.text for segment in found.segments] == ["One. Two."]
     with pytest.raises(InvalidArgumentError, match="no option 'sentence_spliting'"):
-        await client.translate("a", target="pt", sentence_spliting="off")
+        await client.translate("a", target="pt", sentence_spliting="off")  # type: ignore[call-overload]
     with pytest.raises(InvalidArgumentError, match="not one of on, off, no_newlines"):
-        await client.translate("a", target="pt", sentence_splitting="sometimes")
+        await client.translate("a", target="pt", sentence_splitting="sometimes")  # type: ignore[call-overload]
     with pytest.raises(InvalidArgumentError, match="include_segments"):
-        await client.translate("a", target="pt", include_segments="perhaps")
+        await client.translate("a", target="pt", include_segments="perhaps")  # type: ignore[call-overload]
     with pytest.raises(InvalidArgumentError, match="exclude each other"):
         await client.summarize("a", sentences=1, max_words=3)
 
@@ -113,19 +110,19 @@ async def test_long_lists_are_split_and_keep_their_order(client: AsyncClient) ->
 
 @pytest.mark.parametrize("bad", ["a\ud800b", "\udfff"])
 async def test_text_that_cannot_be_utf8_names_its_item(client: AsyncClient, bad: str) -> None:
-    for call in (client.detect, client.summarize):
-        with pytest.raises(InvalidArgumentError, match="item 1 cannot be encoded in UTF-8"):
-            await call(["fine", bad])
+    for found in (await client.detect(["fine", bad]), await client.summarize(["fine", bad])):
+        assert found[0].error is None
+        assert "item 1 cannot be encoded in UTF-8" in str(found[1].error)
     with pytest.raises(ValueError, match="item 0 cannot be encoded in UTF-8"):
         await client.translate(bad, target="pt")
-    with pytest.raises(InvalidArgumentError, match="item 0 is int"):
-        await client.translate([7], target="pt")  # type: ignore[list-item]
 
 
 async def test_an_unreachable_server_raises_connection_failed() -> None:
     async with AsyncClient("127.0.0.1:1", timeout=5) as client:
-        with pytest.raises(ConnectionFailedError):
+        with pytest.raises(ConnectionFailedError, match=r"no connection to 127\.0\.0\.1:1"):
             await client.health()
+        found = await client.translate(["a", "b"], target="pt", retry=Retry(attempts=1))
+        assert all(isinstance(result.error, ConnectionFailedError) for result in found)
 
 
 async def test_an_unavailable_call_is_tried_again() -> None:
@@ -170,7 +167,9 @@ async def test_a_channel_can_be_encrypted(tmp_path: Path) -> None:
     issued.private_key_pem.write_to_path(key)
     issued.cert_chain_pems[0].write_to_path(chain)
     async with serve_fakes(listen="localhost:0", tls_key=key, tls_certificate=chain) as server:
-        async with AsyncClient(f"localhost:{server.port}", tls=TLS(authority.cert_pem.bytes())) as client:
+        async with AsyncClient(
+            f"localhost:{server.port}", tls=TLS(root_certificates=authority.cert_pem.bytes())
+        ) as client:
             assert await client.health() == "SERVING"
         async with AsyncClient(f"localhost:{server.port}", timeout=5) as plaintext:
             with pytest.raises(ConnectionFailedError):

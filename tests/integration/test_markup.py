@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from latimer import AsyncClient, InvalidArgumentError
+from latimer.options import TextFormatName
 from latimer_server.backends.protocol import Backend
 from tests.fakes import UpperBackend, make_catalog, make_entry, serve_fakes
 
 
-async def translate(text: str, text_format: str, backend: Backend | None = None, **options: Any) -> Any:
+async def translate(text: str, text_format: TextFormatName, backend: Backend | None = None, **options: Any) -> Any:
     guided = options.pop("guided", True)
     catalog = make_catalog(make_entry("en-pt", "en", "pt", guided_alignment=guided))
     backends = {"en-pt": backend or UpperBackend()}
@@ -38,7 +39,7 @@ async def translate(text: str, text_format: str, backend: Backend | None = None,
         ("markdown", "---\ntitle: x\n---\n\nsee [the page](http://a.b).\n", "---\ntitle: x\n---\n\nSEE [THE PAGE](http://a.b).\n"),
     ],
 )  # fmt: skip
-async def test_only_text_is_translated(text_format: str, text: str, expected: str) -> None:
+async def test_only_text_is_translated(text_format: TextFormatName, text: str, expected: str) -> None:
     result = await translate(text, text_format, syntaxes=["icu"])
     assert result.text == expected
 
@@ -74,7 +75,7 @@ _LAST = ["%s", "https://a.org/b-c?d=1", "bob@example.com"]
     ],
 )  # fmt: skip
 async def test_no_neighbour_of_a_placeholder_or_address_changes_it(
-    text_format: str, pairs: list[tuple[str, str]], objects: list[str], guided: bool
+    text_format: TextFormatName, pairs: list[tuple[str, str]], objects: list[str], guided: bool
 ) -> None:
     random = Random(17)
     texts, kept = [], []
@@ -154,7 +155,7 @@ async def test_the_language_is_detected_from_the_text_without_tags() -> None:
         "\ufffc<br>\ufffc",
     ],
 )
-async def test_invalid_and_deep_markup_is_answered(text: str, text_format: str) -> None:
+async def test_invalid_and_deep_markup_is_answered(text: str, text_format: TextFormatName) -> None:
     result = await translate(text, text_format)
     assert result.error is None
     assert result.text.lower().replace("\\", "").count("deep") == text.count("deep")

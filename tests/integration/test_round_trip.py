@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latimer import AsyncClient
+from latimer.options import PlaceholderSyntaxName, SentenceSplittingName, TextFormatName
 from tests.fakes import serve_fakes
 
 EXAMPLES = int(os.environ.get("LATIMER_EXAMPLES", "500"))
@@ -25,9 +26,9 @@ _PARTS = (
 )
 PARTS = st.sampled_from(_PARTS.split("|"))
 TEXTS = st.one_of(st.text(max_size=80), st.lists(PARTS, max_size=14).map("".join))
-MODES = ("on", "off", "one_per_line")
-FORMATS = ("plain", "html", "xml", "markdown")
-SYNTAXES: tuple[list[str], ...] = ([], ["printf", "icu", "mustache", "shell", "xliff", "i18next"])
+MODES: tuple[SentenceSplittingName, ...] = ("on", "off", "one_per_line")
+FORMATS: tuple[TextFormatName, ...] = ("plain", "html", "xml", "markdown")
+SYNTAXES: tuple[list[PlaceholderSyntaxName], ...] = ([], ["printf", "icu", "mustache", "shell", "xliff", "i18next"])
 
 
 @given(st.lists(TEXTS, min_size=20, max_size=20))

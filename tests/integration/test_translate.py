@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latimer import AsyncClient, InvalidArgumentError, NotServedError, Translation
+from latimer.options import SentenceSplittingName
 from latimer_server.backends.protocol import Encoding
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, LanguagePair, TokenIds
 from latimer_server.scheduling import BatchQueue
@@ -21,7 +22,7 @@ TEXT = "Dear Anna,\r\n\r\n\tThe bridge is closed. \u00a0 It opens in May!  \n\n4
 
 
 @pytest.mark.parametrize("mode", ["on", "off", "one_per_line"])
-async def test_every_separator_comes_back(client: AsyncClient, mode: str) -> None:
+async def test_every_separator_comes_back(client: AsyncClient, mode: SentenceSplittingName) -> None:
     translation = await client.translate(TEXT, source="en", target="pt", sentence_splitting=mode)
     assert translation.text == TEXT
 
@@ -37,7 +38,7 @@ async def test_line_breaks_inside_a_paragraph_become_spaces_on_request(client: A
     text=st.text(st.characters(exclude_categories=["Cs"]), max_size=300),
     mode=st.sampled_from(["on", "off", "one_per_line"]),
 )
-async def test_any_text_goes_through_unchanged(text: str, mode: str) -> None:
+async def test_any_text_goes_through_unchanged(text: str, mode: SentenceSplittingName) -> None:
     async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         translation = await client.translate(text, source="en", target="pt", sentence_splitting=mode)
         assert translation.text == text
@@ -266,7 +267,7 @@ class CountingBackend(EchoBackend):
 
 @pytest.mark.parametrize("text", ["#a" * 100_000, "word " * 40_000, "a@" * 100_000])
 @pytest.mark.parametrize("mode", ["on", "off", "one_per_line", "no_newlines"])
-async def test_a_text_without_ends_of_sentences_is_processed_in_parts(text: str, mode: str) -> None:
+async def test_a_text_without_ends_of_sentences_is_processed_in_parts(text: str, mode: SentenceSplittingName) -> None:
     backend = CountingBackend()
     async with serve_fakes({"en-pt": backend}) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         found = await client.translate(text, source="en", target="pt", sentence_splitting=mode)

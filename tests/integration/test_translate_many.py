@@ -130,7 +130,6 @@ async def test_an_error_of_the_iterable_is_raised_after_the_results_before_it(
         raise ZeroDivisionError
 
     assert len(await take_until(ZeroDivisionError, stream(server, items()))) == 100
-    assert len(await take_until(InvalidArgumentError, stream(server, ["One.", "Two.", 3]))) == 2
 
 
 @pytest.mark.parametrize(
@@ -143,15 +142,15 @@ async def test_an_error_of_all_items_is_raised(
     assert await take_until(error, stream(server, make_texts(10), **options)) == []
 
 
-@pytest.mark.parametrize("text", ["A text.", b"bytes"])
+@pytest.mark.parametrize("text", ["A text.", b"bytes", {"a": "b"}, None, 7])
 async def test_a_single_text_is_no_iterable_of_items(server: LatimerServer, stream: Stream, text: object) -> None:
-    with pytest.raises(InvalidArgumentError, match="one text"):
+    with pytest.raises(InvalidArgumentError, match="items is"):
         await take(stream(server, text))
 
 
 async def test_an_unknown_option_is_refused_by_the_call(client: AsyncClient) -> None:
     with pytest.raises(InvalidArgumentError, match="sentence_spliting"):
-        client.translate_many([], target="pt", sentence_spliting="off")
+        client.translate_many([], target="pt", sentence_spliting="off")  # type: ignore[call-arg]
 
 
 async def test_a_stream_that_is_left_early_leaves_nothing(stream: Stream) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from latimer import AsyncClient, InvalidArgumentError, NotServedError, ServerError
+from latimer.options import SummaryModeName
 from latimer_server.backends.protocol import Backend
 from latimer_server.core.decoding import TokenIds
 from latimer_server.models.catalog.catalog import CatalogEntry
@@ -180,7 +181,8 @@ async def test_a_named_model_decides_the_mode_and_contradictions_are_refused() -
     async with serve(WriterBackend(shorten_well)) as client:
         assert (await client.summarize(TEXT, model="writer")).mode == "ABSTRACTIVE"
         assert (await client.summarize(TEXT, model="extractive")).mode == "EXTRACTIVE"
-        for mode, model in (("extractive", "writer"), ("hybrid", "extractive")):
+        refused: tuple[tuple[SummaryModeName, str], ...] = (("extractive", "writer"), ("hybrid", "extractive"))
+        for mode, model in refused:
             with pytest.raises(InvalidArgumentError, match="model"):
                 await client.summarize(TEXT, mode=mode, model=model)
 
@@ -202,7 +204,7 @@ async def test_a_model_whose_licence_forbids_commerce_is_taken_only_when_named()
 @pytest.mark.parametrize(
     "text", ["", "2024: 42%.", "Sales rose.", "Agenda item 4: parking.", "Norvik AB bought Lind Oy."]
 )
-async def test_a_short_text_is_summarized_though_its_language_is_doubtful(text: str, mode: str) -> None:
+async def test_a_short_text_is_summarized_though_its_language_is_doubtful(text: str, mode: SummaryModeName) -> None:
     async with serve(WriterBackend(lambda text: [text])) as client:
         summary = await client.summarize(text, mode=mode)
     assert summary.error is None

@@ -43,7 +43,10 @@ def items_of(requests: list[pb.StreamTranslateTextRequest]) -> list[pb.StreamIte
 
 
 def give_all(ledger: Ledger) -> Iterator[TranslatedItem]:
-    return iter(ledger.give, None)
+    """Yields the results that are ready, and makes room for as many items."""
+    answers = ledger.take()
+    yield from map(ledger.read, answers)
+    ledger.release(answers)
 
 
 def test_the_config_is_sent_first_and_once_per_stream() -> None:
@@ -83,12 +86,29 @@ def test_results_have_the_keys_of_their_items() -> None:
     ]
 
 
-@pytest.mark.parametrize("bad", [7, None, b"bytes", ("key", 7), ("a", "b", "c"), ["key", "text"]])
-def test_an_invalid_item_is_named(bad: object) -> None:
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        (7, "int"),
+        (None, "None"),
+        (float("nan"), "NaN"),
+        (b"bytes", "bytes"),
+        ({"key": "text"}, "dict"),
+        (("key", 7), "int"),
+        (("a", "b", "c"), "tuple"),
+        (["key", "text"], "list"),
+    ],
+)
+def test_an_item_that_is_no_text_is_an_error_in_its_place(bad: object, named: str) -> None:
     ledger = make_ledger()
-    ledger.add("One.")
-    with pytest.raises(InvalidArgumentError, match="item 1 is"):
-        ledger.add(bad)
+    for given_item in ("One.", bad, "Three."):
+        ledger.add(given_item)
+    ledger.settle(answer(*items_of(send_all(ledger))))
+    first, failed, last = give_all(ledger)
+    assert (first.text, last.text) == ("ONE.", "THREE.")
+    assert (failed.text, failed.source_text) == ("", "")
+    with pytest.raises(InvalidArgumentError, match=f"item 1 is {named}"):
+        raise failed.error or AssertionError
 
 
 def test_an_item_that_does_not_fit_into_a_message_is_an_error_in_its_place() -> None:
@@ -111,7 +131,7 @@ def test_an_error_of_an_item_is_raised_if_requested() -> None:
     ledger.add("x" * 1_000_001)
     ledger.settle(answer(*items_of(send_all(ledger))))
     with pytest.raises(InvalidArgumentError, match="at most 1000000"):
-        ledger.give()
+        list(give_all(ledger))
 
 
 def test_messages_are_bounded_and_a_large_item_is_sent_alone() -> None:
@@ -146,7 +166,7 @@ def test_sending_stops_at_the_bounds_and_continues_as_results_are_yielded() -> N
     sent = items_of(send_all(ledger))
     ledger.settle(answer(*sent[:1]))
     rooms.append(ledger.has_room)  # answered, but not yet yielded
-    assert ledger.give()
+    assert list(give_all(ledger))
     rooms.append(ledger.has_room)
     assert rooms == [False, False, True]
     ledger = make_ledger()

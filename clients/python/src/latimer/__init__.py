@@ -5,12 +5,15 @@
     with Client("localhost:50051") as client:
         print(client.translate("Hello, world!", target="pt").text)
 
-`Client` and `AsyncClient` have the same methods. A method that gets one text raises the error of that text. For
-a list, and in `translate_many`, the error of a text is in the `error` of its result.
+`Client` and `AsyncClient` have the same methods. A method that gets one text raises the error of that text. A list
+never raises what happens to its texts: the error of each is in the `error` of its result.
 """
 
 from latimer._aio import AsyncClient
+from latimer._aio_stream import AsyncTranslationStream
 from latimer._client import Client
+from latimer._stream import TranslationStream
+from latimer.enums import Flag, Health, ModelState, ModelTask, SummaryMode, is_warning
 from latimer.errors import (
     CancelledError,
     ConnectionFailedError,
@@ -23,6 +26,15 @@ from latimer.errors import (
     ServerError,
     UnauthenticatedError,
     UnsupportedError,
+    WrongLoopError,
+)
+from latimer.options import (
+    DecodingOptions,
+    DetectOptions,
+    GlossaryTerm,
+    ModelFilters,
+    SummarizeOptions,
+    TranslateOptions,
 )
 from latimer.types import (
     TLS,
@@ -32,12 +44,14 @@ from latimer.types import (
     LanguageCandidate,
     LanguagePair,
     Model,
+    Retry,
     Segment,
     Span,
     Summary,
     SummarySentence,
     TranslatedItem,
     Translation,
+    Usage,
 )
 
 __version__ = "0.1.0"
@@ -47,26 +61,43 @@ __all__ = [
     "AlignmentLink",
     "Alternative",
     "AsyncClient",
+    "AsyncTranslationStream",
     "CancelledError",
     "Client",
     "ConnectionFailedError",
     "DeadlineExceededError",
+    "DecodingOptions",
+    "DetectOptions",
     "Detection",
+    "Flag",
+    "GlossaryTerm",
+    "Health",
     "InvalidArgumentError",
     "LanguageCandidate",
     "LanguagePair",
     "LatimerError",
     "Model",
+    "ModelFilters",
+    "ModelState",
+    "ModelTask",
     "NotServedError",
     "OverloadedError",
     "PermissionDeniedError",
+    "Retry",
     "Segment",
     "ServerError",
     "Span",
+    "SummarizeOptions",
     "Summary",
+    "SummaryMode",
     "SummarySentence",
+    "TranslateOptions",
     "TranslatedItem",
     "Translation",
+    "TranslationStream",
     "UnauthenticatedError",
     "UnsupportedError",
+    "Usage",
+    "WrongLoopError",
+    "is_warning",
 ]

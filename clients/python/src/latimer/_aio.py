@@ -5,48 +5,80 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+import asyncio
+import threading
+from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import grpc
-from google.protobuf.message import Message
 
-from latimer import _calls, _channel, types
-from latimer._aio_stream import run_stream
-from latimer._ledger import METHOD, RETRY_DELAY, Ledger
-from latimer.errors import LatimerError
+from latimer import _calls, _channel, _status, types
+from latimer._aio_stream import AsyncTranslationStream, run_stream
+from latimer._channels import Channels
+from latimer._deadline import Deadline
+from latimer._ledger import METHOD, RETRY_DELAY, Ledger, stream_retry
+from latimer.errors import ConnectionFailedError, LatimerError, WrongLoopError
+from latimer.options import (
+    DetectOptions,
+    Mode,
+    ModelFilters,
+    SummarizeOptions,
+    SummaryLengthName,
+    TranslateOptions,
+)
 from latimer.v1 import translation_pb2 as pb
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
 
 
 class AsyncClient:
-    """A connection to a server. Use it as a context manager, or call `close`. It must be used in one event loop.
+    """Connections to one or more servers. Use it as a context manager, or call `close`. It belongs to the event loop of
+    its first call.
 
-    `address`: HOST:PORT. `timeout`: seconds for each call; None means no limit. `token`: sent with every call as
-    `authorization: Bearer TOKEN`. `tls`: None means plaintext. Calls that end with UNAVAILABLE are retried up to four
-    times. `stream_retry_delay`: seconds until `translate_many` opens a broken stream again; the delay
-    doubles with each further try, to at most 15 times this value. Errors are subclasses of `LatimerError`.
+    `address`: HOST:PORT, a list of them or several with commas between them (calls take turns, and avoid servers that
+    cannot be reached), or a target of gRPC such as `dns:///mt.example.org:443` or `unix:/run/latimer.sock`. `timeout`:
+    seconds for each call with all its requests; None means no limit. `token`: sent as `authorization: Bearer TOKEN`; a
+    function is called for each request. `tls`: None means plaintext. `retry`: which requests are sent again; by default
+    those that end with UNAVAILABLE, up to four times. `proxy`: http://HOST:PORT of an HTTP proxy; None takes it from
+    the environment (`https_proxy`, `no_proxy`), "" uses none. `compression`: "gzip" or "deflate". `channel_options`:
+    options of gRPC's channels, as pairs. `stream_retry_delay`: seconds until `translate_many` opens a broken
+    stream again; the delay doubles with each further try, to at most 15 times this value. After a fork, the child opens
+    connections of its own. Errors are subclasses of `LatimerError`.
     """
 
     def __init__(
         self,
-        address: str = "localhost:50051",
+        address: str | Sequence[str] = "localhost:50051",
         *,
         timeout: float | None = None,
-        token: str | None = None,
+        token: _channel.Token = None,
         tls: types.TLS | None = None,
+        retry: types.Retry | None = None,
+        proxy: str | None = None,
+        compression: str | None = None,
+        channel_options: _channel.ChannelOptions = (),
         stream_retry_delay: float = RETRY_DELAY,
     ) -> None:
-        credentials = _channel.to_credentials(tls)
-        if credentials is None:
-            self._channel = grpc.aio.insecure_channel(address, options=_channel.OPTIONS)
-        else:
-            self._channel = grpc.aio.secure_channel(address, credentials, options=_channel.OPTIONS)
-        self._timeout = timeout
-        self._metadata = _channel.to_metadata(token)
-        self._stream_retry_delay = stream_retry_delay
+        self._connection = _channel.make_connection(
+            address,
+            timeout=timeout,
+            token=token,
+            tls=tls,
+            retry=retry,
+            proxy=proxy,
+            compression=compression,
+            channel_options=channel_options,
+        )
+        self._channels: Channels[grpc.aio.Channel] = Channels(
+            self._connection, grpc.aio.insecure_channel, grpc.aio.secure_channel
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = threading.Event()
+        self._stream_retry = stream_retry(stream_retry_delay)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -57,24 +89,54 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connection and cancels calls in flight."""
-        await self._channel.close()
+        """Closes the connections and cancels calls in flight."""
+        self._closed.set()
+        for channel in self._channels.take_all():
+            await channel.close()
 
     @overload
-    async def translate(
-        self, text: str, *, target: str, source: str | None = None, **options: Any
+    async def translate(  # type: ignore[overload-overlap]  # a str is an iterable of str
+        self,
+        text: str,
+        *,
+        target: str,
+        source: str | None = None,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[TranslateOptions],
     ) -> types.Translation: ...
     @overload
-    async def translate(
-        self, text: str, *, target: Sequence[str], source: str | None = None, **options: Any
+    async def translate(  # type: ignore[overload-overlap]  # a str is an iterable of str
+        self,
+        text: str,
+        *,
+        target: Sequence[str],
+        source: str | None = None,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[TranslateOptions],
+    ) -> list[types.Translation]: ...
+    @overload
+    async def translate(  # type: ignore[overload-overlap]  # a str is an iterable of str
+        self,
+        text: Iterable[str],
+        *,
+        target: str,
+        source: str | None = None,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[TranslateOptions],
     ) -> list[types.Translation]: ...
     @overload
     async def translate(
-        self, text: Iterable[str], *, target: str, source: str | None = None, **options: Any
-    ) -> list[types.Translation]: ...
-    @overload
-    async def translate(
-        self, text: Iterable[str], *, target: Sequence[str], source: str | None = None, **options: Any
+        self,
+        text: Iterable[str],
+        *,
+        target: Sequence[str],
+        source: str | None = None,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[TranslateOptions],
     ) -> list[list[types.Translation]]: ...
     async def translate(
         self,
@@ -82,17 +144,22 @@ class AsyncClient:
         *,
         target: str | Sequence[str],
         source: str | None = None,
-        **options: Any,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[TranslateOptions],
     ) -> Any:
         """Translates a text, or each text of a list.
 
         `target`: a language code (BCP-47), or a list of codes, which gives a list of translations for each text.
-        `source`: the language of the texts; None detects it for each text. `options`: `model`, and the fields of the
-        contract's TranslateOptions and DecodingOptions. The error of a single text is raised. The error of a text of a
-        list is in its `error`. An error of the first call for a list is raised; one of a later call is set in the
-        results of its texts.
+        `source`: the language of the texts; None detects it for each text. `timeout`: seconds for this call with all
+        its requests and retries; None means the client's. `retry`: None means the client's. `options`: see
+        `latimer.options.TranslateOptions`.
+
+        The error of a single text is raised. A list never raises what happens to its texts: the error of each is in its
+        `error`, also if the server cannot be reached. Arguments that are no texts, no language or no option raise
+        `InvalidArgumentError`.
         """
-        return await self._run(_calls.translate(text, target, source, options))
+        return await self._run(_calls.translate(text, target, source, options), timeout, retry)
 
     def translate_many(
         self,
@@ -102,20 +169,22 @@ class AsyncClient:
         source: str | None = None,
         ordered: bool = True,
         raise_errors: bool = False,
-        **options: Any,
-    ) -> AsyncGenerator[types.TranslatedItem, None]:
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[TranslateOptions],
+    ) -> AsyncTranslationStream:
         """Translates any number of items in one stream, and yields one `TranslatedItem` for each.
 
         An item is a text, or a pair of a key and a text. `items` is read at most 2,048 items and about 1,000,000
-        characters ahead of the results that were taken. Results come in the order of the items, or
-        with `ordered=False` each as soon as it is ready. `target`, `source` and `options` are as in `translate`.
+        characters ahead of the results that were taken. Results come in the order of the items,
+        or with `ordered=False` each as soon as it is ready. `target`, `source` and `options` are as in `translate`.
 
         The error of an item is in its `error`, or is raised if `raise_errors` is true. An error of the whole stream is
         raised. An exception of `items` is raised after the results of the items before it. If the server becomes
-        unavailable, the client sends the items without a result again, up to seven times in a row. It also tries again
-        if the server is overloaded after it returns. No result is lost and none comes twice. The client's `timeout`
-        limits the wait for the next result, not the whole stream. Streams are bulk work: calls of `translate` go first.
-        Close the generator (`contextlib.aclosing`) to end the stream early.
+        unavailable, the client sends the items without a result again, up to seven times in a row, or as `retry` says.
+        It also tries again if the server is overloaded after it returns. No result is lost and none comes twice.
+        `timeout` (None means the client's) limits the wait for the next result, not the whole stream. Streams are bulk
+        work: calls of `translate` go first. Close the stream to end it early. Its `usage` is the cost, at the end.
         """
         Ledger.check_items(items)
         ledger = Ledger(
@@ -124,27 +193,24 @@ class AsyncClient:
             options,
             ordered=ordered,
             raise_errors=raise_errors,
-            retry_delay=self._stream_retry_delay,
+            retry=_channel.check_retry(retry) or self._stream_retry,
         )
-        method = self._channel.stream_stream(
-            METHOD,
-            request_serializer=pb.StreamTranslateTextRequest.SerializeToString,
-            response_deserializer=pb.StreamTranslateTextResponse.FromString,
-        )
-        metadata = _channel.add_trace(self._metadata)
-        return run_stream(lambda: method(metadata=metadata), items, ledger, self._timeout)
+        seconds = _channel.check_timeout(timeout) or self._connection.timeout
+        return AsyncTranslationStream(run_stream(self._open_stream, items, ledger, seconds), ledger)
 
     @overload
-    async def summarize(
+    async def summarize(  # type: ignore[overload-overlap]  # a str is an iterable of str
         self,
         text: str,
         *,
         sentences: int | None = None,
-        length: str | None = None,
+        length: SummaryLengthName | None = None,
         target: str | None = None,
-        mode: str | None = None,
+        mode: Mode | None = None,
         source: str | None = None,
-        **options: Any,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[SummarizeOptions],
     ) -> types.Summary: ...
     @overload
     async def summarize(
@@ -152,101 +218,204 @@ class AsyncClient:
         text: Iterable[str],
         *,
         sentences: int | None = None,
-        length: str | None = None,
+        length: SummaryLengthName | None = None,
         target: str | None = None,
-        mode: str | None = None,
+        mode: Mode | None = None,
         source: str | None = None,
-        **options: Any,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[SummarizeOptions],
     ) -> list[types.Summary]: ...
     async def summarize(
         self,
         text: str | Iterable[str],
         *,
         sentences: int | None = None,
-        length: str | None = None,
+        length: SummaryLengthName | None = None,
         target: str | None = None,
-        mode: str | None = None,
+        mode: Mode | None = None,
         source: str | None = None,
-        **options: Any,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[SummarizeOptions],
     ) -> types.Summary | list[types.Summary]:
         """Summarizes a text, or each text of a list.
 
         `target`: the language of the summary; None means that of the text. `source`: the language of the text; None
         detects it. `mode`: "extractive", "abstractive" or "hybrid"; None means the server's default. At most one of
         `sentences`, `length` ("short", "medium" or "long"), `max_words=` and `ratio=` may be given; the default is
-        "medium". `options`: the other fields of the contract's SummarizeTextRequest. Errors are as in `translate`.
+        "medium". `options`: see `latimer.options.SummarizeOptions`. `timeout`, `retry` and errors are as in
+        `translate`.
         """
-        fields = {
-            "sentence_count": sentences,
-            "length": length,
-            "output_language_code": target,
-            "mode": mode,
-            "language_code": source,
-        }
-        summaries: types.Summary | list[types.Summary] = await self._run(_calls.summarize(text, fields, options))
+        fields = {"sentence_count": sentences, "length": length, "output_language_code": target, "mode": mode}
+        summaries: types.Summary | list[types.Summary] = await self._run(
+            _calls.summarize(text, source, fields, options), timeout, retry
+        )
         return summaries
 
     @overload
-    async def detect(self, text: str, **options: Any) -> types.Detection: ...
+    async def detect(  # type: ignore[overload-overlap]  # a str is an iterable of str
+        self,
+        text: str,
+        *,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[DetectOptions],
+    ) -> types.Detection: ...
     @overload
-    async def detect(self, text: Iterable[str], **options: Any) -> list[types.Detection]: ...
-    async def detect(self, text: str | Iterable[str], **options: Any) -> types.Detection | list[types.Detection]:
+    async def detect(
+        self,
+        text: Iterable[str],
+        *,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[DetectOptions],
+    ) -> list[types.Detection]: ...
+    async def detect(
+        self,
+        text: str | Iterable[str],
+        *,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[DetectOptions],
+    ) -> types.Detection | list[types.Detection]:
         """Detects the language of a text, or of each text of a list.
 
-        `candidate_language_codes=`: the languages to choose from; all by default. Errors are as in `translate`.
+        `candidate_language_codes=`: the languages to choose from; all by default. `timeout`, `retry` and errors are as
+        in `translate`.
         """
-        found: types.Detection | list[types.Detection] = await self._run(_calls.detect(text, options))
+        found: types.Detection | list[types.Detection] = await self._run(_calls.detect(text, options), timeout, retry)
         return found
 
-    async def language_pairs(self, *, source: str | None = None, target: str | None = None) -> list[types.LanguagePair]:
+    async def language_pairs(
+        self,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+    ) -> list[types.LanguagePair]:
         """Returns the language pairs that the server translates, directly or through a pivot.
 
         `source` and `target`: only pairs from or into this language.
         """
-        return await self._run(_calls.language_pairs(source, target))
+        return await self._run(_calls.language_pairs(source, target), timeout, retry)
 
-    async def models(self, **options: Any) -> list[types.Model]:
+    async def models(
+        self,
+        *,
+        timeout: float | None = None,
+        retry: types.Retry | None = None,
+        **options: Unpack[ModelFilters],
+    ) -> list[types.Model]:
         """Returns the models of the server's catalogue.
 
         `options`: filters, such as `task="translation"`, `state="ready"`, `source_language_code=` and
         `target_language_code=`.
         """
-        return await self._run(_calls.models(options))
+        return await self._run(_calls.models(options), timeout, retry)
 
-    async def health(self, service: str = "") -> str:
-        """Returns the health status: `SERVING`, `NOT_SERVING` or `SERVICE_UNKNOWN`.
+    async def get_model(
+        self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None
+    ) -> types.Model:
+        """Returns a model of the catalogue. Raises `NotServedError` if there is none of this name."""
+        return await self._run(_calls.get_model(name), timeout, retry)
+
+    async def load_model(
+        self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None
+    ) -> types.Model:
+        """Loads a model, and returns it in the state READY. Raises `PermissionDeniedError` without the right to."""
+        return await self._run(_calls.load_model(name), timeout, retry)
+
+    async def unload_model(
+        self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None
+    ) -> types.Model:
+        """Unloads a model when its batches are finished, and returns it in the state DRAINING or AVAILABLE."""
+        return await self._run(_calls.unload_model(name), timeout, retry)
+
+    async def health(self, service: str = "", *, timeout: float | None = None, retry: types.Retry | None = None) -> str:
+        """Returns the health, a constant of `Health`, such as "SERVING".
 
         `service`: "" for the whole server, the full name of a gRPC service, or `model:NAME`.
         """
-        return await self._run(_calls.health(service))
+        return await self._run(_calls.health(service), timeout, retry)
 
-    async def _run(self, steps: _calls.Steps[T]) -> T:
+    async def _run(self, steps: _calls.Steps[T], timeout: float | None, retry: types.Retry | None) -> T:
         """Makes the calls that `steps` yields, one after another, and returns the result of `steps`."""
+        deadline = Deadline.after(_channel.check_timeout(timeout) or self._connection.timeout)
+        retries = _channel.check_retry(retry) or self._connection.retry
         try:
             call = next(steps)
             while True:
-                try:
-                    response = await self._call(call)
-                except LatimerError as error:
-                    call = steps.throw(error)
-                else:
-                    call = steps.send(response)
+                call = steps.send(await self._try(call, deadline, retries))
         except StopIteration as end:
             result: T = end.value
             return result
 
-    async def _call(self, call: _calls.Call) -> Message:
-        method = self._channel.unary_unary(
+    async def _try(self, call: _calls.Call, deadline: Deadline, retry: types.Retry) -> _calls.Reply | LatimerError:
+        """Makes a call, again if `retry` says so; returns its reply or its error."""
+        failures = 0
+        while True:
+            index = self._channels.balancer.choose()
+            result = await self._call(call, index, deadline)
+            if isinstance(result, _calls.Reply):
+                return result
+            failures += 1
+            delay = _channel.retry_delay(result, retry, failures)
+            if delay is None or self._closed.is_set():
+                return result
+            if isinstance(result, ConnectionFailedError) and self._channels.balancer.has_other(index):
+                delay = 0.0
+            if not deadline.allows(delay):
+                return result
+            await asyncio.sleep(delay)
+
+    async def _call(self, call: _calls.Call, index: int, deadline: Deadline) -> _calls.Reply | LatimerError:
+        remaining = deadline.remaining()
+        if remaining is not None and remaining <= 0:
+            return deadline.error()
+        if self._closed.is_set():
+            return _channel.closed_error()
+        method = self._get_channel(index).unary_unary(
             call.method,
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.response.FromString,
         )
         try:
-            response: Message = await method(
-                call.request, timeout=self._timeout, metadata=_channel.add_trace(self._metadata)
-            )
-            return response
+            running = method(call.request, timeout=remaining, metadata=self._connection.metadata())
+            response = await running
+            request_id = _status.find_request_id(await running.initial_metadata())
         except grpc.aio.AioRpcError as error:
-            raise _channel.convert_call_error(error) from error
-        except grpc.aio.UsageError as error:
-            raise _channel.closed_error() from error
+            converted = _status.convert_call_error(error, self._connection.addresses[index])
+            self._channels.balancer.record(index, converted)
+            return converted
+        except (grpc.aio.UsageError, asyncio.CancelledError):  # also from gRPC if another task has closed the channel
+            if self._closed.is_set():
+                return _channel.closed_error()
+            raise
+        self._channels.balancer.record(index, None)
+        return _calls.Reply(response, request_id)
+
+    def _open_stream(self) -> tuple[Any, str]:
+        if self._closed.is_set():
+            raise _channel.closed_error()
+        index = self._channels.balancer.choose()
+        method = self._get_channel(index).stream_stream(
+            METHOD,
+            request_serializer=pb.StreamTranslateTextRequest.SerializeToString,
+            response_deserializer=pb.StreamTranslateTextResponse.FromString,
+        )
+        return method(metadata=self._connection.metadata()), self._connection.addresses[index]
+
+    def _get_channel(self, index: int) -> grpc.aio.Channel:
+        """Returns the channel of an address. Raises `WrongLoopError` in another event loop than that of the first
+        call."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise WrongLoopError(
+                "this AsyncClient belongs to another event loop; make one client for each loop, for example in the "
+                "function that asyncio.run runs"
+            )
+        return self._channels.get(index)

@@ -13,11 +13,12 @@ from typing import Any
 
 import grpc
 
-from latimer import _channel, types
-from latimer._ledger import Ledger, late_error
+from latimer import _status, types
+from latimer._ledger import Answer, Ledger, late_error
 from latimer.errors import CancelledError, ConnectionFailedError, LatimerError
 
-OpenCall = Callable[[], Any]
+# Starts a call, and returns it with the address of its server. Raises `LatimerError` if the client is closed.
+OpenCall = Callable[[], tuple[Any, str]]
 # The details that gRPC reports instead of the real status if a write fails because the call has ended (grpc/grpc issue
 # 36066). The client then opens another stream, which reports the real status if the cause persists.
 _STATUS_LOST = "Internal error from Core"
@@ -33,10 +34,51 @@ async def run_stream(
     stream = _Stream(open_call, items, ledger)
     try:
         stream.start()
-        while (result := await stream.next_result(answer_timeout)) is not None:
-            yield result
+        while (answers := await stream.next_answers(answer_timeout)) is not None:
+            for answer in answers:
+                yield ledger.read(answer)
+            stream.release(answers)
     finally:
         await stream.close()
+
+
+class AsyncTranslationStream(AsyncGenerator[types.TranslatedItem, None]):
+    """The results of `translate_many`: an asynchronous iterator that `aclose`, or the end of an `async with` block,
+    ends early."""
+
+    def __init__(self, results: AsyncGenerator[types.TranslatedItem, None], ledger: Ledger) -> None:
+        self._results = results
+        self._ledger = ledger
+
+    @property
+    def usage(self) -> types.Usage | None:
+        """The cost of the stream; None until all results are taken. After a broken connection it is that of the last
+        stream only."""
+        return self._ledger.usage
+
+    def __aiter__(self) -> AsyncGenerator[types.TranslatedItem, None]:
+        return self._results
+
+    async def __anext__(self) -> types.TranslatedItem:
+        return await anext(self._results)
+
+    async def asend(self, value: None) -> types.TranslatedItem:
+        """Returns the next result, as `anext` does."""
+        return await self._results.asend(value)
+
+    async def athrow(self, *error: Any) -> types.TranslatedItem:
+        """Raises an exception where the stream waits, which ends it."""
+        return await self._results.athrow(*error)
+
+    async def aclose(self) -> None:
+        """Ends the stream."""
+        await self._results.aclose()
+
+    async def __aenter__(self) -> AsyncTranslationStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
 
 class _Stream:
@@ -61,13 +103,13 @@ class _Stream:
         self._items_task = asyncio.ensure_future(self._take_items())
         self._begin_call()
 
-    async def next_result(self, answer_timeout: float | None) -> types.TranslatedItem | None:
-        """Waits for the next result; returns None after the last one."""
+    async def next_answers(self, answer_timeout: float | None) -> list[Answer] | None:
+        """Waits for results; returns None after the last one."""
         while True:
-            if (result := self._ledger.give()) is not None:
-                return result
-            self._room.set()
+            answers = self._ledger.take()
             self._taken.set()
+            if answers:
+                return answers
             if self._call_end is False:
                 is_owed = self._ledger.is_owed
                 if not await _wait(self._progress, answer_timeout) and is_owed:
@@ -83,6 +125,11 @@ class _Stream:
             await asyncio.sleep(seconds)
             self._begin_call()
 
+    def release(self, answers: list[Answer]) -> None:
+        """Lets the next items be taken: the caller has these results."""
+        self._ledger.release(answers)
+        self._room.set()
+
     async def close(self) -> None:
         """Cancels the call and all tasks."""
         if self._call is not None:
@@ -91,26 +138,31 @@ class _Stream:
 
     def _begin_call(self) -> None:
         self._call_end = False
-        try:
-            self._call = self._open_call()
-        except grpc.aio.UsageError as error:
-            raise _channel.closed_error() from error
-        self._call_tasks = [asyncio.ensure_future(self._send()), asyncio.ensure_future(self._read())]
+        self._call, address = self._open_call()
+        self._call_tasks = [asyncio.ensure_future(self._send()), asyncio.ensure_future(self._read(address))]
 
     async def _take_items(self) -> None:
-        items = self._items if isinstance(self._items, AsyncIterable) else _await_each(self._items)
         try:
-            async for item in items:
-                self._ledger.add(item)
-                self._work.set()
-                while not self._ledger.has_room:
-                    await _wait(self._room)
+            if isinstance(self._items, AsyncIterable):
+                async for item in self._items:
+                    await self._take(item)
+            else:
+                for number, item in enumerate(self._items, 1):
+                    await self._take(item)
+                    if number % _ITEMS_PER_TURN == 0:
+                        await asyncio.sleep(0)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 (raised to the caller)
             self._items_error = error
         self._ledger.is_exhausted = True
         self._work.set()
+
+    async def _take(self, item: object) -> None:
+        self._ledger.add(item)
+        self._work.set()
+        while not self._ledger.has_room:
+            await _wait(self._room)
 
     async def _send(self) -> None:
         # The task that reads gets the error of the call.
@@ -130,16 +182,17 @@ class _Stream:
                 else:
                     await _wait(self._work)
 
-    async def _read(self) -> None:
+    async def _read(self, address: str) -> None:
         end: LatimerError | bool = True
         try:
+            self._ledger.request_id = _status.find_request_id(await self._call.initial_metadata())
             async for response in self._call:
                 self._ledger.settle(response)
                 self._progress.set()
                 while self._ledger.has_results:
                     await _wait(self._taken)
         except grpc.aio.AioRpcError as error:
-            end = _channel.convert_call_error(error)
+            end = _status.convert_call_error(error, address)
             if error.details() == _STATUS_LOST:
                 end = ConnectionFailedError("the stream broke", code="UNAVAILABLE", request_id=end.request_id)
         except asyncio.CancelledError:
@@ -156,13 +209,6 @@ async def _wait(event: asyncio.Event, answer_timeout: float | None = None) -> bo
         return await asyncio.wait_for(event.wait(), answer_timeout)
     except asyncio.TimeoutError:  # noqa: UP041 (a different class in Python 3.10)
         return False
-
-
-async def _await_each(items: Iterable[object]) -> AsyncGenerator[object, None]:
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % _ITEMS_PER_TURN == 0:
-            await asyncio.sleep(0)
 
 
 async def _end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -1,58 +1,78 @@
-"""Sets up channels (options, retries, credentials) and converts gRPC errors to the client's exceptions."""
+"""The settings of the connections of both clients: options, credentials, metadata, timeouts and retries."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import sys
-from collections.abc import Sequence
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
 
 from latimer import errors
-from latimer.types import TLS
+from latimer._addresses import parse_addresses
+from latimer.types import TLS, Retry
 
 Metadata = tuple[tuple[str, str], ...]
+Token = str | Callable[[], str] | None
+ChannelOptions = Sequence[tuple[str, Any]]
 
-# Only UNAVAILABLE is retried: it says that the same call may succeed a moment later.
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "3s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        },
-        # `_ledger` resumes streams: it knows which items have results. A retry by gRPC would send all of them again.
-        {"name": [{"service": "latimer.v1.TranslationService", "method": "StreamTranslateText"}]},
-    ]
-}
 # The size of received messages has no limit here: a response with all segments may be many times larger than its
 # request. The server limits the number of segments.
-OPTIONS: Sequence[tuple[str, Any]] = (
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    ("grpc.max_receive_message_length", -1),
-)
+_OPTIONS: Mapping[str, Any] = {"grpc.max_receive_message_length": -1}
+_COMPRESSIONS = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
+# Statuses after which the same request may succeed a moment later.
+_RETRIED = errors.ConnectionFailedError
 
-_ERRORS: dict[int, type[errors.LatimerError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT.value[0]: errors.InvalidArgumentError,
-    grpc.StatusCode.NOT_FOUND.value[0]: errors.NotServedError,
-    grpc.StatusCode.UNIMPLEMENTED.value[0]: errors.UnsupportedError,
-    grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]: errors.OverloadedError,
-    grpc.StatusCode.UNAVAILABLE.value[0]: errors.ConnectionFailedError,
-    grpc.StatusCode.DEADLINE_EXCEEDED.value[0]: errors.DeadlineExceededError,
-    grpc.StatusCode.CANCELLED.value[0]: errors.CancelledError,
-    grpc.StatusCode.UNAUTHENTICATED.value[0]: errors.UnauthenticatedError,
-    grpc.StatusCode.PERMISSION_DENIED.value[0]: errors.PermissionDeniedError,
-}
-_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+
+@dataclass(frozen=True)
+class Connection:
+    """What both clients need to open channels and make calls, checked."""
+
+    addresses: tuple[str, ...]
+    credentials: grpc.ChannelCredentials | None
+    options: tuple[tuple[str, Any], ...]
+    compression: grpc.Compression | None
+    token: Token
+    timeout: float | None
+    retry: Retry
+
+    def metadata(self) -> Metadata:
+        """Returns the metadata of a call. A token that is a function is called for each call."""
+        token = self.token() if callable(self.token) else self.token
+        return to_metadata(token)
+
+
+def make_connection(
+    address: str | Sequence[str],
+    *,
+    timeout: float | None,
+    token: Token,
+    tls: TLS | None,
+    retry: Retry | None,
+    proxy: str | None,
+    compression: str | None,
+    channel_options: ChannelOptions,
+) -> Connection:
+    """Checks the arguments of a client. Raises `InvalidArgumentError` for a wrong one, naming it."""
+    if compression is not None and compression not in _COMPRESSIONS:
+        raise errors.InvalidArgumentError(f"compression is {compression!r}; it must be 'gzip', 'deflate' or None")
+    if token is not None and not callable(token):
+        to_metadata(token)
+    options = dict(_OPTIONS)
+    if proxy is not None:
+        options |= {"grpc.http_proxy": proxy} if proxy else {"grpc.enable_http_proxy": 0}
+    options |= dict(channel_options)
+    return Connection(
+        parse_addresses(address),
+        to_credentials(tls),
+        tuple(options.items()),
+        _COMPRESSIONS[compression] if compression else None,
+        token,
+        check_timeout(timeout),
+        check_retry(retry) or Retry(),
+    )
 
 
 def closed_error() -> errors.LatimerError:
@@ -64,66 +84,63 @@ def to_credentials(tls: TLS | None) -> grpc.ChannelCredentials | None:
     """Returns the credentials of a channel; None for plaintext."""
     if tls is None:
         return None
+    if not isinstance(tls, TLS):
+        raise errors.InvalidArgumentError(f"tls is {type(tls).__name__}; it must be a latimer.TLS, such as TLS()")
     return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
 
 
-def to_metadata(token: str | None) -> Metadata:
-    """Returns the metadata of every call."""
-    return (("authorization", f"Bearer {token}"),) if token else ()
+def to_metadata(token: object) -> Metadata:
+    """Returns the metadata of a call. Raises `InvalidArgumentError` for a token that no header can contain; the message
+    does not quote it."""
+    if token is None or token == "":
+        return ()
+    if not isinstance(token, str):
+        kind = type(token).__name__
+        raise errors.InvalidArgumentError(f"token is {kind}; it must be a str, or a function that returns one")
+    for at, character in enumerate(token):
+        if not "!" <= character <= "~":
+            name = "a line break" if character in "\r\n" else "white space" if character.isspace() else "not ASCII"
+            raise errors.InvalidArgumentError(
+                f"character {at} of {len(token)} of token is {name}; strip the text of a file or variable"
+            )
+    return (("authorization", f"Bearer {token}"),)
 
 
-def add_trace(metadata: Metadata) -> Metadata:
-    """Returns the metadata with the current trace context (W3C Trace Context), if the program uses OpenTelemetry.
-
-    A program that does not use it has not imported it, and then it is not imported here either.
-    """
-    if "opentelemetry.trace" not in sys.modules:
-        return metadata
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
-    return (*metadata, *carrier.items())
+def check_timeout(timeout: object) -> float | None:
+    """Returns the timeout in seconds; None for no limit. Raises `InvalidArgumentError` unless it is above 0."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise errors.InvalidArgumentError(f"timeout is {type(timeout).__name__}; it must be a number of seconds")
+    if not timeout > 0:
+        raise errors.InvalidArgumentError(f"timeout is {timeout}; it must be above 0 seconds, or None for no limit")
+    return float(timeout)
 
 
-def convert_call_error(error: Any) -> errors.LatimerError:
-    """Converts the error of a failed call. `error` is a `grpc.Call` or a `grpc.aio.AioRpcError`, which have no common
-    type.
-
-    The reason, violations and delay come from the trailing metadata `grpc-status-details-bin`.
-    """
-    code: grpc.StatusCode = error.code()
-    status = status_pb2.Status(code=code.value[0], message=error.details() or "")
-    trailing = dict(error.trailing_metadata() or ())
-    packed = trailing.get("grpc-status-details-bin")
-    if isinstance(packed, bytes):
-        with contextlib.suppress(DecodeError):  # a proxy may have written other bytes
-            status.ParseFromString(packed)
-    converted = convert_status(status, str(trailing.get("x-request-id", "")))
-    pushback = str(trailing.get("grpc-retry-pushback-ms", ""))
-    if converted.retry_after is None and pushback.isascii() and pushback.isdigit():
-        converted.retry_after = int(pushback) / 1_000
-    return converted
+def check_retry(retry: object) -> Retry | None:
+    """Returns the retry settings. Raises `InvalidArgumentError` if they are no valid `Retry`."""
+    if retry is None:
+        return None
+    if not isinstance(retry, Retry):
+        raise errors.InvalidArgumentError(f"retry is {type(retry).__name__}; it must be a latimer.Retry")
+    if not retry.attempts >= 1:
+        raise errors.InvalidArgumentError(f"retry.attempts is {retry.attempts}; it must be at least 1")
+    for name, seconds in (("first_delay", retry.first_delay), ("max_delay", retry.max_delay)):
+        if not (seconds >= 0 and math.isfinite(seconds)):
+            raise errors.InvalidArgumentError(f"retry.{name} is {seconds}; it must be a number of seconds, at least 0")
+    return retry
 
 
-def convert_status(status: status_pb2.Status, request_id: str = "") -> errors.LatimerError:
-    """Converts the status of a call or an item to the client's exception."""
-    reason = ""
-    violations: tuple[tuple[str, str], ...] = ()
-    retry_after: float | None = None
-    for detail in status.details:
-        info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-        if detail.Unpack(info):
-            reason = info.reason
-        elif detail.Unpack(bad):
-            violations = tuple((violation.field, violation.description) for violation in bad.field_violations)
-        elif detail.Unpack(retry):
-            retry_after = retry.retry_delay.ToMilliseconds() / 1_000
-    return _ERRORS.get(status.code, errors.ServerError)(
-        status.message or _NAMES.get(status.code, "unknown error"),
-        code=_NAMES.get(status.code, str(status.code)),
-        reason=reason,
-        violations=violations,
-        retry_after=retry_after,
-        request_id=request_id,
-    )
+def retry_delay(error: errors.LatimerError, retry: Retry, failures: int) -> float | None:
+    """Returns the seconds before the next try after `failures` failed ones; None if there is none."""
+    is_retried = isinstance(error, _RETRIED) or (retry.overloaded and isinstance(error, errors.OverloadedError))
+    if not is_retried or failures >= retry.attempts:
+        return None
+    return delay_after(error, retry, failures)
+
+
+def delay_after(error: errors.LatimerError, retry: Retry, failures: int) -> float:
+    """Returns the delay that doubles with each failure in a row; the server's own delay if that is longer."""
+    backoff = min(retry.first_delay * 2.0 ** min(failures - 1, 64), retry.max_delay)
+    # The jitter spreads the retries of clients that failed at the same moment.
+    return max(backoff * random.uniform(0.8, 1.2), (error.retry_after or 0.0) * random.uniform(1.0, 1.2))

@@ -10,6 +10,7 @@ LatimerError
   CancelledError          the call was cancelled
   UnauthenticatedError    the token is missing, or the server does not accept it
   PermissionDeniedError   the server does not allow this call
+  WrongLoopError          an AsyncClient is used in a second event loop
   ServerError             any other status, such as a flag of `error_flags` or a defect of the server
 """
 
@@ -77,6 +78,10 @@ class UnauthenticatedError(LatimerError):
 
 class PermissionDeniedError(LatimerError):
     """The server does not allow this call, such as LoadModel on a server without --admin."""
+
+
+class WrongLoopError(LatimerError, RuntimeError):
+    """An AsyncClient is used in a second event loop. Also a RuntimeError."""
 
 
 class ServerError(LatimerError):
