@@ -23,7 +23,7 @@ def parse_addresses(address: str | Sequence[str]) -> tuple[str, ...]:
         # gRPC's schemes for lists of IP addresses use commas themselves.
         found = [address] if address.startswith(_SCHEMES) else address.split(",")
     else:
-        found = list(address) if isinstance(address, Sequence) and not isinstance(address, bytes) else [address]
+        found = list(address) if isinstance(address, (list, tuple)) else [address]
     if not found:
         raise InvalidArgumentError("address is an empty list; give HOST:PORT, such as localhost:50051")
     return tuple(_parse(one) for one in found)
