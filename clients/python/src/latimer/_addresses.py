@@ -19,9 +19,10 @@ _MAX_PORT = 65_535
 def parse_addresses(address: str | Sequence[str]) -> tuple[str, ...]:
     """Returns the addresses in `address`: a list, or one string with commas between them. Raises `InvalidArgumentError`
     for a form that gRPC would misread."""
+    found: list[object]
     if isinstance(address, str):
         # gRPC's schemes for lists of IP addresses use commas themselves.
-        found = [address] if address.startswith(_SCHEMES) else address.split(",")
+        found = [address] if address.startswith(_SCHEMES) else [*address.split(",")]
     else:
         found = list(address) if isinstance(address, (list, tuple)) else [address]
     if not found:
