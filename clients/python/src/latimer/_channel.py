@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ ChannelOptions = Sequence[tuple[str, Any]]
 
 # The size of received messages has no limit here: a response with all segments may be many times larger than its
 # request. The server limits the number of segments.
-_OPTIONS: Mapping[str, Any] = {"grpc.max_receive_message_length": -1}
+OPTIONS: ChannelOptions = (("grpc.max_receive_message_length", -1),)
 _COMPRESSIONS = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
 # Statuses after which the same request may succeed a moment later.
 _RETRIED = errors.ConnectionFailedError
@@ -60,7 +60,7 @@ def make_connection(
         raise errors.InvalidArgumentError(f"compression is {compression!r}; it must be 'gzip', 'deflate' or None")
     if token is not None and not callable(token):
         to_metadata(token)
-    options = dict(_OPTIONS)
+    options = dict(OPTIONS)
     if proxy is not None:
         options |= {"grpc.http_proxy": proxy} if proxy else {"grpc.enable_http_proxy": 0}
     options |= dict(channel_options)

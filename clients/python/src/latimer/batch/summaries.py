@@ -12,7 +12,7 @@ from latimer._client import Client
 from latimer.batch.flags import select_warnings
 from latimer.batch.results import Reading, SentUnit, UnitResult
 from latimer.batch.sending import Flight, GroupQueue, Results, ServerAddress, is_worth_another_try
-from latimer.errors import LatimerError
+from latimer.errors import InvalidArgumentError, LatimerError, ServerError
 from latimer.files import Document, Translated, Unit
 from latimer.types import Summary
 
@@ -37,6 +37,17 @@ class SummaryDocument:
         for translated in translations:
             if translated.text is not None:
                 target.write(translated.text.encode() + b"\n")
+
+
+def find_call_error(summaries: Sequence[Summary]) -> LatimerError | None:
+    """Returns the error of the whole call, which all summaries share; None if the call succeeded."""
+    error = summaries[0].error if summaries else None
+    if error is None or any(summary.error is not error for summary in summaries):
+        return None
+    # Of a single text, these are errors of the text.
+    if len(summaries) == 1 and isinstance(error, (InvalidArgumentError, ServerError)):
+        return None
+    return error
 
 
 class SummarySender:
@@ -70,7 +81,10 @@ class SummarySender:
                 return
             try:
                 summaries = client.summarize([unit.text for unit in units], **self._options)
-            except LatimerError as error:
+                error = find_call_error(summaries)
+            except LatimerError as raised:
+                error = raised
+            if error is not None:
                 self._queue.land(flight)
                 if not self._queue.fail(number, error):
                     return

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from latimer import _channel, _convert
+from latimer import _channel, _requests, _status
 from latimer.batch.flags import select_warnings
 from latimer.batch.results import Reading, SentUnit, UnitResult
 from latimer.batch.sending import Flight, GroupQueue, Results, ServerAddress, is_worth_another_try
@@ -102,7 +102,7 @@ class StreamSender:
         options = {**self._options, "text_format": reading.form}
         if reading.syntaxes:
             options["syntaxes"] = sorted({*options.get("syntaxes", ()), *reading.syntaxes})
-        return _convert.build_stream_config([self._target], self._source, options, ordered=False)
+        return _requests.build_stream_config([self._target], self._source, options, ordered=False)
 
 
 class _Stream:
@@ -150,7 +150,7 @@ class _Stream:
                 self._queue.deliver(self._number, self._read(response, flight.units))
                 self._queue.notify()
         except grpc.RpcError as error:
-            return _channel.convert_call_error(error)
+            return _status.convert_call_error(error)
         except ValueError:
             return _channel.closed_error()
         finally:
@@ -178,7 +178,7 @@ class _Stream:
                 continue
             translation = result.result.translations[0]
             if translation.HasField("error"):
-                error = _channel.convert_status(translation.error)
+                error = _status.convert_status(translation.error)
                 if is_worth_another_try(unit, error):
                     again.append(unit._replace(tries=unit.tries + 1))
                     continue

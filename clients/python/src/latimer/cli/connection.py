@@ -160,6 +160,6 @@ def _read_tls(ca: Path | None, *, wanted: bool) -> TLS | None:
     if ca is None:
         return TLS() if wanted else None
     try:
-        return TLS(ca.read_bytes())
+        return TLS(root_certificates=ca.read_bytes())
     except OSError as error:
         raise BatchError(f"cannot read the certificates of --ca {ca}: {error.strerror}") from error
