@@ -97,11 +97,11 @@ def test_a_wrong_setting_of_one_call_is_raised_also_for_a_list(given: dict[str, 
 def test_a_token_may_change_from_call_to_call() -> None:
     tokens = iter(["one", "two"])
     connection = make_connection(token=lambda: next(tokens))
-    assert connection.metadata() == (("authorization", "Bearer one"),)
-    assert connection.metadata() == (("authorization", "Bearer two"),)
-    assert make_connection(token=lambda: None).metadata() == ()
+    assert connection.metadata(()) == (("authorization", "Bearer one"),)
+    assert connection.metadata(()) == (("authorization", "Bearer two"),)
+    assert make_connection(token=lambda: None).metadata(()) == ()
     with pytest.raises(InvalidArgumentError, match="line break"):
-        make_connection(token=lambda: "a\n").metadata()
+        make_connection(token=lambda: "a\n").metadata(())
 
 
 def make_connection(**settings: Any) -> channel.Connection:

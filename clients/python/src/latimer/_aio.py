@@ -196,7 +196,9 @@ class AsyncClient:
             retry=_channel.check_retry(retry) or self._stream_retry,
         )
         seconds = _channel.check_timeout(timeout) or self._connection.timeout
-        return AsyncTranslationStream(run_stream(self._open_stream, items, ledger, seconds), ledger)
+        trace = _channel.trace_metadata()
+        results = run_stream(lambda: self._open_stream(trace), items, ledger, seconds)
+        return AsyncTranslationStream(results, ledger)
 
     @overload
     async def summarize(  # type: ignore[overload-overlap]  # a str is an iterable of str
@@ -382,7 +384,9 @@ class AsyncClient:
             response_deserializer=call.response.FromString,
         )
         try:
-            running = method(call.request, timeout=remaining, metadata=self._connection.metadata())
+            running = method(
+                call.request, timeout=remaining, metadata=self._connection.metadata(_channel.trace_metadata())
+            )
             response = await running
             request_id = _status.find_request_id(await running.initial_metadata())
         except grpc.aio.AioRpcError as error:
@@ -396,7 +400,7 @@ class AsyncClient:
         self._channels.balancer.record(index, None)
         return _calls.Reply(response, request_id)
 
-    def _open_stream(self) -> tuple[Any, str]:
+    def _open_stream(self, trace: _channel.Metadata) -> tuple[Any, str]:
         if self._closed.is_set():
             raise _channel.closed_error()
         index = self._channels.balancer.choose()
@@ -405,7 +409,7 @@ class AsyncClient:
             request_serializer=pb.StreamTranslateTextRequest.SerializeToString,
             response_deserializer=pb.StreamTranslateTextResponse.FromString,
         )
-        return method(metadata=self._connection.metadata()), self._connection.addresses[index]
+        return method(metadata=self._connection.metadata(trace)), self._connection.addresses[index]
 
     def _get_channel(self, index: int) -> grpc.aio.Channel:
         """Returns the channel of an address. Raises `WrongLoopError` in another event loop than that of the first

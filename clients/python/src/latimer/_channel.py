@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +39,11 @@ class Connection:
     timeout: float | None
     retry: Retry
 
-    def metadata(self) -> Metadata:
-        """Returns the metadata of a call. A token that is a function is called for each call."""
+    def metadata(self, trace: Metadata) -> Metadata:
+        """Returns the metadata of a request. A token that is a function is called for each request. `trace`: see
+        `trace_metadata`."""
         token = self.token() if callable(self.token) else self.token
-        return to_metadata(token)
+        return (*to_metadata(token), *trace)
 
 
 def make_connection(
@@ -104,6 +106,20 @@ def to_metadata(token: object) -> Metadata:
                 f"character {at} of {len(token)} of token is {name}; strip the text of a file or variable"
             )
     return (("authorization", f"Bearer {token}"),)
+
+
+def trace_metadata() -> Metadata:
+    """Returns the current trace context as metadata (W3C Trace Context), if the program uses OpenTelemetry.
+
+    A program that does not use it has not imported it, and then it is not imported here either.
+    """
+    if "opentelemetry.trace" not in sys.modules:
+        return ()
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return tuple(carrier.items())
 
 
 def check_timeout(timeout: object) -> float | None:

@@ -191,7 +191,9 @@ class Client:
             retry=_channel.check_retry(retry) or self._stream_retry,
         )
         seconds = _channel.check_timeout(timeout) or self._connection.timeout
-        return TranslationStream(run_stream(self._open_stream, items, ledger, seconds), ledger)
+        trace = _channel.trace_metadata()
+        results = run_stream(lambda requests: self._open_stream(requests, trace), items, ledger, seconds)
+        return TranslationStream(results, ledger)
 
     @overload
     def summarize(  # type: ignore[overload-overlap]  # a str is an iterable of str
@@ -365,7 +367,7 @@ class Client:
             return deadline.error()
         if self._closed.is_set():
             return _channel.closed_error()
-        metadata = self._connection.metadata()
+        metadata = self._connection.metadata(_channel.trace_metadata())
         try:
             method = self._channels.get(index).unary_unary(
                 call.method,
@@ -384,11 +386,13 @@ class Client:
         self._channels.balancer.record(index, None)
         return _calls.Reply(response, _status.read_request_id(done))
 
-    def _open_stream(self, requests: Iterator[pb.StreamTranslateTextRequest]) -> tuple[Any, str]:
+    def _open_stream(
+        self, requests: Iterator[pb.StreamTranslateTextRequest], trace: _channel.Metadata
+    ) -> tuple[Any, str]:
         if self._closed.is_set():
             raise _channel.closed_error()
         index = self._channels.balancer.choose()
-        metadata = self._connection.metadata()
+        metadata = self._connection.metadata(trace)
         try:
             method = self._channels.get(index).stream_stream(
                 METHOD,
