@@ -121,6 +121,25 @@ def test_prose_is_not_protected(text: str) -> None:
     assert protected(text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("The seller (a) delivers, and (iv) waits.", ["(a)", "(iv)"]),
+        ("Write the date as dd-mm-yyyy.", ["dd-mm-yyyy"]),
+        ("Preencha no formato dd-aaaa.", ["dd-aaaa"]),
+        ("Fine ;) thanks", [";)"]),
+        ("Wait.... then go", ["...."]),
+        ("See example.com now", ["example.com"]),
+        ("The word camelCase stays", ["camelCase"]),
+        ("Call print() now", ["print()"]),
+        ("It costs 50 EUR or EUR 20", ["EUR", "EUR"]),
+        ("Starts at 10h30, as usual", ["10h30"]),
+    ],
+)
+def test_a_span_in_a_text_that_is_prose_otherwise_is_found(text: str, found: list[str]) -> None:
+    assert protected(text) == found
+
+
 @given(st.text(alphabet="aA1.-_/\\@#:<>`&()[]{}+*=!?~ \n🎉é中½", max_size=80))
 def test_spans_of_any_text_are_ascending(text: str) -> None:
     spans = ProtectionRules(syntaxes=tuple(Syntax)).find(text)

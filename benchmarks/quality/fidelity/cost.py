@@ -2,12 +2,12 @@
 
 `measure_cost` times any functions that take a text; `STEPS` lists those of the server's text path. Run as a program,
 this module prints microseconds of CPU for each step and for all together, over segments of ordinary prose that are
-joined or cut to 25 words.
+joined or cut to 25 words. Each block of segments counts with its fastest round, since other programs on the same cores
+slow the others down.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -24,15 +24,18 @@ from latimer_server.models.pool.vocabulary_coverage import VocabularyCoverage
 from latimer_server.text.casing import find_casing, lower_text, style_text
 from latimer_server.text.checks.output_checks import check_output
 from latimer_server.text.detection import LanguageDetector
-from latimer_server.text.protection.glossary import protect_text
 from latimer_server.text.protection.mask_forms import MASK_FORMS
 from latimer_server.text.protection.masking import ProtectedText, mask_spans, strip_edge_signs, unmask_spans
 from latimer_server.text.protection.rules import ProtectionRules
-from latimer_server.text.segmentation import Splitting, needs_translation, rebuild_text, segment_text
+from latimer_server.text.segmentation import Splitting, needs_translation, rebuild_text
+from latimer_server.translation.segment_form import finish_output
+from latimer_server.translation.segment_output import SegmentOutput
+from latimer_server.translation.segmenting import ContentPart, parse_content, segment_content
 
 WORDS = 25
 _SEGMENTS = 400
-_ROUNDS = 5
+_BLOCK = 50
+_ROUNDS = 15
 
 Step = Callable[[str], object]
 
@@ -51,15 +54,23 @@ _DETECTOR = LanguageDetector()
 
 
 def _segment(text: str) -> object:
-    document = segment_text(text, Splitting.SENTENCES, "en")
-    return rebuild_text(document, document.segments)
+    (part,) = segment_content(parse_content(text, None, ()), "en", Splitting.SENTENCES, _RULES, None)
+    return part
+
+
+def _rebuild(text: str) -> object:
+    part = _PARTS[text]
+    return rebuild_text(part.document, part.document.segments)
 
 
 def _mask(text: str) -> object:
-    protected = protect_text(text, _RULES)
-    _, core = strip_edge_signs(protected)
+    _, core = strip_edge_signs(_PARTS[text].segments[0])
     masked = mask_spans(core, MASK_FORMS[0])
     return unmask_spans(masked.text, masked)
+
+
+def _finish(text: str) -> object:
+    return finish_output(text, _PARTS[text].segments[0], SegmentOutput(_TRANSLATIONS.get(text, text)), keeps_lines=True)
 
 
 def _style(text: str) -> object:
@@ -73,14 +84,17 @@ def _check(text: str) -> object:
 
 
 _TRANSLATIONS: dict[str, str] = {}
+_PARTS: dict[str, ContentPart] = {}
 # The steps of the text path by name; each is timed alone.
 STEPS: Mapping[str, Step] = {
-    "segmentation and rebuilding": _segment,
+    "protection, segmentation, preparation": _segment,
     "check for text to translate": needs_translation,
-    "protection: find, mask and restore spans": _mask,
+    "masking and restoring spans": _mask,
     "vocabulary coverage": lambda text: _COVERAGE.covers_all(text, _ENGLISH),
     "casing": _style,
     "checks of the output": _check,
+    "white space and signs of the source": _finish,
+    "rebuilding the text": _rebuild,
     "language of the output": lambda text: _DETECTOR.is_written_in(_TRANSLATIONS.get(text, text), "pt"),
 }
 
@@ -98,25 +112,26 @@ def make_segments(count: int = _SEGMENTS) -> list[str]:
 
 
 def measure_cost(steps: Mapping[str, Step], segments: Sequence[str], rounds: int = _ROUNDS) -> dict[str, float]:
-    """Returns microseconds of this process's CPU time per segment and step: the median over rounds of all segments."""
-    costs = {}
-    for name, step in steps.items():
-        for segment in segments[:20]:
-            step(segment)  # warms up: caches that are filled once do not count
-        spent = []
-        for _ in range(rounds):
-            started = time.process_time_ns()
-            for segment in segments:
-                step(segment)
-            spent.append((time.process_time_ns() - started) / 1_000 / len(segments))
-        costs[name] = statistics.median(spent)
-    return costs
+    """Returns microseconds of this thread's CPU time per segment and step: the mean over blocks of their least time."""
+    blocks = [segments[start : start + _BLOCK] for start in range(0, len(segments), _BLOCK)]
+    return {
+        name: sum(min(_time_block(step, block) for _ in range(rounds)) for block in blocks) / 1_000 / len(segments)
+        for name, step in steps.items()
+    }
+
+
+def _time_block(step: Step, block: Sequence[str]) -> int:
+    started = time.thread_time_ns()
+    for segment in block:
+        step(segment)
+    return time.thread_time_ns() - started
 
 
 def main() -> None:
     """Prints the table."""
     segments = make_segments()
     _TRANSLATIONS.update(zip(segments, translate_bare(segments, ("en", "pt"))[0], strict=True))
+    _PARTS.update((segment, cast(ContentPart, _segment(segment))) for segment in segments)
     costs = measure_cost(STEPS, segments)
     table = Table("step", "microseconds a segment", box=None, pad_edge=False)
     for name, cost in costs.items():

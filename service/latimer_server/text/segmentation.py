@@ -19,12 +19,13 @@ from latimer_server.text.columns import find_columns
 
 # A line break (as in str.splitlines; CR LF is one), and a line break or tab.
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
-_COLUMN_BREAK = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\t]")
+_COLUMN_BREAK = re.compile("[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\t](?:(?<=\r)\n)?")
 _BLANK_LINES = re.compile("(?:(?>\r\n|[\n\r])[^\\S\n\r]*+){2,}|[\v\f\x1c\x1d\x1e\x85\u2029]")
 _WHITE_SPACE = re.compile("\\s+")
 # Replaces any white space by U+0020 in the text that sentencex gets: a line break inside a block ends no sentence, and
 # sentencex panics on a full stop after any other white space.
 _AS_SPACES = dict.fromkeys((c for c in range(0x3001) if chr(c).isspace()), " ")
+_ODD_SPACE = re.compile("[^\\S ]")
 # At the edges of a segment, white space, zero-width and direction marks and the byte order mark belong to the
 # separator, since a model gains nothing from them. Inside a sentence they stay.
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
@@ -86,8 +87,11 @@ def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[
     """
     spans: list[TextSpan] = []
     divides = splitting is Splitting.SENTENCES or splitting is Splitting.SENTENCES_ACROSS_LINES
-    spaced = text.translate(_AS_SPACES) if divides else text
-    for block in _blocks(text, splitting):
+    # Line breaks and tabs are such white space too, so most texts are one block.
+    has_spaces_only = _ODD_SPACE.search(text) is None
+    spaced = text if has_spaces_only or not divides else text.translate(_AS_SPACES)
+    is_block = has_spaces_only and "  " not in text
+    for block in (TextSpan(0, len(text)),) if is_block else _blocks(text, splitting):
         if divides:
             for span in _sentences(spaced, block, language):
                 _append_trimmed(spans, text, span)

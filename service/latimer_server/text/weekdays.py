@@ -50,7 +50,7 @@ def spell_out_weekdays(guarded: ProtectedText, language: str) -> Iterator[Edit]:
     parts = list_unprotected(guarded)
     for schedule in find_schedules(guarded.text, language):
         names = dict(zip(_ABBREVIATED[code].lower().split(), _WIDE[code].split(), strict=True))
-        for match in _compile(code)[1].finditer(guarded.text, schedule.start, schedule.end):
+        for match in _compile(code)[2].finditer(guarded.text, schedule.start, schedule.end):
             place = bisect_right(parts, match.start(), key=lambda part: part.start) - 1
             if place >= 0 and match.end() <= parts[place].end:
                 name = names[match[1].lower()]
@@ -65,7 +65,9 @@ def find_schedules(text: str, language: str) -> Iterator[TextSpan]:
     code = language.split("-")[0].lower()
     if code not in _WIDE:
         return
-    schedule, day, time = _compile(code)
+    initial, schedule, day, time = _compile(code)
+    if not initial.search(text):
+        return
     for found in schedule.finditer(text):
         days = day.finditer(text, found.start(), found.end())
         behind = time.match(text, found.end())
@@ -74,8 +76,10 @@ def find_schedules(text: str, language: str) -> Iterator[TextSpan]:
 
 
 @cache
-def _compile(code: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """Returns the patterns of days in a row, of one of these days, and of what makes a lone day one of a schedule."""
+def _compile(code: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Returns the patterns of the names, of days in a row, of one of these days, and of what makes a lone day one of a
+    schedule.
+    """
     names = _ABBREVIATED[code].split()
     large = "|".join(name.capitalize() for name in names)
     # In English and German all days have a capital; elsewhere the first one must have it.
@@ -85,4 +89,5 @@ def _compile(code: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[st
     time = rf"[,:]?\s(?:(?:{_BEFORE_TIME[code]})\s)?{_TIME}|\s(?:{_BETWEEN[code]}|&)\s{_HOLIDAYS[code]}\b"
     if code == "en":
         time += rf"|,\s{_ENGLISH_MONTH}"
-    return re.compile(schedule), re.compile(rf"(?<!\w)({more})\b\.?"), re.compile(time)
+    # Without a look at the character before them the names are found fast.
+    return re.compile(large), re.compile(schedule), re.compile(rf"(?<!\w)({more})\b\.?"), re.compile(time)

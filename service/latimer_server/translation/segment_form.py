@@ -31,18 +31,19 @@ from latimer_server.text.weekdays import spell_out_weekdays
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
 _WHITE_SPACE = re.compile(r"\s+")
-# A segment without a match of this comes out as the model writes it.
-_SPECIAL = re.compile("[^!-~ \u00a1-\u02af\u0300-\u1fff]|  |[\\\\_&(\u00aa\u00ba\u1680]")
+# A segment without one of these characters, without two spaces and without `( ` and `(s)` comes out as the model writes
+# it.
+_SPECIAL = re.compile("[^!-%'-\\[\\]^`-~ \u00a1-\u00a9\u00ab-\u00b9\u00bb-\u02af\u0300-\u167f\u1681-\u1fff–—’“”]")
 
 
-def prepare_segment(written: ProtectedText, *, join: bool, language: str) -> ProtectedText:
+def prepare_segment(written: ProtectedText, *, join: bool, language: str = "") -> ProtectedText:
     """Returns a segment as a model shall read it. `moves` of the result has the replaced parts.
 
     `join`: line breaks outside the protected spans become spaces, with the white space around them. `language`: BCP-47
-    code of the segment, which tells the abbreviated days that are spelled out.
+    code of the segment, which tells the abbreviated days that are spelled out; "" spells out none.
     """
-    days = list(spell_out_weekdays(written, language))
-    if not _SPECIAL.search(written.text):
+    days = list(spell_out_weekdays(written, language)) if language else []
+    if not _is_special(written.text):
         return rewrite_text(written, days)
     edits = [*days, *_join_words(written)]
     if join:
@@ -58,7 +59,7 @@ def finish_output(text: str, segment: ProtectedText, output: SegmentOutput, *, k
     `text`: the segment as it was written. `segment`: as the model read it. `keeps_lines`: also puts the line breaks of
     divided words back.
     """
-    if not _SPECIAL.search(text):
+    if not _is_special(text):
         return output
     written = ProtectedText(text, tuple(map_span(segment.moves, span) for span in segment.spans))
     edits = list(
@@ -81,6 +82,10 @@ def finish_output(text: str, segment: ProtectedText, output: SegmentOutput, *, k
         links=links,
         alternatives=alternatives,
     )
+
+
+def _is_special(text: str) -> bool:
+    return "  " in text or "( " in text or "(s)" in text or _SPECIAL.search(text) is not None
 
 
 def _finish_alternative(written: ProtectedText, other: Alternative, *, keeps_lines: bool) -> Alternative:

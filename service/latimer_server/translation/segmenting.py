@@ -160,7 +160,8 @@ def _divide_plain(
         holes = merge_spans([*structure, *escaped, *fields])
         spans = tuple(trim_edges(content, remove_holes(content, spans, holes), guarded.spans))
     join = splitting is Splitting.SENTENCES_ACROSS_LINES
-    segments = (prepare_segment(segment, join=join, language=language) for segment in extract_parts(guarded, spans))
+    spelled = language if schedules else ""
+    segments = (prepare_segment(segment, join=join, language=spelled) for segment in extract_parts(guarded, spans))
     return ContentPart(Document(content, spans), tuple(segments), block)
 
 
@@ -212,12 +213,14 @@ def _divide_block(
         cuts = sorted({*find_link_edges(block), *keep_spans(text, find_adjacent(block), guarded.spans)})
     if cuts:
         guarded = _protect_parts(guarded, cuts, glued, rules, glossary)
-    kept = merge_spans([*guarded.spans, *find_schedules(text, language)])
+    schedules = list(find_schedules(text, language))
+    kept = merge_spans([*guarded.spans, *schedules])
     spans = segment_text(text, splitting, language, kept).spans
     if cuts:
         spans = tuple(split_spans(text, spans, cuts))
     parts = extract_parts(replace(guarded, text=block.text), spans)
-    segments = (prepare_segment(segment, join=True, language=language) for segment in parts)
+    spelled = language if schedules else ""
+    segments = (prepare_segment(segment, join=True, language=spelled) for segment in parts)
     return ContentPart(Document(block.text, spans), tuple(segments), block)
 
 

@@ -65,6 +65,6 @@ def test_cost_is_the_cpu_time_of_a_segment(monkeypatch: pytest.MonkeyPatch) -> N
         nonlocal nanoseconds
         nanoseconds += 30_000
 
-    monkeypatch.setattr(time, "process_time_ns", lambda: nanoseconds)
+    monkeypatch.setattr(time, "thread_time_ns", lambda: nanoseconds)
     costs = measure_cost({"wait": lambda _: None, "compute": compute}, ["a text of some length"] * 30, rounds=3)
     assert costs == {"wait": 0.0, "compute": 30.0}

@@ -62,6 +62,7 @@ _MIN_COMPACT_LETTERS = 10
 # must have at least this number of words.
 _NEAR = 0.85
 _MIN_NEAR_WORDS = 6
+_ROUNDING = 1e-6
 # The first protected spans, up to this many, are cut from the text. The words of any others are ignored one by one.
 _MAX_CUT_SPANS = 32
 _COMPACT_LETTER = re.compile(f"[{UNSPACED_OR_DENSE_LETTERS}]")
@@ -113,11 +114,22 @@ def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
     size, other = len(words), len(others)
     if size < _MIN_NEAR_WORDS or not 0.8 * size <= other <= 1.25 * size:
         return False
+    vocabulary, other_vocabulary = set(words), set(others)
+    # Most translations have many words that their source has not, so a few of these decide.
+    allowed = (1 - _NEAR) * len(vocabulary)
+    for word in vocabulary - other_vocabulary:
+        allowed -= not _has_digit(word)
+        if allowed < -_ROUNDING:
+            return False
     # Words with figures are the same in both languages.
     vocabulary, other_vocabulary = (
-        {word for word in text if not any(map(str.isdigit, word))} for text in (words, others)
+        {word for word in text if not _has_digit(word)} for text in (vocabulary, other_vocabulary)
     )
     return len(vocabulary & other_vocabulary) >= _NEAR * max(len(vocabulary), len(other_vocabulary))
+
+
+def _has_digit(word: str) -> bool:
+    return not word.isalpha() and any(map(str.isdigit, word))
 
 
 def _count_plain(source: str, protected: Sequence[str]) -> int:

@@ -28,7 +28,7 @@ _COMMA_REGIONS = frozenset({"es-ES", "es-AR", "es-CL", "es-CO"})
 _EITHER_REGIONS = frozenset({"en-ZA", "fr-CH", "it-CH", "de-CH", "de-LI"})
 # A number in digits with its points and commas. Spaces or apostrophes may separate groups of three: 1 234 567,8.
 FIGURES = re.compile(
-    "(?<![\\d.,])\\d{1,3}(?:[ '’\u00a0\u2009\u202f]\\d{3})+(?!\\d)(?:[.,]\\d+)*|\\d+(?:[.,\u066b\u066c]\\d+)*"
+    "\\d(?:(?<![\\d.,]\\d)\\d{0,2}(?:[ '’\u00a0\u2009\u202f]\\d{3})+(?!\\d)(?:[.,]\\d+)*|\\d*(?:[.,\u066b\u066c]\\d+)*)"
 )
 _GAPS = re.compile("[ '’\u00a0\u2009\u202f]")
 _SUBSCRIPTS = {0x2080 + digit: str(digit) for digit in range(10)}  # H₂O is H2O

@@ -20,6 +20,8 @@ _REPEATS = 3
 # A phrase of four words that occurs four times anywhere in a translation makes it a loop.
 _SCATTERED_WORDS = 4
 _SCATTERED_REPEATS = 4
+# The least words of four such phrases, which overlap if all of their words are the same.
+_SCATTERED_LEAST = _SCATTERED_WORDS + _SCATTERED_REPEATS - 1
 # A unit of 5 to 24 characters three times in a row, or of 1 to 4 characters four times: 哈哈 and `haha` are words. Used
 # inside long words, and on whole texts in a script without spaces.
 _CHARACTER_LOOP = re.compile("(.{5,24}?)\\1{2,}|(.{1,4}?)\\2{3,}", re.DOTALL)
@@ -49,11 +51,14 @@ def has_loop(
     """
     words = split_words(output) if output_words is None else output_words
     if len(words) - len(set(words)) >= _REPEATS - 1:
-        frequent = max(Counter(words).values())
-        if frequent >= _REPEATS:
+        # Every word of a phrase that comes three times comes three times itself, so most texts need no search.
+        frequent = [count for count in Counter(words).values() if count >= _REPEATS]
+        if frequent:
             others = split_words(source) if source_words is None else source_words
-            if _repeats_more(words, others, source) or (
-                frequent >= _SCATTERED_REPEATS and _scatters_more(words, others)
+            repeated = sum(frequent)
+            scattered = sum(count for count in frequent if count >= _SCATTERED_REPEATS)
+            if _repeats_more(words, others, source, min(_PHRASE_WORDS, repeated // _REPEATS)) or (
+                scattered >= _SCATTERED_LEAST and _scatters_more(words, others)
             ):
                 return True
     # Among every second character of the output, a run of six is a run of three. This search takes a third of the time.
@@ -74,23 +79,23 @@ def repeats_phrases(text: str) -> bool:
     return max(_count_phrases(split_words(text), 3), default=1) >= _REPEATS
 
 
-def _repeats_more(words: Sequence[str], others: Sequence[str], source: str) -> bool:
+def _repeats_more(words: Sequence[str], others: Sequence[str], source: str, longest: int) -> bool:
     """Returns True if the output has a word or phrase three or more times in a row, and the source none as often.
 
     If the source also has one three or more times, the output must exceed that number by two. `words` and `others`:
-    those of the output and of the source.
+    those of the output and of the source. `longest`: no phrase of more words comes three times in the output.
     """
-    repeats = _count_repeats(words)
+    repeats = _count_repeats(words, longest)
     if repeats < _REPEATS:
         return False
-    allowed = max(_count_repeats(others), _count_loop(source))
+    allowed = max(_count_repeats(others, _PHRASE_WORDS), _count_loop(source))
     return repeats > allowed + (allowed >= _REPEATS)
 
 
-def _count_repeats(words: Sequence[str]) -> int:
-    """Returns how often a word, or a phrase of up to eight words, comes in a row at most; 1 if none is repeated."""
+def _count_repeats(words: Sequence[str], longest: int) -> int:
+    """Returns how often a phrase of up to `longest` words comes in a row at most; 1 if none is repeated."""
     most = 1
-    for period in range(1, min(_PHRASE_WORDS, len(words) // 2) + 1):
+    for period in range(1, min(longest, len(words) // 2) + 1):
         same = bytes(map(eq, words[period:], words))
         longest = max(map(len, same.split(b"\0")))
         if longest:

@@ -37,6 +37,22 @@ _SIGNED = (
     ("(", re.compile(r"\((?<!\w\()\d{2,4}\) ?\d{3,5}[ -]\d{3,4}(?!\w)")),
 )
 _PRIMES = re.compile("\\d++(?:[.,]\\d++)?[°′″](?:\\d++(?:[.,]\\d++)?[′″])*")
+# Prose without a span to protect: whole numbers, words of small letters or with one capital at the start, and the
+# punctuation of sentences. It has neither items such as `(a)` nor patterns of dates such as `dd-mm-yyyy`.
+_PROSE = re.compile(
+    r"(?:(?:“|\((?![a-z]{1,5}\)|\d))?"
+    r"(?:[A-ZÀ-ÖØ-Þ]?[a-zß-öø-ÿ]*+(?:-(?!aaaa|yyyy)[a-zß-öø-ÿ]{3,}+|['’][a-zß-öø-ÿ]++)*+|\d{1,6}+)"
+    r"[)”]?[,;:!?.]{0,3}+(?: |$))++"
+)
+# Signs without which a text has no address, price with a code, emoji, or hour. Each pattern begins with one set of
+# characters or one character, which makes its search fast.
+_SCHEME_SIGN = re.compile(r":[\w+/?]")
+_CODE_BEFORE = re.compile(r"[A-Z]{3}[ \u00a0]?[\d-]")
+_CODE_BEHIND = re.compile(r"\d[ \u00a0]?[A-Z]{3}")
+_EMOJI_SIGN = re.compile(
+    "[\U0001f1e6-\U0001f1ff\u20e3\U0001f300-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2190-\u21ff\u2300-\u23ff\ufe0f]"
+)
+_HOUR_SIGN = re.compile(r"h\d\d")
 _CURRENCY = re.compile(rf"\b(?:{_CODES})\b(?=[ \u00a0]?[\d-])|(?<=\d)(?:{_CODES})\b|(?<=\d[ \u00a0])(?:{_CODES})\b")
 _EMOJI = re.compile(
     "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3|"  # flags, keycaps
@@ -44,7 +60,6 @@ _EMOJI = re.compile(
     "[\u00a9\u00ae\u203c\u2049\u2122\u2139]\ufe0f)[\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?[\U000e0020-\U000e007f]*+"
     "(?:\u200d[\U0001f300-\U0001faff\u2600-\u27bf][\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?)*+"
 )
-_CODE = re.compile(r"[A-Z]{3}")
 # A row of at least four equal signs, such as `-----`.
 _ROW = re.compile(r"([-_=*~.!?·#+])\1{3,}+")
 # Superscripts, fractions, circled digits and other symbols that tokenizers flatten to plain letters and digits.
@@ -60,6 +75,8 @@ _FACE = re.compile(
 )
 _BULLET = re.compile(r"^[ \t]*+([-–—*•·●○◦▪■▸►‣+>]|\[[ xX]\])(?=[ \t])", re.MULTILINE)
 _HOUR = re.compile(r"(?<!\w)\d{1,2}h\d{2}(?!\w)")
+# Patterns, each behind one that is fast and without which a text has no match.
+_RARE = ((_CODE_BEFORE, _CURRENCY), (_CODE_BEHIND, _CURRENCY), (_FACE_SIGN, _FACE), (_HOUR_SIGN, _HOUR))
 
 
 def find_builtin(text: str) -> Iterator[TextSpan]:
@@ -68,6 +85,8 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
     A `SEPARATOR` in the text counts as white space. A word behind it is no option, path or hidden file, because it may
     be the rest of a word with markup inside, as in `<i>pre</i>-built` and `<i>and</i>/or`.
     """
+    if _PROSE.fullmatch(text):
+        return
     yield from find_placeholders(text)
     for sign, pattern in _SIGNED:
         if sign in text:
@@ -75,19 +94,25 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
                 yield TextSpan(*match.span())
     if "`" in text:
         yield from find_code(text)
-    if ":" in text or "www." in text.lower():
+    if _SCHEME_SIGN.search(text) or "www." in text.lower():
         for match in _URL.finditer(text):
             yield strip_tail(text, match.start(), match.end())
-    yield from (TextSpan(*match.span()) for match in _EMOJI.finditer("" if text.isascii() else text))
+    for before, pattern in _RARE:
+        if before.search(text):
+            yield from (TextSpan(*match.span()) for match in pattern.finditer(text))
+    yield from _find_symbols("" if text.isascii() else text)
+    yield from (TextSpan(*match.span()) for match in _ROW.finditer(text))
+    yield from (TextSpan(*match.span(1)) for match in _BULLET.finditer(text))
+    yield from find_words(text)
+
+
+def _find_symbols(text: str) -> Iterator[TextSpan]:
+    """Yields the spans of symbols beyond ASCII: emoji, primes of angles and feet, superscripts and similar shapes."""
+    if _EMOJI_SIGN.search(text):
+        yield from (TextSpan(*match.span()) for match in _EMOJI.finditer(text))
     if "′" in text or "″" in text:
         yield from (TextSpan(*match.span()) for match in _PRIMES.finditer(text))
-    yield from _find_shapes("" if text.isascii() else text)
-    yield from (TextSpan(*match.span()) for match in _CURRENCY.finditer(text if _CODE.search(text) else ""))
-    yield from (TextSpan(*match.span()) for match in _ROW.finditer(text))
-    yield from (TextSpan(*match.span()) for match in _FACE.finditer(text if _FACE_SIGN.search(text) else ""))
-    yield from (TextSpan(*match.span(1)) for match in _BULLET.finditer(text))
-    yield from (TextSpan(*match.span()) for match in _HOUR.finditer(text if "h" in text else ""))
-    yield from find_words(text)
+    yield from _find_shapes(text)
 
 
 def _find_shapes(text: str) -> Iterator[TextSpan]:

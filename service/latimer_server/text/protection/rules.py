@@ -79,6 +79,8 @@ class ProtectionRules:
 
     def share_budget(self, characters: int) -> ProtectionRules:
         """Returns these rules for the parts of one text of `characters` code points, which share its time."""
+        if not self.patterns:
+            return self
         return replace(self, budget=PatternBudget(characters))
 
     def find(self, text: str, boundaries: Sequence[int] = ()) -> tuple[TextSpan, ...]:

@@ -13,9 +13,11 @@ from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.spans import SEPARATOR
 
 _WORD = re.compile(r"\S++")
-# A word without a match of this is prose, so it is not compared with the forms below.
+# A word without a match of this is prose, so it is not compared with the forms below. The pattern begins with one set
+# of characters, since the search for such a pattern skips all others fast.
 _SPECIAL = re.compile(
-    r"[@#/\\_:=]|[.(]\w|(?<=[a-z])[A-Z]|(?<=[a-f])\d|(?<=\d)[a-f]|\d-\d|[vV]\d|(?<![\w-])--?[A-Za-z]|\(\)|[YMDAdm]{2}[-.]"
+    r"[@#/\\_:=.(A-Z\d-](?:(?<=[@#/\\_:=])|(?<=[.(])(?=\w)|(?<=\()(?=\))|(?<=[a-z][A-Z])"
+    r"|(?<=\d)(?:(?<=[a-fvV]\d)|(?=[a-f]|-\d))|(?<=-)(?<![\w-]-)(?=-?[A-Za-z])|(?<=[YMDAdm]{2}[-.]))"
 )
 _OPENING = "\"'“”‘’«»([{<¿¡*,;:!?…`"
 _CLOSING = "\"'“”‘’«»)]}>.,;:!?…*"
