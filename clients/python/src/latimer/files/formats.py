@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latimer.files import delimited, epub, json_text, plain, po
+from latimer.files import delimited, epub, generic_xml, json_text, plain, po
 from latimer.files.bilingual import tmx, xliff
+from latimer.files.catalogs import android, apple_plurals, apple_strings, qt, resx, string_catalog
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
 from latimer.files.office import opendocument, presentation, spreadsheet, wordprocessing
 
@@ -26,6 +27,13 @@ FORMATS: tuple[FileFormat, ...] = (
     epub.FORMAT,
     xliff.FORMAT,
     tmx.FORMAT,
+    android.FORMAT,
+    apple_strings.FORMAT,
+    apple_plurals.FORMAT,
+    string_catalog.FORMAT,
+    qt.FORMAT,
+    resx.FORMAT,
+    generic_xml.FORMAT,
 )
 
 _HEAD = 65_536

@@ -89,11 +89,11 @@ def _leave_space(source: str, span: Span, nodes: Sequence[InlineNode]) -> tuple[
     """Leaves white space at the edges of a span outside of it, so that indentation keeps its bytes."""
     kept = list(nodes)
     start, end = span
-    if kept and isinstance(kept[0], Run) and kept[0].text[:1].isspace():
+    if kept and isinstance(kept[0], Run) and kept[0].text[:1].isspace() and source[start : start + 1].isspace():
         kept[0] = Run(kept[0].text.lstrip(), kept[0].style)
         while start < end and source[start].isspace():
             start += 1
-    if kept and isinstance(kept[-1], Run) and kept[-1].text[-1:].isspace():
+    if kept and isinstance(kept[-1], Run) and kept[-1].text[-1:].isspace() and source[end - 1 : end].isspace():
         kept[-1] = Run(kept[-1].text.rstrip(), kept[-1].style)
         while start < end and source[end - 1].isspace():
             end -= 1

@@ -1,0 +1,1 @@
+"""Catalogs of the strings of programs: Android, Apple, Qt and .NET."""

@@ -1,0 +1,130 @@
+"""Apple's string catalogs (.xcstrings): JSON with all languages of a program.
+
+Texts without a finished localization in the target language get one, in the state `translated`, or `needs_review` if it
+is uncertain. The file is written as Xcode writes it, so a file of Xcode keeps the bytes of everything else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from latimer.files.catalogs.html_strings import string_form
+from latimer.files.catalogs.plural_categories import plural_categories
+from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
+from latimer.files.markup.xml_file import read_bytes
+
+# Kinds of variations of a text.
+_KINDS = ("plural", "device")
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """A text to translate. `unit`: the string unit that gets its translation."""
+
+    text: str
+    context: str
+    unit: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _StringCatalog:
+    path: Path
+    options: ReadOptions
+
+    def units(self) -> Iterator[Unit]:
+        for leaf in self._leaves(self._read()):
+            syntaxes = ("printf",) if "%" in leaf.text else ()
+            yield Unit(
+                text=leaf.text, form=string_form(leaf.text), place=leaf.context, context=leaf.context, syntaxes=syntaxes
+            )
+
+    def write(self, target: BinaryIO, translations: Iterator[Translated]) -> None:
+        catalog = self._read()
+        for leaf in self._leaves(catalog):
+            translated = next(translations)
+            state = "needs_review" if translated.flags else "translated"
+            text = leaf.text if translated.text is None else translated.text
+            leaf.unit["stringUnit"] = {"state": "new" if translated.text is None else state, "value": text}
+        written = _dump(catalog, "")
+        target.write((written + "\n" * read_bytes(self.path).endswith(b"\n")).encode())
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            catalog: dict[str, Any] = json.loads(read_bytes(self.path).decode("utf-8-sig"))
+        except json.JSONDecodeError as error:
+            raise FileError(self.path, f"is no JSON ({error.msg})", place=f"line {error.lineno}") from error
+        except (UnicodeError, RecursionError) as error:
+            raise FileError(self.path, "is no JSON in UTF-8", cure="save it with Xcode") from error
+        strings = catalog.get("strings") if isinstance(catalog, dict) else None
+        if not isinstance(strings, dict) or not all(isinstance(each, dict) for each in strings.values()):
+            raise FileError(self.path, "is no string catalog", cure="check its name, or name its format")
+        return catalog
+
+    def _leaves(self, catalog: dict[str, Any]) -> Iterator[_Leaf]:
+        """Yields the texts to translate, and adds their localizations to `catalog`."""
+        source_language: str = catalog.get("sourceLanguage") or "en"
+        for key, entry in catalog["strings"].items():
+            if entry.get("shouldTranslate") is False or not any(map(str.isalpha, key)):
+                continue
+            localizations: dict[str, Any] = entry.get("localizations") or {}
+            if _is_finished(localizations.get(self.options.target_language)):
+                continue
+            source: dict[str, Any] = localizations.get(source_language) or {"stringUnit": {"value": key}}
+            localization: dict[str, Any] = {}
+            leaves = list(self._copy(source, key, localization))
+            if leaves:
+                entry["localizations"] = dict(
+                    sorted({**localizations, self.options.target_language: localization}.items())
+                )
+                catalog["strings"][key] = dict(sorted(entry.items()))
+                yield from leaves
+
+    def _copy(self, source: dict[str, Any], context: str, target: dict[str, Any]) -> Iterator[_Leaf]:
+        """Yields the texts of a localization, and copies its variations to `target`."""
+        unit = source.get("stringUnit")
+        if isinstance(unit, dict) and isinstance(unit.get("value"), str):
+            if any(map(str.isalpha, unit["value"])):
+                yield _Leaf(unit["value"], context, target)
+            else:
+                target["stringUnit"] = {"state": "translated", "value": unit["value"]}
+        variations: dict[str, Any] = source.get("variations") or {}
+        for kind in _KINDS:
+            cases = variations.get(kind)
+            if not isinstance(cases, dict):
+                continue
+            if kind == "plural" and "other" in cases:
+                wanted = plural_categories(self.options.target_language)
+                cases = {name: cases.get(name, cases["other"]) for name in sorted({*cases, *wanted})}
+            copied = target.setdefault("variations", {}).setdefault(kind, {})
+            for name, case in cases.items():
+                yield from self._copy(case, f"{context}[{name}]", copied.setdefault(name, {}))
+
+
+def _is_finished(localization: object) -> bool:
+    """Returns True if a localization has a text that is not new."""
+    if not isinstance(localization, dict):
+        return False
+    unit = localization.get("stringUnit")
+    return bool(localization.get("variations")) or (isinstance(unit, dict) and unit.get("state") != "new")
+
+
+def _dump(value: object, indent: str) -> str:
+    """Returns JSON as Xcode writes it."""
+    inner = indent + "  "
+    if isinstance(value, dict):
+        rows = [f"{inner}{json.dumps(key, ensure_ascii=False)} : {_dump(each, inner)}" for key, each in value.items()]
+        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(inner + _dump(each, inner) for each in value) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _read(path: Path, options: ReadOptions) -> Document:
+    return _StringCatalog(path, options)
+
+
+FORMAT = FileFormat(name="xcstrings", suffixes=(".xcstrings",), read=_read, marks='state "needs_review"')
