@@ -1,4 +1,4 @@
-"""Token files and TLS files: a file that cannot be used is named in one line."""
+"""The address and the token file: what cannot be used is named in one line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from pathlib import Path
 
 import grpc
 import pytest
-import trustme
+from pydantic import ValidationError
 
-from latimer_server.config.settings import Settings
-from latimer_server.rpc.listening import ListenError, bind_port, channel_options, name_address, read_tokens
+from latimer_server.config.settings import Settings, load_settings
+from latimer_server.rpc.listening import (
+    ListenError,
+    bind_port,
+    channel_options,
+    check_exposure,
+    name_address,
+    read_tokens,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +62,30 @@ def test_a_token_file_that_cannot_be_used_is_named(tmp_path: Path, data: bytes, 
     "listen",
     ["127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:-1", "127.0.0.1:http", ":50051", "::1:50051", "x:1١"],
 )
-def test_an_address_that_means_something_else_to_grpc_is_refused(server: grpc.Server, listen: str) -> None:
-    with pytest.raises(ListenError, match="write HOST:PORT"):
-        bind_port(server, Settings(listen=listen))
+def test_an_address_that_means_something_else_to_grpc_is_refused(listen: str) -> None:
+    with pytest.raises(ValidationError, match="write HOST:PORT") as refused:
+        Settings(listen=listen)
+    assert refused.value.errors()[0]["loc"] == ("listen",)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "latimer.example:0", "192.0.2.1:0", "unix.example:0"])
+def test_an_address_that_other_machines_reach_needs_tls_and_keys(listen: str, tmp_path: Path) -> None:
+    tls = {"tls_certificate": tmp_path / "c.pem", "tls_key": tmp_path / "k.pem"}
+    for given, missing in (
+        ({}, "TLS .* and keys"),
+        (tls, "needs keys"),
+        ({"keys": tmp_path / "keys.toml"}, r"needs TLS \(--tls-certificate and --tls-key\);"),
+    ):
+        with pytest.raises(ListenError, match=missing):
+            check_exposure(load_settings(None, listen=listen, **given))
+    check_exposure(load_settings(None, listen=listen, **tls, keys=tmp_path / "keys.toml"))
+    check_exposure(load_settings(None, listen=listen, **tls, tls_client_ca=tmp_path / "ca.pem"))
+    check_exposure(Settings(listen=listen, insecure=True))
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "127.1.2.3:0", "[::1]:0", "localhost:0", "unix:/run/socket"])
+def test_an_address_that_only_this_machine_reaches_needs_neither(listen: str) -> None:
+    check_exposure(Settings(listen=listen))
 
 
 def test_addresses_are_named_as_clients_use_them(server: grpc.Server, tmp_path: Path) -> None:
@@ -81,26 +109,3 @@ def test_connections_leave_descriptors_to_the_process(caplog: pytest.LogCaptureF
 def server() -> Iterator[grpc.Server]:
     with ThreadPoolExecutor(1) as threads:
         yield grpc.server(threads)
-
-
-def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path, server: grpc.Server) -> None:
-    one, other = (trustme.CA().issue_cert("localhost") for _ in range(2))
-    certificate, key, other_key, garbage = (tmp_path / name for name in ("c.pem", "k.pem", "other.pem", "garbage.pem"))
-    one.cert_chain_pems[0].write_to_path(certificate)
-    one.private_key_pem.write_to_path(key)
-    other.private_key_pem.write_to_path(other_key)
-    garbage.write_bytes(b"\x00\x01")
-    broken = tmp_path / "broken.pem"
-    broken.write_bytes(certificate.read_bytes()[:200] + b"\n-----END CERTIFICATE-----\n")
-
-    for certificate_file, key_file, rule in (
-        (garbage, key, f"{garbage}: contains no certificate in PEM form"),
-        (key, key, f"{key}: contains no certificate in PEM form"),
-        (certificate, garbage, f"{garbage}: contains no private key in PEM form"),
-        (certificate, other_key, f"{certificate}, {other_key}: are not a certificate and its unencrypted key"),
-        (broken, key, f"{broken}, {key}: are not a certificate and its unencrypted key"),
-        (tmp_path / "missing", key, f"{tmp_path / 'missing'}: cannot be read: No such file or directory"),
-    ):
-        with pytest.raises(ListenError) as refused:
-            bind_port(server, Settings(listen="localhost:0", tls_certificate=certificate_file, tls_key=key_file))
-        assert str(refused.value).startswith(rule)

@@ -66,6 +66,24 @@ def parse_size(text: str) -> int:
     return int(float(number) * (1_000 if is_decimal else 1_024) ** _POWERS[unit.upper()])
 
 
+def check_address(listen: str) -> str:
+    """Returns an address that is `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. Raises ValueError for any other text.
+
+    gRPC itself takes port 99999 for 34463, -1 for 65535, and 443 if there is none.
+    """
+    if listen.startswith("unix:"):
+        return listen
+    host, _, port = listen.rpartition(":")
+    is_number = port.isascii() and port.isdigit()
+    if not host or not is_number or int(port) > _MAX_PORT or (":" in host and not host.startswith("[")):
+        rule = f"write HOST:PORT, [IPV6]:PORT or unix:PATH, with a port from 0 to {_MAX_PORT}"
+        raise ValueError(f"cannot listen on {listen[:80]!r}: {rule}")
+    return listen
+
+
+_MAX_PORT = 65_535
+# More threads than that only wait for each other.
+_MOST_THREADS, _THREADS_PER_CORE = 64, 4
 # gRPC counts milliseconds in 32 bits.
 _MOST_SECONDS = 2_000_000.0
 
@@ -82,7 +100,7 @@ class Settings(BaseSettings):
     mozilla_registry: str = Field(default=MOZILLA_REGISTRY, pattern="^https?://")
     # Names of the models to load at the start; None loads the embedded models except those with `preload = false`.
     models: Annotated[tuple[str, ...] | None, NoDecode] = None
-    compute_threads: int = Field(default_factory=available_cores, ge=1, le=1024)
+    compute_threads: int = Field(default_factory=available_cores, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # A bound on the bytes of all loaded models together; None is unlimited.
     max_model_memory: int | None = Field(default_factory=default_model_memory, ge=1)
@@ -145,6 +163,10 @@ class Settings(BaseSettings):
     quota_store_timeout_seconds: float = Field(default=0.25, gt=0, le=10)
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    # The authorities of client certificates. If it is set, every caller needs a certificate that one of them signed.
+    tls_client_ca: Path | None = None
+    # Allows an address that other machines can reach without TLS or without keys.
+    insecure: bool = False
 
     @field_validator("models", mode="before")
     @classmethod
@@ -152,11 +174,31 @@ class Settings(BaseSettings):
         """Splits a comma-separated text, from a flag or the environment, into names. An empty text has no names."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("store", "auth_tokens", "keys", "tls_certificate", "tls_key", mode="before")
+    @field_validator("store", "auth_tokens", "keys", "tls_certificate", "tls_key", "tls_client_ca", mode="before")
     @classmethod
     def _refuse_empty(cls, value: object) -> object:
         if value == "":
             raise ValueError("is empty; leave it out or name a file")
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        return check_address(value)
+
+    @field_validator("quota_store")
+    @classmethod
+    def _check_quota_store(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("redis://", "rediss://", "redis+unix://")):
+            raise ValueError("write redis://HOST:PORT/DATABASE, rediss:// for TLS, or redis+unix:///PATH")
+        return value
+
+    @field_validator("compute_threads")
+    @classmethod
+    def _bound_threads(cls, value: int) -> int:
+        most = max(_MOST_THREADS, _THREADS_PER_CORE * available_cores())
+        if value > most:
+            raise ValueError(f"is {value}; at most {most} are allowed on {available_cores()} cores")
         return value
 
     @field_validator("max_model_memory", mode="before")

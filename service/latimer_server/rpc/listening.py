@@ -1,10 +1,10 @@
-"""The port of the server: address, TLS, tokens and channel options."""
+"""The port of the server: its address, tokens and channel options."""
 
 from __future__ import annotations
 
 import logging
 import resource
-import ssl
+from ipaddress import ip_address
 from pathlib import Path
 
 import grpc
@@ -12,10 +12,10 @@ import grpc
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
 from latimer_server.rpc.call import MAX_METADATA_BYTES
+from latimer_server.rpc.certificates import ServerCertificates
 
 # Messages of requests. The contract states this size; it is also gRPC's default.
 MAX_MESSAGE_BYTES = 4 << 20
-_MAX_PORT = 65_535
 _UNIX = "unix:"
 # Descriptors that are left for models, files and the process itself when connections have the rest.
 _OTHER_DESCRIPTORS = 128
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class ListenError(LatimerError):
-    """The server cannot listen: the address, the TLS files or the token file cannot be used."""
+    """The server cannot listen: the address or the token file cannot be used."""
 
 
 def channel_options(settings: Settings) -> list[tuple[str, int]]:
@@ -64,20 +64,45 @@ def name_address(listen: str, port: int) -> str:
     return listen if listen.startswith(_UNIX) else f"{listen.rpartition(':')[0]}:{port}"
 
 
-def bind_port(server: grpc.Server, settings: Settings) -> int:
+def bind_port(server: grpc.Server, settings: Settings, certificates: ServerCertificates | None = None) -> int:
     """Binds the address of the settings and returns the port. Raises `ListenError`."""
-    _check_address(settings.listen)
+    check_exposure(settings)
     try:
-        if settings.tls_certificate and settings.tls_key:
-            pair = _read_key_pair(settings.tls_certificate, settings.tls_key)
-            return server.add_secure_port(settings.listen, grpc.ssl_server_credentials([pair]))
-        if settings.tls_certificate or settings.tls_key:
-            raise ListenError("tls_certificate and tls_key must be set together; only one of them is set")
+        if certificates:
+            return server.add_secure_port(settings.listen, certificates.make_credentials())
         return server.add_insecure_port(settings.listen)
     except RuntimeError as error:
         raise ListenError(
             f"cannot listen on {settings.listen}: the port may be in use, or the address may not belong to this machine"
         ) from error
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises `ListenError` if other machines can reach the server without encryption or without credentials, and the
+    settings do not say that this is meant."""
+    if settings.insecure or is_loopback(settings.listen):
+        return
+    missing = []
+    if not settings.tls_certificate:
+        missing.append("TLS (--tls-certificate and --tls-key)")
+    if not (settings.keys or settings.auth_tokens or settings.tls_client_ca):
+        missing.append("keys (--keys, or --tls-client-ca)")
+    if missing:
+        raise ListenError(
+            f"listen: other machines can reach {settings.listen}, which needs {' and '.join(missing)};"
+            " listen on 127.0.0.1, or say --insecure if every machine of the network may call this server"
+        )
+
+
+def is_loopback(listen: str) -> bool:
+    """Returns whether only programs of this machine can reach an address."""
+    if listen.startswith(_UNIX):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def read_tokens(path: Path | None) -> list[str]:
@@ -104,21 +129,6 @@ def read_tokens(path: Path | None) -> list[str]:
     return tokens
 
 
-def _check_address(listen: str) -> None:
-    """Raises `ListenError` unless an address is `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
-
-    gRPC itself takes port 99999 for 34463, -1 for 65535, and 443 if there is none.
-    """
-    if listen.startswith(_UNIX):
-        return
-    host, _, port = listen.rpartition(":")
-    is_number = port.isascii() and port.isdigit()
-    if not host or not is_number or int(port) > _MAX_PORT or (":" in host and not host.startswith("[")):
-        raise ListenError(
-            f"cannot listen on {listen}: write HOST:PORT, [IPV6]:PORT or unix:PATH, with a port from 0 to {_MAX_PORT}"
-        )
-
-
 def _count_connections(most: int) -> int:
     """Returns the bound on connections: `most`, or fewer if the process may not open so many descriptors.
 
@@ -132,21 +142,6 @@ def _count_connections(most: int) -> int:
     fewer = max(1, hard - _OTHER_DESCRIPTORS, hard // 2)
     _log.warning("fewer connections than max_connections", extra={"connections": fewer, "descriptors": hard})
     return fewer
-
-
-def _read_key_pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:
-    """Returns the private key and the certificate chain. Raises `ListenError` unless both are PEM and match."""
-    pair = _read(key), _read(certificate)
-    for path, data, label in ((certificate, pair[1], b"CERTIFICATE"), (key, pair[0], b"PRIVATE KEY")):
-        if label + b"-----" not in data:
-            raise ListenError(f"{path}: contains no {label.decode().lower()} in PEM form")
-    try:
-        # The password of an encrypted key would be asked for at the terminal; an empty one makes the key an error.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        reason = (error.reason or "unreadable").lower().replace("_", " ")
-        raise ListenError(f"{certificate}, {key}: are not a certificate and its unencrypted key: {reason}") from None
-    return pair
 
 
 def _read(path: Path) -> bytes:

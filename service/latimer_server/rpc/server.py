@@ -33,7 +33,7 @@ from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.models.store.store import Store
 from latimer_server.observability.metrics import Metrics
 from latimer_server.observability.server_telemetry import ServerTelemetry, open_tracing
-from latimer_server.rpc.auth import Authenticator, load_credentials
+from latimer_server.rpc.access_control import AccessControl, make_access_control
 from latimer_server.rpc.behaviours import Behaviours
 from latimer_server.rpc.call_handler import CallHandler
 from latimer_server.rpc.call_limits import CallLimits
@@ -43,13 +43,7 @@ from latimer_server.rpc.library_refusals import LibraryRefusals
 from latimer_server.rpc.listening import bind_port, channel_options
 from latimer_server.rpc.methods import ServiceRegistry
 from latimer_server.rpc.monitoring import MonitoredParts, Monitoring
-from latimer_server.rpc.quotas.guarded_store import GuardedStore
-from latimer_server.rpc.quotas.local_store import LocalStore
-from latimer_server.rpc.quotas.meter import QuotaMeter
-from latimer_server.rpc.quotas.redis_store import RENEWAL_SECONDS, RedisStore
-from latimer_server.rpc.quotas.store import QuotaStore
 from latimer_server.rpc.refusal_pace import RefusalPace
-from latimer_server.rpc.reloading import ReloadedPart, Reloads
 from latimer_server.rpc.servicers.models import ModelServicer
 from latimer_server.rpc.servicers.summarization import SummarizationServicer
 from latimer_server.rpc.servicers.translation import TranslationServicer
@@ -76,8 +70,6 @@ _QUIET_SECONDS = 0.05
 # Seconds that a step of the drain may take beyond its own time.
 _STEP_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
-# How often the server looks whether a file of keys or certificates has changed.
-_POLL_SECONDS = 1.0
 # Freed memory is returned once in so many sweeps, which takes 0.5 to 3 ms in a thread.
 _TRIM_EVERY = 15
 # Calls that may wait for a thread; gRPC refuses more. Each may hold 40 kB of metadata as Python objects.
@@ -117,14 +109,13 @@ class LatimerServer:
         calls: CallHandler,
         behaviours: Behaviours,
         health_servicer: HealthServicer,
-        reloads: Reloads,
+        access: AccessControl,
         monitoring: Monitoring,
-        quotas: QuotaStore,
     ) -> None:
         self.monitoring = monitoring
         self.port = port
-        self.reloads = reloads
-        self._quotas = quotas
+        self.reloads = access.reloads
+        self._access = access
         self.pool = models.pool
         self._server = server
         self._preload = models.preload
@@ -158,8 +149,7 @@ class LatimerServer:
             self._health.set(name, _NOT_SERVING)
         self._server.start()
         self.monitoring.start()
-        works = self._sweep(), self._watch_files(), self._renew_leases()
-        self._background = [asyncio.create_task(work) for work in works]
+        self._background = [asyncio.create_task(work) for work in (self._sweep(), *self._access.list_works())]
 
     async def preload(self) -> None:
         """Loads the preloaded models. A model that cannot be loaded is logged and tried again later, and the others are
@@ -239,18 +229,6 @@ class LatimerServer:
             if sweep % _TRIM_EVERY == 0:
                 await asyncio.to_thread(trim_memory)
 
-    async def _watch_files(self) -> None:
-        """Reads files again that have changed. A file system that hangs delays nothing else."""
-        while self.reloads.parts:
-            await asyncio.sleep(_POLL_SECONDS)
-            await asyncio.to_thread(self.reloads.poll)
-
-    async def _renew_leases(self) -> None:
-        """Keeps the places of calls in work in a quota store that servers share."""
-        while self._quotas.is_remote:
-            await asyncio.sleep(RENEWAL_SECONDS)
-            await asyncio.to_thread(self._quotas.renew)
-
     def _update_health(self, changed: str | None = None) -> None:
         """Sets the health statuses. The server is SERVING if every preloaded model is READY; a service, if one of its
         preloaded models is READY and none is LOADING. `changed`: a model whose own status is set as well."""
@@ -281,8 +259,7 @@ async def build_server(
     `catalog` and `backend_loader` replace the real ones in tests.
     """
     catalog = catalog or load_catalog(settings.catalog)
-    authenticator, reloads = Authenticator(), Reloads()
-    _watch_credentials(settings, authenticator, reloads)
+    access = make_access_control(settings)
     detector = LanguageDetector()
     metrics = Metrics(__version__, [e.name for e in catalog.entries], REFUSAL_REASONS) if settings.metrics else None
     telemetry = ServerTelemetry(metrics, open_tracing(settings, __version__))
@@ -310,10 +287,8 @@ async def build_server(
         stream_config_seconds=settings.stream_config_seconds,
         stream_idle_seconds=settings.stream_idle_seconds,
     )
-    quotas = _make_quota_store(settings)
-    meter = QuotaMeter(quotas, authenticator.require_current)
     pace = RefusalPace(settings.compute_threads)
-    calls = CallHandler(authenticator, pace, telemetry, settings.log_ok_share, meter)
+    calls = CallHandler(access.authenticator, pace, telemetry, settings.log_ok_share, access.make_meter())
     behaviours = Behaviours(asyncio.get_running_loop(), limits)
     threads, most_calls = CallThreads(limits.threads), limits.threads + _WAITING_CALLS
     server = grpc.server(
@@ -330,30 +305,11 @@ async def build_server(
     registry.add_servicer(_MODELS, ModelServicer(pool, admin=settings.admin), _MODEL_SCOPES)
     registry.add_health(health_servicer)
     registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
-    port = bind_port(server, settings)
+    port = bind_port(server, settings, access.certificates)
     parts = MonitoredParts(pool, admission, behaviours.streams, executors, options.cache, health_servicer)
     monitoring = Monitoring(settings, parts, telemetry, tuple(preload))
     models = ServedModels(pool, admission, executors, text_workers, tuple(preload), settings.strict)
-    return LatimerServer(server, port, models, calls, behaviours, health_servicer, reloads, monitoring, quotas)
-
-
-def _watch_credentials(settings: Settings, authenticator: Authenticator, reloads: Reloads) -> None:
-    """Reads the keys and tokens, and puts them into use again whenever their files change."""
-
-    def load() -> None:
-        authenticator.credentials = load_credentials(settings.keys, settings.auth_tokens)
-
-    paths = [path for path in (settings.keys, settings.auth_tokens) if path]
-    if paths:
-        reloads.add(ReloadedPart("keys", paths, load))
-
-
-def _make_quota_store(settings: Settings) -> QuotaStore:
-    """Returns where the quotas of keys are counted. Raises `QuotaStoreError`."""
-    if settings.quota_store is None:
-        return LocalStore()
-    remote = RedisStore(settings.quota_store.get_secret_value(), settings.quota_store_timeout_seconds)
-    return GuardedStore(remote, fails_open=settings.quota_store_failure == "open")
+    return LatimerServer(server, port, models, calls, behaviours, health_servicer, access, monitoring)
 
 
 async def _wait_in_thread(wait: Callable[[], object], seconds: float) -> None:
