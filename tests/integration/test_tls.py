@@ -27,8 +27,12 @@ def settings(files: Files, *, clients: bool = False) -> dict[str, Any]:
 def trust(authority: trustme.CA, client: trustme.LeafCert | None = None) -> TLS:
     """Returns the settings of a client that trusts an authority and may have a certificate."""
     if client is None:
-        return TLS(authority.cert_pem.bytes())
-    return TLS(authority.cert_pem.bytes(), client.private_key_pem.bytes(), client.cert_chain_pems[0].bytes())
+        return TLS(root_certificates=authority.cert_pem.bytes())
+    return TLS(
+        root_certificates=authority.cert_pem.bytes(),
+        private_key=client.private_key_pem.bytes(),
+        certificate_chain=client.cert_chain_pems[0].bytes(),
+    )
 
 
 async def test_a_new_certificate_serves_new_connections_while_calls_run(tmp_path: Path) -> None:
