@@ -2,7 +2,8 @@
 
     python protos/generate.py            writes the stubs to clients/python/src/latimer/v1
     python protos/generate.py --check    fails if the committed stubs differ from generated ones
-    python protos/generate.py --lint     checks the contract against buf's lint and format rules
+    python protos/generate.py --lint     checks the contract against buf's lint and format rules, and that nothing in it
+                                         has changed for clients of the first tag
 
 The compiler is installed in a separate virtual environment, protos/.venv. Stubs refuse a runtime that is older than
 their generator, so grpcio-tools is pinned to an old version, which conflicts with the protobuf version of the server.
@@ -22,13 +23,14 @@ PROTOS = Path(__file__).resolve().parent
 OUTPUT = PROTOS.parent / "clients" / "python" / "src"
 PACKAGE = Path("latimer") / "v1"
 TOOLS = PROTOS / ".venv"
-# googleapis-common-protos contains google/rpc/status.proto, and grpcio-tools contains google/protobuf.
+# The contract may not change in a way that breaks clients of this version.
+FIRST_TAG = "v0.1.0"
+# grpcio-tools contains google/protobuf. google/rpc lies beside the contract.
 REQUIREMENTS = (
     "grpcio-tools==1.71.2",
     "grpcio==1.71.2",
     "protobuf==5.29.6",
     "mypy-protobuf==3.7.0",
-    "googleapis-common-protos==1.70.0",
     "setuptools==80.9.0",
 )
 
@@ -50,7 +52,7 @@ def run_protoc(*arguments: str) -> None:
     """Runs protoc on all files of the contract. Raises CalledProcessError if it fails."""
     python = install_tools()
     site = next(TOOLS.glob("lib/python*/site-packages"))
-    includes = [f"-I{PROTOS}", f"-I{site}", f"-I{site / 'grpc_tools' / '_proto'}"]
+    includes = [f"-I{PROTOS}", f"-I{site / 'grpc_tools' / '_proto'}"]
     files = sorted(str(path) for path in (PROTOS / PACKAGE).glob("*.proto"))
     plugins = [f"--plugin={path}" for path in sorted((TOOLS / "bin").glob("protoc-gen-mypy*"))]
     subprocess.run([python, "-m", "grpc_tools.protoc", *includes, *plugins, *arguments, *files], check=True)
@@ -80,20 +82,15 @@ def check() -> int:
 
 
 def lint() -> int:
-    """Checks the contract against buf's lint and format rules. Returns the exit status. The lint rules run on the
-    compiled contract, because buf would need a network to fetch google/rpc."""
+    """Checks the contract by the commands that protos/README.md shows. Returns the exit status."""
     buf = Path(sys.executable).with_name("buf")
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "contract.binpb"
-        run_protoc(f"--descriptor_set_out={image}", "--include_imports", "--include_source_info")
-        paths = [
-            argument
-            for path in sorted((PROTOS / PACKAGE).glob("*.proto"))
-            for argument in ("--path", str(path.relative_to(PROTOS)))
-        ]
-        linted = subprocess.run([buf, "lint", str(image), "--config", str(PROTOS / "buf.yaml"), *paths], cwd=PROTOS)
-    formatted = subprocess.run([buf, "format", "--path", "latimer", "--diff", "--exit-code"], cwd=PROTOS)
-    return linted.returncode or formatted.returncode
+    commands = [["lint"], ["build", "--output", "/dev/null"], ["format", "--path", "latimer", "--diff", "--exit-code"]]
+    tagged = subprocess.run(["git", "rev-parse", "--quiet", "--verify", FIRST_TAG], cwd=PROTOS, capture_output=True)
+    if tagged.returncode == 0:
+        commands.append(["breaking", "--against", f"../.git#tag={FIRST_TAG},subdir=protos"])
+    else:
+        print(f"the tag {FIRST_TAG} is not here; fetch it to check that no client breaks", file=sys.stderr)
+    return max(subprocess.run([buf, *command], cwd=PROTOS).returncode for command in commands)
 
 
 def main() -> int:
