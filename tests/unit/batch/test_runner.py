@@ -149,3 +149,9 @@ def test_the_memory_answers_before_the_server_and_learns_from_it(tmp_path: Path)
     assert sender.sent == ["new", "<fail>"]
     assert set(memory.stored) == {"known", "new"}
     assert (runner.counts.from_memory, runner.counts.corrected) == (1, 1)
+
+
+def test_a_translation_without_the_short_tags_of_its_unit_has_a_warning(tmp_path: Path) -> None:
+    units = [Unit(text=text, place="p", form="html") for text in ("one <g1>word</g1>", "none", "5<x1/>")]
+    _, runner = run(tmp_path, [ListDocument(units)], FakeSender())
+    assert runner.counts.flags == {"PLACEHOLDER_MISMATCH": 2}

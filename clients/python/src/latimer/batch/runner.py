@@ -20,7 +20,7 @@ from latimer.batch.journal import DIGEST_SIZE, Journal
 from latimer.batch.results import BatchError, Reading, SentUnit, UnitResult
 from latimer.batch.sending import Sender, pack_units
 from latimer.errors import LatimerError
-from latimer.files import Document, FileError, Translated, Unit
+from latimer.files import Document, FileError, Translated, Unit, keeps_codes
 
 # Units and code points that are read ahead of what is written.
 _MOST_HELD_UNITS = 16_384
@@ -153,7 +153,7 @@ class Runner:
             entry = entries.popleft()
             while entry.result is None:
                 self._advance()
-            result = entry.result
+            result = _check_tags(entry.unit, entry.result)
             self._release(entry)
             counts.units += 1
             if self._held_units < _FEW_HELD_UNITS:  # keeps the servers busy while finished units are written
@@ -292,6 +292,13 @@ class Runner:
         self._journal.add(entry.digest, result)
         for equal in entry.waiting or ():
             equal.result = result
+
+
+def _check_tags(unit: Unit, result: UnitResult) -> UnitResult:
+    """Adds a flag to a translation that lost short tags of its unit; the document puts them at its end."""
+    if unit.form != "html" or result.text is None or keeps_codes(unit.text, result.text):
+        return result
+    return result._replace(flags=tuple(dict.fromkeys((*result.flags, "PLACEHOLDER_MISMATCH"))))
 
 
 def count_words(text: str) -> int:

@@ -13,6 +13,7 @@ the batch that translates its units.
 
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.formats import FORMATS, find_format, open_document
+from latimer.files.markup.inline_codes import keeps_codes
 
 __all__ = [
     "FORMATS",
@@ -23,5 +24,6 @@ __all__ = [
     "Translated",
     "Unit",
     "find_format",
+    "keeps_codes",
     "open_document",
 ]
