@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload report-summaries report-fidelity report-harm report-platforms report-readings report-ladder clean
+.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms report-readings report-ladder clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -102,6 +102,14 @@ bench: install
 # Runs the same comparison on less text in a few minutes, to check that it works. Writes into benchmarks/.cache/peers.
 bench-quick: install
 	$(BIN)/python -m benchmarks.peers --quick
+
+# Measures batches of the client against a server without models, the real server and the real model.
+bench-batch: install
+	$(BIN)/python -m benchmarks.clients.batch
+
+# Kills client or server of batches 200 times at random moments (about 10 minutes). Fails if an output differs.
+batch-kills: install
+	$(BIN)/python -m benchmarks.clients.kills
 
 # Offers twice the peak load for five minutes.
 bench-overload: install

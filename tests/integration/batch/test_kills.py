@@ -1,6 +1,6 @@
 """A batch whose client or server is killed (SIGKILL) goes on, and its output is that of an uninterrupted run.
 
-`make bench-batch` does the same 200 times at random moments.
+`make batch-kills` does the same 200 times at random moments.
 """
 
 from __future__ import annotations

@@ -56,29 +56,36 @@ class Outputs:
 
 
 class Spool:
-    """A folder for copies of pipes, which documents read more than once. A context manager that removes it."""
+    """A folder for copies of pipes, which documents read more than once. A context manager that removes it.
+
+    The folder is made for the first copy, and only its owner may read it.
+    """
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._copies = 0
 
     def __enter__(self) -> Spool:
-        self._folder = Path(tempfile.mkdtemp(prefix="latimer-"))
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    @property
-    def folder(self) -> Path:
-        """The folder, readable by its owner only."""
-        return self._folder
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def copy(self, source: BinaryIO, name: str) -> Path:
         """Copies a pipe to a file. Raises `BatchError` if the disk is full."""
-        path = self._folder / name
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="latimer-"))
+        self._copies += 1
+        folder = self._folder / str(self._copies)  # two pipes may have the same name
+        path = folder / name
         try:
+            folder.mkdir()
             with path.open("wb") as target:
                 shutil.copyfileobj(source, target, _BLOCK)
         except OSError as error:
             raise BatchError(
-                f"cannot keep the input in {self._folder}: {error.strerror}; set TMPDIR to a folder with more space"
+                f"cannot keep the input in {folder}: {error.strerror}; set TMPDIR to a folder with more space"
             ) from error
         return path
 
