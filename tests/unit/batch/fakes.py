@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import BinaryIO
@@ -11,6 +13,17 @@ from latimer.batch.results import Reading, SentUnit, UnitResult
 from latimer.batch.sending import Results
 from latimer.errors import ConnectionFailedError
 from latimer.files import Translated, Unit
+
+
+@contextmanager
+def limit_file_size(size: int) -> Iterator[None]:
+    """Makes the system refuse writes past a size, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class FakeSender:

@@ -175,7 +175,9 @@ class Journal:
         if not self._group:
             return
         try:
-            self._file.write(b"".join(self._group))
+            left = memoryview(b"".join(self._group))
+            while left:  # a nearly full disk takes a part without an error
+                left = left[self._file.write(left) :]
         except OSError as error:
             # A part may be written, so a later record would follow a torn one.
             with contextlib.suppress(OSError):

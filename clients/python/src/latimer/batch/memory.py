@@ -175,6 +175,16 @@ class TranslationMemory:
                 last = (source, context, target_language)
                 yield Entry(source, text, context, source_language, target_language, bool(by_person), changed)
 
+    def count_pairs(self) -> list[tuple[str, str, int, int]]:
+        """Returns for each language pair its languages, the number of translations, and of those by people."""
+        with self._errors():
+            return list(
+                self._database.execute(
+                    "SELECT source_language, target_language, count(*), sum(by_person) FROM entries"
+                    " GROUP BY source_language, target_language ORDER BY source_language, target_language"
+                )
+            )
+
     def save(self) -> None:
         """Brings what was added to the disk."""
         self._saved = time.monotonic()

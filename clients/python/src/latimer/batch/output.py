@@ -15,6 +15,7 @@ from latimer.batch.results import OutputError
 _BUFFER = 1 << 18
 _CURES = {
     errno.ENOSPC: "free some space, then run again with --resume",
+    errno.EFBIG: "choose a file system that takes larger files",
     errno.EDQUOT: "free some space, then run again with --resume",
     errno.EACCES: "choose a folder that you may write with --out",
     errno.EPERM: "choose a folder that you may write with --out",

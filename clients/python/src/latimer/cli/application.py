@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from latimer import __version__
-from latimer.cli import batch
+from latimer.cli import batch, memory
 from latimer.cli.detect import detect
 from latimer.cli.listing import health, languages, models
 from latimer.cli.summarize import summarize
@@ -46,3 +46,4 @@ app.command()(languages)
 app.command()(models)
 app.command()(health)
 app.add_typer(batch.app, name="batch")
+app.add_typer(memory.app, name="memory")

@@ -1,0 +1,108 @@
+"""The commands `latimer memory import`, `export` and `show`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import latimer
+from latimer.batch.memory import Entry, TranslationMemory
+from latimer.batch.output import open_output
+from latimer.batch.results import BatchError, OutputError
+from latimer.cli import options
+from latimer.cli.messages import explain_errors, say
+from latimer.cli.texts import write
+from latimer.files.bilingual.tmx_units import TranslationUnit, read_translation_units, write_translation_units
+
+app = typer.Typer(
+    help="Bring translations by people into a translation memory, and take translations out, as TMX files.",
+    no_args_is_help=True,
+)
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE.tmx", help="TMX file.")]
+MemoryOption = Annotated[Path, typer.Option("--memory", help="Translation memory, an SQLite file.")]
+FromOption = Annotated[str, typer.Option("--from", "-s", "--source", help="Language of the texts, such as en.")]
+ToOption = Annotated[str, typer.Option("--to", "-t", "--target", help="Language of the translations, such as pt.")]
+
+_TMX_TIME = "%Y%m%dT%H%M%SZ"
+_HEAD = 4_096
+
+
+@app.command("import")
+def import_file(file: FileArgument, memory: MemoryOption, source: FromOption, to: ToOption) -> None:
+    """Store the translations of a TMX file as those of a person.
+
+    They win over results of servers, whatever the model and the options. One that equals what the memory has is no
+    correction, so a file of latimer memory export can be corrected and imported as a whole.
+    """
+    with explain_errors():
+        units = _read(file, source, to)
+        with TranslationMemory(memory) as opened:
+            corrections, equal = opened.correct(units)
+    say(f"{corrections:,} translations by people stored, {equal:,} are in the memory already")
+
+
+@app.command("export")
+def export_file(
+    file: FileArgument, memory: MemoryOption, source: FromOption, to: ToOption, force: options.ForceOption = False
+) -> None:
+    """Write the translations of a language pair into a TMX file."""
+    with explain_errors():
+        if file.exists() and not force:
+            raise OutputError(file, "exists already", "--force replaces it", is_refusal=True)
+        count = 0
+
+        def convert(entries: Iterator[Entry]) -> Iterator[TranslationUnit]:
+            nonlocal count
+            for entry in entries:
+                if entry.source_language in ("", source.lower()):
+                    count += 1
+                    changed = datetime.fromtimestamp(entry.changed, UTC).strftime(_TMX_TIME)
+                    yield TranslationUnit(
+                        source=entry.source, target=entry.target, changed=changed, context=entry.context
+                    )
+
+        with _open(memory) as opened, open_output(file) as target:
+            write_translation_units(target, convert(opened.entries(to)), source, to, version=latimer.__version__)
+    say(f"{count:,} translations written to {file}")
+
+
+@app.command("show")
+def show(memory: MemoryOption) -> None:
+    """Print the number of translations of each language pair, and how many are by people."""
+    with explain_errors(), _open(memory) as opened:
+        for source, target, count, by_people in opened.count_pairs():
+            write(f"{source or 'detected'} {target} {count} {by_people}\n")
+
+
+def _open(path: Path) -> TranslationMemory:
+    """Opens a memory that exists. Raises `BatchError`."""
+    if not path.exists():
+        raise BatchError(f"there is no memory {path}; latimer batch translate --memory makes one")
+    return TranslationMemory(path)
+
+
+def _read(file: Path, source: str, target: str) -> Iterator[Entry]:
+    """Yields the units of a TMX file. Only a file of latimer has contexts as the ids of its units; those of other
+    programs are of no use to find a text again."""
+    try:
+        with file.open("rb") as opened:
+            has_contexts = b'creationtool="latimer"' in opened.read(_HEAD)
+    except OSError as error:
+        raise BatchError(f"{file} cannot be read: {error.strerror}") from error
+    now = int(time.time())
+    for unit in read_translation_units(file, source, target):
+        context = unit.context if has_contexts else ""
+        yield Entry(unit.source, unit.target, context, source, target, True, _read_time(unit.changed) or now)  # noqa: FBT003
+
+
+def _read_time(text: str) -> int | None:
+    try:
+        return int(datetime.strptime(text, _TMX_TIME).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None

@@ -1,0 +1,251 @@
+"""`latimer batch` as its users run it, against a server without models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.clients.stub_server import StubServer
+from tests.command_line import Done, lines, run_command
+from tests.unit.batch.fakes import limit_file_size
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[StubServer]:
+    with StubServer() as running:
+        yield running
+
+
+class Batch:
+    """Runs batches in a folder of the test."""
+
+    def __init__(self, folder: Path, server: StubServer) -> None:
+        self.folder = folder
+        self._address = server.address
+
+    def write(self, name: str, content: str | bytes) -> str:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    def read(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+    def run(self, *names: str, out: str, task: str = "translate", stdin: bytes = b"", **options: str | bool) -> Done:
+        more = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is True]
+        for name, value in options.items():
+            more += [f"--{name}", value] if isinstance(value, str) else []
+        languages = ("--to", "pt", "--from", "en") if task == "translate" else ()
+        target = out if out == "-" else str(self.folder / out) + ("/" if out.endswith("/") else "")
+        return run_command(
+            "batch", task, *names, "--out", target, *languages, "--address", self._address, *more, stdin=stdin
+        )
+
+    def names(self) -> list[str]:
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def batch(tmp_path: Path, server: StubServer) -> Batch:
+    return Batch(tmp_path, server)
+
+
+def test_a_folder_is_translated_file_by_file(batch: Batch) -> None:
+    batch.write("in/a.txt", "one two\n\nthree four\n")
+    batch.write("in/deep/b.txt", "five six")
+    batch.write("in/empty.txt", "")
+    batch.write("in/picture.png", b"\x89PNG\r\n\x1a\n\0\0\0")
+    batch.write("in/.hidden.txt", "hidden")
+    done = batch.run(str(batch.folder / "in"), out="pt")
+    assert done.returncode == 0, done.stderr
+    assert batch.read("pt/a.txt") == "two one\n\nfour three\n"
+    assert batch.read("pt/deep/b.txt") == "six five"
+    assert batch.read("pt/empty.txt") == ""
+    assert sorted(path.name for path in (batch.folder / "pt").rglob("*") if path.is_file()) == [
+        "a.txt",
+        "b.txt",
+        "empty.txt",
+    ]
+    assert lines(done)[0] == (
+        f"latimer: left out, because their format is not known: {batch.folder / 'in/picture.png'}"
+    )
+    assert lines(done)[1].startswith("latimer: 3 files, 3 units; 6 words in ")
+
+
+def test_an_output_that_lies_below_the_input_folder_is_no_input(batch: Batch) -> None:
+    batch.write("in/a.txt", "one two\n")
+    for _ in range(2):
+        assert batch.run(str(batch.folder / "in"), out="in/pt", force=True).returncode == 0
+    assert batch.names() == ["in/a.txt", "in/pt/a.txt"]
+
+
+def test_patterns_and_pipes_are_inputs(batch: Batch) -> None:
+    batch.write("a1.txt", "one two\n")
+    batch.write("a2.txt", "three four\n")
+    done = batch.run(str(batch.folder / "a*.txt"), out="-", quiet=True)
+    assert (done.stdout, done.stderr) == (b"two one\nfour three\n", b"")
+    assert batch.run("-", out="-", stdin=b"five six\n").stdout == b"six five\n"
+
+
+def test_an_output_that_exists_is_replaced_only_with_force(batch: Batch) -> None:
+    source = batch.write("a.txt", "one two\n")
+    batch.write("b.txt", "mine")
+    refused = batch.run(source, out="b.txt")
+    assert (refused.returncode, lines(refused)) == (
+        2,
+        [f"latimer: {batch.folder / 'b.txt'}: exists already; --force replaces it"],
+    )
+    assert batch.read("b.txt") == "mine"
+    assert batch.run(source, out="b.txt", force=True).returncode == 0
+    assert batch.read("b.txt") == "two one\n"
+
+
+def test_failed_units_keep_their_source_and_stand_in_a_side_file_with_their_reason(batch: Batch) -> None:
+    source = batch.write("a.txt", "one two\n<fail> me\n")
+    done = batch.run(source, out="b.txt")
+    assert done.returncode == 1
+    assert batch.read("b.txt") == "two one\n<fail> me\n"
+    assert json.loads(batch.read("b.txt.failed.jsonl")) == {
+        "file": source,
+        "place": "line 2",
+        "source": "<fail> me",
+        "reason": "this text fails",
+    }
+    assert lines(done)[-1].endswith("b.txt.failed.jsonl; --resume tries them again")
+    assert batch.run(source, out="b.txt", resume=True).returncode == 1
+    assert batch.names() == ["a.txt", "b.txt", "b.txt.failed.jsonl", "b.txt.journal"]
+
+
+def test_warnings_are_counted_by_flag_and_strict_makes_them_exit_1(batch: Batch) -> None:
+    source = batch.write("a.txt", "one two\n<copy> this\n<copy> that\n")
+    done = batch.run(source, out="b.txt")
+    assert done.returncode == 0
+    assert any(line.split()[:2] == ["COPIED_SOURCE", "2"] for line in lines(done))
+    assert "CACHED" not in done.stderr.decode()  # a note
+    quiet = batch.run(source, out="c.txt", quiet=True, strict=True)
+    assert (quiet.returncode, quiet.stderr) == (1, b"")
+
+
+def test_a_report_shows_the_worst_examples_side_by_side(batch: Batch) -> None:
+    source = batch.write("a.txt", "one two\n<copy> & <b>this</b>\n<fail>\n")
+    report = batch.folder / "report.json"
+    batch.run(source, out="b.txt", report=str(report))
+    found = json.loads(report.read_text())
+    assert (found["units"], found["words"], found["flagged"], found["failed"]) == (3, 6, 1, 1)
+    (flag,) = found["flags"]
+    assert flag["flag"] == "COPIED_SOURCE"
+    (example,) = flag["examples"]
+    assert (example["source"], example["target"]) == ("<copy> & <b>this</b>", "<b>this</b> & <copy>")
+    batch.run(source, out="c.txt", report=str(report.with_suffix(".html")))
+    page = report.with_suffix(".html").read_text()
+    assert "&lt;copy&gt; &amp; &lt;b&gt;this&lt;/b&gt;" in page
+    assert "<b>this" not in page
+    assert "http" not in page.replace("http-equiv", "")  # one page that needs nothing else
+    assert batch.run(source, out="d.txt", report="report.pdf").returncode == 2
+
+
+def test_a_dry_run_counts_and_writes_nothing(batch: Batch) -> None:
+    source = batch.write("a.txt", "one two\none two\nthree\n")
+    done = batch.run(source, out="b.txt", dry_run=True)
+    counted = dict(line.split(maxsplit=1) for line in done.stdout.decode().splitlines())
+    assert counted["units"] == "3"
+    assert counted["repeated"] == "1 units"
+    assert batch.names() == ["a.txt"]
+
+
+def test_the_memory_answers_what_did_not_change(batch: Batch, server: StubServer) -> None:
+    memory = str(batch.folder / "memory.sqlite")
+    source = batch.write("a.txt", "".join(f"line {number}\n" for number in range(100)))
+    assert batch.run(source, out="b.txt", memory=memory).returncode == 0
+    batch.write("a.txt", "".join(f"line {number}\n" for number in range(101)))
+    before = server.texts
+    done = batch.run(source, out="b.txt", memory=memory, force=True)
+    assert server.texts - before == 1
+    assert lines(done)[0].startswith("latimer: 101 units, 100 from the memory; 2 words in ")
+
+
+def test_a_broken_file_does_not_stop_the_others(batch: Batch) -> None:
+    batch.write("in/a.json", '{"a": ')
+    batch.write("in/b.txt", "one two\n")
+    done = batch.run(str(batch.folder / "in"), out="pt")
+    assert done.returncode == 1
+    assert lines(done)[0].startswith(f"latimer: {batch.folder / 'in/a.json'}, line 1")
+    assert batch.read("pt/b.txt") == "two one\n"
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_any_text_is_sent(batch: Batch, server: StubServer) -> None:
+    source = batch.write("a.txt", "one two\n")
+    batch.write("file", "")
+    before = server.texts
+    done = batch.run(source, out="file/b.txt")
+    assert server.texts == before
+    assert (done.returncode, lines(done)) == (
+        1,
+        [f"latimer: {batch.folder / 'file'}: cannot be made: File exists; choose another --out"],
+    )
+
+
+def test_a_full_disk_stops_the_batch_which_goes_on_when_there_is_space(batch: Batch) -> None:
+    source = batch.write("a.txt", "".join(f"line {number}\n" for number in range(3_000)))
+    with limit_file_size(20_000):
+        done = batch.run(source, out="b.txt")
+    assert done.returncode == 1
+    assert "File too large" in lines(done)[0]
+    assert "b.txt" not in batch.names()
+    assert batch.run(source, out="b.txt", resume=True).returncode == 0
+    assert batch.read("b.txt") == "".join(f"{number} line\n" for number in range(3_000))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.txt", "--out", "b.txt"], "missing.txt cannot be read: No such file or directory"),
+        (["*.nothing", "--out", "b.txt"], "no file matches *.nothing"),
+        (["a.txt", "--out", "a.txt"], "a.txt: is an input as well; choose another --out"),
+        (["a.txt", "in/a.txt", "--out", "pt"], "pt/a.txt: would be the output of a.txt and of in/a.txt"),
+        (["a.txt", "in/a.txt", "--out", "c.txt"], "c.txt: is a file, and there are several inputs"),
+        (["a.bin", "--out", "b"], "a.bin: the format of this file is not known"),
+        (["a.txt", "--out", "-", "--resume"], "--resume needs an output file"),
+        (["a.txt", "--out", "b.txt", "--format", "word"], "there is no format 'word'"),
+        (["a.txt", "--out", "b.txt", "--glossary", "none.csv"], "none.csv: cannot be read: No such file or directory"),
+    ],
+)
+def test_a_wrong_command_line_says_what_is_wrong(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    for name in ("a.txt", "in/a.txt", "c.txt", "a.bin"):
+        batch.write(name, "one two\n")
+    monkeypatch.chdir(batch.folder)
+    before = batch.names()
+    done = run_command("batch", "translate", *arguments, "--to", "pt", "--address", "127.0.0.1:1")
+    assert done.returncode in {1, 2}
+    (line,) = lines(done)
+    assert message in line
+    assert batch.names() == before
+
+
+def test_without_a_target_language_the_batch_is_refused(batch: Batch) -> None:
+    done = run_command("batch", "translate", batch.write("a.txt", "a\n"), "--out", str(batch.folder / "b.txt"))
+    assert (done.returncode, lines(done)) == (
+        2,
+        ["latimer: no target language; give one with --to, such as --to pt"],
+    )
+
+
+def test_each_file_has_a_summary(batch: Batch) -> None:
+    batch.write("in/a.txt", "The first line.\nThe second line.\n")
+    batch.write("in/b.txt", "")
+    done = batch.run(str(batch.folder / "in"), out="out", task="summarize")
+    assert done.returncode == 0, done.stderr
+    assert batch.read("out/a.txt.summary.txt") == "The first line.\n"
+    assert batch.read("out/b.txt.summary.txt") == ""
+
+
+def test_each_unit_can_have_a_summary_in_its_place(batch: Batch) -> None:
+    source = batch.write("a.txt", "The first line.\nThe second line.\n")
+    assert batch.run(source, out="b.txt", task="summarize", each_unit=True).returncode == 0
+    assert batch.read("b.txt") == "The first line.\nThe second line.\n"
