@@ -35,6 +35,12 @@ _PACKAGES = MappingProxyType(
         "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
         "qemu-aarch64": "qemu-user",
         "redis-server": "redis-server",
+        "node": "nodejs npm",
+        "npm": "nodejs npm",
+        "go": "golang-go golang-google-grpc-dev golang-github-golang-protobuf-1-5-dev",
+        "protoc": "protobuf-compiler",
+        "protoc-gen-go": "protoc-gen-go-1-5",
+        "protoc-gen-go-grpc": "protoc-gen-go-grpc",
     }
 )
 _OTHER_NAMES = MappingProxyType({"clang++": tuple(f"clang++-{version}" for version in range(22, 13, -1))})
