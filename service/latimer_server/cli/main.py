@@ -7,14 +7,17 @@ from typing import Annotated
 import typer
 
 from latimer_server import __version__
+from latimer_server.cli.config import config_app
 from latimer_server.cli.keys import keys_app
 from latimer_server.cli.models import models_app
 from latimer_server.cli.serve import serve
+from latimer_server.cli.setting_options import with_setting_options
 
 app = typer.Typer(name="latimer-server", help="Translation and summarization over gRPC.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
-app.command()(serve)
+app.add_typer(config_app, name="config")
+app.command()(with_setting_options(serve))
 
 
 def main() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
 
+from latimer_server.config.origins import Origin, find_origins, refuse_unknown_variables, suggest
 from latimer_server.config.settings import Settings, load_settings
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
@@ -22,11 +25,25 @@ def read_settings(config: Path | None, **flags: object) -> Settings:
     If the settings are invalid, prints an error and ends the process with status 1.
     """
     try:
+        refuse_unknown_variables(os.environ)
         return load_settings(config, **flags)
     except ValidationError as error:
-        fail("; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()))
+        fail(describe_faults(error, find_origins(config, [name for name, value in flags.items() if value is not None])))
     except (OSError, ValueError) as error:
         fail(error)
+
+
+def describe_faults(error: ValidationError, origins: Mapping[str, Origin]) -> str:
+    """Returns one line that names each invalid setting, where it came from and what is wrong with it."""
+    lines = []
+    for fault in error.errors():
+        name = str(fault["loc"][0]) if fault["loc"] else "settings"
+        rule = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            rule = f"is no setting{suggest(name, Settings.model_fields)}"
+        origin = origins.get(name)
+        lines.append(f"{name}: {rule}{f' ({origin.text})' if origin else ''}")
+    return "; ".join(lines)
 
 
 def fail(error: object) -> NoReturn:

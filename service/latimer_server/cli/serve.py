@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from latimer_server import __version__
-from latimer_server.cli.options import CatalogOption, ConfigOption, StoreOption, fail, read_settings
+from latimer_server.cli.live_settings import LiveSettings
+from latimer_server.cli.options import fail
+from latimer_server.cli.setting_options import GivenOptions
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
 from latimer_server.observability.log_format import LogWriter, configure_logging
@@ -30,76 +31,13 @@ _SWITCH_SECONDS = 0.001
 # Seconds beyond the drain's own time after which the process ends with status 1, even if something hangs.
 _EXIT_SECONDS = 15.0
 
-_ModelsOption = Annotated[
-    str | None,
-    typer.Option(help="Models to load at the start, separated by commas; '' loads none. Default: the embedded models."),
-]
-_ComputeThreadsOption = Annotated[
-    int | None, typer.Option(help="Cores for all batches together. Default: all that the container allows.")
-]
-_SegmentCacheOption = Annotated[
-    int | None,
-    typer.Option(
-        help="Size in megabytes of the cache of translated segments. Default: 0 (off), because callers could find"
-        " out what other callers sent."
-    ),
-]
-_ModelMemoryOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Memory limit for all loaded models, such as 2GiB or 500MB, or unlimited. Default: half of the memory."
-    ),
-]
-_PivotingOption = Annotated[
-    bool | None, typer.Option(help="Translate a pair through two models if no model serves it. Default: on.")
-]
 
-
-def serve(
-    config: ConfigOption = None,
-    listen: Annotated[str | None, typer.Option(help="Address as HOST:PORT; port 0 selects a free port.")] = None,
-    store: StoreOption = None,
-    catalog: CatalogOption = None,
-    models: _ModelsOption = None,
-    compute_threads: _ComputeThreadsOption = None,
-    segment_cache_mb: _SegmentCacheOption = None,
-    device: Annotated[str | None, typer.Option(help="Where models run: auto, cpu or cuda. Default: auto.")] = None,
-    max_model_memory: _ModelMemoryOption = None,
-    pivoting: _PivotingOption = None,
-    admin: Annotated[bool | None, typer.Option("--admin", help="Enable LoadModel and UnloadModel.")] = None,
-    strict: Annotated[
-        bool | None, typer.Option("--strict", help="End with status 1 if a model cannot be loaded at the start.")
-    ] = None,
-    keys: Annotated[Path | None, typer.Option(help="Key file; `latimer-server keys create` makes it.")] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(help="Address of /metrics, /livez and /readyz; '' turns them off. Default: 127.0.0.1:9464."),
-    ] = None,
-    log_format: Annotated[str | None, typer.Option(help="console or json. Default: console.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR. Default: INFO.")] = None,
-) -> None:
-    """Serve until SIGTERM or SIGINT. Calls in progress may then finish."""
-    settings = read_settings(
-        config,
-        listen=listen,
-        store=store,
-        catalog=catalog,
-        models=models,
-        compute_threads=compute_threads,
-        segment_cache_mb=segment_cache_mb,
-        device=device,
-        max_model_memory=max_model_memory,
-        pivoting=pivoting,
-        admin=admin,
-        strict=strict,
-        keys=keys,
-        metrics=metrics,
-        log_format=log_format,
-        log_level=log_level,
-    )
+def serve(options: GivenOptions) -> None:
+    """Serve until SIGTERM or SIGINT. Calls in progress may then finish. SIGHUP reads files again."""
+    settings = options.read()
     log = configure_logging(settings.log_format, settings.log_level)
     try:
-        asyncio.run(_serve(settings, log))
+        asyncio.run(_serve(settings, options, log))
     except LatimerError as error:
         fail(error)
     except Exception as error:  # noqa: BLE001 (whatever it is, the process must end)
@@ -113,13 +51,14 @@ def serve(
         log.close()
 
 
-async def _serve(settings: Settings, log: LogWriter) -> None:
+async def _serve(settings: Settings, options: GivenOptions, log: LogWriter) -> None:
     # gRPC reads this variable when it is imported. Its lines bypass our log: a stranger could fill the disk with 40 MB
     # of them a second, and gRPC's threads wait when nobody reads standard error.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from latimer_server.backends.marian.native_library import choose_instruction_set
     from latimer_server.models.pool.gc_tuning import limit_arenas, tune_collector
     from latimer_server.rpc.listening import name_address
+    from latimer_server.rpc.reloading import ReloadedPart
     from latimer_server.rpc.server import build_server
 
     choose_instruction_set()  # raises if the environment names an engine that cannot run
@@ -132,6 +71,8 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
         loop.add_signal_handler(number, stop.set)
     _log.info("start", extra={"version": __version__, "cores": settings.compute_threads})
     server = await build_server(settings)
+    live = LiveSettings(settings, options, server)
+    server.reloads.add(ReloadedPart("settings", (), live.load))
     reloading: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, _reload, server, reloading)
     server.monitoring.serve()
@@ -142,13 +83,14 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
         print(f"metrics on {name_address(settings.metrics, server.monitoring.port)}", flush=True)  # noqa: T201
     preloading = loop.create_task(_preload(server, stop))
     await stop.wait()
-    _exit_after(settings.drain_seconds + _EXIT_SECONDS, log)
+    drain_seconds = live.current.drain_seconds
+    _exit_after(drain_seconds + _EXIT_SECONDS, log)
     if preloading.done() and not preloading.cancelled() and preloading.exception():
-        await server.drain(settings.drain_seconds)
+        await server.drain(drain_seconds)
         await preloading
     preloading.cancel()
     _log.info("drain", extra={"active_calls": server.active_calls})
-    await server.finish_calls(settings.drain_seconds)
+    await server.finish_calls(drain_seconds)
     await asyncio.to_thread(server.monitoring.close)
     _log.info("drained", extra={"active_calls": server.active_calls})
     log.close()
@@ -157,7 +99,7 @@ async def _serve(settings: Settings, log: LogWriter) -> None:
 
 
 def _reload(server: LatimerServer, reloading: set[asyncio.Task[None]]) -> None:
-    """Reads keys and certificates again. `reloading` keeps the tasks that do so."""
+    """Reads settings, keys and certificates again. `reloading` keeps the tasks that do so."""
     task = asyncio.create_task(asyncio.to_thread(server.reloads.reload))
     reloading.add(task)
     task.add_done_callback(reloading.discard)

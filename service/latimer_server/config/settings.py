@@ -88,85 +88,104 @@ _MOST_THREADS, _THREADS_PER_CORE = 64, 4
 _MOST_SECONDS = 2_000_000.0
 
 
+def setting(default: object, description: str, *, shown: str = "", **bounds: Any) -> Any:  # noqa: ANN401 (as Field)
+    """Returns the field of a setting. `description`: its meaning, in one sentence for help texts and the documentation.
+    `shown`: the default in words where it depends on the machine. `bounds`: those of pydantic's `Field`."""
+    fields: dict[str, Any] = {"description": description, **bounds}
+    if shown:
+        fields["json_schema_extra"] = {"shown": shown}
+    return Field(default_factory=default, **fields) if callable(default) else Field(default=default, **fields)
+
+
 class Settings(BaseSettings):
     """All settings of the server, described in docs/operating.md. Invalid values raise pydantic's ValidationError."""
 
     model_config = SettingsConfigDict(env_prefix="LATIMER_", frozen=True, extra="forbid")
 
-    listen: str = "127.0.0.1:50051"
-    store: Path = Field(default_factory=default_store)
-    catalog: Path | None = None
-    # The URL of the registry of Firefox's models, for `models fetch`.
-    mozilla_registry: str = Field(default=MOZILLA_REGISTRY, pattern="^https?://")
-    # Names of the models to load at the start; None loads the embedded models except those with `preload = false`.
-    models: Annotated[tuple[str, ...] | None, NoDecode] = None
-    compute_threads: int = Field(default_factory=available_cores, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    # A bound on the bytes of all loaded models together; None is unlimited.
-    max_model_memory: int | None = Field(default_factory=default_model_memory, ge=1)
-    # A bound on the segment cache in megabytes (1,000,000 bytes); 0 disables it. Disabled by default, because the flag
-    # CACHED and the response time tell a caller that another caller sent the same sentence before.
-    segment_cache_mb: int = Field(default=0, ge=0)
-    # Allows routes of two models through a pivot language.
-    pivoting: bool = True
-    # Enables the methods LoadModel and UnloadModel.
-    admin: bool = False
-    # Ends the server if a model to load at the start cannot be loaded.
-    strict: bool = False
-    # A bound on the requests in progress; further requests are refused.
-    max_requests: int = Field(default=256, ge=1)
-    # Bounds on open translation streams and health watches.
-    max_streams: int = Field(default=256, ge=1, le=4096)
-    max_watches: int = Field(default=64, ge=1, le=1024)
-    # How long a request message may take to arrive.
-    receive_seconds: float = Field(default=30.0, gt=0, le=_MOST_SECONDS)
-    # How long a stream may wait for its config, and for each later message.
-    stream_config_seconds: float = Field(default=30.0, gt=0, le=_MOST_SECONDS)
-    stream_idle_seconds: float = Field(default=600.0, gt=0, le=_MOST_SECONDS)
-    # A bound on connections; further ones are closed at once.
-    max_connections: int = Field(default=1_000, ge=1)
-    # How long a connection may take for its TLS handshake, and then to acknowledge HTTP/2's settings.
-    handshake_seconds: float = Field(default=10.0, gt=0, le=_MOST_SECONDS)
-    # A bound on the calls of one connection at a time; further calls wait in the client.
-    max_calls_per_connection: int = Field(default=1024, ge=1)
-    # A connection without calls is closed after `connection_idle_seconds`. One that has existed for
-    # `connection_age_seconds` is told to reconnect, so that clients find new servers; its calls have
-    # `connection_grace_seconds` to end.
-    connection_idle_seconds: float = Field(default=300.0, gt=0, le=_MOST_SECONDS)
-    connection_age_seconds: float = Field(default=14_400.0, gt=0, le=_MOST_SECONDS)
-    connection_grace_seconds: float = Field(default=3_600.0, gt=0, le=_MOST_SECONDS)
-    # A silent client is pinged after `keepalive_seconds` and is gone if it does not answer in time.
-    keepalive_seconds: float = Field(default=60.0, ge=10, le=_MOST_SECONDS)
-    keepalive_timeout_seconds: float = Field(default=20.0, ge=1, le=_MOST_SECONDS)
-    # The most seconds that a stopping server waits for the calls in progress to finish.
-    drain_seconds: float = Field(default=30.0, ge=0, le=_MOST_SECONDS)
-    log_format: LogFormat = LogFormat.CONSOLE
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    # The share of the calls with status OK that are logged; other calls always are.
-    log_ok_share: float = Field(default=1.0, ge=0, le=1)
-    # The address of /metrics, /livez and /readyz; "" turns metrics off.
-    metrics: str = "127.0.0.1:9464"
-    # The address of an OTLP collector over gRPC, such as http://127.0.0.1:4317; None turns traces off. Without it the
-    # environment variable OTEL_EXPORTER_OTLP_ENDPOINT counts, as OpenTelemetry defines it.
-    otlp_endpoint: str | None = Field(default=None, pattern="^(https?://.+)?$")
-    # The share of the calls that begin a trace. A caller's own trace is recorded if its `traceparent` says so.
-    trace_share: float = Field(default=0.01, ge=0, le=1)
-    # A file of accepted bearer tokens, one per line. None: the server accepts every caller.
-    auth_tokens: Path | None = None
-    # A file of keys with scopes and quotas, which `latimer-server keys` writes.
-    keys: Path | None = None
-    # A Redis in which several servers count the quotas of keys together; None counts in memory.
-    quota_store: SecretStr | None = None
-    # Whether calls of keys with quotas are counted by this server alone or refused while Redis does not answer.
-    quota_store_failure: Literal["open", "closed"] = "open"
-    # How long a call waits for Redis.
-    quota_store_timeout_seconds: float = Field(default=0.25, gt=0, le=10)
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    # The authorities of client certificates. If it is set, every caller needs a certificate that one of them signed.
-    tls_client_ca: Path | None = None
-    # Allows an address that other machines can reach without TLS or without keys.
-    insecure: bool = False
+    listen: str = setting("127.0.0.1:50051", "HOST:PORT, [IPV6]:PORT or unix:PATH; port 0 takes a free port.")
+    insecure: bool = setting(
+        default=False, description="Allow an address that other machines reach without TLS or without keys."
+    )
+    keys: Path | None = setting(None, "Key file, which `latimer-server keys` makes.", shown="none: everybody may call")
+    auth_tokens: Path | None = setting(None, "File of tokens without scopes and quotas, one a line.", shown="none")
+    tls_certificate: Path | None = setting(None, "Certificate chain (PEM); needs tls_key.", shown="none: plaintext")
+    tls_key: Path | None = setting(None, "Key of the certificate (PEM, unencrypted).", shown="none")
+    tls_client_ca: Path | None = setting(
+        None, "Authorities of client certificates (PEM); every caller then needs a certificate.", shown="none"
+    )
+    quota_store: SecretStr | None = setting(
+        None, "Redis in which servers count quotas together, such as redis://HOST:6379/0.", shown="none: in memory"
+    )
+    quota_store_failure: Literal["open", "closed"] = setting(
+        "open", "While Redis fails: open counts in this server alone, closed refuses calls of keys with quotas."
+    )
+    quota_store_timeout_seconds: float = setting(0.25, "How long a call waits for Redis.", gt=0, le=10)
+    admin: bool = setting(default=False, description="Serve LoadModel and UnloadModel.")
+    store: Path = setting(default_store, "Folder of the model files.", shown="latimer/models in the user's data folder")
+    catalog: Path | None = setting(None, "Your own catalogue, on top of the built-in one.", shown="none")
+    mozilla_registry: str = setting(
+        MOZILLA_REGISTRY,
+        "Where `models fetch` finds mozilla: models.",
+        pattern="^https?://",
+        shown="Mozilla's bucket",
+    )
+    models: Annotated[tuple[str, ...] | None, NoDecode] = setting(
+        None, "Models to load at the start, separated by commas; empty loads none.", shown="the embedded models"
+    )
+    strict: bool = setting(default=False, description="End with status 1 if a model cannot be loaded at the start.")
+    max_model_memory: int | None = setting(
+        default_model_memory,
+        "Memory of all loaded models together, such as 2GiB or 500MB, or unlimited.",
+        ge=1,
+        shown="half of the memory",
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting("auto", "Where models run; auto takes CUDA if there is a GPU.")
+    pivoting: bool = setting(default=True, description="Translate a pair through two models if no model serves it.")
+    compute_threads: int = setting(available_cores, "Cores that all batches share.", ge=1, shown="all available cores")
+    # Off by default: the flag CACHED and the response time tell a caller that another caller sent the same sentence.
+    segment_cache_mb: int = setting(
+        0, "Megabytes of the cache of translated segments; it lets callers find out what others sent. 0 is off.", ge=0
+    )
+    max_requests: int = setting(256, "Requests in work; beyond it RESOURCE_EXHAUSTED.", ge=1)
+    max_streams: int = setting(256, "Open translation streams.", ge=1, le=4096)
+    max_watches: int = setting(64, "Open Health/Watch calls.", ge=1, le=1024)
+    receive_seconds: float = setting(30.0, "Time for a request message to arrive.", gt=0, le=_MOST_SECONDS)
+    stream_config_seconds: float = setting(30.0, "Time for the first message of a stream.", gt=0, le=_MOST_SECONDS)
+    stream_idle_seconds: float = setting(600.0, "Time between two messages of a stream.", gt=0, le=_MOST_SECONDS)
+    max_connections: int = setting(1_000, "Further connections are closed at once.", ge=1)
+    handshake_seconds: float = setting(
+        10.0, "Time for the TLS handshake, and to acknowledge HTTP/2's settings.", gt=0, le=_MOST_SECONDS
+    )
+    max_calls_per_connection: int = setting(1024, "Calls of one connection; further calls wait in the client.", ge=1)
+    connection_idle_seconds: float = setting(
+        300.0, "Time without a call after which a connection is closed.", gt=0, le=_MOST_SECONDS
+    )
+    connection_age_seconds: float = setting(
+        14_400.0, "Age at which the client of a connection is told to reconnect.", gt=0, le=_MOST_SECONDS
+    )
+    connection_grace_seconds: float = setting(
+        3_600.0, "Time that the calls of that connection then have to end.", gt=0, le=_MOST_SECONDS
+    )
+    keepalive_seconds: float = setting(60.0, "Silence after which a client is pinged.", ge=10, le=_MOST_SECONDS)
+    keepalive_timeout_seconds: float = setting(
+        20.0, "Time for the answer to a ping; without one the connection is closed.", ge=1, le=_MOST_SECONDS
+    )
+    drain_seconds: float = setting(30.0, "Time for running calls to finish at the end.", ge=0, le=_MOST_SECONDS)
+    log_format: LogFormat = setting(LogFormat.CONSOLE, "Format of log lines.")
+    log_level: str = setting(
+        "INFO", "DEBUG, INFO, WARNING or ERROR; DEBUG logs health checks too.", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
+    )
+    log_ok_share: float = setting(1.0, "Share of the calls with status OK that are logged.", ge=0, le=1)
+    metrics: str = setting("127.0.0.1:9464", "Address of /metrics, /livez and /readyz; empty turns them off.")
+    otlp_endpoint: str | None = setting(
+        None,
+        "OTLP collector of traces over gRPC, such as http://127.0.0.1:4317.",
+        pattern="^(https?://.+)?$",
+        shown="none, or OTEL_EXPORTER_OTLP_ENDPOINT",
+    )
+    trace_share: float = setting(
+        0.01, "Share of the calls that begin a trace; a caller's own trace is recorded if it says so.", ge=0, le=1
+    )
 
     @field_validator("models", mode="before")
     @classmethod

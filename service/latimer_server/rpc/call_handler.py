@@ -78,6 +78,7 @@ class CallHandler:
 
     `begun`: the number of calls since the start of the server. `active`: of calls for which a draining server waits,
     those that have begun and whose answer is not sent yet. A slow reader takes an answer later than it is ready.
+    `log_share`: the share of the calls with status OK that are logged.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class CallHandler:
         meter: QuotaMeter | None = None,
     ) -> None:
         self._telemetry = telemetry or NoTelemetry()
-        self._log_share = log_share
+        self.log_share = log_share
         self._authenticator = authenticator
         self._meter = meter or QuotaMeter(LocalStore(), authenticator.require_current)
         self._refusal_pace = refusal_pace
@@ -108,7 +109,7 @@ class CallHandler:
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Message]:
             self._count(method, context)
             status = CallStatus(
-                context, method.path, self._telemetry, is_logged=method.is_logged, log_share=self._log_share
+                context, method.path, self._telemetry, is_logged=method.is_logged, log_share=self.log_share
             )
             call = self._accept(method, status)
             try:

@@ -132,6 +132,15 @@ class LatimerServer:
         self.pool.subscribe(self._update_health)
 
     @property
+    def log_ok_share(self) -> float:
+        """The share of the calls with status OK that are logged."""
+        return self._calls.log_share
+
+    @log_ok_share.setter
+    def log_ok_share(self, share: float) -> None:
+        self._calls.log_share = share
+
+    @property
     def active_calls(self) -> int:
         """The number of calls in work, and of those whose answer is not sent yet; health and reflection do not
         count."""
