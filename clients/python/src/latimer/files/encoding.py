@@ -1,7 +1,7 @@
 """Encodings of text files: byte order marks, detection, and errors that name the line.
 
-Detection: a byte order mark decides. A file whose first character outside of ASCII is valid UTF-8 is UTF-8; a later
-byte that is not is an error, since another encoding would turn the valid characters into wrong ones. Else
+Detection: a byte order mark decides. A file is UTF-8 if as many of its characters outside of ASCII are valid UTF-8 as
+are not; the others are errors then, since another encoding would turn the valid characters into wrong ones. Else
 charset-normalizer chooses among the encodings that were common for the source language (WHATWG Encoding, section 4.2).
 """
 
@@ -152,7 +152,8 @@ def _given(path: Path, given: str, bom: bytes, marked: str) -> TextEncoding:
 def _detect(path: Path, source_language: str | None) -> str:
     """Reads the file until a byte is not UTF-8. A file of any size takes one block of memory."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    line, wide = 1, False
+    line = 1
+    wide = 0  # about the number of characters outside of ASCII
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             if 0 in block:
@@ -165,17 +166,12 @@ def _detect(path: Path, source_language: str | None) -> str:
                 text = decoder.decode(block)
             except UnicodeDecodeError as error:
                 at = max(error.start - len(held), 0)
-                line += block.count(b"\n", 0, at)
-                if wide or not (held + block)[: error.start].isascii():
-                    raise _undecodable(path, "utf-8", line) from error
-                return _guess(path, block[max(0, at - _SAMPLE // 2) :][:_SAMPLE], source_language, line)
-            wide = wide or not text.isascii()
+                sample = (held + block)[max(0, error.start - _SAMPLE // 2) :][:_SAMPLE]
+                return _guess(path, sample, wide, source_language, line + block.count(b"\n", 0, at))
+            wide += len(block) - len(text)
             line += block.count(b"\n")
-    if decoder.getstate()[0]:
-        if not wide:
-            return _guess(path, decoder.getstate()[0], source_language, line)
-        raise _undecodable(path, "utf-8", line)
-    return "utf-8"
+    held = decoder.getstate()[0]
+    return _guess(path, held, wide, source_language, line) if held else "utf-8"
 
 
 def _utf16_without_mark(block: bytes) -> str | None:
@@ -192,21 +188,25 @@ def _utf16_without_mark(block: bytes) -> str | None:
     return layouts.get((zeros[0] > 0.6, zeros[1] > 0.6, zeros[2] > 0.6, zeros[3] > 0.6))
 
 
-def _guess(path: Path, sample: bytes, source_language: str | None, line: int) -> str:
-    language = (source_language or "").lower().replace("_", "-").split("-")[0]
-    candidates: tuple[str, ...] = next(
-        (codecs_ for codecs_, languages in _LEGACY if language in languages.split()), _WESTERN
-    )
-    if not language:
-        candidates = (*_WESTERN, *(codec for codecs_, _ in _LEGACY for codec in codecs_))
-    matches = from_bytes(sample, cp_isolation=list(candidates), threshold=0.4)
-    # The best by charset-normalizer's measures; among equals, the order of the candidates.
-    ranked = sorted(
-        matches, key=lambda match: (round(match.chaos, 2), -match.coherence, _rank(candidates, match.encoding))
-    )
-    if not ranked:
+def _guess(path: Path, sample: bytes, wide: int, source_language: str | None, line: int) -> str:
+    """Returns the encoding of a sample that is not UTF-8. `wide`: characters before it that are UTF-8 beyond ASCII."""
+    read = sample.decode("utf-8", "replace")
+    wrong = read.count("\ufffd")
+    if wrong <= wide + sum(not each.isascii() for each in read) - wrong:
         raise _undecodable(path, "utf-8", line)
-    return ranked[0].encoding
+    language = (source_language or "").lower().replace("_", "-").split("-")[0]
+    usual: tuple[str, ...] = next((names for names, languages in _LEGACY if language in languages.split()), _WESTERN)
+    every = (*_WESTERN, *(codec for names, _ in _LEGACY for codec in names))
+    for candidates in (usual, every) if language else (every,):
+        matches = from_bytes(sample, cp_isolation=list(candidates), threshold=0.4)
+        # The best by charset-normalizer's measures; among equals, the order of the candidates.
+        ranked = sorted(
+            (round(match.chaos, 2), -match.coherence, _rank(candidates, match.encoding), match.encoding)
+            for match in matches
+        )
+        if ranked:
+            return ranked[0][-1]
+    raise _undecodable(path, "utf-8", line)
 
 
 def _rank(candidates: tuple[str, ...], codec: str) -> int:

@@ -9,6 +9,7 @@ from latimer.files.bilingual import tmx, xliff
 from latimer.files.catalogs import android, apple_plurals, apple_strings, qt, resx, string_catalog
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
 from latimer.files.office import opendocument, presentation, spreadsheet, wordprocessing
+from latimer.files.subtitles import ass, srt, vtt
 
 # In the order in which they are tried for a suffix that several have.
 FORMATS: tuple[FileFormat, ...] = (
@@ -19,6 +20,9 @@ FORMATS: tuple[FileFormat, ...] = (
     delimited.CSV,
     delimited.TSV,
     po.FORMAT,
+    srt.FORMAT,
+    vtt.FORMAT,
+    ass.FORMAT,
     wordprocessing.FORMAT,
     presentation.FORMAT,
     spreadsheet.FORMAT,
