@@ -85,6 +85,9 @@ class Telemetry(Protocol):
     def note_flag(self, flag: Flag, times: int) -> None:
         """Counts translations and summaries that carry a flag."""
 
+    def note_reload(self, part: str, succeeded: bool) -> None:  # noqa: FBT001 (as listeners of reloads are called)
+        """Counts files that were read again, such as `keys`, and whether they could be used."""
+
     def begin_trace(self, path: str, metadata: Mapping[str, str | bytes]) -> Trace | None:
         """Starts the span of a call under the caller's `traceparent`; None if it is not recorded."""
 
@@ -111,6 +114,9 @@ class NoTelemetry:
         """See `Telemetry`."""
 
     def note_flag(self, flag: Flag, times: int) -> None:
+        """See `Telemetry`."""
+
+    def note_reload(self, part: str, succeeded: bool) -> None:  # noqa: FBT001 (as listeners of reloads are called)
         """See `Telemetry`."""
 
     def begin_trace(self, path: str, metadata: Mapping[str, str | bytes]) -> Trace | None:
@@ -145,7 +151,8 @@ class CacheReading:
 class ServerReading:
     """The state of the server at one moment.
 
-    `requests`: requests in work, of at most `max_requests`. `busy_ratio`: the share of the cores that batches held
+    `requests`: requests in work, of at most `max_requests`. `stalled_threads`: compute threads that make no progress.
+    `busy_ratio`: the share of the cores that batches held
     over the last seconds, from 0 to 1. `loop_lag_seconds`: the longest delay of the event loop in that time.
     """
 
@@ -155,5 +162,6 @@ class ServerReading:
     max_requests: int = 0
     streams: int = 0
     max_streams: int = 0
+    stalled_threads: int = 0
     busy_ratio: float = 0.0
     loop_lag_seconds: float = 0.0

@@ -47,6 +47,7 @@ _CODES = {
     "UNAUTHENTICATED": "Unauthenticated",
 }
 MODEL_STATES = ("not fetched", "available", "loading", "ready", "failed", "draining")
+_RELOADED_PARTS = ("keys", "certificates", "settings")
 _CALL_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -128,6 +129,12 @@ class Metrics:
         refused = Counter(
             "latimer_refused", "Calls that are refused before their work, by reason.", ("reason",), registry=registry
         )
+        reloads = Counter(
+            "latimer_reloads",
+            "Files that were read again, by part and whether they could be used; else the old ones stay in use.",
+            ("part", "outcome"),
+            registry=registry,
+        )
         build = Gauge(
             "latimer_build_info", "The version of the server; the value is 1.", ("version", "python"), registry=registry
         )
@@ -138,6 +145,11 @@ class Metrics:
         self._other = self._resolve_method("unary", OTHER, OTHER)
         self._models: dict[str, _ModelMetrics] = {}
         self._flags = {flag: flags.labels(flag.name) for flag in Flag}
+        self._reloads = {
+            (part, outcome): reloads.labels(part, outcome)
+            for part in (*_RELOADED_PARTS, OTHER)
+            for outcome in ("ok", "failed")
+        }
         self._refused = {reason: refused.labels(reason) for reason in (*reasons, OTHER)}
 
     def add_method(self, path: str, grpc_type: str) -> None:
@@ -177,6 +189,10 @@ class Metrics:
     def note_flag(self, flag: Flag, times: int) -> None:
         """Counts a flag."""
         self._flags[flag].inc(times)
+
+    def note_reload(self, part: str, succeeded: bool) -> None:  # noqa: FBT001 (as listeners of reloads are called)
+        """Counts files that were read again."""
+        self._reloads[part if part in _RELOADED_PARTS else OTHER, "ok" if succeeded else "failed"].inc()
 
     def _resolve_method(self, *labels: str) -> _MethodMetrics:
         return _MethodMetrics(
@@ -236,6 +252,7 @@ def _declare_readings(reading: ServerReading) -> Iterator[Metric]:
         ("latimer_requests_limit", "The bound on requests in work.", reading.max_requests),
         ("latimer_streams_active", "Open translation streams.", reading.streams),
         ("latimer_streams_limit", "The bound on open translation streams.", reading.max_streams),
+        ("latimer_compute_stalled_threads", "Compute threads that make no progress.", reading.stalled_threads),
         ("latimer_compute_busy_ratio", "Share of the cores that batches held in the last 15 s.", reading.busy_ratio),
         (
             "latimer_event_loop_lag_seconds",

@@ -69,6 +69,11 @@ class ServerTelemetry:
         if self.metrics:
             self.metrics.note_flag(flag, times)
 
+    def note_reload(self, part: str, succeeded: bool) -> None:  # noqa: FBT001 (as listeners of reloads are called)
+        """See `Telemetry`."""
+        if self.metrics:
+            self.metrics.note_reload(part, succeeded)
+
     def begin_trace(self, path: str, metadata: Mapping[str, str | bytes]) -> Trace | None:
         """See `Telemetry`."""
         return self._tracing.begin_trace(path, metadata) if self._tracing else None

@@ -68,7 +68,7 @@ class Monitoring:
         self._task: asyncio.Task[None] | None = None
         self._ended = threading.Event()
         self._not_alive = Health()
-        self._late_looks = 0
+        self._late_looks = self._stalled = 0
         self._server: MetricsServer | None = None
 
     @property
@@ -120,6 +120,7 @@ class Monitoring:
             self._settings.max_requests,
             parts.streams.active,
             self._settings.max_streams,
+            self._stalled,
             self._loop_monitor.busy_ratio,
             self._loop_monitor.lag_seconds,
         )
@@ -157,8 +158,9 @@ class Monitoring:
             reasons = []
             if self._late_looks >= _MOST_LATE_LOOKS:
                 reasons.append("the event loop hangs")
-            if wedged := self._parts.executors.watch.count_wedged():
-                reasons.append(f"{wedged} compute threads make no progress")
+            self._stalled = self._parts.executors.watch.count_stalled()
+            if self._stalled:
+                reasons.append(f"{self._stalled} compute threads make no progress")
             if tuple(reasons) != self._not_alive.reasons:
                 _log.log(logging.ERROR if reasons else logging.INFO, "liveness", extra={"reasons": "; ".join(reasons)})
             self._not_alive = Health(tuple(reasons))

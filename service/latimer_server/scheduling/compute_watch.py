@@ -18,9 +18,9 @@ from latimer_server.core.decoding import Cancelled
 _MOST_LOOK_SECONDS = 2.0
 # The CPU time within a second that counts as progress: an idle thread has none. An idle server takes about 5 ms.
 _THREAD_SECONDS, _PROCESS_SECONDS = 0.001, 0.1
-# Looks without progress after which a thread counts as wedged.
+# Looks without progress after which a thread counts as stalled.
 _STALLED_LOOKS = 6
-# Seconds after which a thread that computes but polls nothing counts as wedged: an endless loop.
+# Seconds after which a thread that computes but polls nothing counts as stalled: an endless loop.
 _ENDLESS_SECONDS = 1_800.0
 
 
@@ -66,15 +66,15 @@ class ComputeWatch:
 
         return poll
 
-    def count_wedged(self) -> int:
+    def count_stalled(self) -> int:
         """Returns the number of threads that make no progress. Call it once a second from one thread."""
         now, process_seconds = time.monotonic(), time.process_time()
         counts = now - self._looked_at <= _MOST_LOOK_SECONDS
         process_works = process_seconds - self._process_seconds >= _PROCESS_SECONDS
         self._looked_at, self._process_seconds = now, process_seconds
-        return sum(self._is_wedged(work, now, counts, process_works) for work in list(self._works.values()))
+        return sum(self._is_stalled(work, now, counts, process_works) for work in list(self._works.values()))
 
-    def _is_wedged(self, work: _Work, now: float, counts: bool, process_works: bool) -> bool:  # noqa: FBT001
+    def _is_stalled(self, work: _Work, now: float, counts: bool, process_works: bool) -> bool:  # noqa: FBT001
         polled = work.polls != work.seen_polls
         seconds = _read_clock(work.clock_id)
         computed = seconds - work.seen_seconds >= _THREAD_SECONDS or (work.delegates and process_works)

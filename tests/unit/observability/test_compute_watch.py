@@ -37,20 +37,20 @@ def working(
         thread.join()
 
 
-def test_a_thread_that_waits_for_ever_is_wedged() -> None:
+def test_a_thread_that_waits_for_ever_is_stalled() -> None:
     watch = ComputeWatch()
     with working(watch, lambda ended: ended.wait()):
-        assert [watch.count_wedged() for _ in range(LOOKS)][-1] == 1
-    assert watch.count_wedged() == 0
+        assert [watch.count_stalled() for _ in range(LOOKS)][-1] == 1
+    assert watch.count_stalled() == 0
 
 
-def test_the_first_looks_do_not_count_a_thread_as_wedged() -> None:
+def test_the_first_looks_do_not_count_a_thread_as_stalled() -> None:
     watch = ComputeWatch()
     with working(watch, lambda ended: ended.wait()):
-        assert [watch.count_wedged() for _ in range(4)] == [0, 0, 0, 0]
+        assert [watch.count_stalled() for _ in range(4)] == [0, 0, 0, 0]
 
 
-def test_a_thread_whose_backend_polls_is_not_wedged() -> None:
+def test_a_thread_whose_backend_polls_is_not_stalled() -> None:
     watch = ComputeWatch()
     polls, polled = threading.Semaphore(0), threading.Semaphore(0)
 
@@ -65,7 +65,7 @@ def test_a_thread_whose_backend_polls_is_not_wedged() -> None:
         for _ in range(2 * LOOKS):
             polls.release()
             polled.acquire()
-            assert watch.count_wedged() == 0
+            assert watch.count_stalled() == 0
         polls.release()
 
 
@@ -83,10 +83,10 @@ def test_a_poll_from_a_thread_of_a_library_counts_for_the_work() -> None:
         ready.wait()
         for _ in range(2 * LOOKS):
             given[0]()
-            assert watch.count_wedged() == 0
+            assert watch.count_stalled() == 0
 
 
-def test_a_thread_that_computes_without_polling_is_not_wedged() -> None:
+def test_a_thread_that_computes_without_polling_is_not_stalled() -> None:
     watch = ComputeWatch()
     computed = threading.Semaphore(0)
 
@@ -99,7 +99,7 @@ def test_a_thread_that_computes_without_polling_is_not_wedged() -> None:
         for _ in range(LOOKS):
             for _ in range(5):
                 computed.acquire()
-            assert watch.count_wedged() == 0
+            assert watch.count_stalled() == 0
 
 
 def test_a_library_that_computes_in_its_own_threads_makes_progress_while_the_process_does(
@@ -109,7 +109,7 @@ def test_a_library_that_computes_in_its_own_threads_makes_progress_while_the_pro
     monkeypatch.setattr("latimer_server.scheduling.compute_watch.time.process_time", lambda: float(next(seconds)))
     watch = ComputeWatch()
     with working(watch, lambda ended: ended.wait(), delegates=True):
-        assert not any(watch.count_wedged() for _ in range(LOOKS))
+        assert not any(watch.count_stalled() for _ in range(LOOKS))
 
 
 def test_looks_of_a_stopped_process_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,4 +118,4 @@ def test_looks_of_a_stopped_process_do_not_count(monkeypatch: pytest.MonkeyPatch
     now = iter(range(1_000, 10_000, 60))
     with working(watch, lambda ended: ended.wait()):
         monkeypatch.setattr("latimer_server.scheduling.compute_watch.time.monotonic", lambda: float(next(now)))
-        assert not any(watch.count_wedged() for _ in range(LOOKS))
+        assert not any(watch.count_stalled() for _ in range(LOOKS))

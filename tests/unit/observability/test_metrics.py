@@ -68,13 +68,15 @@ def test_a_batch_counts_its_rows_its_tokens_and_the_seconds_of_the_model(metrics
     assert read(metrics, "latimer_tokens_total", {**model, "direction": "output"}) == 5
 
 
-def test_words_flags_and_refusals_are_counted(metrics: Metrics) -> None:
+def test_words_flags_refusals_and_reloads_are_counted(metrics: Metrics) -> None:
     metrics.note_words("pt-en", 12)
     metrics.note_flag(Flag.NUMBER_MISMATCH, 3)
     metrics.note_refusal("QUOTA_REQUESTS")
+    metrics.note_reload("keys", succeeded=False)
     assert read(metrics, "latimer_words_total", {"model": "pt-en"}) == 12
     assert read(metrics, "latimer_flags_total", {"flag": "NUMBER_MISMATCH"}) == 3
     assert read(metrics, "latimer_refused_total", {"reason": "QUOTA_REQUESTS"}) == 1
+    assert read(metrics, "latimer_reloads_total", {"part": "keys", "outcome": "failed"}) == 1
 
 
 def test_a_scrape_reports_the_state_of_the_server(metrics: Metrics) -> None:
