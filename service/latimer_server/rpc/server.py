@@ -272,7 +272,7 @@ async def build_server(
     detector = LanguageDetector()
     metrics = Metrics(__version__, [e.name for e in catalog.entries], REFUSAL_REASONS) if settings.metrics else None
     telemetry = ServerTelemetry(metrics, open_tracing(settings, __version__))
-    reloads.subscribe(telemetry.note_reload)
+    access.reloads.subscribe(telemetry.note_reload)
     executors = Executors(settings.compute_threads)
     preload = catalog.preloaded if settings.models is None else settings.models
     options = PoolOptions(
