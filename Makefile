@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms report-readings report-ladder clean
+.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms manual report-readings report-ladder clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -159,6 +159,10 @@ format: $(TOOLS)
 
 protos: $(TOOLS)
 	$(BIN)/python protos/generate.py
+
+# Writes the manual pages of the client's commands.
+manual: $(TOOLS)
+	$(BIN)/python -m latimer.cli.manual clients/python/man
 
 clean:
 	rm -rf $(VENV) protos/.venv benchmarks/.cache build

@@ -27,7 +27,7 @@ from latimer import Client
 
 _ROUNDS = 3
 _SHARE_LINES = 40_000
-_SENTENCES = 3_000
+_SENTENCES = 8_000
 _CHANGED = 0.02
 _CALLS = 100
 
@@ -113,6 +113,8 @@ def measure_interactive(folder: Path, address: str, sentences: list[str]) -> boo
         while not (folder / "bulk.pt.txt.journal").exists() and batch.poll() is None:
             time.sleep(0.01)
         busy = time_calls(client, [f"Then {text}" for text in texts], lambda: batch.poll() is None)
+        if not busy:
+            sys.exit("the batch ended before another caller's first sentence; give it more text")
     batch.kill()
     batch.communicate()
     ratio = statistics.median(busy) / statistics.median(idle)
@@ -150,7 +152,7 @@ def main() -> None:
         if "share" in parts:
             good.append(measure_share(folder))
         if {"memory", "interactive"} & set(parts):
-            sentences = sample_sentences("en", _SENTENCES)
+            sentences = sample_sentences("en-US", _SENTENCES)
             with run_server() as address:
                 with Client(address) as client:
                     wait_until_healthy(client)

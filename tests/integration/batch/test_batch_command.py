@@ -115,7 +115,7 @@ def test_failed_units_keep_their_source_and_stand_in_a_side_file_with_their_reas
         "source": "<fail> me",
         "reason": "this text fails",
     }
-    assert lines(done)[-1].endswith("b.txt.failed.jsonl; --resume tries them again")
+    assert lines(done)[-1].endswith("b.txt.failed.jsonl; --resume tries again")
     assert batch.run(source, out="b.txt", resume=True).returncode == 1
     assert batch.names() == ["a.txt", "b.txt", "b.txt.failed.jsonl", "b.txt.journal"]
 

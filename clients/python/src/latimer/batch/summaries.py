@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,16 @@ from latimer.types import Summary
 _CALL_TEXTS = 8
 
 
+_TAG = re.compile(r"<[^<>]*>")
+
+
+def read_plain_text(unit: Unit) -> str:
+    """Returns the text of a unit without its mark-up, for calls that read plain text only."""
+    if unit.form in ("html", "xml"):
+        return html.unescape(_TAG.sub("", unit.text))
+    return _TAG.sub("", unit.text) if "xliff" in unit.syntaxes else unit.text
+
+
 @dataclass(frozen=True)
 class SummaryDocument:
     """A document as one unit: its texts with blank lines between. Its output is the summary as plain text."""
@@ -28,7 +40,7 @@ class SummaryDocument:
 
     def units(self) -> Iterator[Unit]:
         """Yields the whole text; nothing for a document without text."""
-        text = "\n\n".join(unit.text for unit in self.document.units())
+        text = "\n\n".join(read_plain_text(unit) for unit in self.document.units())
         if text.strip():
             yield Unit(text=text, place="the whole text")
 

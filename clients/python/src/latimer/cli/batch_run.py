@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import latimer
 from latimer.batch.estimate import estimate
@@ -35,6 +36,10 @@ from latimer.files import FORMATS, ReadOptions
 # Code points from which the language of the texts is detected.
 _SAMPLE = 20_000
 _MOST_NAMED = 5
+# Characters of a text in an example.
+_EXAMPLE = 60
+# Wider than any table, so that one that goes into a pipe is never cut.
+_PIPE_WIDTH = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,16 +203,28 @@ def _run(
 def _show_end(request: BatchRequest, surveyed: Sequence[SurveyedFile], outcome: BatchOutcome, console: Console) -> None:
     """Prints the counts, warnings and errors of a batch that has ended."""
     if request.is_brief and not request.is_quiet:
-        show_warnings(outcome.counts.flags)
+        counts = outcome.counts
+        show_warnings(counts.flags, {flag: counts.examples(flag)[0].place for flag in counts.flags})
     elif not request.is_quiet:
         show_outcome(console, outcome)
     printed = {each.error for each in surveyed}
-    for file in outcome.files:
+    for file in outcome.files:  # broken ones were named before
         if file.error and file.error not in printed:
             say(file.error)
-    if outcome.counts.failed:
-        where = f"; their texts and reasons are in {outcome.failed_path}" if outcome.failed_path else ""
-        say(f"{outcome.counts.failed:,} units failed{where}; --resume tries them again")
+    _show_failures(outcome)
+
+
+def _show_failures(outcome: BatchOutcome) -> None:
+    """Prints the first failed units with their reasons, and where all of them are."""
+    if not outcome.counts.failed:
+        return
+    for each in outcome.counts.errors[:_MOST_NAMED]:
+        say(f"{each.path}, {each.place}: {each.error}")
+    noun = "unit" if outcome.counts.failed == 1 else "units"
+    if outcome.failed_path is None:
+        say(f"{outcome.counts.failed:,} {noun} failed; the source stands in their place")
+    else:
+        say(f"{outcome.counts.failed:,} {noun} failed, see {outcome.failed_path}; --resume tries again")
 
 
 def finish(flags: Iterable[str], request: BatchRequest) -> int:
@@ -243,19 +260,22 @@ def show_outcome(console: Console, outcome: BatchOutcome) -> None:
     ]
     known = "".join(f", {count:,} {label}" for count, label in origins if count)
     files = f"{counts.files:,} file{'s' if counts.files != 1 else ''}, " if len(outcome.files) > 1 else ""
-    say(
-        f"{files}{counts.units:,} units{known}; {counts.sent_words:,} words in {format_seconds(outcome.seconds)},"
-        f" {rate:,.0f} a second"
-    )
+    sent = f"{counts.sent_words:,} words in {format_seconds(outcome.seconds)}, {rate:,.0f} a second"
+    noun = "unit" if counts.units == 1 else "units"
+    say(f"{files}{counts.units:,} {noun}{known}; {sent if counts.sent_units else 'nothing had to be sent'}")
     if not counts.flags:
         return
-    table = Table("warning", "units", "worst example", box=None, pad_edge=False, header_style="bold")
-    table.columns[1].justify = "right"
+    if not console.is_terminal:
+        console = Console(stderr=True, width=_PIPE_WIDTH, highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("warning", no_wrap=True)
+    table.add_column("units", justify="right")
+    table.add_column("worst example", overflow="fold")
     for flag, count in counts.flags.most_common():
         (worst, *_) = counts.examples(flag)
-        table.add_row(flag, f"{count:,}", f"{worst.path}, {worst.place}")
-    if not console.is_terminal:
-        console = Console(stderr=True, width=10_000, highlight=False, no_color=True)
+        texts = [" ".join(text.split()) for text in (worst.source, worst.target)]
+        shown = " -> ".join(text if len(text) <= _EXAMPLE else f"{text[:_EXAMPLE]}..." for text in texts)
+        table.add_row(flag, f"{count:,}", Text(f"{worst.path}, {worst.place}: {shown}"))
     console.print(table)
 
 

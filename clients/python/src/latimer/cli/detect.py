@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from latimer.batch.inputs import STANDARD
+from latimer.batch.summaries import read_plain_text
 from latimer.cli import options
 from latimer.cli.connection import (
     AddressOption,
@@ -73,7 +74,7 @@ def _sample(name: str, format_name: str | None) -> str:
     parts: list[str] = []
     size = 0
     for unit in document.units():
-        parts.append(unit.text)
+        parts.append(read_plain_text(unit))
         size += len(unit.text)
         if size >= _SAMPLE:
             break

@@ -167,7 +167,7 @@ def _check_language(options: ReadOptions, source: Source, entries: list[PoEntry]
     Raises `FileError` if the file has translations into it, which would be mixed with new ones.
     """
     match = re.search(r"^Language: *([^\s].*)$", described, re.MULTILINE)
-    if match is None or _is_language(match[1], options):
+    if match is None or not options.target_language or _is_language(match[1], options):
         return False
     for entry in entries:
         if not entry.is_header and "fuzzy" not in entry.flags and any(each.value for each in entry.targets.values()):
