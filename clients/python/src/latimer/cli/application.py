@@ -9,7 +9,7 @@ import typer
 from latimer import __version__
 from latimer.cli import batch, memory
 from latimer.cli.detect import detect
-from latimer.cli.listing import health, languages, models
+from latimer.cli.listing import formats, health, languages, models
 from latimer.cli.summarize import summarize
 from latimer.cli.translate import translate
 
@@ -45,5 +45,6 @@ app.command()(detect)
 app.command()(languages)
 app.command()(models)
 app.command()(health)
+app.command()(formats)
 app.add_typer(batch.app, name="batch")
 app.add_typer(memory.app, name="memory")

@@ -24,6 +24,7 @@ from latimer.cli.connection import (
 )
 from latimer.cli.messages import FAILED, explain_errors
 from latimer.cli.texts import write
+from latimer.files import FORMATS
 
 # The table of models lists at most this many languages of a model; otherwise it shows their number.
 _NAMED_LANGUAGES = 3
@@ -99,6 +100,20 @@ def health(
     write(f"{status}\n")
     if status != "SERVING":
         raise typer.Exit(FAILED)
+
+
+def formats(as_json: options.JsonOption = False) -> None:
+    """List the formats of files: names, endings, and how uncertain units are marked."""
+    if as_json:
+        for each in FORMATS:
+            value = {"name": each.name, "suffixes": each.suffixes, "marks": each.marks, "translates": each.translates}
+            write(json.dumps(value) + "\n")
+        return
+    rows = [
+        (each.name, " ".join(each.suffixes), each.marks or ("" if each.translates else "summaries only"))
+        for each in FORMATS
+    ]
+    _print_table(("name", "endings", "marks uncertain units by"), rows)
 
 
 def _shorten(codes: Sequence[str], none: str) -> str:
