@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms manual report-readings report-ladder clean
+.PHONY: install demo demo-picture test test-fast test-system dist language-names check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms manual report-readings report-ladder clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -54,8 +54,22 @@ test-fast: $(TOOLS)
 
 # The tests of the C++ engine that need tools of their own: sanitizers, other compilers, 64-bit ARM under an emulator, and
 # emulated tiles of AMX. Fails if a tool is missing, and names its Debian packages.
-test-system: install
+test-system: install dist
 	LATIMER_TEST_TOOLS=required $(BIN)/python -m pytest -rs tests/system $(NATIVE_TESTS)
+
+# Writes the names of languages that the client shows, from CLDR.
+language-names: $(TOOLS)
+	$(PIP) install --requirement clients/python/tools/requirements.txt
+	$(BIN)/python clients/python/tools/language_names.py
+
+# Builds the wheels of the client and the server (with its C++) into dist/, and checks them. `build/` would carry deleted files.
+dist: install
+	$(PIP) install --constraint requirements.lock --requirement tests/system/packaging.txt
+	rm -rf dist build clients/python/build
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*.whl
+	$(BIN)/python -m pytest -rs tests/system/test_distributions.py
 
 # Translates a document of 1 MB by the real model through a real channel (slow). Fetches the text with apt.
 long-test: install
@@ -146,6 +160,7 @@ check: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 clients/python/src/latimer
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --lint
 	$(BIN)/python protos/generate.py --check

@@ -36,7 +36,7 @@ def list_requirements() -> dict[str, str]:
     """Returns the installed version of each package that the server needs here, by its canonical name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found: dict[str, str] = {}
-    waiting = [Requirement(line) for line in project["dependencies"]]
+    waiting = [Requirement(line) for line in (*project["dependencies"], f"{_CLIENT}[cli]")]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
         requirement = waiting.pop()

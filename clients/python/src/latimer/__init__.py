@@ -28,6 +28,7 @@ from latimer.errors import (
     UnsupportedError,
     WrongLoopError,
 )
+from latimer.language_names import language_name
 from latimer.options import (
     DecodingOptions,
     DetectOptions,
@@ -100,4 +101,5 @@ __all__ = [
     "Usage",
     "WrongLoopError",
     "is_warning",
+    "language_name",
 ]

@@ -207,7 +207,7 @@ async def _wait(event: asyncio.Event, answer_timeout: float | None = None) -> bo
     event.clear()
     try:
         return await asyncio.wait_for(event.wait(), answer_timeout)
-    except asyncio.TimeoutError:  # noqa: UP041 (a different class in Python 3.10)
+    except asyncio.TimeoutError:
         return False
 
 

@@ -6,7 +6,6 @@ needs no list of its own.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +49,8 @@ def check_names(call: OptionNames, options: Mapping[str, Any]) -> None:
     known = set(call.names())
     for name in options:
         if name not in known:
+            import difflib  # only for the message
+
             similar = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {similar[0]!r}?" if similar else "options have the names of the contract's fields"
             raise InvalidArgumentError(f"there is no option {name!r}; {hint}")

@@ -12,7 +12,7 @@ from enum import Enum
 _FIRST_WARNING = 20
 
 
-class _Name(str, Enum):  # noqa: UP042 (Python 3.10 has no StrEnum)
+class _Name(str, Enum):
     """A string constant that prints as its value."""
 
     value: str

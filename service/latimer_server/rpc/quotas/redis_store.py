@@ -114,7 +114,7 @@ class RedisStore:
             from redis.backoff import NoBackoff
             from redis.retry import Retry
         except ImportError as error:
-            rule = "needs the package redis: pip install 'latimer-server[redis]'"
+            rule = "needs the package redis: pip install redis"
             raise QuotaStoreError(f"quota_store: {rule}") from error
         try:
             # A retry would double the time for which a call waits; the next call tries again.

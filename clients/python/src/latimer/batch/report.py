@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -41,7 +41,7 @@ def describe(outcome: BatchOutcome, about: dict[str, str]) -> dict[str, Any]:
     counts = outcome.counts
     return {
         "about": about,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(outcome.seconds, 3),
         "units": counts.units,
         "words": sum(file.words for file in outcome.files),

@@ -19,7 +19,8 @@ def main() -> None:
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] not in _EXTRAS:
             raise
-        sys.exit(f"latimer: the package {error.name} is missing; install it with: pip install 'latimer-client[cli]'")
+        cure = "install it from a clone with: pip install './clients/python[cli]'"
+        sys.exit(f"latimer: the package {error.name} is missing; {cure}")
     app(prog_name="latimer")
 
 

@@ -17,7 +17,7 @@ from latimer.batch.results import BatchError
 from latimer.batch.sending import ServerAddress
 from latimer.types import TLS
 
-if sys.version_info >= (3, 11):  # noqa: UP036 (the client allows 3.10)
+if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib

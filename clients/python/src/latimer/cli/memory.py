@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +62,7 @@ def export_file(
             for entry in entries:
                 if entry.source_language in ("", source.lower()):
                     count += 1
-                    changed = datetime.fromtimestamp(entry.changed, UTC).strftime(_TMX_TIME)
+                    changed = datetime.fromtimestamp(entry.changed, timezone.utc).strftime(_TMX_TIME)
                     yield TranslationUnit(
                         source=entry.source, target=entry.target, changed=changed, context=entry.context
                     )
@@ -103,6 +103,6 @@ def _read(file: Path, source: str, target: str) -> Iterator[Entry]:
 
 def _read_time(text: str) -> int | None:
     try:
-        return int(datetime.strptime(text, _TMX_TIME).replace(tzinfo=UTC).timestamp())
+        return int(datetime.strptime(text, _TMX_TIME).replace(tzinfo=timezone.utc).timestamp())
     except ValueError:
         return None
