@@ -44,7 +44,7 @@ def read_metadata(wheel: Path) -> email.message.Message:
 
 
 def list_sources(folder: Path, *suffixes: str) -> set[str]:
-    """Returns the tracked files of a package that its wheel must have."""
+    """Returns the tracked files in a folder that its wheel must have."""
     tracked = subprocess.run(["git", "ls-files", "."], cwd=folder, capture_output=True, text=True, check=True)
     return {line for line in tracked.stdout.splitlines() if line.endswith(suffixes)}
 
@@ -52,8 +52,10 @@ def list_sources(folder: Path, *suffixes: str) -> set[str]:
 def test_the_wheel_of_the_client_has_its_files_and_runs_everywhere() -> None:
     wheel = find_wheel("latimer_client")
     assert wheel.name.endswith("-py3-none-any.whl")
-    files = {name for name in list_files(wheel) if ".dist-info/" not in name}
+    files = {name for name in list_files(wheel) if not name.startswith("latimer_client-")}
     assert files == list_sources(ROOT / "clients/python/src", ".py", ".pyi", ".typed", ".html", ".zip")
+    manual = {Path(name).name for name in list_files(wheel) if ".data/data/share/man/man1/" in name}
+    assert manual == list_sources(ROOT / "clients/python/man", ".1")
     licences = {Path(name).name for name in list_files(wheel) if "/licenses/" in name}
     assert licences == {"LICENSE", "NOTICE"}
 

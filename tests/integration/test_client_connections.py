@@ -1,0 +1,365 @@
+"""Connections of both clients: several servers, retries, timeouts, tokens, proxies, forks and event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from latimer import (
+    AsyncClient,
+    Client,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    NotServedError,
+    OverloadedError,
+    PermissionDeniedError,
+    Retry,
+    Usage,
+    WrongLoopError,
+)
+from latimer.v1 import translation_pb2 as pb
+from latimer_server.rpc.server import LatimerServer
+from tests.fakes import serve_fakes
+
+EN_PT: dict[str, Any] = {"source": "en", "target": "pt"}
+FAST = Retry(first_delay=0.001, max_delay=0.001)
+
+
+@dataclass
+class Scripted:
+    """A server that answers calls of TranslateText in turn as its script says: an error of a code, with a delay before
+    a retry in seconds, or None for an answer. After the script every call is answered."""
+
+    script: list[tuple[grpc.StatusCode, float] | None] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+
+    async def answer(self, request: pb.TranslateTextRequest, context: Any) -> pb.TranslateTextResponse:
+        metadata = dict(context.invocation_metadata())
+        self.tokens.append(str(metadata.get("authorization", "")))
+        step = self.script.pop(0) if self.script else None
+        await context.send_initial_metadata((("x-request-id", f"call-{len(self.tokens)}"),))
+        if step is not None:
+            code, seconds = step
+            details = []
+            if seconds:
+                packed = AnyMessage()
+                packed.Pack(
+                    error_details_pb2.RetryInfo(
+                        retry_delay=Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))
+                    )
+                )
+                details.append(packed)
+            status = status_pb2.Status(code=code.value[0], message="scripted", details=details)
+            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+            await context.abort(code, "scripted")
+        translations = [pb.Translation(translated_text=content.upper()) for content in request.contents]
+        return pb.TranslateTextResponse(results=[pb.TranslationResult(translations=[one]) for one in translations])
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        """Serves on a free port, and yields the address."""
+        handler = grpc.unary_unary_rpc_method_handler(
+            self.answer, pb.TranslateTextRequest.FromString, pb.TranslateTextResponse.SerializeToString
+        )
+        server = grpc.aio.server()
+        service = "latimer.v1.TranslationService"
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"TranslateText": handler}),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            await server.stop(0)
+
+    @property
+    def calls(self) -> int:
+        return len(self.tokens)
+
+
+async def translate_with_client(address: Any, text: Any, settings: dict[str, Any], **options: Any) -> Any:
+    def run() -> Any:
+        with Client(address, **settings) as client:
+            return client.translate(text, **EN_PT, **options)
+
+    return await asyncio.to_thread(run)
+
+
+async def translate_with_async_client(address: Any, text: Any, settings: dict[str, Any], **options: Any) -> Any:
+    async with AsyncClient(address, **settings) as client:
+        return await client.translate(text, **EN_PT, **options)
+
+
+Translate = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture(params=[translate_with_client, translate_with_async_client], ids=["synchronous", "asynchronous"])
+def translate(request: pytest.FixtureRequest) -> Translate:
+    """The `translate` of either client: takes an address, texts, settings of the client and options."""
+    chosen: Translate = request.param
+    return chosen
+
+
+async def test_unavailable_is_tried_again_as_the_call_says(translate: Translate) -> None:
+    gone = (grpc.StatusCode.UNAVAILABLE, 0.0)
+    server = Scripted([gone, gone, None, gone, gone])
+    async with server.serve() as address:
+        assert (await translate(address, "a", {"retry": FAST})).text == "A"
+        assert server.calls == 3
+        with pytest.raises(ConnectionFailedError) as raised:
+            await translate(address, "a", {}, retry=Retry(attempts=1))
+        assert (server.calls, raised.value.request_id) == (4, "call-4")
+
+
+async def test_a_full_server_is_tried_again_on_request_after_its_delay(translate: Translate) -> None:
+    full = (grpc.StatusCode.RESOURCE_EXHAUSTED, 0.02)
+    server = Scripted([full, full, None, full])
+    async with server.serve() as address:
+        found = await translate(address, "a", {}, retry=Retry(overloaded=True, first_delay=0.0, max_delay=0.0))
+        assert (found.text, server.calls) == ("A", 3)
+        with pytest.raises(OverloadedError) as raised:
+            await translate(address, "a", {})
+        assert (raised.value.retry_after, server.calls) == (0.02, 4)
+
+
+async def test_a_retry_that_would_begin_after_the_timeout_is_left_out(translate: Translate) -> None:
+    server = Scripted([(grpc.StatusCode.RESOURCE_EXHAUSTED, 60.0)])
+    async with server.serve() as address:
+        with pytest.raises(OverloadedError):
+            await translate(address, "a", {"timeout": 20}, retry=Retry(overloaded=True))
+    assert server.calls == 1
+
+
+async def test_an_error_of_a_call_is_in_every_item_of_a_list_with_its_request_id(translate: Translate) -> None:
+    server = Scripted([(grpc.StatusCode.INTERNAL, 0.0)])
+    async with server.serve() as address:
+        results = await translate(address, ["a", None, "b"], {})
+    assert [result.error.request_id for result in results] == ["call-1", "", "call-1"]
+
+
+async def test_a_call_that_takes_too_long_is_an_error_of_every_item(translate: Translate) -> None:
+    class Slow(Scripted):
+        async def answer(self, request: pb.TranslateTextRequest, context: Any) -> pb.TranslateTextResponse:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async with Slow().serve() as address:
+        with pytest.raises(DeadlineExceededError):
+            await translate(address, "a", {}, timeout=0.05)
+        results = await translate(address, ["a"] * 2_000, {}, timeout=0.05)
+    assert len(results) == 2_000
+    assert all(isinstance(result.error, DeadlineExceededError) for result in results)
+
+
+async def test_calls_take_turns_among_servers(translate: Translate) -> None:
+    servers = [Scripted(), Scripted()]
+    texts = ["a"] * 6 * 1_024  # six requests
+    async with servers[0].serve() as first, servers[1].serve() as second:
+        results = await translate(f"{first},{second}", texts, {})
+    assert {result.text for result in results} == {"A"}
+    assert [server.calls for server in servers] == [3, 3]
+
+
+async def test_a_server_that_cannot_be_reached_is_left_out(translate: Translate) -> None:
+    server = Scripted()
+    async with server.serve() as address:
+        results = await translate(["127.0.0.1:1", address], ["a"] * 4 * 1_024, {})
+    assert {result.text for result in results} == {"A"}
+    assert server.calls == 4
+
+
+async def test_a_token_that_is_a_function_is_called_for_each_request(translate: Translate) -> None:
+    tokens = iter(["one", "two"])
+    server = Scripted([(grpc.StatusCode.UNAVAILABLE, 0.0)])
+    async with server.serve() as address:
+        await translate(address, "a", {"token": lambda: next(tokens), "retry": FAST})
+    assert server.tokens == ["Bearer one", "Bearer two"]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "deflate"])
+async def test_messages_are_compressed_on_request(translate: Translate, compression: str) -> None:
+    async with Scripted().serve() as address:
+        assert (await translate(address, "a" * 10_000, {"compression": compression})).text == "A" * 10_000
+
+
+async def test_options_of_the_channel_reach_grpc(translate: Translate) -> None:
+    async with Scripted().serve() as address:
+        limited = {"channel_options": [("grpc.max_receive_message_length", 100)]}
+        with pytest.raises(OverloadedError, match="larger than max"):
+            await translate(address, "a" * 1_000, limited)
+
+
+class Proxy:
+    """An HTTP proxy that answers CONNECT. `targets`: the addresses that it was asked for."""
+
+    def __init__(self) -> None:
+        self.targets: list[str] = []
+
+    async def tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        target = request.split()[1]
+        self.targets.append(target)
+        host, _, port = target.rpartition(":")
+        there, back = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+            sink.close()
+
+        await asyncio.gather(copy(reader, back), copy(there, writer), return_exceptions=True)
+
+
+async def test_a_proxy_carries_the_connection(translate: Translate) -> None:
+    proxy = Proxy()
+    listening = await asyncio.start_server(proxy.tunnel, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    async with Scripted().serve() as address:
+        assert (await translate(address, "a", {"proxy": f"http://127.0.0.1:{port}"})).text == "A"
+    assert proxy.targets == [address]
+    listening.close()
+
+
+async def test_results_have_the_usage_of_their_request(server: LatimerServer, translate: Translate) -> None:
+    results = await translate(f"127.0.0.1:{server.port}", ["A text.", "Another."], {})
+    usage = results[0].usage
+    assert isinstance(usage, Usage)
+    assert (usage.characters, usage.segments) == (15, 2)
+    assert usage.compute_seconds > 0
+    assert results[1].usage is usage
+
+
+async def test_a_stream_has_a_usage_at_its_end(server: LatimerServer) -> None:
+    address = f"127.0.0.1:{server.port}"
+    async with AsyncClient(address) as client, client.translate_many(["A text.", "Another."], **EN_PT) as results:
+        before = results.usage
+        assert len([result async for result in results]) == 2
+        assert before is None
+        assert results.usage is not None
+        assert results.usage.characters == 15
+
+    def run() -> None:
+        with Client(address) as client, client.translate_many(["A text.", "Another."], **EN_PT) as results:
+            assert len(list(results)) == 2
+            assert results.usage is not None
+            assert results.usage.segments == 2
+
+    await asyncio.to_thread(run)
+
+
+async def test_models_are_described_loaded_and_unloaded() -> None:
+    async with serve_fakes(admin=True) as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        assert (await client.load_model("en-pt")).state == "READY"
+        assert str(await client.get_model("en-pt")) == "en-pt"
+        assert (await client.unload_model("en-pt")).state in ("DRAINING", "AVAILABLE")
+        with pytest.raises(NotServedError):
+            await client.get_model("no-such-model")
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        with pytest.raises(PermissionDeniedError):
+            await client.load_model("en-pt")
+
+
+async def test_strings_of_other_types_and_any_iterable_are_texts(server: LatimerServer, translate: Translate) -> None:
+    class Title(str):
+        __slots__ = ()
+
+    address = f"127.0.0.1:{server.port}"
+    assert (await translate(address, Title("A text."), {})).text == "A text."
+    assert [result.text for result in await translate(address, (Title(word) for word in ("a b", "c d")), {})] == [
+        "a b",
+        "c d",
+    ]
+    assert await translate(address, [], {}) == []
+    assert await translate(address, iter(()), {}) == []
+
+
+async def test_of_10_000_texts_one_that_is_no_text_costs_one(translate: Translate) -> None:
+    texts: list[Any] = [f"text {index}" for index in range(10_000)]
+    texts[7_777] = float("nan")
+    async with Scripted().serve() as address:
+        results = await translate(address, texts, {})
+    assert [index for index, result in enumerate(results) if result.error] == [7_777]
+    assert results[7_778].text == "TEXT 7778"
+
+
+async def test_a_client_that_is_closed_is_an_error_of_every_item(server: LatimerServer) -> None:
+    client = AsyncClient(f"127.0.0.1:{server.port}")
+    await client.close()
+    with pytest.raises(ConnectionFailedError, match="closed"):
+        await client.translate("a", target="pt")
+    assert "closed" in str((await client.translate(["a"], target="pt"))[0].error)
+    with pytest.raises(ConnectionFailedError, match="closed"):
+        await anext(client.translate_many(["a"], target="pt"))
+
+
+def test_an_async_client_belongs_to_one_event_loop() -> None:
+    client = AsyncClient("127.0.0.1:1", retry=Retry(attempts=1), timeout=5)  # made outside of any loop
+    with pytest.raises(ConnectionFailedError):
+        asyncio.run(client.health())
+    for call in (client.health(), client.translate(["a"], target="pt")):
+        with pytest.raises(WrongLoopError, match="one client for each loop"):
+            asyncio.run(_wait_for(call))
+
+    async def stream() -> None:
+        await anext(client.translate_many(["a"], target="pt"))
+
+    with pytest.raises(WrongLoopError):
+        asyncio.run(stream())
+
+
+async def _wait_for(call: Awaitable[Any]) -> Any:
+    return await call
+
+
+@contextmanager
+def interrupted_by(seconds: float) -> Iterator[None]:
+    timer = threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def test_ctrl_c_ends_a_stream_that_waits() -> None:
+    """The server accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as mute, Client(f"127.0.0.1:{mute.getsockname()[1]}") as client:
+        results = client.translate_many(["a"], target="pt")
+        with pytest.raises(KeyboardInterrupt), interrupted_by(0.2):
+            next(results)
+        assert list(results) == []
+
+
+async def test_a_client_works_in_a_forked_child(server: LatimerServer) -> None:
+    address = f"127.0.0.1:{server.port}"
+
+    def run() -> tuple[int, int]:
+        with Client(address, timeout=30) as client:
+            assert client.translate("A text.", **EN_PT).text == "A text."
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # other threads live, as in every server
+                child = os.fork()
+            if child == 0:
+                works = client.translate("A text.", **EN_PT).text == "A text."
+                os._exit(0 if works else 1)
+            _, status = os.waitpid(child, 0)
+            assert client.translate("A text.", **EN_PT).text == "A text."
+            return child, os.waitstatus_to_exitcode(status)
+
+    _, code = await asyncio.to_thread(run)
+    assert code == 0
