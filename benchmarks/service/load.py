@@ -53,12 +53,12 @@ def read_resident_bytes(process_id: int) -> int:
 
 
 @contextmanager
-def run_server(*flags: str, **settings: str) -> Iterator[Server]:
+def run_server(*flags: str, log: int | None = None, **settings: str) -> Iterator[Server]:
     """Runs a server of the embedded models on a free port until the block ends. `settings`: passed as environment
-    variables."""
+    variables. `log`: where standard error goes, as `subprocess` takes it."""
     environment = os.environ | {f"LATIMER_{name.upper()}": value for name, value in settings.items()}
     command = [SERVER, "serve", "--listen", "127.0.0.1:0", "--metrics", "", "--log-level", "ERROR", *flags]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line.startswith("listening on "):
