@@ -249,3 +249,33 @@ def test_each_unit_can_have_a_summary_in_its_place(batch: Batch) -> None:
     source = batch.write("a.txt", "The first line.\nThe second line.\n")
     assert batch.run(source, out="b.txt", task="summarize", each_unit=True).returncode == 0
     assert batch.read("b.txt") == "The first line.\nThe second line.\n"
+
+
+def test_a_text_that_no_message_can_contain_fails_by_itself(batch: Batch) -> None:
+    source = batch.write("a.json", '{"good": "one two", "long": "' + "x " * 500_001 + '"}')
+    done = batch.run(source, out="b.json")
+    assert done.returncode == 1
+    assert json.loads(batch.read("b.json"))["good"] == "two one"
+    assert json.loads(batch.read("b.json.failed.jsonl"))["reason"] == (
+        "the text has 1,000,002 characters, and the server takes at most 1,000,000"
+    )
+
+
+def test_servers_share_a_batch_and_one_that_is_down_is_named(batch: Batch, server: StubServer) -> None:
+    source = batch.write("a.txt", "".join(f"line {number}\n" for number in range(20_000)))
+    with StubServer() as other:
+        before = server.texts
+        addresses = f"{server.address},{other.address}"
+        done = run_command(
+            "batch", "translate", source, "--to", "pt", "--from", "en", "--out", "-", "--server", addresses
+        )
+        assert done.returncode == 0
+        assert min(server.texts - before, other.texts) > 0
+    done = run_command("batch", "translate", source, "--to", "pt", "--from", "en", "--out", "-", "--server", addresses)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 20_000)
+
+
+def test_an_office_file_does_not_go_into_the_middle_of_other_texts(batch: Batch) -> None:
+    sources = batch.write("a.docx", b"PK\3\4"), batch.write("a.txt", "one two\n")
+    done = batch.run(*sources, out="-")
+    assert (done.returncode, "cannot go to this output" in lines(done)[-1]) == (2, True)

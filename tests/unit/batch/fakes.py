@@ -48,6 +48,9 @@ class FakeSender:
             answers.append((unit.ticket, answer(unit.text)))
         self.results.put(answers[::-1])
 
+    def lost_servers(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         """Has nothing to cancel."""
 

@@ -24,6 +24,7 @@ Results = SimpleQueue[list[tuple[int, UnitResult]] | LatimerError]
 # Most units and code points of a group. The contract allows 1,024 texts in a message.
 GROUP_UNITS = 512
 GROUP_CHARACTERS = 65_536
+MOST_CHARACTERS = 1_000_000  # of one text
 # A unit whose result is an error that may pass is sent again this many times.
 _MOST_TRIES = 3
 # Calls in a row without a result before a worker gives its server up; with the delays, some 20 seconds.
@@ -61,6 +62,10 @@ class Sender(Protocol):
 
     def send(self, reading: Reading, units: Sequence[SentUnit]) -> None:
         """Queues a group of units."""
+        ...
+
+    def lost_servers(self) -> list[str]:
+        """Returns the addresses of servers whose last calls have failed, while others went on."""
         ...
 
     def close(self) -> None:
@@ -142,6 +147,24 @@ class GroupQueue:
             self._groups.extendleft(reversed(list(pack_units(units))))
             self._changed.notify_all()
 
+    def refuse(self, flight: Flight, results: list[tuple[int, UnitResult]]) -> None:
+        """Hands over the results of units that cannot be sent."""
+        with self._changed:
+            for ticket, _ in results:
+                flight.units.pop(str(ticket), None)
+        self._results.put(results)
+
+    def end(self, error: LatimerError) -> None:
+        """Ends the batch with an error."""
+        with self._changed:
+            self._results.put(error)
+            self._is_closed = True
+            self._changed.notify_all()
+
+    def is_lost(self, worker: int) -> bool:
+        """Returns True if the last calls of a worker have failed."""
+        return self._failures[worker] >= _MOST_FIRST_FAILURES
+
     def fail(self, worker: int, error: LatimerError) -> bool:
         """Records a failed call, and waits before the next one. Returns False if the worker must stop."""
         with self._changed:
@@ -160,6 +183,18 @@ class GroupQueue:
             delay = max(delay, error.retry_after or 0.0) * random.uniform(0.8, 1.2)
             self._changed.wait_for(lambda: self._is_closed, delay)
             return not self._is_closed
+
+
+def find_fault(text: str) -> str:
+    """Returns why no message can contain a text; "" for a valid text."""
+    if len(text) > MOST_CHARACTERS:
+        return f"the text has {len(text):,} characters, and the server takes at most {MOST_CHARACTERS:,}"
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return f"the text has half of a surrogate pair at character {error.start + 1}, which is no valid text"
+    return ""
 
 
 def pack_units(units: Iterable[SentUnit]) -> Iterator[list[SentUnit]]:

@@ -13,15 +13,13 @@ from typing import Any, BinaryIO
 from latimer._client import Client
 from latimer.batch.flags import select_warnings
 from latimer.batch.results import Reading, SentUnit, UnitResult
-from latimer.batch.sending import Flight, GroupQueue, Results, ServerAddress, is_worth_another_try
+from latimer.batch.sending import Flight, GroupQueue, Results, ServerAddress, find_fault, is_worth_another_try
 from latimer.errors import InvalidArgumentError, LatimerError, ServerError
 from latimer.files import Document, Translated, Unit
 from latimer.types import Summary
 
 # A summary takes long, so a call has few texts: the loss of a server costs little.
 _CALL_TEXTS = 8
-
-
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -68,6 +66,8 @@ class SummarySender:
     def __init__(self, servers: Sequence[ServerAddress], *, options: Mapping[str, Any], calls: int = 1) -> None:
         self.results: Results = SimpleQueue()
         self._options = options
+        self._servers = servers
+        self._calls = calls
         self._clients = [Client(server.address, token=server.token, tls=server.tls) for server in servers]
         self._queue = GroupQueue(self.results, len(servers) * calls)
         for number in range(len(servers) * calls):
@@ -85,12 +85,32 @@ class SummarySender:
         for client in self._clients:
             client.close()
 
+    def lost_servers(self) -> list[str]:
+        """Returns the addresses of servers whose last calls have failed, while others went on."""
+        count = len(self._servers)
+        workers = range(count * self._calls)
+        return sorted({self._servers[n % count].address for n in workers if self._queue.is_lost(n)})
+
     def _run(self, client: Client, number: int) -> None:
+        try:
+            self._serve(client, number)
+        except Exception as error:  # noqa: BLE001 (the batch would wait forever)
+            self._queue.end(ServerError(f"the answer of the server cannot be read: {error!r}", code="INTERNAL"))
+
+    def _serve(self, client: Client, number: int) -> None:
         while self._queue.wait():
             flight = Flight()
             units = self._queue.take(flight, 1)
             if units is None:
                 return
+            faults = [
+                (unit.ticket, UnitResult(None, error=fault)) for unit in units if (fault := find_fault(unit.text))
+            ]
+            if faults:
+                self._queue.refuse(flight, faults)
+                units = list(flight.units.values())
+                if not units:
+                    continue
             try:
                 summaries = client.summarize([unit.text for unit in units], **self._options)
                 error = find_call_error(summaries)

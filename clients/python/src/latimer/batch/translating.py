@@ -17,7 +17,7 @@ import grpc
 from latimer import _channel, _requests, _status
 from latimer.batch.flags import select_warnings
 from latimer.batch.results import Reading, SentUnit, UnitResult
-from latimer.batch.sending import Flight, GroupQueue, Results, ServerAddress, is_worth_another_try
+from latimer.batch.sending import Flight, GroupQueue, Results, ServerAddress, find_fault, is_worth_another_try
 from latimer.errors import LatimerError, ServerError
 from latimer.v1 import translation_pb2 as pb
 from latimer.v1 import types_pb2
@@ -88,6 +88,17 @@ class StreamSender:
         for channel in self._channels:
             channel.close()
 
+    def lost_servers(self) -> list[str]:
+        """Returns the addresses of servers whose last calls have failed, while others went on."""
+        return sorted(
+            {
+                self._servers[number % len(self._servers)].address
+                for queue in self._queues.values()
+                for number in range(len(self._servers) * self._streams)
+                if queue.is_lost(number)
+            }
+        )
+
     def _start_streams(self, reading: Reading) -> GroupQueue:
         queue = self._queues[reading] = GroupQueue(self.results, len(self._servers) * self._streams)
         config = self._build_config(reading)
@@ -130,10 +141,13 @@ class _Stream:
 
     def run(self) -> None:
         """Opens streams while there is work."""
-        while self._queue.wait():
-            error = self._run_stream(Flight())
-            if not self._queue.fail(self._number, error):
-                return
+        try:
+            while self._queue.wait():
+                error = self._run_stream(Flight())
+                if not self._queue.fail(self._number, error):
+                    return
+        except Exception as error:  # noqa: BLE001 (the batch would wait forever)
+            self._queue.end(ServerError(f"the answer of the server cannot be read: {error!r}", code="INTERNAL"))
 
     def cancel(self) -> None:
         """Cancels the call in flight."""
@@ -163,8 +177,14 @@ class _Stream:
         while (units := self._queue.take(flight, _MOST_IN_FLIGHT)) is not None:
             request = pb.StreamTranslateTextRequest()
             add = request.items.add
+            refused = []
             for unit in units:
-                add(item_id=str(unit[0]), content=unit[1])
+                if fault := find_fault(unit[1]):
+                    refused.append((unit[0], UnitResult(None, error=fault)))
+                else:
+                    add(item_id=str(unit[0]), content=unit[1])
+            if refused:
+                self._queue.refuse(flight, refused)
             yield request
 
     def _read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
@@ -18,7 +19,7 @@ from rich.text import Text
 import latimer
 from latimer.batch.estimate import estimate
 from latimer.batch.flags import select_warnings
-from latimer.batch.inputs import STANDARD, Spool, find_inputs, plan_outputs
+from latimer.batch.inputs import STANDARD, InputFile, Spool, find_inputs, plan_outputs
 from latimer.batch.job import BatchOutcome, Job, SurveyedFile, Task, check_outputs, run_job, survey
 from latimer.batch.memory import TranslationMemory
 from latimer.batch.report import check_report, write_report
@@ -116,6 +117,8 @@ def _plan(request: BatchRequest, spool: Spool) -> Job:
         for file in found.files:
             if file.format in unwritable:
                 raise BatchError(f"{file.name}: {file.format} files can be summarized, not translated")
+    if request.out == STANDARD and (sys.stdout.isatty() or len(found.files) > 1) and not request.is_json:
+        _refuse_archives(found.files)
     return Job(
         task=request.task,
         files=found.files,
@@ -133,6 +136,14 @@ def _plan(request: BatchRequest, spool: Spool) -> Job:
         each_unit=request.each_unit,
         is_json=request.is_json,
     )
+
+
+def _refuse_archives(files: Sequence[InputFile]) -> None:
+    """Raises `BatchError` for an office file, which is no text for a terminal or for the middle of other texts."""
+    for file in files:
+        with file.path.open("rb") as opened:
+            if opened.read(2) == b"PK":
+                raise BatchError(f"{file.name}: a {file.format} file cannot go to this output; name a file or folder")
 
 
 def _digest(value: object) -> str:
@@ -194,6 +205,9 @@ def _run(
             say(_explain_resume(job))
         return status
     _show_end(request, surveyed, outcome, console)
+    if not request.is_quiet:
+        for address in sender.lost_servers():
+            say(f"no answer from {address} at the end; the other servers did its part")
     if request.report is not None:
         write_report(request.report, outcome, _describe(request))
     is_strict_failure = request.is_strict and outcome.counts.flagged > 0
