@@ -64,7 +64,7 @@ language-names: $(TOOLS)
 
 # Builds the wheels of the client and the server (with its C++) into dist/, and checks them. `build/` would carry deleted files.
 dist: install
-	$(PIP) install --constraint requirements.lock --requirement tests/system/packaging.txt
+	$(PIP) install --constraint requirements.lock --requirement tests/system/requirements.txt
 	rm -rf dist build clients/python/build
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
