@@ -67,6 +67,21 @@ async def test_a_model_in_use_is_not_unloaded_and_new_callers_wait(tmp_path: Pat
         assert states(pool) == {"hot": "READY", "new": "AVAILABLE"}
 
 
+async def test_a_load_returns_the_loaded_model_also_if_it_makes_room_at_once(tmp_path: Path) -> None:
+    maker = Maker()
+    maker.gate.clear()
+    async with open_pool(make_models(tmp_path, "first second"), tmp_path, maker, max_memory=10) as pool:
+        first = asyncio.create_task(pool.load("first"))
+        await until(lambda: states(pool)["first"] == "LOADING")
+        second = asyncio.create_task(pool.load("second"))
+        await until(lambda: states(pool)["second"] == "LOADING")
+        maker.gate.set()
+        for load in (first, second):
+            status = await load
+            assert (status.state, status.memory_bytes) == (ModelState.READY, 10)
+        assert states(pool) == {"first": "AVAILABLE", "second": "READY"}
+
+
 async def test_a_cancelled_caller_leaves_no_reservation(tmp_path: Path) -> None:
     maker = Maker()
     async with open_pool(make_models(tmp_path, "hot new"), tmp_path, maker, max_memory=10) as pool:

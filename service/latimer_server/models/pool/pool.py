@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
 from typing import cast
 
 from latimer_server.core.errors import ModelError, NotServed, Unavailable
@@ -77,15 +78,17 @@ class ModelPool:
         """Calls `on_change` with a model's name each time the model becomes READY or FAILED, or is unloaded."""
         self._on_change.append(on_change)
 
-    async def load(self, name: str, *, again: bool = False) -> None:
+    async def load(self, name: str, *, again: bool = False) -> ModelStatus:
         """Waits until a model is loaded, and starts to load it if necessary. `again`: even if it just failed.
+
+        Returns the status of the loaded model. It may have to make room for another model as soon as this ends.
 
         Raises as `hold_generator` does, but a ranker is no error.
         """
         if again:
             self._failures.pop(name, None)
         async with self._hold(name):
-            return
+            return replace(self.describe(name), state=ModelState.READY)
 
     @asynccontextmanager
     async def hold_generator(self, name: str) -> AsyncIterator[LoadedGenerator]:

@@ -53,8 +53,7 @@ class ModelServicer:
         """
         self._require_admin("LoadModel")
         _check_name(request.name)
-        await self._pool.load(request.name, again=True)
-        return pb.LoadModelResponse(model=_to_model(self._pool.describe(request.name)))
+        return pb.LoadModelResponse(model=_to_model(await self._pool.load(request.name, again=True)))
 
     async def UnloadModel(self, request: pb.UnloadModelRequest, call: Call) -> pb.UnloadModelResponse:  # noqa: N802
         """Unloads a model once no request uses it, and answers with its state afterwards."""
