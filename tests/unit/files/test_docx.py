@@ -86,6 +86,17 @@ def test_breaks_tabs_notes_and_bookmarks_keep_their_places(tmp_path: Path) -> No
     assert f'c</w:t></w:r>{note}<w:r><w:t xml:space="preserve"> d.' in written
 
 
+def test_bookmarks_and_comments_stay_around_their_words(tmp_path: Path) -> None:
+    comment = '<w:commentRangeStart w:id="1"/>{}<w:commentRangeEnd w:id="1"/>'
+    crossed = '<w:bookmarkStart w:id="7"/>' + comment.format(run("green") + '<w:bookmarkEnd w:id="7"/>') + run(" house")
+    assert only_text(tmp_path, run("The ") + crossed) == "The <g1><x2/>green</g1><x3/> house"
+    content = run("The ") + comment.format(run("green")) + run(" house")
+    assert only_text(tmp_path, content) == "The <g1>green</g1> house"
+    plain = '<w:r><w:t xml:space="preserve">{}</w:t></w:r>'
+    expected = plain.format("A casa ") + comment.format(plain.format("verde"))
+    assert translated(tmp_path, content, "A casa <g1>verde</g1>") == expected
+
+
 def complex_field(instruction: str, result: str) -> str:
     return (
         '<w:r><w:fldChar w:fldCharType="begin"/></w:r>'

@@ -77,12 +77,12 @@ SOURCE = coded(Run("See "), link(Run("the page")), Run(" and "), bold("act"), At
     [
         ("Aja <g2>já</g2><x3/> e veja <g1>a página</g1>.", "Aja [b:já]<x/> e veja <a>a página</a>."),
         ("Veja <g1>a página.", "Veja <a>a página.</a><x/>"),
-        ("Veja a página</g1>.", "Veja a página.<x/><a></a>"),
+        ("Veja a página</g1>.", "Veja a página.<a></a><x/>"),
         ("<g1>a <g2>b</g1> c</g2><x3/><x3/><x9/>", "<a>a [b:b]</a> c<x/>"),
         ("<g1>a</g1> <g1>b</g1><x3/>", "<a>a</a> b<x/>"),
         ("<g1/>a<x3/>", "<a></a>a<x/>"),
-        ("5 < 6 & <b>7</b>", "5 < 6 & <b>7</b><x/><a></a>"),
-        ("", "<x/><a></a>"),
+        ("5 < 6 & <b>7</b>", "5 < 6 & <b>7</b><a></a><x/>"),
+        ("", "<a></a><x/>"),
     ],
 )
 def test_broken_tags_are_repaired_so_that_each_element_of_the_source_is_there_once(

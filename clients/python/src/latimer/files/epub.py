@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
+from latimer.files.languages import is_language
 from latimer.files.markup.edits import Edit
 from latimer.files.markup.html_blocks import find_html_slots, language_edits
 from latimer.files.markup.inline_xml import content_slot, read_nodes
@@ -78,8 +79,13 @@ def _find_titles(source: XmlSource, options: ReadOptions) -> Iterator[Slot | Edi
     for element in metadata.elements() if metadata else ():
         if element.local == "title":
             yield from _whole_slot(element, "title of the book")
-        elif element.local == "language" and element.text.strip() == options.source_language:
-            yield Edit(*element.inner, (escape_text(options.target_language),))
+        elif element.local == "language" and is_language(element.text.strip(), options.source_language or ""):
+            yield from _set_text(element, options.target_language)
+
+
+def _set_text(element: XmlElement, text: str) -> Iterator[Edit]:
+    if element.text != text:
+        yield Edit(*element.inner, (escape_text(text),))
 
 
 def _find_page(source: XmlSource, name: str, options: ReadOptions) -> Iterator[Slot | Edit]:

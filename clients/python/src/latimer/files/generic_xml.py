@@ -18,8 +18,7 @@ from latimer.files.markup.xml_source import XML_NAMESPACE, XmlElement, XmlNode, 
 
 
 def _find(source: XmlSource, options: ReadOptions) -> Iterator[Slot | Edit]:
-    if options.source_language and source.root.get("lang", XML_NAMESPACE) == options.source_language:
-        yield from language_edits(source.root, options)
+    yield from language_edits(source.root, options)
     for parent, group in _find_groups(source.root):
         span = Span(group[0].start, group[-1].end)
         keeps_lines = parent.inherited("space", XML_NAMESPACE) == "preserve"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from latimer.files.document import FileError, Translated
+from latimer.files.languages import is_language
 from latimer.files.markup.edits import Edit
 from latimer.files.markup.xml_source import XmlElement, escape_attribute
 
@@ -39,12 +40,6 @@ def start_tag(element: XmlElement, attributes: dict[str, str]) -> str:
     kept = {each.name: each.value for each in element.attributes()} | attributes
     written = "".join(f' {name}="{escape_attribute(value)}"' for name, value in kept.items() if value)
     return f"<{element.name}{written}>"
-
-
-def is_language(code: str, wanted: str) -> bool:
-    """Returns True if two codes name one language; a region or script that only one of them has does not count."""
-    parts, others = code.lower().replace("_", "-").split("-"), wanted.lower().replace("_", "-").split("-")
-    return all(part == other for part, other in zip(parts, others, strict=False))
 
 
 def check_target_language(path: Path, declared: str | None, wanted: str, *, line: int) -> None:

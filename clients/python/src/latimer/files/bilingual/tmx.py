@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from latimer.files.bilingual.targets import flag_names, indentation, is_language
+from latimer.files.bilingual.targets import flag_names, indentation
 from latimer.files.bilingual.xliff_inline import read_inline
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
+from latimer.files.languages import is_language
 from latimer.files.markup.edits import Edit
 from latimer.files.markup.inline_codes import encode
 from latimer.files.markup.inline_xml import render_coded

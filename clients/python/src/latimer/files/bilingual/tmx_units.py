@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.parsers import expat
 
-from latimer.files.bilingual.targets import is_language
 from latimer.files.document import FileError
+from latimer.files.languages import is_language
 from latimer.files.markup.xml_source import MAX_DEPTH, XML_NAMESPACE, escape_attribute, escape_text
 
 _CHUNK = 1 << 18

@@ -44,6 +44,8 @@ class _StringsFile:
 
     def _read(self) -> tuple[str, bytes, str]:
         data = read_bytes(self.path)
+        if data.startswith(b"bplist"):
+            raise FileError(self.path, "is a binary property list", cure="convert it with plutil -convert xml1")
         marks = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
         bom, encoding = next(((bom, name) for bom, name in marks if data.startswith(bom)), (b"", ""))
         if not encoding:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from latimer.files.document import ReadOptions
+from latimer.files.languages import is_language
 from latimer.files.markup.edits import Edit, Span
 from latimer.files.markup.inline_xml import InlineKind, content_slot, read_nodes
 from latimer.files.markup.xml_file import Slot
@@ -47,9 +48,11 @@ def find_html_slots(source: XmlSource, place: str) -> Iterator[Slot]:
 
 
 def language_edits(element: XmlElement, options: ReadOptions) -> Iterator[Edit]:
-    """Yields the edits that declare the target language where an element declares a language."""
+    """Yields the edits that declare the target language where an element declares the source language."""
     for attribute in (element.attribute("lang"), element.attribute("lang", XML_NAMESPACE)):
-        if attribute is not None and attribute.value != options.target_language:
+        if attribute is None or attribute.value == options.target_language:
+            continue
+        if options.source_language is None or is_language(attribute.value, options.source_language):
             yield Edit(attribute.start, attribute.end, (escape_attribute(options.target_language),))
 
 

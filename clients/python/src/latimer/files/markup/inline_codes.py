@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Literal
@@ -86,11 +86,13 @@ class CodedText:
 
 @dataclass(frozen=True)
 class _Code:
-    """What a number stands for: a node, or a style. `parent`: the number of the wrap around a wrap, 0 for none."""
+    """A tag: a node, or a style. `parent`: the number of the wrap around a wrap, 0 for none. `is_whole`: True if the
+    tag stands for the node with all that is in it."""
 
     node: InlineNode | None
     style: str = ""
     parent: int = 0
+    is_whole: bool = False
 
 
 def encode(nodes: Sequence[InlineNode]) -> CodedText | None:
@@ -235,7 +237,7 @@ class _Writer:
             if isinstance(node, Run):
                 self._write_run(node, base)
             elif isinstance(node, Atom):
-                number = self._add(_Code(node))
+                number = self._add(_Code(node, is_whole=True))
                 if node.kind == "text":
                     self.written.append(f'<g{number} translate="no">{_escape(node.text)}</g{number}>')
                 else:
@@ -243,7 +245,7 @@ class _Writer:
             else:
                 inner = _merge(node.nodes)
                 if not _has_words(inner):
-                    number = self._add(_Code(node))
+                    number = self._add(_Code(node, is_whole=True))
                     self.written.append(f"<x{number}/>")
                     continue
                 inner_base = _find_base(inner)
@@ -293,34 +295,39 @@ class _Reader:
             self._add_text(text[position : match.start()])
             position = match.end()
             number = int(match[3] or match[6])
-            code = self._codes.get(number)
             if match[1]:
                 self._close(number)
-            elif code is None or number in self._used:
-                continue
-            elif isinstance(code.node, Atom) or (isinstance(code.node, Wrap) and match[2] != "g"):
-                self._used.add(number)
-                self._stack[-1].nodes.append(code.node)
-                if match[2] == "g" and not match[5]:
+            elif number in self._codes and number not in self._used:
+                self._open(number, match)
+                if self._codes[number].is_whole and match[2] == "g" and not match[5]:
                     position = max(position, text.find(f"</g{number}>", position))
-            elif code.node is None or self._wrap() == code.parent:
-                self._used.add(number)
-                self._stack.append(_Open(number, code.style, []))
-                if match[5]:
-                    self._close(number)
         self._add_text(text[position:])
         while len(self._stack) > 1:
             self._close(self._stack[-1].number)
-        nodes = self._stack[0].nodes
-        nodes += [code.node for number, code in self._missing() if isinstance(code.node, Atom)]
-        # An element whose words cannot be told apart any more stays, without words.
-        nodes += [
-            Wrap(code.node.opening, code.node.closing, ()) for _, code in self._missing() if isinstance(code.node, Wrap)
-        ]
-        return nodes
+        return [*self._stack[0].nodes, *self._missing()]
 
-    def _missing(self) -> list[tuple[int, _Code]]:
-        return [(number, code) for number, code in self._codes.items() if number not in self._used]
+    def _open(self, number: int, match: re.Match[str]) -> None:
+        """Reads a start tag, or a tag without words."""
+        code = self._codes[number]
+        if code.is_whole and code.node is not None:
+            self._stack[-1].nodes.append(code.node)
+        elif match[2] == "g" and (code.node is None or self._wrap() == code.parent):
+            self._stack.append(_Open(number, code.style, []))
+            if match[5]:
+                self._close(number)
+        else:
+            return
+        self._used.add(number)
+
+    def _missing(self) -> Iterator[InlineNode]:
+        """Yields the elements without a tag. One whose words cannot be told apart any more stays without words."""
+        for number, code in self._codes.items():
+            if number in self._used or code.node is None:
+                continue
+            if isinstance(code.node, Wrap) and not code.is_whole:
+                yield Wrap(code.node.opening, code.node.closing, ())
+            else:
+                yield code.node
 
     def _add_text(self, text: str) -> None:
         if text:

@@ -26,6 +26,7 @@ from latimer.files.zipped.zipped_xml import PartReader, XmlPart, ZippedXml
 _WRAPPERS = frozenset(("hyperlink", "ins", "moveTo", "smartTag", "customXml", "dir", "bdo"))
 # Traces of the program, which it makes again.
 _TRACES = frozenset(("proofErr", "lastRenderedPageBreak", "softHyphen"))
+_RANGE = re.compile("(bookmark|commentRange|perm)(Start|End)")
 _BREAKS = frozenset(("br", "cr", "tab", "ptab"))
 # Fields whose result is text of the author. The results of others, such as page numbers, are computed.
 _TEXT_FIELDS = frozenset(("HYPERLINK", "TOC", "INDEX", "QUOTE", "MERGEFIELD"))
@@ -94,10 +95,13 @@ class _Reader:
 
     def _read_nodes(self, elements: Iterable[XmlElement]) -> list[InlineNode]:
         nodes: list[InlineNode] = []
+        starts: dict[str, int] = {}  # of ranges, such as bookmarks
         for element in elements:
             local = element.local
             if local == "r":
                 self._read_run(element, nodes)
+            elif (found := _RANGE.fullmatch(local)) is not None:
+                _read_range(element, found, nodes, starts)
             elif local == "sdt" and (content := element.first("sdtContent")) is not None:
                 opening, closing = Span(element.start, content.open_end), Span(content.close_start, element.end)
                 nodes.append(_wrap(opening, closing, self._read_nodes(content.elements())))
@@ -161,6 +165,24 @@ class _Reader:
             field = self._fields.pop()
             if field.nodes is nodes:
                 _close_field(field, nodes, at)
+
+
+def _read_range(element: XmlElement, found: re.Match[str], nodes: list[InlineNode], starts: dict[str, int]) -> None:
+    """Reads the start or the end of a range, which is around its words if it nests with other ranges."""
+    atom = Atom((Span(element.start, element.end),))
+    identifier = next((each.value for each in element.attributes() if each.name.endswith(":id")), "")
+    key = f"{found[1]} {identifier}"
+    at = starts.pop(key, None) if found[2] == "End" else None
+    if at is None:
+        if found[2] == "Start":
+            starts[key] = len(nodes)
+        nodes.append(atom)
+        return
+    opening = nodes[at]
+    if isinstance(opening, Atom):
+        nodes[at:] = [Wrap(opening.parts, atom.parts, tuple(nodes[at + 1 :]))]
+    for other in [other for other, start in starts.items() if start > at]:
+        del starts[other]
 
 
 def _close_field(field: _Field, nodes: list[InlineNode], end: int) -> None:
