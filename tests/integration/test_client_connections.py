@@ -11,15 +11,18 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import trustme
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from latimer import (
+    TLS,
     AsyncClient,
     Client,
     ConnectionFailedError,
@@ -363,3 +366,27 @@ async def test_a_client_works_in_a_forked_child(server: LatimerServer) -> None:
 
     _, code = await asyncio.to_thread(run)
     assert code == 0
+
+
+async def test_a_connection_that_fails_says_why(tmp_path: Path, translate: Translate) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    issued.private_key_pem.write_to_path(key)
+    issued.cert_chain_pems[0].write_to_path(chain)
+    trusted = TLS(root_certificates=authority.cert_pem.bytes())
+    async with (
+        serve_fakes(listen="localhost:0", tls_key=key, tls_certificate=chain) as encrypted,
+        serve_fakes() as plain,
+    ):
+        for address, settings, cause in (
+            (f"localhost:{encrypted.port}", {}, "does it want tls=TLS"),
+            (f"127.0.0.1:{plain.port}", {"tls": trusted}, "does not speak TLS"),
+            (f"localhost:{encrypted.port}", {"tls": TLS()}, "not trusted"),
+            (f"127.0.0.1:{encrypted.port}", {"tls": trusted}, "another name"),
+            (f"localhost:{encrypted.port}", {"tls": TLS(root_certificates=b"x")}, "not valid PEM"),
+            ("127.0.0.1:1", {}, "is the server running"),
+        ):
+            with pytest.raises(ConnectionFailedError, match=cause) as raised:
+                await translate(address, "a", settings, retry=Retry(attempts=1))
+            assert f"no connection to {address}: " in str(raised.value)

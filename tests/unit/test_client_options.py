@@ -147,6 +147,7 @@ def test_fields_that_the_client_fills_are_no_options(name: str) -> None:
         ({"beam_size": "many"}, "option beam_size"),
         ({"glossary_terms": [{"source": "a"}]}, "option glossary_terms"),
         ({"phrases": ["\ud800"]}, "option phrases"),
+        ({"length_penalty": float("nan")}, "option length_penalty: it is nan"),
     ],
 )
 def test_a_wrong_option_is_named(given: dict[str, Any], named: str) -> None:
@@ -158,3 +159,10 @@ def test_a_request_has_the_languages_that_were_given() -> None:
     request = _requests.build_translate(["a"], ["pt", "es"], "en", {})
     assert isinstance(request, translation_pb2.TranslateTextRequest)
     assert (request.source_language_code, list(request.target_language_codes)) == ("en", ["pt", "es"])
+
+
+def test_arguments_are_named_as_the_caller_wrote_them() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^sentences and length exclude each other"):
+        _requests.build_summarize(["a"], {"sentence_count": 1, "length": "short"})
+    with pytest.raises(InvalidArgumentError, match="option sentences"):
+        _requests.build_summarize(["a"], {"sentence_count": "one"})

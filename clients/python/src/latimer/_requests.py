@@ -6,6 +6,7 @@ needs no list of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from latimer.v1 import models_pb2, summarization_pb2, translation_pb2
 
 # Fields that the client fills itself.
 _OWN = frozenset({"contents", "target_language_codes", "ordered", "page_size", "page_token"})
+# Arguments of the client that have other names than their fields.
+_ARGUMENTS = {"sentence_count": "sentences", "output_language_code": "target", "language_code": "source"}
 _LENGTH_LIMITS = ("sentence_count", "max_words", "ratio", "length")
 
 
@@ -113,7 +116,8 @@ def build_summarize(contents: Sequence[str], fields: Mapping[str, Any]) -> summa
     """Returns a SummarizeText request. Raises `InvalidArgumentError` if `fields` has more than one length limit."""
     limits = [name for name in _LENGTH_LIMITS if fields.get(name) is not None]
     if len(limits) > 1:
-        raise InvalidArgumentError(f"{' and '.join(limits)} exclude each other; give only one of them")
+        names = [_ARGUMENTS.get(name, name) for name in limits]
+        raise InvalidArgumentError(f"{' and '.join(names)} exclude each other; give only one of them")
     request = summarization_pb2.SummarizeTextRequest(contents=contents)
     set_options(request, fields, ("decoding",))
     return request
@@ -138,7 +142,7 @@ def set_options(request: Message, options: Mapping[str, Any], nested: Sequence[s
         try:
             ParseDict({name: _to_json(field, value)}, message)
         except (ParseError, TypeError, ValueError) as error:
-            raise InvalidArgumentError(f"option {name}: {error}") from error
+            raise InvalidArgumentError(f"option {_ARGUMENTS.get(name, name)}: {error}") from error
 
 
 def _descend(descriptor: Any, path: str) -> Descriptor:
@@ -165,4 +169,6 @@ def _to_json_value(field: FieldDescriptor, value: Any) -> Any:
             known = ", ".join(name.removeprefix(prefix).lower() for name in names[1:])
             raise ValueError(f"{str(value)!r} is not one of {known}")
         return wanted
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"it is {value}, not a finite number")
     return value

@@ -23,6 +23,16 @@ _ERRORS: dict[int, type[errors.LatimerError]] = {
     grpc.StatusCode.UNAUTHENTICATED.value[0]: errors.UnauthenticatedError,
     grpc.StatusCode.PERMISSION_DENIED.value[0]: errors.PermissionDeniedError,
 }
+# Likely causes of a failed connection, by a part of gRPC's details.
+_CAUSES = {
+    "Connection refused": "is the server running?",
+    "WRONG_VERSION_NUMBER": "the server does not speak TLS; leave out tls",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted; give TLS(root_certificates=...)",
+    "Hostname Verification": "its certificate has another name than the address",
+    "Failed to create security handshaker": "the certificates or keys of TLS(...) are not valid PEM",
+    "Socket closed": "it closed the connection; does it want tls=TLS()?",
+    "Domain name not found": "there is no host of this name",
+}
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
@@ -42,12 +52,18 @@ def convert_call_error(error: Any, address: str = "") -> errors.LatimerError:
     request_id = read_request_id(error)
     if address and code is grpc.StatusCode.UNAVAILABLE and not (request_id or packed):
         # No server of ours wrote this status, so the connection failed.
-        status.message = f"no connection to {address}: {status.message}"
+        status.message = f"no connection to {address}: {_explain(status.message)}"
     converted = convert_status(status, request_id)
     pushback = str(trailing.get("grpc-retry-pushback-ms", ""))
     if converted.retry_after is None and pushback.isascii() and pushback.isdigit():
         converted.retry_after = int(pushback) / 1_000
     return converted
+
+
+def _explain(details: str) -> str:
+    """Adds the likely cause of a failed connection to gRPC's details."""
+    cause = next((cause for sign, cause in _CAUSES.items() if sign in details), None)
+    return f"{cause} ({details})" if cause else details
 
 
 def read_request_id(call: Any) -> str:
