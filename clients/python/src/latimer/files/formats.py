@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latimer.files import delimited, epub, generic_xml, json_text, plain, po
+from latimer.files import (
+    delimited,
+    epub,
+    generic_xml,
+    html_text,
+    json_text,
+    markdown,
+    pdf,
+    plain,
+    po,
+    properties,
+    yaml_text,
+)
 from latimer.files.bilingual import tmx, xliff
 from latimer.files.catalogs import android, apple_plurals, apple_strings, qt, resx, string_catalog
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions
@@ -14,12 +26,17 @@ from latimer.files.subtitles import ass, srt, vtt
 # In the order in which they are tried for a suffix that several have.
 FORMATS: tuple[FileFormat, ...] = (
     plain.FORMAT,
+    markdown.FORMAT,
+    html_text.FORMAT,
     json_text.JSON,
     json_text.JSON_LINES,
     json_text.ARB,
     delimited.CSV,
     delimited.TSV,
     po.FORMAT,
+    yaml_text.FORMAT,
+    properties.FORMAT,
+    pdf.FORMAT,
     srt.FORMAT,
     vtt.FORMAT,
     ass.FORMAT,
