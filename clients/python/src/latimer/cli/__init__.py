@@ -25,4 +25,4 @@ def main() -> None:
 
 
 # Packages that the extras `[cli]` and `[files]` bring.
-_EXTRAS = frozenset({"typer", "rich", "tomli", "lxml", "polib", "ruamel", "charset_normalizer"})
+_EXTRAS = frozenset({"typer", "rich", "tomli", "lxml", "ruamel", "charset_normalizer"})
