@@ -178,4 +178,6 @@ def test_what_pyyaml_writes_is_read_and_written(tmp_path: Path, value: dict[str,
     found = [each for texts in translated.values() for each in texts]
     expected = [each for texts in value.values() for each in texts]
     for new, old in zip(found, expected, strict=True):
-        assert new.strip() == ((old.strip("\n") + " 'é\": #").strip() if any(map(str.isalpha, old)) else old.strip())
+        changed = old + " 'é\": #" if any(map(str.isalpha, old)) else old
+        # A block scalar keeps the line breaks at its end.
+        assert new.replace("\n", "").strip() == changed.replace("\n", "").strip()
