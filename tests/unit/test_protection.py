@@ -134,6 +134,17 @@ def test_prose_is_not_protected(text: str) -> None:
         ("Call print() now", ["print()"]),
         ("It costs 50 EUR or EUR 20", ["EUR", "EUR"]),
         ("Starts at 10h30, as usual", ["10h30"]),
+        ("Run SELECT * FROM orders WHERE total > 10 to see them.", ["SELECT * FROM orders WHERE total > 10"]),
+        (
+            "SELECT name, COUNT(*) FROM users WHERE id = 5 AND name LIKE 'A%' ORDER BY name",
+            ["SELECT name, COUNT(*) FROM users WHERE id = 5 AND name LIKE 'A%' ORDER BY name"],
+        ),
+        ("UPDATE users SET name = 'x' WHERE id = 3 sets it", ["UPDATE users SET name = 'x' WHERE id = 3"]),
+        ("INSERT INTO t (a, b) VALUES (1, 2) adds one", ["INSERT INTO t (a, b) VALUES (1, 2)"]),
+        ("SELECT a seat FROM the list", []),
+        ("See :ref:`the guide <guide>` now", [":ref:`", " <guide>`"]),
+        ("See `the guide <guide>` now", ["`the guide <guide>`"]),
+        ("%'d files", ["%'d"]),
     ],
 )
 def test_a_span_in_a_text_that_is_prose_otherwise_is_found(text: str, found: list[str]) -> None:

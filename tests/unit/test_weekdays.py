@@ -24,7 +24,7 @@ def read(text: str, language: str, *spans: TextSpan) -> str:
         ("en", "Mon-Fri 9-5", "Monday-Friday 9-5"),
         ("en-GB", "Sat and Sun: closed", "Saturday and Sunday: closed"),
         ("en", "Mon, Wed, Fri", "Monday, Wednesday, Friday"),
-        ("en", "On Mon, Jan 9, 2023", "On Monday, Jan 9, 2023"),
+        ("en", "On Mon, Jan 9, 2023", "On Monday, January 9, 2023"),
         ("en", "Sun 10am", "Sunday 10am"),
         ("en", "Sun & holidays: closed", "Sunday & holidays: closed"),
         ("pt", "Dom. e feriados", "Domingo e feriados"),

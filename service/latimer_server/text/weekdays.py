@@ -38,7 +38,8 @@ _HOLIDAYS = {"en": "holidays", "pt": "feriados", "es": "festivos", "fr": "jours 
 # The most days of one range or list, so that no segment becomes too long.
 _MOST_DAYS = 14
 _TIME = r"\d{1,2}(?:[:.]\d\d|\s?[ap]\.?m\b|\s?h|\sUhr)"
-_ENGLISH_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.? \d"
+_ENGLISH_MONTH_NAME = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\b"
+_ENGLISH_MONTH = rf"{_ENGLISH_MONTH_NAME}\.? \d"
 
 
 def spell_out_weekdays(guarded: ProtectedText, language: str) -> Iterator[Edit]:
@@ -88,6 +89,6 @@ def _compile(code: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[st
     schedule = rf"(?<!\w)(?:{large})\b\.?(?:{between}(?:{more})\b\.?){{0,{_MOST_DAYS - 1}}}+"
     time = rf"[,:]?\s(?:(?:{_BEFORE_TIME[code]})\s)?{_TIME}|\s(?:{_BETWEEN[code]}|&)\s{_HOLIDAYS[code]}\b"
     if code == "en":
-        time += rf"|,\s{_ENGLISH_MONTH}"
+        time += rf"|,\s{_ENGLISH_MONTH}|,?\s\d{{1,2}}\s{_ENGLISH_MONTH_NAME}"
     # Without a look at the character before them the names are found fast.
     return re.compile(large), re.compile(schedule), re.compile(rf"(?<!\w)({more})\b\.?"), re.compile(time)

@@ -13,6 +13,9 @@ from latimer_server.scheduling import TextWork, estimate_text_work
 from latimer_server.text.checks.output_checks import check_language, check_output
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans
+from latimer_server.text.segmentation import Document
+from latimer_server.text.sentence_pairs import find_pair, keeps_pair
+from latimer_server.translation.division import extract_clauses, join_clauses
 from latimer_server.translation.figure_repair import FigureRepairer
 from latimer_server.translation.quality_ladder import QualityLadder
 from latimer_server.translation.retranslation import Retranslate
@@ -45,8 +48,10 @@ class OutputRepairer:
     ) -> list[SegmentOutput | Exception]:
         """Returns the outputs, in order, with the flags of their faults added. Errors stay unchanged.
 
-        Figures are repaired by a `FigureRepairer`, other faults by a `QualityLadder`.
+        Two sentences of a segment that became one are translated apart. Figures are repaired by a `FigureRepairer`,
+        other faults by a `QualityLadder`.
         """
+        outputs = await self._divide_pairs(segments, outputs)
         checked = await self.check_all(segments, outputs)
         figures = FigureRepairer(
             (self.source, self.target), self.decoding, self.retranslate, self._check, self.text, self.aligns
@@ -62,6 +67,36 @@ class OutputRepairer:
 
         ladder = QualityLadder(self.source, self.target, self.decoding, self.retranslate, check, self.usage, self.text)
         return await ladder.climb(segments, checked, retried)
+
+    async def _divide_pairs(
+        self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
+    ) -> list[SegmentOutput | Exception]:
+        """Returns the outputs, with those of joined sentences replaced that are not as many sentences."""
+        work = estimate_text_work([segment.text for segment in segments])
+        lost = await self.text.run(work, lambda: self._find_lost_pairs(segments, outputs))
+        results = list(outputs)
+        if lost:
+            parts = [part for index, pair in lost.items() for part in extract_clauses(segments[index], pair)]
+            translated = await self.retranslate(parts, self.decoding)
+            for number, (index, pair) in enumerate(lost.items()):
+                joined = join_clauses(pair, translated[2 * number : 2 * number + 2], self.target)
+                if isinstance(joined, SegmentOutput):
+                    results[index] = joined
+            self.usage.retried_segments += len(lost)
+        return results
+
+    def _find_lost_pairs(
+        self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
+    ) -> dict[int, Document]:
+        """Returns the joined sentences of each segment whose output does not keep them, by the segment's index."""
+        found = {}
+        for index, (segment, output) in enumerate(zip(segments, outputs, strict=True)):
+            if isinstance(output, Exception):
+                continue
+            pair = find_pair(segment.text, self.source)
+            if pair is not None and not keeps_pair(pair, output.text, self.target):
+                found[index] = pair
+        return found
 
     async def check_all(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from latimer_server.core.flags import Flag
+from latimer_server.text.abbreviations import spell_out_abbreviations
 from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.hyphenation import JOINT, find_divided
 from latimer_server.text.letter_forms import loses_style, restore_ellipses, restore_single_quotes, restore_words
@@ -18,6 +19,7 @@ from latimer_server.text.protection.masking import ProtectedText, list_unprotect
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.rewriting import Edit, apply_edits, rewrite_text
 from latimer_server.text.segmentation import join_lines
+from latimer_server.text.signs import find_repeated_signs, restore_signs
 from latimer_server.text.software_strings import (
     find_access_key,
     find_escapes,
@@ -31,23 +33,24 @@ from latimer_server.text.weekdays import spell_out_weekdays
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
 _WHITE_SPACE = re.compile(r"\s+")
-# A segment without one of these characters, without two spaces and without `( ` and `(s)` comes out as the model writes
-# it.
+# A segment without one of these characters and without one of these runs comes out as the model writes it.
 _SPECIAL = re.compile("[^!-%'-\\[\\]^`-~ \u00a1-\u00a9\u00ab-\u00b9\u00bb-\u02af\u0300-\u167f\u1681-\u1fff–—’“”]")
+_SPECIAL_RUNS = ("  ", "( ", "(s)", "!!", "??", "?!", "!?")
 
 
 def prepare_segment(written: ProtectedText, *, join: bool, language: str = "") -> ProtectedText:
     """Returns a segment as a model shall read it. `moves` of the result has the replaced parts.
 
     `join`: line breaks outside the protected spans become spaces, with the white space around them. `language`: BCP-47
-    code of the segment, which tells the abbreviated days that are spelled out; "" spells out none.
+    code of the segment, which tells the abbreviations that are spelled out; "" spells out none.
     """
-    days = list(spell_out_weekdays(written, language)) if language else []
+    days = [*spell_out_weekdays(written, language), *spell_out_abbreviations(written, language)] if language else []
     if not _is_special(written.text):
         return rewrite_text(written, days)
     edits = [*days, *_join_words(written)]
     if join:
         edits += _join_lines(written, {edit.start for edit in edits})
+    edits += find_repeated_signs(written)
     edits += find_escapes(written)
     edits += find_access_key(written)
     return rewrite_text(written, edits)
@@ -85,7 +88,7 @@ def finish_output(text: str, segment: ProtectedText, output: SegmentOutput, *, k
 
 
 def _is_special(text: str) -> bool:
-    return "  " in text or "( " in text or "(s)" in text or _SPECIAL.search(text) is not None
+    return any(run in text for run in _SPECIAL_RUNS) or _SPECIAL.search(text) is not None
 
 
 def _finish_alternative(written: ProtectedText, other: Alternative, *, keeps_lines: bool) -> Alternative:
@@ -100,6 +103,7 @@ def _list_edits(written: ProtectedText, output: ProtectedText, *, keeps_lines: b
     yield from restore_access_key(written, output)
     yield from restore_optional_plurals(output)
     yield from restore_blanks(written, output)
+    yield from restore_signs(written, output)
     if not written.text.isascii():
         yield from restore_words(written, output)
         yield from restore_single_quotes(written, output)

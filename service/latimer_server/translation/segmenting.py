@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.abbreviations import find_abbreviations
 from latimer_server.text.hyphenation import find_divided
 from latimer_server.text.markup import (
     LINE_BREAK,
@@ -31,6 +32,7 @@ from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.protection.spans import is_glue, merge_spans
 from latimer_server.text.protection.syntaxes import Syntax
 from latimer_server.text.segmentation import Document, Splitting, segment_text
+from latimer_server.text.sentence_pairs import join_short
 from latimer_server.text.software_strings import find_breaks, find_fields
 from latimer_server.text.weekdays import find_schedules
 from latimer_server.translation.block_boundaries import (
@@ -50,6 +52,7 @@ _MOST_DIVIDED = 50
 # The most code points of a number or formula with objects inside, and the most letters among them. Several small
 # letters are a word, unless they are a unit.
 _LONGEST_FORMULA, _MOST_LETTERS = 12, 3
+_BY_SENTENCE = (Splitting.SENTENCES, Splitting.SENTENCES_ACROSS_LINES)
 _UNITS = frozenset(("km", "hm", "dm", "cm", "mm", "nm", "ft", "yd", "mi", "ms"))
 
 
@@ -151,7 +154,7 @@ def _divide_plain(
         breaks = enumerate(find_divided(content), 1)
         divided = [TextSpan(span.start - 1, span.end + 1) for number, span in breaks if number % _MOST_DIVIDED]
         kept = merge_spans([*kept, *divided]) if divided else kept
-    schedules = list(find_schedules(content, language))
+    schedules = [*find_schedules(content, language), *find_abbreviations(content, language)]
     kept = merge_spans([*kept, *schedules]) if schedules else kept
     spans = segment_text(content, splitting, language, kept).spans
     if splitting is not Splitting.NONE:
@@ -159,6 +162,8 @@ def _divide_plain(
         fields = find_fields(content) if '",' in content or ',"' in content else ()
         holes = merge_spans([*structure, *escaped, *fields])
         spans = tuple(trim_edges(content, remove_holes(content, spans, holes), guarded.spans))
+    if splitting in _BY_SENTENCE:
+        spans = tuple(join_short(content, spans, kept))
     join = splitting is Splitting.SENTENCES_ACROSS_LINES
     spelled = language if schedules else ""
     segments = (prepare_segment(segment, join=join, language=spelled) for segment in extract_parts(guarded, spans))
@@ -213,11 +218,13 @@ def _divide_block(
         cuts = sorted({*find_link_edges(block), *keep_spans(text, find_adjacent(block), guarded.spans)})
     if cuts:
         guarded = _protect_parts(guarded, cuts, glued, rules, glossary)
-    schedules = list(find_schedules(text, language))
+    schedules = [*find_schedules(text, language), *find_abbreviations(text, language)]
     kept = merge_spans([*guarded.spans, *schedules])
     spans = segment_text(text, splitting, language, kept).spans
     if cuts:
         spans = tuple(split_spans(text, spans, cuts))
+    if splitting in _BY_SENTENCE:
+        spans = tuple(join_short(text, spans, kept, cuts))
     parts = extract_parts(replace(guarded, text=block.text), spans)
     spelled = language if schedules else ""
     segments = (prepare_segment(segment, join=True, language=spelled) for segment in parts)

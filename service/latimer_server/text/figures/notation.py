@@ -20,7 +20,8 @@ _SIMPLE = {".": re.compile(r"\d+(?:\.\d+)?"), ",": re.compile(r"\d+(?:,\d+)?")}
 # A figure with the separators of a language with the other decimal mark: groups of thousands, or a quantity's fraction.
 _UNIT = (
     r"[ \u00a0]?(?:%|‰|°|[kMGTm]?(?:g|m|l|L|B|b|W|Wh|Hz|V|J|Pa)\b|c[ml]\b|[€£¥₹$]|"
-    r"(?:million|billion|mil|bilh|milh)\w*|percent|por cento)"
+    r"(?:million|billion|mil|bilh|milh)\w*|percent|por cento|"
+    r"(?:pts?|pp|km/h|mph|kWh|ms|s|h|min|in|ft|lbs?|oz)\b(?!\.\w))"
 )
 _FOREIGN = {
     ".": re.compile(rf"\d\.\d{{3}}(?!\d)|\d,\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+,\d|\b[A-Z]{{3}}[ \u00a0]\d+,\d"),

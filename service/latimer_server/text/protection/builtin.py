@@ -13,6 +13,7 @@ from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.code_spans import find_code
 from latimer_server.text.protection.placeholders import find_placeholders
 from latimer_server.text.protection.spans import widen_span
+from latimer_server.text.protection.sql import find_statements
 from latimer_server.text.protection.word_forms import find_words, strip_tail
 
 _URL = re.compile(
@@ -94,6 +95,7 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
                 yield TextSpan(*match.span())
     if "`" in text:
         yield from find_code(text)
+    yield from find_statements(text)
     if _SCHEME_SIGN.search(text) or "www." in text.lower():
         for match in _URL.finditer(text):
             yield strip_tail(text, match.start(), match.end())

@@ -13,9 +13,13 @@ from latimer_server.core.spans import TextSpan
 _RUN = re.compile("`++")
 # Quotation such as `word' and ``words'': an apostrophe with no letter behind it, before the next backtick.
 _QUOTED = re.compile(r"[^`'\n]*+(?:'(?=\w)[^`'\n]*+)*+'")
+# A role of reStructuredText before a text with its target, as in ":ref:`the guide <guide>`": the text is no code.
+_ROLE = re.compile(r"(?<![\w:]):[\w+.-]{1,32}:$")
+_TITLED = re.compile(r"[^`<>\n]{1,200}(?P<target> <[^`<>\s]{1,200}>)")
 # Code in a line ends in that line; a fence of three or more backticks may contain line breaks.
 _FENCE = 3
 _LONGEST_LINE = 10_000
+_LONGEST_ROLE = 34
 
 
 def find_code(text: str) -> Iterator[TextSpan]:
@@ -39,4 +43,9 @@ def find_code(text: str) -> Iterator[TextSpan]:
             if "\n" in text[run.end() : same[-1]] or same[-1] - run.end() > _LONGEST_LINE:
                 continue
         end = same[-1] + size
-        yield TextSpan(run.start(), end)
+        titled = _TITLED.fullmatch(text, run.end(), same[-1]) if size == 1 else None
+        if titled is not None and _ROLE.search(text, max(0, run.start() - _LONGEST_ROLE), run.start()):
+            yield TextSpan(run.start(), run.end())
+            yield TextSpan(titled.start("target"), end)
+        else:
+            yield TextSpan(run.start(), end)

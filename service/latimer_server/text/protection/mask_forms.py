@@ -24,6 +24,8 @@ _FIGURE = re.compile(r"(?!1(?![\d.,]))\d[\d.,]*%?")
 _ARTICLE = re.compile(
     r"(?:^|\W)(?:the|an?|this|that|your|[oa]s?|uma?|d[oa]|n[oa]|est[ea]|[st]eu|[st]ua)\s$", re.IGNORECASE
 )
+# Stands for the number in a plural of ICU MessageFormat. Elsewhere a lone `#` is not protected.
+PLURAL_SIGN = "#"
 _CURRENCY = re.compile("[$€£¥₹][ \u00a0]?$")
 # Words behind a number in software, and before one, in English and Portuguese.
 _COUNTED = re.compile(
@@ -115,6 +117,8 @@ def _find_kind(text: str, span: TextSpan, *, is_replaced: bool) -> SpanKind:
     name behind an article names a thing.
     """
     own, before = text[span.start : span.end], text[max(0, span.start - _WINDOW) : span.start]
+    if own == PLURAL_SIGN:
+        return SpanKind.NUMBER
     if is_replaced:
         return SpanKind.NUMBER if _FIGURE.fullmatch(own) and not _CURRENCY.search(before) else SpanKind.OTHER
     kind = find_kind(own)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Move
-from latimer_server.text.protection.mask_forms import MaskForm, choose_symbols
+from latimer_server.text.protection.mask_forms import PLURAL_SIGN, MaskForm, choose_symbols
 from latimer_server.text.protection.spans import is_glue
 from latimer_server.text.segmentation import needs_translation
 
@@ -184,8 +184,13 @@ def _is_glued(text: str, span: TextSpan) -> tuple[bool, bool]:
 
 
 def _is_sign(guarded: ProtectedText, number: int) -> bool:
-    """Returns True if the protected span at index `number` has no letters, digits or replacement."""
+    """Returns True if the protected span at index `number` has no letters, digits or replacement.
+
+    The sign `#` of ICU's plurals stands for a number.
+    """
     span = guarded.spans[number]
+    if guarded.text[span.start : span.end] == PLURAL_SIGN:
+        return False
     replaced = bool(guarded.replacements) and guarded.replacements[number] is not None
     return not replaced and not any(character.isalnum() for character in guarded.text[span.start : span.end])
 

@@ -32,8 +32,8 @@ _LENGTHS = "(?:hh|h|ll|l|q|j|z|t|L|I64|I32)?"
 # of a number.
 _UNITS = "(?:s|ms|m|h|d|x|px|em|pt|th|st|nd|rd|k|K|M|B|[kKMGT]i?B|bps|min|sec|cm|mm|km|kg|C|F)(?!\\w)"
 _PRINTF = re.compile(
-    rf"(?<![\d%])%(?:(?:\(\w{{1,64}}\)|\d{{1,2}}\$)[-+#0]?\d{{0,3}}(?:\.\d{{1,2}})?{_LENGTHS}[sdiufxXcgGeEpaAr@]"
-    rf"|[-+#0]?(?:\d{{1,3}}|\*)?(?:\.(?:\d{{1,2}}|\*))?{_LENGTHS}(?:[sdiufxXcgGeEpaA@](?!\w)|[duf]{_UNITS}))"
+    rf"(?<![\d%])%(?:(?:\(\w{{1,64}}\)|\d{{1,2}}\$)[-+#0']?\d{{0,3}}(?:\.\d{{1,2}})?{_LENGTHS}[sdiufxXcgGeEpaAr@]"
+    rf"|[-+#0']?(?:\d{{1,3}}|\*)?(?:\.(?:\d{{1,2}}|\*))?{_LENGTHS}(?:[sdiufxXcgGeEpaA@](?!\w)|[duf]{_UNITS}))"
 )
 _PERCENT = re.compile("%%")
 # `x%sy`: a placeholder inside a word, which begins no word itself.

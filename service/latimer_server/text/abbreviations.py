@@ -1,0 +1,146 @@
+"""Spells out abbreviations that models leave as they are or misread, such as `Qty`, `3 Dec` and `vc`.
+
+An abbreviation counts only where it can be nothing else: a month beside a day or another month, `No.` before a number,
+`ea.` behind one. The names of months are the abbreviated and wide months of Unicode CLDR (`common/main`, Gregorian
+calendar, format). Pure functions.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.protection.masking import ProtectedText, list_unprotected
+from latimer_server.text.rewriting import Edit
+
+_MONTHS = {
+    "en": "Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec",
+    "pt": "jan fev mar abr mai jun jul ago set out nov dez",
+}
+_WIDE_MONTHS = {
+    "en": "January February March April June July August September September October November December",
+    "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+}
+_BETWEEN = {"en": r" ?(?:[-–—/]|to|and|through|until) ?", "pt": r" ?(?:[-–—/]|a|e|até) ?"}
+_BESIDE = {"en": (r"(?<=\d) ", r"(?= \d)"), "pt": (r"(?:(?<=\d)| de) ", r"(?= (?:de )?\d{4}\b)")}
+# Abbreviations whose form or neighbours show what they are, and the words that they stand for.
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        r"Qty\b\.?": "quantity",
+        r"qty\b\.?": "quantity",
+        r"QTY\b\.?": "quantity",
+        r"(?<=\d )ea\b\.?": "each",
+        r"No\.(?= ?\d)": "number",
+        r"Ms\.(?= [A-Z])": "Mrs.",
+    },
+    "pt": {
+        r"vc(?!\w)": "você",
+        r"Vc(?!\w)": "você",
+        r"vcs(?!\w)": "vocês",
+        r"(?<!\d )tbm?(?!\w)": "também",
+        r"pq(?!\w)": "porque",
+        r"hj(?!\w)": "hoje",
+        r"obg(?!\w)": "obrigado",
+        r"vlw(?!\w)": "valeu",
+        r"msg(?!\w)": "mensagem",
+        r"qdo(?!\w)": "quando",
+        r"p/(?=\s\w)": "para",
+        r"c/(?=\s\w)": "com",
+        r"Qtde?\b\.?": "quantidade",
+        r"qtde?\b\.?": "quantidade",
+        r"(?<=\d )un\.": "unidades",
+    },
+}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The abbreviations of a language: a pattern of all, and those of one month and of two with a word between.
+
+    `day`: a pattern of a month behind its day, which models read best as `December 3`;
+    None if they need no other order.
+    """
+
+    words: re.Pattern[str]
+    meanings: tuple[str, ...]
+    month: re.Pattern[str]
+    months: re.Pattern[str]
+    day: re.Pattern[str] | None
+    names: Mapping[str, str]
+
+
+def spell_out_abbreviations(guarded: ProtectedText, language: str) -> Iterator[Edit]:
+    """Yields the replacement of abbreviations by their words, outside protected spans; ascending.
+
+    `language`: BCP-47 code of the text. Yields nothing for a language without a table.
+    """
+    parts = list_unprotected(guarded)
+    for span, word in _find(guarded.text, language):
+        place = bisect_right(parts, span.start, key=lambda part: part.start) - 1
+        if place >= 0 and span.end <= parts[place].end:
+            yield Edit(span.start, span.end, _follow_case(guarded.text, span, word))
+
+
+def find_abbreviations(text: str, language: str) -> Iterator[TextSpan]:
+    """Yields the spans of the abbreviations with the character behind them, so that no sentence ends at their stop."""
+    for span, _ in _find(text, language):
+        yield TextSpan(span.start, min(len(text), span.end + 2 if text[span.end - 1] == "." else span.end))
+
+
+def _find(text: str, language: str) -> Iterator[tuple[TextSpan, str]]:
+    table = _compile(language.split("-")[0].lower())
+    if table is None:
+        return
+    found = [
+        (TextSpan(*match.span()), table.meanings[(match.lastindex or 1) - 1]) for match in table.words.finditer(text)
+    ]
+    if table.month.search(text):
+        days = list(table.day.finditer(text)) if table.day is not None else []
+        # The model joins two such dates to one range.
+        days = days if len(days) == 1 else []
+        for match in days:
+            month = table.names[match["month"].rstrip(".").lower()]
+            year = f", {match['year']}" if match["year"] else ""
+            found.append((TextSpan(*match.span()), f"{month} {match['day']}{year}"))
+        for match in table.months.finditer(text):
+            if any(day.start() < match.end() and match.start() < day.end() for day in days):
+                continue
+            found += [
+                (TextSpan(*month.span()), table.names[month.group().rstrip(".").lower()])
+                for month in table.month.finditer(text, *match.span())
+            ]
+    yield from sorted(found, key=lambda pair: pair[0].start)
+
+
+def _follow_case(text: str, span: TextSpan, word: str) -> str:
+    """Returns a word with a capital, or in capitals, if its abbreviation has one and is no `No.` inside a sentence."""
+    written = text[span.start : span.end].rstrip(".")
+    if len(written) > 1 and written.isupper():
+        return word.upper()
+    begins = span.start == 0 or text[span.start - 1] != " " or written != "No"
+    return word[0].upper() + word[1:] if written[0].isupper() and begins else word
+
+
+@cache
+def _compile(code: str) -> _Table | None:
+    if code not in _WORDS:
+        return None
+    words = re.compile("|".join(f"({pattern})" for pattern in (rf"(?<![\w./-]){word}" for word in _WORDS[code])))
+    large = "|".join(_MONTHS[code].split())
+    month = rf"(?:{large})\b\.?"
+    before, behind = _BESIDE[code]
+    months = rf"{before}{month}|(?<!\w){month}{behind}|(?<!\w){month}{_BETWEEN[code]}{month}"
+    names = dict(zip(_MONTHS[code].lower().split(), _WIDE_MONTHS[code].split(), strict=True))
+    day = rf"(?<![\w.,/-])(?P<day>\d{{1,2}}) (?P<month>{large})\b\.?(?: (?P<year>\d{{4}})\b)?" if code == "en" else ""
+    return _Table(
+        words,
+        tuple(_WORDS[code].values()),
+        re.compile(month),
+        re.compile(months),
+        re.compile(day) if day else None,
+        names,
+    )

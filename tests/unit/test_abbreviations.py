@@ -1,0 +1,57 @@
+"""Abbreviations are spelled out where they can be nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.abbreviations import find_abbreviations, spell_out_abbreviations
+from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.text.rewriting import rewrite_text
+
+
+def spell_out(text: str, language: str) -> str:
+    guarded = ProtectedText(text)
+    return rewrite_text(guarded, spell_out_abbreviations(guarded, language)).text
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("Qty: 5 ea.", "en", "Quantity: 5 each"),
+        ("Total qty. 12 ea, QTY", "en", "Total quantity 12 each, QUANTITY"),
+        ("Ms. Brown, see No. 5.", "en", "Mrs. Brown, see number 5."),
+        ("No. 5 is here", "en", "Number 5 is here"),
+        ("Tue, 3 Dec 2024", "en-GB", "Tue, December 3, 2024"),
+        ("Dec. 25, from Jan. to Mar.", "en", "December 25, from January to March"),
+        ("Jan–Mar and Sept 5", "en", "January–March and September 5"),
+        ("vc e tb eles, p/ mim", "pt", "você e também eles, para mim"),
+        ("Vc não veio pq?", "pt-BR", "Você não veio porque?"),
+        ("Qtd.: 5 un.", "pt", "Quantidade: 5 unidades"),
+        ("5 de jan. de 2024", "pt", "5 de janeiro de 2024"),
+    ],
+)
+def test_abbreviations_are_spelled_out(text: str, language: str, expected: str) -> None:
+    assert spell_out(text, language) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("I met Jan. She left.", "en"),
+        ("No. I will not.", "en"),
+        ("The sea and Dec are here", "en"),
+        ("Press ea to read vc", "en"),
+        ("1 tb de espaço, 60 km p/h", "pt"),
+        ("o set de 5 peças", "pt"),
+        ("Qty: 5", "de"),
+    ],
+)
+def test_other_words_stay(text: str, language: str) -> None:
+    assert spell_out(text, language) == text
+
+
+def test_protected_spans_stay_and_no_sentence_ends_at_an_abbreviation() -> None:
+    guarded = ProtectedText("Qty of Qty", (TextSpan(7, 10),))
+    assert rewrite_text(guarded, spell_out_abbreviations(guarded, "en")).text == "Quantity of Qty"
+    assert list(find_abbreviations("See No. 5 now", "en")) == [TextSpan(4, 9)]
