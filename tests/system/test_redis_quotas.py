@@ -12,16 +12,20 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError  # noqa: A004 (the library's name)
 
-from latimer_server.core.access import Quota, QuotaLimits
+from latimer import AsyncClient, OverloadedError
+from latimer_server.core.access import Quota, QuotaLimits, Scope
 from latimer_server.core.errors import QuotaUnknown
 from latimer_server.rpc.quotas.guarded_store import GuardedStore
 from latimer_server.rpc.quotas.redis_store import RedisStore
 from latimer_server.rpc.quotas.store import StoreFailed
+from tests.fakes import serve_fakes
+from tests.integration.test_keys import EN_PT, make_key
 from tests.native_builds import find_tool
 
 
@@ -142,6 +146,21 @@ def test_a_redis_that_fails_is_noticed_and_used_again_when_it_is_back(
     now = 10.0
     # A frozen Redis may still count the call that gave up on it.
     assert store.charge("key", 10, 1).used in (5, 9)
+
+
+async def test_two_servers_share_the_quota_of_a_key(redis: Server, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"quota_store": redis.url, "quota_store_timeout_seconds": 5.0}
+    keys = tmp_path / "keys.toml"
+    secret = make_key(keys, "shop", Scope.TRANSLATE, requests_per_minute=3, characters_per_minute=1_000, concurrent=2)
+    async with serve_fakes(keys=keys, **settings) as first, serve_fakes(keys=keys, **settings) as second:
+        refusals = []
+        for server in (first, second) * 3:
+            async with AsyncClient(f"127.0.0.1:{server.port}", token=secret) as client:
+                try:
+                    await client.translate("A text.", **EN_PT)
+                except OverloadedError as error:
+                    refusals.append(error.reason)
+        assert refusals == ["QUOTA_REQUESTS"] * 3
 
 
 def test_an_error_of_redis_is_one_line_without_the_script(redis: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -82,6 +83,12 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(path: Path, data: str |
 
 def test_a_missing_file_is_named(path: Path) -> None:
     with pytest.raises(KeyFileError, match=r"keys\.toml: cannot be read: No such file"):
+        read_keys(path)
+
+
+def test_a_pipe_is_no_key_file(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(KeyFileError, match="is no regular file"):
         read_keys(path)
 
 

@@ -69,6 +69,8 @@ async def _serve(settings: Settings, options: GivenOptions, log: LogWriter) -> N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # Until there is a server that can read its files again, the signal must not end the process.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     _log.info("start", extra={"version": __version__, "cores": settings.compute_threads})
     server = await build_server(settings)
     live = LiveSettings(settings, options, server)

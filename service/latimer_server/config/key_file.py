@@ -112,6 +112,8 @@ def read_keys(path: Path) -> tuple[NamedKey, ...]:
 
 def read_text(path: Path) -> str:
     """Returns the text of a key file. Raises `KeyFileError`."""
+    if path.exists() and not path.is_file():
+        raise KeyFileError(f"{path}: is no regular file")
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
