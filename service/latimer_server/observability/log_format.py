@@ -6,8 +6,8 @@ An exception is logged by its type and its place in the code. Its message is lef
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
-import logging.handlers
 import queue
 import sys
 import threading
@@ -16,8 +16,6 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
 
-from pythonjsonlogger.json import JsonFormatter
-
 from latimer_server.config.settings import LogFormat
 
 # Set by the handler of calls for the duration of a call. Tasks that the call creates inherit it.
@@ -25,6 +23,9 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _MAX_WAITING_LINES = 10_000
 _CLOSING_SECONDS = 2.0
+_LINES_AT_ONCE = 256
+_UTC = "+00:00"
+_encode = json.JSONEncoder(default=str).encode
 _METADATA_LOGGER = "grpc._cython.cygrpc"
 # Attributes of a log record that are not from `extra`. The console format leaves them out of its key=value pairs.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id"}
@@ -37,7 +38,7 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
     Replaces all handlers of the root logger. Call it once per process. The caller must close the writer.
     """
     writer = LogWriter()
-    handler = _QueueHandler(writer.queue)
+    handler = _QueueHandler(writer)
     handler.setFormatter(_Json() if style is LogFormat.JSON else _Console())
     handler.addFilter(_add_request_id)
     handler.addFilter(_hide_library_values)
@@ -48,46 +49,76 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
     return writer
 
 
-class LogWriter(logging.handlers.QueueListener):
+class LogWriter:
     """Writes queued lines to standard error in a thread of its own, so that a blocked pipe delays no call.
 
     New lines are dropped while `_MAX_WAITING_LINES` lines wait.
     """
 
     def __init__(self) -> None:
-        super().__init__(queue.Queue(_MAX_WAITING_LINES))
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
-    def handle(self, record: logging.LogRecord) -> None:
-        """Writes one formatted line.
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
 
-        Uses no handler of `logging`: a write that blocks would hold the handler's lock, and `logging.shutdown` would
-        wait for it when the process exits.
-        """
-        sys.stderr.write(f"{record.getMessage()}\n")
-        sys.stderr.flush()
+    def put(self, line: str) -> None:
+        """Queues a line without its line break, or drops it if too many lines wait. Never blocks."""
+        if self._lines.qsize() < _MAX_WAITING_LINES:
+            self._lines.put(line)
 
     def close(self) -> None:
         """Writes the queued lines and ends the thread.
 
         Gives up after `_CLOSING_SECONDS`, because a blocked pipe must not keep the process alive.
         """
-        # `stop` has no timeout, so it runs in a daemon thread.
-        stopper = threading.Thread(target=self._stop_unless_full, name="log-close", daemon=True)
-        stopper.start()
-        stopper.join(_CLOSING_SECONDS)
+        self._lines.put(None)
+        self._thread.join(_CLOSING_SECONDS)
 
-    def _stop_unless_full(self) -> None:
-        with contextlib.suppress(queue.Full):  # a full queue: standard error is blocked
-            self.stop()
+    def _run(self) -> None:
+        """Writes until `close`. Lines that wait together are one write.
+
+        Uses no handler of `logging`: a write that blocks would hold the handler's lock, and `logging.shutdown` would
+        wait for it when the process exits.
+        """
+        while (line := self._lines.get()) is not None:
+            lines = [line]
+            ends = False
+            while len(lines) < _LINES_AT_ONCE and not ends:
+                try:
+                    following = self._lines.get_nowait()
+                except queue.Empty:
+                    break
+                ends = following is None
+                if following is not None:
+                    lines.append(following)
+            with contextlib.suppress(OSError, ValueError):  # standard error is closed
+                sys.stderr.write("\n".join(lines) + "\n")
+                sys.stderr.flush()
+            if ends:
+                return
 
 
-class _QueueHandler(logging.handlers.QueueHandler):
+class _QueueHandler(logging.Handler):
     """Formats a record in the thread that logs it, where the request's id is known, and queues the line."""
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Queues the line, or drops it if the queue is full."""
-        with contextlib.suppress(queue.Full):
-            self.queue.put_nowait(record)
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def createLock(self) -> None:  # noqa: N802 (logging's name)
+        """Sets no lock: the queue is thread-safe."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queues the line of a record."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 (a record that cannot be formatted must not fail the call)
+            self.handleError(record)
+            return
+        self._writer.put(line)
 
 
 def describe_exception(error: BaseException) -> str:
@@ -136,16 +167,20 @@ class _Console(_WithoutMessages):
         return " ".join([super().formatMessage(record), *(f"{key}={value}" for key, value in extra.items())])
 
 
-class _Json(_WithoutMessages, JsonFormatter):
-    def __init__(self) -> None:
-        JsonFormatter.__init__(
-            self,
-            "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
-        )
+class _Json(_WithoutMessages):
+    """One JSON object a line. Times are in UTC as RFC 3339 writes them, with milliseconds."""
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
-        """Returns the time of a record in UTC, as RFC 3339 writes it, with milliseconds."""
-        del datefmt
-        time = datetime.fromtimestamp(record.created, UTC)
-        return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line of a record."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        values = {
+            "time": f"{time[: -len(_UTC)]}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": getattr(record, "request_id", ""),
+        }
+        values.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
+        if record.exc_info:
+            values["exc_info"] = self.formatException(record.exc_info)
+        return _encode(values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -42,17 +41,18 @@ class CallRecord:
     failed_items: int = 0
     usage: Usage = field(default_factory=Usage)
     models: dict[str, None] = field(default_factory=dict)
-    flags: Counter[Flag] = field(default_factory=Counter)
+    flags: dict[Flag, int] = field(default_factory=dict)
 
     def add(self, items: int, outputs: Iterable[OutputReport], usage: Usage) -> None:
         """Adds items with their outputs, and reports words and flags to the telemetry."""
-        words: Counter[str] = Counter()
-        flags: Counter[Flag] = Counter()
+        words: dict[str, int] = {}
+        flags: dict[Flag, int] = {}
         for output in outputs:
             self.failed_items += output.error is not None
             for model in output.models:
-                words[model] += output.words
-            flags.update(output.flags)
+                words[model] = words.get(model, 0) + output.words
+            for flag in output.flags:
+                flags[flag] = flags.get(flag, 0) + 1
         self.items += items
         self.usage.characters += usage.characters
         self.usage.add(usage)
@@ -60,7 +60,7 @@ class CallRecord:
             self.models[model] = None
             self.telemetry.note_words(model, count)
         for flag, times in flags.items():
-            self.flags[flag] += times
+            self.flags[flag] = self.flags.get(flag, 0) + times
             self.telemetry.note_flag(flag, times)
 
     def describe(self) -> dict[str, str | int | float]:

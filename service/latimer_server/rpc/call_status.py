@@ -114,7 +114,9 @@ class CallStatus:
             **self.record.describe(),
         }
         names = {"reason": reason, "key": self.principal.key, "trace_id": self.record.trace_id}
-        _log.log(self._level, "call", extra=extra | {name: value for name, value in names.items() if value})
+        extra |= {name: value for name, value in names.items() if value}
+        # `Logger.log` walks the stack for the place of the call in the code, which no line shows.
+        _log.handle(_log.makeRecord(_log.name, self._level, __file__, 0, "call", (), None, extra=extra))
 
     def _is_left_out(self) -> bool:
         return self._log_share < 1.0 and random.random() >= self._log_share

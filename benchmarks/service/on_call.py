@@ -1,0 +1,202 @@
+"""Plays the person on call: `python -m benchmarks.service.on_call REPORT.json`.
+
+A real server and a real Prometheus run through five minutes: usual load, one model that is slow, one caller beyond its
+quota, and more requests than the server may hold. At the end of each minute the queries of the board are asked, and
+those that tell the trouble are printed beside their values of the usual minute. REPORT.json gets the values of all
+queries over the whole time, from which `on_call_plot.py` draws the board. Needs `apt-get install prometheus`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.service.load import SERVER
+from benchmarks.service.prometheus import Prometheus, Query, Series, read_board, run_prometheus
+from clients.python.examples.demo import wait_until_healthy
+from latimer import AsyncClient, Client, LatimerError
+
+_TEXTS = Path(__file__).parents[2] / "tests/data/handbook.en.txt"
+# The queries of the board look back over one minute.
+_PHASE_SECONDS = 70.0
+_SCRAPE_SECONDS = 2.0
+_MAX_REQUESTS = "48"
+_QUOTA = "60"
+# A query tells a trouble if its value differs from that of the usual minute by this factor, or is new.
+_TELLING = 4.0
+_LEAST = {"s": 0.05, "reqps": 0.2, "short": 2.0, "percentunit": 0.2, "wps": 1e9, "bytes": 1e12}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel: values by seconds since the start."""
+
+    panel: str
+    unit: str
+    name: str
+    values: Sequence[tuple[float, float]]
+
+
+class Callers:
+    """Load on the server, in loops that end with the phase. `usual` and `limited`: secrets of two keys."""
+
+    def __init__(self, address: str, usual: str, limited: str) -> None:
+        self._address = address
+        self._usual = usual
+        self._limited = limited
+        self._texts = _TEXTS.read_text("utf-8").splitlines()
+
+    async def usual(self) -> None:
+        """Sends some sentences a second in both directions, and a summary now and then."""
+        async with AsyncClient(self._address, token=self._usual, timeout=60) as client:
+            for number, text in enumerate(itertools.cycle(self._texts)):
+                await _try(client.translate(text, source="en", target="pt"))
+                await _try(client.translate("A casa velha foi vendida ontem.", source="pt", target="en"))
+                if number % 20 == 0:
+                    await _try(client.summarize(" ".join(self._texts[:20])))
+                await asyncio.sleep(0.1)
+
+    async def slow_model(self) -> None:
+        """Sends to one model what takes it long: very wide beams over long sentences."""
+        long = "A casa velha perto do rio foi vendida ontem por muito dinheiro a uma família de outra cidade, " * 6
+        async with AsyncClient(self._address, token=self._usual, timeout=60) as client:
+            for number in itertools.count():
+                text = [f"{long} {number} {other}." for other in range(24)]
+                await _try(client.translate(text, source="pt", target="en", beam_size=8, alternative_count=8))
+
+    async def refused_caller(self) -> None:
+        """Sends more calls than the key's quota allows."""
+        async with AsyncClient(self._address, token=self._limited, timeout=10) as client:
+            while True:
+                await _try(client.translate("A house.", source="en", target="pt"))
+                await asyncio.sleep(0.15)
+
+    async def full_queue(self) -> None:
+        """Sends long texts from more callers than the server has places."""
+
+        async def repeat(client: AsyncClient, number: int) -> None:
+            for start in itertools.count(number):
+                begin = 7 * start % 300
+                text = " ".join(self._texts[begin : begin + 40])
+                await _try(client.translate(f"{start} {text}", source="en", target="pt"))
+
+        async with AsyncClient(self._address, token=self._usual, timeout=60) as client, asyncio.TaskGroup() as group:
+            for number in range(2 * int(_MAX_REQUESTS)):
+                group.create_task(repeat(client, number))
+
+
+async def _try(call: Coroutine[Any, Any, object]) -> None:
+    try:
+        await call
+    except LatimerError:
+        await asyncio.sleep(0.05)
+
+
+def main(report: Path) -> None:
+    """Runs the phases, prints what the board tells, and writes the report."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        keys = folder / "keys.toml"
+        usual, limited = (
+            _make_key(keys, *quota) for quota in (("usual",), ("limited", "--requests-per-minute", _QUOTA))
+        )
+        command = [SERVER, "serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--keys", str(keys)]
+        environment = os.environ | {"LATIMER_MAX_REQUESTS": _MAX_REQUESTS}
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            try:
+                assert process.stdout
+                address, metrics = (process.stdout.readline().split()[-1] for _ in range(2))
+                with Client(address, token=usual) as client:
+                    wait_until_healthy(client)
+                with run_prometheus(metrics, folder, seconds=_SCRAPE_SECONDS) as prometheus:
+                    lines = asyncio.run(_run(Callers(address, usual, limited), prometheus))
+            finally:
+                process.terminate()
+    report.write_text(json.dumps([asdict(line) for line in lines]), "utf-8")
+
+
+async def _run(callers: Callers, prometheus: Prometheus) -> list[Line]:
+    began = time.time()
+    usual = asyncio.create_task(callers.usual())
+    before: dict[tuple[str, str], float] = {}
+    phases: list[tuple[str, Callable[[], Coroutine[Any, Any, None]] | None]] = [
+        ("usual load", None),
+        ("one model is slow", callers.slow_model),
+        ("usual load again", None),
+        ("one caller is refused", callers.refused_caller),
+        ("the queue is full", callers.full_queue),
+    ]
+    for name, make in phases:
+        task = asyncio.create_task(make()) if make else None
+        await asyncio.sleep(_PHASE_SECONDS)
+        values = await asyncio.to_thread(_ask_board, prometheus)
+        if task:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            _print(name, before, values)
+        elif not before:
+            before = values
+    usual.cancel()
+    await asyncio.gather(usual, return_exceptions=True)
+    return await asyncio.to_thread(_read_lines, prometheus, began)
+
+
+def _ask_board(prometheus: Prometheus) -> dict[tuple[str, str], float]:
+    """Returns the present value of each line of the board, by panel and name."""
+    return {
+        (query.panel, _name(query, series)): series.values[0][1]
+        for query in read_board()
+        for series in prometheus.query(query.expression)
+    }
+
+
+def _print(phase: str, before: dict[tuple[str, str], float], now: dict[tuple[str, str], float]) -> None:
+    units = {query.panel: query.unit for query in read_board()}
+    table = Table("panel", "line", "usual", "now", title=phase)
+    for (panel, name), value in now.items():
+        old = before.get((panel, name), 0.0)
+        if value == value and value > max(_TELLING * (old if old == old else 0.0), _LEAST[units[panel]]):
+            table.add_row(panel, name, f"{old:.3g}", f"{value:.3g}")
+    Console(width=110).print(table)
+
+
+def _read_lines(prometheus: Prometheus, began: float) -> list[Line]:
+    return [
+        Line(query.panel, query.unit, _name(query, series), [(at - began, value) for at, value in series.values])
+        for query in read_board()
+        for series in prometheus.query_range(query.expression, began, time.time(), _SCRAPE_SECONDS)
+    ]
+
+
+def _name(query: Query, series: Series) -> str:
+    """Returns the legend of a line: the template with the values of its labels."""
+    name = query.legend
+    for label, value in series.labels.items():
+        name = name.replace(f"{{{{{label}}}}}", value)
+    return name
+
+
+def _make_key(keys: Path, name: str, *quotas: str) -> str:
+    command = [SERVER, "keys", "create", name, "--keys", str(keys), "--scope", "translate,summarize", *quotas]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m benchmarks.service.on_call REPORT.json")
+    main(Path(sys.argv[1]))
