@@ -23,6 +23,7 @@ def main(report: Path, picture: Path) -> None:
     pyplot: Any = importlib.import_module("matplotlib.pyplot")
     lines = json.loads(report.read_text("utf-8"))
     panels = [panel for panel in json.loads(_BOARD.read_text("utf-8"))["panels"] if panel["type"] != "row"]
+    end = max(at for line in lines for at, _ in line["values"]) / 60
     rows = -(-len(panels) // _COLUMNS)
     figure, axes = pyplot.subplots(rows, _COLUMNS, figsize=(5 * _COLUMNS, 3.1 * rows), layout="constrained")
     for axis in axes.flat[len(panels) :]:
@@ -36,6 +37,7 @@ def main(report: Path, picture: Path) -> None:
         axis.set_title(panel["title"], fontsize=10, loc="left", fontweight="bold")
         axis.set_ylabel(_UNITS[unit], fontsize=8)
         axis.set_ylim(bottom=0)
+        axis.set_xlim(0, end)
         axis.tick_params(labelsize=8)
         axis.grid(visible=True, alpha=0.3)
         names = axis.get_legend_handles_labels()[1]

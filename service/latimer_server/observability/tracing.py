@@ -76,8 +76,8 @@ class Tracing:
         """Starts the span of a call; None if it is not recorded."""
         parent = None
         if _PARENT in metadata:
-            carrier = {name: str(metadata[name]) for name in (_PARENT, "tracestate") if name in metadata}
-            parent = self._propagator.extract(carrier)
+            # Without `tracestate`: it holds whatever the caller writes, and spans must not.
+            parent = self._propagator.extract({_PARENT: str(metadata[_PARENT])})
         elif random.random() >= self._share:
             return None
         service, _, method = path.removeprefix("/").rpartition("/")
