@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -107,17 +109,17 @@ async def _try(call: Coroutine[Any, Any, object]) -> None:
 
 def main(report: Path) -> None:
     """Runs the phases, prints what the board tells, and writes the report."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         keys = folder / "keys.toml"
         usual, limited = (
             _make_key(keys, *quota) for quota in (("usual",), ("limited", "--requests-per-minute", _QUOTA))
         )
         command = [SERVER, "serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--keys", str(keys)]
+        command += ["--log-format", "json"]
+        log = stack.enter_context((folder / "server.log").open("w+"))
         environment = os.environ | {"LATIMER_MAX_REQUESTS": _MAX_REQUESTS}
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as process:
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process:
             try:
                 assert process.stdout
                 address, metrics = (process.stdout.readline().split()[-1] for _ in range(2))
@@ -127,6 +129,10 @@ def main(report: Path) -> None:
                     lines = asyncio.run(_run(Callers(address, usual, limited), prometheus))
             finally:
                 process.terminate()
+        log.seek(0)
+        refused = Counter((line.get("reason"), line.get("key")) for line in map(json.loads, log) if line.get("reason"))
+        for (reason, key), count in refused.items():
+            print(f"log lines with reason {reason}: {count} of key {key}")
     report.write_text(json.dumps([asdict(line) for line in lines]), "utf-8")
 
 
