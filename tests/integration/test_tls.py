@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ async def test_with_an_authority_of_clients_every_caller_needs_a_certificate(tmp
         address = f"localhost:{server.port}"
         async with AsyncClient(address, tls=trust(authority, authority.issue_cert("shop.example"))) as client:
             assert (await client.translate("A text.", **EN_PT)).text == "A text."
-        for tls in (trust(authority), trust(authority, stranger.issue_cert("shop.example"))):
+        expired = authority.issue_cert("shop.example", not_after=datetime.now(UTC) - timedelta(minutes=1))
+        for tls in (trust(authority), trust(authority, stranger.issue_cert("shop.example")), trust(authority, expired)):
             async with AsyncClient(address, tls=tls, timeout=5) as refused:
                 with pytest.raises(ConnectionFailedError):
                     await refused.health()

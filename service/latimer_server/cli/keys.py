@@ -16,7 +16,7 @@ from latimer_server.config.key_file import KeyEntry, KeyFileError, NamedKey, rea
 keys_app = typer.Typer(help="The keys of callers, for `serve --keys FILE`.", no_args_is_help=True)
 
 _NameArgument = Annotated[str, typer.Argument(help="Name of the key, which logs show.")]
-_KeysOption = Annotated[Path, typer.Option("--keys", help="The key file (TOML).")]
+_KeysOption = Annotated[Path, typer.Option("--keys", envvar="LATIMER_KEYS", help="The key file (TOML).")]
 _ScopeOption = Annotated[
     str, typer.Option(help="What the key opens, separated by commas: translate, summarize, admin.")
 ]

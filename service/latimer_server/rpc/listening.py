@@ -80,14 +80,18 @@ def bind_port(server: grpc.Server, settings: Settings, certificates: ServerCerti
 def check_exposure(settings: Settings) -> None:
     """Raises `ListenError` if other machines can reach the server without encryption or without credentials, and the
     settings do not say that this is meant."""
-    if settings.insecure or is_loopback(settings.listen):
+    if is_loopback(settings.listen):
         return
     missing = []
     if not settings.tls_certificate:
         missing.append("TLS (--tls-certificate and --tls-key)")
     if not (settings.keys or settings.auth_tokens or settings.tls_client_ca):
         missing.append("keys (--keys, or --tls-client-ca)")
-    if missing:
+    if missing and settings.insecure:
+        _log.warning(
+            "other machines can reach the server", extra={"listen": settings.listen, "without": ", ".join(missing)}
+        )
+    elif missing:
         raise ListenError(
             f"listen: other machines can reach {settings.listen}, which needs {' and '.join(missing)};"
             " listen on 127.0.0.1, or say --insecure if every machine of the network may call this server"
