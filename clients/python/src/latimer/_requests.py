@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
 from latimer._texts import check_texts
@@ -130,6 +129,10 @@ def set_options(request: Message, options: Mapping[str, Any], nested: Sequence[s
     strings, in upper or lower case, with or without their prefix. Raises `InvalidArgumentError` for an unknown name or
     an invalid value.
     """
+    if not options:
+        return
+    from google.protobuf.json_format import ParseDict, ParseError  # a tenth of the time of the client's import
+
     check_names(OptionNames(type(request), tuple(nested)), options)
     for name, value in options.items():
         if value is None:
