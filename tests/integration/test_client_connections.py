@@ -31,6 +31,8 @@ from latimer import (
     OverloadedError,
     PermissionDeniedError,
     Retry,
+    ServerError,
+    TranslatedItem,
     Usage,
     WrongLoopError,
 )
@@ -390,3 +392,27 @@ async def test_a_connection_that_fails_says_why(tmp_path: Path, translate: Trans
             with pytest.raises(ConnectionFailedError, match=cause) as raised:
                 await translate(address, "a", settings, retry=Retry(attempts=1))
             assert f"no connection to {address}: " in str(raised.value)
+
+
+async def test_the_error_of_an_item_has_the_request_id_in_lists_and_streams(
+    server: LatimerServer, translate: Translate
+) -> None:
+    address = f"127.0.0.1:{server.port}"
+    text = "The bridge is closed until Monday."
+    (failed,) = await translate(address, [text], {}, error_flags=["copied_source"])
+    assert failed.error.request_id
+    with pytest.raises(ServerError) as raised:
+        await translate(address, text, {}, error_flags=["copied_source"])
+    assert raised.value.request_id
+    async with AsyncClient(address) as client:
+        (item,) = [item async for item in client.translate_many([text], error_flags=["copied_source"], **EN_PT)]
+    assert item.error is not None
+    assert item.error.request_id
+
+    def run() -> list[TranslatedItem]:
+        with Client(address) as client:
+            return list(client.translate_many([text], error_flags=["copied_source"], **EN_PT))
+
+    (item,) = await asyncio.to_thread(run)
+    assert item.error is not None
+    assert item.error.request_id

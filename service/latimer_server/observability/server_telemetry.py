@@ -103,7 +103,7 @@ def open_tracing(settings: Settings, version: str) -> Tracing | None:
         from latimer_server.observability.tracing import Tracing
     except ImportError as error:
         raise TracingError(
-            f"traces need OpenTelemetry, and {error.name} is not installed: install latimer-server[otel], or unset"
+            f"traces need OpenTelemetry, and {error.name} is not installed: pip install '.[otel]' in a clone, or unset"
             " otlp_endpoint and OTEL_EXPORTER_OTLP_ENDPOINT"
         ) from error
     return Tracing(version, settings.otlp_endpoint or None, settings.trace_share)
