@@ -23,9 +23,7 @@ class _PdfDocument:
             from pypdf import PdfReader  # an optional dependency
             from pypdf.errors import PyPdfError
         except ImportError as error:
-            raise FileError(
-                self.path, "reading PDF needs pypdf", cure="run pip install 'latimer-client[pdf]'"
-            ) from error
+            raise FileError(self.path, "reading PDF needs pypdf", cure="run pip install pypdf") from error
         found = False
         try:
             reader = PdfReader(self.path)
