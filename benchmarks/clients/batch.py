@@ -26,7 +26,7 @@ from clients.python.examples.demo import run_server, wait_until_healthy
 from latimer import Client
 
 _ROUNDS = 3
-_SHARE_LINES = 40_000
+_SHARE_LINES = 20_000
 _SENTENCES = 8_000
 _CHANGED = 0.02
 _CALLS = 100

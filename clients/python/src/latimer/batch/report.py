@@ -12,10 +12,12 @@ from string import Template
 from typing import Any
 
 from latimer.batch.counts import Example
+from latimer.batch.flags import explain_flag
 from latimer.batch.job import BatchOutcome
 from latimer.batch.output import open_output
 from latimer.batch.results import BatchError
 
+_SMALL_SHARE = 0.1
 _FORMATS = (".json", ".html", ".htm")
 
 
@@ -125,8 +127,11 @@ def _build_flag(flag: dict[str, Any], units: int) -> str:
         for each in flag["examples"]
     )
     share = 100 * flag["units"] / max(units, 1)
+    noun = "unit" if flag["units"] == 1 else "units"
+    shown = f"{share:.1f} %" if share >= _SMALL_SHARE else f"under {_SMALL_SHARE} %"
+    meaning = f"; {explain_flag(flag['flag'])}" if explain_flag(flag["flag"]) else ""
     return (
-        f"<details open><summary><b>{escape(flag['flag'])}</b> {flag['units']:,} units, {share:.1f} %</summary>"
+        f"<details open><summary><b>{escape(flag['flag'])}</b> {flag['units']:,} {noun}, {shown}{meaning}</summary>"
         f"<table class=pairs><tr><th>place<th>source<th>result</tr>{rows}</table></details>"
     )
 
@@ -139,7 +144,10 @@ def _build_errors(errors: list[dict[str, Any]]) -> str:
         f"<td dir=auto>{escape(each.get('source', ''))}</td><td>{escape(each.get('error', ''))}</td></tr>"
         for each in errors
     )
-    return f"<h2>Failed units</h2><table class=pairs><tr><th>place<th>source<th>reason</tr>{rows}</table>"
+    return (
+        "<h2>Failed units</h2><div class=files><table class=pairs>"
+        f"<tr><th>place<th>source<th>reason</tr>{rows}</table></div>"
+    )
 
 
 def _build_file(file: dict[str, Any]) -> str:

@@ -5,27 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from latimer.batch.flags import explain_flag
 from latimer.cli.messages import say
-
-# What each warning means for the reader of a translation or summary.
-_MEANINGS = {
-    "OUTPUT_TRUNCATED": "the output may be incomplete",
-    "REPETITION": "the output repeats itself",
-    "COPIED_SOURCE": "the output is identical to the source",
-    "WRONG_OUTPUT_LANGUAGE": "the output is not in the target language",
-    "LENGTH_RATIO": "the output is implausibly long or short",
-    "PLACEHOLDER_MISMATCH": "a placeholder or protected phrase is missing",
-    "NUMBER_MISMATCH": "the numbers differ from those of the source",
-    "GLOSSARY_MISS": "the translation of a glossary term is missing",
-    "UNKNOWN_TOKENS": "the source has characters that the model does not know",
-    "LOW_LANGUAGE_CONFIDENCE": "the language of the text is not sure; name it with --from",
-    "UNSUPPORTED_CLAIM": "the summary states something that the text does not support",
-}
-
-
-def explain_flag(flag: str) -> str:
-    """Returns the meaning of a warning in words; "" for one that only a newer server knows."""
-    return _MEANINGS.get(flag, "")
 
 
 def show_warnings(counts: Counter[str], places: Mapping[str, str] | None = None) -> None:
