@@ -60,6 +60,7 @@ def test_a_folder_is_translated_file_by_file(batch: Batch) -> None:
     batch.write("in/empty.txt", "")
     batch.write("in/picture.png", b"\x89PNG\r\n\x1a\n\0\0\0")
     batch.write("in/.hidden.txt", "hidden")
+    batch.write("in/manual.pdf", b"%PDF-1.7\n")
     done = batch.run(str(batch.folder / "in"), out="pt")
     assert done.returncode == 0, done.stderr
     assert batch.read("pt/a.txt") == "two one\n\nfour three\n"
@@ -71,7 +72,8 @@ def test_a_folder_is_translated_file_by_file(batch: Batch) -> None:
         "empty.txt",
     ]
     assert lines(done)[0] == (
-        f"latimer: left out, because their format is not known: {batch.folder / 'in/picture.png'}"
+        "latimer: left out, because their format is not known or cannot be written:"
+        f" {batch.folder / 'in/manual.pdf'}, {batch.folder / 'in/picture.png'}"
     )
     assert lines(done)[1].startswith("latimer: 3 files, 3 units; 6 words in ")
 
@@ -209,6 +211,7 @@ def test_a_full_disk_stops_the_batch_which_goes_on_when_there_is_space(batch: Ba
         (["a.txt", "in/a.txt", "--out", "pt"], "pt/a.txt: would be the output of a.txt and of in/a.txt"),
         (["a.txt", "in/a.txt", "--out", "c.txt"], "c.txt: is a file, and there are several inputs"),
         (["a.bin", "--out", "b"], "a.bin: the format of this file is not known"),
+        (["a.pdf", "--out", "b"], "a.pdf: pdf files can be summarized, not translated"),
         (["a.txt", "--out", "-", "--resume"], "--resume needs an output file"),
         (["a.txt", "--out", "b.txt", "--format", "word"], "there is no format 'word'"),
         (["a.txt", "--out", "b.txt", "--glossary", "none.csv"], "none.csv: cannot be read: No such file or directory"),
@@ -217,7 +220,7 @@ def test_a_full_disk_stops_the_batch_which_goes_on_when_there_is_space(batch: Ba
 def test_a_wrong_command_line_says_what_is_wrong(
     batch: Batch, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    for name in ("a.txt", "in/a.txt", "c.txt", "a.bin"):
+    for name in ("a.txt", "in/a.txt", "c.txt", "a.bin", "a.pdf"):
         batch.write(name, "one two\n")
     monkeypatch.chdir(batch.folder)
     before = batch.names()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from latimer.batch.results import BatchError, OutputError
-from latimer.files import FileError, find_format
+from latimer.files import FORMATS, FileError, find_format
 
 STANDARD = "-"  # standard input, or standard output
 _JOURNAL = "journal"
@@ -39,7 +39,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """`files`: the inputs. `skipped`: files of folders whose format is not known."""
+    """`files`: the inputs. `skipped`: files of folders whose format is not known, or cannot be written."""
 
     files: list[InputFile]
     skipped: list[Path] = field(default_factory=list)
@@ -90,9 +90,15 @@ class Spool:
         return path
 
 
-def find_inputs(names: Sequence[str], format_name: str | None, out: str, spool: Spool) -> FoundFiles:
-    """Returns the files that the names of the command line mean, in order. A folder means the files below it whose
-    format is known. Raises `BatchError`."""
+def find_inputs(
+    names: Sequence[str], format_name: str | None, out: str, spool: Spool, *, writes: bool = True
+) -> FoundFiles:
+    """Returns the files that the names of the command line mean, in order.
+
+    A folder means the files below it whose format is known. `writes`: the batch writes the documents again, so that
+    formats which can only be read, such as PDF, are left out. Raises `BatchError`, also for such a file that is named
+    itself.
+    """
     found = FoundFiles([])
     for name in names:
         if name == STANDARD:
@@ -101,9 +107,12 @@ def find_inputs(names: Sequence[str], format_name: str | None, out: str, spool: 
             continue
         for path in _expand(name):
             if path.is_dir():
-                _add_folder(found, path, format_name, out)
-            else:
-                found.files.append(_add_file(path, format_name, spool))
+                _add_folder(found, path, format_name, out, writes=writes)
+                continue
+            file = _add_file(path, format_name, spool)
+            if writes and file.format in _read_only():
+                raise BatchError(f"{path}: {file.format} files can be summarized, not translated")
+            found.files.append(file)
     if not found.files:
         raise BatchError(f"no file to read in {', '.join(names)}; name files, or the format of all files with --format")
     return found
@@ -190,16 +199,26 @@ def _describe(path: Path, name: str, relative: Path, format_name: str | None) ->
     return InputFile(path=path, name=name, relative=relative, format=find_format(path, format_name).name)
 
 
-def _add_folder(found: FoundFiles, folder: Path, format_name: str | None, out: str) -> None:
+def _read_only() -> frozenset[str]:
+    """Returns the names of the formats that cannot be written."""
+    return frozenset(each.name for each in FORMATS if not each.translates)
+
+
+def _add_folder(found: FoundFiles, folder: Path, format_name: str | None, out: str, *, writes: bool) -> None:
     """Adds the files below a folder. Hidden ones, and those below the output folder, are left out."""
     output = None if out == STANDARD else Path(out).resolve()
     for path in _walk(folder):
         if output is not None and output != folder.resolve() and path.resolve().is_relative_to(output):
             continue
         try:
-            found.files.append(_describe(path, str(path), path.relative_to(folder), format_name))
+            file = _describe(path, str(path), path.relative_to(folder), format_name)
         except FileError:
             found.skipped.append(path)
+            continue
+        if writes and file.format in _read_only():
+            found.skipped.append(path)
+        else:
+            found.files.append(file)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

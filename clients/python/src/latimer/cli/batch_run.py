@@ -32,7 +32,7 @@ from latimer.cli.flags import show_warnings
 from latimer.cli.messages import FAILED, SERVER, STOPPED, error_console, explain, say
 from latimer.cli.progress import BatchProgress, format_seconds, show_status
 from latimer.errors import LatimerError
-from latimer.files import FORMATS, ReadOptions
+from latimer.files import ReadOptions
 
 # Code points from which the language of the texts is detected.
 _SAMPLE = 20_000
@@ -107,16 +107,12 @@ def run_batch(request: BatchRequest) -> int:
 
 
 def _plan(request: BatchRequest, spool: Spool) -> Job:
-    found = find_inputs(request.names, request.format_name, request.out, spool)
+    writes = request.task == "translate" or request.each_unit
+    found = find_inputs(request.names, request.format_name, request.out, spool, writes=writes)
     if found.skipped and not request.is_quiet:
         named = ", ".join(map(str, found.skipped[:_MOST_NAMED]))
         more = f" and {len(found.skipped) - _MOST_NAMED} more" if len(found.skipped) > _MOST_NAMED else ""
-        say(f"left out, because their format is not known: {named}{more}")
-    if request.task == "translate" or request.each_unit:
-        unwritable = {each.name for each in FORMATS if not each.translates}
-        for file in found.files:
-            if file.format in unwritable:
-                raise BatchError(f"{file.name}: {file.format} files can be summarized, not translated")
+        say(f"left out, because their format is not known or cannot be written: {named}{more}")
     if request.out == STANDARD and (sys.stdout.isatty() or len(found.files) > 1) and not request.is_json:
         _refuse_archives(found.files)
     return Job(
