@@ -131,6 +131,37 @@ async def test_a_stream_answers_the_messages_within_the_quota_and_ends(tmp_path:
         assert sorted(answered) == ["1", "2"]
 
 
+async def test_the_items_of_a_message_above_the_whole_quota_are_answered_as_far_as_it_reaches(tmp_path: Path) -> None:
+    async with serve(tmp_path, characters_per_minute=10) as (stub, metadata):
+        config = pb.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
+        items = [pb.StreamItem(item_id=str(number), content="1234") for number in range(5)]
+        answered: list[str] = []
+        messages = [pb.StreamTranslateTextRequest(config=config, items=items)]
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await collect(stub.StreamTranslateText(iter(messages), metadata=metadata), answered)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert sorted(answered) == ["0", "1"]
+
+
+async def test_a_cancelled_stream_gives_back_its_place_among_the_calls_in_work(tmp_path: Path) -> None:
+    async with serve(tmp_path, concurrent=1) as (stub, metadata):
+        stream = stub.StreamTranslateText(metadata=metadata)
+        config = pb.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
+        items = [pb.StreamItem(item_id="1", content="A text.")]
+        await stream.write(pb.StreamTranslateTextRequest(config=config, items=items))
+        await stream.read()
+        assert (await fail(stub, metadata, "A text."))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        stream.cancel()
+        # The server notices the end of a stream a moment later.
+        for _ in range(1_000):
+            try:
+                await call(stub, metadata, "A text.")
+            except grpc.aio.AioRpcError:
+                continue
+            return
+        pytest.fail("the place was not given back")
+
+
 @pytest.fixture
 def silent() -> Any:
     """The address of a server that accepts connections and never answers."""

@@ -109,11 +109,12 @@ class Behaviours:
         """Yields the messages of a stream, each of which is charged first."""
         async with aclosing(messages):
             async for message in messages:
-                if quota.is_remote:
-                    await self._loop.run_in_executor(self._quota_threads, quota.charge, message)
-                else:
-                    quota.charge(message)
-                yield message
+                for part in quota.divide(message):
+                    if quota.is_remote:
+                        await self._loop.run_in_executor(self._quota_threads, quota.charge, part)
+                    else:
+                        quota.charge(part)
+                    yield part
 
     def expire(self) -> None:
         """Ends the calls whose message has been arriving for too long. The server calls this once a second."""

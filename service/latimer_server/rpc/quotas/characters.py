@@ -3,8 +3,8 @@ number of target languages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from google.protobuf.message import Message
 
@@ -31,6 +31,19 @@ class CharacterCounter:
             case "latimer.v1.SummarizeTextRequest" | "latimer.v1.DetectLanguageRequest":
                 return sum(map(len, kind.contents))
         return 0 if message.DESCRIPTOR.full_name.startswith(_WITHOUT_TEXT) else _count_strings(message)
+
+
+def divide_items(message: Message) -> Iterator[Message]:
+    """Yields a message of a stream as messages of one item each; any other message as it is."""
+    items = getattr(message, "items", ())
+    if len(items) < 2:
+        yield message
+        return
+    for index, item in enumerate(items):
+        part: Any = type(message)(items=[item])
+        if index == 0 and message.HasField("config"):
+            part.config.CopyFrom(cast(Any, message).config)
+        yield part
 
 
 # Messages that carry names and codes only.

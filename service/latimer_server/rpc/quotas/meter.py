@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from google.protobuf.message import Message
 
 from latimer_server.core.access import Principal, Quota
 from latimer_server.core.errors import InvalidRequest, QuotaExceeded, Violation
-from latimer_server.rpc.quotas.characters import CharacterCounter
+from latimer_server.rpc.quotas.characters import CharacterCounter, divide_items
 from latimer_server.rpc.quotas.store import Charge, QuotaStore
 
 Metadata = tuple[tuple[str, str], ...]
@@ -48,6 +48,14 @@ class QuotaUse:
         if charge.refused is not Quota.CONCURRENT and limits.requests is not None:
             self._left[Quota.REQUESTS] = limits.requests - charge.used
         self._require(charge, 1)
+
+    def divide(self, message: Message) -> Iterable[Message]:
+        """Returns a message of a stream, in parts if it has more characters than the whole quota.
+
+        The client's library chooses how many items a message has, which must not make them impossible to serve.
+        """
+        limit = self._principal.limits.characters
+        return (message,) if limit is None or self._counter.count(message) <= limit else divide_items(message)
 
     def charge(self, message: Message) -> None:
         """Takes the characters of a message.
