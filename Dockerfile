@@ -29,7 +29,7 @@ RUN grep -E '^(pip|setuptools)==' requirements.lock > tools.txt \
 COPY pyproject.toml setup.py README.md LICENSE NOTICE ./
 COPY clients/python clients/python
 COPY service service
-RUN pip install --constraint requirements.lock --no-build-isolation './clients/python[cli]' . \
+RUN pip install --constraint requirements.lock --no-build-isolation './clients/python[cli]' '.[otel,redis]' \
     && python -c 'from latimer_server.backends.marian.native_library import open_library; assert open_library()' \
     && latimer-server models fetch --store /models
 

@@ -65,6 +65,8 @@ def test_variables_of_others_are_left_alone(name: str) -> None:
     ("arguments", "complaint"),
     [
         (["--listen", "127.0.0.1:99999"], "listen: cannot listen on '127.0.0.1:99999'"),
+        (["--metrics", "127.0.0.1:99999"], "metrics: cannot listen on '127.0.0.1:99999'"),
+        (["--metrics", "unix:/run/metrics"], "metrics: write HOST:PORT"),
         (["--compute-threads", "999"], "compute_threads: is 999; at most"),
         (["--compute-threads", "many"], "compute_threads: Input should be a valid integer"),
         (["--quota-store", "http://hidden@x"], "quota_store: write redis://HOST:PORT/DATABASE"),

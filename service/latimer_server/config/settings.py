@@ -205,6 +205,13 @@ class Settings(BaseSettings):
     def _check_listen(cls, value: str) -> str:
         return check_address(value)
 
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, value: str) -> str:
+        if value.startswith("unix:"):
+            raise ValueError("write HOST:PORT or [IPV6]:PORT; leave it empty for no metrics")
+        return check_address(value) if value else value
+
     @field_validator("quota_store")
     @classmethod
     def _check_quota_store(cls, value: SecretStr | None) -> SecretStr | None:
