@@ -26,6 +26,7 @@ class Flag(Enum):
     UNKNOWN_TOKENS = 28
     LOW_LANGUAGE_CONFIDENCE = 29
     UNSUPPORTED_CLAIM = 30
+    MISSING_TEXT = 31
 
     @property
     def is_warning(self) -> bool:

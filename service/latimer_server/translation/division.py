@@ -17,7 +17,9 @@ _MIN_LENGTH = 60
 # A letter that stands for each character of a protected span while cuts are sought, so that none is inside a span.
 _LETTER = "x"
 # The flags of parts that their segment keeps. A check of the whole adds the others again.
-_KEPT = frozenset({Flag.PIVOTED, Flag.REPETITION_REPAIRED, Flag.OUTPUT_TRUNCATED, Flag.UNKNOWN_TOKENS})
+_KEPT = frozenset(
+    {Flag.PIVOTED, Flag.REPETITION_REPAIRED, Flag.OUTPUT_TRUNCATED, Flag.UNKNOWN_TOKENS, Flag.MISSING_TEXT}
+)
 # Languages that write nouns with a capital, so that a capital at the beginning of a part is no mistake.
 _CAPITAL_NOUNS = frozenset({"de", "lb"})
 

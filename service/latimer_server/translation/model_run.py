@@ -24,6 +24,7 @@ from latimer_server.scheduling import (
     gather_or_cancel,
 )
 from latimer_server.text.alignment import Link, shift_link
+from latimer_server.text.checks.coverage import has_gap, loses_clause
 from latimer_server.text.segmentation import Document, divide_segment, find_lines, needs_translation, rebuild_text
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
@@ -81,7 +82,13 @@ async def run_model(
     plans = await options.text.run(size, lambda: _plan_all(model.backend, texts, options))
     pieces = [ids for plan in plans if isinstance(plan, _Plan) for ids in plan.pieces]
     model.queue.note_encoding(sum(map(count_characters, texts)), sum(map(count_tokens, pieces)))
-    decoding = options.decoding.with_hypotheses(options.decoding.hypothesis_count, target=options.languages.target)
+    aligns = options.decoding.alignment and model.entry.guided_alignment
+    decoding = options.decoding.with_hypotheses(
+        options.decoding.hypothesis_count,
+        # The check of lost clauses needs the alignment, which costs a student nothing.
+        alignment=model.entry.guided_alignment,
+        target=options.languages.target,
+    )
     options = options if decoding is options.decoding else replace(options, decoding=decoding)
     cache = model.cache if options.cached else None
     cache_hits = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
@@ -99,8 +106,8 @@ async def run_model(
         _Result(hypothesis, cached=True) if hypothesis else computed[ids]
         for ids, hypothesis in zip(pieces, cache_hits, strict=True)
     ]
-    aligns = options.decoding.alignment and model.entry.guided_alignment
-    return await options.text.run(size, lambda: _decode_all(model.backend, plans, results, aligns=aligns))
+    source = options.languages.source
+    return await options.text.run(size, lambda: _decode_all(model.backend, plans, results, source, aligns=aligns))
 
 
 async def _run_slice(
@@ -205,6 +212,7 @@ def _decode_all(
     backend: GeneratorBackend,
     plans: Sequence[_Plan | OverlongSegment],
     results: Sequence[_Result | Exception],
+    language: str,
     *,
     aligns: bool,
 ) -> list[SegmentOutput | Exception]:
@@ -229,8 +237,27 @@ def _decode_all(
         cached = bool(segment_results) and all(
             isinstance(result, _Result) and result.cached for result in segment_results
         )
-        outputs.append(_join(plan, pieces, links, cached=cached))
+        loses = _loses_clause(backend, plan, [row[0] for row in pieces], language)
+        outputs.append(_join(plan, pieces, links, cached=cached, loses=loses))
     return outputs
+
+
+def _loses_clause(
+    backend: GeneratorBackend, plan: _Plan, pieces: Sequence[tuple[str, Hypothesis]], language: str
+) -> bool:
+    """Returns True if the output of a piece lacks a clause of its source, by its alignment.
+
+    `language`: that of the source.
+    """
+    for ids, span, (text, hypothesis) in zip(plan.pieces, plan.document.spans, pieces, strict=True):
+        if not hypothesis.alignment:
+            continue
+        aligned = {position for position, _ in hypothesis.alignment}
+        if has_gap(len(ids), aligned):
+            source = plan.document.text[span.start : span.end]
+            if loses_clause(source, backend.token_spans(source), aligned, text, language):
+                return True
+    return False
 
 
 def _join(
@@ -239,6 +266,7 @@ def _join(
     links: tuple[Link, ...] | None,
     *,
     cached: bool,
+    loses: bool,
 ) -> SegmentOutput:
     """Joins the hypotheses of a segment's pieces into its output and alternatives.
 
@@ -248,6 +276,8 @@ def _join(
     flags = plan.flags
     if any(row[0][1].truncated for row in pieces):
         flags = (*flags, Flag.OUTPUT_TRUNCATED)
+    if loses:
+        flags = (*flags, Flag.MISSING_TEXT)
     if cached:
         flags = (*flags, Flag.CACHED)
     others = [_join_rank(plan, pieces, rank) for rank in range(1, max(map(len, pieces), default=1))]

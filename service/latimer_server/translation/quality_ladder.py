@@ -43,9 +43,9 @@ Check = Callable[
 ]
 _REPETITION = frozenset({Flag.REPETITION})
 _NUMBERS = frozenset({Flag.NUMBER_MISMATCH})
-_SEARCH = frozenset({Flag.REPETITION, Flag.LENGTH_RATIO})
+_SEARCH = frozenset({Flag.REPETITION, Flag.LENGTH_RATIO, Flag.MISSING_TEXT})
 # A copied text or one in a wrong language is in a language that the model does not expect. Its parts are no better.
-_PARTS = frozenset({Flag.OUTPUT_TRUNCATED, Flag.REPETITION, Flag.LENGTH_RATIO, Flag.NUMBER_MISMATCH})
+_PARTS = frozenset({Flag.OUTPUT_TRUNCATED, Flag.REPETITION, Flag.LENGTH_RATIO, Flag.NUMBER_MISMATCH, Flag.MISSING_TEXT})
 _ANY_FAULT = frozenset(
     {
         Flag.OUTPUT_TRUNCATED,
@@ -54,6 +54,7 @@ _ANY_FAULT = frozenset(
         Flag.WRONG_OUTPUT_LANGUAGE,
         Flag.LENGTH_RATIO,
         Flag.NUMBER_MISMATCH,
+        Flag.MISSING_TEXT,
     }
 )
 

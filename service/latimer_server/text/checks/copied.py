@@ -38,7 +38,7 @@ _FUNCTION_WORDS = {
     " oder"
     " nicht sie wir ihr er es ich haben hat kann wird werden wenn wo auch noch aber nach aus an um durch über nur so",
 }
-_WORDS = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
+FUNCTION_WORDS = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
 # Languages so close that a sentence may be the same in both.
 _KIN = (
     frozenset({"pt", "gl", "es", "ast", "ca", "an"}),
@@ -97,9 +97,9 @@ def is_copy(
     if not same and len(others) < _MIN_NEAR_WORDS:
         return False
     plain = _count_plain(source, protected)
-    source_only = _WORDS.get(source_base, frozenset()) - _WORDS.get(target_base, frozenset())
+    source_only = FUNCTION_WORDS.get(source_base, frozenset()) - FUNCTION_WORDS.get(target_base, frozenset())
     has_source_only = not source_only.isdisjoint(words)
-    if source_only and target_base in _WORDS:
+    if source_only and target_base in FUNCTION_WORDS:
         return plain >= _MIN_WORDS_WITH_FUNCTION and has_source_only
     if len(_COMPACT_LETTER.findall(source)) >= _MIN_COMPACT_LETTERS:
         return True

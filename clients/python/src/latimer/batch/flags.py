@@ -26,6 +26,7 @@ _MEANINGS = {
     "UNKNOWN_TOKENS": "the source has characters that the model does not know",
     "LOW_LANGUAGE_CONFIDENCE": "the language of the text is not sure; name it with --from",
     "UNSUPPORTED_CLAIM": "the summary states something that the text does not support",
+    "MISSING_TEXT": "words of the text in a row have no words in the translation",
 }
 
 

@@ -100,6 +100,10 @@ class _FlagEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     """Warning: the source language was detected with little confidence."""
     FLAG_UNSUPPORTED_CLAIM: _Flag.ValueType  # 30
     """Warning: a summary states something that its source does not support."""
+    FLAG_MISSING_TEXT: _Flag.ValueType  # 31
+    """Warning: several words of the source in a row have no words in the output, by the word alignment of the model. Models
+    without an alignment never raise it.
+    """
 
 class Flag(_Flag, metaclass=_FlagEnumTypeWrapper):
     """A fact about one segment. A translation or summary has the flags of all of its segments, and those that concern it as a
@@ -151,6 +155,10 @@ FLAG_LOW_LANGUAGE_CONFIDENCE: Flag.ValueType  # 29
 """Warning: the source language was detected with little confidence."""
 FLAG_UNSUPPORTED_CLAIM: Flag.ValueType  # 30
 """Warning: a summary states something that its source does not support."""
+FLAG_MISSING_TEXT: Flag.ValueType  # 31
+"""Warning: several words of the source in a row have no words in the output, by the word alignment of the model. Models
+without an alignment never raise it.
+"""
 Global___Flag: typing_extensions.TypeAlias = Flag
 
 @typing.final
