@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -282,3 +283,10 @@ def test_an_office_file_does_not_go_into_the_middle_of_other_texts(batch: Batch)
     sources = batch.write("a.docx", b"PK\3\4"), batch.write("a.txt", "one two\n")
     done = batch.run(*sources, out="-")
     assert (done.returncode, "cannot go to this output" in lines(done)[-1]) == (2, True)
+
+
+def test_a_device_is_an_output_without_a_journal(batch: Batch) -> None:
+    source = batch.write("a.txt", "one two\n")
+    assert batch.run(source, out=os.devnull).returncode == 0
+    assert Path(os.devnull).is_char_device()
+    assert batch.names() == ["a.txt"]

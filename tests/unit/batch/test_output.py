@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,22 @@ def test_a_folder_that_is_a_file_is_an_error_that_names_it(tmp_path: Path) -> No
     (tmp_path / "a").write_text("")
     with pytest.raises(OutputError, match="choose another --out"), open_output(tmp_path / "a" / "b"):
         pass
+
+
+def test_a_replaced_file_keeps_its_permissions_and_a_link_its_place(tmp_path: Path) -> None:
+    path, link = tmp_path / "a.txt", tmp_path / "link.txt"
+    path.write_bytes(b"earlier")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    with open_output(link) as file:
+        file.write(b"now")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"now"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_device_is_written_and_not_replaced() -> None:
+    device = Path(os.devnull)
+    with open_output(device) as file:
+        file.write(b"now")
+    assert device.is_char_device()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from latimer.batch.output import is_stream
 from latimer.batch.results import BatchError, OutputError
 from latimer.files import FORMATS, FileError, find_format
 
@@ -127,6 +128,8 @@ def plan_outputs(files: Sequence[InputFile], names: Sequence[str], out: str, suf
     if out == STANDARD:
         return Outputs([None] * len(files), None, None)
     folder = Path(out)
+    if is_stream(folder):
+        return Outputs([folder] * len(files), None, None)
     is_folder = folder.is_dir() or out.endswith(("/", os.sep)) or len(files) > 1 or any(Path(n).is_dir() for n in names)
     if not is_folder:
         paths = [folder]

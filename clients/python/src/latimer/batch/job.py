@@ -16,7 +16,7 @@ from latimer.batch.counts import Counts
 from latimer.batch.inputs import InputFile, Outputs, digest_file
 from latimer.batch.journal import Journal
 from latimer.batch.json_lines import JsonLinesDocument
-from latimer.batch.output import open_output
+from latimer.batch.output import is_stream, open_output
 from latimer.batch.results import OutputError
 from latimer.batch.runner import Memory, Runner, RunningFile, count_words
 from latimer.batch.sending import Sender
@@ -115,7 +115,7 @@ def check_outputs(job: Job) -> None:
             is_refusal=True,
         )
     for path in job.outputs.paths:
-        if path is not None and path.exists():
+        if path is not None and path.exists() and not is_stream(path):
             cure = "--force replaces it"
             raise OutputError(
                 path,

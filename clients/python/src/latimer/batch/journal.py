@@ -188,13 +188,14 @@ class Journal:
         self._group_bytes = 0
 
     def _read(self, offset: int) -> bytes:
-        descriptor = self._file.fileno()
-        block = os.pread(descriptor, _READ_BYTES, offset)
+        file = self._file
+        file.seek(offset)
+        block = file.read(_READ_BYTES)
         length, _ = _FRAME.unpack_from(block)
-        payload = block[_FRAME.size : _FRAME.size + length]
-        if len(payload) < length:
-            payload += os.pread(descriptor, length - len(payload), offset + _FRAME.size + len(payload))
-        return payload
+        while len(block) < _FRAME.size + length and (more := file.read(_FRAME.size + length - len(block))):
+            block += more
+        file.seek(self._written)
+        return block[_FRAME.size : _FRAME.size + length]
 
     def _load(self, job: Mapping[str, Any]) -> bool:
         """Reads all whole records, and ends the file after them. Returns False if it has no whole header."""

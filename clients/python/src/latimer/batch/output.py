@@ -6,6 +6,8 @@ import contextlib
 import errno
 import io
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,13 +33,21 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
     """Yields a file that appears under `path` only when it is whole and on the disk.
 
     The folder is made if it is missing. The end of the block puts the file in its place; an exception leaves what was
-    there before. Raises `OutputError` if the disk is full or the folder cannot be written.
+    there before. A file that is replaced keeps its permissions, and a link its place. A device or a pipe is written
+    directly. Raises `OutputError` if the disk is full or the folder cannot be written.
     """
+    if is_stream(path):
+        with _open_stream(path) as stream:
+            yield stream
+        return
+    path = path.resolve() if path.is_symlink() else path
     # A fixed name: the next run overwrites the rest of a killed one.
     partial = path.with_name(f".{path.name}.latimer-part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         raw = _Guarded(partial, "wb")
+        if path.exists():
+            shutil.copymode(path, partial)
     except OSError as error:
         raise convert_error(path, error) from error
     file = io.BufferedWriter(raw, _BUFFER)
@@ -61,6 +71,24 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.filename in (str(path), str(partial), None):
             raise convert_error(path, error) from error
         raise
+
+
+def is_stream(path: Path) -> bool:
+    """Returns True for a device or a named pipe, such as /dev/null, which must not be replaced."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@contextlib.contextmanager
+def _open_stream(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise convert_error(path, error) from error
 
 
 def convert_error(path: Path, error: OSError) -> OutputError:
