@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from latimer_server.config.key_file import KeyEntry
 from latimer_server.core.access import Scope
 from latimer_server.rpc.server import LatimerServer
 from tests.fakes import serve_fakes
+from tests.integration.test_hostile_calls import TRANSLATE, in_thread
+from tests.raw_http2 import RawConnection
 
 EN_PT: dict[str, Any] = {"source": "en", "target": "pt"}
 
@@ -156,6 +158,22 @@ async def test_a_stream_of_a_revoked_key_ends_with_its_next_message(
         await call.write(pb.StreamTranslateTextRequest(items=items))
         with pytest.raises(grpc.aio.AioRpcError, match="revoked"):
             await call.read()
+
+
+async def test_odd_credentials_are_refused_like_wrong_ones(served: tuple[LatimerServer, dict[str, str], Path]) -> None:
+    server, secrets, _ = served
+    secret = secrets["translate"].encode()
+    values = [b"", b"Bearer", b"Bearer \xff\xfe", b"Bearer " + secret + b"\xff", b"Bearer " + 4_000 * b"x", secret[8:]]
+
+    def call(connection: RawConnection) -> Mapping[int, Mapping[bytes, bytes]]:
+        streams = [connection.begin(TRANSLATE, [(b"authorization", value)]) for value in values]
+        # Of repeated metadata the last value counts.
+        twice = [(b"authorization", b"Bearer " + secret), (b"authorization", b"Bearer wrong")]
+        return connection.read_statuses([*streams, connection.begin(TRANSLATE, twice)])
+
+    statuses = await in_thread(server.port, call)
+    assert [status[b"grpc-status"] for status in statuses.values()] == [b"16"] * (len(values) + 1)
+    assert len({status[b"grpc-message"] for status in statuses.values()}) == 1
 
 
 def test_the_table_of_methods_has_every_method_of_the_contract() -> None:

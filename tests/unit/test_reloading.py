@@ -74,6 +74,17 @@ def test_a_reload_on_demand_reads_every_file(value: Value) -> None:
     assert value.results == [("number", True)]
 
 
+def test_a_part_without_files_is_read_on_demand_only() -> None:
+    reloads, results = Reloads(), list[tuple[str, bool]]()
+    reloads.subscribe(lambda part, succeeded: results.append((part, succeeded)))
+    reloads.add(ReloadedPart("settings", (), lambda: None))
+    assert not reloads.has_files
+    reloads.poll()
+    assert results == []
+    reloads.reload()
+    assert results == [("settings", True)]
+
+
 def test_a_file_that_cannot_be_used_at_first_is_an_error(tmp_path: Path) -> None:
     value = Value(tmp_path / "number")
     value.path.write_text("none")

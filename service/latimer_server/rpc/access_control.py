@@ -46,7 +46,7 @@ class AccessControl:
 
     async def _watch_files(self) -> None:
         """Reads files again that have changed. A file system that hangs delays nothing else."""
-        while self.reloads.parts:
+        while self.reloads.has_files:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 await asyncio.to_thread(self.reloads.poll)

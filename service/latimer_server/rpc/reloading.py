@@ -52,8 +52,13 @@ class Reloads:
 
     @property
     def parts(self) -> Sequence[str]:
-        """The names of the parts that are watched."""
+        """The names of the parts."""
         return tuple(self._parts)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether some part has files to watch. A part without files is read on demand only."""
+        return any(part.paths for part, _ in self._parts.values())
 
     def poll(self) -> None:
         """Reads the parts again whose files have changed."""
