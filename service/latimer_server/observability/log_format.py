@@ -37,6 +37,8 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
 
     Replaces all handlers of the root logger. Call it once per process. The caller must close the writer.
     """
+    # No line shows them, and logging asks for them at each record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     writer = LogWriter()
     handler = _QueueHandler(writer)
     handler.setFormatter(_Json() if style is LogFormat.JSON else _Console())
