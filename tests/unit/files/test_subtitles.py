@@ -272,6 +272,7 @@ def test_chinese_is_divided_between_characters() -> None:
 
 def test_fewer_words_than_parts_show_a_part_again() -> None:
     assert divide("Nein.", [10, 10]) == ["Nein.", "Nein."]
+    assert divide("", [10, 10]) == ["", ""]
 
 
 words = st.lists(st.text(alphabet="abc日<i>é,.", min_size=1, max_size=9), min_size=1, max_size=12)

@@ -66,8 +66,10 @@ def divide(text: str, lengths: Sequence[int]) -> list[str]:
     If there are fewer words than parts, a part is that before it again.
     """
     words = split_words(text)
+    if not words:
+        return [text] * len(lengths)
     ends = list(accumulate(width_of(word) + spaced for word, spaced in words))
-    total, whole = ends[-1] if ends else 0, sum(lengths) or 1
+    total, whole = ends[-1], sum(lengths) or 1
     cuts = [0]
     for number, share in enumerate(list(accumulate(lengths))[:-1], start=1):
         goal = total * share / whole
