@@ -162,7 +162,7 @@ def _unpack(file: Path, folder: Path) -> None:
 
 def main() -> None:
     """Prints the table of all groups."""
-    from benchmarks.clients import roundtrip_markup
+    from benchmarks.clients import roundtrip_markup, roundtrip_text
 
     parser = argparse.ArgumentParser(description="Round trips of documents from packages.")
     parser.add_argument("formats", nargs="*", help="only these formats")
@@ -170,7 +170,7 @@ def main() -> None:
     print("| format | files of | files | units | identical | equal | changed and valid | refused |")
     print("|---|---|---|---|---|---|---|---|")
     all_wrong: list[str] = []
-    for group in roundtrip_markup.GROUPS:
+    for group in (*roundtrip_text.GROUPS, *roundtrip_markup.GROUPS):
         if wanted and group.format not in wanted:
             continue
         row, wrong = measure(group)

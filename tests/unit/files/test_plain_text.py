@@ -61,6 +61,13 @@ def test_lines_that_are_sentences_or_messages_are_not_joined(tmp_path: Path) -> 
     assert len(read_texts(messages)) == 2
 
 
+def test_lists_of_checksums_and_chinese_lines_are_not_joined(tmp_path: Path) -> None:
+    sums = "".join(f"{number:032x}  usr/share/doc/package/file{number}\n" for number in range(9))
+    assert len(read_texts(make_file(tmp_path, "a.txt", sums))) == 9
+    chinese = "这是一个没有空格的文本，每一行的长度都差不多，所以看起来像是被折行的段落一样，但是不能合并\n" * 5
+    assert len(read_texts(make_file(tmp_path, "b.txt", chinese))) == 5
+
+
 def test_a_failed_unit_keeps_its_source(tmp_path: Path) -> None:
     path = make_file(tmp_path, "a.txt", "One\nTwo\n")
     assert translate_file(path, lambda text: None if text == "One" else "Dois") == b"One\nDois\n"

@@ -16,6 +16,7 @@ _SENTENCE_END = re.compile(r"[.!?:;…。！？]['\"”’)\]]*$")
 _SLACK = 0.15
 # Columns by which a line may be longer than the width of the file.
 _OVERHANG = 4
+_MIN_SPACES, _MAX_WORD = 3, 25
 
 
 def find_width(lines: Iterable[str]) -> int | None:
@@ -99,7 +100,7 @@ def _is_filled(lines: list[str], width: int, slack: float) -> bool:
     for line, following in pairwise(lines):
         text = line.rstrip()
         word = following.split(maxsplit=1)[0]
-        # Scripts without spaces have no words here, and every line of them would pass.
-        if " " not in text.strip() or len(text) + 1 + len(word) <= least:
+        # Long words of scripts without spaces, checksums and addresses would fill every line.
+        if text.strip().count(" ") < _MIN_SPACES or len(word) > _MAX_WORD or len(text) + 1 + len(word) <= least:
             return False
     return True
