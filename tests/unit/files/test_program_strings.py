@@ -197,7 +197,7 @@ def test_a_string_catalog_gets_a_localization(tmp_path: Path) -> None:
     assert translate_file(finished, options=POLISH) == finished.read_bytes()
 
 
-@pytest.mark.parametrize(("text", "reason"), [("{", "line 1: is no JSON"), ("[]", "is no string catalog")])
+@pytest.mark.parametrize(("text", "reason"), [("{", "line 1: it is no JSON"), ("[]", "is no string catalog")])
 def test_a_broken_catalog_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(FileError, match=reason):
         read_texts(write(tmp_path / "a.xcstrings", text))

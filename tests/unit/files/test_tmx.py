@@ -71,7 +71,7 @@ def test_written_translation_units_are_read_again(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("<a/>", "is no TMX file"),
-        ("<tmx><tu>", "line 1: is no well-formed XML"),
+        ("<tmx><tu>", "line 1: it is no well-formed XML"),
         ('<!DOCTYPE tmx [<!ENTITY a "b">]><tmx/>', "defines an entity"),
         ("<tmx>" + "<a>" * 300, "nested deeper than 256"),
     ],

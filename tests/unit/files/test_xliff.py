@@ -147,6 +147,8 @@ def test_segments_are_units_and_make_one_target(tmp_path: Path) -> None:
 def test_the_target_language_is_declared(tmp_path: Path) -> None:
     text = file_1("<trans-unit id='1'><source>One</source></trans-unit>", language="")
     assert 'source-language="en" target-language="pt">' in translated(tmp_path, text, "Um")
+    brazilian = file_1("<trans-unit id='1'><source>One</source></trans-unit>", language=' target-language="pt-BR"')
+    assert 'source-language="en" target-language="pt-BR">' in translated(tmp_path, brazilian, "Um")
 
 
 def test_translations_into_another_language_are_not_mixed(tmp_path: Path) -> None:

@@ -29,11 +29,11 @@ _NCX = "application/x-dtbncx+xml"
 def _find_parts(reader: PartReader, options: ReadOptions) -> Iterator[XmlPart]:
     path = reader.archive.path
     if _CONTAINER not in reader.names:
-        raise FileError(path, "is no EPUB book", cure="check its name, or name its format")
+        raise FileError(path, "it is no EPUB book", cure="check its name, or name its format")
     rootfile = next((each for each in reader.read(_CONTAINER).root.descendants() if each.local == "rootfile"), None)
     package = unquote(rootfile.get("full-path") or "") if rootfile else ""
     if package not in reader.names:
-        raise FileError(path, "names no package document", place=_CONTAINER, cure="make the book again")
+        raise FileError(path, "it names no package document", place=_CONTAINER, cure="make the book again")
     root = reader.read(package).root
     protected = _find_protected(reader)
     yield XmlPart(package, partial(_find_titles, options=options))
@@ -41,7 +41,7 @@ def _find_parts(reader: PartReader, options: ReadOptions) -> Iterator[XmlPart]:
         if name not in reader.names:
             continue
         if name in protected:
-            raise FileError(path, "is protected against copying", place=name, cure="get it without protection")
+            raise FileError(path, "it is protected against copying", place=name, cure="get it without protection")
         find = _find_page if kind == _XHTML else _find_contents
         yield XmlPart(name, partial(find, name=name, options=options))
 

@@ -42,8 +42,14 @@ def start_tag(element: XmlElement, attributes: dict[str, str]) -> str:
     return f"<{element.name}{written}>"
 
 
+def language_edit(element: XmlElement, name: str, wanted: str) -> Edit | None:
+    """Returns the edit that declares the target language in an attribute, or None if it declares it."""
+    declared = next((each.value for each in element.attributes() if each.name == name), "")
+    return None if is_language(declared, wanted) else attribute_edit(element, name, wanted)
+
+
 def check_target_language(path: Path, declared: str | None, wanted: str, *, line: int) -> None:
     """Raises `FileError` if a file holds translations into another language."""
     if declared and not is_language(declared, wanted):
         cure = "translate into that language, or remove its translations from the file"
-        raise FileError(path, f"holds translations into {declared}, not {wanted}", place=f"line {line}", cure=cure)
+        raise FileError(path, f"it holds translations into {declared}, not {wanted}", place=f"line {line}", cure=cure)

@@ -68,7 +68,7 @@ def _read_segment(
 
 def _check(path: Path, source: XmlSource) -> None:
     if source.root.local != "tmx":
-        raise FileError(path, "is no TMX file", cure="check its name, or name its format")
+        raise FileError(path, "it is no TMX file", cure="check its name, or name its format")
 
 
 def _read(path: Path, options: ReadOptions) -> Document:

@@ -98,7 +98,7 @@ class _Reader:
         try:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
-            reason = f"is no well-formed XML ({expat.ErrorString(error.code)})"
+            reason = f"it is no well-formed XML ({expat.ErrorString(error.code)})"
             raise FileError(self._path, reason, place=f"line {error.lineno}") from error
         found, self._found = self._found, []
         yield from found
@@ -106,10 +106,10 @@ class _Reader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.rpartition(" ")[2]
         if not self._names and name != "tmx":
-            raise FileError(self._path, "is no TMX file", cure="check its name")
+            raise FileError(self._path, "it is no TMX file", cure="check its name")
         self._names.append(name)
         if len(self._names) > MAX_DEPTH:
-            raise self._fail(f"has elements nested deeper than {MAX_DEPTH}")
+            raise self._fail(f"it has elements nested deeper than {MAX_DEPTH}")
         if name == "tu":
             self._variants = []
             self._context, self._changed = attributes.get("tuid", ""), attributes.get("changedate", "")
@@ -141,11 +141,11 @@ class _Reader:
         if self._variants and not self._codes and "seg" in self._names:
             self._length += len(text)
             if self._length > _MAX_TEXT:
-                raise self._fail(f"has a text of more than {_MAX_TEXT:,} characters")
+                raise self._fail(f"it has a text of more than {_MAX_TEXT:,} characters")
             self._variants[-1].pieces.append(text)
 
     def _refuse_entity(self, *_: object) -> None:
-        raise self._fail("defines an entity in its document type, which is not allowed")
+        raise self._fail("it defines an entity in its document type, which is not allowed")
 
     def _fail(self, reason: str) -> FileError:
         return FileError(self._path, reason, place=f"line {self._parser.CurrentLineNumber}")

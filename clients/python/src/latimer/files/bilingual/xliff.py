@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from latimer.files.bilingual.targets import (
-    attribute_edit,
     check_target_language,
     indentation,
+    language_edit,
     start_tag,
 )
 from latimer.files.bilingual.xliff_inline import read_inline
@@ -94,7 +94,7 @@ def _raw(element: XmlElement) -> str:
 def _find(source: XmlSource, options: ReadOptions, path: Path) -> Iterator[Slot | Edit]:
     root = source.root
     if root.local != "xliff":
-        raise FileError(path, "is no XLIFF file", cure="check its name, or name its format")
+        raise FileError(path, "it is no XLIFF file", cure="check its name, or name its format")
     version = root.get("version") or ""
     if version.startswith("2"):
         yield from _find_2(source, options, path)
@@ -102,7 +102,7 @@ def _find(source: XmlSource, options: ReadOptions, path: Path) -> Iterator[Slot 
         yield from _find_1(source, options, path)
     else:
         cure = "convert it to XLIFF 1.2 or 2.0"
-        raise FileError(path, f"is XLIFF {version[:20]!r}, which is not known", place="line 1", cure=cure)
+        raise FileError(path, f"it is XLIFF {version[:20]!r}, which is not known", place="line 1", cure=cure)
 
 
 def _find_1(source: XmlSource, options: ReadOptions, path: Path) -> Iterator[Slot | Edit]:
@@ -110,7 +110,7 @@ def _find_1(source: XmlSource, options: ReadOptions, path: Path) -> Iterator[Slo
         if any(each.local == "target" and each.text for each in file.descendants()):
             line = source.line(file.start)
             check_target_language(path, file.get("target-language"), options.target_language, line=line)
-        declared = attribute_edit(file, "target-language", options.target_language)
+        declared = language_edit(file, "target-language", options.target_language)
         if declared is not None:
             yield declared
         for unit in file.descendants():
@@ -156,7 +156,7 @@ def _find_2(source: XmlSource, options: ReadOptions, path: Path) -> Iterator[Slo
     root = source.root
     if any(each.local == "target" and each.text for each in root.descendants()):
         check_target_language(path, root.get("trgLang"), options.target_language, line=source.line(root.start))
-    declared = attribute_edit(root, "trgLang", options.target_language)
+    declared = language_edit(root, "trgLang", options.target_language)
     if declared is not None:
         yield declared
     for unit in root.descendants():

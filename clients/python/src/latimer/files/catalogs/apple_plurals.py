@@ -70,7 +70,7 @@ def _slot(source: XmlSource, value: XmlElement, context: str, missing: Sequence[
 
 def _check(path: Path, source: XmlSource) -> None:
     if source.root.local != "plist":
-        raise FileError(path, "is no property list", cure="convert it to XML with plutil")
+        raise FileError(path, "it is no property list", cure="convert it to XML with plutil")
 
 
 def _read(path: Path, options: ReadOptions) -> Document:

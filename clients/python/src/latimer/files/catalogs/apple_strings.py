@@ -45,7 +45,7 @@ class _StringsFile:
     def _read(self) -> tuple[str, bytes, str]:
         data = read_bytes(self.path)
         if data.startswith(b"bplist"):
-            raise FileError(self.path, "is a binary property list", cure="convert it with plutil -convert xml1")
+            raise FileError(self.path, "it is a binary property list", cure="convert it with plutil -convert xml1")
         marks = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
         bom, encoding = next(((bom, name) for bom, name in marks if data.startswith(bom)), (b"", ""))
         if not encoding:
@@ -53,7 +53,7 @@ class _StringsFile:
         try:
             return data[len(bom) :].decode(encoding), bom, encoding
         except (UnicodeError, LookupError) as error:
-            raise FileError(self.path, f"is not in the encoding {encoding}", cure="name its encoding") from error
+            raise FileError(self.path, f"it is not in the encoding {encoding}", cure="name its encoding") from error
 
     def _slots(self, text: str) -> Iterator[Slot]:
         position = _skip_space(text, 0)
@@ -62,7 +62,7 @@ class _StringsFile:
             if entry is None:
                 line = text.count("\n", 0, position) + 1
                 cure = 'write "key" = "text"; and close each comment'
-                raise FileError(self.path, "has no entry where one should be", place=f"line {line}", cure=cure)
+                raise FileError(self.path, "it has no entry where one should be", place=f"line {line}", cure=cure)
             if entry[3] is not None and any(map(str.isalpha, entry[3])):
                 yield _slot(text, entry)
             position = _skip_space(text, entry.end())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from latimer.files.bilingual.targets import attribute_edit, check_target_language, flag_names, indentation
+from latimer.files.bilingual.targets import check_target_language, flag_names, indentation, language_edit
 from latimer.files.catalogs.html_strings import string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit
@@ -30,15 +30,13 @@ _FORMS = {code: number for number, codes in _FORM_LANGUAGES.items() for code in 
 def _find(source: XmlSource, options: ReadOptions, path: Path) -> Iterator[Slot | Edit]:
     root = source.root
     if root.local != "TS":
-        raise FileError(path, "is no file of Qt Linguist", cure="check its name, or name its format")
+        raise FileError(path, "it is no file of Qt Linguist", cure="check its name, or name its format")
     messages = [each for each in root.descendants() if each.local == "message"]
     if any(each.text.strip() for message in messages for each in message.elements("translation")):
         check_target_language(path, root.get("language"), options.target_language, line=source.line(root.start))
-    language = options.target_language.replace("-", "_")
-    if (root.get("language") or "").replace("-", "_") != language:
-        declared = attribute_edit(root, "language", language)
-        if declared is not None:
-            yield declared
+    declared = language_edit(root, "language", options.target_language.replace("-", "_"))
+    if declared is not None:
+        yield declared
     for message in messages:
         text, translation = message.first("source"), message.first("translation")
         if text is None or translation is None or not any(map(str.isalpha, text.text)):

@@ -52,7 +52,7 @@ def _slot(source: XmlSource, data: XmlElement, value: XmlElement, name: str) -> 
 
 def _check(path: Path, source: XmlSource) -> None:
     if source.root.local != "root":
-        raise FileError(path, "is no RESX file", cure="check its name, or name its format")
+        raise FileError(path, "it is no RESX file", cure="check its name, or name its format")
 
 
 def _read(path: Path, options: ReadOptions) -> Document:

@@ -56,12 +56,12 @@ class _StringCatalog:
         try:
             catalog: dict[str, Any] = json.loads(read_bytes(self.path).decode("utf-8-sig"))
         except json.JSONDecodeError as error:
-            raise FileError(self.path, f"is no JSON ({error.msg})", place=f"line {error.lineno}") from error
+            raise FileError(self.path, f"it is no JSON ({error.msg})", place=f"line {error.lineno}") from error
         except (UnicodeError, RecursionError) as error:
-            raise FileError(self.path, "is no JSON in UTF-8", cure="save it with Xcode") from error
+            raise FileError(self.path, "it is no JSON in UTF-8", cure="save it with Xcode") from error
         strings = catalog.get("strings") if isinstance(catalog, dict) else None
         if not isinstance(strings, dict) or not all(isinstance(each, dict) for each in strings.values()):
-            raise FileError(self.path, "is no string catalog", cure="check its name, or name its format")
+            raise FileError(self.path, "it is no string catalog", cure="check its name, or name its format")
         return catalog
 
     def _leaves(self, catalog: dict[str, Any]) -> Iterator[_Leaf]:

@@ -208,7 +208,7 @@ def read_xml(path: Path, data: bytes, *, part: str = "", encoding: str | None = 
         return FileError(path, reason, place=place, cure=cure)
 
     if len(data) > MAX_BYTES:
-        raise fail(f"has more than {MAX_BYTES >> 20} MiB of XML", cure="divide it")
+        raise fail(f"it has more than {MAX_BYTES >> 20} MiB of XML", cure="divide it")
     bom, encoding = _find_encoding(data, encoding)
     try:
         text = data[len(bom) :].decode(encoding)
@@ -218,9 +218,9 @@ def read_xml(path: Path, data: bytes, *, part: str = "", encoding: str | None = 
     except UnicodeError as error:
         line = data.count(b"\n", 0, getattr(error, "start", 0)) + 1
         cure = "correct the declaration of the encoding, or name the encoding"
-        raise fail(f"is not in the encoding {encoding} that it declares", line=line, cure=cure) from error
+        raise fail(f"it is not in the encoding {encoding} that it declares", line=line, cure=cure) from error
     if not same:
-        raise fail(f"would not keep its bytes in the encoding {encoding}", cure="save it as UTF-8")
+        raise fail(f"it would not keep its bytes in the encoding {encoding}", cure="save it as UTF-8")
     _check(text, fail)
     return XmlSource(text, _Builder(text, fail).build(), encoding, bom)
 
@@ -261,14 +261,14 @@ def _check(text: str, fail: _Fail) -> None:
     def refuse_entity(*_: object) -> None:
         cure = "write the text of the entity in place of its references"
         raise fail(
-            "defines an entity in its document type, which is not allowed", line=parser.CurrentLineNumber, cure=cure
+            "it defines an entity in its document type, which is not allowed", line=parser.CurrentLineNumber, cure=cure
         )
 
     parser.EntityDeclHandler = refuse_entity
     try:
         parser.Parse(text.encode("utf-8"), True)  # noqa: FBT003 (it takes no keywords)
     except expat.ExpatError as error:
-        raise fail(f"is no well-formed XML ({expat.ErrorString(error.code)})", line=error.lineno) from error
+        raise fail(f"it is no well-formed XML ({expat.ErrorString(error.code)})", line=error.lineno) from error
 
 
 class _Builder:
@@ -302,7 +302,7 @@ class _Builder:
             else:
                 self._current.nodes.append(XmlOther(start, end))
         if self._root is None or self._root.end < 0:
-            raise self._fail("has no element")
+            raise self._fail("it has no element")
         return self._root
 
     def _open(self, match: re.Match[str]) -> None:
@@ -323,7 +323,7 @@ class _Builder:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             line = self._text.count("\n", 0, start) + 1
-            raise self._fail(f"has elements nested deeper than {MAX_DEPTH}", line=line)
+            raise self._fail(f"it has elements nested deeper than {MAX_DEPTH}", line=line)
 
 
 def _read_scope(rest: str, around: Mapping[str, str]) -> Mapping[str, str]:

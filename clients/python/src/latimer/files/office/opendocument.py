@@ -168,10 +168,10 @@ def _read_element(element: XmlElement, styles: Mapping[str, str], style: str) ->
 def _find_parts(reader: PartReader, _: ReadOptions) -> Iterator[XmlPart]:
     path = reader.archive.path
     if "mimetype" not in reader.names or b"opendocument" not in reader.archive.read("mimetype"):
-        raise FileError(path, "is no OpenDocument file", cure="check its name, or name its format")
+        raise FileError(path, "it is no OpenDocument file", cure="check its name, or name its format")
     manifest = "META-INF/manifest.xml"
     if manifest in reader.names and b"encryption-data" in reader.archive.read(manifest):
-        raise FileError(path, "is encrypted with a password", cure="save it without a password")
+        raise FileError(path, "it is encrypted with a password", cure="save it without a password")
     names = ["content.xml", "styles.xml", *(name for name in reader.archive.names if name.endswith("/content.xml"))]
     for name in names:
         if name in reader.names:

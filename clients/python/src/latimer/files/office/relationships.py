@@ -46,7 +46,7 @@ def find_main_part(reader: PartReader, local: str, description: str) -> str:
             continue
         if reader.read(name).root.local == local:
             return name
-    raise FileError(reader.archive.path, f"is no {description}", cure="check its name, or name its format")
+    raise FileError(reader.archive.path, f"it is no {description}", cure="check its name, or name its format")
 
 
 def related(reader: PartReader, name: str, *kinds: str) -> list[str]:

@@ -49,15 +49,15 @@ class Archive:
     def read(self, name: str) -> bytes:
         """Returns the content of a member. Raises `FileError`."""
         if name not in self.names:
-            raise FileError(self.path, f"has no part {name}", cure="save it again with the program that made it")
+            raise FileError(self.path, f"it has no part {name}", cure="save it again with the program that made it")
         info = self.zip.getinfo(name)
         if info.file_size > MAX_MEMBER:
-            raise FileError(self.path, f"has more than {MAX_MEMBER >> 20} MiB", place=name, cure="divide it")
+            raise FileError(self.path, f"it has more than {MAX_MEMBER >> 20} MiB", place=name, cure="divide it")
         try:
             # zipfile reads no more than the size that the directory names, which is checked.
             return self.zip.read(name)
         except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, zlib.error) as error:
-            raise FileError(self.path, f"cannot be unpacked ({error})", place=name, cure=_CURE) from error
+            raise FileError(self.path, f"it cannot be unpacked ({error})", place=name, cure=_CURE) from error
 
     def write_copy(self, target: BinaryIO, changed: Mapping[str, bytes]) -> None:
         """Writes a copy of the archive. `changed`: the new content of members by name."""
@@ -73,13 +73,13 @@ def open_archive(path: Path) -> Iterator[Archive]:
     try:
         with path.open("rb") as file:
             if file.read(len(_OLE)) == _OLE:
-                reason = "is encrypted with a password, or in the binary format before 2007"
+                reason = "it is encrypted with a password, or in the binary format before 2007"
                 raise FileError(path, reason, cure="save it without a password in the present format")
             with zipfile.ZipFile(file) as opened:
                 _check(path, opened)
                 yield Archive(path, file, opened, tuple(info.filename for info in opened.infolist()))
     except (zipfile.BadZipFile, struct.error, NotImplementedError, UnicodeError) as error:
-        raise FileError(path, f"is no whole zip archive ({error})", cure=_CURE) from error
+        raise FileError(path, f"it is no whole zip archive ({error})", cure=_CURE) from error
     except OSError as error:
         raise FileError(path, error.strerror or str(error)) from error
 
@@ -87,35 +87,35 @@ def open_archive(path: Path) -> Iterator[Archive]:
 def _check(path: Path, opened: zipfile.ZipFile) -> None:
     infos = opened.infolist()
     if len(infos) > MAX_MEMBERS:
-        raise FileError(path, f"has more than {MAX_MEMBERS:,} parts", cure="divide it")
+        raise FileError(path, f"it has more than {MAX_MEMBERS:,} parts", cure="divide it")
     if sum(info.file_size for info in infos) > MAX_UNPACKED:
-        raise FileError(path, f"unpacks to more than {MAX_UNPACKED >> 30} GiB", cure="divide it")
+        raise FileError(path, f"it unpacks to more than {MAX_UNPACKED >> 30} GiB", cure="divide it")
     names: set[str] = set()
     for info in infos:
         _check_member(path, info)
         if info.filename in names:
-            raise FileError(path, "has two parts of one name", cure="save it again with the program that made it")
+            raise FileError(path, "it has two parts of one name", cure="save it again with the program that made it")
         names.add(info.filename)
     ends = 0
     for info in sorted(infos, key=lambda each: each.header_offset):
         if info.header_offset < ends:
-            raise FileError(path, "has parts that overlap", cure=_CURE)
+            raise FileError(path, "it has parts that overlap", cure=_CURE)
         ends = info.header_offset + _LOCAL.size + info.compress_size
     if ends > opened.start_dir:
-        raise FileError(path, "has a part that reaches past its end", cure=_CURE)
+        raise FileError(path, "it has a part that reaches past its end", cure=_CURE)
 
 
 def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED:
-        raise FileError(path, "is encrypted", cure="save it without a password")
+        raise FileError(path, "it is encrypted", cure="save it without a password")
     parts = info.filename.split("/")
     if ".." in parts or info.filename.startswith("/") or ":" in parts[0]:
-        raise FileError(path, "has a part whose name leads out of the archive", cure="save it again")
+        raise FileError(path, "it has a part whose name leads out of the archive", cure="save it again")
     if info.file_size > _SMALL and info.file_size > MAX_RATIO * info.compress_size:
-        reason = f"has a part that unpacks to more than {MAX_RATIO} times its size"
+        reason = f"it has a part that unpacks to more than {MAX_RATIO} times its size"
         raise FileError(path, reason, cure="the file may be made to fill the memory; unpack it and pack it again")
     if info.file_size >= 0xFFFFFFFF or info.compress_size >= 0xFFFFFFFF or info.header_offset >= 0xFFFFFFFF:
-        raise FileError(path, "has a part of 4 GiB or more", cure="divide it")
+        raise FileError(path, "it has a part of 4 GiB or more", cure="divide it")
 
 
 # The new offset of a member; if it changed, its flags, method, CRC and sizes.
@@ -153,7 +153,7 @@ class _Copier:
         while start < end:
             chunk = self._file.read(min(_CHUNK, end - start))
             if not chunk:
-                raise FileError(self._archive.path, "ends early", cure=_CURE)
+                raise FileError(self._archive.path, "it ends early", cure=_CURE)
             self._write(chunk)
             start += len(chunk)
 
