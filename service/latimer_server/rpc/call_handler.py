@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -33,6 +34,8 @@ from latimer_server.rpc.quotas.meter import QuotaMeter
 from latimer_server.rpc.refusal_pace import RefusalPace
 from latimer_server.rpc.servicers.request_bounds import check_bounds
 
+# Messages of more bytes are parsed one at a time for each method.
+_LARGE_BYTES = 256 << 10
 _RUNTIME_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
@@ -56,15 +59,28 @@ class Method:
     delays_drain: bool = True
     grpc_type: str = "unary"
 
+    # A large message is parsed and checked while no other one is: one of small items takes fifty times its size, until
+    # the check of its bounds refuses it.
+    large: threading.Lock = field(default_factory=threading.Lock, compare=False)
+
     def read(self, data: bytes | None) -> Any:  # noqa: ANN401 (each method has its own message)
         """Returns the message that `data` holds. Raises `InvalidRequest` if it holds none."""
         if data is None:
             raise InvalidRequest(Violation("", "the call has no request message"))
+        with self.large if len(data) > _LARGE_BYTES else nullcontext():
+            return self._unpack(data)
+
+    def _unpack(self, data: bytes) -> Message:
         try:
             message = self.parse(data)
         except (DecodeError, ValueError):
             raise InvalidRequest(Violation("", "the bytes are no message of this method")) from None
-        check_bounds(message)
+        try:
+            check_bounds(message)
+        except InvalidRequest as error:
+            # The frames of a traceback would keep the message until the status is sent.
+            del message
+            raise error.with_traceback(None) from None
         return message
 
 
