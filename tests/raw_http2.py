@@ -67,6 +67,12 @@ class RawConnection:
         self._http.send_data(stream, data, end_stream=end)
         self._flush()
 
+    def ping(self, count: int) -> None:
+        """Sends PING frames at once."""
+        for number in range(count):
+            self._http.ping(struct.pack(">Q", number))
+        self._flush()
+
     def read_statuses(self, streams: Sequence[int]) -> Mapping[int, Mapping[bytes, bytes]]:
         """Waits until each of these streams has ended, and returns their trailers."""
         self._read_until(lambda: set(streams) <= set(self.ended))

@@ -75,6 +75,12 @@ async def test_a_client_that_does_not_acknowledge_the_settings_is_disconnected()
             await asyncio.to_thread(connection.wait_for_close)
 
 
+async def test_a_client_that_floods_pings_is_disconnected(server: LatimerServer) -> None:
+    with await asyncio.to_thread(RawConnection, server.port) as connection:
+        await asyncio.to_thread(connection.ping, 100)
+        await asyncio.to_thread(connection.wait_for_close)
+
+
 async def test_connections_are_bounded() -> None:
     async with serve_fakes(max_connections=2) as server:
         with RawConnection(server.port) as one, RawConnection(server.port) as two:

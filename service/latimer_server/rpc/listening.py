@@ -56,6 +56,8 @@ def channel_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", round(1_000 * settings.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", round(1_000 * settings.keepalive_timeout_seconds)),
         ("grpc.keepalive_permit_without_calls", 1),
+        # A connection is closed at its fourth PING without data in between.
+        ("grpc.http2.max_ping_strikes", 2),
     ]
 
 
