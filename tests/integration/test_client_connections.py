@@ -186,6 +186,18 @@ async def test_a_server_that_cannot_be_reached_is_left_out(translate: Translate)
     assert server.calls == 4
 
 
+async def test_a_stream_goes_to_a_server_that_can_be_reached(server: LatimerServer) -> None:
+    addresses = ["127.0.0.1:1", f"127.0.0.1:{server.port}"]
+    async with AsyncClient(addresses, stream_retry_delay=0.001) as client:
+        assert [str(item) async for item in client.translate_many(["A text."], **EN_PT)] == ["A text."]
+
+    def run() -> list[str]:
+        with Client(addresses, stream_retry_delay=0.001) as client:
+            return [str(item) for item in client.translate_many(["A text."], **EN_PT)]
+
+    assert await asyncio.to_thread(run) == ["A text."]
+
+
 async def test_a_token_that_is_a_function_is_called_for_each_request(translate: Translate) -> None:
     tokens = iter(["one", "two"])
     server = Scripted([(grpc.StatusCode.UNAVAILABLE, 0.0)])

@@ -5,20 +5,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
-import grpc
-
-from latimer import _calls, _channel, _status, types
+from latimer import _calls, _channel, types
 from latimer._aio_stream import AsyncTranslationStream, run_stream
-from latimer._channels import Channels
-from latimer._deadline import Deadline
-from latimer._ledger import METHOD, RETRY_DELAY, Ledger, stream_retry
-from latimer.errors import ConnectionFailedError, LatimerError, WrongLoopError
+from latimer._aio_transport import AsyncTransport
+from latimer._ledger import RETRY_DELAY, Ledger, stream_retry
 from latimer.options import (
     DetectOptions,
     Mode,
@@ -27,12 +21,9 @@ from latimer.options import (
     SummaryLengthName,
     TranslateOptions,
 )
-from latimer.v1 import translation_pb2 as pb
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-T = TypeVar("T")
 
 
 class AsyncClient:
@@ -73,11 +64,7 @@ class AsyncClient:
             compression=compression,
             channel_options=channel_options,
         )
-        self._channels: Channels[grpc.aio.Channel] = Channels(
-            self._connection, grpc.aio.insecure_channel, grpc.aio.secure_channel
-        )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = threading.Event()
+        self._transport = AsyncTransport(self._connection)
         self._stream_retry = stream_retry(stream_retry_delay)
 
     async def __aenter__(self) -> AsyncClient:
@@ -90,9 +77,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the connections and cancels calls in flight."""
-        self._closed.set()
-        for channel in self._channels.take_all():
-            await channel.close()
+        await self._transport.close()
 
     @overload
     async def translate(  # type: ignore[overload-overlap]  # a str is an iterable of str
@@ -159,7 +144,7 @@ class AsyncClient:
         `error`, also if the server cannot be reached. Arguments that are no texts, no language or no option raise
         `InvalidArgumentError`.
         """
-        return await self._run(_calls.translate(text, target, source, options), timeout, retry)
+        return await self._transport.run(_calls.translate(text, target, source, options), timeout, retry)
 
     def translate_many(
         self,
@@ -197,7 +182,7 @@ class AsyncClient:
         )
         seconds = _channel.check_timeout(timeout) or self._connection.timeout
         trace = _channel.trace_metadata()
-        results = run_stream(lambda: self._open_stream(trace), items, ledger, seconds)
+        results = run_stream(lambda: self._transport.open_stream(trace), items, ledger, seconds)
         return AsyncTranslationStream(results, ledger)
 
     @overload
@@ -250,7 +235,7 @@ class AsyncClient:
         `translate`.
         """
         fields = {"sentence_count": sentences, "length": length, "output_language_code": target, "mode": mode}
-        summaries: types.Summary | list[types.Summary] = await self._run(
+        summaries: types.Summary | list[types.Summary] = await self._transport.run(
             _calls.summarize(text, source, fields, options), timeout, retry
         )
         return summaries
@@ -286,7 +271,9 @@ class AsyncClient:
         `candidate_language_codes=`: the languages to choose from; all by default. `timeout`, `retry` and errors are as
         in `translate`.
         """
-        found: types.Detection | list[types.Detection] = await self._run(_calls.detect(text, options), timeout, retry)
+        found: types.Detection | list[types.Detection] = await self._transport.run(
+            _calls.detect(text, options), timeout, retry
+        )
         return found
 
     async def language_pairs(
@@ -301,7 +288,7 @@ class AsyncClient:
 
         `source` and `target`: only pairs from or into this language.
         """
-        return await self._run(_calls.language_pairs(source, target), timeout, retry)
+        return await self._transport.run(_calls.language_pairs(source, target), timeout, retry)
 
     async def models(
         self,
@@ -315,111 +302,29 @@ class AsyncClient:
         `options`: filters, such as `task="translation"`, `state="ready"`, `source_language_code=` and
         `target_language_code=`.
         """
-        return await self._run(_calls.models(options), timeout, retry)
+        return await self._transport.run(_calls.models(options), timeout, retry)
 
     async def get_model(
         self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None
     ) -> types.Model:
         """Returns a model of the catalogue. Raises `NotServedError` if there is none of this name."""
-        return await self._run(_calls.get_model(name), timeout, retry)
+        return await self._transport.run(_calls.get_model(name), timeout, retry)
 
     async def load_model(
         self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None
     ) -> types.Model:
         """Loads a model, and returns it in the state READY. Raises `PermissionDeniedError` without the right to."""
-        return await self._run(_calls.load_model(name), timeout, retry)
+        return await self._transport.run(_calls.load_model(name), timeout, retry)
 
     async def unload_model(
         self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None
     ) -> types.Model:
         """Unloads a model when its batches are finished, and returns it in the state DRAINING or AVAILABLE."""
-        return await self._run(_calls.unload_model(name), timeout, retry)
+        return await self._transport.run(_calls.unload_model(name), timeout, retry)
 
     async def health(self, service: str = "", *, timeout: float | None = None, retry: types.Retry | None = None) -> str:
         """Returns the health, a constant of `Health`, such as "SERVING".
 
         `service`: "" for the whole server, the full name of a gRPC service, or `model:NAME`.
         """
-        return await self._run(_calls.health(service), timeout, retry)
-
-    async def _run(self, steps: _calls.Steps[T], timeout: float | None, retry: types.Retry | None) -> T:
-        """Makes the calls that `steps` yields, one after another, and returns the result of `steps`."""
-        deadline = Deadline.after(_channel.check_timeout(timeout) or self._connection.timeout)
-        retries = _channel.check_retry(retry) or self._connection.retry
-        try:
-            call = next(steps)
-            while True:
-                call = steps.send(await self._try(call, deadline, retries))
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    async def _try(self, call: _calls.Call, deadline: Deadline, retry: types.Retry) -> _calls.Reply | LatimerError:
-        """Makes a call, again if `retry` says so; returns its reply or its error."""
-        failures = 0
-        while True:
-            index = self._channels.balancer.choose()
-            result = await self._call(call, index, deadline)
-            if isinstance(result, _calls.Reply):
-                return result
-            failures += 1
-            delay = _channel.retry_delay(result, retry, failures)
-            if delay is None or self._closed.is_set():
-                return result
-            if isinstance(result, ConnectionFailedError) and self._channels.balancer.has_other(index):
-                delay = 0.0
-            if not deadline.allows(delay):
-                return result
-            await asyncio.sleep(delay)
-
-    async def _call(self, call: _calls.Call, index: int, deadline: Deadline) -> _calls.Reply | LatimerError:
-        remaining = deadline.remaining()
-        if remaining is not None and remaining <= 0:
-            return deadline.error()
-        if self._closed.is_set():
-            return _channel.closed_error()
-        method = self._get_channel(index).unary_unary(
-            call.method,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response.FromString,
-        )
-        try:
-            running = method(
-                call.request, timeout=remaining, metadata=self._connection.metadata(_channel.trace_metadata())
-            )
-            response = await running
-            request_id = _status.find_request_id(await running.initial_metadata())
-        except grpc.aio.AioRpcError as error:
-            converted = _status.convert_call_error(error, self._connection.addresses[index])
-            self._channels.balancer.record(index, converted)
-            return converted
-        except (grpc.aio.UsageError, asyncio.CancelledError):  # also from gRPC if another task has closed the channel
-            if self._closed.is_set():
-                return _channel.closed_error()
-            raise
-        self._channels.balancer.record(index, None)
-        return _calls.Reply(response, request_id)
-
-    def _open_stream(self, trace: _channel.Metadata) -> tuple[Any, str]:
-        if self._closed.is_set():
-            raise _channel.closed_error()
-        index = self._channels.balancer.choose()
-        method = self._get_channel(index).stream_stream(
-            METHOD,
-            request_serializer=pb.StreamTranslateTextRequest.SerializeToString,
-            response_deserializer=pb.StreamTranslateTextResponse.FromString,
-        )
-        return method(metadata=self._connection.metadata(trace)), self._connection.addresses[index]
-
-    def _get_channel(self, index: int) -> grpc.aio.Channel:
-        """Returns the channel of an address. Raises `WrongLoopError` in another event loop than that of the first
-        call."""
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise WrongLoopError(
-                "this AsyncClient belongs to another event loop; make one client for each loop, for example in the "
-                "function that asyncio.run runs"
-            )
-        return self._channels.get(index)
+        return await self._transport.run(_calls.health(service), timeout, retry)

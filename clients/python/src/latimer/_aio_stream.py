@@ -17,8 +17,10 @@ from latimer import _status, types
 from latimer._ledger import Answer, Ledger, late_error
 from latimer.errors import CancelledError, ConnectionFailedError, LatimerError
 
-# Starts a call, and returns it with the address of its server. Raises `LatimerError` if the client is closed.
-OpenCall = Callable[[], tuple[Any, str]]
+# Converts gRPC's error of a call.
+ConvertError = Callable[[Any], LatimerError]
+# Starts a call, and returns it with the function for its error. Raises `LatimerError` if the client is closed.
+OpenCall = Callable[[], tuple[Any, ConvertError]]
 # The details that gRPC reports instead of the real status if a write fails because the call has ended (grpc/grpc issue
 # 36066). The client then opens another stream, which reports the real status if the cause persists.
 _STATUS_LOST = "Internal error from Core"
@@ -138,8 +140,8 @@ class _Stream:
 
     def _begin_call(self) -> None:
         self._call_end = False
-        self._call, address = self._open_call()
-        self._call_tasks = [asyncio.ensure_future(self._send()), asyncio.ensure_future(self._read(address))]
+        self._call, convert = self._open_call()
+        self._call_tasks = [asyncio.ensure_future(self._send()), asyncio.ensure_future(self._read(convert))]
 
     async def _take_items(self) -> None:
         try:
@@ -182,7 +184,7 @@ class _Stream:
                 else:
                     await _wait(self._work)
 
-    async def _read(self, address: str) -> None:
+    async def _read(self, convert: ConvertError) -> None:
         end: LatimerError | bool = True
         try:
             self._ledger.request_id = _status.find_request_id(await self._call.initial_metadata())
@@ -192,7 +194,7 @@ class _Stream:
                 while self._ledger.has_results:
                     await _wait(self._taken)
         except grpc.aio.AioRpcError as error:
-            end = _status.convert_call_error(error, address)
+            end = convert(error)
             if error.details() == _STATUS_LOST:
                 end = ConnectionFailedError("the stream broke", code="UNAVAILABLE", request_id=end.request_id)
         except asyncio.CancelledError:

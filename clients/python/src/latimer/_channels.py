@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from latimer._addresses import Balancer
 from latimer._channel import Connection
+from latimer._status import convert_call_error
+from latimer.errors import LatimerError
 
 C = TypeVar("C")
 
@@ -38,6 +40,12 @@ class Channels(Generic[C]):
             if index not in self._open:
                 self._open[index] = self._make(self._connection.addresses[index])
             return self._open[index]
+
+    def convert_error(self, index: int, error: Any) -> LatimerError:
+        """Converts gRPC's error of a call to an address, and remembers a connection that failed."""
+        converted = convert_call_error(error, self._connection.addresses[index])
+        self.balancer.record(index, converted)
+        return converted
 
     def take_all(self) -> list[C]:
         """Returns the open channels, for the caller to close."""

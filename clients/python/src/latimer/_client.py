@@ -5,19 +5,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
-import grpc
-
-from latimer import _calls, _channel, _status, types
-from latimer._channels import Channels
-from latimer._deadline import Deadline
-from latimer._ledger import METHOD, RETRY_DELAY, Ledger, stream_retry
+from latimer import _calls, _channel, types
+from latimer._ledger import RETRY_DELAY, Ledger, stream_retry
 from latimer._stream import TranslationStream, run_stream
-from latimer.errors import ConnectionFailedError, LatimerError
+from latimer._transport import Transport
 from latimer.options import (
     DetectOptions,
     Mode,
@@ -26,12 +21,9 @@ from latimer.options import (
     SummaryLengthName,
     TranslateOptions,
 )
-from latimer.v1 import translation_pb2 as pb
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-T = TypeVar("T")
 
 
 class Client:
@@ -71,8 +63,7 @@ class Client:
             compression=compression,
             channel_options=channel_options,
         )
-        self._channels: Channels[grpc.Channel] = Channels(self._connection, grpc.insecure_channel, grpc.secure_channel)
-        self._closed = threading.Event()
+        self._transport = Transport(self._connection)
         self._stream_retry = stream_retry(stream_retry_delay)
 
     def __enter__(self) -> Client:
@@ -85,9 +76,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections and cancels calls in flight."""
-        self._closed.set()
-        for channel in self._channels.take_all():
-            channel.close()
+        self._transport.close()
 
     @overload
     def translate(  # type: ignore[overload-overlap]  # a str is an iterable of str
@@ -154,7 +143,7 @@ class Client:
         `error`, also if the server cannot be reached. Arguments that are no texts, no language or no option raise
         `InvalidArgumentError`.
         """
-        return self._run(_calls.translate(text, target, source, options), timeout, retry)
+        return self._transport.run(_calls.translate(text, target, source, options), timeout, retry)
 
     def translate_many(
         self,
@@ -192,7 +181,7 @@ class Client:
         )
         seconds = _channel.check_timeout(timeout) or self._connection.timeout
         trace = _channel.trace_metadata()
-        results = run_stream(lambda requests: self._open_stream(requests, trace), items, ledger, seconds)
+        results = run_stream(lambda requests: self._transport.open_stream(requests, trace), items, ledger, seconds)
         return TranslationStream(results, ledger)
 
     @overload
@@ -245,7 +234,7 @@ class Client:
         `translate`.
         """
         fields = {"sentence_count": sentences, "length": length, "output_language_code": target, "mode": mode}
-        summaries: types.Summary | list[types.Summary] = self._run(
+        summaries: types.Summary | list[types.Summary] = self._transport.run(
             _calls.summarize(text, source, fields, options), timeout, retry
         )
         return summaries
@@ -281,7 +270,9 @@ class Client:
         `candidate_language_codes=`: the languages to choose from; all by default. `timeout`, `retry` and errors are as
         in `translate`.
         """
-        found: types.Detection | list[types.Detection] = self._run(_calls.detect(text, options), timeout, retry)
+        found: types.Detection | list[types.Detection] = self._transport.run(
+            _calls.detect(text, options), timeout, retry
+        )
         return found
 
     def language_pairs(
@@ -296,7 +287,7 @@ class Client:
 
         `source` and `target`: only pairs from or into this language.
         """
-        return self._run(_calls.language_pairs(source, target), timeout, retry)
+        return self._transport.run(_calls.language_pairs(source, target), timeout, retry)
 
     def models(
         self,
@@ -310,97 +301,23 @@ class Client:
         `options`: filters, such as `task="translation"`, `state="ready"`, `source_language_code=` and
         `target_language_code=`.
         """
-        return self._run(_calls.models(options), timeout, retry)
+        return self._transport.run(_calls.models(options), timeout, retry)
 
     def get_model(self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None) -> types.Model:
         """Returns a model of the catalogue. Raises `NotServedError` if there is none of this name."""
-        return self._run(_calls.get_model(name), timeout, retry)
+        return self._transport.run(_calls.get_model(name), timeout, retry)
 
     def load_model(self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None) -> types.Model:
         """Loads a model, and returns it in the state READY. Raises `PermissionDeniedError` without the right to."""
-        return self._run(_calls.load_model(name), timeout, retry)
+        return self._transport.run(_calls.load_model(name), timeout, retry)
 
     def unload_model(self, name: str, *, timeout: float | None = None, retry: types.Retry | None = None) -> types.Model:
         """Unloads a model when its batches are finished, and returns it in the state DRAINING or AVAILABLE."""
-        return self._run(_calls.unload_model(name), timeout, retry)
+        return self._transport.run(_calls.unload_model(name), timeout, retry)
 
     def health(self, service: str = "", *, timeout: float | None = None, retry: types.Retry | None = None) -> str:
         """Returns the health, a constant of `Health`, such as "SERVING".
 
         `service`: "" for the whole server, the full name of a gRPC service, or `model:NAME`.
         """
-        return self._run(_calls.health(service), timeout, retry)
-
-    def _run(self, steps: _calls.Steps[T], timeout: float | None, retry: types.Retry | None) -> T:
-        """Makes the calls that `steps` yields, one after another, and returns the result of `steps`."""
-        deadline = Deadline.after(_channel.check_timeout(timeout) or self._connection.timeout)
-        retries = _channel.check_retry(retry) or self._connection.retry
-        try:
-            call = next(steps)
-            while True:
-                call = steps.send(self._try(call, deadline, retries))
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    def _try(self, call: _calls.Call, deadline: Deadline, retry: types.Retry) -> _calls.Reply | LatimerError:
-        """Makes a call, again if `retry` says so; returns its reply or its error."""
-        failures = 0
-        while True:
-            index = self._channels.balancer.choose()
-            result = self._call(call, index, deadline)
-            if isinstance(result, _calls.Reply):
-                return result
-            failures += 1
-            delay = _channel.retry_delay(result, retry, failures)
-            if delay is None or self._closed.is_set():
-                return result
-            if isinstance(result, ConnectionFailedError) and self._channels.balancer.has_other(index):
-                delay = 0.0
-            if not deadline.allows(delay):
-                return result
-            self._closed.wait(delay)
-
-    def _call(self, call: _calls.Call, index: int, deadline: Deadline) -> _calls.Reply | LatimerError:
-        remaining = deadline.remaining()
-        if remaining is not None and remaining <= 0:
-            return deadline.error()
-        if self._closed.is_set():
-            return _channel.closed_error()
-        metadata = self._connection.metadata(_channel.trace_metadata())
-        try:
-            method = self._channels.get(index).unary_unary(
-                call.method,
-                request_serializer=type(call.request).SerializeToString,
-                response_deserializer=call.response.FromString,
-            )
-            response, done = method.with_call(call.request, timeout=remaining, metadata=metadata)
-        except grpc.RpcError as error:
-            converted = _status.convert_call_error(error, self._connection.addresses[index])
-            self._channels.balancer.record(index, converted)
-            return converted
-        except ValueError:  # from gRPC if another thread has closed the channel
-            if self._closed.is_set():
-                return _channel.closed_error()
-            raise
-        self._channels.balancer.record(index, None)
-        return _calls.Reply(response, _status.read_request_id(done))
-
-    def _open_stream(
-        self, requests: Iterator[pb.StreamTranslateTextRequest], trace: _channel.Metadata
-    ) -> tuple[Any, str]:
-        if self._closed.is_set():
-            raise _channel.closed_error()
-        index = self._channels.balancer.choose()
-        metadata = self._connection.metadata(trace)
-        try:
-            method = self._channels.get(index).stream_stream(
-                METHOD,
-                request_serializer=pb.StreamTranslateTextRequest.SerializeToString,
-                response_deserializer=pb.StreamTranslateTextResponse.FromString,
-            )
-            return method(requests, metadata=metadata), self._connection.addresses[index]
-        except ValueError:  # from gRPC if another thread has closed the channel
-            if self._closed.is_set():
-                raise _channel.closed_error() from None
-            raise
+        return self._transport.run(_calls.health(service), timeout, retry)

@@ -17,9 +17,11 @@ from latimer._ledger import Answer, Ledger, late_error
 from latimer.errors import LatimerError
 from latimer.v1 import translation_pb2 as pb
 
-# Starts a call with an iterator of its requests, and returns it with the address of its server. The call is an iterator
-# of its responses. Raises `LatimerError` if the client is closed.
-OpenCall = Callable[[Iterator[pb.StreamTranslateTextRequest]], tuple[Any, str]]
+# Converts gRPC's error of a call.
+ConvertError = Callable[[Any], LatimerError]
+# Starts a call with an iterator of its requests, and returns it with the function for its error. The call is an
+# iterator of its responses. Raises `LatimerError` if the client is closed.
+OpenCall = Callable[[Iterator[pb.StreamTranslateTextRequest]], tuple[Any, ConvertError]]
 
 
 def run_stream(
@@ -144,9 +146,9 @@ class _Stream:
             self._call_end = False
             self._work.notify_all()
             number = self._call_number
-        self._call, address = self._open_call(self._send(number))
+        self._call, convert = self._open_call(self._send(number))
         threading.Thread(
-            target=self._read, args=(self._call, number, address), name="latimer-answers", daemon=True
+            target=self._read, args=(self._call, number, convert), name="latimer-answers", daemon=True
         ).start()
 
     def _take_items(self) -> None:
@@ -195,7 +197,7 @@ class _Stream:
                     self._sender_waits = False
             yield request
 
-    def _read(self, call: Any, number: int, address: str) -> None:
+    def _read(self, call: Any, number: int, convert: ConvertError) -> None:
         end: LatimerError | bool = True
         try:
             is_first = True
@@ -213,7 +215,7 @@ class _Stream:
                         lambda: self._closed.is_set() or self._call_number != number or not self._ledger.has_results
                     )
         except grpc.RpcError as error:
-            end = _status.convert_call_error(error, address)
+            end = convert(error)
         with self._progress:
             if self._call_number == number:
                 self._call_end = end
