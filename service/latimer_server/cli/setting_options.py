@@ -18,7 +18,7 @@ from latimer_server.config.settings import Settings
 
 @dataclass(frozen=True)
 class GivenOptions:
-    """The options of a command. `config`: the configuration file. `values`: what options give, by setting."""
+    """The options of a command. `config`: the configuration file. `values`: the values of the options, by setting."""
 
     config: Path | None
     values: dict[str, object]

@@ -27,7 +27,7 @@ from latimer_server.config.key_file import (
     read_text,
 )
 
-_SECRET_PREFIX = "latimer_"  # noqa: S105 (what secret scanners search for)
+_SECRET_PREFIX = "latimer_"  # noqa: S105 (secret scanners search for it)
 _SECRET_BYTES = 32
 _LOCK_SECONDS = 10.0
 _OWNER_ONLY = 0o600
@@ -96,7 +96,7 @@ class _EditedFile:
         self.keys: Sequence[NamedKey] = parse_keys(path, text)
 
     def find_lines(self, name: str) -> tuple[int, int]:
-        """Returns the range of the lines of a key: its header and what follows up to the next header."""
+        """Returns the range of the lines of a key: its header and all lines up to the next header."""
         if name not in {key.name for key in self.keys}:
             known = ", ".join(key.name for key in self.keys) or "none"
             raise KeyFileError(f"{self.path}: has no key {name!r}; it has: {known}")

@@ -1,4 +1,4 @@
-"""Access: the identity of a call's caller, and what its key allows."""
+"""Access: the identity of a call's caller, and the scopes and quotas of its key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL_SCOPES = frozenset(Scope)
 
 
 class Quota(StrEnum):
-    """A bound on what one key may use."""
+    """A bound on the use of the server by one key."""
 
     REQUESTS = "requests_per_minute"
     CHARACTERS = "characters_per_minute"
@@ -43,7 +43,7 @@ class Principal:
     """The caller of a call, as far as its credentials prove it.
 
     `caller`: the name under which queues and limits count its calls. `key`: the name of its key, which logs may hold;
-    "" without keys. `scopes`: what the key opens.
+    "" without keys. `scopes`: those of the key.
     """
 
     caller: str

@@ -1,4 +1,4 @@
-"""The parts that decide who may call: credentials, quotas and certificates, and the reading of their files again."""
+"""Access control: credentials, quotas and certificates of a server, and the watch over their files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AccessControl:
         return QuotaMeter(self.quotas, self.authenticator.require_current)
 
     def list_works(self) -> list[Coroutine[Any, Any, None]]:
-        """Returns what has to run as long as the server does."""
+        """Returns the coroutines that run as long as the server does."""
         return [self._watch_files(), self._renew_leases()]
 
     async def _watch_files(self) -> None:

@@ -31,7 +31,7 @@ class Call:
     """One call as servicers see it.
 
     `principal`: its caller. `deadline`: a reading of the monotonic clock in seconds, None without a deadline. `record`:
-    where servicers note what they did. `quota`: what it takes from the quotas of its key; None without a key.
+    where servicers note what they did. `quota`: its use of the quotas of its key; None without a key.
     """
 
     method: str

@@ -30,8 +30,8 @@ class CallStatus:
 
     `is_logged`: its line is at INFO, else at DEBUG. `log_share`: the share of the calls with status OK that are logged,
     from 0 to 1. `request_id`: "" until the metadata of the call is read. `principal`: its caller, `UNKNOWN` until the
-    credentials are checked. `record`: what the call has done. `quota`: what it
-    takes from the quotas of its key; None without a key.
+    credentials are checked. `record`: what the call has done. `quota`: its use of the quotas of
+    its key; None without a key.
     """
 
     def __init__(

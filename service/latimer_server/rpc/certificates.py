@@ -28,7 +28,7 @@ class CertificateError(LatimerError):
 class ServerCertificates:
     """The certificate chain and key of the server, and the authorities of client certificates if clients need one.
 
-    `load` reads the files; what it has read is used by connections that begin later. `clock`: seconds since the epoch.
+    `load` reads the files; connections that begin later use their contents. `clock`: seconds since the epoch.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class ServerCertificates:
         raise CertificateError(f"{self._certificate}, {self._key}: change while they are read")
 
     def _check_validity(self, chain: bytes) -> float:
-        """Returns when the certificate ends, in seconds since the epoch, and logs what clients would object to."""
+        """Returns the end of the certificate in seconds since the epoch, and logs why clients refuse it if they do."""
         name = {"file": str(self._certificate)}
         try:
             ends = _read_end(chain, self._certificate, self._key)
@@ -156,7 +156,7 @@ def _name_reason(error: ssl.SSLError) -> str:
 def _read_end(chain: bytes, certificate: Path, key: Path) -> float:
     """Returns when a certificate ends, by a handshake in memory whose client trusts this certificate only.
 
-    Raises `SSLError` for what a client would object to. Python's library reads no certificates otherwise.
+    Raises `SSLError` if clients refuse the certificate. Python's library reads no certificates otherwise.
     """
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_side.load_cert_chain(certificate, key, password="")

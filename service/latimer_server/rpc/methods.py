@@ -38,8 +38,8 @@ class ServiceRegistry:
     def add_servicer(
         self, service: ServiceDescriptor, servicer: object, scopes: Mapping[str, Scope | None] | Scope
     ) -> None:
-        """Serves one of our services: its methods run on the event loop. `scopes`: what a key must open, of all methods
-        or by the name of each; None is open to every key."""
+        """Serves one of our services: its methods run on the event loop. `scopes`: the scope that a key needs, for all
+        methods or by the name of each; None is open to every key."""
         handlers = {}
         for descriptor in service.methods:
             scope = scopes if isinstance(scopes, Scope) else scopes[descriptor.name]

@@ -1,6 +1,6 @@
 """Reads files again when they change: keys, tokens and certificates.
 
-A file that cannot be used changes nothing: the server goes on with what it read before.
+A file that cannot be used changes nothing: the server goes on with the contents that it read before.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Reloads:
         self._listeners: list[ReloadListener] = []
 
     def add(self, part: ReloadedPart) -> None:
-        """Reads the files of a part for the first time, and watches them. Raises what `part.load` raises."""
+        """Reads the files of a part for the first time, and watches them. Raises the errors of `part.load`."""
         marks = _read_marks(part)
         part.load()
         self._parts[part.name] = part, marks

@@ -1,4 +1,4 @@
-"""The meter of quotas: what each call takes from the quotas of its key, and what it is told about them."""
+"""The meter of quotas: charges each call to the quotas of its key, and describes the rest to its caller."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RULES = {
 
 
 class QuotaUse:
-    """What one call takes. `begin` comes first, `end` last; `charge` comes with each message."""
+    """The use of quotas by one call. `begin` comes first, `end` last; `charge` comes with each message."""
 
     def __init__(self, store: QuotaStore, require_current: RequireCurrent, principal: Principal, lease: str) -> None:
         self._store = store
@@ -82,7 +82,7 @@ class QuotaUse:
             self._store.end(self._principal.key, self._lease)
 
     def describe(self) -> Metadata:
-        """Returns the trailing metadata of the call: each quota and what is left of it."""
+        """Returns the trailing metadata of the call: each quota and its rest."""
         limits, metadata = self._principal.limits, []
         for quota, limit, name in (
             (Quota.REQUESTS, limits.requests, "requests"),

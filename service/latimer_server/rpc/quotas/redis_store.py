@@ -24,6 +24,7 @@ from latimer_server.rpc.quotas.store import (
 RENEWAL_SECONDS = 10.0
 # A lease that is not renewed for so long has ended with its server.
 _LEASE_SECONDS = 35.0
+_LEASE_MS = round(1_000 * _LEASE_SECONDS)
 _PREFIX = "latimer:quota"
 _UNLIMITED = -1
 _PASSWORD = re.compile(r"//[^/@\s]*@")
@@ -174,9 +175,6 @@ class RedisStore:
         for lease, key in held.items():
             keys = [_name(key, Quota.CONCURRENT)]
             _ask(lambda keys=keys, lease=lease: self._run_renew(keys, [_LEASE_MS, lease]))  # type: ignore[misc]
-
-
-_LEASE_MS = round(1_000 * _LEASE_SECONDS)
 
 
 def hide_password(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a store of quotas does, and what it answers."""
+"""The interface of quota stores."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CONCURRENT_RETRY_SECONDS = 1.0
 class Charge:
     """The answer to a request for a part of a quota.
 
-    `refused`: the quota that is used up, None if all was granted. `used`: what of the window's quota is used now.
-    `wait`: seconds until the same request would be granted if nobody else asked.
+    `refused`: the quota that is used up, None if all was granted. `used`: the part of the quota that is used now.
+    `wait`: seconds until the same request would be granted if no other call took anything.
     """
 
     refused: Quota | None
@@ -34,7 +34,7 @@ class StoreFailed(Exception):
 
 
 class QuotaStore(Protocol):
-    """Counts what keys use. Thread-safe. All methods raise `StoreFailed`.
+    """Counts the use of quotas by key. Thread-safe. All methods raise `StoreFailed`.
 
     `is_remote`: whether its methods wait for another process.
     """
