@@ -58,7 +58,7 @@ def translate(
     report: ReportOption = None,
     quiet: options.QuietOption = False,
     strict: options.StrictOption = False,
-    jobs: JobsOption = 2,
+    jobs: JobsOption = 1,
     encoding: options.EncodingOption = None,
     path: options.PathOption = None,
     column: options.ColumnOption = None,

@@ -60,7 +60,7 @@ class BatchRequest:
     format_name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     memory: Path | None = None
-    jobs: int = 2
+    jobs: int = 1
     resumes: bool = False
     overwrites: bool = False
     is_dry_run: bool = False
