@@ -171,6 +171,7 @@ class _Stream:
 
     def _wake_sender(self) -> None:
         with self._work:
+            self._sender_waits = False  # one wake is enough, however long the sender takes to run
             self._work.notify_all()
 
     def _wait_for_room(self) -> bool:
