@@ -157,7 +157,7 @@ GROUPS = (
         "usr/share/redmine/config/locales/*.yml",
         yaml.safe_load,
         options=_same_language(_TOP_KEY),
-        most=12,
+        most=10,
     ),
     Group("csv", _VEGA, "package/data/*.csv", check_table(","), most=18),
     Group("tsv", _VEGA, "package/data/*.csv", check_table("\t"), make_tsv, note=", made", most=18),

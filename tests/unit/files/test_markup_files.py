@@ -216,3 +216,9 @@ def test_every_html_comes_out_as_it_was(tmp_path: Path, parts: list[str]) -> Non
     tags = [part for part in parts if part.startswith("<")]
     translated = translate_file(path, lambda text: text + "é").decode()
     assert [translated.count(tag) for tag in tags] == ["".join(parts).count(tag) for tag in tags]
+
+
+@pytest.mark.parametrize("piece", ['<a "', "<a ", "<!", '<p class="', "<b>x", "<i>y</b>"])
+def test_tags_that_are_never_closed_take_linear_time(tmp_path: Path, piece: str) -> None:
+    path = make_file(tmp_path, "a.html", piece * 20_000)
+    assert translate_file(path) == path.read_bytes()

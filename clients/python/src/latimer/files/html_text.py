@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +18,11 @@ from latimer.files.document import FileError, FileFormat, ReadOptions, Unit
 from latimer.files.encoding import find_encoding
 from latimer.files.splices import Passage, Source, SplicedDocument, constant, has_letter, replace, whole_file
 
+# Bounds on a tag, since a "<" without its ">" would be searched to the end of the file each time.
 _TOKEN = re.compile(
-    r"<!--.*?(?:-->|$)|<!\[CDATA\[.*?(?:\]\]>|$)|<[!?][^>]*>|"
-    r"<(?P<end>/?)(?P<name>[a-zA-Z][^\s/>]*)(?P<attributes>(?:\"[^\"]*\"|'[^']*'|[^'\">])*)>",
+    r"<!--.*?(?:-->|$)|<!\[CDATA\[.*?(?:\]\]>|$)|<[!?][^>]{0,4000}>|"
+    r"<(?P<end>/?)(?P<name>[a-zA-Z][^\s/<>]{0,100})"
+    r"(?P<attributes>[^'\"<>]{0,4000}(?:(?:\"[^\"]*\"|'[^']*')[^'\"<>]{0,4000}){0,200})>",
     re.DOTALL,
 )
 _INLINE_NAMES = """a abbr acronym b bdi bdo big br cite code data del dfn em font i img ins kbd mark nobr q rp rt ruby s
@@ -126,15 +129,19 @@ def _unpaired(tags: list[_Tag]) -> list[_Tag]:
     """Returns the tags without their other tag, ascending."""
     opened: list[_Tag] = []
     alone: list[_Tag] = []
+    names: Counter[str] = Counter()
     for tag in tags:
         if tag.name in _VOID:
             continue
         if not tag.is_end:
             opened.append(tag)
-        elif any(each.name == tag.name for each in opened):
+            names[tag.name] += 1
+        elif names[tag.name]:
             while opened[-1].name != tag.name:
+                names[opened[-1].name] -= 1
                 alone.append(opened.pop())
             opened.pop()
+            names[tag.name] -= 1
         else:
             alone.append(tag)
     return sorted([*alone, *opened], key=lambda tag: tag.start)
