@@ -59,6 +59,7 @@ def test_spans_of_another_look_are_tags_and_others_are_not(tmp_path: Path) -> No
 def test_spaces_are_those_that_a_reader_sees(tmp_path: Path) -> None:
     body = '<text:p>Two\n   lines <text:s text:c="2"/>and<text:s/> <text:span> more</text:span></text:p>'
     assert texts(tmp_path, body) == ["Two lines   and  more"]
+    assert texts(tmp_path, '<text:p>a<text:s text:c="²"/>b</text:p>') == ["a b"]
     assert translated(tmp_path, body, "Um   dois") == '<text:p>Um <text:s text:c="2"/>dois</text:p>'
 
 

@@ -103,7 +103,17 @@ def test_entries_of_strings_keep_comments_and_encoding(tmp_path: Path, encoding:
     assert written == expected.encode(encoding)
 
 
-@pytest.mark.parametrize("text", ['"a" = "b"', '\n"a" = "b;\n', '\n"a" "b";', "\n/* open"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"a" = "b"',
+        '"a" ' + " " * 100_000 + "x",
+        "a " + "/* x */ " * 20_000 + "x",
+        '\n"a" = "b;\n',
+        '\n"a" "b";',
+        "\n/* open",
+    ],
+)
 def test_a_broken_entry_is_named_by_its_line(tmp_path: Path, text: str) -> None:
     path = write(tmp_path / "a.strings", f'"x" = "y";\n{text}')
     with pytest.raises(FileError, match=r"line \d: .*no entry"):
@@ -197,7 +207,15 @@ def test_a_string_catalog_gets_a_localization(tmp_path: Path) -> None:
     assert translate_file(finished, options=POLISH) == finished.read_bytes()
 
 
-@pytest.mark.parametrize(("text", "reason"), [("{", "line 1: it is no JSON"), ("[]", "is no string catalog")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "line 1: it is no JSON"),
+        ("[]", "is no string catalog"),
+        ('{"strings": {"a": {"localizations": [1]}}}', "a value where an object should be"),
+        ('{"strings": {"a": {"localizations": {"en": 5}}}}', "a value where an object should be"),
+    ],
+)
 def test_a_broken_catalog_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(FileError, match=reason):
         read_texts(write(tmp_path / "a.xcstrings", text))

@@ -19,9 +19,8 @@ from latimer.files.markup.edits import Edit, apply_edits
 from latimer.files.markup.xml_file import Slot, collect_edits, read_bytes
 
 _SPACE = re.compile(r"(?:\s+|/\*.*?\*/|//[^\n]*)*", re.DOTALL)
-_ENTRY = re.compile(
-    r'(?:"((?:[^"\\]|\\.)*)"|([\w.$/-]+))(?:\s+|/\*.*?\*/)*(?:=(?:\s+|/\*.*?\*/)*"((?:[^"\\]|\\.)*)"\s*)?;', re.DOTALL
-)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_BARE_KEY = re.compile(r"([\w.$/-]+)")
 _ESCAPE = re.compile(r"\\(?:[Uu]([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _READ = {"n": "\n", "t": "\t", "r": "\r"}
 _WRITTEN = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": None})
@@ -58,14 +57,43 @@ class _StringsFile:
     def _slots(self, text: str) -> Iterator[Slot]:
         position = _skip_space(text, 0)
         while position < len(text):
-            entry = _ENTRY.match(text, position)
+            entry = _read_entry(text, position)
             if entry is None:
                 line = text.count("\n", 0, position) + 1
                 cure = 'write "key" = "text"; and close each comment'
                 raise FileError(self.path, "it has no entry where one should be", place=f"line {line}", cure=cure)
-            if entry[3] is not None and any(map(str.isalpha, entry[3])):
+            if any(map(str.isalpha, entry.text)):
                 yield _slot(text, entry)
-            position = _skip_space(text, entry.end())
+            position = _skip_space(text, entry.end)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An entry, with its quoted texts as written. `text`: that at `text_start`, "" for an entry without a text."""
+
+    start: int
+    end: int
+    key: str
+    text: str
+    text_start: int
+
+
+def _read_entry(source: str, start: int) -> _Entry | None:
+    """Returns the entry at a position, or None. White space and comments may stand between its parts."""
+    key = _STRING.match(source, start) or _BARE_KEY.match(source, start)
+    if key is None:
+        return None
+    position = _skip_space(source, key.end())
+    value = None
+    if source.startswith("=", position):
+        value = _STRING.match(source, _skip_space(source, position + 1))
+        if value is None:
+            return None
+        position = _skip_space(source, value.end())
+    if not source.startswith(";", position):
+        return None
+    text, text_start = (value[1], value.start(1)) if value is not None else ("", position)
+    return _Entry(start, position + 1, key[1], text, text_start)
 
 
 def _skip_space(text: str, position: int) -> int:
@@ -73,21 +101,22 @@ def _skip_space(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _slot(source: str, entry: re.Match[str]) -> Slot:
-    text = _unescape(entry[3])
+def _slot(source: str, entry: _Entry) -> Slot:
+    text = _unescape(entry.text)
 
     def edit(translated: Translated) -> Iterator[Edit]:
         if translated.text is None:
             return
         if translated.flags:
-            yield Edit(entry.start(), entry.start(), (f"/* latimer: {flag_names(translated)} */\n",))
+            yield Edit(entry.start, entry.start, (f"/* latimer: {flag_names(translated)} */\n",))
         if translated.text != text:
-            yield Edit(*entry.span(3), (translated.text.translate(_WRITTEN),))
+            end = entry.text_start + len(entry.text)
+            yield Edit(entry.text_start, end, (translated.text.translate(_WRITTEN),))
 
-    place = f"line {source.count(chr(10), 0, entry.start()) + 1}"
-    context = _unescape(entry[1]) if entry[1] is not None else entry[2]
+    place = f"line {source.count(chr(10), 0, entry.start) + 1}"
     syntaxes = ("printf",) if "%" in text else ()
-    return Slot(Unit(text=text, form=string_form(text), place=place, context=context, syntaxes=syntaxes), edit)
+    unit = Unit(text=text, form=string_form(text), place=place, context=_unescape(entry.key), syntaxes=syntaxes)
+    return Slot(unit, edit)
 
 
 def _unescape(text: str) -> str:

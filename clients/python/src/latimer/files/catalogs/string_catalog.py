@@ -66,14 +66,14 @@ class _StringCatalog:
 
     def _leaves(self, catalog: dict[str, Any]) -> Iterator[_Leaf]:
         """Yields the texts to translate, and adds their localizations to `catalog`."""
-        source_language: str = catalog.get("sourceLanguage") or "en"
+        source_language = str(catalog.get("sourceLanguage") or "en")
         for key, entry in catalog["strings"].items():
             if entry.get("shouldTranslate") is False or not any(map(str.isalpha, key)):
                 continue
-            localizations: dict[str, Any] = entry.get("localizations") or {}
+            localizations = self._mapping(entry.get("localizations"), key)
             if _is_finished(localizations.get(self.options.target_language)):
                 continue
-            source: dict[str, Any] = localizations.get(source_language) or {"stringUnit": {"value": key}}
+            source = self._mapping(localizations.get(source_language), key) or {"stringUnit": {"value": key}}
             localization: dict[str, Any] = {}
             leaves = list(self._copy(source, key, localization))
             if leaves:
@@ -91,7 +91,7 @@ class _StringCatalog:
                 yield _Leaf(unit["value"], context, target)
             else:
                 target["stringUnit"] = {"state": "translated", "value": unit["value"]}
-        variations: dict[str, Any] = source.get("variations") or {}
+        variations = self._mapping(source.get("variations"), context)
         for kind in _KINDS:
             cases = variations.get(kind)
             if not isinstance(cases, dict):
@@ -101,7 +101,15 @@ class _StringCatalog:
                 cases = {name: cases.get(name, cases["other"]) for name in sorted({*cases, *wanted})}
             copied = target.setdefault("variations", {}).setdefault(kind, {})
             for name, case in cases.items():
-                yield from self._copy(case, f"{context}[{name}]", copied.setdefault(name, {}))
+                yield from self._copy(self._mapping(case, context), f"{context}[{name}]", copied.setdefault(name, {}))
+
+    def _mapping(self, value: object, place: str) -> dict[str, Any]:
+        """Returns an object of the catalog, {} if it is missing."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise FileError(self.path, "it has a value where an object should be", place=f"the text {place[:60]!r}")
+        return value
 
 
 def _is_finished(localization: object) -> bool:

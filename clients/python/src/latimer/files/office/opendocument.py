@@ -152,7 +152,7 @@ def _read_element(element: XmlElement, styles: Mapping[str, str], style: str) ->
         return _read_nodes(element.nodes, styles, style + opening)
     if local == "s":
         count = next((each.value for each in element.attributes() if each.name.endswith(":c")), "1")
-        return (Run(" " * min(int(count), 1000) if count.isdigit() else " ", style),)
+        return (Run(" " * min(int(count), 1000) if count.isdecimal() else " ", style),)
     if local in _WRAPPERS and not element.is_empty_tag:
         return (wrap_element(element, _read_nodes(element.nodes, styles, style)),)
     if local == "soft-page-break":

@@ -85,7 +85,7 @@ def _find_strings(source: XmlSource, cells: set[str]) -> set[int]:
     found: set[int] = set()
     for cell in _cells(source):
         value = cell.first("v")
-        if cell.get("t") == "s" and cell.get("r") in cells and value is not None and value.text.strip().isdigit():
+        if cell.get("t") == "s" and cell.get("r") in cells and value is not None and value.text.strip().isdecimal():
             found.add(int(value.text))
     return found
 
