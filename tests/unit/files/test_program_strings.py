@@ -212,7 +212,7 @@ def test_a_string_catalog_gets_a_localization(tmp_path: Path) -> None:
     [
         ("{", "line 1: it is no JSON"),
         ("[]", "is no string catalog"),
-        ('{"strings": {"a": {"localizations": [1]}}}', "a value where an object should be"),
+        ('{"strings": {"a": {"localizations": [1]}}}', "string 1: it has a value where an object should be"),
         ('{"strings": {"a": {"localizations": {"en": 5}}}}', "a value where an object should be"),
     ],
 )

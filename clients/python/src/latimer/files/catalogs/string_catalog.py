@@ -23,10 +23,11 @@ _KINDS = ("plural", "device")
 
 @dataclass(frozen=True)
 class _Leaf:
-    """A text to translate. `unit`: the string unit that gets its translation."""
+    """A text to translate. `number`: that of its string in the file. `unit`: what gets its translation."""
 
     text: str
     context: str
+    number: int
     unit: dict[str, Any]
 
 
@@ -39,7 +40,11 @@ class _StringCatalog:
         for leaf in self._leaves(self._read()):
             syntaxes = ("printf",) if "%" in leaf.text else ()
             yield Unit(
-                text=leaf.text, form=string_form(leaf.text), place=leaf.context, context=leaf.context, syntaxes=syntaxes
+                text=leaf.text,
+                form=string_form(leaf.text),
+                place=f"string {leaf.number}",
+                context=leaf.context,
+                syntaxes=syntaxes,
             )
 
     def write(self, target: BinaryIO, translations: Iterator[Translated]) -> None:
@@ -67,15 +72,15 @@ class _StringCatalog:
     def _leaves(self, catalog: dict[str, Any]) -> Iterator[_Leaf]:
         """Yields the texts to translate, and adds their localizations to `catalog`."""
         source_language = str(catalog.get("sourceLanguage") or "en")
-        for key, entry in catalog["strings"].items():
+        for number, (key, entry) in enumerate(catalog["strings"].items(), start=1):
             if entry.get("shouldTranslate") is False or not any(map(str.isalpha, key)):
                 continue
-            localizations = self._mapping(entry.get("localizations"), key)
+            localizations = self._mapping(entry.get("localizations"), number)
             if _is_finished(localizations.get(self.options.target_language)):
                 continue
-            source = self._mapping(localizations.get(source_language), key) or {"stringUnit": {"value": key}}
+            source = self._mapping(localizations.get(source_language), number) or {"stringUnit": {"value": key}}
             localization: dict[str, Any] = {}
-            leaves = list(self._copy(source, key, localization))
+            leaves = list(self._copy(source, key, number, localization))
             if leaves:
                 entry["localizations"] = dict(
                     sorted({**localizations, self.options.target_language: localization}.items())
@@ -83,15 +88,15 @@ class _StringCatalog:
                 catalog["strings"][key] = dict(sorted(entry.items()))
                 yield from leaves
 
-    def _copy(self, source: dict[str, Any], context: str, target: dict[str, Any]) -> Iterator[_Leaf]:
+    def _copy(self, source: dict[str, Any], context: str, number: int, target: dict[str, Any]) -> Iterator[_Leaf]:
         """Yields the texts of a localization, and copies its variations to `target`."""
         unit = source.get("stringUnit")
         if isinstance(unit, dict) and isinstance(unit.get("value"), str):
             if any(map(str.isalpha, unit["value"])):
-                yield _Leaf(unit["value"], context, target)
+                yield _Leaf(unit["value"], context, number, target)
             else:
                 target["stringUnit"] = {"state": "translated", "value": unit["value"]}
-        variations = self._mapping(source.get("variations"), context)
+        variations = self._mapping(source.get("variations"), number)
         for kind in _KINDS:
             cases = variations.get(kind)
             if not isinstance(cases, dict):
@@ -101,14 +106,15 @@ class _StringCatalog:
                 cases = {name: cases.get(name, cases["other"]) for name in sorted({*cases, *wanted})}
             copied = target.setdefault("variations", {}).setdefault(kind, {})
             for name, case in cases.items():
-                yield from self._copy(self._mapping(case, context), f"{context}[{name}]", copied.setdefault(name, {}))
+                inner = copied.setdefault(name, {})
+                yield from self._copy(self._mapping(case, number), f"{context}[{name}]", number, inner)
 
-    def _mapping(self, value: object, place: str) -> dict[str, Any]:
+    def _mapping(self, value: object, number: int) -> dict[str, Any]:
         """Returns an object of the catalog, {} if it is missing."""
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise FileError(self.path, "it has a value where an object should be", place=f"the text {place[:60]!r}")
+            raise FileError(self.path, "it has a value where an object should be", place=f"string {number}")
         return value
 
 
