@@ -192,6 +192,17 @@ def test_a_folder_that_cannot_be_made_is_named_before_any_text_is_sent(batch: Ba
     )
 
 
+def test_a_file_in_which_no_text_is_found_is_named(batch: Batch) -> None:
+    source = batch.write("a.jsonl", '{"title": "one two"}\n')
+    done = batch.run(source, out="b.jsonl", path="body")
+    assert (done.returncode, lines(done)[0]) == (
+        0,
+        f"latimer: {source}: no text was found; are --format, --path and --column right?",
+    )
+    assert batch.run(source, out="c.jsonl", path="title").returncode == 0
+    assert json.loads(batch.read("c.jsonl")) == {"title": "two one"}
+
+
 def test_a_full_disk_stops_the_batch_which_goes_on_when_there_is_space(batch: Batch) -> None:
     source = batch.write("a.txt", "".join(f"line {number}\n" for number in range(3_000)))
     with limit_file_size(20_000):

@@ -89,6 +89,8 @@ def run_batch(request: BatchRequest) -> int:
         for file in surveyed:
             if file.error:
                 say(file.error)
+            elif not file.units and file.size and not request.is_quiet:
+                say(f"{file.file.name}: no text was found; are --format, --path and --column right?")
         memory = None
         if request.memory is not None:
             memory = stack.enter_context(
