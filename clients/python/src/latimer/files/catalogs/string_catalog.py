@@ -55,7 +55,7 @@ class _StringCatalog:
             text = leaf.text if translated.text is None else translated.text
             leaf.unit["stringUnit"] = {"state": "new" if translated.text is None else state, "value": text}
         written = _dump(catalog, "")
-        target.write((written + "\n" * read_bytes(self.path).endswith(b"\n")).encode())
+        target.write((written + "\n" * read_bytes(self.path).endswith(b"\n")).encode("utf-8", "replace"))
 
     def _read(self) -> dict[str, Any]:
         try:
