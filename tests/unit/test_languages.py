@@ -267,6 +267,18 @@ def test_any_text_has_confidences_that_sum_to_one_at_most(text: str, among: list
 SHARED = LanguageDetector()
 
 
+def test_the_first_detection_among_languages_that_the_table_lacks_is_announced_as_long() -> None:
+    detector = LanguageDetector()
+    assert detector.loads_model()
+    assert detector.loads_model(["en", "gl", "gd"])
+    assert not detector.loads_model(["en", "pt-BR"])
+    detector.detect("Bom dia", ["en", "pt-BR"])
+    assert detector.loads_model()
+    detector.detect("Bom dia")
+    assert not detector.loads_model()
+    assert not detector.loads_model(["en", "gd"])
+
+
 @pytest.mark.parametrize("text", ["\x00" * 50, "não\x00 The bridge is closed", "\ud800 bom dia \udfff a todos"])
 def test_texts_with_nul_and_surrogates_are_detected(detector: LanguageDetector, text: str) -> None:
     found = detector.detect(text, ["en", "pt"])

@@ -18,7 +18,7 @@ from latimer_server.core.languages import UNDETERMINED, match_code
 from latimer_server.core.usage import Usage
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.models.pool.pool import ModelPool
-from latimer_server.scheduling import Priority, TextWork, estimate_text_work, gather_or_cancel
+from latimer_server.scheduling import Priority, TextWork, gather_or_cancel
 from latimer_server.summarization.composition import (
     LengthLimit,
     SelectedSentence,
@@ -202,7 +202,7 @@ class Summarizer:
             # The summary will be translated, so the content gets the language that the translator would choose.
             options = TranslateOptions(fallback=request.fallback)
             translate_request = TranslateRequest((content,), "", (request.output_language,), options=options)
-            work = estimate_text_work([content])
+            work = self._translator.estimate_detection([content], ())
             (source,) = await self.begin_text_work(request).start(
                 work, lambda: self._translator.find_sources(translate_request)
             )

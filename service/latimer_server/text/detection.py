@@ -148,6 +148,13 @@ class LanguageDetector:
             reliable = max(total.values()) >= _LEAST_SHARE * ceiling
         return Detection(tuple(best), reliable)
 
+    def loads_model(self, candidates: Sequence[str] = ()) -> bool:
+        """Returns True if `detect` with these candidates loads py3langid first (0.4 s of one core)."""
+        if self._identifier is not None:
+            return False
+        labels = frozenset(self._load_scorer().languages) - _LEFT_TO_LANGID
+        return not candidates or not all(match_code(code, labels) for code in candidates)
+
     def is_written_in(self, text: str, code: str) -> bool | None:
         """Returns True if `code` is the likeliest language of `text`, False if another one is much likelier.
 

@@ -51,6 +51,8 @@ from latimer_server.translation.segmenting import ParsedContent, parse_content, 
 # A text with an unreliable detection is taken to be in its target language already only if that language is more than
 # this many times as likely as the next one; otherwise it is taken to be in the next one.
 _CLEAR_RATIO = 5.0
+# The cost of loading a model for detection, in code points: as long as work on a text of this size.
+_LOADING_CHARACTERS = 50_000
 # Most pieces of one request in the queues at a time.
 _WINDOW_PIECES = 1_024
 
@@ -112,7 +114,8 @@ class Translator:
         if request.source:
             sources, jobs = await run_first(work, lambda: self._begin(request))
         else:
-            parsed_contents, sources = await run_first(work, lambda: self._read(request))
+            detecting = max(work, self.estimate_detection(request.contents, request.options.candidates))
+            parsed_contents, sources = await run_first(detecting, lambda: self._read(request))
             sizes: Counter[str] = Counter()
             for source, content in zip(sources, request.contents, strict=True):
                 sizes[source.code] += estimate_characters(content)
@@ -146,8 +149,15 @@ class Translator:
 
     async def detect(self, contents: Sequence[str], candidates: Sequence[str], text: TextWork) -> list[Detection]:
         """Returns a `Detection` for each text, in order, among the languages `candidates` (BCP-47) if any are given."""
-        work = estimate_text_work(contents)
+        work = self.estimate_detection(contents, candidates)
         return await text.start(work, lambda: [self._detector.detect(content, candidates) for content in contents])
+
+    def estimate_detection(self, contents: Sequence[str], candidates: Sequence[str]) -> int:
+        """Returns the cost of detecting the languages of texts, in code points, as the `size` of `TextWork.run`.
+
+        The first detection that loads a model costs as much as a long text, so that it does not run on the event loop.
+        """
+        return estimate_text_work(contents) + self._detector.loads_model(candidates) * _LOADING_CHARACTERS
 
     @property
     def routes(self) -> RouteMap:
