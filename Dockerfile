@@ -45,10 +45,11 @@ ENV PATH=/opt/latimer/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     LATIMER_LISTEN=0.0.0.0:50051 \
     LATIMER_STORE=/models \
-    LATIMER_LOG_FORMAT=json
+    LATIMER_LOG_FORMAT=json \
+    LATIMER_METRICS=0.0.0.0:9464
 
 USER 10001
-EXPOSE 50051
+EXPOSE 50051 9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["latimer", "health", "--address", "127.0.0.1:50051"]

@@ -219,6 +219,20 @@ async def test_a_port_of_metrics_in_use_is_one_clear_error() -> None:
         await server.close()
 
 
+async def test_a_second_server_on_a_machine_goes_on_without_metrics(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        # A server whose default address this is.
+        values = Settings(listen="127.0.0.1:0").model_dump() | {"metrics": address}
+        settings = Settings.model_construct(_fields_set={"listen"}, **values)
+        server = await build_server(settings, catalog=make_catalog(), backend_loader=make_backends({}))
+        server.monitoring.serve()
+        assert server.monitoring.port is None
+        await server.close()
+    (record,) = [each for each in caplog.records if each.message == "no metrics"]
+    assert address in vars(record)["cause"]
+
+
 async def test_names_of_models_that_do_not_exist_appear_nowhere() -> None:
     async with serve_metrics() as server, connect(server) as client:
         for number in range(50):

@@ -17,7 +17,7 @@ from latimer_server.core.telemetry import CacheReading, ModelReading, ServerRead
 from latimer_server.models.pool.pool import ModelPool
 from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.observability.loop_monitor import LoopMonitor
-from latimer_server.observability.metrics_server import Health, MetricsServer
+from latimer_server.observability.metrics_server import Health, MetricsListenError, MetricsServer
 from latimer_server.observability.server_telemetry import ServerTelemetry
 from latimer_server.rpc.call_limits import ConcurrencyLimit
 from latimer_server.rpc.health import LIVENESS, HealthServicer
@@ -77,8 +77,14 @@ class Monitoring:
         return self._server.port if self._server else None
 
     def serve(self) -> None:
-        """Serves the metrics. Has no effect without metrics. Raises `MetricsListenError`."""
-        if self._metrics:
+        """Serves the metrics. Has no effect without metrics.
+
+        Raises `MetricsListenError` if an operator set the address. With the default address a second server on one
+        machine goes on without metrics, and says so in the log.
+        """
+        if self._metrics is None:
+            return
+        try:
             self._server = MetricsServer(
                 self._settings.metrics,
                 self._metrics.registry,
@@ -86,6 +92,11 @@ class Monitoring:
                 lambda: self._not_alive,
                 self._check_readiness,
             )
+        except MetricsListenError as error:
+            if "metrics" in self._settings.model_fields_set:
+                raise
+            _log.warning("no metrics", extra={"cause": str(error)})
+        else:
             self._server.start()
 
     def start(self) -> None:
