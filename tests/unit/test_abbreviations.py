@@ -22,6 +22,7 @@ def spell_out(text: str, language: str) -> str:
         ("Total qty. 12 ea, QTY", "en", "Total quantity 12 each, QUANTITY"),
         ("Ms. Brown, see No. 5.", "en", "Mrs. Brown, see number 5."),
         ("No. 5 is here", "en", "Number 5 is here"),
+        ("Burger w/ cheese, w/o onions", "en", "Burger with cheese, without onions"),
         ("Tue, 3 Dec 2024", "en-GB", "Tue, December 3, 2024"),
         ("Dec. 25, from Jan. to Mar.", "en", "December 25, from January to March"),
         ("Jan–Mar and Sept 5", "en", "January–March and September 5"),

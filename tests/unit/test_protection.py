@@ -145,6 +145,9 @@ def test_prose_is_not_protected(text: str) -> None:
         ("See :ref:`the guide <guide>` now", [":ref:`", " <guide>`"]),
         ("See `the guide <guide>` now", ["`the guide <guide>`"]),
         ("%'d files", ["%'d"]),
+        ("The line */5 * * * * runs it", ["*/5 * * * *"]),
+        ("at 0 4 1,15 * 1 daily, 1 2 3 4 5 times", ["0 4 1,15 * 1"]),
+        ("It is ||the butler|| in the end", ["||", "||"]),
     ],
 )
 def test_a_span_in_a_text_that_is_prose_otherwise_is_found(text: str, found: list[str]) -> None:

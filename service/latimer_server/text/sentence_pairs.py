@@ -31,6 +31,9 @@ def join_short(
     One space stands between the two. A short sentence has no protected span (`kept`: ascending, disjoint), and no
     sentence is joined twice or across one of the offsets `cuts`.
     """
+    if len(spans) == 1:
+        yield spans[0]
+        return
     is_short = [_is_short(text, span) and not _overlaps(kept, span) for span in spans]
     index = 0
     while index < len(spans):

@@ -15,6 +15,9 @@ from latimer_server.text.checks.spelled import has_wrong_spelling
         ("within 60 (sixty) days", "em até 60 (seis) dias", True),
         ("within 35 (thirty-five) days", "em até 35 (trinta e cinco) dias", False),
         ("within 60 (sixty) days", "em até sessenta (60) dias", False),
+        ("pay $500.00 (five hundred dollars)", "pague $500,00 (quinhentos dólares)", False),
+        ("pay $500.00 (five hundred dollars)", "pague $500,00 (cinco cem dólares)", True),
+        ("pay 1,500 (one thousand five hundred)", "pague 1.500 (mil e quinhentos)", False),
         ("in 60 (recent) days", "em 60 (novos) dias", False),
     ],
 )

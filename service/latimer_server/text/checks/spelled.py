@@ -7,7 +7,10 @@ import re
 from latimer_server.text.checks.cardinals import read_words
 from latimer_server.text.checks.number_words import WORDS
 
-_SPELLED = re.compile(r"(?<![\d.,])(\d{1,4}) ?\(([^\W\d_]+(?:[ -][^\W\d_]+){0,5})\)")
+_SPELLED = re.compile(
+    r"(?<![\d.,])(\d{1,3}(?:[.,]\d{3}){0,3}|\d{4,9})(?:[.,]\d\d)?(?!\d) ?\(([^\W\d_]+(?:[ -][^\W\d_]+){0,9})\)"
+)
+_SEPARATORS = re.compile("[.,]")
 
 
 def has_wrong_spelling(source: str, output: str, source_language: str, target_language: str) -> bool:
@@ -20,10 +23,15 @@ def has_wrong_spelling(source: str, output: str, source_language: str, target_la
     bases = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
     if not all(base in WORDS for base in bases):
         return False
-    spelled = {match[1] for match in _SPELLED.finditer(source) if _means(match[2], match[1], bases[0])}
-    return any(match[1] in spelled and not _means(match[2], match[1], bases[1]) for match in _SPELLED.finditer(output))
+    spelled = {number for number, words in _find_pairs(source) if _means(words, number, bases[0])}
+    return any(number in spelled and not _means(words, number, bases[1]) for number, words in _find_pairs(output))
 
 
-def _means(words: str, figure: str, base: str) -> bool:
+def _find_pairs(text: str) -> list[tuple[str, str]]:
+    """Returns the figures with words in brackets behind them: the digits of the whole number, and the words."""
+    return [(_SEPARATORS.sub("", match[1]), match[2]) for match in _SPELLED.finditer(text)]
+
+
+def _means(words: str, number: str, base: str) -> bool:
     possible, clear = read_words(words, base)
-    return any(str(int(figure)) in values for values in (*possible, *clear))
+    return any(str(int(number)) in values for values in (*possible, *clear))

@@ -24,12 +24,16 @@ _UNIT = (
     r"(?:pts?|pp|km/h|mph|kWh|ms|s|h|min|in|ft|lbs?|oz)\b(?!\.\w))"
 )
 _FOREIGN = {
-    ".": re.compile(rf"\d\.\d{{3}}(?!\d)|\d,\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+,\d|\b[A-Z]{{3}}[ \u00a0]\d+,\d"),
-    ",": re.compile(rf"\d,\d{{3}}(?!\d)|\d\.\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+\.\d|\b[A-Z]{{3}}[ \u00a0]\d+\.\d"),
+    ".": re.compile(
+        rf"\d\.\d{{3}}(?!\d)|\d,\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+,\d|\b[A-Z]{{3}}[ \u00a0]\d+,\d|\bpH \d+,\d"
+    ),
+    ",": re.compile(
+        rf"\d,\d{{3}}(?!\d)|\d\.\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+\.\d|\b[A-Z]{{3}}[ \u00a0]\d+\.\d|\bpH \d+\.\d"
+    ),
 }
 _QUANTITY = re.compile(_UNIT)
 _CODE = re.compile(
-    "(?:EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|KRW|NZD)[ \u00a0]?$"
+    "(?:EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|KRW|NZD|pH)[ \u00a0]?$"
 )
 _SEPARATORS = re.compile(rf"[.,]|{_GAPS}")
 _SWAPPED = str.maketrans(".,", ",.")

@@ -68,6 +68,9 @@ _COMMAND = re.compile(
     rf"(?<![\w}}:\\])\\(?:(?:{_NAMING})\*?(?:\[[^\[\]\n]{{0,64}}\])?\{{[^{{}}\n]{{0,128}}\}}|"
     r"(?![ntr][A-Z])[A-Za-z]{2,32}\*?(?:\[[^\[\]\n]{0,64}\])?(?:\{(?=(?P<text>[^{}\n]{0,400})\}))?)"
 )
+# The five fields of a schedule of cron(5), one of which is a star, and the bars around a spoiler of Discord.
+_CRON = re.compile(r"(?<!\S)(?=[\d,/ -]{0,40}\*)(?:[\d*][\d*/,-]{0,16} ){4}[\d*][\d*/,-]{0,16}(?!\S)")
+_SPOILER = re.compile(r"\|\|")
 # Marks of the items of a list inside a sentence: `(a) the buyer; (b) the seller`.
 _ITEM = re.compile(r"(?<!\S)\((?:[a-z]|[ivx]{1,5}|\d{1,2})\)(?=\s)")
 # Patterns after a sign that all matches contain. A text without the sign need not be searched.
@@ -85,6 +88,8 @@ _SIGNED = (
     ("$ ", _PROMPT),
     ("$", _DOLLAR_NAME),
     ("%", _PERCENT_NAME),
+    ("* ", _CRON),
+    ("||", _SPOILER),
     ("(", _ITEM),
 )
 
