@@ -266,16 +266,21 @@ class BatchQueue:
             nonlocal is_lent
             is_lent = True
             self._computing -= 1
-            self._lent.add(batch.callers)
+            self._lent.add(batch.callers, batch.priority)
             self._dispatch()
 
-        lending = Lending(lambda: any(q.has_others(batch.callers) for q in self._by_priority.values()), note_lent)
+        lending = Lending(
+            lambda: any(q.has_others(batch.callers) for q in self._by_priority.values()),
+            note_lent,
+            lambda: batch.yields,
+            lambda: self._by_priority[Priority.INTERACTIVE].count > 0,
+        )
         try:
             try:
                 hypotheses = await self._slot.run(prepare, self._choose_priority, lending)
             finally:
                 if is_lent:
-                    self._lent.remove(batch.callers)
+                    self._lent.remove(batch.callers, batch.priority)
                 else:
                     self._computing -= bool(batch.items)
             if hypotheses is not None and len(hypotheses) != len(batch.items):
@@ -354,7 +359,7 @@ class BatchQueue:
         while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
             priority = self._policy.choose(waiting)
             queued = self._by_priority[priority]
-            head = queued.take_head(self._is_wanted, self._lent.blocked)
+            head = queued.take_head(self._is_wanted, self._lent.find_blocked(priority))
             if head is None:
                 empty.add(priority)  # all its pieces had expired or were withdrawn
                 continue
@@ -373,7 +378,8 @@ class BatchQueue:
             items = tuple(queued.fill(head, budget, self._is_wanted))
             if small:
                 queued.end_turn(head)  # or others would wait for as many small batches as make a large one
-            return Batch(items, self.waiting > 0, priority)
+            yields = priority is Priority.BULK and Priority.INTERACTIVE not in waiting
+            return Batch(items, self.waiting > 0, priority, yields)
         self._lent.only_blocked_wait = bool(self.waiting and self._lent.count)
         return Batch()
 
