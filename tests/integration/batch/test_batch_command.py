@@ -203,6 +203,14 @@ def test_a_file_in_which_no_text_is_found_is_named(batch: Batch) -> None:
     assert json.loads(batch.read("c.jsonl")) == {"title": "two one"}
 
 
+def test_the_first_row_of_a_table_is_text_if_there_is_no_header(batch: Batch) -> None:
+    source = batch.write("a.csv", "one two,7\nthree four,8\n")
+    assert batch.run(source, out="b.csv").returncode == 0
+    assert batch.read("b.csv") == "one two,7\nfour three,8\n"
+    assert batch.run(source, out="c.csv", no_header=True).returncode == 0
+    assert batch.read("c.csv") == "two one,7\nfour three,8\n"
+
+
 def test_a_full_disk_stops_the_batch_which_goes_on_when_there_is_space(batch: Batch) -> None:
     source = batch.write("a.txt", "".join(f"line {number}\n" for number in range(3_000)))
     with limit_file_size(20_000):

@@ -204,6 +204,7 @@ def _open_journal(job: Job, surveyed: Sequence[SurveyedFile]) -> Journal:
         "encoding": job.read.encoding,
         "paths": list(job.read.paths),
         "columns": list(job.read.columns),
+        "header": job.read.header,
         "each_unit": job.each_unit,
         "json": job.is_json,
         "options": dict(job.options),

@@ -34,6 +34,14 @@ ColumnOption = Annotated[
         rich_help_panel="Reading",
     ),
 ]
+NoHeaderOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-header",
+        help="The first row of CSV and TSV files has texts, not names of columns.",
+        rich_help_panel="Reading",
+    ),
+]
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Name of the model. Default: by the languages.")]
 GlossaryOption = Annotated[
     Path | None, typer.Option("--glossary", help="File of terms and their translations: CSV, TSV or TBX.")
