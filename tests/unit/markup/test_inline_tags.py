@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.text.markup import OBJECT, TextFormat, parse_markup, read_inline_tags
+from latimer_server.text.markup import OBJECT, TextFormat, parse_markup, read_inline_tags, render
 from latimer_server.text.protection.glossary import GlossaryTerm, compile_glossary
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Splitting
@@ -22,6 +22,8 @@ from latimer_server.translation.segmenting import ParsedContent, parse_content, 
         ("**never** open 2**3**4", "never open 2**3**4", ["**", "**"]),
         ("you *quit*? It is _not fair_.", "you quit? It is not fair.", ["*", "*", "_", "_"]),
         ("x <b>&amp; y</b> < z", "x &amp; y < z", ["<b>", "</b>"]),
+        ("see [the *old* map](/m) now", "see the old map now", ["[", "*", "*", "](/m)"]),
+        ('a [b c](https://x.org/d "E f") g', "a b c g", ["[", '](https://x.org/d "E f")']),
     ],
 )  # fmt: skip
 def test_pairs_of_tags_around_words_are_marks(source: str, text: str, marks: list[str]) -> None:
@@ -44,7 +46,14 @@ def test_pairs_of_tags_around_words_are_marks(source: str, text: str, marks: lis
         "/_next_/",
         "*a *b",
         "a < b",
-        "<p>One.</p>",
+        "use <p> and </p> here",
+        "<p>One.",
+        "<div>a<p>b</div></p>",
+        "<!-- <p>One.</p> -->",
+        "<script>x</script><p>One.</p>",
+        "![a bridge](b.png) c",
+        "a[b](c)",
+        "[1](x)",
         "a <br/> b",
         "<user> is </3>",
         "<x>1</x> a",
@@ -54,6 +63,15 @@ def test_pairs_of_tags_around_words_are_marks(source: str, text: str, marks: lis
 )
 def test_other_tags_are_text(source: str) -> None:
     assert read_inline_tags(source) is None
+
+
+def test_block_elements_divide_a_plain_text() -> None:
+    source = "<ul>\n<li>Free <b>old</b> R$&nbsp;9 &amp; x</li><li>Two</li></ul>\n<pre>kept <b>code</b></pre>"
+    document = read_inline_tags(source)
+    assert document is not None
+    assert [block.text for block in document.blocks] == ["Free old R$\u00a09 &amp; x", "Two"]
+    assert [mark.written for block in document.blocks for mark in block.marks] == ["<b>", "</b>"]
+    assert render(document, [block.source for block in document.blocks]).text == source
 
 
 def test_lines_and_columns_of_a_text_with_tags_are_segments() -> None:
@@ -88,7 +106,25 @@ def test_a_glossary_term_is_found_beside_a_raised_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["<a>", "</a>", "<a>b</a>", "<a b", "<3", "<sup>1</sup>", "a<sup>1</sup>", "[b]", "**a", "''", "\\emph{"]
+    "unit",
+    [
+        "<a>",
+        "</a>",
+        "<a>b</a>",
+        "<a b",
+        "<3",
+        "<sup>1</sup>",
+        "a<sup>1</sup>",
+        "[b]",
+        "[a](",
+        "[a](b)",
+        "<p>",
+        "</p>",
+        "<p>a</p>",
+        "**a",
+        "''",
+        "\\emph{",
+    ],
 )
 def test_hostile_tags_take_linear_time(unit: str) -> None:
     text = unit * (100_000 // len(unit))
