@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.core.flags import Flag
 from latimer_server.core.usage import Usage
 from latimer_server.scheduling import TextWork, estimate_text_work
+from latimer_server.text.cells import find_cells, keeps_cells
 from latimer_server.text.checks.output_checks import check_language, check_output
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans
@@ -48,8 +50,8 @@ class OutputRepairer:
     ) -> list[SegmentOutput | Exception]:
         """Returns the outputs, in order, with the flags of their faults added. Errors stay unchanged.
 
-        Two sentences of a segment that became one are translated apart. Figures are repaired by a `FigureRepairer`,
-        other faults by a `QualityLadder`.
+        Two sentences of a segment that became one are translated apart, and so are cells of which one was lost. Figures
+        are repaired by a `FigureRepairer`, other faults by a `QualityLadder`.
         """
         outputs = await self._divide_pairs(segments, outputs)
         checked = await self.check_all(segments, outputs)
@@ -71,15 +73,15 @@ class OutputRepairer:
     async def _divide_pairs(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
     ) -> list[SegmentOutput | Exception]:
-        """Returns the outputs, with those of joined sentences replaced that are not as many sentences."""
+        """Returns the outputs, with those of joined sentences or cells replaced that are not as many of them."""
         work = estimate_text_work([segment.text for segment in segments])
         lost = await self.text.run(work, lambda: self._find_lost_pairs(segments, outputs))
         results = list(outputs)
         if lost:
             parts = [part for index, pair in lost.items() for part in extract_clauses(segments[index], pair)]
-            translated = await self.retranslate(parts, self.decoding)
-            for number, (index, pair) in enumerate(lost.items()):
-                joined = join_clauses(pair, translated[2 * number : 2 * number + 2], self.target)
+            translated = iter(await self.retranslate(parts, self.decoding))
+            for index, pair in lost.items():
+                joined = join_clauses(pair, list(islice(translated, len(pair.spans))), self.target)
                 if isinstance(joined, SegmentOutput):
                     results[index] = joined
             self.usage.retried_segments += len(lost)
@@ -88,13 +90,16 @@ class OutputRepairer:
     def _find_lost_pairs(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
     ) -> dict[int, Document]:
-        """Returns the joined sentences of each segment whose output does not keep them, by the segment's index."""
+        """Returns the joined sentences or cells of each segment whose output lacks them, by the segment's index."""
         found = {}
         for index, (segment, output) in enumerate(zip(segments, outputs, strict=True)):
             if isinstance(output, Exception):
                 continue
             pair = find_pair(segment.text, self.source)
-            if pair is not None and not keeps_pair(pair, output.text, self.target):
+            cells = find_cells(segment.text, segment.spans)
+            if cells is not None and not keeps_cells(segment.text, output.text):
+                found[index] = cells
+            elif pair is not None and not keeps_pair(pair, output.text, self.target):
                 found[index] = pair
         return found
 
