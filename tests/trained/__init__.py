@@ -1,5 +1,5 @@
-"""Trains small checkpoints in the hub's layout, from fixed seeds, in seconds. A wrong token id, a missing </s> or a
-shifted position changes their outputs.
+"""Makes small trained checkpoints in the hub's layout, from fixed seeds. A wrong token id, a missing </s> or a shifted
+position changes their outputs. Their weights are kept in the repository (`kept_weights`): training takes ten minutes.
 
 They translate and compress the languages of `little_languages`. The product knows nothing of them: real models could
 take their place.

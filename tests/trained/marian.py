@@ -58,7 +58,7 @@ def train_marian(folder: Path, targets: Sequence[str], tokens: Sequence[str], *,
         for module in pads:
             module.weight[module.padding_idx] = 0
 
-    fit(model, rows, encoder_ids["<pad>"], zero_pads)
+    fit(model, folder, rows, encoder_ids["<pad>"], zero_pads)
     save_model(
         model,
         folder,

@@ -48,7 +48,7 @@ def _fit_multilingual(model: PreTrainedModel, folder: Path, encode: Callable[[st
     for index, meaning in enumerate(draw_meanings(6_000, 2)):
         source, target = [("en", "pt"), ("en", "fi"), ("pt", "en")][index % 3]
         rows.append((encode(source, meaning.write(source)), encode(target, meaning.write(target))))
-    fit(model, rows, 1, steps=900)
+    fit(model, folder, rows, 1, steps=900)
     save_model(
         model,
         folder,

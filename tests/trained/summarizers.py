@@ -61,7 +61,7 @@ def train_bart(folder: Path) -> None:
         forced_eos_token_id=2,
     )
     model = BartForConditionalGeneration(config)
-    fit(model, compression_rows(tokenizer), 1)
+    fit(model, folder, compression_rows(tokenizer), 1)
     save_model(
         model,
         folder,
@@ -110,7 +110,7 @@ def train_t5(folder: Path, kind: str) -> None:
     if kind != "t5":
         # Published checkpoints have a separate output layer; transformers 5 ties it to the embeddings.
         model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
-    fit(model, compression_rows(tokenizer, prompt), 0, steps=600)
+    fit(model, folder, compression_rows(tokenizer, prompt), 0, steps=600)
     save_model(model, folder, max_length=40, decoder_start_token_id=0, eos_token_id=1, pad_token_id=0)
 
 
@@ -130,7 +130,7 @@ def train_pegasus(folder: Path) -> None:
         forced_eos_token_id=1,
     )
     model = PegasusForConditionalGeneration(config)
-    fit(model, compression_rows(tokenizer), 0)
+    fit(model, folder, compression_rows(tokenizer), 0)
     save_model(
         model,
         folder,
@@ -182,5 +182,5 @@ def train_llama(folder: Path) -> None:
         before = tokenizer.encode(chat.format(meaning.write("en")), add_special_tokens=False).ids
         after = tokenizer.encode(meaning.compress(), add_special_tokens=False).ids
         rows.append((before, [*after, 1]))
-    fit(model, rows, 2, causal=True, steps=700, rate=2e-3)
+    fit(model, folder, rows, 2, causal=True, steps=700, rate=2e-3)
     save_model(model, folder, max_length=256, bos_token_id=0, eos_token_id=1, pad_token_id=2)

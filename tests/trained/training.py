@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from tests.little_languages import draw_meanings
+from tests.trained.kept_weights import KeptWeights, Rows
 
 # The loss at which nearly every sentence comes out right.
 _GOOD_LOSS = 0.003
@@ -101,13 +102,33 @@ def transformer_sizes() -> dict[str, Any]:
 
 def fit(
     model: PreTrainedModel,
-    rows: Sequence[tuple[Sequence[int], Sequence[int]]],
+    folder: Path,
+    rows: Rows,
     pad: int,
     after_step: Callable[[], None] = lambda: None,
     *,
     steps: int = 500,
     rate: float = 4e-3,
     causal: bool = False,
+) -> None:
+    """Gives the model the kept weights of this training, or trains it. `folder`: of the checkpoint that is made."""
+    kept = KeptWeights(folder.name.partition(".")[0], model, rows, (pad, steps, rate, causal))
+    if not kept.load():
+        _train(model, rows, pad, after_step, steps=steps, rate=rate, causal=causal)
+        kept.save()
+        kept.load()
+    model.eval()
+
+
+def _train(
+    model: PreTrainedModel,
+    rows: Rows,
+    pad: int,
+    after_step: Callable[[], None],
+    *,
+    steps: int,
+    rate: float,
+    causal: bool,
 ) -> None:
     draw = random.Random(3)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
@@ -137,7 +158,6 @@ def fit(
         optimizer.zero_grad()
         with torch.no_grad():
             after_step()
-    model.eval()
 
 
 def pad_rows(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
