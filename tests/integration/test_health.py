@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from latimer import AsyncClient, NotServedError
 from latimer_server.backends.protocol import Backend, LoadRequest
 from latimer_server.config.settings import Settings
-from latimer_server.core.access import UNKNOWN
+from latimer_server.core.access import Principal, Standing
 from latimer_server.core.errors import Overloaded
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.health import HealthServicer
@@ -145,7 +145,11 @@ def test_all_services_are_listed_or_the_list_is_refused(services: int, refused: 
     servicer = HealthServicer(max_watches=1)
     for number in range(services):
         servicer.set(f"model:{number}", health_pb2.HealthCheckResponse.SERVING)
-    listing = servicer.List(empty_pb2.Empty(), Call("", "", UNKNOWN, None), MagicMock(spec=grpc.ServicerContext))
+    listing = servicer.List(
+        empty_pb2.Empty(),
+        Call("", "", Principal("", standing=Standing.OPEN), None),
+        MagicMock(spec=grpc.ServicerContext),
+    )
     if refused:
         with pytest.raises(Overloaded, match="1001 services"):
             next(listing)
@@ -227,3 +231,47 @@ async def test_a_preloaded_model_that_failed_is_tried_again_without_a_call() -> 
         watch.cancel()
     await server.drain(0)
     assert tries == 3
+
+
+def open_channel(server: LatimerServer, **options: Any) -> grpc.aio.Channel:
+    """Returns a channel with a connection of its own."""
+    pairs = [("grpc.use_local_subchannel_pool", 1), *options.items()]
+    return grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=pairs)
+
+
+async def test_strangers_do_not_keep_out_the_watches_of_others() -> None:
+    async with (
+        serve_fakes(max_watches=4) as server,
+        open_channel(server) as one,
+        open_channel(server) as two,
+        open_channel(server) as three,
+    ):
+        request = health_pb2.HealthCheckRequest()
+        held = [cast(Any, health_pb2_grpc.HealthStub(channel)).Watch(request) for channel in (one, one, two, two)]
+        for watch in held:
+            await watch.read()
+        late = cast(Any, health_pb2_grpc.HealthStub(three)).Watch(request)
+        assert (await late.read()).status == health_pb2.HealthCheckResponse.SERVING
+        ended = await asyncio.wait_for(next(asyncio.as_completed([watch.code() for watch in held])), 10)
+        assert ended is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert [watch.done() for watch in held].count(True) == 1
+        for watch in (*held, late):
+            watch.cancel()
+
+
+async def test_a_client_with_health_checks_is_served_beside_strangers_with_many_watches() -> None:
+    service_config = '{"healthCheckConfig": {"serviceName": ""}, "loadBalancingConfig": [{"round_robin": {}}]}'
+    async with (
+        serve_fakes(max_watches=4) as server,
+        open_channel(server) as one,
+        open_channel(server) as two,
+        open_channel(server, **{"grpc.service_config": service_config}) as checked,
+    ):
+        request = health_pb2.HealthCheckRequest()
+        held = [cast(Any, health_pb2_grpc.HealthStub(channel)).Watch(request) for channel in (one, one, two, two)]
+        for watch in held:
+            await watch.read()
+        check: Any = health_pb2_grpc.HealthStub(checked)
+        assert (await check.Check(request, timeout=10)).status == health_pb2.HealthCheckResponse.SERVING
+        for watch in held:
+            watch.cancel()

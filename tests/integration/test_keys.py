@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from latimer import AsyncClient, PermissionDeniedError, UnauthenticatedError
@@ -167,12 +168,10 @@ async def test_odd_credentials_are_refused_like_wrong_ones(served: tuple[Latimer
 
     def call(connection: RawConnection) -> Mapping[int, Mapping[bytes, bytes]]:
         streams = [connection.begin(TRANSLATE, [(b"authorization", value)]) for value in values]
-        # Of repeated metadata the last value counts.
-        twice = [(b"authorization", b"Bearer " + secret), (b"authorization", b"Bearer wrong")]
-        return connection.read_statuses([*streams, connection.begin(TRANSLATE, twice)])
+        return connection.read_statuses(streams)
 
     statuses = await in_thread(server.port, call)
-    assert [status[b"grpc-status"] for status in statuses.values()] == [b"16"] * (len(values) + 1)
+    assert [status[b"grpc-status"] for status in statuses.values()] == [b"16"] * len(values)
     assert len({status[b"grpc-message"] for status in statuses.values()}) == 1
 
 
@@ -183,3 +182,55 @@ def test_the_table_of_methods_has_every_method_of_the_contract() -> None:
                 yield from (method.name for method in service.methods)
 
     assert sorted(list_methods()) == sorted([*(name for _, _, name, _ in METHODS), "StreamTranslateText"])
+
+
+async def test_a_watch_with_a_key_is_never_refused(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    secret = make_key(keys, "shop", Scope.TRANSLATE, requests_per_minute=1)
+    request = health_pb2.HealthCheckRequest()
+    async with (
+        serve_fakes(keys=keys, max_watches=2) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        stranger = stub.Watch(request)
+        assert (await stranger.read()).status == health_pb2.HealthCheckResponse.SERVING
+        assert await stub.Watch(request).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        watches = [stub.Watch(request, metadata=bearer(secret)) for _ in range(3)]
+        for watch in watches:
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        assert await watches[0].code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert not stranger.done()
+        for watch in (stranger, *watches):
+            watch.cancel()
+
+
+async def test_strangers_learn_neither_the_models_nor_the_version(
+    served: tuple[LatimerServer, dict[str, str], Path],
+) -> None:
+    server, secrets, _ = served
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        method: Any = channel.unary_unary("/grpc.health.v1.Health/List")
+        for metadata, is_told in (((), False), (bearer("wrong"), False), (bearer(secrets["translate"]), True)):
+            call = method(b"", metadata=metadata)
+            listed = await call
+            assert b"latimer.v1.TranslationService" in listed
+            assert (b"model:" in listed) is is_told
+            assert ("x-latimer-version" in dict(await call.initial_metadata())) is is_told
+        call = method(b"", metadata=(*bearer(secrets["translate"]), *bearer(secrets["admin"])))
+        assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert "x-latimer-version" not in dict(await call.trailing_metadata())
+
+
+async def test_authorization_headers_that_differ_are_refused(
+    served: tuple[LatimerServer, dict[str, str], Path],
+) -> None:
+    server, secrets, _ = served
+    one, other = bearer(secrets["translate"]), bearer(secrets["admin"])
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub: Any = translation_pb2_grpc.TranslationServiceStub(channel)
+        await stub.TranslateText(REQUEST, metadata=(*one, *one))
+        for pair in ((*one, *other), (*other, *one), (*one, *bearer("wrong"))):
+            with pytest.raises(grpc.aio.AioRpcError, match="2 different `authorization` headers") as refused:
+                await stub.TranslateText(REQUEST, metadata=pair)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED

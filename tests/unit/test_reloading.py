@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ def test_a_file_that_is_replaced_by_one_of_the_same_size_is_read_again(value: Va
     other = value.path.with_name("other")
     other.write_text("2")
     other.replace(value.path)
+    value.reloads.poll()
+    assert value.number == 2
+
+
+def test_a_file_that_keeps_its_size_and_time_of_modification_is_read_again(value: Value) -> None:
+    before = value.path.stat()
+    while value.path.stat().st_ctime_ns == before.st_ctime_ns:  # a clock of files may tick in milliseconds
+        value.path.write_text("2")
+    os.utime(value.path, ns=(before.st_atime_ns, before.st_mtime_ns))
     value.reloads.poll()
     assert value.number == 2
 

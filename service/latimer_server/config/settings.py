@@ -148,7 +148,9 @@ class Settings(BaseSettings):
     )
     max_requests: int = setting(256, "Requests in work; beyond it RESOURCE_EXHAUSTED.", ge=1)
     max_streams: int = setting(256, "Open translation streams.", ge=1, le=4096)
-    max_watches: int = setting(64, "Open Health/Watch calls.", ge=1, le=1024)
+    max_watches: int = setting(
+        64, "Open Health/Watch calls of callers with a key, and as many of callers without one.", ge=1, le=1024
+    )
     receive_seconds: float = setting(30.0, "Time for a request message to arrive.", gt=0, le=_MOST_SECONDS)
     stream_config_seconds: float = setting(30.0, "Time for the first message of a stream.", gt=0, le=_MOST_SECONDS)
     stream_idle_seconds: float = setting(600.0, "Time between two messages of a stream.", gt=0, le=_MOST_SECONDS)

@@ -38,19 +38,28 @@ class QuotaLimits:
     concurrent: int | None = None
 
 
+class Standing(StrEnum):
+    """What the credentials of a call prove. STRANGER: nothing, on a server with keys. OPEN: the server has no keys."""
+
+    PROVEN = "proven"
+    OPEN = "open"
+    STRANGER = "stranger"
+
+
 @dataclass(frozen=True)
 class Principal:
     """The caller of a call, as far as its credentials prove it.
 
     `caller`: the name under which queues and limits count its calls. `key`: the name of its key, which logs may hold;
-    "" without keys. `scopes`: those of the key.
+    "" without keys. `scopes`: those of the key. `standing`: what its credentials prove.
     """
 
     caller: str
     key: str = ""
     scopes: frozenset[Scope] = ALL_SCOPES
     limits: QuotaLimits = field(default_factory=QuotaLimits)
+    standing: Standing = Standing.PROVEN
 
 
 # The principal of a call before its credentials are checked.
-UNKNOWN = Principal("")
+UNKNOWN = Principal("", standing=Standing.STRANGER)

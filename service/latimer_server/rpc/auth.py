@@ -14,7 +14,7 @@ from typing import cast
 import grpc
 
 from latimer_server.config.key_file import digest_secret, read_keys
-from latimer_server.core.access import Principal
+from latimer_server.core.access import Principal, Standing
 from latimer_server.core.errors import KeyExpired, Unauthenticated
 from latimer_server.rpc.caller_identity import identify_caller
 from latimer_server.rpc.listening import read_tokens
@@ -96,18 +96,17 @@ class Authenticator:
         self._clock = clock
 
     def identify(
-        self, peer: str, metadata: Mapping[str, str | bytes] | None, certificate_names: Sequence[str] = ()
+        self, peer: str, metadata: Mapping[str, str | bytes], certificate_names: Sequence[str] = ()
     ) -> Principal:
-        """Returns the caller of a call. `metadata` None: the method needs no credentials. `certificate_names`: of the
-        client's certificate.
+        """Returns the caller of a call. `certificate_names`: of the client's certificate.
 
         Raises `Unauthenticated` if the server has keys and the call proves none of them, or one that has expired.
         """
         credentials = self.credentials  # a reload replaces them
-        if metadata is None:
-            return Principal(identify_caller(peer))
         if not credentials.are_required:
-            return Principal(f"certificate:{certificate_names[0]}" if certificate_names else identify_caller(peer))
+            if certificate_names:
+                return Principal(f"certificate:{certificate_names[0]}")
+            return Principal(identify_caller(peer), standing=Standing.OPEN)
         authorization = metadata.get("authorization")
         if authorization is None:
             found = next(filter(None, map(credentials.certificates.get, certificate_names)), None)
@@ -118,6 +117,16 @@ class Authenticator:
         if found.expires <= self._clock():
             raise KeyExpired("the key of this call has expired")
         return found.principal
+
+    def recognize(
+        self, peer: str, metadata: Mapping[str, str | bytes], certificate_names: Sequence[str] = ()
+    ) -> Principal:
+        """Returns the caller of a call that needs no credentials; see `identify`. Without valid ones it is a
+        stranger."""
+        try:
+            return self.identify(peer, metadata, certificate_names)
+        except Unauthenticated:
+            return Principal(identify_caller(peer), standing=Standing.STRANGER)
 
     def require_current(self, principal: Principal) -> None:
         """Raises `Unauthenticated` if the key of a call has been revoked or has expired since the call began. Long

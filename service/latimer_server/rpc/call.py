@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from latimer_server.core.access import Principal
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import Overloaded, Unauthenticated
 from latimer_server.rpc.call_record import CallRecord
 from latimer_server.rpc.quotas.meter import QuotaUse
 
@@ -58,6 +58,14 @@ def check_metadata(context: grpc.ServicerContext) -> None:
     size = sum(len(key) + len(value) + _PAIR_BYTES for key, value in context.invocation_metadata() or ())
     if size > MAX_METADATA_BYTES:
         raise Overloaded(f"the call has {size} bytes of metadata; at most {MAX_METADATA_BYTES} are allowed", 0.0)
+
+
+def check_authorization(context: grpc.ServicerContext) -> None:
+    """Raises `Unauthenticated` if a call has `authorization` headers that differ: a proxy might read one of them, and
+    this server another."""
+    values = {value for key, value in context.invocation_metadata() or () if key == "authorization"}
+    if len(values) > 1:
+        raise Unauthenticated(f"the call has {len(values)} different `authorization` headers; one is allowed")
 
 
 def read_request_id(metadata: Mapping[str, str | bytes]) -> str:

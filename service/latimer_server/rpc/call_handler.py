@@ -22,6 +22,7 @@ from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator, read_certificate_names
 from latimer_server.rpc.call import (
     Call,
+    check_authorization,
     check_metadata,
     read_deadline,
     read_metadata,
@@ -181,10 +182,12 @@ class CallHandler:
         status.request_id = read_request_id(metadata)
         request_id.set(status.request_id)
         check_metadata(context)
+        check_authorization(context)
         peer = context.peer()
         authenticator = self._authenticator
         names = read_certificate_names(context) if authenticator.needs_certificates else ()
-        status.principal = authenticator.identify(peer, metadata if method.needs_token else None, names)
+        identify = authenticator.identify if method.needs_token else authenticator.recognize
+        status.principal = identify(peer, metadata, names)
         if method.scope and method.scope not in status.principal.scopes:
             raise ScopeMissing(method.scope)
         if self._refuses and method.needs_token:
@@ -197,7 +200,8 @@ class CallHandler:
             record.trace_id = record.trace.trace_id
         current_trace.set(record.trace)
         status.log_begin()
-        status.quota = self._meter.make_use(status.principal)
+        # Health checks are free: a key without quota left must not look like a server that is down.
+        status.quota = self._meter.make_use(status.principal) if method.needs_token else None
         deadline = read_deadline(context)
         return Call(method.path, status.request_id, status.principal, deadline, record, status.quota)
 

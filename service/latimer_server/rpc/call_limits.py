@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
 
@@ -24,7 +25,8 @@ class CallLimits:
 
     `requests`: calls in work. `receiving`: calls whose message is arriving, `receive_seconds` how long that may take.
     `probes`: the same for methods that need no token. `answer_bytes`, `caller_answer_bytes`: answers that callers have
-    not read yet, of all callers and of one. `streams`, `watches`, `reflections`: open streams of each kind.
+    not read yet, of all callers and of one. `streams`, `watches`, `reflections`: open streams of each kind; as many
+    watches again are for callers with credentials.
     `stream_config_seconds`, `stream_idle_seconds`: how long a stream may wait for its first message and for each later
     one.
     """
@@ -44,7 +46,7 @@ class CallLimits:
     @property
     def threads(self) -> int:
         """Threads of the server: one for each call that may hold one, for refusals that wait, and for others."""
-        open_calls = self.requests + self.streams + self.watches + self.reflections
+        open_calls = self.requests + self.streams + 2 * self.watches + self.reflections
         return open_calls + self.receiving + self.probes + MOST_WAITING + _SPARE_THREADS
 
 
@@ -83,6 +85,13 @@ class ConcurrencyLimit:
                     del self._by_caller[caller]
 
 
+class Cancellable(Protocol):
+    """A call that can lose its place."""
+
+    def cancel(self) -> object:
+        """Ends the call. Any thread may call it."""
+
+
 class DisplacingLimit:
     """A bound on the places or bytes that calls hold, for all callers together and for each. Thread-safe.
 
@@ -98,7 +107,7 @@ class DisplacingLimit:
         self._most_per_caller = most_per_caller
         self._lock = threading.Lock()
         self._sizes: Counter[str] = Counter()
-        self._held: dict[str, OrderedDict[int, tuple[int, grpc.ServicerContext]]] = {}  # oldest first
+        self._held: dict[str, OrderedDict[int, tuple[int, Cancellable]]] = {}  # oldest first
 
     def require_room(self, caller: str) -> None:
         """Raises `Overloaded` if this caller is at its bound."""
@@ -107,7 +116,7 @@ class DisplacingLimit:
             raise Overloaded(self._rule.format(held=held, most=self._most_per_caller), _RETRY_SECONDS)
 
     @contextmanager
-    def hold(self, caller: str, context: grpc.ServicerContext) -> Iterator[None]:
+    def hold(self, caller: str, context: Cancellable) -> Iterator[None]:
         """Holds one place. Raises `Overloaded` if this caller is at its bound."""
         with self._lock:
             self.require_room(caller)
@@ -126,7 +135,7 @@ class DisplacingLimit:
             self._release(caller, id(context))
         _cancel(displaced)
 
-    def _add(self, caller: str, context: grpc.ServicerContext, size: int) -> list[grpc.ServicerContext]:
+    def _add(self, caller: str, context: Cancellable, size: int) -> list[Cancellable]:
         """Counts what a call holds, and returns the calls that lose their place by it."""
         self._held.setdefault(caller, OrderedDict())[id(context)] = size, context
         self._sizes[caller] += size
@@ -152,6 +161,6 @@ class DisplacingLimit:
             del self._held[caller], self._sizes[caller]
 
 
-def _cancel(contexts: Iterable[grpc.ServicerContext]) -> None:
+def _cancel(contexts: Iterable[Cancellable]) -> None:
     for context in contexts:
         context.cancel()

@@ -10,7 +10,7 @@ from typing import NoReturn
 import grpc
 
 from latimer_server import __version__
-from latimer_server.core.access import UNKNOWN
+from latimer_server.core.access import UNKNOWN, Standing
 from latimer_server.core.errors import REFUSAL_REASONS, LatimerError, Overloaded, Unavailable
 from latimer_server.core.telemetry import Telemetry
 from latimer_server.rpc.call_record import CallRecord
@@ -122,4 +122,8 @@ class CallStatus:
         return self._log_share < 1.0 and random.random() >= self._log_share
 
     def _identity(self) -> tuple[tuple[str, str], ...]:
-        return ("x-request-id", self.request_id), ("x-latimer-version", __version__)
+        """Returns the id of the call, and the version of the server unless the caller is a stranger."""
+        request = ("x-request-id", self.request_id)
+        if self.principal.standing is Standing.STRANGER:
+            return (request,)
+        return request, ("x-latimer-version", __version__)

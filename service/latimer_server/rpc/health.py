@@ -14,9 +14,10 @@ import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
+from latimer_server.core.access import Standing
 from latimer_server.core.errors import InvalidRequest, LatimerError, Overloaded, Violation
 from latimer_server.rpc.call import Call
-from latimer_server.rpc.call_limits import ConcurrencyLimit
+from latimer_server.rpc.call_limits import DisplacingLimit
 
 _UNKNOWN: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 _SERVING: int = health_pb2.HealthCheckResponse.SERVING
@@ -27,6 +28,10 @@ LIVENESS = "liveness"
 # The protocol lets a server refuse long lists.
 _MAX_LISTED = 1_000
 _RETRY_SECONDS = 60.0
+_WATCH_RULE = "this caller has {held} open health watches, which is its limit"
+_DISPLACED_RULE = "the watch gave its place to a newer one; all {most} places for health watches are held"
+_DISPLACED_RETRY_SECONDS = 1.0
+_MODEL_PREFIX = "model:"
 
 
 class UnknownService(LatimerError):
@@ -35,13 +40,43 @@ class UnknownService(LatimerError):
     reason = "UNKNOWN_SERVICE"
 
 
+class _Watch:
+    """An open call of `Watch`, which may lose its place. `changed` guards it.
+
+    `waits`: whether its thread waits for a change. Otherwise the thread may be held by a client that reads nothing.
+    """
+
+    def __init__(self, context: grpc.ServicerContext, changed: threading.Condition) -> None:
+        self.waits = False
+        self.is_displaced = False
+        self._context = context
+        self._changed = changed
+
+    def cancel(self) -> None:
+        """Ends the call: with a status if its thread can send one, else without."""
+        with self._changed:
+            self.is_displaced = True
+            if self.waits:
+                self._changed.notify_all()
+                return
+        self._context.cancel()
+
+
 class HealthServicer:
-    """Answers `Check`, `List` and `Watch` from the statuses that `set` was given."""
+    """Answers `Check`, `List` and `Watch` from the statuses that `set` was given.
+
+    `max_watches`: open watches of callers with credentials, and as many of callers without. Beyond them the caller with
+    the most watches loses its oldest. So no stranger can keep out gRPC clients with health checking, which send no
+    credentials with their watch. A caller without credentials has at most half of the places.
+    """
 
     def __init__(self, max_watches: int) -> None:
         self._statuses: dict[str, int] = {}
         self._changed = threading.Condition()
-        self._watches = ConcurrencyLimit("open health watches", max_watches, share=0.5)
+        self._max_watches = max_watches
+        self._watches = DisplacingLimit(_WATCH_RULE, max_watches, max(1, max_watches // 2))
+        # One more than there are places, so that a watch with a key is never refused.
+        self._proven_watches = DisplacingLimit(_WATCH_RULE, max_watches, max_watches + 1)
         self._draining = False
 
     def set(self, service: str, status: int) -> None:
@@ -80,9 +115,15 @@ class HealthServicer:
     def List(  # noqa: N802
         self, request: Message, call: Call, context: grpc.ServicerContext
     ) -> Iterator[Message]:
-        """Yields the statuses of all services. Raises `Overloaded` if there are more than 1,000."""
+        """Yields the statuses of all services; for strangers without those of models. Raises `Overloaded` if there are
+        more than 1,000."""
+        is_stranger = call.principal.standing is Standing.STRANGER
         with self._changed:
-            statuses = list(self._statuses.items())
+            statuses = [
+                (name, status)
+                for name, status in self._statuses.items()
+                if not (is_stranger and name.startswith(_MODEL_PREFIX))
+            ]
         if len(statuses) > _MAX_LISTED:
             rule = f"the server has {len(statuses)} services; at most {_MAX_LISTED} are listed, use Check"
             raise Overloaded(rule, _RETRY_SECONDS)
@@ -94,22 +135,38 @@ class HealthServicer:
     def Watch(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, call: Call, context: grpc.ServicerContext
     ) -> Iterator[health_pb2.HealthCheckResponse]:
-        """Yields the status of a service, and again at each change. Raises `Overloaded` beyond the bound on watches."""
+        """Yields the status of a service, and again at each change.
+
+        Raises `Overloaded` beyond the bound on watches, and if the watch loses its place.
+        """
         _check_name(request.service)
-        with self._watches.hold(call.caller):
+        watch = _Watch(context, self._changed)
+        is_proven = call.principal.standing is Standing.PROVEN
+        with (self._proven_watches if is_proven else self._watches).hold(call.caller, watch):
             context.add_callback(self._wake)
             last: int | None = None
-            while context.is_active() and (status := self._wait_for_change(request.service, last, context)) is not None:
+            while context.is_active() and (
+                (status := self._wait_for_change(request.service, last, watch, context)) is not None
+            ):
                 last = status
                 yield _make_response(status)
 
-    def _wait_for_change(self, service: str, last: int | None, context: grpc.ServicerContext) -> int | None:
-        """Returns the next status that differs from `last`; None when the call or the server ends."""
+    def _wait_for_change(
+        self, service: str, last: int | None, watch: _Watch, context: grpc.ServicerContext
+    ) -> int | None:
+        """Returns the next status that differs from `last`; None when the call or the server ends. Raises `Overloaded`
+        if the watch has lost its place."""
         with self._changed:
-            while (status := self._statuses.get(service, _UNKNOWN)) == last:
-                if self._draining or not context.is_active():
-                    return None
-                self._changed.wait()
+            watch.waits = True
+            try:
+                while (status := self._statuses.get(service, _UNKNOWN)) == last and not watch.is_displaced:
+                    if self._draining or not context.is_active():
+                        return None
+                    self._changed.wait()
+            finally:
+                watch.waits = False
+            if watch.is_displaced:
+                raise Overloaded(_DISPLACED_RULE.format(most=self._max_watches), _DISPLACED_RETRY_SECONDS)
             return status
 
     def _wake(self) -> None:

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 # Is called with the name of a part and whether it could be read, after each time that it was read again.
 ReloadListener = Callable[[str, bool], None]
-_Mark = tuple[int, int, int] | None
+_Mark = tuple[int, int, int, int] | None
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class ReloadedPart:
 
 
 class Reloads:
-    """Watches files by their time of modification, size and inode. Thread-safe; its methods block on the file system.
+    """Watches files by their times of modification and of change, size and inode.
 
+    Thread-safe; its methods block on the file system.
     Create it before the files are read for the first time, so that no change after that is missed.
     """
 
@@ -96,4 +97,5 @@ def _read_mark(path: Path) -> _Mark:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # An editor can set the time of modification, but not that of the last change of the inode.
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
