@@ -102,3 +102,30 @@ def test_a_certificate_that_expires_while_the_server_runs_is_logged_once(
     certificates.note_expiry()
     certificates.note_expiry()
     assert [record.message for record in caplog.records] == ["the certificate has expired; clients refuse it"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"not_before": NOW - timedelta(2), "not_after": NOW - timedelta(1)},
+        {"not_before": NOW + timedelta(1), "not_after": NOW + timedelta(2)},
+    ],
+)
+def test_a_certificate_that_clients_would_refuse_does_not_replace_a_valid_one(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    files, now = issue(tmp_path, not_after=NOW + timedelta(90)), NOW.timestamp()
+    certificates = ServerCertificates(files.certificate, files.key, None, clock=lambda: now)
+    certificates.load()
+    ends = certificates.ends
+    assert ends == pytest.approx(now + 90 * 86_400, abs=1)
+    issue(tmp_path, **fields)
+    with pytest.raises(CertificateError, match=r"cert\.pem: clients would refuse it: certificate"):
+        certificates.load()
+    assert certificates.ends == ends
+    now += 91 * 86_400  # the one in use has expired as well
+    certificates.load()
+    assert certificates.ends == 0
+    issue(tmp_path, not_after=NOW + timedelta(180))
+    certificates.load()
+    assert certificates.ends == pytest.approx(NOW.timestamp() + 180 * 86_400, abs=1)

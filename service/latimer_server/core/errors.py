@@ -40,6 +40,7 @@ REFUSAL_REASONS = frozenset(QUOTA_REASONS.values()) | {
     "UNSUPPORTED_FEATURE",
     "NOT_SERVED",
     "OVERLOADED",
+    "DEADLINE_TOO_SHORT",
     "UNAVAILABLE",
     "QUOTA_STORE",
     "UNAUTHENTICATED",
@@ -122,6 +123,8 @@ class TooLate(Overloaded):
     of so many code points, of this caller and with this deadline (a reading of the monotonic clock). Any thread may
     call it.
     """
+
+    reason = "DEADLINE_TOO_SHORT"
 
     def __init__(
         self,

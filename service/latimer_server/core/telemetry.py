@@ -154,6 +154,8 @@ class ServerReading:
     `requests`: requests in work, of at most `max_requests`. `stalled_threads`: compute threads that make no progress.
     `busy_ratio`: the share of the cores that batches held
     over the last seconds, from 0 to 1. `loop_lag_seconds`: the longest delay of the event loop in that time.
+    `certificate_ends`: when the server's certificate ends, in seconds since the epoch; 0 if clients refuse it already,
+    None without TLS.
     """
 
     models: tuple[ModelReading, ...] = ()
@@ -165,3 +167,4 @@ class ServerReading:
     stalled_threads: int = 0
     busy_ratio: float = 0.0
     loop_lag_seconds: float = 0.0
+    certificate_ends: float | None = None

@@ -264,5 +264,12 @@ def _declare_readings(reading: ServerReading) -> Iterator[Metric]:
         ("latimer_cache_limit_bytes", "The bound on bytes of the segment cache.", cache.max_bytes),
     ):
         yield GaugeMetricFamily(family, help_text, value=value)
+    ends = GaugeMetricFamily(
+        "latimer_certificate_expiry_timestamp_seconds",
+        "When the certificate in use ends, in seconds since the epoch; 0 if clients refuse it already.",
+    )
+    if reading.certificate_ends is not None:
+        ends.add_metric((), reading.certificate_ends)
+    yield ends
     yield CounterMetricFamily("latimer_cache_hits", "Pieces that the segment cache had.", value=cache.hits)
     yield CounterMetricFamily("latimer_cache_misses", "Pieces that the segment cache lacked.", value=cache.misses)

@@ -29,6 +29,7 @@ class ServerCertificates:
     """The certificate chain and key of the server, and the authorities of client certificates if clients need one.
 
     `load` reads the files; connections that begin later use their contents. `clock`: seconds since the epoch.
+    `ends`: when the certificate in use ends, in seconds since the epoch; 0 if clients refuse it already.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class ServerCertificates:
         self._clock = clock
         self._lock = threading.Lock()
         self._next: grpc.ServerCertificateConfiguration | None = None
-        self._ends = float("inf")
+        self._has_warned = False
+        self.ends = 0.0
 
     @property
     def paths(self) -> Sequence[Path]:
@@ -50,8 +52,8 @@ class ServerCertificates:
     def load(self) -> None:
         """Reads the files. Raises `CertificateError`, and changes nothing then.
 
-        A certificate that has expired or that clients would refuse for another reason is used, with a warning: some
-        clients do not check it.
+        A certificate that has expired or that clients would refuse for another reason is an error while the one in use
+        is valid. Otherwise it is used, with a warning: some clients do not check it.
         """
         contents = self._read_unchanged()
         authorities = contents[2] if self._client_ca else None
@@ -59,7 +61,8 @@ class ServerCertificates:
         ends = self._check_validity(contents[0])
         with self._lock:
             self._next = configuration
-            self._ends = ends
+            self.ends = ends
+            self._has_warned = ends <= self._clock()
 
     def make_credentials(self) -> grpc.ServerCredentials:
         """Returns the credentials of a port. `load` must have succeeded before."""
@@ -75,9 +78,8 @@ class ServerCertificates:
     def note_expiry(self) -> None:
         """Logs once that the certificate has expired since it was read."""
         with self._lock:
-            has_expired = self._ends <= self._clock()
-            if has_expired:
-                self._ends = float("inf")
+            has_expired = self.ends <= self._clock() and not self._has_warned
+            self._has_warned |= has_expired
         if has_expired:
             _log.error("the certificate has expired; clients refuse it", extra={"file": str(self._certificate)})
 
@@ -99,16 +101,19 @@ class ServerCertificates:
         raise CertificateError(f"{self._certificate}, {self._key}: change while they are read")
 
     def _check_validity(self, chain: bytes) -> float:
-        """Returns the end of the certificate in seconds since the epoch, and logs why clients refuse it if they do."""
+        """Returns the end of the certificate in seconds since the epoch, 0 if clients refuse it.
+
+        Logs why they do. Raises `CertificateError` instead if the certificate in use is better.
+        """
         name = {"file": str(self._certificate)}
         try:
             ends = _read_end(chain, self._certificate, self._key)
-        except ssl.SSLCertVerificationError as error:
-            _log.error("clients refuse the certificate", extra=name | {"cause": error.verify_message})
-            return float("inf")
         except ssl.SSLError as error:
-            _log.error("clients refuse the certificate", extra=name | {"cause": error.reason})
-            return float("inf")
+            reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason
+            if self.ends > self._clock():
+                raise CertificateError(f"{self._certificate}: clients would refuse it: {reason}") from None
+            _log.error("clients refuse the certificate", extra=name | {"cause": reason})
+            return 0.0
         if ends < self._clock() + _SOON_SECONDS:
             days = max(0, int((ends - self._clock()) // 86_400))
             _log.warning("the certificate expires soon", extra=name | {"days": days})

@@ -56,14 +56,17 @@ def to_status(error: BaseException, request_id: str) -> status_pb2.Status:
 def serialize_status(error: BaseException, request_id: str) -> tuple[int, str, bytes]:
     """Returns the code, the message and the serialized `google.rpc.Status` of an error, see `to_status`."""
     if type(error) in (errors.Overloaded, errors.TooLate):
-        return _serialize_refusal(str(error), cast(errors.Overloaded, error).retry_after)
+        refusal = cast(errors.Overloaded, error)
+        return _serialize_refusal(str(refusal), refusal.retry_after, refusal.reason)
     return _serialize(to_status(error, request_id))
 
 
 @lru_cache(maxsize=256)
-def _serialize_refusal(message: str, retry_after: float) -> tuple[int, str, bytes]:
+def _serialize_refusal(message: str, retry_after: float, reason: str) -> tuple[int, str, bytes]:
     """Under overload many refusals are alike, and packing their details takes 70 us."""
-    return _serialize(to_status(errors.Overloaded(message, retry_after), ""))
+    refusal = errors.Overloaded(message, retry_after)
+    refusal.reason = reason
+    return _serialize(to_status(refusal, ""))
 
 
 def _serialize(status: status_pb2.Status) -> tuple[int, str, bytes]:

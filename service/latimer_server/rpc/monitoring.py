@@ -20,6 +20,7 @@ from latimer_server.observability.loop_monitor import LoopMonitor
 from latimer_server.observability.metrics_server import Health, MetricsListenError, MetricsServer
 from latimer_server.observability.server_telemetry import ServerTelemetry
 from latimer_server.rpc.call_limits import ConcurrencyLimit
+from latimer_server.rpc.certificates import ServerCertificates
 from latimer_server.rpc.health import LIVENESS, HealthServicer
 from latimer_server.scheduling import Admission, Executors
 
@@ -36,7 +37,7 @@ _SERVING, _NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Heal
 
 @dataclass(frozen=True)
 class MonitoredParts:
-    """The parts of a server whose state is read. `cache`: None if the server has none."""
+    """The parts of a server whose state is read. `cache`, `certificates`: None if the server has none."""
 
     pool: ModelPool
     admission: Admission
@@ -44,6 +45,7 @@ class MonitoredParts:
     executors: Executors
     cache: SegmentCache | None
     health: HealthServicer
+    certificates: ServerCertificates | None
 
 
 class Monitoring:
@@ -134,6 +136,7 @@ class Monitoring:
             self._stalled,
             self._loop_monitor.busy_ratio,
             self._loop_monitor.lag_seconds,
+            parts.certificates.ends if parts.certificates else None,
         )
 
     async def _refresh(self) -> None:

@@ -316,7 +316,9 @@ async def build_server(
     registry.add_health(health_servicer)
     registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
     port = bind_port(server, settings, access.certificates)
-    parts = MonitoredParts(pool, admission, behaviours.streams, executors, options.cache, health_servicer)
+    parts = MonitoredParts(
+        pool, admission, behaviours.streams, executors, options.cache, health_servicer, access.certificates
+    )
     monitoring = Monitoring(settings, parts, telemetry, tuple(preload))
     models = ServedModels(pool, admission, executors, text_workers, tuple(preload), settings.strict)
     return LatimerServer(server, port, models, calls, behaviours, health_servicer, access, monitoring)
