@@ -46,6 +46,21 @@ def test_all_columns_are_translated_without_a_choice_but_not_the_header(tmp_path
     assert read_texts(path, header=False)[0:2] == ["id", "name"]
 
 
+@pytest.mark.parametrize(
+    "formula", ["=SUM(A1:A3)", "=A1", "+A1+B2", "-SUM(A1)", "@SUM(A1)", "@A1", '"=CONCATENATE(A1,"" text"")"', "=now"]
+)
+def test_formulas_stay(tmp_path: Path, formula: str) -> None:
+    content = f"a,b\nText,{formula}\n"
+    path = make_file(tmp_path, "a.csv", content)
+    assert read_texts(path) == ["Text"]
+    assert read_texts(make_file(tmp_path, "a.tsv", content.replace(",", "\t", 2))) == ["Text"]
+
+
+@pytest.mark.parametrize("text", ["- an item", "+ more", "@user name", "-verbose", "@anna", "+1 for it", "-5 degrees"])
+def test_texts_after_a_sign_are_no_formulas(tmp_path: Path, text: str) -> None:
+    assert read_texts(make_file(tmp_path, "a.csv", f"a,b\n1,{text}\n")) == [text]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiters_are_found(tmp_path: Path, delimiter: str) -> None:
     content = f"a{delimiter}b\nOne; two, three{delimiter}4\n".replace(

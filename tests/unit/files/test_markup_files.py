@@ -102,6 +102,40 @@ def test_markdown_without_text_stays(tmp_path: Path, content: str) -> None:
     assert translate_file(path) == content.encode()
 
 
+@pytest.mark.parametrize(
+    ("content", "translated"),
+    [
+        (":::tip\nShort tip.\n:::\n", ":::tip\n[Short tip.]\n:::\n"),
+        (":::tip A title\nText\nof it\n:::", ":::tip [A title]\n[Text\nof it]\n:::"),
+        ("::: {.box}\nText\n:::", "::: {.box}\n[Text]\n:::"),
+        (
+            "1. Item\n\n   :::note[Title]\n   Text\n   here\n   :::\n",
+            "[1. Item]\n\n   :::note[[Title]]\n   [Text\n   here]\n   :::\n",
+        ),
+        (
+            '!!! note "Title"\n    The body\n    of it.\n\n    - Item\n\n    ```\n    code\n    ```\n\nEnd.\n',
+            '!!! note "[Title]"\n    [The body\n    of it.]\n\n    [- Item]\n\n    ```\n    code\n    ```\n\n[End.]\n',
+        ),
+        ("??? tip\n\tBody\n", "??? tip\n\t[Body]\n"),
+        ('=== "A tab"\n\n    Text\n', '=== "[A tab]"\n\n    [Text]\n'),
+        ("{% note %}\nText.\n{% endnote %}\n", "{% note %}\n[Text.]\n{% endnote %}\n"),
+        ("{{< note >}}\nText.\n{{< /note >}}\n", "{{< note >}}\n[Text.]\n{{< /note >}}\n"),
+        ("Text\n{: .class}\n", "[Text]\n{: .class}\n"),
+        (
+            "Apple\n:   A red fruit\n    of a tree.\n:   A company.\n",
+            "[Apple]\n:   [A red fruit\n    of a tree.]\n:   [A company.]\n",
+        ),
+        ("| The line\r\n| Second line\r\n", "| [The line]\r\n| [Second line]\r\n"),
+        ("One\n<!-- mark -->\nTwo\n", "[One]\n<!-- mark -->\n[Two]\n"),
+        ("| a | b\n|---|---\n| c | d\n", "[| a | b\n|---|---\n| c | d]\n"),
+    ],
+)
+def test_lines_of_marks_keep_their_bytes_and_divide_the_text(tmp_path: Path, content: str, translated: str) -> None:
+    path = make_file(tmp_path, "a.md", content)
+    assert translate_file(path, lambda text: f"[{text}]").decode() == translated
+    assert translate_file(path) == content.encode()
+
+
 markdown = st.lists(
     st.sampled_from(
         [
@@ -124,6 +158,12 @@ markdown = st.lists(
             "---",
             "> q",
             "\t",
+            ":::tip a",
+            '!!! note "t"',
+            "    body",
+            ":   definition",
+            "| line",
+            "<!-- c -->",
         ]
     )
 )

@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) and TSV: a unit is a cell of the chosen columns. All other bytes stay.
+"""CSV (RFC 4180) and TSV: a unit is a cell of the chosen columns that is no formula. All other bytes stay.
 
 The delimiter is found in the first rows. A cell in quotation marks may have line breaks and delimiters, and a quotation
 mark in it is written twice. Between tabs a cell ends with its line, and is in quotation marks only if it starts and
@@ -23,6 +23,11 @@ from latimer.files.splices import Passage, Record, SplicedDocument, has_letter, 
 _SAMPLE = 50
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
+# A formula of a spreadsheet; after a sign or `@` only with a function, or with nothing but references and numbers.
+_FORMULA = re.compile(
+    r"""\s*(?:=|[+@-]\s*(?:[A-Za-z_][\w.]*\(|[$!A-Za-z0-9_.:+*/^()-]*\$?[A-Za-z]{1,3}\$?[0-9]{1,7}[$!A-Za-z0-9_.:+*/^()-]*$))""",
+    re.ASCII,
+)
 _REST_OF_QUOTED = re.compile(r'[^"]*(?:""[^"]*)*"(?!")')
 
 
@@ -106,7 +111,7 @@ class _Table:
             if self.columns is not None and number not in self.columns:
                 continue
             value = self.value(text, cell)
-            if not has_letter(value):
+            if not has_letter(value) or _FORMULA.match(value):
                 continue
             context = self.names[number] if number < len(self.names) else ""
             place = f"line {line}, column {number + 1}"

@@ -7,18 +7,17 @@ server would not know its links without them, and they are taken off its transla
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from latimer.files.document import FileFormat, ReadOptions, Unit
 from latimer.files.encoding import find_encoding
+from latimer.files.markdown_marks import FENCE, RAW_START, Piece, divide_at_marks, raw_end
 from latimer.files.splices import Passage, Source, SplicedDocument, has_letter, replace, whole_file
-from latimer.files.subtitles.text_lines import TextLine, split_lines
+from latimer.files.subtitles.text_lines import TextLine, split_lines, split_texts
 
-_FENCE = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
-_RAW_START = re.compile(r" {0,3}<(?:(script|pre|style|textarea)(?=[\s>]|$)|(!--)|(\?))", re.IGNORECASE)
 _DEFINITION = re.compile(r" {0,3}\[(?!\^)((?:[^\[\]\\]|\\.)+)\]:[ \t]*\S")
 _LABEL = re.compile(r"\[((?:[^\[\]\\]|\\.)+)\]")
 
@@ -38,6 +37,7 @@ def _read(path: Path, options: ReadOptions) -> SplicedDocument:
 def _passages(source: Source) -> Iterator[Passage]:
     text = source.text
     blocks = list(_divide(text))
+    line_end = next((end for end in ("\r\n", "\n", "\r") if end in text), "\n")
     definitions = {
         _normalize(match[1]): line.text.strip()
         for block in blocks
@@ -50,12 +50,28 @@ def _passages(source: Source) -> Iterator[Passage]:
             continue
         if all(_DEFINITION.match(line.text) for line in split_lines(written)):
             continue
-        labels = dict.fromkeys(_normalize(label) for label in _LABEL.findall(written))
-        own = {_normalize(match[1]) for line in split_lines(written) if (match := _DEFINITION.match(line.text))}
-        used = [definitions[label] for label in labels if label in definitions and label not in own]
-        tail = "\n\n" + "\n".join(used) if used else ""
-        unit = Unit(text=written + tail, place=source.place(block.start), form="markdown")
-        yield replace(block.start, block.end, unit, partial(_without_tail, tail=tail, source=written))
+        pieces = divide_at_marks(list(split_lines(written)))
+        for piece in [Piece(0, len(written), written)] if pieces is None else pieces:
+            if not has_letter(piece.text):
+                continue
+            tail = _used_definitions(piece.text, definitions)
+            start, end = block.start + piece.start, block.start + piece.end
+            unit = Unit(text=piece.text + tail, place=source.place(start), form="markdown")
+            write = partial(_without_tail, tail=tail, source=piece.text)
+            yield replace(start, end, unit, partial(_indent, write=write, piece=piece, line_end=line_end))
+
+
+def _used_definitions(text: str, definitions: Mapping[str, str]) -> str:
+    labels = dict.fromkeys(_normalize(label) for label in _LABEL.findall(text))
+    own = {_normalize(match[1]) for line in split_lines(text) if (match := _DEFINITION.match(line.text))}
+    used = [definitions[label] for label in labels if label in definitions and label not in own]
+    return "\n\n" + "\n".join(used) if used else ""
+
+
+def _indent(text: str, *, write: Callable[[str], str], piece: Piece, line_end: str) -> str:
+    """Returns the source of a translation, with the indentation of its piece."""
+    first, *others = split_texts(write(text)) or [""]
+    return line_end.join([first, *(piece.indent + line if line.strip() else line for line in others)])
 
 
 def _without_tail(text: str, *, tail: str, source: str) -> str:
@@ -87,10 +103,10 @@ def _divide(text: str) -> Iterator[_Block]:
             continue
         opened = until is None and not blank
         if opened:
-            until = _opens(line.text)
+            until = raw_end(line.text)
             if not held:
                 started_raw = until is not None
-            if until is not None and until.search(line.text, len(line.text) if _FENCE.match(line.text) else 0):
+            if until is not None and until.search(line.text, len(line.text) if FENCE.match(line.text) else 0):
                 until = None
         held.append(line)
         if until is not None and not opened and until.search(line.text):
@@ -103,20 +119,7 @@ def _divide(text: str) -> Iterator[_Block]:
 
 
 def _is_raw(held: list[TextLine]) -> bool:
-    return _FENCE.match(held[0].text) is not None or _RAW_START.match(held[0].text) is not None
-
-
-def _opens(line: str) -> re.Pattern[str] | None:
-    """Returns the pattern that closes the raw block that a line opens; None if it opens none."""
-    fence = _FENCE.match(line)
-    if fence:
-        return re.compile(rf"^\s*{re.escape(fence[1][0])}{{{len(fence[1])},}}[ \t]*$")
-    raw = _RAW_START.match(line)
-    if raw is None:
-        return None
-    if raw[1]:
-        return re.compile(rf"</{raw[1]}>", re.IGNORECASE)
-    return re.compile("-->" if raw[2] else r"\?>")
+    return FENCE.match(held[0].text) is not None or RAW_START.match(held[0].text) is not None
 
 
 def _front_matter(lines: list[TextLine]) -> int:
