@@ -16,11 +16,13 @@ from latimer_server.scheduling import TextWork, estimate_text_work
 from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.checks.numbers import has_number_mismatch
 from latimer_server.text.checks.numerals import find_decimal_mark
+from latimer_server.text.checks.spelled import has_wrong_spelling
 from latimer_server.text.figures.currency import has_currency_sign
 from latimer_server.text.figures.notation import has_foreign_figure
 from latimer_server.text.figures.repair import FigureRepair, repair_figures
 from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.text.protection.spelled import protect_spelled
 from latimer_server.translation.retranslation import Retranslate, adds_warning, drop_extra_spans
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
@@ -79,7 +81,30 @@ class FigureRepairer:
             second = await self.retranslate(hidden, self.decoding)
             shown = map(drop_extra_spans, second, hidden, [segments[index] for index in wrong])
             await self._repair_each(segments, dict(zip(wrong, shown, strict=True)), results)
-        return results, retried
+        spelled = await self._write_spelled(segments, results)
+        return results, retried | spelled
+
+    async def _write_spelled(
+        self, segments: Sequence[ProtectedText], results: list[SegmentOutput | Exception]
+    ) -> frozenset[int]:
+        """Translates segments again whose output has wrong words for a figure, and puts those that became right into
+        `results`. The words are protected, with those of the target language in their place.
+
+        Returns the indices of these segments.
+        """
+        hidden: dict[int, ProtectedText] = {}
+        for index, output in enumerate(results):
+            if isinstance(output, SegmentOutput) and Flag.NUMBER_MISMATCH in output.flags:
+                segment = segments[index]
+                if has_wrong_spelling(segment.text, output.text, *self.languages):
+                    protected = protect_spelled(segment, *self.languages)
+                    if protected.spans != segment.spans:
+                        hidden[index] = protected
+        if hidden:
+            second = await self.retranslate(list(hidden.values()), self.decoding)
+            shown = map(drop_extra_spans, second, hidden.values(), [segments[index] for index in hidden])
+            await self._repair_each(segments, dict(zip(hidden, shown, strict=True)), results)
+        return frozenset(hidden)
 
     async def rewrite(
         self,
