@@ -81,6 +81,22 @@ def test_a_cdata_section_is_html(tmp_path: Path) -> None:
     assert written == "<string name='a'><![CDATA[<b>Não</b> \\'pare\\' ]]]]><![CDATA[>]]></string>"
 
 
+def test_tags_in_a_cdata_section_keep_their_quotation_marks(tmp_path: Path) -> None:
+    body = """<string name="a"><![CDATA[<a href="x" title='two  words'>Don\\'t click</a> "here"]]></string>"""
+    [unit] = read_units(write(tmp_path, body))
+    assert unit.text == """<a href="x" title='two  words'>Don't click</a> here"""
+    written = translated(tmp_path, body, """<a href="x" title='two  words'>Não 'clique'</a>""")
+    assert written == ("""<string name="a"><![CDATA[<a href="x" title='two  words'>Não \\'clique\\'</a>]]></string>""")
+
+
+def test_an_ampersand_beside_escaped_tags_is_escaped_once(tmp_path: Path) -> None:
+    body = '<string name="a">Tom &amp; Jerry &lt;b>run&lt;/b> home</string>'
+    written = translated(tmp_path, body, "Tom &amp; Jerry <b>correm</b>")
+    assert written == '<string name="a">Tom &amp; Jerry &lt;b&gt;correm&lt;/b&gt;</string>'
+    html = '<string name="a">Tom &amp;amp; Jerry &lt;b>run&lt;/b> home</string>'
+    assert "Tom &amp;amp; Jerry" in translated(tmp_path, html, "Tom &amp; Jerry <b>correm</b>")
+
+
 def test_plural_forms_of_the_target_language_are_added(tmp_path: Path) -> None:
     one, other = '<item quantity="one">%d day</item>', '<item quantity="other">%d days</item>'
     body = f'<plurals name="b">\n    {one}\n    {other}\n</plurals>'

@@ -8,12 +8,12 @@ forms of the target language are added with the translation of `other`. Uncertai
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from latimer.files.bilingual.targets import flag_names, indentation
-from latimer.files.catalogs.html_strings import string_form
+from latimer.files.catalogs.html_strings import divide_tags, keep_characters, string_form
 from latimer.files.catalogs.plural_categories import plural_categories
 from latimer.files.document import Document, FileFormat, ReadOptions, TextForm, Translated, Unit
 from latimer.files.markup.edits import Edit, Part
@@ -57,8 +57,11 @@ class _Content:
 
     def write(self, translation: str) -> list[Part]:
         """Returns the source of a translation."""
+        if self.coded is None or self.coded.form != "html":
+            translation = keep_characters(self.text, translation)
         if self.coded is None:
-            return ["<![CDATA[", escape(translation).replace("]]>", "]]]]><![CDATA[>"), "]]>"]
+            content = _outside_tags(translation, escape) if self.form == "html" else escape(translation)
+            return ["<![CDATA[", content.replace("]]>", "]]]]><![CDATA[>"), "]]>"]
         return _keep_edges(render_coded(self.coded, translation, lambda words: escape_text(escape(words))))
 
 
@@ -68,7 +71,9 @@ def _read_content(element: XmlElement) -> _Content | None:
         return None
     section = _only_section(element)
     if section is not None:
-        text = unescape(section.value)
+        # The quotation marks of attributes stay, as the browser of a WebView needs them.
+        is_html = string_form(section.value) == "html"
+        text = _outside_tags(section.value, unescape) if is_html else unescape(section.value)
         return _Content(text, string_form(text), None) if any(map(str.isalpha, text)) else None
     coded = encode(read_nodes(element.nodes, _classify, lambda node: unescape(node.value)))
     if coded is None:
@@ -113,6 +118,12 @@ def _classify(element: XmlElement) -> InlineKind:
     if element.local == "g" and element.namespace.startswith("urn:oasis:names:tc:xliff"):
         return "text"
     return "break" if element.local == "br" else "wrap"
+
+
+def _outside_tags(text: str, change: Callable[[str], str]) -> str:
+    """Returns HTML whose texts are changed, with its tags as they are."""
+    parts = divide_tags(text)
+    return "".join(part if number % 2 else change(part) for number, part in enumerate(parts))
 
 
 def unescape(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from latimer.files.bilingual.targets import flag_names
-from latimer.files.catalogs.html_strings import string_form
+from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit, apply_edits
 from latimer.files.markup.xml_file import Slot, collect_edits, read_bytes
@@ -111,7 +111,7 @@ def _slot(source: str, entry: _Entry) -> Slot:
             yield Edit(entry.start, entry.start, (f"/* latimer: {flag_names(translated)} */\n",))
         if translated.text != text:
             end = entry.text_start + len(entry.text)
-            yield Edit(entry.text_start, end, (translated.text.translate(_WRITTEN),))
+            yield Edit(entry.text_start, end, (keep_characters(text, translated.text).translate(_WRITTEN),))
 
     place = f"line {source.count(chr(10), 0, entry.start) + 1}"
     syntaxes = ("printf",) if "%" in text else ()

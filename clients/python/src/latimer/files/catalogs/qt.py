@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from latimer.files.bilingual.targets import check_target_language, flag_names, indentation, language_edit
-from latimer.files.catalogs.html_strings import string_form
+from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit
 from latimer.files.markup.xml_file import Slot, XmlFile
@@ -59,7 +59,7 @@ def _slot(
             return
         flags = flag_names(translated)
         kind = ' type="unfinished"' if flags or has_forms else ""
-        content = _escape(translated.text)
+        content = _escape(keep_characters(text.text, translated.text))
         if has_forms:
             count = _FORMS.get(options.target_language.partition("-")[0].partition("_")[0].lower(), 2)
             break_ = indentation(translation)

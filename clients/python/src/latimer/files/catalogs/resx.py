@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from latimer.files.bilingual.targets import flag_names, indentation
-from latimer.files.catalogs.html_strings import string_form
+from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit
 from latimer.files.markup.xml_file import Slot, XmlFile
@@ -38,7 +38,7 @@ def _slot(source: XmlSource, data: XmlElement, value: XmlElement, name: str) -> 
         if translated.text is None:
             return
         if translated.text != text:
-            yield Edit(*value.inner, (escape_text(translated.text),))
+            yield Edit(*value.inner, (escape_text(keep_characters(text, translated.text)),))
         if translated.flags and data.first("comment") is None:
             note = (
                 f"{indentation(value)}<{value.prefix}comment>latimer: {flag_names(translated)}</{value.prefix}comment>"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from latimer.files.catalogs.html_strings import string_form
+from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.catalogs.plural_categories import plural_categories
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.xml_file import read_bytes
@@ -52,7 +52,7 @@ class _StringCatalog:
         for leaf in self._leaves(catalog):
             translated = next(translations)
             state = "needs_review" if translated.flags else "translated"
-            text = leaf.text if translated.text is None else translated.text
+            text = leaf.text if translated.text is None else keep_characters(leaf.text, translated.text)
             leaf.unit["stringUnit"] = {"state": "new" if translated.text is None else state, "value": text}
         written = _dump(catalog, "")
         target.write((written + "\n" * read_bytes(self.path).endswith(b"\n")).encode("utf-8", "replace"))
