@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from latimer_server.core.access import Scope
@@ -34,6 +35,7 @@ from latimer_server.rpc.quotas.local_store import LocalStore
 from latimer_server.rpc.quotas.meter import QuotaMeter
 from latimer_server.rpc.refusal_pace import RefusalPace
 from latimer_server.rpc.servicers.request_bounds import check_bounds
+from latimer_server.rpc.servicers.wire_fields import check_field_counts
 
 # Messages of more bytes are parsed one at a time for each method.
 _LARGE_BYTES = 256 << 10
@@ -46,9 +48,10 @@ class Method:
 
     `path`: as on the wire, `/package.Service/Method`. `parse`: the parser of its request, which raises `DecodeError` or
     `ValueError`. `needs_token`: whether callers need credentials if the server has keys. `scope`: what their key must
-    open; None is open to every key. `is_logged`: whether calls
-    are logged at INFO; others are logged at DEBUG. `delays_drain`: whether a draining server waits for its calls.
-    `grpc_type`: unary, client_stream, server_stream or bidi_stream, as metrics name it.
+    open; None is open to every key. `is_logged`: whether calls are logged at INFO; others are logged at DEBUG.
+    `delays_drain`: whether a draining server waits for its calls.
+    `grpc_type`: unary, client_stream, server_stream or bidi_stream, as metrics name it. `request`: the descriptor of
+    its request, by which fields are counted before it is parsed; None counts none.
     """
 
     path: str
@@ -59,6 +62,7 @@ class Method:
     is_logged: bool = True
     delays_drain: bool = True
     grpc_type: str = "unary"
+    request: Descriptor | None = None
 
     # A large message is parsed and checked while no other one is: one of small items takes fifty times its size, until
     # the check of its bounds refuses it.
@@ -68,6 +72,8 @@ class Method:
         """Returns the message that `data` holds. Raises `InvalidRequest` if it holds none."""
         if data is None:
             raise InvalidRequest(Violation("", "the call has no request message"))
+        if self.request is not None:
+            check_field_counts(data, self.request)
         with self.large if len(data) > _LARGE_BYTES else nullcontext():
             return self._unpack(data)
 

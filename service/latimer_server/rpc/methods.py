@@ -90,4 +90,5 @@ def _describe(
         is_logged,
         delays_drain,
         _GRPC_TYPES[method.client_streaming, method.server_streaming],
+        method.input_type,
     )
