@@ -216,7 +216,7 @@ async def test_a_compressed_message_of_millions_of_items_is_refused_by_name(
 
     for status in (await in_thread(server.port, call)).values():
         assert status[b"grpc-status"] == INVALID_ARGUMENT
-        assert f"options.{field}: has 1000000 items".encode() in status[b"grpc-message"]
+        assert f"options.{field}: has more than ".encode() in status[b"grpc-message"]
     assert await client.health() == "SERVING"
 
 
