@@ -21,7 +21,7 @@ from latimer.batch.results import OutputError
 from latimer.batch.runner import Memory, Runner, RunningFile, count_words
 from latimer.batch.sending import Sender
 from latimer.batch.summaries import SummaryDocument
-from latimer.files import Document, FileError, ReadOptions, open_document
+from latimer.files import Document, FileError, ReadOptions, find_left_out, open_document
 
 Task = Literal["translate", "summarize"]
 
@@ -49,7 +49,8 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class SurveyedFile:
-    """A file that was read once. `document`: None if it is broken, which `error` explains."""
+    """A file that was read once. `document`: None if it is broken, which `error` explains. `left_out`: the number of
+    values that are identifiers, not texts."""
 
     file: InputFile
     document: Document | None
@@ -58,6 +59,7 @@ class SurveyedFile:
     digest: str = ""
     size: int = 0
     error: str = ""
+    left_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +178,7 @@ def run_job(
 def _survey_file(job: Job, file: InputFile) -> SurveyedFile:
     try:
         digest, size = digest_file(file.path)
-        document = open_document(file.path, job.read, file.format)
+        document = opened = open_document(file.path, job.read, file.format)
         if job.task == "summarize" and not job.each_unit:
             document = SummaryDocument(document)
         if job.is_json:
@@ -187,7 +189,10 @@ def _survey_file(job: Job, file: InputFile) -> SurveyedFile:
             words += count_words(unit.text)
     except FileError as error:
         return SurveyedFile(file=file, document=None, error=_name(error, file))
-    return SurveyedFile(file=file, document=document, units=units, words=words, digest=digest, size=size)
+    left_out = find_left_out(opened)
+    return SurveyedFile(
+        file=file, document=document, units=units, words=words, digest=digest, size=size, left_out=left_out
+    )
 
 
 def _name(error: FileError, file: InputFile) -> str:

@@ -91,6 +91,9 @@ def run_batch(request: BatchRequest) -> int:
                 say(file.error)
             elif not file.units and file.size and not request.is_quiet:
                 say(f"{file.file.name}: no text was found; are --format, --path and --column right?")
+        if not request.is_quiet and (left_out := sum(file.left_out for file in surveyed)):
+            noun = "value was" if left_out == 1 else "values were"
+            say(f"{left_out:,} {noun} left as identifiers; --path chooses the texts")
         memory = None
         if request.memory is not None:
             memory = stack.enter_context(

@@ -14,6 +14,7 @@ the batch that translates its units.
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.formats import FORMATS, find_format, open_document
 from latimer.files.markup.inline_codes import keeps_codes
+from latimer.files.splices import find_left_out
 
 __all__ = [
     "FORMATS",
@@ -24,6 +25,7 @@ __all__ = [
     "Translated",
     "Unit",
     "find_format",
+    "find_left_out",
     "keeps_codes",
     "open_document",
 ]

@@ -15,7 +15,7 @@ from pathlib import Path
 from latimer.files.document import FileError, FileFormat, ReadOptions, Unit
 from latimer.files.encoding import TextEncoding, find_encoding
 from latimer.files.json_scanner import JsonString, escape, escape_character, scan_json
-from latimer.files.key_paths import Step, compile_paths, write_path
+from latimer.files.key_paths import Step, TextChoice, write_path
 from latimer.files.lines import read_lines
 from latimer.files.splices import Passage, Record, Source, SplicedDocument, constant, has_letter, replace, whole_file
 
@@ -26,14 +26,12 @@ _ESCAPED_LETTER = re.compile(r"\\u(?!00[0-7])[0-9a-fA-F]{4}")
 class _JsonTexts:
     """The choice of texts in a JSON value, and their form."""
 
-    is_chosen: Callable[[tuple[Step, ...]], bool]
+    is_chosen: Callable[[tuple[Step, ...], str], bool]
     syntaxes: tuple[str, ...] = ()
 
     def passage(self, string: JsonString, place: str, *, ascii_only: bool) -> Passage | None:
-        if not self.is_chosen(string.path):
-            return None
         value = string.value
-        if not has_letter(value):
+        if not self.is_chosen(string.path, value) or not has_letter(value):
             return None
         unit = Unit(text=value, place=place, context=write_path(string.path), syntaxes=self.syntaxes)
         write = partial(escape, like=string.literal, ascii_only=ascii_only)
@@ -41,7 +39,8 @@ class _JsonTexts:
 
 
 def _read_json(path: Path, options: ReadOptions) -> SplicedDocument:
-    texts = _JsonTexts(compile_paths(options.paths, path))
+    choice = TextChoice(options.paths, path)
+    texts = _JsonTexts(choice.takes)
 
     def passages(source: Source) -> Iterator[Passage]:
         ascii_only = _escapes_letters(source.text)
@@ -50,12 +49,16 @@ def _read_json(path: Path, options: ReadOptions) -> SplicedDocument:
             if passage:
                 yield passage
 
-    return _whole(path, options, passages)
+    return _whole(path, options, passages, choice)
 
 
 def _read_arb(path: Path, options: ReadOptions) -> SplicedDocument:
-    chosen = compile_paths(options.paths, path)
-    texts = _JsonTexts(lambda place: not str(place[0]).startswith("@") and chosen(place), ("icu",))
+    choice = TextChoice(options.paths, path) if options.paths else None
+
+    def is_chosen(place: tuple[Step, ...], value: str) -> bool:
+        return not str(place[0]).startswith("@") and (choice is None or choice.takes(place, value))
+
+    texts = _JsonTexts(is_chosen, ("icu",))
 
     def passages(source: Source) -> Iterator[Passage]:
         ascii_only = _escapes_letters(source.text)
@@ -68,13 +71,14 @@ def _read_arb(path: Path, options: ReadOptions) -> SplicedDocument:
             if passage:
                 yield passage
 
-    return _whole(path, options, passages)
+    return _whole(path, options, passages, choice)
 
 
 def _read_json_lines(path: Path, options: ReadOptions) -> SplicedDocument:
     encoding = find_encoding(path, options.encoding, options.source_language)
-    texts = _JsonTexts(compile_paths(options.paths, path))
-    return SplicedDocument(path, encoding, partial(_lines, path, encoding, texts), escape_character)
+    choice = TextChoice(options.paths, path)
+    texts = _JsonTexts(choice.takes)
+    return SplicedDocument(path, encoding, partial(_lines, path, encoding, texts), escape_character, choice)
 
 
 def _lines(path: Path, encoding: TextEncoding, texts: _JsonTexts) -> Iterator[Record]:
@@ -100,9 +104,11 @@ def _escapes_letters(text: str) -> bool:
     return text.isascii() and _ESCAPED_LETTER.search(text) is not None
 
 
-def _whole(path: Path, options: ReadOptions, passages: Callable[[Source], Iterator[Passage]]) -> SplicedDocument:
+def _whole(
+    path: Path, options: ReadOptions, passages: Callable[[Source], Iterator[Passage]], choice: TextChoice | None
+) -> SplicedDocument:
     encoding = find_encoding(path, options.encoding, options.source_language)
-    return SplicedDocument(path, encoding, partial(whole_file, path, encoding, passages), escape_character)
+    return SplicedDocument(path, encoding, partial(whole_file, path, encoding, passages), escape_character, choice)
 
 
 JSON = FileFormat(name="json", suffixes=(".json",), read=_read_json)

@@ -8,11 +8,11 @@ and `[*]` any key or item, `..` any number of steps. `$` at the start may be lef
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 from latimer.files.document import FileError
+from latimer.files.identifiers import has_letter, is_identifier
 
 # A key, or the number of an item.
 Step = str | int
@@ -23,21 +23,54 @@ _STEP = re.compile(
 )
 # Paths whose result is remembered; equal paths come again for each line of JSON Lines.
 _REMEMBERED = 4096
+# Paths that an error names.
+_MOST_NAMED = 5
 
 
-def compile_paths(paths: tuple[str, ...], path: Path) -> Callable[[tuple[Step, ...]], bool]:
-    """Returns the function that tells whether a place in a document is chosen. No paths choose all.
+class TextChoice:
+    """Chooses the texts of a file by paths, or all but identifiers if there are no paths.
 
-    `path`: the file, for the `FileError` of a path that cannot be read.
+    `left_out`: the number of values that were left out as identifiers since `begin`. Raises `FileError` for a path that
+    cannot be read.
     """
-    patterns = [_compile(each, path) for each in paths]
 
-    @lru_cache(_REMEMBERED)
-    def is_chosen(place: tuple[Step, ...]) -> bool:
+    def __init__(self, paths: tuple[str, ...], path: Path) -> None:
+        self.left_out = 0
+        self._path = path
+        self._paths = paths
+        self._patterns = [_compile(each, path) for each in paths]
+        self._unmatched = set(range(len(paths)))
+        self._examples: dict[str, None] = {}
+        self._find = lru_cache(_REMEMBERED)(self._match)
+
+    def begin(self) -> None:
+        """Starts a reading of the file."""
+        self.left_out = 0
+        self._unmatched = set(range(len(self._paths)))
+        self._examples = {}
+
+    def takes(self, place: tuple[Step, ...], value: str) -> bool:
+        """Returns True if the string at a place is a text to translate."""
+        if not self._patterns:
+            is_left = is_identifier(value, str(place[-1]) if place else "") and has_letter(value)
+            self.left_out += is_left
+            return not is_left
+        found = self._find(place)
+        self._unmatched.difference_update(found)
+        if len(self._examples) < _MOST_NAMED:
+            self._examples[re.sub(r"\[\d+\]", "[*]", write_path(place))] = None
+        return bool(found)
+
+    def check(self) -> None:
+        """Raises `FileError` if the file that was read has strings, but none at one of the paths."""
+        if self._unmatched and self._examples:
+            missing = repr(self._paths[min(self._unmatched)])
+            named = ", ".join(filter(None, self._examples))
+            raise FileError(self._path, f"there is no text at the path {missing}", cure=f"it has texts at {named}")
+
+    def _match(self, place: tuple[Step, ...]) -> tuple[int, ...]:
         written = "".join(f"[{step}]" if isinstance(step, int) else f"\0{step}" for step in place)
-        return any(pattern.fullmatch(written) for pattern in patterns)
-
-    return is_chosen if patterns else lambda _: True
+        return tuple(number for number, pattern in enumerate(self._patterns) if pattern.fullmatch(written))
 
 
 def write_path(place: tuple[Step, ...]) -> str:

@@ -9,8 +9,23 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from latimer.files.document import FileError, Translated, Unit
+from latimer.files.document import Document, FileError, Translated, Unit
 from latimer.files.encoding import TextEncoding, encode, read_whole
+from latimer.files.identifiers import has_letter
+from latimer.files.key_paths import TextChoice
+
+__all__ = [
+    "Edit",
+    "Passage",
+    "Record",
+    "Source",
+    "SplicedDocument",
+    "constant",
+    "find_left_out",
+    "has_letter",
+    "replace",
+    "whole_file",
+]
 
 
 @dataclass(frozen=True)
@@ -46,18 +61,26 @@ class Record:
 
 @dataclass(frozen=True)
 class SplicedDocument:
-    """A document in records. `escape`: writes a character that the encoding lacks; None makes it an error."""
+    """A document in records.
+
+    `escape`: writes a character that the encoding lacks; None makes it an error. `choice`: chooses among its strings.
+    """
 
     path: Path
     encoding: TextEncoding
     records: Callable[[], Iterator[Record]]
     escape: Callable[[str], str] | None = None
+    choice: TextChoice | None = None
 
     def units(self) -> Iterator[Unit]:
-        """Yields the units of all records in order."""
+        """Yields the units of all records in order. Raises `FileError` at the end if a path chose nothing."""
+        if self.choice:
+            self.choice.begin()
         for record in self.records():
             for passage in record.passages:
                 yield from passage.units
+        if self.choice:
+            self.choice.check()
 
     def write(self, target: BinaryIO, translations: Iterator[Translated]) -> None:
         """Writes each record as soon as its translations are there."""
@@ -167,6 +190,6 @@ def constant(start: int, end: int, text: str) -> Passage:
     return Passage((), lambda _: [Edit(start, end, text)])
 
 
-def has_letter(text: str) -> bool:
-    """Returns True if a text has a letter; without one there is nothing to translate."""
-    return text.isalpha() or any(map(str.isalpha, text))
+def find_left_out(document: Document) -> int:
+    """Returns how many values of a document, whose units were read, were left out as identifiers."""
+    return document.choice.left_out if isinstance(document, SplicedDocument) and document.choice else 0

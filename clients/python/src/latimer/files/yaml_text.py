@@ -16,7 +16,7 @@ from ruamel.yaml.events import ScalarEvent
 
 from latimer.files.document import FileFormat, ReadOptions, Unit
 from latimer.files.encoding import find_encoding
-from latimer.files.key_paths import compile_paths, write_path
+from latimer.files.key_paths import TextChoice, write_path
 from latimer.files.splices import Passage, Source, SplicedDocument, constant, has_letter, replace, whole_file
 from latimer.files.yaml_reader import YamlScalar, is_text, parse, read_scalars
 
@@ -41,7 +41,7 @@ _BLOCK = re.compile(r"(?P<header>[|>][^\r\n]*(?:\r\n|\n|\r))(?P<lead>(?:[ \t]*(?
 
 def _read(path: Path, options: ReadOptions) -> SplicedDocument:
     encoding = find_encoding(path, options.encoding, options.source_language)
-    chosen = compile_paths(options.paths, path)
+    choice = TextChoice(options.paths, path)
 
     def passages(source: Source) -> Iterator[Passage]:
         scalars = read_scalars(source)
@@ -50,10 +50,10 @@ def _read(path: Path, options: ReadOptions) -> SplicedDocument:
             if scalar is language:
                 new = options.target_language
                 yield constant(scalar.start, scalar.end, new if is_text(new) else f'"{new}"')
-            elif not scalar.is_key and chosen(scalar.path) and has_letter(scalar.value):
+            elif not scalar.is_key and choice.takes(scalar.path, scalar.value) and has_letter(scalar.value):
                 yield _passage(scalar, source)
 
-    return SplicedDocument(path, encoding, partial(whole_file, path, encoding, passages))
+    return SplicedDocument(path, encoding, partial(whole_file, path, encoding, passages), choice=choice)
 
 
 def _language_key(scalars: list[YamlScalar], options: ReadOptions) -> YamlScalar | None:
