@@ -196,8 +196,13 @@ def test_a_file_in_which_no_text_is_found_is_named(batch: Batch) -> None:
     source = batch.write("a.jsonl", '{"title": "one two"}\n')
     done = batch.run(source, out="b.jsonl", path="body")
     assert (done.returncode, lines(done)[0]) == (
-        0,
-        f"latimer: {source}: no text was found; are --format, --path and --column right?",
+        1,
+        f"latimer: {source}: there is no text at the path 'body'; it has texts at title",
+    )
+    assert batch.names() == ["a.jsonl"]  # nothing was done, so there is nothing to resume
+    empty = batch.write("empty.jsonl", '{"title": 1}\n')
+    assert lines(batch.run(empty, out="d.jsonl"))[0] == (
+        f"latimer: {empty}: no text was found; are --format, --path and --column right?"
     )
     assert batch.run(source, out="c.jsonl", path="title").returncode == 0
     assert json.loads(batch.read("c.jsonl")) == {"title": "two one"}

@@ -168,7 +168,7 @@ def run_job(
             memory.save()
         raise
     outcome = BatchOutcome(files=outcomes, counts=runner.counts, seconds=time.monotonic() - begun, failed_path=failed)
-    if outcome.is_good or job.outputs.journal is None:
+    if outcome.is_good or job.outputs.journal is None or not any(each.document for each in surveyed):
         journal.delete()
     else:
         journal.close()
