@@ -22,6 +22,8 @@ from latimer_server.translation.segment_output import SegmentOutput
         ("| Basic | 5 | Free |", (), ["Basic", "Free"]),
         ("About us | Jobs", (), ["About us", "Jobs"]),
         ("| Free |", (), ["Free"]),
+        ("Status: ( ) Single (x) Married", (), ["Status:", "Single", "Married"]),
+        ("[ ] Yes [ ] No", (), ["Yes", "No"]),
         ("{{ a | b }} of it | red", (TextSpan(0, 11),), ["{{ a | b }} of it", "red"]),
     ],
 )
@@ -31,7 +33,7 @@ def test_cells_stand_between_pipes(text: str, kept: Sequence[TextSpan], cells: l
     assert found.segments == cells
 
 
-@pytest.mark.parametrize("text", ["No pipe.", "one |", "| 1 | 2 |", "a {{ b | c }}", ""])
+@pytest.mark.parametrize("text", ["No pipe.", "one |", "| 1 | 2 |", "a {{ b | c }}", "", "( ) Yes", "f() and g()"])
 def test_other_texts_have_no_cells(text: str) -> None:
     assert find_cells(text, [TextSpan(2, 13)] if "{{" in text else []) is None
 
@@ -40,6 +42,8 @@ def test_an_output_keeps_the_cells_if_the_same_ones_have_text() -> None:
     assert keeps_cells("| Free | 5 |", "| Grátis | 5 |")
     assert not keeps_cells("| Free | 5 |", "| Grátis | 5")
     assert not keeps_cells("| Free | 5 |", "| | Grátis 5 |")
+    assert keeps_cells("( ) Sim (x) Não", "() Yes (x) No")
+    assert not keeps_cells("( ) Solteiro ( ) Casado", "() Single () () Married")
 
 
 def test_cells_are_translated_apart_if_one_was_lost() -> None:
@@ -56,7 +60,7 @@ def test_cells_are_translated_apart_if_one_was_lost() -> None:
     assert output.text == "| Básico | 5 | Grátis |"
 
 
-@pytest.mark.parametrize("unit", ["|", "| a ", "a|"])
+@pytest.mark.parametrize("unit", ["|", "| a ", "a|", "( ) a ", "( "])
 def test_hostile_rows_take_linear_time(unit: str) -> None:
     text = unit * (200_000 // len(unit))
     assert keeps_cells(text, text)

@@ -20,6 +20,7 @@ from latimer_server.text.rewriting import Edit
 
 # White space that is not one plain space.
 _RUN = re.compile("[^\\S\n\r\v\f\x1c-\x1e\x85\u2028\u2029]{2,}+|[^\\S \n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_RUN_OF_SPACES = re.compile("  ++")
 _SINGLE = re.compile("(?<=\\S) (?=\\S)")
 _PLAIN = re.compile("[ -~\n]*+")
 _TOKEN = re.compile("\\S++")
@@ -52,6 +53,15 @@ def restore_spaces(source: ProtectedText, output: ProtectedText, *, keeps_lines:
         at = finder.take(place, guesses=run != "\u00a0" and run != "\u202f")
         if at is not None:
             yield Edit(at, at + 1, run)
+
+
+def remove_spaces(source: ProtectedText, output: ProtectedText) -> Iterator[Edit]:
+    """Yields the removal of all but one space of each run in an output, if its source has no runs of spaces."""
+    if "  " in source.text or "  " not in output.text:
+        return
+    for part in list_unprotected(output):
+        for match in _RUN_OF_SPACES.finditer(output.text, part.start, part.end):
+            yield Edit(match.start() + 1, match.end(), "")
 
 
 def restore_controls(source: ProtectedText, output: ProtectedText) -> Iterator[Edit]:

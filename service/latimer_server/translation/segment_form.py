@@ -28,7 +28,7 @@ from latimer_server.text.software_strings import (
     restore_escapes,
     restore_optional_plurals,
 )
-from latimer_server.text.spacing import restore_controls, restore_spaces
+from latimer_server.text.spacing import remove_spaces, restore_controls, restore_spaces
 from latimer_server.text.weekdays import spell_out_weekdays
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
@@ -62,7 +62,7 @@ def finish_output(text: str, segment: ProtectedText, output: SegmentOutput, *, k
     `text`: the segment as it was written. `segment`: as the model read it. `keeps_lines`: also puts the line breaks of
     divided words back.
     """
-    if not _is_special(text):
+    if not _is_special(text) and "  " not in output.text:
         return output
     written = ProtectedText(text, tuple(map_span(segment.moves, span) for span in segment.spans))
     edits = list(
@@ -98,6 +98,7 @@ def _finish_alternative(written: ProtectedText, other: Alternative, *, keeps_lin
 
 def _list_edits(written: ProtectedText, output: ProtectedText, *, keeps_lines: bool) -> Iterator[Edit]:
     yield from restore_spaces(written, output, keeps_lines=keeps_lines)
+    yield from remove_spaces(written, output)
     yield from restore_controls(written, output)
     yield from restore_escapes(written, output)
     yield from restore_access_key(written, output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latimer_server.text.checks.additions import has_addition, trim_addition
+from latimer_server.text.checks.additions import has_added_marks, has_addition, trim_addition
 
 ADDED = [
     ("Robert", "Robert (em inglês)"),
@@ -67,3 +67,9 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
     has_addition("x", text)
     has_addition(text, text)
     trim_addition("x", text)
+
+
+def test_single_quotation_marks_may_become_double_ones() -> None:
+    assert not has_added_marks("He said: 'We need time.'", 'Ele disse: "Precisamos de tempo."')
+    assert not has_added_marks("the ‘miracle’ drug", 'a droga "milagre"')
+    assert has_added_marks("the driver's seat isn't here", 'o "assento" do motorista não está aqui')

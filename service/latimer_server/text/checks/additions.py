@@ -19,6 +19,8 @@ _OPENING = re.compile('[(\\[{"“„«]')
 # Source signs that a translation may write as brackets or quotation marks: other quotation marks, full-width brackets,
 # and dashes, which mark speech in Portuguese and parentheses in English.
 _SPEECH_DASH = re.compile("(?<!\\S)[-–—]|—")
+# A single quotation mark, which is no apostrophe between letters. English often has one where others have a double one.
+_SINGLE_QUOTE = re.compile(r"(?<!\w)['‘](?=\w)|(?<=[\w.,!?])['’](?!\w)")
 _WIDE_BRACKETS = str.maketrans("（）［］｛｝【】", "()[]{}[]")
 # A word or figure twice in a row, with one space between. `package kernel-package` has none.
 _DOUBLED = re.compile("(?<![\\w’'-])([^\\W\\d_]{2,})(?: \\1)+(?![\\w’'-])", re.IGNORECASE)
@@ -40,7 +42,8 @@ def has_added_marks(source: str, output: str) -> bool:
     plain = source.translate(_WIDE_BRACKETS)
     if any(output.count(sign) > plain.count(sign) for sign in _BRACKETS):
         return True
-    added = sum(map(output.count, _QUOTES)) > sum(map(source.count, _QUOTES)) + source.count("''")
+    single = len(_SINGLE_QUOTE.findall(source))
+    added = sum(map(output.count, _QUOTES)) > sum(map(source.count, _QUOTES)) + source.count("''") + single
     return added and not _SPEECH_DASH.search(source)
 
 

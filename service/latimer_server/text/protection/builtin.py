@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.code_spans import find_code
 from latimer_server.text.protection.placeholders import find_placeholders
+from latimer_server.text.protection.references import find_references
 from latimer_server.text.protection.spans import widen_span
 from latimer_server.text.protection.sql import find_statements
 from latimer_server.text.protection.word_forms import find_words, strip_tail
@@ -106,6 +107,7 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
     yield from (TextSpan(*match.span()) for match in _ROW.finditer(text))
     yield from (TextSpan(*match.span(1)) for match in _BULLET.finditer(text))
     yield from find_words(text)
+    yield from find_references(text)
 
 
 def _find_symbols(text: str) -> Iterator[TextSpan]:
