@@ -178,6 +178,9 @@ def test_a_broken_file_does_not_stop_the_others(batch: Batch) -> None:
     assert done.returncode == 1
     assert lines(done)[0].startswith(f"latimer: {batch.folder / 'in/a.json'}, line 1")
     assert batch.read("pt/b.txt") == "two one\n"
+    batch.write("in/a.json", '{"a": "three four"}')
+    done = batch.run(str(batch.folder / "in"), out="pt", resume=True)
+    assert (done.returncode, batch.read("pt/a.json")) == (0, '{"a": "four three"}')
 
 
 def test_a_folder_that_cannot_be_made_is_named_before_any_text_is_sent(batch: Batch, server: StubServer) -> None:

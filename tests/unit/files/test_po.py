@@ -95,6 +95,11 @@ def test_finished_fuzzy_and_obsolete_entries_stay(tmp_path: Path) -> None:
     assert translate_file(path, target_language="pt") == FINISHED.encode()
 
 
+def test_the_credits_of_translators_stay(tmp_path: Path) -> None:
+    path = make_file(tmp_path, "a.po", HEADER + '\nmsgid "translator-credits"\nmsgstr ""\n\nmsgid "Open"\nmsgstr ""\n')
+    assert read_texts(path, target_language="pt") == ["Open"]
+
+
 def test_only_msgstr_and_the_empty_header_fields_change(tmp_path: Path) -> None:
     translated = translate_file(make_file(tmp_path, "menu.pot", TEMPLATE), target_language="de-AT").decode()
     before, after = TEMPLATE.splitlines(), translated.splitlines()

@@ -200,16 +200,18 @@ class Journal:
     def _load(self, job: Mapping[str, Any]) -> bool:
         """Reads all whole records, and ends the file after them. Returns False if it has no whole header."""
         has_header = False
+        mended: frozenset[int] = frozenset()
         for offset, payload in _read_records(self._path):
             kind = payload[:1]
             if not has_header:
-                _check_header(self._path, payload, job)
+                mended = _check_header(self._path, payload, job)
                 has_header = True
             elif kind == b"U":
                 self._index[_UNIT.unpack_from(payload)[1]] = offset
             elif kind == b"F":
                 self.finished_files.add(_FILE.unpack(payload)[1])
             self._written = offset + _FRAME.size + len(payload)
+        self.finished_files -= mended
         if has_header:
             self._file.truncate(self._written)
             self._file.seek(self._written)
@@ -266,8 +268,11 @@ def _is_torn_header(path: Path) -> bool:
     return length <= _LONGEST and size < _FRAME.size + int(length)
 
 
-def _check_header(path: Path, payload: bytes, job: Mapping[str, Any]) -> None:
-    """Raises `JournalError` if the header is not that of this job."""
+def _check_header(path: Path, payload: bytes, job: Mapping[str, Any]) -> frozenset[int]:
+    """Returns the numbers of inputs that could not be read when the batch began, and are read again.
+
+    Raises `JournalError` if the header is not that of this job.
+    """
     if payload[:1] != b"H":
         raise JournalError(_NO_JOURNAL.format(path=path))
     header = json.loads(payload[1:].decode("utf-8", "surrogatepass"))
@@ -276,8 +281,21 @@ def _check_header(path: Path, payload: bytes, job: Mapping[str, Any]) -> None:
         raise JournalError(f"{path} was written by another version of latimer; {cure}")
     # The header went through JSON, which turns tuples to lists.
     wanted = json.loads(json.dumps(dict(job)))
-    if header.get("job") != wanted:
-        raise JournalError(f"{path} belongs to another batch: {_find_difference(header.get('job'), wanted)}; {cure}")
+    earlier = header.get("job")
+    mended = _find_mended(earlier, wanted)
+    for number in mended:
+        earlier["inputs"][number] = wanted["inputs"][number]
+    if earlier != wanted:
+        raise JournalError(f"{path} belongs to another batch: {_find_difference(earlier, wanted)}; {cure}")
+    return mended
+
+
+def _find_mended(earlier: Any, now: Any) -> frozenset[int]:  # noqa: ANN401 (values of JSON)
+    """Returns the numbers of inputs without a digest in the earlier job, because they were broken."""
+    pairs = zip(earlier.get("inputs") or (), now.get("inputs") or (), strict=False)
+    return frozenset(
+        number for number, (old, new) in enumerate(pairs) if old[1:2] == [""] and (old[0], old[2:]) == (new[0], new[2:])
+    )
 
 
 def _find_difference(earlier: Any, now: Any) -> str:  # noqa: ANN401 (values of JSON)

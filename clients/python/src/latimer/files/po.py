@@ -21,6 +21,8 @@ from latimer.files.splices import Edit, Passage, Source, SplicedDocument, consta
 
 # Columns of a line of msgstr with its quotation marks, as msgmerge wraps them.
 _WIDTH = 79
+# Messages in whose place translators write their names (GNOME, KDE).
+_CREDITS = frozenset({"translator-credits", "translator_credits", "NAME OF TRANSLATORS", "EMAIL OF TRANSLATORS"})
 _CHARSET = re.compile(rb"charset=([\w.:-]+)")
 _SYNTAXES = {
     "c": "printf",
@@ -52,7 +54,7 @@ class _Catalog:
     def passage(self, entry: PoEntry, source: Source) -> Passage | None:
         if entry.source is None or not entry.source.value or "fuzzy" in entry.flags:
             return None
-        if all(target.value for target in entry.targets.values()):
+        if all(target.value for target in entry.targets.values()) or entry.source.value in _CREDITS:
             return None
         if entry.plural and self.forms is None:
             raise source.fault(

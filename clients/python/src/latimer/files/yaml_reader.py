@@ -22,6 +22,8 @@ from latimer.files.key_paths import Step
 from latimer.files.splices import Source
 
 _MAX_DEPTH = 1_000
+# The parser takes seconds for the first of them.
+_TOO_DEEP = re.compile(rf"(?:[\[{{][ \t\r\n]*){{{_MAX_DEPTH + 1}}}")
 # The properties of a node, before its scalar: anchor, tag, and the spaces and comments between.
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:[ \t]+|(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\n|\r))+[ \t]*))*")
 # Plain scalars that are no strings by YAML 1.2 or 1.1, whose `yes` and `no` Rails still reads as truth values.
@@ -59,6 +61,9 @@ class _Level:
 
 def read_scalars(source: Source) -> list[YamlScalar]:
     """Returns the strings of a YAML file, keys included. Raises `FileError` with the line of a syntax error."""
+    deep = _TOO_DEEP.search(source.text)
+    if deep:
+        raise source.fault(deep.start(), f"it is nested more than {_MAX_DEPTH:,} levels deep")
     try:
         return list(_walk(source))
     except MarkedYAMLError as error:
