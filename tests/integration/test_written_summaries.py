@@ -84,6 +84,7 @@ async def test_short_sentences_are_not_given_to_the_model() -> None:
     writer = WriterBackend(shorten_well)
     async with serve(writer) as client:
         summary = await client.summarize("The bridge was closed, and then opened.", mode="hybrid")
+        assert summary.models == ("extractive",)
         assert summary.text == "The bridge was closed, and then opened."
         assert (await client.summarize("", mode="hybrid")).text == ""
         assert (await client.summarize("   \n ", mode="abstractive")).text == ""

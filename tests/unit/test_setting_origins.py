@@ -70,6 +70,7 @@ def test_variables_of_others_are_left_alone(name: str) -> None:
         (["--compute-threads", "999"], "compute_threads: is 999; at most"),
         (["--compute-threads", "many"], "compute_threads: Input should be a valid integer"),
         (["--quota-store", "http://hidden@x"], "quota_store: write redis://HOST:PORT/DATABASE"),
+        (["--models", "nope"], "there is no model 'nope'"),
         (["--catalog", "/nothing.toml"], "/nothing.toml: cannot be read"),
         (["--keys", "/nothing.toml"], "/nothing.toml: cannot be read"),
         (["--listen", "0.0.0.0:0"], "listen: other machines can reach 0.0.0.0:0"),

@@ -113,3 +113,13 @@ SECONDS = sorted(name for name in Settings.model_fields if name.endswith("_secon
 def test_times_that_no_clock_can_measure_are_refused(name: str, seconds: float) -> None:
     with pytest.raises(ValidationError, match=name):
         load_settings(None, **{name: seconds})
+
+
+@pytest.mark.parametrize("name", ["max_requests", "trace_share", "max_model_memory", "listen"])
+def test_only_switches_take_true_and_false(tmp_path: Path, name: str) -> None:
+    config = tmp_path / "latimer.toml"
+    config.write_text(f"{name} = true\n")
+    with pytest.raises(ValueError, match="is true; only switches take true and false"):
+        load_settings(config)
+    config.write_text("admin = true\n")
+    assert load_settings(config).admin

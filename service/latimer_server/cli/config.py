@@ -34,7 +34,9 @@ def check(options: GivenOptions) -> None:
     try:
         check_exposure(settings)
         make_access_control(settings)
-        load_catalog(settings.catalog)
+        catalog = load_catalog(settings.catalog)
+        for name in settings.models or ():
+            catalog.get(name)
     except LatimerError as error:
         fail(error)
     typer.echo("the settings and their files can be used")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -200,6 +200,14 @@ class Settings(BaseSettings):
     def _refuse_empty(cls, value: object) -> object:
         if value == "":
             raise ValueError("is empty; leave it out or name a file")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_switch(cls, value: object, info: ValidationInfo) -> object:
+        """Refuses `max_requests = true`, which pydantic takes for 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"is {str(value).lower()}; only switches take true and false")
         return value
 
     @field_validator("listen")

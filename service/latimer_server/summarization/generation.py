@@ -58,11 +58,15 @@ _WINDOW_PIECES = 64
 
 @dataclass(frozen=True)
 class GeneratedSummary:
-    """The sentences of a summary, the share of the content's words that was read (0 to 1), and the flags."""
+    """The sentences of a summary, the share of the content's words that was read (0 to 1), and the flags.
+
+    `has_run`: whether the model that generates text computed anything for it.
+    """
 
     chosen: tuple[SelectedSentence, ...]
     coverage: float = 1.0
     flags: tuple[Flag, ...] = ()
+    has_run: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ async def shorten_sentences(
     chosen = copy_sentences(source, ranked, indices)
     tasks = await run_options.text.run(size, lambda: _list_shortening_tasks(source, indices))
     if not tasks:
-        return GeneratedSummary(tuple(chosen))
+        return GeneratedSummary(tuple(chosen), has_run=False)
     requested = run_options.decoding
     beam = max(_BEAM, requested.beam_size or 1)
     decoding = replace(

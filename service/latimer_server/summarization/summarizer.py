@@ -175,7 +175,8 @@ class Summarizer:
                 # The translation back made the summary longer than the content, so sentences are extracted instead.
                 extracted = copy_sentences(source, ranked, extract_sentences(source, ranked, request.limit))
                 summary = await self._compose(request, source, extracted, language, usage)
-            models = (*source.models, plan.ranker.name, *([generator.name] if generator else []), *summary.models)
+            generators = [generator.name] if generator and generated.has_run else []
+            models = (*source.models, plan.ranker.name, *generators, *summary.models)
             return replace(
                 summary,
                 detected=detected,
@@ -258,9 +259,8 @@ class Summarizer:
     ) -> GeneratedSummary:
         """Runs the generator in the given mode; extracts sentences if there is no generator or no candidate."""
         if generator is None or not ranked.order:
-            return GeneratedSummary(
-                tuple(copy_sentences(source, ranked, extract_sentences(source, ranked, request.limit)))
-            )
+            extracted = copy_sentences(source, ranked, extract_sentences(source, ranked, request.limit))
+            return GeneratedSummary(tuple(extracted), has_run=False)
         run_options = ModelRunOptions(
             request.decoding,
             reject_overlong=False,

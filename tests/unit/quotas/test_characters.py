@@ -37,6 +37,13 @@ def test_a_stream_counts_the_target_languages_of_its_first_message() -> None:
     assert [counter.count(message) for message in messages] == [0, 12]
 
 
+def test_an_item_of_a_stream_without_text_counts_as_one_character() -> None:
+    counter = CharacterCounter()
+    config = pb.StreamTranslateTextConfig(target_language_codes=["pt", "de"])
+    items = [pb.StreamItem(item_id="name"), pb.StreamItem(content="abc")]
+    assert counter.count(pb.StreamTranslateTextRequest(config=config, items=items)) == 8
+
+
 def test_a_message_of_an_unknown_type_counts_with_all_its_texts() -> None:
     message = Struct()
     message.update({"a": "bcd", "list": ["e", {"f": "gh"}], "number": 7.0})

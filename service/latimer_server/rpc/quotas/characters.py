@@ -1,5 +1,5 @@
 """Counts the characters of a message for quotas, as `Usage.characters` does: code points of the contents, times the
-number of target languages."""
+number of target languages. An item of a stream without text counts as one character, since it costs work too."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CharacterCounter:
             case "latimer.v1.StreamTranslateTextRequest":
                 if kind.HasField("config"):
                     self._targets = max(1, len(kind.config.target_language_codes))
-                return sum(len(item.content) for item in kind.items) * self._targets
+                return sum(max(1, len(item.content)) for item in kind.items) * self._targets
             case "latimer.v1.SummarizeTextRequest" | "latimer.v1.DetectLanguageRequest":
                 return sum(map(len, kind.contents))
         return 0 if message.DESCRIPTOR.full_name.startswith(_WITHOUT_TEXT) else _count_strings(message)
