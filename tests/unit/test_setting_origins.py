@@ -95,14 +95,23 @@ def test_the_origin_of_a_wrong_value_is_named(tmp_path: Path) -> None:
 
 
 def test_all_settings_are_shown_with_their_origin_and_without_secrets() -> None:
-    done = run("config", "show", "--quota-store", "redis://user:hidden@host", "--no-pivoting", MAX_REQUESTS="9")
+    done = run(
+        "config",
+        "show",
+        "--quota-store",
+        "redis://user:hidden@host",
+        "--no-pivoting",
+        MAX_REQUESTS="9",
+        OTLP_ENDPOINT="http://me:hidden@collector:4317",
+    )
     lines = dict(line.split(" = ", 1) for line in done.stdout.splitlines())
     assert set(lines) == set(Settings.model_fields)
     assert lines["quota_store"] == "(hidden)\t(option --quota-store)"
+    assert lines["otlp_endpoint"] == "http://(hidden)@collector:4317\t(environment LATIMER_OTLP_ENDPOINT)"
     assert lines["pivoting"] == "false\t(option --pivoting)"
     assert lines["max_requests"] == "9\t(environment LATIMER_MAX_REQUESTS)"
     assert lines["models"] == "the embedded models\t(default)"
-    assert "hidden@" not in done.stdout
+    assert ":hidden@" not in done.stdout
 
 
 def test_settings_that_can_be_used_pass_the_check() -> None:

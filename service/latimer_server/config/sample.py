@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
@@ -32,6 +33,9 @@ _EXAMPLES = {
     "otlp_endpoint": "http://127.0.0.1:4317",
 }
 
+# User and password of a URL (RFC 3986, section 3.2.1), up to the last `@` before the path.
+_USER_INFO = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
+
 
 def write_sample() -> str:
     """Returns a TOML file with all settings, commented out."""
@@ -57,7 +61,7 @@ def show_default(name: str) -> str:
 
 
 def show_value(value: object) -> str:
-    """Returns a value as people write it; secrets are hidden."""
+    """Returns a value as people write it. Secrets are hidden, also user and password in a URL."""
     if value is None:
         return "none"
     if isinstance(value, SecretStr):
@@ -66,7 +70,7 @@ def show_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return str(value.value if isinstance(value, Enum) else value)
+    return _USER_INFO.sub("(hidden)", str(value.value if isinstance(value, Enum) else value))
 
 
 def format_toml(value: object) -> str:
