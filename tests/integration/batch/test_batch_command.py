@@ -73,7 +73,7 @@ def test_a_folder_is_translated_file_by_file(batch: Batch) -> None:
         "empty.txt",
     ]
     assert lines(done)[0] == (
-        "latimer: left out, because their format is not known or cannot be written:"
+        "latimer: left out, because they are no files, or their format is not known or cannot be written:"
         f" {batch.folder / 'in/manual.pdf'}, {batch.folder / 'in/picture.png'}"
     )
     assert lines(done)[1].startswith("latimer: 3 files, 3 units; 6 words in ")
@@ -181,6 +181,26 @@ def test_a_broken_file_does_not_stop_the_others(batch: Batch) -> None:
     batch.write("in/a.json", '{"a": "three four"}')
     done = batch.run(str(batch.folder / "in"), out="pt", resume=True)
     assert (done.returncode, batch.read("pt/a.json")) == (0, '{"a": "four three"}')
+
+
+def test_pipes_and_links_that_lead_nowhere_are_left_out_by_name(batch: Batch) -> None:
+    batch.write("in/a.txt", "one two\n")
+    os.mkfifo(batch.folder / "in/pipe.txt")
+    (batch.folder / "in/link.txt").symlink_to("nowhere")
+    done = batch.run(str(batch.folder / "in"), out="pt")
+    assert done.returncode == 0
+    assert lines(done)[0].startswith("latimer: left out, because they are no files")
+    assert lines(done)[0].endswith(f"{batch.folder / 'in/link.txt'}, {batch.folder / 'in/pipe.txt'}")
+
+
+def test_a_report_that_cannot_be_written_and_a_bad_glossary_are_wrong_usage(batch: Batch, server: StubServer) -> None:
+    source = batch.write("a.txt", "one two\n")
+    batch.write("file", "")
+    glossary = batch.write("terms.csv", "")
+    before = server.texts
+    assert batch.run(source, out="b.txt", report=str(batch.folder / "file/r.json")).returncode == 2
+    assert batch.run(source, out="b.txt", glossary=glossary).returncode == 2
+    assert server.texts == before
 
 
 def test_a_folder_that_cannot_be_made_is_named_before_any_text_is_sent(batch: Batch, server: StubServer) -> None:

@@ -40,7 +40,8 @@ class InputFile:
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """`files`: the inputs. `skipped`: files of folders whose format is not known, or cannot be written."""
+    """`files`: the inputs. `skipped`: entries of folders that are no files, or whose
+    format is not known or cannot be written."""
 
     files: list[InputFile]
     skipped: list[Path] = field(default_factory=list)
@@ -213,6 +214,9 @@ def _add_folder(found: FoundFiles, folder: Path, format_name: str | None, out: s
     for path in _walk(folder):
         if output is not None and output != folder.resolve() and path.resolve().is_relative_to(output):
             continue
+        if not path.is_file():  # a pipe, or a link that leads nowhere or to a folder
+            found.skipped.append(path)
+            continue
         try:
             file = _describe(path, str(path), path.relative_to(folder), format_name)
         except FileError:
@@ -234,7 +238,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         if child.is_dir() and not child.is_symlink():
             yield from _walk(child)
-        elif child.is_file():
+        else:
             yield child
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from datetime import datetime, timezone
 from html import escape
 from importlib import resources
@@ -22,9 +23,12 @@ _FORMATS = (".json", ".html", ".htm")
 
 
 def check_report(path: Path) -> None:
-    """Raises `BatchError` if the report has no format that its suffix names."""
+    """Raises `BatchError` if the report has no format that its suffix names, or cannot be written."""
     if path.suffix.lower() not in _FORMATS:
         raise BatchError(f"--report {path}: the name must end in .json or .html")
+    folder = next((each for each in path.absolute().parents if each.exists()), Path("/"))
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise BatchError(f"--report {path}: it cannot be written; name a file in a folder that you may write")
 
 
 def write_report(path: Path, outcome: BatchOutcome, about: dict[str, str]) -> None:

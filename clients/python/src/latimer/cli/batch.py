@@ -21,7 +21,7 @@ from latimer.cli.connection import (
     connect,
 )
 from latimer.cli.messages import explain_errors, stop_on_signals
-from latimer.files import ReadOptions
+from latimer.files import FileError, ReadOptions
 
 app = typer.Typer(
     help="Translate or summarize many texts: files, folders, patterns and pipes. --resume goes on after a stop.",
@@ -187,9 +187,12 @@ def summarize(
 def read_translate_options(
     model: str | None, glossary: Path | None, protect: Sequence[str], source: str | None, target: str
 ) -> dict[str, Any]:
-    """Returns the options of the contract. Raises `FileError` and `BatchError`."""
-    phrases, patterns = read_protected(protect)
-    terms = read_glossary(glossary, source, target) if glossary else []
+    """Returns the options of the contract. Raises `BatchError`."""
+    try:
+        phrases, patterns = read_protected(protect)
+        terms = read_glossary(glossary, source, target) if glossary else []
+    except FileError as error:
+        raise BatchError(str(error)) from error
     return drop_empty(
         model=model, phrases=phrases, patterns=patterns, glossary_terms=[term.to_option() for term in terms]
     )

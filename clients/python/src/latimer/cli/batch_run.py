@@ -117,7 +117,7 @@ def _plan(request: BatchRequest, spool: Spool) -> Job:
     if found.skipped and not request.is_quiet:
         named = ", ".join(map(str, found.skipped[:_MOST_NAMED]))
         more = f" and {len(found.skipped) - _MOST_NAMED} more" if len(found.skipped) > _MOST_NAMED else ""
-        say(f"left out, because their format is not known or cannot be written: {named}{more}")
+        say(f"left out, because they are no files, or their format is not known or cannot be written: {named}{more}")
     if request.out == STANDARD and (sys.stdout.isatty() or len(found.files) > 1) and not request.is_json:
         _refuse_archives(found.files)
     return Job(
