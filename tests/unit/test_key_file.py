@@ -143,3 +143,11 @@ def test_changes_at_the_same_time_all_take_effect(path: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda name: create_key(path, name, ENTRY), names))
     assert sorted(key.name for key in read_keys(path)) == sorted(names)
+
+
+def test_a_name_with_control_characters_is_escaped_and_has_the_right_line(path: Path) -> None:
+    path.write_text('# a comment with \u2028 inside\n[keys."a\\nb\\u001b[31m"]\nscopes = ["translate"]\n', "utf-8")
+    with pytest.raises(KeyFileError) as refused:
+        read_keys(path)
+    assert str(refused.value).startswith(f"{path}: line 2: keys.a\\nb\\x1b[31m")
+    assert str(refused.value).isprintable()

@@ -159,4 +159,6 @@ def _describe(path: Path, text: str, fault: Any) -> str:  # noqa: ANN401 (pydant
     rule = "is no known field" if fault["type"] == "extra_forbidden" else fault["msg"]
     if fault["loc"] and fault["loc"][-1] == "[key]":
         rule = "a name has 1 to 64 letters, digits, `-` and `_`"
-    return f"{path}: line {find_line(text, where)}: {'.'.join(where)}: {rule.removeprefix('Value error, ')}"
+    # A name may hold line breaks and control characters, which must not reach a log as they are.
+    shown = ".".join(part if part.isprintable() else repr(part)[1:-1] for part in where)
+    return f"{path}: line {find_line(text, where)}: {shown}: {rule.removeprefix('Value error, ')}"

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 
-_HEADER = re.compile(r"\s*\[{1,2}(?P<path>[^\[\]]+)\]{1,2}\s*(#.*)?")
+_HEADER = re.compile(r"\s*\[{1,2}(?P<path>.+?)\]{1,2}\s*(#.*)?")
 _KEY = re.compile(r"\s*(?P<path>[^=\[\]{}#]+?)\s*=")
 
 
@@ -18,9 +18,10 @@ def find_line(text: str, path: Sequence[str]) -> int:
     """
     best_length, best_line = 0, 1
     table: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.fullmatch(line):
-            table = here = _read_path(header["path"])
+    # Only these end a line in TOML; `splitlines` also divides at form feeds and separators of Unicode.
+    for number, line in enumerate(re.split("\r?\n", text), start=1):
+        if (header := _HEADER.fullmatch(line)) and (named := _read_path(header["path"])):
+            table = here = named
         elif key := _KEY.match(line):
             here = table + _read_path(key["path"])
         else:
