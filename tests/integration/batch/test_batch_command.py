@@ -193,6 +193,11 @@ def test_pipes_and_links_that_lead_nowhere_are_left_out_by_name(batch: Batch) ->
     assert lines(done)[0].endswith(f"{batch.folder / 'in/link.txt'}, {batch.folder / 'in/pipe.txt'}")
 
 
+def test_an_address_of_another_form_is_wrong_usage(batch: Batch) -> None:
+    source = batch.write("a.txt", "one two\n")
+    assert batch.run(source, out="b.txt", address="localhost:x").returncode == 2
+
+
 def test_a_report_that_cannot_be_written_and_a_bad_glossary_are_wrong_usage(batch: Batch, server: StubServer) -> None:
     source = batch.write("a.txt", "one two\n")
     batch.write("file", "")
@@ -219,7 +224,7 @@ def test_a_file_in_which_no_text_is_found_is_named(batch: Batch) -> None:
     source = batch.write("a.jsonl", '{"title": "one two"}\n')
     done = batch.run(source, out="b.jsonl", path="body")
     assert (done.returncode, lines(done)[0]) == (
-        1,
+        2,
         f"latimer: {source}: there is no text at the path 'body'; it has texts at title",
     )
     assert batch.names() == ["a.jsonl"]  # nothing was done, so there is nothing to resume

@@ -29,7 +29,7 @@ from latimer.batch.summaries import SummarySender
 from latimer.batch.translating import StreamSender
 from latimer.cli.connection import Connection
 from latimer.cli.flags import show_warnings
-from latimer.cli.messages import FAILED, SERVER, STOPPED, error_console, explain, say
+from latimer.cli.messages import FAILED, SERVER, STOPPED, USAGE, error_console, explain, say
 from latimer.cli.progress import BatchProgress, format_seconds, show_status
 from latimer.errors import LatimerError
 from latimer.files import ReadOptions
@@ -84,16 +84,9 @@ def run_batch(request: BatchRequest) -> int:
         job = _plan(request, stack.enter_context(Spool()))
         if not request.is_dry_run:
             check_outputs(job)
-        with show_status(console, "reading ..."):
-            surveyed = survey(job)
-        for file in surveyed:
-            if file.error:
-                say(file.error)
-            elif not file.units and file.size and not request.is_quiet:
-                say(f"{file.file.name}: no text was found; are --format, --path and --column right?")
-        if not request.is_quiet and (left_out := sum(file.left_out for file in surveyed)):
-            noun = "value was" if left_out == 1 else "values were"
-            say(f"{left_out:,} {noun} left as identifiers; --path chooses the texts")
+        surveyed = _survey(request, job, console)
+        if all(file.error for file in surveyed):
+            return USAGE
         memory = None
         if request.memory is not None:
             memory = stack.enter_context(
@@ -109,6 +102,21 @@ def run_batch(request: BatchRequest) -> int:
             _show_estimate(console, request, surveyed, sender, memory)
             return FAILED if any(file.error for file in surveyed) else 0
         return _run(request, job, surveyed, sender, memory, console)
+
+
+def _survey(request: BatchRequest, job: Job, console: Console) -> list[SurveyedFile]:
+    """Reads all files once, and says which are broken or without text."""
+    with show_status(console, "reading ..."):
+        surveyed = survey(job)
+    for file in surveyed:
+        if file.error:
+            say(file.error)
+        elif not file.units and file.size and not request.is_quiet:
+            say(f"{file.file.name}: no text was found; are --format, --path and --column right?")
+    if not request.is_quiet and (left_out := sum(file.left_out for file in surveyed)):
+        noun = "value was" if left_out == 1 else "values were"
+        say(f"{left_out:,} {noun} left as identifiers; --path chooses the texts")
+    return surveyed
 
 
 def _plan(request: BatchRequest, spool: Spool) -> Job:

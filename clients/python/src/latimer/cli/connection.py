@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from latimer._addresses import parse_addresses
 from latimer._client import Client
 from latimer.batch.results import BatchError
 from latimer.batch.sending import ServerAddress
@@ -98,11 +99,14 @@ def connect(
     *,
     tls: bool,
 ) -> Connection:
-    """Returns the connection of a command: options, then environment, then the profile. Raises `BatchError`."""
+    """Returns the connection of a command: options, then environment, then the profile. Raises `BatchError`, and
+    `InvalidArgumentError` for an address that has another form."""
     path = settings_path()
     settings = read_profile(path, profile)
     ca = ca or (path.parent / Path(settings["ca"]).expanduser() if "ca" in settings else None)
     addresses = tuple(filter(None, (part.strip() for part in (address or settings.get("address") or "").split(","))))
+    if addresses:
+        parse_addresses(addresses)
     return Connection(
         addresses=addresses or (DEFAULT_ADDRESS,),
         token=token or settings.get("token") or _read_token(path, settings),
