@@ -246,7 +246,10 @@ async def test_forty_spans_in_a_sentence_come_out_in_order() -> None:
         ({"patterns": ["((a{100}){100}){100}"]}, "options.patterns"),
         ({"phrases": ["x"] * 1_001}, "options.phrases.*1001 items; at most 1000"),
         ({"phrases": [""]}, r"options\.phrases\[0\]"),
-        ({"glossary_terms": [{"source_text": "x", "target_text": "y"}] * 10_000}, "glossary_terms.*more than 1000 items; at most 1000"),
+        (
+            {"glossary_terms": [{"source_text": "x", "target_text": "y"}] * 10_000},
+            "glossary_terms.*more than 1000 items; at most 1000",
+        ),
         ({"glossary_terms": [{"source_text": "", "target_text": "y"}]}, r"glossary_terms\[0\]\.source_text"),
         ({"syntaxes": ["unspecified"]}, r"options\.syntaxes\[0\]"),
     ],
