@@ -33,6 +33,7 @@ FlagName = Literal[
     "unknown_tokens",
     "low_language_confidence",
     "unsupported_claim",
+    "missing_text",
 ]
 SummaryModeName = Literal["extractive", "abstractive", "hybrid"]
 SummaryLengthName = Literal["short", "medium", "long"]
