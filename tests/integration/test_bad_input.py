@@ -146,9 +146,9 @@ async def test_a_call_whose_deadline_is_shorter_than_the_queue_is_refused_with_t
 
 async def test_usage_counts_cached_segments() -> None:
     async with serve_fakes(segment_cache_mb=1) as server, connect_alone(server) as stub:
-        first = await call(stub, "One sentence. Another one.")
-        again = await call(stub, "Another one. A third one.")
-        fresh = await call(stub, "One sentence. Another one.", disable_cache=True)
+        first = await call(stub, "Here is one sentence. There comes another one.")
+        again = await call(stub, "There comes another one. A third is last.")
+        fresh = await call(stub, "Here is one sentence. There comes another one.", disable_cache=True)
     assert [answer.usage.cached_segments for answer in (first, again, fresh)] == [0, 1, 0]
     assert again.usage.segments == 2
     assert again.usage.input_tokens < first.usage.input_tokens
