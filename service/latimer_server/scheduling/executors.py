@@ -20,8 +20,6 @@ T = TypeVar("T")
 # A batch that has run for so many seconds lends its permits to other work that waits; it is looked at again this often.
 _LEND_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
-# A bulk batch that began while no interactive work waited is looked at this often, and lends them to such work.
-_YIELD_SECONDS = 0.01
 
 
 class _Call(Generic[T]):
@@ -67,8 +65,6 @@ class _Running:
     permits: int
     work: Future[None] | None
     lending: Lending | None
-    began: float
-    yields: bool
     is_lent: bool = False
     timer: asyncio.TimerHandle | None = None
 
@@ -82,8 +78,7 @@ class ComputeSlot:
 
     A batch cannot be interrupted, and with wide beams it may take many seconds. So one that has run for `lend_seconds`
     while others wait gives back its permits before it ends, if `replace_thread` finds another thread for them (see
-    `StickyThreadPool.replace_thread`). A bulk batch does so once it has run for `yield_seconds` while interactive work
-    waits. Then the operating system shares the cores.
+    `StickyThreadPool.replace_thread`). Then the operating system shares the cores.
 
     `watch` watches the threads; `delegates`: see `BatchLimits`.
     """
@@ -98,7 +93,6 @@ class ComputeSlot:
         generation: bool = False,
         replace_thread: Callable[[Future[Any]], bool] | None = None,
         lend_seconds: float = _LEND_SECONDS,
-        yield_seconds: float = _YIELD_SECONDS,
         watch: ComputeWatch | None = None,
         delegates: bool = False,
     ) -> None:
@@ -111,7 +105,6 @@ class ComputeSlot:
         self._generation = generation
         self._replace_thread = replace_thread
         self._lend_seconds = lend_seconds
-        self._yield_seconds = yield_seconds
         self._running: set[asyncio.Future[None]] = set()
 
     @property
@@ -175,10 +168,9 @@ class ComputeSlot:
 
         submitted = self._executor.submit(self._run_watched, call)
         self._running.add(ended)
-        running = _Running(granted, submitted, lending, loop.time(), yields=lending is not None and lending.yields())
+        running = _Running(granted, submitted, lending)
         if self._replace_thread:
-            first = self._yield_seconds if running.yields else self._lend_seconds
-            running.timer = loop.call_later(first, self._lend_if_wanted, running)
+            running.timer = loop.call_later(self._lend_seconds, self._lend_if_wanted, running)
 
         def notify_loop(_: Future[None]) -> None:
             with suppress(RuntimeError):  # the loop is closed, so no task waits
@@ -200,22 +192,15 @@ class ComputeSlot:
         running.timer = None
         if running.work is None or not self._replace_thread:
             return
-        if self._is_wanted(running) and self._replace_thread(running.work):
+        is_wanted = self._permits.has_waiters or (running.lending is not None and running.lending.is_wanted())
+        if is_wanted and self._replace_thread(running.work):
             running.is_lent = True
             self._permits.release(running.permits, generation=self._generation)
             if running.lending:
                 running.lending.note()
             return
-        again = self._yield_seconds if running.yields else min(_LOOK_SECONDS, self._lend_seconds)
-        running.timer = asyncio.get_running_loop().call_later(again, self._lend_if_wanted, running)
-
-    def _is_wanted(self, running: _Running) -> bool:
-        """Returns True if work waits to which a batch lends its permits."""
-        lending = running.lending
-        if running.yields and lending and (self._permits.has_interactive_waiters or lending.is_urgent()):
-            return True
-        is_long = asyncio.get_running_loop().time() - running.began >= self._lend_seconds
-        return is_long and (self._permits.has_waiters or (lending is not None and lending.is_wanted()))
+        loop = asyncio.get_running_loop()
+        running.timer = loop.call_later(min(_LOOK_SECONDS, self._lend_seconds), self._lend_if_wanted, running)
 
     async def wait_until_idle(self) -> None:
         """Waits until no batch of this slot runs, including batches whose callers were cancelled."""

@@ -62,15 +62,6 @@ class CorePermits:
         """True if work waits for permits."""
         return bool(self._waiters)
 
-    @property
-    def has_interactive_waiters(self) -> bool:
-        """True if interactive work waits for permits."""
-        return any(
-            waiter.priority() is Priority.INTERACTIVE and not waiter.generation
-            for waiter in self._waiters
-            if not waiter.future.done()
-        )
-
     async def acquire(
         self, cores: int, *, generation: bool = False, priority: Callable[[], Priority] = always_interactive
     ) -> int:

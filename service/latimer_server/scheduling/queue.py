@@ -266,21 +266,16 @@ class BatchQueue:
             nonlocal is_lent
             is_lent = True
             self._computing -= 1
-            self._lent.add(batch.callers, batch.priority)
+            self._lent.add(batch.callers)
             self._dispatch()
 
-        lending = Lending(
-            lambda: any(q.has_others(batch.callers) for q in self._by_priority.values()),
-            note_lent,
-            lambda: batch.yields,
-            lambda: self._by_priority[Priority.INTERACTIVE].count > 0,
-        )
+        lending = Lending(lambda: any(q.has_others(batch.callers) for q in self._by_priority.values()), note_lent)
         try:
             try:
                 hypotheses = await self._slot.run(prepare, self._choose_priority, lending)
             finally:
                 if is_lent:
-                    self._lent.remove(batch.callers, batch.priority)
+                    self._lent.remove(batch.callers)
                 else:
                     self._computing -= bool(batch.items)
             if hypotheses is not None and len(hypotheses) != len(batch.items):
@@ -359,7 +354,7 @@ class BatchQueue:
         while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
             priority = self._policy.choose(waiting)
             queued = self._by_priority[priority]
-            head = queued.take_head(self._is_wanted, self._lent.find_blocked(priority))
+            head = queued.take_head(self._is_wanted, self._lent.blocked)
             if head is None:
                 empty.add(priority)  # all its pieces had expired or were withdrawn
                 continue
@@ -378,8 +373,7 @@ class BatchQueue:
             items = tuple(queued.fill(head, budget, self._is_wanted))
             if small:
                 queued.end_turn(head)  # or others would wait for as many small batches as make a large one
-            yields = priority is Priority.BULK and Priority.INTERACTIVE not in waiting
-            return Batch(items, self.waiting > 0, priority, yields)
+            return Batch(items, self.waiting > 0, priority)
         self._lent.only_blocked_wait = bool(self.waiting and self._lent.count)
         return Batch()
 

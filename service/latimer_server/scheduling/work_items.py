@@ -105,16 +105,11 @@ class WorkItem:
 
 @dataclass(frozen=True)
 class Batch:
-    """The pieces of one batch.
-
-    `full`: further pieces stayed in the queue when these were taken. `yields`: the batch is bulk, and lends its permits
-    to interactive pieces. A bulk batch that was taken while such pieces waited does not: it is bulk's share of turns.
-    """
+    """The pieces of one batch. `full` is True if further pieces stayed in the queue when these were taken."""
 
     items: tuple[WorkItem, ...] = ()
     full: bool = False
     priority: Priority = Priority.INTERACTIVE
-    yields: bool = False
 
     @property
     def longest(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from latimer_server.core.decoding import BatchLimits
-from latimer_server.scheduling import BatchQueue, ComputeSlot, CorePermits, Priority
+from latimer_server.scheduling import BatchQueue, ComputeSlot, CorePermits
 from latimer_server.scheduling.sticky_threads import StickyThreadPool
 from tests.unit.scheduling.machines import GREEDY, HeldExecutor, Machine, run_all, settle
 
@@ -106,63 +106,6 @@ async def test_a_queue_with_blocked_callers_only_goes_on_when_their_batch_ends()
         for _ in range(3):
             await executor.finish()
         assert all(future.done() for future in hog)
-
-
-async def test_a_bulk_batch_lends_its_permits_to_an_interactive_piece_of_any_caller() -> None:
-    machine, executor, permits = Machine(), HeldExecutor(), CorePermits(1)
-    # No batch is long here.
-    slot = ComputeSlot(permits, executor, replace_thread=lambda _: True, lend_seconds=60, yield_seconds=0)
-    queue = BatchQueue(machine.run, BatchLimits(50, 1_000, 1), slot, lambda: machine.now)
-    bulk = [queue.submit((1, i), GREEDY, priority=Priority.BULK, caller="one") for i in range(3)]
-    await settle()
-    for number in range(2):
-        urgent = queue.submit((2, number), GREEDY, caller="one")
-        await settle()
-        assert len(executor.held) == 2
-        await executor.finish(1)
-        assert urgent.done()
-        # The caller gets no further bulk batch beside the one that yields.
-        await settle()
-        assert len(executor.held) == 1
-    await run_all(executor)
-    await asyncio.gather(*bulk)
-    await queue.close()
-    assert [batch[0][0] for batch in machine.batches] == [2, 2, 1, 1, 1]
-
-
-async def test_the_share_of_turns_that_bulk_has_beside_interactive_pieces_does_not_yield() -> None:
-    machine, executor = Machine(), HeldExecutor()
-    slot = ComputeSlot(CorePermits(1), executor, replace_thread=lambda _: True, lend_seconds=60, yield_seconds=0)
-    queue = BatchQueue(machine.run, BatchLimits(50, 1_000, 1), slot, lambda: machine.now)
-    futures = [queue.submit((2, i), GREEDY, caller=f"caller {i}") for i in range(12)]
-    futures += [queue.submit((1, i), GREEDY, priority=Priority.BULK, caller="bulk") for i in range(2)]
-    await settle()
-    while not all(future.done() for future in futures):
-        assert len(executor.held) == 1
-        await executor.finish()
-    await queue.close()
-    order = [batch[0][0] for batch in machine.batches]
-    assert order.index(1) == 7
-
-
-async def test_an_interactive_batch_of_another_model_takes_the_core_of_a_bulk_batch() -> None:
-    machine, executor, permits = Machine(), HeldExecutor(), CorePermits(1)
-    slots = [
-        ComputeSlot(permits, executor, replace_thread=lambda _: True, lend_seconds=60, yield_seconds=0)
-        for _ in range(2)
-    ]
-    first, second = (BatchQueue(machine.run, BatchLimits(50, 1_000, 1), slot, lambda: machine.now) for slot in slots)
-    bulk = first.submit((1, 1), GREEDY, priority=Priority.BULK)
-    await settle()
-    urgent = second.submit((2, 2), GREEDY)
-    await settle()
-    assert len(executor.held) == 2
-    await executor.finish(1)
-    assert urgent.done()
-    await run_all(executor)
-    assert bulk.done()
-    await first.close()
-    await second.close()
 
 
 @pytest.fixture
