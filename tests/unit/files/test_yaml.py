@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latimer.files import FileError
+from latimer.files.identifiers import is_identifier
 from tests.unit.files.round_trips import make_file, read_texts, read_units, translate_file
 
 RAILS = """\
@@ -178,6 +179,6 @@ def test_what_pyyaml_writes_is_read_and_written(tmp_path: Path, value: dict[str,
     found = [each for texts in translated.values() for each in texts]
     expected = [each for texts in value.values() for each in texts]
     for new, old in zip(found, expected, strict=True):
-        changed = old + " 'é\": #" if any(map(str.isalpha, old)) else old
+        changed = old + " 'é\": #" if any(map(str.isalpha, old)) and not is_identifier(old) else old
         # A block scalar keeps the line breaks at its end.
         assert new.replace("\n", "").strip() == changed.replace("\n", "").strip()
