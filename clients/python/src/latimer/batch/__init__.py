@@ -4,7 +4,7 @@
     job         a batch from its inputs to its outputs
     runner      units out, results back into the files in order; knows no format and no server
     translating, summaries   senders: streams of translations, calls of summaries; `sending` is their queue
-    journal     what is finished, on the disk; `digest_index` finds it
+    journal     finished units on the disk; `digest_index` finds them
     memory      results of earlier batches and translations by people
     output      files that appear when they are whole
     counts, report, estimate   what a batch has done, and would do

@@ -1,4 +1,4 @@
-"""Which flags are warnings, and what they mean."""
+"""The flags that are warnings, and their meanings."""
 
 from __future__ import annotations
 

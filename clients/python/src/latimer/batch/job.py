@@ -138,7 +138,7 @@ def run_job(
     """Runs a batch. `check_outputs` must have passed.
 
     A broken file does not stop the others. Raises `LatimerError` if the servers fail, `OutputError` if the disk does,
-    `JournalError`, and KeyboardInterrupt; the journal then keeps what is done.
+    `JournalError`, and KeyboardInterrupt; the journal then keeps the finished units.
     """
     begun = time.monotonic()
     journal = _open_journal(job, surveyed)

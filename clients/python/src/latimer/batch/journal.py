@@ -152,7 +152,7 @@ class Journal:
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Writes what is left, as far as the disk takes it, and frees the file."""
+        """Writes the buffered records, as far as the disk has space, and closes the file."""
         with contextlib.suppress(OutputError):
             self._flush()
         with contextlib.suppress(OSError):

@@ -186,7 +186,7 @@ class TranslationMemory:
             )
 
     def save(self) -> None:
-        """Brings what was added to the disk."""
+        """Writes the added records to the disk."""
         self._saved = time.monotonic()
         if self._rows:
             with self._errors(), self._database:

@@ -44,7 +44,7 @@ class Memory(Protocol):
         ...
 
     def save(self) -> None:
-        """Brings what was added to the disk."""
+        """Writes the added records to the disk."""
         ...
 
 
