@@ -17,6 +17,7 @@ from latimer.files.encoding import TextEncoding, find_encoding
 from latimer.files.json_scanner import JsonString, escape, escape_character, scan_json
 from latimer.files.key_paths import Step, TextChoice, write_path
 from latimer.files.lines import read_lines
+from latimer.files.message_format import read_icu_text, write_icu_text
 from latimer.files.splices import Passage, Record, Source, SplicedDocument, constant, has_letter, replace, whole_file
 
 _ESCAPED_LETTER = re.compile(r"\\u(?!00[0-7])[0-9a-fA-F]{4}")
@@ -33,8 +34,13 @@ class _JsonTexts:
         value = string.value
         if not self.is_chosen(string.path, value) or not has_letter(value):
             return None
-        unit = Unit(text=value, place=place, context=write_path(string.path), syntaxes=self.syntaxes)
-        write = partial(escape, like=string.literal, ascii_only=ascii_only)
+        text = read_icu_text(value) if "icu" in self.syntaxes else value
+        unit = Unit(text=text, place=place, context=write_path(string.path), syntaxes=self.syntaxes)
+
+        def write(translation: str) -> str:
+            written = write_icu_text(translation, value) if "icu" in self.syntaxes else translation
+            return escape(written, like=string.literal, ascii_only=ascii_only)
+
         return replace(string.start + 1, string.end - 1, unit, write)
 
 

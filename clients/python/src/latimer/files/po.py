@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from latimer.files.catalogs.access_keys import KEY_LOST, Label, is_gtk_label, read_label
 from latimer.files.document import FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.encoding import find_encoding
 from latimer.files.plural_forms import PluralForms, find_forms, parse_forms
@@ -50,6 +51,7 @@ class _Catalog:
     options: ReadOptions
     forms: PluralForms | None
     line_end: str
+    is_gtk: bool
 
     def passage(self, entry: PoEntry, source: Source) -> Passage | None:
         if entry.source is None or not entry.source.value or "fuzzy" in entry.flags:
@@ -65,17 +67,23 @@ class _Catalog:
         strings = [entry.source, entry.plural] if entry.plural else [entry.source]
         syntaxes = _find_syntaxes(entry.flags)
         context = entry.context.value if entry.context else ""
+        labels = [read_label(each.value, is_gtk=self.is_gtk) for each in strings]
         units = tuple(
-            Unit(text=each.value, place=source.place(each.start), context=context, syntaxes=syntaxes)
-            for each in strings
+            Unit(text=label.text, place=source.place(each.start), context=context, syntaxes=syntaxes)
+            for label, each in zip(labels, strings, strict=True)
         )
-        return Passage(units, partial(self._edit, entry, source))
+        return Passage(units, partial(self._edit, entry, source, labels))
 
-    def _edit(self, entry: PoEntry, source: Source, translations: Sequence[Translated]) -> list[Edit]:
-        texts = [each.text for each in translations if each.text is not None]
-        if len(texts) < len(translations) or entry.source is None:
+    def _edit(
+        self, entry: PoEntry, source: Source, labels: Sequence[Label], translations: Sequence[Translated]
+    ) -> list[Edit]:
+        translated = [each.text for each in translations if each.text is not None]
+        if len(translated) < len(translations) or entry.source is None:
             return []  # an empty msgstr is gettext's own mark of an entry that is not translated
+        texts = [label.write(text) for label, text in zip(labels, translated, strict=True)]
         flags = list(dict.fromkeys(flag for each in translations for flag in each.flags))
+        if any(label.lost_key(text) for label, text in zip(labels, texts, strict=True)):
+            flags = list(dict.fromkeys((*flags, KEY_LOST)))
         if entry.plural and self.forms and self.forms.is_rich:
             flags.append("PLURAL_FORMS")
         return [*(self._marks(entry, source, flags) if flags else ()), *self._strings(entry, entry.source, texts)]
@@ -122,7 +130,8 @@ def _passages(options: ReadOptions, source: Source) -> Iterator[Passage]:
     is_other = _check_language(options, source, entries, described)
     forms = (None if is_other else parse_forms(described)) or find_forms(options.target_language)
     line_end = "\r\n" if "\r\n" in source.text else "\n"
-    catalog = _Catalog(options, forms, line_end)
+    is_gtk = any(is_gtk_label(entry.source.value) for entry in entries if entry.source)
+    catalog = _Catalog(options, forms, line_end, is_gtk)
     has_plurals = any(entry.plural for entry in entries)
     for entry in entries:
         if entry is header:

@@ -1,7 +1,7 @@
 r"""Java properties (java.util.Properties): a unit is a value. Keys, comments and blank lines stay.
 
-A file that is not UTF-8 is ISO 8859-1, and one of ASCII gets `\uXXXX` for other characters, which every Java reads. In
-a value with `{0}`, two apostrophes are one (java.text.MessageFormat).
+A file that is not UTF-8 is ISO 8859-1, and one of ASCII gets `\uXXXX` for other characters, which every Java reads.
+Values with `{0}` are patterns of MessageFormat, see `message_format`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from latimer.files.catalogs.access_keys import Label, read_label
 from latimer.files.document import FileError, FileFormat, ReadOptions, Unit
 from latimer.files.encoding import TextEncoding, find_encoding
 from latimer.files.json_scanner import escape_character
+from latimer.files.message_format import Message, read_message
 from latimer.files.splices import Passage, Source, SplicedDocument, has_letter, replace, whole_file
 
 # A logical line: a key, and a value that goes on after a backslash at the end of a line.
@@ -30,7 +32,6 @@ _BAD_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})")
 _SIMPLE = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 _ARGUMENT = re.compile(r"\{\d+[^{}]*\}")
 _PRINTF = re.compile(r"%(?:\d+\$)?[-+#0 ,(]*\d*(?:\.\d+)?[a-zA-Z]")
-_QUOTED_BRACE = re.compile(r"(?<!')'(?!')")
 
 
 def _read(path: Path, options: ReadOptions) -> SplicedDocument:
@@ -58,27 +59,23 @@ def _passages(source: Source) -> Iterator[Passage]:
                     match.start("value") + bad.start(), r"\u needs four hexadecimal digits", r"write \\u for itself"
                 )
             decoded = _decode(value)
-            is_message = _is_message(decoded)
-            shown = decoded.replace("''", "'") if is_message else decoded
-            if has_letter(shown):
+            message = read_message(decoded)
+            label = read_label(message.text if message else decoded)
+            if message.has_words if message else has_letter(decoded):
                 unit = Unit(
-                    text=shown,
+                    text=label.text,
                     place=source.place(match.start()),
                     context=_decode(match["key"]),
-                    syntaxes=_find_syntaxes(decoded),
+                    syntaxes=_find_syntaxes(decoded, message),
                 )
-                write = partial(_encode, like=value, is_message=is_message, ascii_only=ascii_only)
+                write = partial(_encode, like=value, label=label, message=message, ascii_only=ascii_only)
                 yield replace(match.start("value"), match.end("value"), unit, write)
         position = match.end()
 
 
-def _is_message(value: str) -> bool:
-    """Returns True for a pattern of MessageFormat without quoted braces, whose apostrophes are written twice."""
-    return _ARGUMENT.search(value) is not None and _QUOTED_BRACE.search(value) is None
-
-
-def _find_syntaxes(value: str) -> tuple[str, ...]:
-    return (*(("icu",) if _ARGUMENT.search(value) else ()), *(("printf",) if _PRINTF.search(value) else ()))
+def _find_syntaxes(value: str, message: Message | None) -> tuple[str, ...]:
+    is_icu = message is not None or _ARGUMENT.search(value)
+    return (*(("icu",) if is_icu else ()), *(("printf",) if _PRINTF.search(value) else ()))
 
 
 def _decode(written: str) -> str:
@@ -87,10 +84,11 @@ def _decode(written: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _encode(text: str, *, like: str, is_message: bool, ascii_only: bool) -> str:
+def _encode(text: str, *, like: str, label: Label, message: Message | None, ascii_only: bool) -> str:
     """Returns the written form of a value, on lines like those of the value that it replaces."""
-    if is_message:
-        text = text.replace("'", "''")
+    text = label.write(text)
+    if message is not None:
+        text = message.write(text)
     written = (
         text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r").replace("\f", "\\f")
     )

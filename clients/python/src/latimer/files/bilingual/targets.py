@@ -10,9 +10,10 @@ from latimer.files.markup.edits import Edit
 from latimer.files.markup.xml_source import XmlElement, escape_attribute
 
 
-def flag_names(translated: Translated) -> str:
-    """Returns the names of the flags of an uncertain translation; "" for a sure one."""
-    return ", ".join(translated.flags)
+def flag_names(translated: Translated, *more: str) -> str:
+    """Returns the names of the flags of an uncertain translation; "" for a sure one. `more`: flags that its format has
+    found."""
+    return ", ".join(dict.fromkeys((*translated.flags, *more)))
 
 
 def indentation(element: XmlElement) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from latimer.files.bilingual.targets import check_target_language, flag_names, indentation, language_edit
+from latimer.files.catalogs.access_keys import KEY_LOST, read_label
 from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit
@@ -53,18 +54,21 @@ def _slot(
     names = (context.text if context is not None else "", message.get("id") or "")
     comment = message.first("comment")
     has_forms = message.get("numerus") == "yes"
+    form = string_form(text.text)
+    label = read_label(text.text, "" if form == "html" else "&_")
 
     def edit(translated: Translated) -> Iterable[Edit]:
         if translated.text is None:
             return
-        flags = flag_names(translated)
+        written = keep_characters(text.text, label.write(translated.text))
+        flags = flag_names(translated, *([KEY_LOST] if label.lost_key(written) else []))
         kind = ' type="unfinished"' if flags or has_forms else ""
-        content = _escape(keep_characters(text.text, translated.text))
+        content = _escape(written)
         if has_forms:
             count = _FORMS.get(options.target_language.partition("-")[0].partition("_")[0].lower(), 2)
             break_ = indentation(translation)
-            form = f"{break_}    <numerusform>{content}</numerusform>"
-            content = form * count + break_
+            numerus = f"{break_}    <numerusform>{content}</numerusform>"
+            content = numerus * count + break_
         if flags and message.first("translatorcomment") is None:
             note = f"<translatorcomment>latimer: {flags}</translatorcomment>{indentation(translation)}"
             yield Edit(translation.start, translation.start, (note,))
@@ -72,7 +76,7 @@ def _slot(
 
     key = "/".join(each for each in (*names, comment.text if comment is not None else "") if each)
     place = f"line {source.line(text.start)}"
-    return Slot(Unit(text=text.text, form=string_form(text.text), place=place, context=key), edit)
+    return Slot(Unit(text=label.text, form=form, place=place, context=key), edit)
 
 
 def _escape(text: str) -> str:

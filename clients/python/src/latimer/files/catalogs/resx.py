@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from latimer.files.bilingual.targets import flag_names, indentation
+from latimer.files.catalogs.access_keys import KEY_LOST, read_label
 from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit
@@ -32,22 +33,23 @@ def _find(source: XmlSource, _: ReadOptions) -> Iterator[Slot]:
 
 
 def _slot(source: XmlSource, data: XmlElement, value: XmlElement, name: str) -> Slot:
-    text = value.text
+    form = string_form(value.text)
+    label = read_label(value.text, "" if form == "html" else "&_")
 
     def edit(translated: Translated) -> Iterable[Edit]:
         if translated.text is None:
             return
-        if translated.text != text:
-            yield Edit(*value.inner, (escape_text(keep_characters(text, translated.text)),))
-        if translated.flags and data.first("comment") is None:
-            note = (
-                f"{indentation(value)}<{value.prefix}comment>latimer: {flag_names(translated)}</{value.prefix}comment>"
-            )
+        written = keep_characters(value.text, label.write(translated.text))
+        if written != value.text:
+            yield Edit(*value.inner, (escape_text(written),))
+        flags = flag_names(translated, *([KEY_LOST] if label.lost_key(written) else []))
+        if flags and data.first("comment") is None:
+            note = f"{indentation(value)}<{value.prefix}comment>latimer: {flags}</{value.prefix}comment>"
             yield Edit(value.end, value.end, (note,))
 
     place = f"line {source.line(value.start)}"
-    syntaxes = ("icu",) if "{0" in text else ()
-    return Slot(Unit(text=text, form=string_form(text), place=place, context=name, syntaxes=syntaxes), edit)
+    syntaxes = ("icu",) if "{0" in label.text else ()
+    return Slot(Unit(text=label.text, form=form, place=place, context=name, syntaxes=syntaxes), edit)
 
 
 def _check(path: Path, source: XmlSource) -> None:
