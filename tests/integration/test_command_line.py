@@ -48,7 +48,7 @@ async def test_the_command_line(server: LatimerServer, tmp_path: Path) -> None:
     assert b"--to" in bad.stderr
     assert (await run("translate", str(tmp_path / "nothing.txt"), "-t", "pt", *at)).returncode == 2
     not_text = await run("detect", *at, stdin=b"\xff\xfe\xff")
-    assert not_text.returncode == 1
+    assert not_text.returncode == 2
     assert b"UTF-8" in not_text.stderr
 
 
@@ -84,7 +84,7 @@ async def test_errors_of_the_command_line_say_what_to_do(server: LatimerServer, 
     assert await complain(2, "health", "--ca", str(missing)) == (
         f"cannot read the certificates of --ca {missing}: No such file or directory"
     )
-    assert await complain(1, "detect", "-", *at, stdin=b"ab\xff") == (
+    assert await complain(2, "detect", "-", *at, stdin=b"ab\xff") == (
         "standard input: is not UTF-8 text: byte 2; save it as UTF-8"
     )
 

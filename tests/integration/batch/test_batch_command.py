@@ -215,9 +215,32 @@ def test_a_folder_that_cannot_be_made_is_named_before_any_text_is_sent(batch: Ba
     done = batch.run(source, out="file/b.txt")
     assert server.texts == before
     assert (done.returncode, lines(done)) == (
-        1,
-        [f"latimer: {batch.folder / 'file'}: cannot be made: File exists; choose another --out"],
+        2,
+        [f"latimer: {batch.folder / 'file'}: is no folder; choose another --out"],
     )
+
+
+def test_a_folder_that_may_not_be_written_is_named_with_status_2(
+    batch: Batch, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = batch.write("a.txt", "one two\n")
+    before = server.texts
+    # The tests may run as a user who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == batch.folder and mode & os.W_OK))
+    done = batch.run(source, out="new/b.txt")
+    assert server.texts == before
+    assert (done.returncode, lines(done)) == (
+        2,
+        [f"latimer: {batch.folder}: cannot be written; choose a folder that you may write with --out"],
+    )
+
+
+def test_files_on_standard_output_are_not_glued_together(batch: Batch) -> None:
+    batch.write("a1.txt", "one two")
+    batch.write("a2.txt", "")
+    batch.write("a3.txt", "three four\n")
+    batch.write("a4.txt", "five six")
+    assert batch.run(str(batch.folder / "a*.txt"), out="-").stdout == b"two one\nfour three\nsix five"
 
 
 def test_a_file_in_which_no_text_is_found_is_named(batch: Batch) -> None:
@@ -248,7 +271,7 @@ def test_a_full_disk_stops_the_batch_which_goes_on_when_there_is_space(batch: Ba
     source = batch.write("a.txt", "".join(f"line {number}\n" for number in range(3_000)))
     with limit_file_size(20_000):
         done = batch.run(source, out="b.txt")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "File too large" in lines(done)[0]
     assert "b.txt" not in batch.names()
     assert batch.run(source, out="b.txt", resume=True).returncode == 0
@@ -278,7 +301,7 @@ def test_a_wrong_command_line_says_what_is_wrong(
     monkeypatch.chdir(batch.folder)
     before = batch.names()
     done = run_command("batch", "translate", *arguments, "--to", "pt", "--address", "127.0.0.1:1")
-    assert done.returncode in {1, 2}
+    assert done.returncode == 2
     (line,) = lines(done)
     assert message in line
     assert batch.names() == before

@@ -171,6 +171,30 @@ def test_options_come_before_the_environment_and_that_before_the_settings(
     assert run_command("translate", "one two", "--address", server.address).stdout == b"two one\n"
 
 
+def test_options_of_the_server_may_stand_before_the_command(
+    settings: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.write_text(f'address = "127.0.0.1:1"\n[profiles.up]\naddress = "{server.address}"\nto = "pt"\n')
+    assert run_command("--profile", "up", "translate", "one two").stdout == b"two one\n"
+    assert run_command("--address", server.address, "--timeout", "9", "detect", "one").returncode == 0
+    Path("a.txt").write_text("one two\n")
+    assert run_command("--profile", "up", "batch", "translate", "a.txt", "--out", "-").stdout == b"two one\n"
+    # One after the command is nearer, and both come before the environment.
+    assert run_command("--profile", "none", "translate", "one two", "--profile", "up").stdout == b"two one\n"
+    monkeypatch.setenv("LATIMER_PROFILE", "none")
+    assert run_command("--profile", "up", "translate", "one two").stdout == b"two one\n"
+    monkeypatch.setenv("LATIMER_PROFILE", "up")
+    assert run_command("translate", "one two").stdout == b"two one\n"
+
+
+def test_an_option_before_a_command_that_has_no_such_option_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run_command("--timeout", "5", "batch", "translate", "a.txt", "--out", "-")
+    assert done.returncode == 2
+    assert b"latimer batch has no such option" in done.stderr
+    monkeypatch.setenv("LATIMER_TOKEN", "x")
+    assert run_command("formats").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 from latimer.batch.counts import Counts
 from latimer.batch.inputs import InputFile, Outputs, digest_file
 from latimer.batch.journal import Journal
 from latimer.batch.json_lines import JsonLinesDocument
-from latimer.batch.output import is_stream, open_output
+from latimer.batch.output import JoinedOutput, check_output, is_stream, open_output
 from latimer.batch.results import OutputError
 from latimer.batch.runner import Memory, Runner, RunningFile, count_words
 from latimer.batch.sending import Sender
@@ -105,6 +105,8 @@ def survey(job: Job, note: Callable[[SurveyedFile], None] | None = None) -> list
 
 def check_outputs(job: Job) -> None:
     """Raises `OutputError` if an output or the journal of an earlier batch is in the way."""
+    for folder in {path.parent for path in job.outputs.paths if path is not None and not is_stream(path)}:
+        check_output(folder / "output")
     journal = job.outputs.journal
     has_journal = journal is not None and journal.exists()
     if job.overwrites or (job.is_resumed and has_journal):
@@ -150,9 +152,10 @@ def run_job(
     runner = Runner(list(running.values()), sender, journal, memory=memory, report=report)
     outcomes = []
     failed = None
+    standard = JoinedOutput(sys.stdout.buffer)
     try:
         for number, each in enumerate(surveyed):
-            outcomes.append(_run_file(job, runner, running.get(number), each, number, journal))
+            outcomes.append(_run_file(job, runner, running.get(number), each, number, journal, standard))
         failed = _write_failures(job, running.values())
         if memory is not None:
             memory.save()
@@ -227,7 +230,9 @@ def _open_journal(job: Job, surveyed: Sequence[SurveyedFile]) -> Journal:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(path.parent, f"cannot be made: {error.strerror}", "choose another --out") from error
+        raise OutputError(
+            path.parent, f"cannot be made: {error.strerror}", "choose another --out", is_refusal=True
+        ) from error
     return Journal.resume(path, header) if job.is_resumed else Journal.create(path, header)
 
 
@@ -237,7 +242,13 @@ def _is_in_place(job: Job, journal: Journal, number: int) -> bool:
 
 
 def _run_file(
-    job: Job, runner: Runner, running: RunningFile | None, each: SurveyedFile, number: int, journal: Journal
+    job: Job,
+    runner: Runner,
+    running: RunningFile | None,
+    each: SurveyedFile,
+    number: int,
+    journal: Journal,
+    standard: JoinedOutput,
 ) -> FileOutcome:
     path = job.outputs.paths[number]
     outcome = FileOutcome(name=each.file.name, output=path, units=each.units, words=each.words, error=each.error)
@@ -249,8 +260,8 @@ def _run_file(
         return outcome
     try:
         if path is None:
-            runner.write(running, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            runner.write(running, cast("BinaryIO", standard))
+            standard.end_file()
         else:
             with open_output(path) as target:
                 runner.write(running, target)

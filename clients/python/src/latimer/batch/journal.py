@@ -322,5 +322,7 @@ def _show(value: Any) -> str:  # noqa: ANN401 (values of JSON)
 
 def _to_output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(
-        path, f"cannot write the journal: {error.strerror}", "what was finished is kept; --resume goes on"
+        path,
+        f"cannot write the journal: {error.strerror}",
+        "make room; what was finished is kept, and --resume goes on",
     )

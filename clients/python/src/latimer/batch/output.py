@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from latimer.batch.results import OutputError
 
 _BUFFER = 1 << 18
+_LINE_ENDS = (b"\n", b"\r", b"\n\0")
 _CURES = {
     errno.ENOSPC: "free some space, then run again with --resume",
     errno.EFBIG: "choose a file system that takes larger files",
@@ -73,6 +74,17 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def check_output(path: Path) -> None:
+    """Raises `OutputError` if a file could not be written, because of its folder. Nothing is made."""
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(folder, "is no folder", _CURES[errno.ENOTDIR], is_refusal=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(folder, "cannot be written", _CURES[errno.EACCES], is_refusal=True)
+
+
 def is_stream(path: Path) -> bool:
     """Returns True for a device or a named pipe, such as /dev/null, which must not be replaced."""
     try:
@@ -91,9 +103,10 @@ def _open_stream(path: Path) -> Iterator[BinaryIO]:
         raise convert_error(path, error) from error
 
 
-def convert_error(path: Path, error: OSError) -> OutputError:
+def convert_error(path: Path, error: OSError, *, is_refusal: bool = False) -> OutputError:
     """Returns the error of an output that cannot be written, with its cure."""
-    return OutputError(path, f"cannot be written: {error.strerror or error}", _CURES.get(error.errno or 0, ""))
+    reason = f"cannot be written: {error.strerror or error}"
+    return OutputError(path, reason, _CURES.get(error.errno or 0, ""), is_refusal=is_refusal)
 
 
 class _Guarded(io.FileIO):
@@ -107,6 +120,41 @@ class _Guarded(io.FileIO):
         except OSError as error:
             self.fault = error
             raise
+
+
+class JoinedOutput(io.RawIOBase):
+    """A stream that gets several files one after the other. A file that does not end with its line gets a line end
+    when the next one begins."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._tail = b""
+        self._is_between = False
+
+    def writable(self) -> bool:
+        """Returns True."""
+        return True
+
+    def write(self, block: Any, /) -> int:  # noqa: ANN401 (a buffer, which has no type before Python 3.12)
+        """Writes bytes of the current file."""
+        data = bytes(block)
+        if not data:
+            return 0
+        if self._is_between and self._tail and not self._tail.endswith(_LINE_ENDS):
+            self._target.write(b"\n")
+        self._is_between = False
+        self._tail = data[-2:]
+        self._target.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Passes on what is held."""
+        self._target.flush()
+
+    def end_file(self) -> None:
+        """Ends the current file."""
+        self._is_between = True
+        self._target.flush()
 
 
 def _sync_folder(path: Path) -> None:

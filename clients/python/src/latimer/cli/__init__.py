@@ -1,7 +1,7 @@
 """The command `latimer`: translate, summarize and detect for a person, batches, and lists of what a server has.
 
 Needs the extra `[cli]`. Results go to standard output; messages and progress go to standard error. Exit statuses: 0 all
-is good, 1 some of the work failed, 2 usage, 3 the server, 130 stopped.
+is good, 1 some of the work failed, 2 usage, 3 the server or the disk, 130 stopped.
 """
 
 from __future__ import annotations

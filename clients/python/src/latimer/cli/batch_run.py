@@ -29,7 +29,7 @@ from latimer.batch.summaries import SummarySender
 from latimer.batch.translating import StreamSender
 from latimer.cli.connection import Connection
 from latimer.cli.flags import show_warnings
-from latimer.cli.messages import FAILED, SERVER, STOPPED, USAGE, error_console, explain, say
+from latimer.cli.messages import FAILED, SERVER, STOPPED, USAGE, error_console, explain, say, table_console
 from latimer.cli.progress import BatchProgress, format_seconds, show_status
 from latimer.errors import LatimerError
 from latimer.files import ReadOptions
@@ -39,8 +39,6 @@ _SAMPLE = 20_000
 _MOST_NAMED = 5
 # Characters of a text in an example.
 _EXAMPLE = 60
-# Wider than any table, so that one that goes into a pipe is never cut.
-_PIPE_WIDTH = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +211,7 @@ def _run(
         if status == SERVER:
             say(_explain_resume(job))
         return status
-    _show_end(request, surveyed, outcome, console)
+    _show_end(request, surveyed, outcome)
     if not request.is_quiet:
         for address in sender.lost_servers():
             say(f"no answer from {address} at the end; the other servers did its part")
@@ -223,13 +221,13 @@ def _run(
     return FAILED if is_strict_failure or not outcome.is_good else 0
 
 
-def _show_end(request: BatchRequest, surveyed: Sequence[SurveyedFile], outcome: BatchOutcome, console: Console) -> None:
+def _show_end(request: BatchRequest, surveyed: Sequence[SurveyedFile], outcome: BatchOutcome) -> None:
     """Prints the counts, warnings and errors of a batch that has ended."""
     if request.is_brief and not request.is_quiet:
         counts = outcome.counts
         show_warnings(counts.flags, {flag: counts.examples(flag)[0].place for flag in counts.flags})
     elif not request.is_quiet:
-        show_outcome(console, outcome)
+        show_outcome(outcome)
     printed = {each.error for each in surveyed}
     for file in outcome.files:  # broken ones were named before
         if file.error and file.error not in printed:
@@ -272,7 +270,7 @@ def _describe(request: BatchRequest) -> dict[str, str]:
     return about
 
 
-def show_outcome(console: Console, outcome: BatchOutcome) -> None:
+def show_outcome(outcome: BatchOutcome) -> None:
     """Prints the counts of a batch that has ended, and its warnings by flag with the worst example of each."""
     counts = outcome.counts
     rate = counts.sent_words / max(outcome.seconds, 1e-9)
@@ -288,8 +286,6 @@ def show_outcome(console: Console, outcome: BatchOutcome) -> None:
     say(f"{files}{counts.units:,} {noun}{known}; {sent if counts.sent_units else 'nothing had to be sent'}")
     if not counts.flags:
         return
-    if not console.is_terminal:
-        console = Console(stderr=True, width=_PIPE_WIDTH, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("warning", no_wrap=True)
     table.add_column("units", justify="right")
@@ -299,7 +295,7 @@ def show_outcome(console: Console, outcome: BatchOutcome) -> None:
         texts = [" ".join(text.split()) for text in (worst.source, worst.target)]
         shown = " -> ".join(text if len(text) <= _EXAMPLE else f"{text[:_EXAMPLE]}..." for text in texts)
         table.add_row(flag, f"{count:,}", Text(f"{worst.path}, {worst.place}: {shown}"))
-    console.print(table)
+    table_console(stderr=True).print(table, crop=False)
 
 
 def _show_estimate(

@@ -33,14 +33,18 @@ AddressOption = Annotated[
     typer.Option(
         "--address",
         "--server",
-        envvar="LATIMER_ADDRESS",
-        help=f"HOST:PORT of the server; several with commas between. Default: {DEFAULT_ADDRESS}.",
+        help="HOST:PORT of the server; several with commas between. "
+        f"Default: LATIMER_ADDRESS, else the file of settings, else {DEFAULT_ADDRESS}.",
         rich_help_panel=_PANEL,
     ),
 ]
 TokenOption = Annotated[
     str | None,
-    typer.Option(envvar="LATIMER_TOKEN", help="Token that the server accepts.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--token",
+        help="Token that the server accepts. Default: LATIMER_TOKEN, else the file of settings.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 TlsOption = Annotated[
     bool,
@@ -52,12 +56,14 @@ CaOption = Annotated[
 ]
 TimeoutOption = Annotated[
     float | None,
-    typer.Option(min=0.001, help="Seconds to wait for an answer. Default: no limit.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--timeout", min=0.001, help="Seconds to wait for an answer. Default: no limit.", rich_help_panel=_PANEL
+    ),
 ]
 ProfileOption = Annotated[
     str | None,
     typer.Option(
-        "--profile", envvar="LATIMER_PROFILE", help="Profile of the file of settings.", rich_help_panel=_PANEL
+        "--profile", help="Profile of the file of settings. Default: LATIMER_PROFILE.", rich_help_panel=_PANEL
     ),
 ]
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from latimer.cli import options
@@ -22,14 +20,12 @@ from latimer.cli.connection import (
     TokenOption,
     connect,
 )
-from latimer.cli.messages import FAILED, explain_errors
+from latimer.cli.messages import FAILED, explain_errors, table_console
 from latimer.cli.texts import write
 from latimer.files import FORMATS
 
 # The table of models lists at most this many languages of a model; otherwise it shows their number.
 _NAMED_LANGUAGES = 3
-# Wider than any table, so that one that goes into a pipe is never cut.
-_PIPE_WIDTH = 100_000
 
 
 def languages(
@@ -127,8 +123,7 @@ def _print_json(values: Sequence[Any]) -> None:
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    console = Console(highlight=False) if sys.stdout.isatty() else Console(width=_PIPE_WIDTH, highlight=False)
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    console.print(table, crop=False)
+    table_console().print(table, crop=False)

@@ -21,7 +21,7 @@ _EXIT_STATUS = [
     ("0", "All is good."),
     ("1", "Some units failed, or there are warnings and --strict is given."),
     ("2", "The command line, an input or an output is wrong; nothing was sent."),
-    ("3", "The server cannot be reached, or fails."),
+    ("3", "The server cannot be reached, or fails, or the disk is full."),
     ("130", "The command was stopped. A batch keeps what is finished; --resume goes on."),
 ]
 _ENVIRONMENT = [

@@ -22,8 +22,13 @@ from latimer.files import FileError
 
 FAILED = 1
 USAGE = 2
-SERVER = 3
+SERVER = 3  # also the disk; the same command may succeed later
 STOPPED = 130
+
+# The narrowest terminal in whose columns a table can be read.
+_NARROWEST_TABLE = 60
+# Wider than any table.
+_WHOLE_LINES = 100_000
 
 # Errors of a server by gRPC status.
 _EXPLANATIONS = {
@@ -72,6 +77,17 @@ def error_console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=False)
 
 
+def table_console(*, stderr: bool = False) -> Console:
+    """Returns a console for a table, which is never cut: where it does not fit, the terminal or pipe gets whole lines.
+
+    `stderr`: prints to standard error instead of standard output.
+    """
+    console = Console(stderr=stderr, highlight=False)
+    if console.is_terminal and console.width >= _NARROWEST_TABLE:
+        return console
+    return Console(stderr=stderr, width=_WHOLE_LINES, highlight=False)
+
+
 @contextmanager
 def explain_errors(connection: Connection | None = None) -> Iterator[None]:
     """Turns the errors of the block into one line and an exit status. `connection`: of the block's calls."""
@@ -81,17 +97,15 @@ def explain_errors(connection: Connection | None = None) -> Iterator[None]:
         message, status = explain(error, connection)
         fail(message, status)
     except OutputError as error:
-        fail(str(error), USAGE if error.is_refusal else FAILED)
-    except BatchError as error:
+        fail(str(error), USAGE if error.is_refusal else SERVER)
+    except (BatchError, FileError) as error:
         fail(str(error), USAGE)
-    except FileError as error:
-        fail(str(error))
     except BrokenPipeError:
         # The reader of a pipe has gone, such as `head`. The interpreter must not flush into it at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(FAILED) from None
     except OSError as error:
-        fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+        fail(f"{error.filename or 'the output'}: {error.strerror or error}", SERVER)
 
 
 def explain(error: LatimerError, connection: Connection | None) -> tuple[str, int]:

@@ -19,6 +19,10 @@ _FIRST_INTERVAL = 5.0
 _LONGEST_INTERVAL = 60.0
 # The narrowest terminal that has room for the rate and the warnings beside the bar.
 _WIDE = 90
+# The narrowest terminal with a bar, the columns of the bar there, and those of the share with its space.
+_NARROW = 50
+_SMALLEST_BAR = 10
+_SHARE = 5
 
 
 @dataclass
@@ -35,10 +39,13 @@ class BatchProgress:
 
     def __enter__(self) -> BatchProgress:
         if self.console.is_terminal:
-            self._bar = Progress(
+            columns = [
                 TextColumn("{task.percentage:>3.0f}%"),
                 BarColumn(bar_width=None),
                 TextColumn("{task.fields[state]}"),
+            ]
+            self._bar = Progress(
+                *(columns if self.console.width >= _NARROW else [columns[0], columns[2]]),
                 console=self.console,
                 transient=True,
                 refresh_per_second=5,
@@ -59,6 +66,9 @@ class BatchProgress:
         """Shows the counts, if it is time for it."""
         if self._bar is not None and self._task is not None:
             parts = self._describe(counts, is_short=self.console.width < _WIDE)
+            while len(parts) > 1 and self._is_too_wide(parts):
+                # What failed and what is left to do matter more than the rate.
+                parts.pop(0)
             self._bar.update(self._task, completed=counts.units, state=Text(", ".join(parts)))
         elif time.monotonic() >= self._next_line:
             self._interval = min(2 * self._interval, _LONGEST_INTERVAL)
@@ -66,6 +76,11 @@ class BatchProgress:
             share = 100 * counts.units // max(self.total, 1)
             line = ", ".join(self._describe(counts, is_short=False))
             self.console.out(f"latimer: {share}%, {counts.units:,} of {self.total:,} units, {line}", highlight=False)
+
+    def _is_too_wide(self, parts: list[str]) -> bool:
+        """Returns True if a state does not fit beside the share and the bar."""
+        bar = _SMALLEST_BAR if self.console.width >= _NARROW else 0
+        return len(", ".join(parts)) > self.console.width - _SHARE - bar
 
     def _describe(self, counts: Counts, *, is_short: bool) -> list[str]:
         seconds = max(time.monotonic() - self._begun, 1e-9)

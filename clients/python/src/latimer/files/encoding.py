@@ -8,6 +8,7 @@ charset-normalizer chooses among the encodings that were common for the source l
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ _BLOCK = 1 << 20
 _SAMPLE = 1 << 16
 # Formats that are not read in a stream hold their text in memory several times.
 _MAX_WHOLE_FILE = 256_000_000
+
+# Characters beyond ASCII that no text of two-byte characters has by chance as UTF-8.
+_FEWEST_WIDE = 8
+_WIDE_BYTE = re.compile(rb"[\x80-\xff]")
 
 _BOMS = (  # UTF-32 first: its mark starts with that of UTF-16.
     (codecs.BOM_UTF8, "utf-8"),
@@ -55,8 +60,14 @@ class TextEncoding:
     bom: bytes = b""
 
 
-def find_encoding(path: Path, given: str | None, source_language: str | None) -> TextEncoding:
-    """Returns the encoding of a file. `given`: its name, if the caller knows it. Raises `FileError`."""
+def find_encoding(
+    path: Path, given: str | None, source_language: str | None, *, declared: str | None = None
+) -> TextEncoding:
+    """Returns the encoding of a file.
+
+    `given`: its name, if the caller knows it. `declared`: the name that the file itself has of it. Raises `FileError`,
+    also for a declaration that the bytes contradict.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(4)
@@ -67,6 +78,10 @@ def find_encoding(path: Path, given: str | None, source_language: str | None) ->
         return _given(path, given, bom, marked)
     if marked:
         return TextEncoding(marked, bom)
+    if declared is not None:
+        encoding = _given(path, declared, b"", "")
+        _check_declared(path, declared, encoding.codec)
+        return encoding
     return TextEncoding(_detect(path, source_language))
 
 
@@ -147,6 +162,59 @@ def _given(path: Path, given: str, bom: bytes, marked: str) -> TextEncoding:
     if marked == name or (codec.name in ("utf-16", "utf-32") and marked.startswith(codec.name)):
         return TextEncoding(marked, bom)
     raise FileError(path, f"its byte order mark says {marked}, not {given}", cure=f"name {marked} or no encoding")
+
+
+def is_misread_utf8(data: bytes, codec: str) -> bool:
+    """Returns True for bytes that are UTF-8 beyond doubt, so that another encoding reads wrong letters from them."""
+    if data.isascii() or codec.startswith(("utf", "iso2022", "hz")):
+        return False
+    try:
+        wide = sum(not character.isascii() for character in data.decode())
+    except UnicodeDecodeError:
+        return False
+    return wide >= _FEWEST_WIDE or _is_single_byte(codec)
+
+
+def is_same_encoding(name: str, other: str) -> bool:
+    """Returns True if two names are those of one encoding. A name that is not known equals only itself."""
+    try:
+        return codecs.lookup(name).name == codecs.lookup(other).name
+    except LookupError:
+        return name.lower() == other.lower()
+
+
+def _check_declared(path: Path, declared: str, codec: str) -> None:
+    """Raises `FileError` if a file declares another encoding than the UTF-8 that it has."""
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= _MAX_WHOLE_FILE else b""
+    except OSError as error:
+        raise FileError(path, error.strerror or str(error)) from error
+    if is_misread_utf8(data, codec):
+        raise misdeclared(path, declared, line=_first_wide_line(data))
+
+
+def misdeclared(path: Path, declared: str, *, line: int, place: str = "") -> FileError:
+    """Returns the error of a file that is UTF-8 and declares another encoding."""
+    return FileError(
+        path,
+        f"it declares the encoding {declared}, but its bytes are UTF-8",
+        place=place or f"line {line}",
+        cure="correct the declaration, or name the encoding with --encoding utf-8",
+    )
+
+
+def _first_wide_line(data: bytes) -> int:
+    found = _WIDE_BYTE.search(data)
+    return data.count(b"\n", 0, found.start() if found else 0) + 1
+
+
+def _is_single_byte(codec: str) -> bool:
+    try:
+        b"\xe9".decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _detect(path: Path, source_language: str | None) -> str:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from latimer.files.document import FileError, FileFormat, ReadOptions, Unit
-from latimer.files.encoding import find_encoding
+from latimer.files.encoding import find_encoding, is_same_encoding
 from latimer.files.splices import Passage, Source, SplicedDocument, constant, has_letter, replace, whole_file
 
 # Bounds on a tag, since a "<" without its ">" would be searched to the end of the file each time.
@@ -48,7 +48,7 @@ class _Tag:
 
 
 def _read(path: Path, options: ReadOptions) -> SplicedDocument:
-    encoding = find_encoding(path, options.encoding or _declared(path), options.source_language)
+    encoding = find_encoding(path, options.encoding, options.source_language, declared=_declared(path))
     passages = partial(_passages, options)
     return SplicedDocument(
         path, encoding, partial(whole_file, path, encoding, passages), lambda each: f"&#{ord(each)};"
@@ -91,6 +91,8 @@ def _passages(options: ReadOptions, source: Source) -> Iterator[Passage]:
         tags = []
         if name == "html" and not is_end:
             yield from _language(options, match)
+        if name == "meta" and options.encoding:
+            yield from _correct_charset(options.encoding, match)
         if is_kept and not is_end and name not in _VOID and not match["attributes"].endswith("/"):
             position = _end_of(text, position, name)
         start = position
@@ -145,6 +147,14 @@ def _unpaired(tags: list[_Tag]) -> list[_Tag]:
         else:
             alone.append(tag)
     return sorted([*alone, *opened], key=lambda tag: tag.start)
+
+
+def _correct_charset(encoding: str, match: re.Match[str]) -> Iterator[Passage]:
+    """Yields the edit of a meta element that declares another encoding than the file has, which is `encoding`."""
+    found = re.search(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", match["attributes"], re.IGNORECASE)
+    if found and not is_same_encoding(found[1], encoding):
+        offset = match.start("attributes")
+        yield constant(offset + found.start(1), offset + found.end(1), encoding)
 
 
 def _language(options: ReadOptions, match: re.Match[str]) -> Iterator[Passage]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from latimer.files.catalogs.access_keys import KEY_LOST, Label, is_gtk_label, read_label
 from latimer.files.document import FileError, FileFormat, ReadOptions, Translated, Unit
-from latimer.files.encoding import find_encoding
+from latimer.files.encoding import find_encoding, is_same_encoding
 from latimer.files.plural_forms import PluralForms, find_forms, parse_forms
 from latimer.files.po_reader import PoEntry, PoString, read_entries
 from latimer.files.splices import Edit, Passage, Source, SplicedDocument, constant, whole_file
@@ -153,6 +153,7 @@ def _describe(header: PoString, source: Source, catalog: _Catalog, *, has_plural
             if not _is_language(match[1], catalog.options)
         ),
         *((match.span(), "charset=UTF-8") for match in re.finditer(r"charset=(?:CHARSET|(?:US-)?ASCII)\b", text)),
+        *_correct_charset(text, catalog.options.encoding),
     ]
     forms = catalog.forms
     if forms and parse_forms(header.value) != forms:
@@ -164,6 +165,13 @@ def _describe(header: PoString, source: Source, catalog: _Catalog, *, has_plural
             found.append(((len(text), len(text)), f'{catalog.line_end}"{written}"'))
     for (start, end), new in sorted(found):
         yield constant(header.first + start, header.first + end, new)
+
+
+def _correct_charset(text: str, encoding: str | None) -> Iterator[tuple[tuple[int, int], str]]:
+    """Yields the edit of a header that does not declare `encoding`, the one that the user named for the file."""
+    match = re.search(r"charset=(?!CHARSET\b|(?:US-)?ASCII\b)([\w.:-]+)", text)
+    if match and encoding and not is_same_encoding(match[1], encoding):
+        yield match.span(), f"charset={encoding.upper()}"
 
 
 def _is_language(declared: str, options: ReadOptions) -> bool:
@@ -218,7 +226,7 @@ def _wrap(line: str) -> Iterator[str]:
 
 
 def _read(path: Path, options: ReadOptions) -> SplicedDocument:
-    encoding = find_encoding(path, options.encoding or _declared(path), options.source_language)
+    encoding = find_encoding(path, options.encoding, options.source_language, declared=_declared(path))
     return SplicedDocument(path, encoding, partial(whole_file, path, encoding, partial(_passages, options)))
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from latimer.files.document import FileError
+from latimer.files.encoding import is_misread_utf8, is_same_encoding, misdeclared
 from latimer.files.markup.edits import Span
 
 XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
@@ -27,6 +28,7 @@ MAX_DEPTH = 256
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_DECLARED_TEXT = re.compile(_DECLARED.pattern.decode())
 _TOKEN = re.compile(
     r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>"
     r"|<!DOCTYPE(?:[^\[>\"']|\"[^\"]*\"|'[^']*')*(?:\[(?:[^\]\"'<]|\"[^\"]*\"|'[^']*'|<!--.*?-->|<\?.*?\?>|<)*\]\s*)?>"
@@ -196,7 +198,13 @@ class XmlSource:
         return bisect_right(self._lines, position) + 1
 
     def encode(self, text: str) -> bytes:
-        """Returns the bytes of a text; a character that the encoding lacks becomes a reference."""
+        """Returns the bytes of a text; a character that the encoding lacks becomes a reference.
+
+        A declaration of another encoding than the one by which the document was read is corrected.
+        """
+        declared = None if self.bom else _DECLARED_TEXT.match(text)
+        if declared and not self.encoding.startswith("utf-16") and not is_same_encoding(declared[1], self.encoding):
+            text = text[: declared.start(1)] + self.encoding + text[declared.end(1) :]
         return self.bom + text.encode(self.encoding, "xmlcharrefreplace")
 
 
@@ -209,7 +217,10 @@ def read_xml(path: Path, data: bytes, *, part: str = "", encoding: str | None = 
 
     if len(data) > MAX_BYTES:
         raise fail(f"it has more than {MAX_BYTES >> 20} MiB of XML", cure="divide it")
+    given = encoding
     bom, encoding = _find_encoding(data, encoding)
+    if given is None and not bom and is_misread_utf8(data, encoding):
+        raise misdeclared(path, encoding, line=1, place=", ".join(each for each in (part, "line 1") if each))
     try:
         text = data[len(bom) :].decode(encoding)
         same = text.encode(encoding) == data[len(bom) :]
