@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +21,11 @@ import pytest
 
 from latimer import AsyncClient, LatimerError
 from latimer.v1 import translation_pb2
-from latimer_server.config.settings import LogFormat
+from latimer_server.backends.protocol import Backend, LoadRequest
+from latimer_server.config.settings import LogFormat, Settings
 from latimer_server.observability.log_format import configure_logging
-from tests.fakes import serve_fakes
+from latimer_server.rpc.server import build_server
+from tests.fakes import EchoBackend, make_catalog, make_entry, serve_fakes
 
 SERVER = str(Path(sys.executable).with_name("latimer-server"))
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -69,6 +73,51 @@ async def test_a_line_says_what_a_call_did(capsys: pytest.CaptureFixture[str]) -
     assert 0 <= first["compute_milliseconds"] <= first["milliseconds"]
     assert first["flags"] == "PASSTHROUGH:1"
     assert second["flags"] == "CACHED:1,PASSTHROUGH:1"
+
+
+async def test_a_line_has_the_time_of_a_ranking(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(f"Sentence {number} of this long report names its own number {number}." for number in range(500))
+    with logging_json(capsys) as calls:
+        async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+            await client.summarize(text, source="en")
+    (line,) = calls
+    assert line["models"] == "extractive"
+    assert 0 < line["compute_milliseconds"] <= line["milliseconds"]
+
+
+@pytest.mark.parametrize("deadline", [None, 1.0], ids=["answered", "late"])
+async def test_a_line_has_the_time_that_the_call_waited_for_a_model(
+    capsys: pytest.CaptureFixture[str], deadline: float | None
+) -> None:
+    loading, ended = threading.Event(), threading.Event()
+
+    def make(request: LoadRequest) -> Backend:
+        loading.set()
+        assert ended.wait(60)
+        return EchoBackend()
+
+    with logging_json(capsys) as calls:
+        server = await build_server(
+            Settings(listen="127.0.0.1:0", models=()),
+            catalog=make_catalog(make_entry("en-pt", "en", "pt")),
+            backend_loader=make,
+        )
+        await server.start()
+        async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+            call = asyncio.create_task(client.translate("One.", source="en", target="pt", timeout=deadline))
+            assert await asyncio.to_thread(loading.wait, 60)
+            if deadline is None:
+                ended.set()
+                await call
+            else:
+                with pytest.raises(LatimerError):
+                    await call
+                ended.set()
+            await client.translate("Two.", source="en", target="pt")
+        await server.drain(0)
+    first, second = calls
+    assert 0 < first["load_milliseconds"] <= first["milliseconds"]
+    assert "load_milliseconds" not in second
 
 
 async def test_a_line_names_the_reason_of_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +184,23 @@ def test_start_ready_drain_and_its_end_are_a_line_each() -> None:
         assert process.wait(60) == 0
     assert [line["message"] for line in lines] == ["start", "ready", "drain", "drained"]
     assert all(RFC_3339.fullmatch(line["time"]) for line in lines)
+
+
+async def test_the_line_of_a_server_that_is_not_ready_names_the_models_that_it_waits_for() -> None:
+    def make(request: LoadRequest) -> Backend:
+        if request.name == "en-pt":
+            raise MemoryError
+        return EchoBackend()
+
+    server = await build_server(
+        Settings(listen="127.0.0.1:0", models=("en-pt", "pt-en", "typo")),
+        catalog=make_catalog(make_entry("en-pt", "en", "pt"), make_entry("pt-en", "pt", "en")),
+        backend_loader=make,
+    )
+    await server.start()
+    await server.preload()
+    assert server.list_unready() == ("en-pt", "typo")
+    await server.drain(0)
 
 
 def test_a_port_of_metrics_in_use_ends_the_server_with_one_line() -> None:

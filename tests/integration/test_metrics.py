@@ -55,8 +55,19 @@ async def test_a_stream_and_a_summary_are_counted() -> None:
         samples = await scrape(server)
     assert find(samples, "latimer_words_total", model="en-pt") == 3
     assert find(samples, "latimer_words_total", model="extractive") == 8
+    assert find(samples, "latimer_queue_seconds_count", model="extractive") == 1
+    assert find(samples, "latimer_batch_rows_sum", model="extractive") == 1
+    assert find(samples, "latimer_batch_seconds_sum", model="extractive") > 0
     stream = {"grpc_type": "bidi_stream", "grpc_method": "StreamTranslateText"}
     assert find(samples, "grpc_server_handled_total", **stream, grpc_code="OK") == 1
+
+
+async def test_loads_of_models_are_counted_with_their_seconds() -> None:
+    async with serve_metrics(models=("en-pt",)) as server, connect(server) as client:
+        await client.translate("One.", source="en", target="pt")
+        samples = await scrape(server)
+    assert find(samples, "latimer_model_load_seconds_count", model="en-pt", outcome="ok") == 1
+    assert find(samples, "latimer_model_load_seconds_sum", model="en-pt", outcome="ok") > 0
 
 
 async def test_the_cache_counts_hits_and_misses() -> None:

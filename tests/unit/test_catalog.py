@@ -142,7 +142,10 @@ BEGIN = "[models.a]\ntask='translation'\nfamily='f'\nbackend='auto'\n"
         (BEGIN + "source='mozilla:de'", "line 5: .*mozilla:de-en"),
         (BEGIN + "source='wheel:x'", "line 5: .*==version"),
         (BEGIN + "source='wheel:x==1'", "line 1: .*wheel_tag"),
-        ("[models.a]\nfamily='f'\nbackend='auto'", "line 1: models.a.task: Field required"),
+        (
+            "[models.a]\nfamily='f'\nbackend='auto'",
+            "line 1: models.a.task: is missing; must be one of translation, summarization",
+        ),
         ("[models.b]\n\n[models.a]\ntask='x'\nfamily='f'\nbackend='auto'", "line 1: models.b.task"),
         (
             "[defaults]\ntask='translation'\nfamly='f'\n[models.a]\nbackend='auto'",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -56,16 +57,32 @@ def test_dates_are_in_utc(path: Path, written: str) -> None:
         (GOOD + GOOD, "line 4"),
         (GOOD + GOOD.replace("shop", "SHOP").replace(DIGEST, OTHER), "'shop' and 'SHOP' have the same name"),
         (GOOD + GOOD.replace("shop", "bob"), "'shop' and 'bob' have the same sha256"),
-        (GOOD + "request_per_minute = 1\n", "line 4: keys.shop.request_per_minute: is no known field"),
-        (GOOD + "requests_per_minute = 0\n", "line 4: keys.shop.requests_per_minute"),
-        (GOOD + "requests_per_minute = 1.5\n", "line 4: keys.shop.requests_per_minute"),
-        (GOOD + "requests_per_minute = true\n", "line 4: keys.shop.requests_per_minute"),
-        (GOOD + 'expires = "soon"\n', "line 4: keys.shop.expires"),
-        (GOOD.replace("translate", "translat"), "line 3: keys.shop.scopes"),
-        (GOOD.replace('"translate"', ""), "line 3: keys.shop.scopes"),
-        (f'[keys.shop]\nsha256 = "{DIGEST}"\n', "keys.shop.scopes: Field required"),
+        (
+            GOOD + "request_per_minute = 1\n",
+            "line 4: keys.shop.request_per_minute: is no known field; did you mean requests_per_minute?",
+        ),
+        (
+            GOOD + "requests_per_minute = 0\n",
+            "line 4: keys.shop.requests_per_minute: is 0; must be a whole number from 1 to",
+        ),
+        (GOOD + "requests_per_minute = 1.5\n", "line 4: keys.shop.requests_per_minute: is 1.5; must be a whole number"),
+        (
+            GOOD + "requests_per_minute = true\n",
+            "line 4: keys.shop.requests_per_minute: is true; must be a whole number",
+        ),
+        (GOOD + 'concurrent = "many"\n', "line 4: keys.shop.concurrent: is text; must be a whole number from 1 to"),
+        (GOOD + 'expires = "soon"\n', "line 4: keys.shop.expires: is text; must be a date such as 2027-06-30"),
+        (GOOD + "certificates = [1]\n", "keys.shop.certificates.0: is 1; must be a list of names"),
+        (
+            GOOD.replace("translate", "translat"),
+            "line 3: keys.shop.scopes.0: is text; must be a list of one or more of",
+        ),
+        (GOOD.replace('"translate"', ""), "line 3: keys.shop.scopes: is a list; must be a list of one or more of"),
+        (f'[keys.shop]\nsha256 = "{DIGEST}"\n', "keys.shop.scopes: is missing; must be a list of one or more of"),
+        ("keys = 1\n", "line 1: keys: must be a table; write its fields below a line [keys.NAME]"),
+        ("[keys]\nshop = 1\n", "line 2: keys.shop: must be a table"),
         ('[keys.shop]\nscopes = ["translate"]\n', "needs sha256, or certificates"),
-        (GOOD.replace(DIGEST, "secret"), "line 2: keys.shop.sha256"),
+        (GOOD.replace(DIGEST, "secret"), "line 2: keys.shop.sha256: is text; must be the SHA-256 of the secret"),
         (GOOD + f'previous_sha256 = "{OTHER}"\n', "needs both previous_sha256 and previous_expires"),
         (GOOD.replace("keys.shop", 'keys."a b"'), "a name has 1 to 64 letters"),
         ("[key.shop]\n", "line 1: key: is no known field"),
@@ -79,6 +96,7 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(path: Path, data: str |
     assert message.startswith(f"{path}: ")
     assert rule in message
     assert "\n" not in message
+    assert not re.search("Input should|[Ff]ield required|secret[^;:]*secret|Value error|valid ", message)
 
 
 def test_a_missing_file_is_named(path: Path) -> None:

@@ -52,3 +52,17 @@ def test_a_chain_of_exceptions_is_described_from_the_last_to_the_first() -> None
     except ValueError as error:
         described = describe_exception(error)
     assert described.index("ValueError") < described.index("KeyError")
+
+
+def test_a_value_with_controls_stays_on_its_line_of_the_console(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    writer = configure_logging(LogFormat.CONSOLE, "INFO")
+    try:
+        logging.getLogger("test").error("failed", extra={"cause": "line 1\n2026 INFO ready\x1b[2J"})
+    finally:
+        writer.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("cause=line 1\\n2026 INFO ready\\x1b[2J")

@@ -68,7 +68,7 @@ def test_variables_of_others_are_left_alone(name: str) -> None:
         (["--metrics", "127.0.0.1:99999"], "metrics: cannot listen on '127.0.0.1:99999'"),
         (["--metrics", "unix:/run/metrics"], "metrics: write HOST:PORT"),
         (["--compute-threads", "999"], "compute_threads: is 999; at most"),
-        (["--compute-threads", "many"], "compute_threads: Input should be a valid integer"),
+        (["--compute-threads", "many"], "compute_threads: is 'many'; must be a whole number of at least 1"),
         (["--quota-store", "http://hidden@x"], "quota_store: write redis://HOST:PORT/DATABASE"),
         (["--models", "nope"], "there is no model 'nope'"),
         (["--catalog", "/nothing.toml"], "/nothing.toml: cannot be read"),

@@ -8,10 +8,13 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from latimer_server.cli.options import fail
 from latimer_server.config.key_editing import create_key, revoke_key, rotate_key
 from latimer_server.config.key_file import KeyEntry, KeyFileError, NamedKey, read_keys
+from latimer_server.config.value_rules import describe_fault
+from latimer_server.core.access import Scope
 
 keys_app = typer.Typer(help="The keys of callers, for `serve --keys FILE`.", no_args_is_help=True)
 
@@ -51,7 +54,7 @@ def create(
     try:
         entry = KeyEntry.model_validate(fields)
     except ValidationError as error:
-        fail("; ".join(_describe_option(fault["loc"], fault["msg"]) for fault in error.errors()))
+        fail("; ".join(map(_describe_option, error.errors())))
     if entry.expires and entry.expires <= datetime.now(UTC):
         fail(f"--expires: {expires} has passed")
     try:
@@ -100,9 +103,14 @@ def _read_date(text: str) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _describe_option(where: tuple[int | str, ...], rule: str) -> str:
-    name = str(where[0]).replace("_", "-") if where else "key"
-    return f"--{ {'scopes': 'scope', 'certificates': 'certificate'}.get(name, name) }: {rule}"
+def _describe_option(fault: ErrorDetails) -> str:
+    """Returns what is wrong with the value of an option."""
+    field = str(fault["loc"][0]) if fault["loc"] else ""
+    if field == "scopes":
+        return f"--scope: must be one or more of {', '.join(Scope)}, separated by commas"
+    if field == "certificates":
+        return "--certificate: must be a name of 1 to 256 characters, such as shop.example"
+    return f"--{field.replace('_', '-')}: {describe_fault(fault, KeyEntry.model_fields.get(field))}"
 
 
 def _describe_key(key: NamedKey, now: datetime) -> str:

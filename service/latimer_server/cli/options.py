@@ -11,8 +11,10 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
-from latimer_server.config.origins import Origin, find_origins, refuse_unknown_variables, suggest
+from latimer_server.config.origins import Origin, find_origins, refuse_unknown_variables
 from latimer_server.config.settings import Settings, load_settings
+from latimer_server.config.value_rules import describe_fault, suggest
+from latimer_server.core.escaping import escape_unprintable
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder for model files.")]
@@ -38,15 +40,16 @@ def describe_faults(error: ValidationError, origins: Mapping[str, Origin]) -> st
     lines = []
     for fault in error.errors():
         name = str(fault["loc"][0]) if fault["loc"] else "settings"
-        rule = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             rule = f"is no setting{suggest(name, Settings.model_fields)}"
+        else:
+            rule = describe_fault(fault, Settings.model_fields.get(name))
         origin = origins.get(name)
         lines.append(f"{name}: {rule}{f' ({origin.text})' if origin else ''}")
     return "; ".join(lines)
 
 
 def fail(error: object) -> NoReturn:
-    """Prints `latimer-server: ` and the error to standard error, and ends the process with status 1."""
-    typer.echo(f"latimer-server: {error}", err=True)
+    """Prints `latimer-server: ` and the error in one line to standard error, and ends the process with status 1."""
+    typer.echo(escape_unprintable(f"latimer-server: {error}"), err=True)
     sys.exit(1)

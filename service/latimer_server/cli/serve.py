@@ -131,4 +131,7 @@ async def _preload(server: LatimerServer, stop: asyncio.Event) -> None:
         stop.set()
         raise
     server.pool.freeze_loaded()
-    _log.info("ready" if server.is_ready else "not ready", extra={"models": ",".join(server.pool.list_known())})
+    if waiting := server.list_unready():
+        _log.warning("not ready", extra={"models": ",".join(waiting)})
+    else:
+        _log.info("ready", extra={"models": ",".join(server.pool.list_known())})

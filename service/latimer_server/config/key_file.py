@@ -22,13 +22,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from latimer_server.config.toml_lines import find_line
+from latimer_server.config.value_rules import describe_fault, suggest
 from latimer_server.core.access import QuotaLimits, Scope
 from latimer_server.core.errors import LatimerError
+from latimer_server.core.escaping import escape_unprintable
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _MOST_BYTES = 16 << 20
 # Sums of characters stay exact in Redis, whose scripts count in floating point of 64 bits.
 _MOST = 1_000_000_000_000
+# A field has the path keys.NAME.FIELD.
+_FIELD_DEPTH = 3
 
 
 class KeyFileError(LatimerError):
@@ -52,6 +56,26 @@ def read_expiry(value: object) -> object:
 _Expiry = Annotated[datetime, BeforeValidator(read_expiry)]
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Limit = Annotated[int, Field(ge=1, le=_MOST, strict=True)]
+_NAME_RULE = "a name has 1 to 64 letters, digits, `-` and `_`"
+
+
+def _field(default: Any, rule: str, **bounds: Any) -> Any:  # noqa: ANN401 (as Field)
+    """Returns a field of a key. `rule`: what its value must be, see `value_rules`. `bounds`: of pydantic's `Field`."""
+    return Field(default, json_schema_extra={"rule": rule}, **bounds)
+
+
+def _date(
+    rule: str = "a date such as 2027-06-30, or a time such as 2027-06-30T12:00:00Z, without quotation marks",
+) -> Any:  # noqa: ANN401
+    return _field(None, rule)
+
+
+def _digest() -> Any:  # noqa: ANN401
+    return _field(None, "the SHA-256 of the secret: 64 digits from 0 to 9 and letters from a to f")
+
+
+def _quota() -> Any:  # noqa: ANN401
+    return _field(None, f"a whole number from 1 to {_MOST:,}; leave it out for no bound")
 
 
 class KeyEntry(BaseModel):
@@ -64,15 +88,19 @@ class KeyEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sha256: _Digest | None = None
-    previous_sha256: _Digest | None = None
-    previous_expires: _Expiry | None = None
-    certificates: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
-    scopes: frozenset[Scope] = Field(min_length=1)
-    requests_per_minute: _Limit | None = None
-    characters_per_minute: _Limit | None = None
-    concurrent: _Limit | None = None
-    expires: _Expiry | None = None
+    sha256: _Digest | None = _digest()
+    previous_sha256: _Digest | None = _digest()
+    previous_expires: _Expiry | None = _date()
+    certificates: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = _field(
+        (), 'a list of names of 1 to 256 characters, such as ["shop.example"]'
+    )
+    scopes: frozenset[Scope] = _field(
+        ..., f'a list of one or more of {", ".join(Scope)}, such as ["translate"]', min_length=1
+    )
+    requests_per_minute: _Limit | None = _quota()
+    characters_per_minute: _Limit | None = _quota()
+    concurrent: _Limit | None = _quota()
+    expires: _Expiry | None = _date()
 
     @model_validator(mode="after")
     def _check(self) -> KeyEntry:
@@ -156,9 +184,16 @@ def _check_unique(path: Path, keys: tuple[NamedKey, ...]) -> None:
 
 def _describe(path: Path, text: str, fault: Any) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
     where = [str(part) for part in fault["loc"] if part != "[key]"]
-    rule = "is no known field" if fault["type"] == "extra_forbidden" else fault["msg"]
     if fault["loc"] and fault["loc"][-1] == "[key]":
-        rule = "a name has 1 to 64 letters, digits, `-` and `_`"
+        rule = _NAME_RULE
+    elif fault["type"] == "extra_forbidden":
+        known = KeyEntry.model_fields if where[:-1] else _KeyFile.model_fields
+        rule = f"is no known field{suggest(where[-1], known)}"
+    elif len(where) < _FIELD_DEPTH and fault["type"] != "value_error":
+        rule = "must be a table; write its fields below a line [keys.NAME]"
+    else:
+        field = KeyEntry.model_fields.get(where[_FIELD_DEPTH - 1]) if len(where) >= _FIELD_DEPTH else None
+        rule = describe_fault(fault, field)
     # A name may hold line breaks and control characters, which must not reach a log as they are.
-    shown = ".".join(part if part.isprintable() else repr(part)[1:-1] for part in where)
-    return f"{path}: line {find_line(text, where)}: {shown}: {rule.removeprefix('Value error, ')}"
+    shown = escape_unprintable(".".join(where))
+    return f"{path}: line {find_line(text, where)}: {shown}: {rule}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from latimer_server.config.settings import Settings
 from latimer_server.config.toml_lines import find_line
+from latimer_server.config.value_rules import suggest
 
 _PREFIX = "LATIMER_"
 # Variables of the client, of the C++ engine and of the tests.
@@ -65,12 +65,6 @@ def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
         if not name.startswith(_PREFIX) or name in known | OTHER_VARIABLES or _SERVICE_LINKS.fullmatch(name):
             continue
         raise ValueError(f"{variable}: is no setting of the server{suggest(name, known)}")
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Returns `; did you mean NAME?` if a known name is similar, else nothing."""
-    similar = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {similar[0]}?" if similar else ""
 
 
 def _read_text(config: Path | None) -> str:

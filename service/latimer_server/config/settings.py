@@ -88,12 +88,13 @@ _MOST_THREADS, _THREADS_PER_CORE = 64, 4
 _MOST_SECONDS = 2_000_000.0
 
 
-def setting(default: object, description: str, *, shown: str = "", **bounds: Any) -> Any:  # noqa: ANN401 (as Field)
+def setting(default: object, description: str, *, shown: str = "", rule: str = "", **bounds: Any) -> Any:  # noqa: ANN401 (as Field)
     """Returns the field of a setting. `description`: its meaning, in one sentence for help texts and the documentation.
-    `shown`: the default in words where it depends on the machine. `bounds`: those of pydantic's `Field`."""
+    `shown`: the default in words where it depends on the machine. `rule`: what a value must be, where its type and
+    bounds do not say it; see `value_rules`. `bounds`: those of pydantic's `Field`."""
     fields: dict[str, Any] = {"description": description, **bounds}
-    if shown:
-        fields["json_schema_extra"] = {"shown": shown}
+    if words := {name: text for name, text in (("shown", shown), ("rule", rule)) if text}:
+        fields["json_schema_extra"] = words
     return Field(default_factory=default, **fields) if callable(default) else Field(default=default, **fields)
 
 
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
         MOZILLA_REGISTRY,
         "Where `models fetch` finds mozilla: models.",
         pattern="^https?://",
+        rule="an address that begins with https:// or http://",
         shown="Mozilla's bucket",
     )
     models: Annotated[tuple[str, ...] | None, NoDecode] = setting(
@@ -174,8 +176,8 @@ class Settings(BaseSettings):
     )
     drain_seconds: float = setting(30.0, "Time for running calls to finish at the end.", ge=0, le=_MOST_SECONDS)
     log_format: LogFormat = setting(LogFormat.CONSOLE, "Format of log lines.")
-    log_level: str = setting(
-        "INFO", "DEBUG, INFO, WARNING or ERROR; DEBUG logs health checks too.", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
+        "INFO", "DEBUG, INFO, WARNING or ERROR; DEBUG logs health checks too."
     )
     log_ok_share: float = setting(1.0, "Share of the calls with status OK that are logged.", ge=0, le=1)
     metrics: str = setting("127.0.0.1:9464", "Address of /metrics, /livez and /readyz; empty turns them off.")
@@ -183,6 +185,7 @@ class Settings(BaseSettings):
         None,
         "OTLP collector of traces over gRPC, such as http://127.0.0.1:4317.",
         pattern="^(https?://.+)?$",
+        rule="an address such as http://127.0.0.1:4317",
         shown="none, or OTEL_EXPORTER_OTLP_ENDPOINT",
     )
     trace_share: float = setting(

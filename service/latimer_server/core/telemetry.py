@@ -6,7 +6,9 @@ of a user, a key or an address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,6 +34,48 @@ class Trace(Protocol):
 current_trace: ContextVar[Trace | None] = ContextVar("current_trace", default=None)
 
 
+class LoadWait:
+    """The time that one call waits for models to be loaded. `measure` must be used inside the event loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._open = 0
+        self._began = self._ended = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The time until now. Waits that overlap count once. Any thread may read it."""
+        return self._ended + (self._clock() - self._began if self._open else 0.0)
+
+    @contextmanager
+    def measure(self) -> Iterator[None]:
+        """Counts the time until the context ends."""
+        if not self._open:
+            self._began = self._clock()
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._ended += self._clock() - self._began
+
+
+# The time that the call of the current task waits for models. It is set and inherited as `current_trace` is.
+current_load_wait: ContextVar[LoadWait | None] = ContextVar("current_load_wait", default=None)
+
+
+@contextmanager
+def measure_load_wait() -> Iterator[None]:
+    """Counts the time until the context ends as a wait of the current call for a model, if there is a call."""
+    waiting = current_load_wait.get()
+    if waiting is None:
+        yield
+        return
+    with waiting.measure():
+        yield
+
+
 @dataclass(frozen=True)
 class TracedPiece:
     """A piece whose call is recorded: the span of the call, and when the piece was queued (monotonic seconds)."""
@@ -42,7 +86,7 @@ class TracedPiece:
 
 @dataclass(frozen=True)
 class BatchReport:
-    """A batch that a model has computed.
+    """A batch that a model has computed. The ranking of a text is a batch of one row, without tokens.
 
     `queue_seconds`: the seconds that each row waited. `started`, `ended`: when its pieces were taken from the queue and
     when their results were known; `backend_started`, `backend_ended`: the work of the model alone (monotonic seconds).
@@ -79,6 +123,9 @@ class Telemetry(Protocol):
     def note_batch(self, report: BatchReport) -> None:
         """Counts a batch."""
 
+    def note_load(self, model: str, succeeded: bool, seconds: float) -> None:  # noqa: FBT001
+        """Counts the load of a model, and whether it succeeded."""
+
     def note_words(self, model: str, words: int) -> None:
         """Counts words of sources that a model has translated or summarized."""
 
@@ -108,6 +155,9 @@ class NoTelemetry:
         """See `Telemetry`."""
 
     def note_batch(self, report: BatchReport) -> None:
+        """See `Telemetry`."""
+
+    def note_load(self, model: str, succeeded: bool, seconds: float) -> None:  # noqa: FBT001
         """See `Telemetry`."""
 
     def note_words(self, model: str, words: int) -> None:

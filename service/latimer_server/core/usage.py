@@ -14,7 +14,7 @@ class Usage:
     `cached_segments`: the part of `segments` that came from the cache. `retried_segments`: the part of `segments` that
     was translated again, because its first output had a fault. `pieces`: pieces that a model computed, so none from
     the cache. `waited`: the queue time of all `pieces` together, in seconds. `started` and `ended`: when the first
-    batch started and the last ended (monotonic seconds).
+    batch started and the last ended (monotonic seconds). The ranking of a text counts as a piece.
     """
 
     characters: int = 0
@@ -30,12 +30,16 @@ class Usage:
 
     def count(self, outcome: TimedHypothesis, input_tokens: int, times: int = 1) -> None:
         """Adds a computed piece that occurs `times` times: its `input_tokens`, and its output tokens and times."""
-        self.pieces += times
         self.input_tokens += times * input_tokens
         self.output_tokens += times * len(outcome.hypothesis.ids)
-        self.waited += times * (outcome.started - outcome.queued)
-        self.started = min(self.started, outcome.started)
-        self.ended = max(self.ended, outcome.ended)
+        self.count_times(outcome.queued, outcome.started, outcome.ended, times)
+
+    def count_times(self, queued: float, started: float, ended: float, times: int = 1) -> None:
+        """Adds a computed piece without its tokens: when it was queued, and when its batch started and ended."""
+        self.pieces += times
+        self.waited += times * (started - queued)
+        self.started = min(self.started, started)
+        self.ended = max(self.ended, ended)
 
     def add(self, other: Usage) -> None:
         """Adds the tokens, pieces and times of another usage, but not its characters and segments.

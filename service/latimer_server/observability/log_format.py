@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from latimer_server.config.settings import LogFormat
+from latimer_server.core.escaping import escape_unprintable
 
 # Set by the handler of calls for the duration of a call. Tasks that the call creates inherit it.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -162,11 +163,15 @@ class _Console(_WithoutMessages):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        """Returns the log line, followed by the record's `extra` values and the request's id as key=value."""
+        """Returns the log line, followed by the record's `extra` values and the request's id as key=value.
+
+        Line breaks and controls in values are escaped, so that a record stays one line and leaves the terminal alone.
+        """
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if current_id := getattr(record, "request_id", ""):
             extra["request_id"] = current_id
-        return " ".join([super().formatMessage(record), *(f"{key}={value}" for key, value in extra.items())])
+        values = (f"{key}={escape_unprintable(str(value))}" for key, value in extra.items())
+        return " ".join([super().formatMessage(record), *values])
 
 
 class _Json(_WithoutMessages):

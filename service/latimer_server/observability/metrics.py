@@ -50,7 +50,9 @@ MODEL_STATES = ("not fetched", "available", "loading", "ready", "failed", "drain
 _RELOADED_PARTS = ("keys", "certificates", "settings")
 _CALL_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LOAD_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_OUTCOMES = ("ok", "failed")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,13 @@ class Metrics:
             buckets=_WORK_SECONDS,
             registry=registry,
         )
+        self._load_seconds = Histogram(
+            "latimer_model_load_seconds",
+            "Seconds from the first call that needs a model until it is loaded or has failed.",
+            ("model", "outcome"),
+            buckets=_LOAD_SECONDS,
+            registry=registry,
+        )
         self._tokens = Counter(
             "latimer_tokens", "Tokens that a model reads or writes.", ("model", "direction"), registry=registry
         )
@@ -148,7 +157,7 @@ class Metrics:
         self._reloads = {
             (part, outcome): reloads.labels(part, outcome)
             for part in (*_RELOADED_PARTS, OTHER)
-            for outcome in ("ok", "failed")
+            for outcome in _OUTCOMES
         }
         self._refused = {reason: refused.labels(reason) for reason in (*reasons, OTHER)}
 
@@ -181,6 +190,11 @@ class Metrics:
         model.seconds.observe(report.backend_ended - report.backend_started)
         model.input_tokens.inc(report.input_tokens)
         model.output_tokens.inc(report.output_tokens)
+
+    def note_load(self, model: str, succeeded: bool, seconds: float) -> None:  # noqa: FBT001
+        """Counts the load of a model. Names beyond the catalogue are one model."""
+        label = model if model in self._known_models else OTHER
+        self._load_seconds.labels(label, _OUTCOMES[not succeeded]).observe(seconds)
 
     def note_words(self, model: str, words: int) -> None:
         """Counts words of sources."""

@@ -59,6 +59,11 @@ class ServerTelemetry:
         if self._tracing and report.traced:
             self._tracing.note_batch(report)
 
+    def note_load(self, model: str, succeeded: bool, seconds: float) -> None:  # noqa: FBT001
+        """See `Telemetry`."""
+        if self.metrics:
+            self.metrics.note_load(model, succeeded, seconds)
+
     def note_words(self, model: str, words: int) -> None:
         """See `Telemetry`."""
         if self.metrics:

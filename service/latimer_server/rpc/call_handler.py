@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError, Message
 
 from latimer_server.core.access import Scope
 from latimer_server.core.errors import InvalidRequest, ScopeMissing, Unavailable, Violation
-from latimer_server.core.telemetry import NoTelemetry, Telemetry, current_trace
+from latimer_server.core.telemetry import NoTelemetry, Telemetry, current_load_wait, current_trace
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator, read_certificate_names
 from latimer_server.rpc.call import (
@@ -205,6 +205,7 @@ class CallHandler:
         if record.trace is not None:
             record.trace_id = record.trace.trace_id
         current_trace.set(record.trace)
+        current_load_wait.set(record.load_wait)
         status.log_begin()
         # Health checks are free: a key without quota left must not look like a server that is down.
         status.quota = self._meter.make_use(status.principal) if method.needs_token else None

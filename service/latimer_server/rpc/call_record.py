@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from latimer_server.core.errors import LatimerError
 from latimer_server.core.flags import Flag
-from latimer_server.core.telemetry import NoTelemetry, Telemetry, Trace
+from latimer_server.core.telemetry import LoadWait, NoTelemetry, Telemetry, Trace
 from latimer_server.core.usage import Usage
 
 
@@ -31,7 +31,8 @@ class CallRecord:
     """The work of one call. Written by one thread at a time.
 
     `trace`: its span, None if it is not recorded. `trace_id`: the id of its trace, "" without one. `items`: contents
-    with a result, `failed_items` of them with an error. `flags`: the number of outputs with each flag.
+    with a result, `failed_items` of them with an error. `flags`: the number of outputs with each flag. `load_wait`: its
+    wait for models to be loaded.
     """
 
     telemetry: Telemetry = field(default_factory=NoTelemetry)
@@ -42,6 +43,7 @@ class CallRecord:
     usage: Usage = field(default_factory=Usage)
     models: dict[str, None] = field(default_factory=dict)
     flags: dict[Flag, int] = field(default_factory=dict)
+    load_wait: LoadWait = field(default_factory=LoadWait)
 
     def add(self, items: int, outputs: Iterable[OutputReport], usage: Usage) -> None:
         """Adds items with their outputs, and reports words and flags to the telemetry."""
@@ -64,10 +66,13 @@ class CallRecord:
             self.telemetry.note_flag(flag, times)
 
     def describe(self) -> dict[str, str | int | float]:
-        """Returns the values for the log line and the span; none for a call without items."""
+        """Returns the values for the log line and the span. A call without items has its wait for models alone."""
+        values: dict[str, str | int | float] = {}
+        if self.load_wait.seconds:
+            values["load_milliseconds"] = round(1_000 * self.load_wait.seconds, 1)
         if not self.items:
-            return {}
-        values: dict[str, str | int | float] = {
+            return values
+        values |= {
             "items": self.items,
             "characters": self.usage.characters,
             "queue_milliseconds": round(1_000 * self.usage.queue_seconds, 1),

@@ -17,6 +17,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from latimer_server.core import errors
 from latimer_server.core.errors import FlaggedAsError, OverlongSegment
+from latimer_server.core.escaping import escape_unprintable
 from latimer_server.rpc.health import UnknownService
 
 _DOMAIN = "latimer"
@@ -25,7 +26,7 @@ _DOMAIN = "latimer"
 # and in grpc-status-details-bin.
 _MAX_MESSAGE_CHARACTERS = 1_000
 MAX_VIOLATIONS = 16
-_MAX_DESCRIPTION_CHARACTERS = 160
+_MAX_DESCRIPTION_CHARACTERS, _MAX_FIELD_CHARACTERS = 160, 160
 # The gRPC status code of each exception. The first class that matches decides.
 _CODES: tuple[tuple[type[errors.LatimerError], int], ...] = (
     (errors.InvalidRequest, code_pb2.INVALID_ARGUMENT),
@@ -82,7 +83,8 @@ def _details(error: errors.LatimerError) -> list[Message]:
     if isinstance(error, errors.InvalidRequest):
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
-                field=violation.field, description=_shorten(violation.description, _MAX_DESCRIPTION_CHARACTERS)
+                field=_show(violation.field, _MAX_FIELD_CHARACTERS),
+                description=_show(violation.description, _MAX_DESCRIPTION_CHARACTERS),
             )
             for violation in error.violations[:MAX_VIOLATIONS]
         ]
@@ -102,7 +104,7 @@ def _details(error: errors.LatimerError) -> list[Message]:
 
 
 def _pack(code: int, message: str, reason: str, details: list[Message]) -> status_pb2.Status:
-    status = status_pb2.Status(code=code, message=_shorten(message, _MAX_MESSAGE_CHARACTERS))
+    status = status_pb2.Status(code=code, message=_show(message, _MAX_MESSAGE_CHARACTERS))
     for detail in [error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN), *details]:
         packed = AnyMessage()
         packed.Pack(detail)
@@ -110,5 +112,7 @@ def _pack(code: int, message: str, reason: str, details: list[Message]) -> statu
     return status
 
 
-def _shorten(text: str, max_characters: int) -> str:
-    return text if len(text) <= max_characters else f"{text[:max_characters]} ..."
+def _show(text: str, max_characters: int) -> str:
+    """Returns a text for a status. It may repeat what the caller has sent, so controls are escaped."""
+    shown = escape_unprintable(text[: max_characters + 1])
+    return shown if len(shown) <= max_characters else f"{shown[:max_characters]} ..."

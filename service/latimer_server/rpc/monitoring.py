@@ -120,6 +120,10 @@ class Monitoring:
             self._server.close()
         self._telemetry.close()
 
+    def list_unready(self) -> tuple[str, ...]:
+        """Returns the names of the preloaded models that are not READY. Any thread may call it."""
+        return tuple(name for name in self._preload if not self._parts.health.is_serving(f"model:{name}"))
+
     def read(self) -> ServerReading:
         """Returns the state of the server. Must be called on the event loop."""
         parts, cache = self._parts, self._parts.cache
@@ -158,8 +162,7 @@ class Monitoring:
         """Returns whether every preloaded model is READY. Runs in the thread of the metrics' server."""
         if self._draining:
             return Health(("the server is draining",))
-        waiting = [name for name in self._preload if not self._parts.health.is_serving(f"model:{name}")]
-        return Health(tuple(f"model {name} is not ready" for name in waiting))
+        return Health(tuple(f"model {name} is not ready" for name in self.list_unready()))
 
     def _answer(self, future: Future[ServerReading]) -> None:
         if future.set_running_or_notify_cancel():

@@ -146,10 +146,9 @@ class LatimerServer:
         count."""
         return self._calls.active
 
-    @property
-    def is_ready(self) -> bool:
-        """True if every preloaded model is READY and the server does not drain."""
-        return self._health.is_serving(_OVERALL)
+    def list_unready(self) -> tuple[str, ...]:
+        """Returns the names of the preloaded models that are not READY."""
+        return self.monitoring.list_unready()
 
     async def start(self) -> None:
         """Starts to answer calls. No model is loaded yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from latimer_server.core.usage import Usage
 from latimer_server.models.pool.pool import ModelPool
 from latimer_server.scheduling import Priority, TextWork
 from latimer_server.summarization.composition import (
@@ -29,7 +30,9 @@ class RankedSentences:
     scores: tuple[float, ...]
 
 
-async def rank_sentences(pool: ModelPool, model: str, source: SummarySource, text: TextWork) -> RankedSentences:
+async def rank_sentences(
+    pool: ModelPool, model: str, source: SummarySource, text: TextWork, usage: Usage
+) -> RankedSentences:
     """Ranks, with the model `model`, the sentences of a source that may stand in a summary (`choose_candidates`)."""
     texts = source.texts
     size = sum(map(len, texts))
@@ -37,13 +40,10 @@ async def rank_sentences(pool: ModelPool, model: str, source: SummarySource, tex
     async with pool.hold_ranker(model) as loaded:
         # A long text takes seconds: shorter work goes first.
         priority = Priority.BULK if size > _LONG_CHARACTERS else Priority.INTERACTIVE
-        ranking = await pool.ranking_slot.run(
-            lambda: lambda: loaded.backend.rank([texts[index] for index in candidates], lambda: False),
-            lambda: priority,
-        )
+        timed = await pool.ranking.rank(loaded, [texts[index] for index in candidates], priority)
+    usage.count_times(timed.queued, timed.started, timed.ended)
+    ranking = timed.ranking
     scores = [0.0] * len(texts)
-    if ranking is None:
-        return RankedSentences((), tuple(scores))
     for index, score in zip(candidates, ranking.scores, strict=True):
         scores[index] = score
     return RankedSentences(tuple(candidates[index] for index in ranking.order), tuple(scores))

@@ -168,7 +168,7 @@ class Summarizer:
             generator = plan.choose_generator(language)
             source = await self._read(request, content, language, generator, usage)
             usage.segments += len(source.sentences)
-            ranked = await rank_sentences(self._pool, plan.ranker.name, source, self.begin_text_work(request))
+            ranked = await rank_sentences(self._pool, plan.ranker.name, source, self.begin_text_work(request), usage)
             generated = await self._generate(request, plan.mode, generator, source, ranked, usage)
             summary = await self._compose(request, source, generated.chosen, language, usage)
             if summary.language == language and _is_longer(summary, source, language):

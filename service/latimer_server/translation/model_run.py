@@ -94,7 +94,8 @@ async def run_model(
     cache_hits = [cache.get(ids, options.decoding) if cache else None for ids in pieces]
     # Equal pieces are computed once. A text may have a hundred thousand of them, each with a future otherwise.
     missing = Counter(ids for ids, hypothesis in zip(pieces, cache_hits, strict=True) if hypothesis is None)
-    is_first = not usage.pieces and inflight.is_empty
+    # A ranking that came before counts as a piece, but has no tokens.
+    is_first = not usage.input_tokens and inflight.is_empty
     if missing and cache is not None and is_first and options.priority is Priority.INTERACTIVE:
         # Without a cache, the deadline was already checked before the text was read.
         model.queue.require_deadline_met(options.deadline, options.priority, _name_caller(options, inflight))

@@ -32,6 +32,7 @@ def read_declarations() -> dict[str, tuple[str, list[str]]]:
     metrics.reading = ServerReading(models=(ModelReading("m", "ready", 1, 0),))
     metrics.add_method("/latimer.v1.S/M", "unary")
     metrics.note_words("m", 1)
+    metrics.note_load("m", True, 1.0)
     metrics.note_batch(BatchReport("m", [0.0], 0.0, 0.0, 0.0, 0.0, 1, 1))
     declared = {}
     for family in metrics.registry.collect():

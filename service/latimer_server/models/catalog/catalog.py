@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from latimer_server.backends.registry import BACKENDS
 from latimer_server.config.toml_lines import find_line
+from latimer_server.config.value_rules import describe_fault
 from latimer_server.core.errors import ModelError, NotServed
 from latimer_server.models.catalog.entry import CatalogEntry, FileEntry, Task
 
@@ -157,9 +158,10 @@ def _explain(error: ValidationError, name: str, text: str) -> str:
         line_in_defaults = find_line(text, ["defaults", *path])
         if line == find_line(text, ["models", name]) and line_in_defaults != find_line(text, ["defaults"]):
             line = line_in_defaults
-        problem = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             near = get_close_matches(path[-1], CatalogEntry.model_fields, 1)
             problem = f"is not a known key{f' ({near[0]}?)' if near else ''}"
+        else:
+            problem = describe_fault(fault, CatalogEntry.model_fields.get(path[0]) if len(path) == 1 else None)
         faults.append(f"line {line}: {'.'.join(['models', name, *path])}: {problem}")
     return "; ".join(faults)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import cast
 
 from latimer_server.core.errors import ModelError, NotServed, Unavailable
+from latimer_server.core.telemetry import NoTelemetry, measure_load_wait
 from latimer_server.models.catalog.catalog import Catalog, CatalogEntry, Task
 from latimer_server.models.pool.active_model import ActiveModel, LoadFailure, describe_idle
 from latimer_server.models.pool.gc_tuning import freeze_objects
@@ -24,6 +25,7 @@ from latimer_server.models.pool.loaded_model import Loaded, LoadedGenerator, Loa
 from latimer_server.models.pool.loading import BackendLoader, Loader
 from latimer_server.models.pool.memory_budget import MemoryBudget, MemoryReservation
 from latimer_server.models.pool.pool_options import PoolOptions
+from latimer_server.models.pool.ranking_run import RankingRun
 from latimer_server.models.store.local_models import MAX_AGE_SECONDS, LocalModel, LocalModels
 from latimer_server.models.store.store import Store
 from latimer_server.scheduling import Executors, HeldRequest, Priority
@@ -56,8 +58,9 @@ class ModelPool:
     ) -> None:
         self.catalog = catalog
         self.retry_seconds = RETRY_SECONDS
-        # The slot in which extractive summaries rank sentences.
-        self.ranking_slot = executors.single_core_slot()
+        self._telemetry = options.telemetry or NoTelemetry()
+        # Ranks the sentences of extractive summaries.
+        self.ranking = RankingRun(executors.single_core_slot(), self._telemetry)
         self._loader = Loader(
             store, backend_loader, executors, detector, options.device, options.cache, options.telemetry
         )
@@ -236,7 +239,8 @@ class ModelPool:
                 del self._active[name]  # it serves its holders to their end
                 active = None
                 break
-            await active.reservation.wait()
+            with measure_load_wait():
+                await active.reservation.wait()
         active = active or self._begin(name)
         self._budget.hold(active.reservation)
         try:
@@ -251,7 +255,8 @@ class ModelPool:
         if active.loaded is not None and active.task.done():
             return active.loaded
         try:
-            await asyncio.shield(active.task)
+            with measure_load_wait():
+                await asyncio.shield(active.task)
         except ModelError as error:
             raise NotServed(f"model {active.reservation.name} failed to load: {error}") from error
         except asyncio.CancelledError:
@@ -304,10 +309,13 @@ class ModelPool:
             cause = str(error) if expected else f"{type(error).__name__} while it was loaded; see the server's log"
             extra = {"model": name, "cause": cause}
             _log.error("model failed", exc_info=None if expected else error, extra=extra)
+            self._telemetry.note_load(name, False, time.monotonic() - started)  # noqa: FBT003
         else:
-            seconds = round(time.monotonic() - started, 3)
+            seconds = time.monotonic() - started
             compute_type = active.loaded.backend.compute_type if active.loaded else ""
-            _log.info("model ready", extra={"model": name, "compute_type": compute_type, "seconds": seconds})
+            ready = {"model": name, "compute_type": compute_type, "seconds": round(seconds, 3)}
+            _log.info("model ready", extra=ready)
+            self._telemetry.note_load(name, True, seconds)  # noqa: FBT003
             self._announce(name)
             return
         # Outside of the handler: the error's traceback refers to frames that hold the model, and would keep its memory.
