@@ -113,6 +113,7 @@ async def test_a_line_has_the_time_that_the_call_waited_for_a_model(
                 with pytest.raises(LatimerError):
                     await call
                 ended.set()
+            await server.pool.load("en-pt")
             await client.translate("Two.", source="en", target="pt")
         await server.drain(0)
     first, second = calls
