@@ -35,6 +35,7 @@ _PACKAGES = MappingProxyType(
         "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
         "qemu-aarch64": "qemu-user",
         "redis-server": "redis-server",
+        "docker": "docker.io",
         "node": "nodejs npm",
         "npm": "nodejs npm",
         "go": "golang-go golang-google-grpc-dev golang-github-golang-protobuf-1-5-dev",
