@@ -16,8 +16,9 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from latimer import AsyncClient
 from latimer.v1 import translation_pb2 as pb
+from latimer.v1 import translation_pb2_grpc
 from latimer_server.rpc.server import LatimerServer
-from tests.fakes import serve_fakes
+from tests.fakes import BlockingBackend, serve_fakes
 from tests.raw_http2 import RawConnection, frame_message
 from tests.streams import until
 
@@ -26,7 +27,7 @@ STREAM = b"/latimer.v1.TranslationService/StreamTranslateText"
 CHECK, WATCH = b"/grpc.health.v1.Health/Check", b"/grpc.health.v1.Health/Watch"
 REFLECTION = b"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 CANCELLED, INVALID_ARGUMENT, UNIMPLEMENTED, UNAUTHENTICATED, RESOURCE_EXHAUSTED = b"1", b"3", b"12", b"16", b"8"
-MOST_PROBES, MOST_ARRIVING, MOST_REFLECTIONS = 64, 128, 16
+MOST_PROBES, MOST_ARRIVING, MOST_REFLECTIONS, MOST_UNREAD = 64, 128, 16, 1_024
 Statuses = Mapping[int, Mapping[bytes, bytes]]
 
 
@@ -129,6 +130,52 @@ async def test_a_drain_gives_up_messages_that_do_not_arrive() -> None:
             connection.send(stream, frame_message(b"", length=1_000), end=False)
             await until(lambda: server.active_calls == 1)
             await asyncio.wait_for(server.finish_calls(600), 60)
+
+
+async def test_a_drain_does_not_wait_for_a_call_without_a_message() -> None:
+    async with serve_fakes() as server:
+        with await asyncio.to_thread(RawConnection, server.port) as connection:
+            connection.begin(TRANSLATE)
+            await until(lambda: server.active_calls == 1)
+            await asyncio.wait_for(server.finish_calls(600), 25)
+
+
+async def test_a_call_that_outlasts_the_drain_is_unavailable_with_a_message() -> None:
+    blocking = BlockingBackend()
+    async with (
+        serve_fakes({"en-pt": blocking}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        request = pb.TranslateTextRequest(
+            contents=["Never done."], source_language_code="en", target_language_codes=["pt"]
+        )
+        call = translation_pb2_grpc.TranslationServiceStub(channel).TranslateText(request)
+        await asyncio.to_thread(blocking.started.wait, 10)
+        await server.finish_calls(0.1)
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert "ended before the call did" in str(await call.details())
+
+
+async def test_answers_that_are_not_read_are_bounded_in_number() -> None:
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        request = pb.TranslateTextRequest(contents=["A."], source_language_code="en", target_language_codes=["pt"])
+        message = frame_message(request.SerializeToString())
+
+        def call(connection: RawConnection) -> Mapping[bytes, bytes]:
+            for _ in range(MOST_UNREAD // 4):
+                stream = connection.begin(TRANSLATE)
+                connection.send(stream, message)
+                connection.wait_for_headers(stream)
+            refused = connection.begin(TRANSLATE)
+            connection.send(refused, message)
+            return connection.read_statuses([refused])[refused]
+
+        connection = await asyncio.to_thread(RawConnection, server.port, window=0)
+        with connection:
+            status = await asyncio.to_thread(call, connection)
+            assert status[b"grpc-status"] == RESOURCE_EXHAUSTED
+            assert b"has not read 256 answers" in status[b"grpc-message"]
+            assert (await client.translate("A text.", source="en", target="pt")).text == "A text."
 
 
 @pytest.mark.parametrize(

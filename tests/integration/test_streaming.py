@@ -325,5 +325,7 @@ async def test_a_stream_that_outlasts_the_drain_is_unavailable() -> None:
         await call.write(items(["Never done."]))
         await asyncio.to_thread(blocking.started.wait, 10)
         draining = asyncio.create_task(server.drain(0.1))
-        assert (await end_of(call)).code() is grpc.StatusCode.UNAVAILABLE
+        error = await end_of(call)
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert "ended before the call did" in str(error.details())
         await draining

@@ -76,6 +76,34 @@ def test_the_caller_with_most_arriving_messages_loses_its_oldest() -> None:
     assert not any(context.cancelled for context in polite)
 
 
+def test_a_flood_over_many_connections_displaces_no_caller_with_few_messages() -> None:
+    limit = DisplacingLimit(MESSAGES, 4, 3)
+    flood, polite = [Context() for _ in range(200)], [Context() for _ in range(2)]
+    with ExitStack() as held:
+        for number, context in enumerate(flood):
+            if number == 100:
+                for message in polite:
+                    held.enter_context(limit.hold("polite", as_context(message)))
+            held.enter_context(limit.hold(f"flood {number % 40}", as_context(context)))
+    assert not any(context.cancelled for context in polite)
+    assert sum(context.cancelled for context in flood) == 198
+
+
+def test_what_a_caller_has_lost_is_forgotten_after_seconds() -> None:
+    seconds = 0.0
+    limit = DisplacingLimit(MESSAGES, 2, 2, lambda: seconds)
+    first, second, others = Context(), Context(), [Context() for _ in range(4)]
+    with ExitStack() as held:
+        for context in (first, others[0]):
+            held.enter_context(limit.hold("one", as_context(context)))
+        held.enter_context(limit.hold("two", as_context(others[1])))
+        assert first.cancelled
+        seconds = 60.0
+        held.enter_context(limit.hold("two", as_context(second)))
+    assert others[0].cancelled is False
+    assert others[1].cancelled
+
+
 def test_a_caller_that_has_its_share_displaces_nobody() -> None:
     limit = DisplacingLimit(MESSAGES, 4, 2)
     one, two = [Context() for _ in range(2)], [Context() for _ in range(2)]

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -25,9 +26,20 @@ LoopMethod = Callable[[Any, Call], Coroutine[Any, Any, Message]]
 LoopStreamMethod = Callable[[AsyncIterator[Any], Call], AsyncIterator[Message | None]]
 ThreadMethod = Callable[[Any, Call, grpc.ServicerContext], Iterator[Message]]
 _ARRIVAL_RULE = "this caller has {held} messages that are arriving, which is its limit"
+_UNREAD_RULE = "this caller has not read {held} answers, which is its limit"
 _ANSWER_RULE = "this caller has not read {held} bytes of answers; at most {most} are kept for it"
-
 _QUOTA_THREADS = 8
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Arrival:
+    """A call whose message is arriving. `begin`, `end`: readings of the monotonic clock, `end` that of its time limit.
+    `delays_drain`: whether a draining server waits for the call."""
+
+    begin: float
+    end: float
+    context: grpc.ServicerContext
+    delays_drain: bool
 
 
 class Behaviours:
@@ -36,11 +48,13 @@ class Behaviours:
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: CallLimits) -> None:
         self._loop = loop
         self._limits = limits
-        self._arrivals: dict[int, tuple[float, grpc.ServicerContext]] = {}
+        self._arrivals: dict[int, _Arrival] = {}
+        self._scopes: set[CallScope] = set()
         self._receiving = DisplacingLimit(_ARRIVAL_RULE, limits.receiving, limits.receiving // 2)
         # One more than there are places, so that a new probe displaces an old one instead of being refused.
         self._probes = DisplacingLimit(_ARRIVAL_RULE, limits.probes, limits.probes + 1)
-        self._answers = DisplacingLimit(_ANSWER_RULE, limits.answer_bytes, limits.caller_answer_bytes)
+        self._unread = DisplacingLimit(_UNREAD_RULE, limits.answers, limits.answers // 4)
+        self._answers = DisplacingLimit(_ANSWER_RULE, limits.answer_bytes, limits.answer_bytes // 4)
         self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
         self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
         # A store of quotas in another process must not hold up the event loop.
@@ -52,9 +66,11 @@ class Behaviours:
         """Runs a method with one request and one response."""
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
-            scope = CallScope(self._loop, context)
-            self._answers.require_room(call.caller)
-            answer = scope.run(run(self._receive(method, requests, call, context), call))
+            for limit in (self._unread, self._answers):
+                limit.require_room(call.caller)
+            with self._open_scope(context) as scope:
+                answer = scope.run(run(self._receive(method, requests, call, context), call))
+            self._unread.hold_until_end(call.caller, context, 1)
             self._answers.hold_until_end(call.caller, context, answer.ByteSize())
             yield answer
 
@@ -64,8 +80,7 @@ class Behaviours:
         """Runs a method with streams of requests and responses."""
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message | None]:
-            scope = CallScope(self._loop, context)
-            with self.streams.hold(call.caller):
+            with self._open_scope(context) as scope, self.streams.hold(call.caller):
                 messages = read_messages(
                     requests,
                     method.read,
@@ -95,7 +110,7 @@ class Behaviours:
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
             with self._reflections.hold(call.caller):
                 while True:
-                    with self._arriving(context, self._limits.stream_idle_seconds):
+                    with self._arriving(method, context, self._limits.stream_idle_seconds):
                         data = read_next(requests)
                     if data is None:
                         return
@@ -119,13 +134,23 @@ class Behaviours:
     def expire(self) -> None:
         """Ends the calls whose message has been arriving for too long. The server calls this once a second."""
         now = time.monotonic()
-        for end, context in list(self._arrivals.values()):
-            if end < now:
-                context.cancel()
+        for arrival in list(self._arrivals.values()):
+            if arrival.end < now:
+                arrival.context.cancel()
+
+    def count_silent(self, seconds: float) -> int:
+        """Returns the number of calls that delay a drain and whose message has been arriving for `seconds` or more."""
+        begun = time.monotonic() - seconds
+        return sum(arrival.delays_drain and arrival.begin <= begun for arrival in list(self._arrivals.values()))
+
+    def cut(self) -> None:
+        """Ends the calls in work with UNAVAILABLE. Called on the event loop at the end of a drain."""
+        for scope in list(self._scopes):
+            scope.cut()
 
     def _receive(self, method: Method, requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 (each method has its own message)
         limit = self._receiving if method.needs_token else self._probes
-        with limit.hold(call.caller, context), self._arriving(context, self._limits.receive_seconds):
+        with limit.hold(call.caller, context), self._arriving(method, context, self._limits.receive_seconds):
             data = read_next(requests)
         message = method.read(data)
         if call.quota:
@@ -133,13 +158,24 @@ class Behaviours:
         return message
 
     @contextmanager
-    def _arriving(self, context: grpc.ServicerContext, seconds: float) -> Iterator[None]:
+    def _arriving(self, method: Method, context: grpc.ServicerContext, seconds: float) -> Iterator[None]:
         """Lets `expire` end the call if its message does not arrive within `seconds`."""
-        self._arrivals[id(context)] = time.monotonic() + seconds, context
+        now = time.monotonic()
+        self._arrivals[id(context)] = _Arrival(now, now + seconds, context, method.delays_drain)
         try:
             yield
         finally:
             del self._arrivals[id(context)]
+
+    @contextmanager
+    def _open_scope(self, context: grpc.ServicerContext) -> Iterator[CallScope]:
+        """Lets `cut` end the work of a call."""
+        scope = CallScope(self._loop, context)
+        self._scopes.add(scope)
+        try:
+            yield scope
+        finally:
+            self._scopes.discard(scope)
 
 
 async def _close_after(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,8 @@ from latimer_server.rpc.refusal_pace import MOST_WAITING
 # Threads that refuse calls while all others are held.
 _SPARE_THREADS = 64
 _RETRY_SECONDS = 1.0
+# What a caller has lost counts half after so many seconds.
+_LOSS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class CallLimits:
     """Bounds of the gRPC front; times in seconds.
 
     `requests`: calls in work. `receiving`: calls whose message is arriving, `receive_seconds` how long that may take.
-    `probes`: the same for methods that need no token. `answer_bytes`, `caller_answer_bytes`: answers that callers have
-    not read yet, of all callers and of one. `streams`, `watches`, `reflections`: open streams of each kind; as many
+    `probes`: the same for methods that need no token. `answers`, `answer_bytes`: answers that callers have not read
+    yet; one caller has a quarter of each. `streams`, `watches`, `reflections`: open streams of each kind; as many
     watches again are for callers with credentials.
     `stream_config_seconds`, `stream_idle_seconds`: how long a stream may wait for its first message and for each later
     one.
@@ -39,8 +42,8 @@ class CallLimits:
     stream_idle_seconds: float
     receiving: int = 128
     probes: int = 64
+    answers: int = 1_024
     answer_bytes: int = 256 << 20
-    caller_answer_bytes: int = 64 << 20
     reflections: int = 16
 
     @property
@@ -97,17 +100,22 @@ class DisplacingLimit:
 
     A bound that only refuses would let strangers shut out everybody, also the health checks of an orchestrator. So
     beyond the bound of all callers the caller that holds the most loses the oldest of what it holds: that call is
-    cancelled. A caller at its own bound is refused. `rule`: the message of that refusal, in which `{held}` is what the
-    caller holds and `{most}` its bound.
+    cancelled. What a caller has lost in the last seconds counts as if it held it still. Otherwise a flood over many
+    connections, each of which holds little at a time, would displace a caller with few calls. A caller at its own bound
+    is refused. `rule`: the message of that refusal, in which `{held}` is what the caller holds and `{most}` its bound.
+    `clock` returns seconds.
     """
 
-    def __init__(self, rule: str, most: int, most_per_caller: int) -> None:
+    def __init__(self, rule: str, most: int, most_per_caller: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rule = rule
         self._most = most
         self._most_per_caller = most_per_caller
+        self._clock = clock
         self._lock = threading.Lock()
         self._sizes: Counter[str] = Counter()
         self._held: dict[str, OrderedDict[int, tuple[int, Cancellable]]] = {}  # oldest first
+        self._lost: Counter[str] = Counter()
+        self._halved_at = clock()
 
     def require_room(self, caller: str) -> None:
         """Raises `Overloaded` if this caller is at its bound."""
@@ -141,11 +149,23 @@ class DisplacingLimit:
         self._sizes[caller] += size
         displaced = []
         while self._sizes.total() > self._most:
-            largest, _ = self._sizes.most_common(1)[0]
-            number, (_, oldest) = next(iter(self._held[largest].items()))
+            self._halve_losses()
+            largest = max(self._sizes, key=self._count)
+            number, (lost, oldest) = next(iter(self._held[largest].items()))
             displaced.append(oldest)
             self._remove(largest, number)
+            self._lost[largest] += lost
         return displaced
+
+    def _count(self, caller: str) -> int:
+        """Returns what a caller holds and has lost in the last seconds."""
+        return self._sizes[caller] + self._lost[caller]
+
+    def _halve_losses(self) -> None:
+        if halvings := int((self._clock() - self._halved_at) / _LOSS_SECONDS):
+            self._halved_at += halvings * _LOSS_SECONDS
+            halved = {caller: lost >> halvings for caller, lost in self._lost.items()}
+            self._lost = Counter({caller: lost for caller, lost in halved.items() if lost})
 
     def _release(self, caller: str, number: int) -> None:
         with self._lock:

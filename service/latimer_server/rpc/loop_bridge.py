@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 
 import grpc
 
+from latimer_server.core.errors import Unavailable
+
 T = TypeVar("T")
 _END = object()
 
@@ -27,14 +29,15 @@ class CallScope:
     def __init__(self, loop: asyncio.AbstractEventLoop, context: grpc.ServicerContext) -> None:
         self._loop = loop
         self._ended = False
+        self._cut = False
         self._runs = False  # whether the call's thread waits for the loop
         self._task: asyncio.Task[Any] | None = None
         if not context.add_callback(self._end):
             raise CallEnded
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine on the loop and returns its result. Raises what it raises, and `CallEnded` if the call ends
-        before it does."""
+        """Runs a coroutine on the loop and returns its result. Raises what it raises, `CallEnded` if the call ends
+        before it does, and `Unavailable` if it is cut."""
         result: Future[T] = Future()
         self._runs = True
         try:
@@ -43,6 +46,8 @@ class CallScope:
         except (CancelledError, RuntimeError) as error:
             if self._loop.is_closed():
                 work.close()
+            if self._cut and not self._ended:
+                raise Unavailable("the server ended before the call did; send it again") from None
             if self._ended or isinstance(error, CancelledError) or self._loop.is_closed():
                 raise CallEnded from None
             raise
@@ -51,6 +56,11 @@ class CallScope:
             # A task and a future refer to their exception, whose traceback refers to this frame.
             self._task = None
             del result
+
+    def cut(self) -> None:
+        """Ends the work, so that the call can still be answered. Called on the loop."""
+        self._cut = True
+        self._cancel()
 
     def iterate(self, responses: AsyncIterator[T]) -> Iterator[T]:
         """Yields the items of an asynchronous iterator, and closes it if it is a generator."""
@@ -74,7 +84,7 @@ class CallScope:
             return
 
     def _start(self, work: Coroutine[Any, Any, T], result: Future[T]) -> None:
-        if self._ended:
+        if self._ended or self._cut:
             work.close()
             result.cancel()
             return

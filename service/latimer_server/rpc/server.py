@@ -65,6 +65,8 @@ _OVERALL = ""
 _MEGABYTE = 1_000_000
 # Seconds in which a draining server still accepts calls in order to refuse them.
 _LAST_CALLS_SECONDS = 0.5
+# A draining server waits so long for a message that is arriving.
+_LAST_MESSAGE_SECONDS = 3.0
 # A draining server takes it that no more calls are on their way if none has begun for this many seconds.
 _QUIET_SECONDS = 0.05
 # Seconds that a step of the drain may take beyond its own time.
@@ -189,7 +191,8 @@ class LatimerServer:
         await self.close()
 
     async def finish_calls(self, seconds: float) -> None:
-        """Refuses new calls with UNAVAILABLE, and waits up to `seconds` for calls in flight.
+        """Refuses new calls with UNAVAILABLE, waits up to `seconds` for calls in flight, and ends those that are left
+        with UNAVAILABLE.
 
         Streams read no further and health watches end. The port stays open: a process that exits now leaves no caller
         with CANCELLED, which clients do not retry, as stopping gRPC's server would.
@@ -203,7 +206,20 @@ class LatimerServer:
         end = asyncio.get_running_loop().time() + seconds
         # The sweep goes on, because a message that never arrives would otherwise hold up the drain.
         await self._wait_for_last_call(min(seconds, _LAST_CALLS_SECONDS))
-        while self.active_calls and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (threads end calls)
+        while self._has_calls() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (threads end calls)
+            await asyncio.sleep(_QUIET_SECONDS)
+        await self._cut_calls()
+
+    def _has_calls(self) -> bool:
+        """Returns True if the drain has a call to wait for. A message that has been arriving for seconds does not
+        count: a caller that sends none would hold up the drain."""
+        return self.active_calls > self._behaviours.count_silent(_LAST_MESSAGE_SECONDS)
+
+    async def _cut_calls(self) -> None:
+        """Ends the calls that are left with a status, and gives their threads a moment to send it."""
+        self._behaviours.cut()
+        end = asyncio.get_running_loop().time() + _LAST_CALLS_SECONDS
+        while self._has_calls() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (threads end calls)
             await asyncio.sleep(_QUIET_SECONDS)
 
     async def close(self) -> None:

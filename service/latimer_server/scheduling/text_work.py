@@ -1,20 +1,22 @@
 """Work on texts off the event loop, in turns by caller.
 
 Segmentation, markup and checks hold Python's interpreter lock. A thread for each of them would let one caller's long
-texts starve the event loop and every other caller. So there are two threads: one for short work and one for long, and
-each gives its callers equal shares of its time.
+texts starve the event loop and every other caller. So there are two lanes: one for short work and one for long. In
+each one piece of work runs at a time, and its callers get equal shares of the time. Work that takes long lets others
+have a turn between two of its parts (`core/abandonment.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,8 +39,15 @@ _LONG_CHARACTERS = 20_000
 MAX_WAITING_CHARACTERS = 128_000_000
 MAX_CALLER_CHARACTERS = 48_000_000
 _RETRY_SECONDS = 1.0
-# A thread forgets callers without waiting work after so many pieces of work.
+# A lane forgets callers without waiting work after so many turns.
 _FORGET_EVERY = 256
+# Work of another caller waits no longer than this for the next part of the work that has the turn. A change of turns
+# takes some 0.1 ms.
+_TURN_SECONDS = 0.05
+# Work that has begun and waits for its next turn holds a thread and its intermediate results.
+_MOST_BEGUN = 8
+# How often work that waits for its next turn looks whether the lane is closed.
+_CLOSE_SECONDS = 1.0
 
 
 def estimate_text_work(texts: Sequence[str]) -> int:
@@ -51,27 +60,37 @@ def estimate_text_work(texts: Sequence[str]) -> int:
 
 @dataclass(eq=False)
 class _Item:
-    """Queued work. `deadline`: a reading of the clock; work that is not begun by then is refused."""
+    """Queued work. `deadline`: a reading of the clock; work that is not begun by then is refused. `turn`: set while the
+    work has the turn; its thread waits for it. `turn_began`: a reading of the clock."""
 
     size: int
     work: Callable[[], Any]
     caller: Hashable
     deadline: float | None
     future: asyncio.Future[Any]
+    turn: threading.Event = field(default_factory=threading.Event)
+    turn_began: float = 0.0
+    has_begun: bool = False
 
 
 class _Lane:
-    """A thread and the work that waits for it. The callers get equal shares of the thread's time: with turns alone, a
-    caller of short work would wait for a whole turn of each caller of long work. Used from the event loop only."""
+    """Work of which one piece runs at a time. The callers get equal shares of the time: with turns alone, a caller of
+    short work would wait for a whole turn of each caller of long work. Used from the event loop only, but for
+    `rest`.
+
+    Each piece that has begun has a thread. A caller has at most one, and all callers together have `_MOST_BEGUN`.
+    """
 
     def __init__(self, name: str, clock: Clock) -> None:
-        self._thread = ThreadPoolExecutor(1, name)
+        self._threads = ThreadPoolExecutor(_MOST_BEGUN, name)
         self._clock = clock
         self._by_caller: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
         self._characters: dict[Hashable, int] = {}
         self._shares = TimeShares()
         self._taken = 0
+        self._begun = 0
         self._running = False
+        self._closed = False
 
     def require_place(self, item: _Item) -> None:
         """Raises `Overloaded` if too much text waits."""
@@ -88,42 +107,81 @@ class _Lane:
         if not self._running:
             self._start_next()
 
+    def rest(self, item: _Item, loop: asyncio.AbstractEventLoop) -> bool:
+        """Lets other callers have a turn if the work has run for long. Returns True if nobody waits for the work.
+
+        The thread of the work calls it between two parts, and waits in it for the next turn.
+        """
+        is_due = self._by_caller and self._clock() - item.turn_began >= _TURN_SECONDS
+        if is_due and not item.future.done() and not self._closed:
+            item.turn.clear()
+            loop.call_soon_threadsafe(self._pause, item)
+            # A loop that has ended gives no more turns.
+            while not item.turn.wait(_CLOSE_SECONDS) and not self._closed:
+                pass
+        return item.future.done() or self._closed
+
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Abandons the work that waits for its next turn, and leaves running work to its end."""
+        self._closed = True
+        for items in self._by_caller.values():
+            items[0].turn.set()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _start_next(self) -> None:
-        item = self._take()
+        item = None if self._closed else self._take()
         self._running = item is not None
         if item is None:
             return
-        began = self._clock()
-        done = asyncio.get_running_loop().run_in_executor(self._thread, item.work)
-        done.add_done_callback(lambda ended: self._finish(item, ended, began))
+        item.turn_began = self._clock()
+        if item.has_begun:
+            item.turn.set()
+            return
+        item.has_begun = True
+        self._begun += 1
+        done = asyncio.get_running_loop().run_in_executor(self._threads, item.work)
+        done.add_done_callback(lambda ended: self._finish(item, ended))
 
     def _take(self) -> _Item | None:
-        """Takes the oldest work of the caller that is next. Abandoned work and work past its deadline is dropped."""
-        while self._by_caller:
-            caller = self._shares.choose(self._by_caller)
+        """Takes the oldest work of the caller that is next. Abandoned work and work past its deadline is dropped if it
+        has not begun."""
+        while waiting := self._list_startable():
+            caller = self._shares.choose(waiting)
             items = self._by_caller[caller]
             item = items.popleft()
             if not items:
                 del self._by_caller[caller]
-            self._characters[caller] -= item.size
-            if not self._characters[caller] and not items:
-                del self._characters[caller]
-            if item.future.done():
-                continue
-            if item.deadline is not None and item.deadline <= self._clock():
-                item.future.set_exception(DeadlineExceeded("the deadline passed before the work on the text began"))
-                continue
+            if not item.has_begun:
+                self._characters[caller] -= item.size
+                if not self._characters[caller] and not items:
+                    del self._characters[caller]
+                if item.future.done():
+                    continue
+                if item.deadline is not None and item.deadline <= self._clock():
+                    item.future.set_exception(DeadlineExceeded("the deadline passed before the work on the text began"))
+                    continue
             self._taken += 1
             if self._taken % _FORGET_EVERY == 0:
                 self._shares.forget(self._by_caller)
             return item
         return None
 
-    def _finish(self, item: _Item, ended: asyncio.Future[Any], began: float) -> None:
-        self._shares.charge(item.caller, self._clock() - began)
+    def _list_startable(self) -> Iterable[Hashable]:
+        """Returns the callers whose next work may have a turn: while all threads are held, those whose work has
+        begun."""
+        if self._begun < _MOST_BEGUN:
+            return self._by_caller
+        return [caller for caller, items in self._by_caller.items() if items[0].has_begun]
+
+    def _pause(self, item: _Item) -> None:
+        """Ends the turn of work that is not done."""
+        self._shares.charge(item.caller, self._clock() - item.turn_began)
+        self._by_caller.setdefault(item.caller, deque()).appendleft(item)
+        self._start_next()
+
+    def _finish(self, item: _Item, ended: asyncio.Future[Any]) -> None:
+        self._begun -= 1
+        self._shares.charge(item.caller, self._clock() - item.turn_began)
         error = None if ended.cancelled() else ended.exception()
         if not item.future.done():
             if ended.cancelled():
@@ -154,8 +212,8 @@ class TextWorkers:
         lane = self._long if size > _LONG_CHARACTERS else self._short
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         context = contextvars.copy_context()
-        context.run(set_abandonment, future.done)
         item = _Item(size, partial(context.run, work), caller, deadline, future)
+        context.run(set_abandonment, partial(lane.rest, item, asyncio.get_running_loop()))
         if bounded:
             lane.require_place(item)
         lane.add(item)

@@ -10,9 +10,11 @@ from functools import partial
 
 import pytest
 
+from latimer_server.core.abandonment import Abandoned, require_wanted
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
 from latimer_server.scheduling import TextWork, TextWorkers, estimate_text_work
 from latimer_server.scheduling.text_work import MAX_CALLER_CHARACTERS
+from tests.streams import until
 
 SHORT, LONG = 2_000, 500_000
 
@@ -105,6 +107,79 @@ async def test_a_caller_of_long_work_waits_for_those_of_short_work(size: int) ->
     long = [("many", f"m{number}", 3.0) for number in range(3)]
     short = [("one", f"o{number}", 0.5) for number in range(6)]
     assert await order_of(long + short, size) == ["o0", "o1", "m0", "o2", "o3", "o4", "o5", "m1", "m2"]
+
+
+class DividedWork:
+    """Work in three parts of a second each. `order`: gets the name of each part."""
+
+    def __init__(self, order: list[str], clock: Clock) -> None:
+        self.gate = Gate()
+        self._order = order
+        self._clock = clock
+
+    def work(self) -> None:
+        self.gate.work()
+        for part in range(3):
+            self._order.append(f"part {part}")
+            self._clock.now += 1.0
+            require_wanted()
+
+
+@pytest.mark.parametrize("size", [SHORT, LONG])
+async def test_long_work_lets_others_have_a_turn_between_its_parts(size: int) -> None:
+    clock, order = Clock(), list[str]()
+    workers, divided = TextWorkers(clock), DividedWork(order, clock)
+    long = asyncio.ensure_future(TextWork(workers, "one").run(size, divided.work))
+    await asyncio.to_thread(divided.gate.entered.wait, 10)
+    other = asyncio.ensure_future(TextWork(workers, "two").run(size, lambda: order.append("other")))
+    await asyncio.sleep(0)
+    divided.gate.opened.set()
+    await asyncio.gather(long, other)
+    assert order == ["part 0", "other", "part 1", "part 2"]
+    workers.close()
+
+
+@pytest.mark.parametrize("closes", [True, False])
+async def test_work_that_waits_for_its_next_turn_ends_with_its_caller_and_with_the_server(closes: bool) -> None:
+    clock, order, gate, ended = Clock(), list[str](), Gate(), list[BaseException]()
+    workers, divided = TextWorkers(clock), DividedWork(order, clock)
+
+    def work() -> None:
+        try:
+            divided.work()
+        except Abandoned as error:
+            ended.append(error)
+            raise
+
+    long = asyncio.ensure_future(TextWork(workers, "one").run(LONG, work))
+    await asyncio.to_thread(divided.gate.entered.wait, 10)
+    other = asyncio.ensure_future(TextWork(workers, "two").run(LONG, gate.work))
+    await asyncio.sleep(0)
+    divided.gate.opened.set()
+    await asyncio.to_thread(gate.entered.wait, 10)
+    if closes:
+        workers.close()
+    else:
+        long.cancel()
+    gate.opened.set()
+    await other
+    await asyncio.gather(long, return_exceptions=True)
+    await until(lambda: bool(ended))
+    assert order == ["part 0"]
+    workers.close()
+
+
+async def test_more_callers_than_threads_are_all_served() -> None:
+    clock, order = Clock(), list[str]()
+    workers = TextWorkers(clock)
+    works = [DividedWork(order, clock) for _ in range(20)]
+    for divided in works:
+        divided.gate.opened.set()
+    await asyncio.gather(
+        *(TextWork(workers, str(number)).run(LONG, divided.work) for number, divided in enumerate(works))
+    )
+    assert len(order) == 60
+    workers.close()
 
 
 async def test_work_past_its_deadline_is_not_begun() -> None:
