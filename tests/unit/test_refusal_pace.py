@@ -69,6 +69,16 @@ def test_a_steady_rate_is_refused_at_once() -> None:
     assert waits > 2_000
 
 
+def test_many_callers_that_each_retry_a_few_times_a_second_have_the_pace_together() -> None:
+    clock = Clock()
+    pace = RefusalPace(1, clock)
+    waits = 0
+    for _ in range(100):
+        waits += sum(refuse(pace, f"caller {number}", 1) for number in range(100))
+        clock.now += 0.2
+    assert waits > 5_000
+
+
 def test_other_callers_are_refused_at_once_meanwhile() -> None:
     pace = RefusalPace(1, Clock())
     assert refuse(pace, "retries", 400)

@@ -26,7 +26,7 @@ _DEADLINE_SHARE = 0.75
 # that it answers.
 _LEAST_REFUSALS = 24
 _REFUSALS_PER_ANSWER = 5
-_COUNTED_SECONDS = 2.0
+_COUNTED_SECONDS = 10.0
 _PACED_SECONDS = 20.0
 _MOST_REMEMBERED = 4_096
 # Refusals that may wait; each holds a thread.
@@ -35,7 +35,7 @@ MOST_WAITING = 512
 
 @dataclass(eq=False)
 class _Caller:
-    """The refusals and answers of a caller in the last seconds: moving sums, which fall by half every two seconds."""
+    """The refusals and answers of a caller in the last seconds: moving sums, which fall by half every ten seconds."""
 
     updated: float
     refusals: float = 0.0

@@ -20,6 +20,9 @@ _LEAST_MEASURED = 4_000
 _LEAST_COMPUTED = 0.5
 # The share of the measured rate that is kept after a slower measurement.
 _KEPT_RATE = 0.9
+# The rate by which short requests are accepted rises by this factor with each that ends in time. It must rise slowly: a
+# request that is late is noticed only at its deadline, and all that were accepted since then are late too.
+_IN_TIME_FACTOR = 1.0002
 # The fixed cost of a request, expressed in code points. With less, a hundredth of the calls of 400 threads was late;
 # see benchmarks/service/overload/crowds.py.
 FIXED_CHARACTERS = 500
@@ -85,6 +88,7 @@ class RequestBacklog:
         self._finished = 0
         self._rate = 0.0  # of whole requests; 0 before any was measured
         self._accepting_rate = 0.0  # by which the last request was accepted
+        self._short_rate = 0.0  # by which short requests are accepted; 0 while none of them is late
         # A lower bound of the rate, shown by a request that ended, and the time of that.
         self._shown_rate, self._shown_at = 0.0, 0.0
         self._token_ratio = TokenRatio()
@@ -113,7 +117,10 @@ class RequestBacklog:
         rate = token_rate / self._token_ratio.ratio
         if rate and self._clock() - self._shown_at < _SHOWN_SECONDS:
             rate = max(rate, self._shown_rate)
-        rate = self._accepting_rate = min(rate, self._rate or rate)
+        rate = min(rate, self._rate or rate)
+        if characters < _LEAST_MEASURED:
+            rate = min(rate, self._short_rate or rate)
+        self._accepting_rate = rate
         size = self.estimate_computed(characters, caller) + FIXED_CHARACTERS
         if self.is_idle_beside(characters, caller) or rate <= 0 or (self._total + size) / rate <= seconds_left:
             return 0.0
@@ -169,12 +176,17 @@ class RequestBacklog:
             if tokens >= _LEAST_COMPUTED * (self._finished_text - finished_text) * self._token_ratio.ratio:
                 seconds = self._clock() - began
                 self._note_shown_rate(held.characters, seconds)
-                self._learn(self._finished - finished, seconds, is_long=held.characters >= _LEAST_MEASURED)
+                is_long = held.characters >= _LEAST_MEASURED
+                self._learn(self._finished - finished, seconds, is_long=is_long)
+                if not is_long:
+                    self._short_rate *= _IN_TIME_FACTOR
         except BaseException as error:
             now = self._clock()
             is_late = isinstance(error, DeadlineExceeded) or (deadline is not None and now >= deadline - _LATE_SECONDS)
             if is_late and held.characters >= _LEAST_MEASURED:
                 self._learn_too_late(before, now - began)
+            elif is_late:
+                self._learn_short_too_late(before, now - began)
             raise
         finally:
             self._add(-held.characters - FIXED_CHARACTERS, caller)
@@ -204,6 +216,11 @@ class RequestBacklog:
         if is_long or self._rate:
             kept = _KEPT_RATE if is_long else 1.0
             self._rate = max(kept * self._rate, characters / max(seconds, 1e-6))
+
+    def _learn_short_too_late(self, characters: int, seconds: float) -> None:
+        """Adds that `characters` code points until the end of a short request took longer than `seconds`."""
+        rate = self._short_rate or self._accepting_rate
+        self._short_rate = max(_KEPT_RATE * rate, min(rate, characters / max(seconds, 1e-6)))
 
     def _learn_too_late(self, characters: int, seconds: float) -> None:
         """Adds that `characters` code points took longer than `seconds`."""

@@ -258,13 +258,23 @@ def test_one_late_request_lowers_the_rate_by_a_tenth_at_most() -> None:
     assert count_accepted(backlog, LONG) == 3
 
 
-def test_short_requests_that_are_late_do_not_lower_the_rate() -> None:
+def test_short_requests_that_are_late_lower_the_rate_of_short_ones_only() -> None:
     """A short request may be late because of one batch that ran before it."""
     clock = Clock()
     backlog = make_backlog(clock)
     for _ in range(50):
-        assert count_accepted(backlog, SIZE) == 4
+        assert count_accepted(backlog, LONG) == 4
+        count_accepted(backlog, SIZE)
         run_late(backlog, clock, SIZE, 1, 100.0)
+    assert count_accepted(backlog, SIZE) == 1
+
+
+def test_one_late_short_request_lowers_the_rate_by_a_tenth_at_most() -> None:
+    clock = Clock()
+    backlog = make_backlog(clock)
+    assert count_accepted(backlog, SIZE) == 4
+    run_late(backlog, clock, SIZE, 1, 10_000.0)
+    assert count_accepted(backlog, SIZE) == 3
 
 
 def test_short_requests_correct_a_rate_that_is_too_low() -> None:
