@@ -118,6 +118,9 @@ def test_markdown_without_text_stays(tmp_path: Path, content: str) -> None:
         ),
         ("??? tip\n\tBody\n", "??? tip\n\t[Body]\n"),
         ('=== "A tab"\n\n    Text\n', '=== "[A tab]"\n\n    [Text]\n'),
+        ('!!! note "A "quoted" title"\n    Body.\n', '!!! note "[A "quoted" title]"\n    [Body.]\n'),
+        ("=== 'One tab'\n\n    Body.\n", "=== '[One tab]'\n\n    [Body.]\n"),
+        (":::note[See [this]]\nText.\n:::\n", ":::note[[See [this]]]\n[Text.]\n:::\n"),
         ("{% note %}\nText.\n{% endnote %}\n", "{% note %}\n[Text.]\n{% endnote %}\n"),
         ("{{< note >}}\nText.\n{{< /note >}}\n", "{{< note >}}\n[Text.]\n{{< /note >}}\n"),
         ("Text\n{: .class}\n", "[Text]\n{: .class}\n"),
@@ -134,6 +137,25 @@ def test_lines_of_marks_keep_their_bytes_and_divide_the_text(tmp_path: Path, con
     path = make_file(tmp_path, "a.md", content)
     assert translate_file(path, lambda text: f"[{text}]").decode() == translated
     assert translate_file(path) == content.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "translation", "written"),
+    [
+        ('!!! note "Title"\n', 'Um "bom"\ntítulo', '!!! note "Um "bom" título"\n'),
+        (":::note[Title]\nx\n:::\n", "Um] título", ":::note[Um título]\n"),
+        ("::: note Title\nx\n:::\n", "Nota: {um} título", "::: note Nota um título\n"),
+    ],
+)
+def test_a_translated_title_stays_the_title_of_its_line(
+    tmp_path: Path, content: str, translation: str, written: str
+) -> None:
+    path = make_file(tmp_path, "a.md", content)
+    translated = translate_file(path, lambda text: translation if text == "Title" else text).decode()
+    assert translated.startswith(written)
+    assert " ".join(translation.translate(dict.fromkeys(b"]:{}\n", " ")).split()) in read_texts(
+        make_file(tmp_path, "b.md", translated)
+    )
 
 
 markdown = st.lists(

@@ -219,3 +219,10 @@ def test_a_string_catalog_gets_a_localization(tmp_path: Path) -> None:
 def test_a_broken_catalog_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(FileError, match=reason):
         read_texts(write(tmp_path / "a.xcstrings", text))
+
+
+@pytest.mark.parametrize("depth", [101, 400, 900, 5_000])
+def test_a_string_catalog_that_is_nested_too_deep_is_refused_with_the_bound(tmp_path: Path, depth: int) -> None:
+    text = '{"strings": {"a b": {"comment": ' + "[" * depth + "]" * depth + "}}}"
+    with pytest.raises(FileError, match="it is nested more than 100 levels deep"):
+        read_texts(write(tmp_path / "a.xcstrings", text))

@@ -182,3 +182,14 @@ def test_what_pyyaml_writes_is_read_and_written(tmp_path: Path, value: dict[str,
         changed = old + " 'é\": #" if any(map(str.isalpha, old)) and not is_identifier(old) else old
         # A block scalar keeps the line breaks at its end.
         assert new.replace("\n", "").strip() == changed.replace("\n", "").strip()
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[x, ", "]"), ("{a: ", "}"), ("{a: [b, ", "]}")])
+def test_brackets_that_are_nested_too_deep_are_refused_with_the_bound(
+    tmp_path: Path, opening: str, closing: str
+) -> None:
+    deep = opening * 101 + "word" + closing * 101
+    with pytest.raises(FileError, match="line 2: its brackets are nested more than 100 levels deep; write the outer"):
+        read_texts(make_file(tmp_path, "a.yaml", f"# a comment\nk: {deep}\n"))
+    flat = "".join(f"{opening * 40}word{closing * 40},\n" for _ in range(3))
+    assert "word" in read_texts(make_file(tmp_path, "b.yaml", f"k: [{flat}]\n"))

@@ -37,7 +37,7 @@ def _read(path: Path, options: ReadOptions) -> SplicedDocument:
 def _passages(source: Source) -> Iterator[Passage]:
     text = source.text
     blocks = list(_divide(text))
-    line_end = next((end for end in ("\r\n", "\n", "\r") if end in text), "\n")
+    line_end = source.line_end
     definitions = {
         _normalize(match[1]): line.text.strip()
         for block in blocks
@@ -70,6 +70,10 @@ def _used_definitions(text: str, definitions: Mapping[str, str]) -> str:
 
 def _indent(text: str, *, write: Callable[[str], str], piece: Piece, line_end: str) -> str:
     """Returns the source of a translation, with the indentation of its piece."""
+    if piece.forbidden:
+        is_balanced = text.count("[") == text.count("]") and text.find("[") <= text.find("]")
+        forbidden = piece.forbidden.strip("[]") if is_balanced else piece.forbidden
+        return " ".join(text.translate(dict.fromkeys(map(ord, forbidden), " ")).split())
     first, *others = split_texts(write(text)) or [""]
     return line_end.join([first, *(piece.indent + line if line.strip() else line for line in others)])
 
@@ -131,10 +135,9 @@ def _front_matter(lines: list[TextLine]) -> int:
 
 
 def _block(held: list[TextLine], *, is_text: bool) -> Iterator[_Block]:
-    while held and not held[-1].text.strip():
-        held = held[:-1]
-    if held:
-        yield _Block(held[0].start, held[-1].start + len(held[-1].text), is_text)
+    last = next((line for line in reversed(held) if line.text.strip()), None)
+    if last is not None:
+        yield _Block(held[0].start, last.start + len(last.text), is_text)
 
 
 FORMAT = FileFormat(name="markdown", suffixes=(".md", ".markdown", ".mdown"), read=_read)

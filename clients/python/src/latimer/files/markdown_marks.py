@@ -19,9 +19,10 @@ RAW_START = re.compile(r" {0,3}<(?:(script|pre|style|textarea)(?=[\s>]|$)|(!--)|
 # A line of marks; the group `title` is its text.
 _MARKS = re.compile(
     r"""\s*(?:
-    :{3,}[ \t]*(?:[\w-]+(?:\[(?P<bracketed>[^\[\]]+)\]|[ \t]+(?P<container>[^\s{}:][^{}:]*))?|[^\s\w].*)?
-    |(?:!!!|\?\?\?\+?)[ \t]+[\w-]+(?:[ \t]+[\w-]+){0,3}(?:[ \t]+"(?P<quoted>[^"]*)")?
-    |(?:!!!|\?\?\?\+?|===[+!]*)[ \t]+"(?P<tab>[^"]*)"
+    :{3,}[ \t]*(?:[\w-]+(?:\[(?P<bracketed>(?:[^\[\]]|\[[^\[\]]*\])+)\]
+        |[ \t]+(?P<container>[^\s{}:][^{}:]*))?|[^\s\w].*)?
+    |(?:!!!|\?\?\?\+?)[ \t]+[\w-]+(?:[ \t]+[\w-]+){0,3}(?:[ \t]+"(?P<quoted>.*)")?
+    |(?:!!!|\?\?\?\+?|===[+!]*)[ \t]+(?:"(?P<tab>.*)"|'(?P<single>.*)')
     |(?:\{%(?:(?!%\}).)*%\}\s*)+
     |\{\{(?:<(?:(?!>\}\}).)*>|%(?:(?!%\}\}).)*%)\}\}
     |\{:[^{}]*\}
@@ -29,7 +30,8 @@ _MARKS = re.compile(
     )[ \t]*$""",
     re.VERBOSE,
 )
-_TITLES = ("bracketed", "container", "quoted", "tab")
+# The titles by their groups, and the characters that end each.
+_TITLES = {"bracketed": "[]\n", "container": "{}:\n", "quoted": "\n", "tab": "\n", "single": "\n"}
 _ADMONITION = re.compile(r"\s*(?:!!!|\?\?\?|===)")
 _DEFINITION_TEXT = re.compile(r" {0,3}[:~][ \t]+(?=\S)")
 _LINE_BLOCK = re.compile(r" {0,3}\|[ \t]+(?=\S)(?!.*\|[ \t]*$)")
@@ -39,13 +41,17 @@ _BODY_INDENT = 4
 
 
 class Piece(NamedTuple):
-    """A part of a block. `start` and `end`: its offsets. `text`: its lines with LF between
-    them, without the white space `indent` that the lines have in the file."""
+    """A part of a block.
+
+    `start` and `end`: its offsets. `text`: its lines with LF between them, without the white space `indent` that the
+    lines have in the file. `forbidden`: characters that would end it.
+    """
 
     start: int
     end: int
     text: str
     indent: str = ""
+    forbidden: str = ""
 
 
 def raw_end(line: str) -> re.Pattern[str] | None:
@@ -157,11 +163,11 @@ class _Divider:
 
 
 def _title(line: TextLine, mark: re.Match[str]) -> Iterator[Piece]:
-    for name in _TITLES:
+    for name, forbidden in _TITLES.items():
         if mark[name]:
             text = mark[name].rstrip()
             start = line.start + mark.start(name)
-            yield Piece(start, start + len(text), text)
+            yield Piece(start, start + len(text), text, forbidden=forbidden)
 
 
 def _width(text: str) -> int:

@@ -129,7 +129,7 @@ def _passages(options: ReadOptions, source: Source) -> Iterator[Passage]:
     described = header.targets[0].value if header else ""
     is_other = _check_language(options, source, entries, described)
     forms = (None if is_other else parse_forms(described)) or find_forms(options.target_language)
-    line_end = "\r\n" if "\r\n" in source.text else "\n"
+    line_end = source.line_end
     is_gtk = any(is_gtk_label(entry.source.value) for entry in entries if entry.source)
     catalog = _Catalog(options, forms, line_end, is_gtk)
     has_plurals = any(entry.plural for entry in entries)

@@ -22,6 +22,7 @@ __all__ = [
     "SplicedDocument",
     "constant",
     "find_left_out",
+    "find_line_end",
     "has_letter",
     "replace",
     "whole_file",
@@ -135,12 +136,18 @@ class _Cutter:
         return self._record.raw[start : self._position]
 
 
+def find_line_end(text: str) -> str:
+    """Returns the line end of a text: CRLF if it has one, else LF, or CR if it has no other."""
+    return next((end for end in ("\r\n", "\n", "\r") if end in text), "\n")
+
+
 class Source:
-    """The text of a file that is read whole, with the places of offsets in it."""
+    """The text of a file that is read whole, with the places of offsets in it. `line_end`: that of its lines."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.text = text
+        self.line_end = find_line_end(text)
         self._counted = (0, 1)
 
     def line(self, offset: int) -> int:
@@ -148,7 +155,7 @@ class Source:
         counted, line = self._counted
         if offset < counted:
             counted, line = 0, 1
-        line += _count_lines(self.text, counted, offset)
+        line += self.text.count(self.line_end[-1], counted, offset)
         self._counted = (offset, line)
         return line
 
@@ -159,11 +166,6 @@ class Source:
     def fault(self, offset: int, reason: str, cure: str = "") -> FileError:
         """Returns the error of an offset."""
         return FileError(self.path, reason, place=self.place(offset), cure=cure)
-
-
-def _count_lines(text: str, start: int, end: int) -> int:
-    count = text.count("\n", start, end)
-    return count or text.count("\r", start, end) if "\n" not in text else count
 
 
 def whole_file(path: Path, encoding: TextEncoding, passages: Callable[[Source], Iterator[Passage]]) -> Iterator[Record]:

@@ -22,6 +22,8 @@ from latimer.files.key_paths import Step
 from latimer.files.splices import Source
 
 _MAX_DEPTH = 1_000
+# The parser takes time for each level of brackets at each token, so a small deep file would take minutes.
+_MAX_FLOW_DEPTH = 100
 # The parser takes seconds for the first of them.
 _TOO_DEEP = re.compile(rf"(?:[\[{{][ \t\r\n]*){{{_MAX_DEPTH + 1}}}")
 # The properties of a node, before its scalar: anchor, tag, and the spaces and comments between.
@@ -97,6 +99,9 @@ def _walk(source: Source) -> Iterator[YamlScalar]:
         elif isinstance(event, CollectionStartEvent):
             if len(levels) == _MAX_DEPTH:
                 raise source.fault(event.start_mark.index, f"it is nested more than {_MAX_DEPTH:,} levels deep")
+            if event.flow_style and sum(level.is_flow for level in levels) == _MAX_FLOW_DEPTH:
+                reason = f"its brackets are nested more than {_MAX_FLOW_DEPTH} levels deep"
+                raise source.fault(event.start_mark.index, reason, "write the outer levels on lines of their own")
             is_mapping = isinstance(event, MappingStartEvent)
             levels.append(_Level(is_mapping, bool(event.flow_style), "" if is_mapping else 0, is_mapping))
         elif isinstance(event, AliasEvent):

@@ -17,7 +17,16 @@ from ruamel.yaml.events import ScalarEvent
 from latimer.files.document import FileFormat, ReadOptions, Unit
 from latimer.files.encoding import find_encoding
 from latimer.files.key_paths import TextChoice, write_path
-from latimer.files.splices import Passage, Source, SplicedDocument, constant, has_letter, replace, whole_file
+from latimer.files.splices import (
+    Passage,
+    Source,
+    SplicedDocument,
+    constant,
+    find_line_end,
+    has_letter,
+    replace,
+    whole_file,
+)
 from latimer.files.yaml_reader import YamlScalar, is_text, parse, read_scalars
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*$")
@@ -104,7 +113,7 @@ def _write_block(body: str, scalar: YamlScalar, text: str) -> str:
     match = _BLOCK.match(body)
     if match is None:
         return body
-    line_end = "\r\n" if "\r\n" in match["header"] else "\n"
+    line_end = find_line_end(match["header"])
     lines = match["body"].split(line_end)
     first = scalar.value.lstrip("\n")
     spaces = len(lines[0]) - len(lines[0].lstrip(" ")) - (len(first) - len(first.lstrip(" ")))

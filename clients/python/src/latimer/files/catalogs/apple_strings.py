@@ -17,6 +17,7 @@ from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit, apply_edits
 from latimer.files.markup.xml_file import Slot, collect_edits, read_bytes
+from latimer.files.splices import find_line_end
 
 _SPACE = re.compile(r"(?:\s+|/\*.*?\*/|//[^\n]*)*", re.DOTALL)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -108,7 +109,7 @@ def _slot(source: str, entry: _Entry) -> Slot:
         if translated.text is None:
             return
         if translated.flags:
-            yield Edit(entry.start, entry.start, (f"/* latimer: {flag_names(translated)} */\n",))
+            yield Edit(entry.start, entry.start, (f"/* latimer: {flag_names(translated)} */{find_line_end(source)}",))
         if translated.text != text:
             end = entry.text_start + len(entry.text)
             yield Edit(entry.text_start, end, (keep_characters(text, translated.text).translate(_WRITTEN),))

@@ -6,8 +6,9 @@ is uncertain. The file is written as Xcode writes it, so a file of Xcode keeps t
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +17,10 @@ from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.catalogs.plural_categories import plural_categories
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.xml_file import read_bytes
+from latimer.files.splices import find_line_end
 
+# Levels of objects and lists. Xcode makes at most ten.
+_MAX_DEPTH = 100
 # Kinds of variations of a text.
 _KINDS = ("plural", "device")
 
@@ -54,19 +58,25 @@ class _StringCatalog:
             state = "needs_review" if translated.flags else "translated"
             text = leaf.text if translated.text is None else keep_characters(leaf.text, translated.text)
             leaf.unit["stringUnit"] = {"state": "new" if translated.text is None else state, "value": text}
-        written = _dump(catalog, "")
-        target.write((written + "\n" * read_bytes(self.path).endswith(b"\n")).encode("utf-8", "replace"))
+        data = read_bytes(self.path)
+        line_end = find_line_end(data.decode("utf-8", "replace"))
+        written = _dump(catalog, "").replace("\n", line_end) + line_end * data.endswith(line_end.encode())
+        target.write(codecs.BOM_UTF8 * data.startswith(codecs.BOM_UTF8) + written.encode("utf-8", "replace"))
 
     def _read(self) -> dict[str, Any]:
         try:
             catalog: dict[str, Any] = json.loads(read_bytes(self.path).decode("utf-8-sig"))
         except json.JSONDecodeError as error:
             raise FileError(self.path, f"it is no JSON ({error.msg})", place=f"line {error.lineno}") from error
-        except (UnicodeError, RecursionError) as error:
+        except RecursionError as error:
+            raise _too_deep(self.path) from error
+        except UnicodeError as error:
             raise FileError(self.path, "it is no JSON in UTF-8", cure="save it with Xcode") from error
         strings = catalog.get("strings") if isinstance(catalog, dict) else None
         if not isinstance(strings, dict) or not all(isinstance(each, dict) for each in strings.values()):
             raise FileError(self.path, "it is no string catalog", cure="check its name, or name its format")
+        if _is_deep(catalog):
+            raise _too_deep(self.path)
         return catalog
 
     def _leaves(self, catalog: dict[str, Any]) -> Iterator[_Leaf]:
@@ -124,6 +134,26 @@ def _is_finished(localization: object) -> bool:
         return False
     unit = localization.get("stringUnit")
     return bool(localization.get("variations")) or (isinstance(unit, dict) and unit.get("state") != "new")
+
+
+def _is_deep(catalog: object) -> bool:
+    """Returns True if values are nested deeper than the bound."""
+    level = [catalog]
+    for _ in range(_MAX_DEPTH):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _too_deep(path: Path) -> FileError:
+    return FileError(path, f"it is nested more than {_MAX_DEPTH} levels deep", cure="save it with Xcode")
 
 
 def _dump(value: object, indent: str) -> str:

@@ -60,7 +60,7 @@ def _read(path: Path, options: ReadOptions) -> SplicedDocument:
 
 
 def _passages(source: Source) -> Iterator[Passage]:
-    line_end = "\r\n" if "\r\n" in source.text else "\n"
+    line_end = source.line_end
 
     def comment(cue: Cue, text: str) -> str:
         return "Comment:" + source.text[cue.mark + len("Dialogue:") : cue.start] + text + line_end

@@ -25,7 +25,7 @@ def _read(path: Path, options: ReadOptions) -> SplicedDocument:
 
 
 def _passages(source: Source) -> Iterator[Passage]:
-    line_break = "\r\n" if "\r\n" in source.text else "\n"
+    line_break = source.line_end
     dialect = Dialect(line_break, split_texts, str, lambda text: text.replace("-->", "->"))
     yield from read_passages(list(_cues(source)), dialect)
 

@@ -31,7 +31,7 @@ def _read(path: Path, options: ReadOptions) -> SplicedDocument:
 
 
 def _passages(source: Source) -> Iterator[Passage]:
-    line_break = "\r\n" if "\r\n" in source.text else "\n"
+    line_break = source.line_end
 
     def comment(cue: Cue, text: str) -> str:
         # A comment is a block, and the line of times of a cue may follow the cue before without a blank line.
