@@ -19,15 +19,51 @@ _NAMESPACES = (
 _INVISIBLE = re.compile(r'\s(?:lang|altLang|dirty|err|smtClean|smtId|noProof|bmk)="[^"]*"')
 
 
+# Where a chart keeps the texts of cells (21.2.2): the names of its series, and its categories.
+_CACHES = frozenset(("strCache", "strLit", "lvl", "dlblRangeCache"))
+
+
 def find_drawing_slots(source: XmlSource, place: str) -> Iterator[Slot]:
-    """Yields a slot for each paragraph. `place`: names the part."""
-    number = 0
+    """Yields a slot for each paragraph, each name of a series and category of a chart, and each comment of a slide.
+
+    `place`: names the part.
+    """
+    number = labels = 0
     for element in source.root.descendants():
         if element.local == "p" and element.namespace in _NAMESPACES:
             number += 1
             slot = _read_paragraph(element, f"{place}, paragraph {number}")
             if slot is not None:
                 yield slot
+        elif _is_label(element):
+            labels += 1
+            if any(map(str.isalpha, element.text)):
+                yield _read_label(element, f"{place}, label {labels}")
+
+
+def _is_label(element: XmlElement) -> bool:
+    """Returns True for an element with plain words of its own: a text of a chart, or the words of an old comment."""
+    parent = element.parent
+    if parent is None or element.is_empty_tag:
+        return False
+    if element.local == "v":
+        around = parent.parent
+        return parent.local in ("tx", "txData") or (
+            parent.local == "pt" and around is not None and around.local in _CACHES
+        )
+    if element.local == "pt":  # of an extended chart (Office 2016)
+        return parent.local == "lvl" and next(element.elements(), None) is None
+    return element.local == "text" and parent.local == "cm"  # a comment of a slide before Office 2021
+
+
+def _read_label(element: XmlElement, place: str) -> Slot:
+    text = element.text
+
+    def edit(translated: Translated) -> Iterable[Edit]:
+        if translated.text is not None and translated.text != text:
+            yield Edit(*element.inner, (escape_text(translated.text),))
+
+    return Slot(Unit(text=text, place=place), edit)
 
 
 def _read_paragraph(paragraph: XmlElement, place: str) -> Slot | None:

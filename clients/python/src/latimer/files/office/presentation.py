@@ -1,4 +1,4 @@
-"""PPTX: the text of slides, their notes, charts and diagrams (ECMA-376 part 1, 19).
+"""PPTX: the text of slides, their notes, comments, charts and diagrams (ECMA-376 part 1, 19).
 
 The prompts of layouts and masters, which no slide shows, stay as they are.
 """
@@ -14,7 +14,7 @@ from latimer.files.office.drawing import find_drawing_slots
 from latimer.files.office.relationships import find_main_part, read_relationships, related
 from latimer.files.zipped.zipped_xml import PartReader, XmlPart, ZippedXml
 
-_PARTS = ("chart", "diagramData", "diagramDrawing", "notesSlide")
+_PARTS = ("chart", "chartEx", "diagramData", "diagramDrawing", "notesSlide", "comments")
 
 
 def _find_parts(reader: PartReader, _: ReadOptions) -> Iterator[XmlPart]:

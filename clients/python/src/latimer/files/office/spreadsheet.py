@@ -20,6 +20,7 @@ from latimer.files.office.drawing import find_drawing_slots
 from latimer.files.office.relationships import find_main_part, read_relationships, related
 from latimer.files.zipped.zipped_xml import PartReader, XmlPart, ZippedXml
 
+_DRAWN_PARTS = ("chart", "chartEx", "diagramData", "diagramDrawing")
 _CELL = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 # The escapes of characters that XML does not allow, such as `_x000D_` (22.4.2.4).
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -41,7 +42,7 @@ def _find_parts(reader: PartReader, _: ReadOptions) -> Iterator[XmlPart]:
         for name in related(reader, sheet, "comments", "threadedComment"):
             yield XmlPart(name, partial(_find_comments, name=name))
         for drawing in related(reader, sheet, "drawing"):
-            for name in [drawing, *related(reader, drawing, "chart", "diagramData", "diagramDrawing")]:
+            for name in [drawing, *related(reader, drawing, *_DRAWN_PARTS)]:
                 yield XmlPart(name, partial(find_drawing_slots, place=name))
 
 

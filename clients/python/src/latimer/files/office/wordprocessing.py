@@ -33,7 +33,7 @@ _TEXT_FIELDS = frozenset(("HYPERLINK", "TOC", "INDEX", "QUOTE", "MERGEFIELD"))
 # Properties of a run that say nothing about its look.
 _INVISIBLE = re.compile(r"<\w+:(?:lang|noProof)(?:\s[^>]*)?/>")
 _PARTS = ("header", "footer", "footnotes", "endnotes", "comments")
-_DRAWN_PARTS = ("chart", "diagramData", "diagramDrawing")
+_DRAWN_PARTS = ("chart", "chartEx", "diagramData", "diagramDrawing")
 
 
 @dataclass
