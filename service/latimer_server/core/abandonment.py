@@ -1,7 +1,7 @@
 """Abandonment: long work in a thread ends early once nobody waits for its result.
 
-The context that starts the work says whether it is abandoned; the work asks between its parts. Without such a context
-nothing is ever abandoned.
+The context that starts the work says whether it is abandoned; the work asks between its parts. There it also lets other
+work have a turn (`scheduling/text_work.py`). Without such a context nothing is ever abandoned.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class Abandoned(Exception):
 
 
 def set_abandonment(is_abandoned: Callable[[], bool]) -> None:
-    """Sets, for the current context, the function that returns True once the work is abandoned. Any thread may call
-    it."""
+    """Sets, for the current context, the function that returns True once the work is abandoned. It may wait until the
+    work has its next turn. Any thread may call it."""
     _is_abandoned.set(is_abandoned)
 
 

@@ -79,15 +79,19 @@ def _assemble(job: ContentJob, options: TranslateOptions) -> Translation:
     repaired = (Flag.MARKUP_REPAIRED,) if any(part.placed and part.placed.repaired for part in assembled) else ()
     attributes = [part for part in assembled if part.part.attribute is not None]
     body = assembled[: len(assembled) - len(attributes)]
+    require_wanted()
     if job.parsed.markup is None:
         text, starts = body[0].rebuilt.text, [0]
     else:
         rendered = render(job.parsed.markup, [part.placed.text for part in body if part.placed])
         text, starts = rendered.text, [span.start for span in rendered.spans]
-    segments: Sequence[SegmentTranslation] = ()
+    described: list[SegmentTranslation] = []
     if options.returns_segments:
-        parts = zip(body, starts, strict=True)
-        segments = [segment for part, start in parts for segment in part.describe(start, options)]
+        for part_of_body, start in zip(body, starts, strict=True):
+            require_wanted()
+            described += part_of_body.describe(start, options)
+    segments: Sequence[SegmentTranslation] = described
+    require_wanted()
     if attributes:
         values = {
             part.part.attribute.written: write_value(part.part.attribute, part.rebuilt.text)
