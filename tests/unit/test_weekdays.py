@@ -28,8 +28,8 @@ def read(text: str, language: str, *spans: TextSpan) -> str:
         ("en", "Sun 10am", "Sunday 10am"),
         ("en", "Sun & holidays: closed", "Sunday & holidays: closed"),
         ("pt", "Dom. e feriados", "Domingo e feriados"),
-        ("pt", "Seg. a sex.: das 9h", "Segunda-feira a sexta-feira: das 9h"),
-        ("pt", "Sáb.: das 9h às 13h", "Sábado: das 9h às 13h"),
+        ("pt", "Seg. a sex.: das 9h", "Segunda-feira a sexta-feira: das 9:00"),
+        ("pt", "Sáb.: das 9h às 13h", "Sábado: das 9:00 às 13:00"),
         ("es", "Lun a Vie", "Lunes a Viernes"),
         ("fr", "Lun. - ven.", "Lundi - vendredi"),
         ("de", "Mo–Fr", "Montag–Freitag"),
@@ -60,7 +60,7 @@ def test_no_schedule_is_divided_at_the_full_stop_of_a_day() -> None:
     text = "Seg. a sex.: das 9h às 18h. Feche a porta."
     (part,) = segment_content(parse_content(text, None, ()), "pt", Splitting.SENTENCES, ProtectionRules(), None)
     assert [segment.text for segment in part.segments] == [
-        "Segunda-feira a sexta-feira: das 9h às 18h.",
+        "Segunda-feira a sexta-feira: das 9:00 às 18:00.",
         "Feche a porta.",
     ]
 

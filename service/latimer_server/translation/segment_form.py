@@ -13,6 +13,7 @@ from dataclasses import replace
 from latimer_server.core.flags import Flag
 from latimer_server.text.abbreviations import spell_out_abbreviations
 from latimer_server.text.alignment import Link, map_span
+from latimer_server.text.clock_times import find_hours
 from latimer_server.text.hyphenation import JOINT, find_divided
 from latimer_server.text.letter_forms import loses_style, restore_ellipses, restore_single_quotes, restore_words
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
@@ -44,7 +45,7 @@ def prepare_segment(written: ProtectedText, *, join: bool, language: str = "") -
     `join`: line breaks outside the protected spans become spaces, with the white space around them. `language`: BCP-47
     code of the segment, which tells the abbreviations that are spelled out; "" spells out none.
     """
-    days = [*spell_out_weekdays(written, language), *spell_out_abbreviations(written, language)] if language else []
+    days = list(_spell_out(written, language)) if language else []
     if not _is_special(written.text):
         return rewrite_text(written, days)
     edits = [*days, *_join_words(written)]
@@ -85,6 +86,16 @@ def finish_output(text: str, segment: ProtectedText, output: SegmentOutput, *, k
         links=links,
         alternatives=alternatives,
     )
+
+
+def _spell_out(written: ProtectedText, language: str) -> Iterator[Edit]:
+    """Yields the replacement of abbreviations and of hours by what a model knows."""
+    yield from spell_out_weekdays(written, language)
+    yield from spell_out_abbreviations(written, language)
+    parts = list_unprotected(written)
+    for edit in find_hours(written.text, language):
+        if any(part.start <= edit.start and edit.end <= part.end for part in parts):
+            yield edit
 
 
 def _is_special(text: str) -> bool:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.abbreviations import find_abbreviations
+from latimer_server.text.clock_times import find_hours, release_hours
 from latimer_server.text.hyphenation import find_divided
 from latimer_server.text.markup import (
     LINE_BREAK,
@@ -146,6 +147,8 @@ def _divide_plain(
     """Segments a plain content, or the text of one with tags. No segment ends inside a word that a hyphen divides."""
     objects = list(_find_objects(content)) if block else []
     guarded = protect_text(content, rules, glossary, objects, list(find_glued(block)) if block else ())
+    hours = [TextSpan(edit.start, edit.end) for edit in find_hours(content, language)]
+    guarded = release_hours(guarded, hours) if hours else guarded
     structure = _find_structure(content, rules)
     if structure:
         guarded = _cut_protected(guarded, structure)
@@ -165,7 +168,7 @@ def _divide_plain(
     if splitting in _BY_SENTENCE:
         spans = tuple(join_short(content, spans, kept))
     join = splitting is Splitting.SENTENCES_ACROSS_LINES
-    spelled = language if schedules else ""
+    spelled = language if schedules or hours else ""
     segments = (prepare_segment(segment, join=join, language=spelled) for segment in extract_parts(guarded, spans))
     return ContentPart(Document(content, spans), tuple(segments), block)
 
@@ -213,6 +216,8 @@ def _divide_block(
     objects = list(_find_objects(text))
     glued = list(find_glued(block))
     guarded = protect_text(text, rules, glossary, objects, glued)
+    hours = [TextSpan(edit.start, edit.end) for edit in find_hours(text, language)]
+    guarded = release_hours(guarded, hours) if hours else guarded
     cuts: list[int] = []
     if splitting is not Splitting.NONE:
         cuts = sorted({*find_link_edges(block), *keep_spans(text, find_adjacent(block), guarded.spans)})
@@ -226,7 +231,7 @@ def _divide_block(
     if splitting in _BY_SENTENCE:
         spans = tuple(join_short(text, spans, kept, cuts))
     parts = extract_parts(replace(guarded, text=block.text), spans)
-    spelled = language if schedules else ""
+    spelled = language if schedules or hours else ""
     segments = (prepare_segment(segment, join=True, language=spelled) for segment in parts)
     return ContentPart(Document(block.text, spans), tuple(segments), block)
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.protection.counted_words import is_counted, is_numbered
 from latimer_server.text.protection.placeholder_kinds import SpanKind, find_kind, is_unnamed
 
 _NUMBERS = ("37", "58", "64", "83", "46", "29", "76", "95", "68", "34", "87", "53")
@@ -27,23 +28,12 @@ _ARTICLE = re.compile(
 # Stands for the number in a plural of ICU MessageFormat. Elsewhere a lone `#` is not protected.
 PLURAL_SIGN = "#"
 _CURRENCY = re.compile("[$€£¥₹][ \u00a0]?$")
-# Words behind a number in software, and before one, in English and Portuguese.
-_COUNTED = re.compile(
-    r"\s(?:[KMGT]B|seconds|minutes|hours|days|weeks|months|years|times|files|items|results|messages|comments|records|rows"
-    r"|lines|pages|bytes|characters|digits|members|users|people|points|votes|likes|errors|warnings|photos|songs|tracks"
-    r"|segundos|minutos|horas|dias|semanas|meses|anos|vezes|arquivos|ficheiros|itens|resultados|mensagens|comentários"
-    r"|registros|linhas|páginas|caracteres|dígitos|membros|usuários|pessoas|pontos|votos|erros|avisos|fotos|músicas"
-    r"|faixas)\b",
-    re.IGNORECASE,
-)
-_NUMBERED = re.compile(
-    r"\b(?:page|line|column|row|step|level|part|chapter|section|version|página|linha|coluna|passo|etapa|nível|parte"
-    r"|capítulo|seção|versão)s?\s$",
-    re.IGNORECASE,
-)
-_TOTAL = re.compile(r"\s?(?:of|de|/)\s?")
+# What divides two numbers of which one tells that the other is one too: `{current} of {total}`, `{0} to {1} of {2}`.
+_TOTAL = re.compile(r"\s?(?:of|de|/)\s?|\s(?:to|a|até)\s|[-–]")
 # Code points around a span in which these words are sought.
 _WINDOW = 14
+# Code points behind a span in which a plural is sought.
+_LONG_WINDOW = 64
 
 
 @dataclass(frozen=True)
@@ -98,14 +88,15 @@ def _find_kinds(text: str, spans: Sequence[TextSpan], replaced: Sequence[bool]) 
     for span, is_replaced in zip(spans, replaced, strict=True):
         kind = _find_kind(text, span, is_replaced=is_replaced)
         if kind is SpanKind.WORD:
-            before, behind = text[max(0, span.start - _WINDOW) : span.start], text[span.end : span.end + _WINDOW]
-            counts = is_unnamed(text[span.start : span.end]) and _COUNTED.match(behind)
-            kind = SpanKind.NUMBER if counts or _NUMBERED.search(before) else kind
+            before, behind = text[max(0, span.start - _WINDOW) : span.start], text[span.end : span.end + _LONG_WINDOW]
+            # Behind an article it may be the name of a kind, as in `the %s packages`.
+            counts = is_unnamed(text[span.start : span.end]) and not _ARTICLE.search(before) and is_counted(behind)
+            kind = SpanKind.NUMBER if counts or is_numbered(before) else kind
         kinds.append(kind)
     # Of `{current} of {total}` both are numbers if one is.
-    for index, (first, second) in enumerate(pairwise(spans)):
-        both = {kinds[index], kinds[index + 1]}
-        if both == {SpanKind.WORD, SpanKind.NUMBER} and _TOTAL.fullmatch(text, first.end, second.start):
+    joined = [_TOTAL.fullmatch(text, first.end, second.start) is not None for first, second in pairwise(spans)]
+    for index in (*range(len(joined)), *reversed(range(len(joined)))):
+        if joined[index] and {kinds[index], kinds[index + 1]} == {SpanKind.WORD, SpanKind.NUMBER}:
             kinds[index] = kinds[index + 1] = SpanKind.NUMBER
     return kinds
 

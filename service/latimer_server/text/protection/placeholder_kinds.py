@@ -50,7 +50,8 @@ _COUNTS = frozenset(
         " offset page pages row rows column columns line lines width height depth port pid bytes kb mb gb megabytes"
         " seats votes likes views attempts retries tries steps step remaining quantidade qtd número numero contagem"
         " tamanho máximo mínimo"
-        " porcentagem dias horas minutos segundos semanas meses anos páginas página linhas linha itens pontos",
+        " porcentagem restante restantes quantia idade"
+        " dias horas minutos segundos semanas meses anos páginas página linhas linha itens pontos",
     )
 )
 _PEOPLE = frozenset(

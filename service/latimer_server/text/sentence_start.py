@@ -1,0 +1,65 @@
+"""Writes the first letter of an output small if its source begins with a small letter.
+
+Items of lists, messages of programs and parts of sentences begin so. Models give them a capital (`(e) O preço`). Pure
+functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.text.rewriting import Edit
+
+_WORD = re.compile(r"[^\W\d_]++(?:['’-][^\W\d_]++)*+")
+# Languages whose ordinary words are small inside a sentence.
+_LANGUAGES = frozenset({"en", "pt", "es", "fr", "it", "nl", "ca", "gl", "ro", "pl", "cs", "sv", "da", "nb", "nn"})
+# English words that always have a capital, and the endings of names of peoples and languages.
+_ALWAYS = frozenset(
+    re.findall(
+        r"\w+",
+        "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august"
+        " september october november december god christmas easter internet french dutch greek spanish czech",
+    )
+)
+_PEOPLE = re.compile(r".*(?:ish|ese|ans?|ards?|ch)", re.IGNORECASE)
+# A name among the first words of the source may be the first one of the output: `o João chegou`.
+_FIRST_WORDS = 4
+
+
+def lower_start(source: ProtectedText, output: ProtectedText, target: str) -> Iterator[Edit]:
+    """Yields the replacement of the first letter of an output, if that of the source is small.
+
+    Words that may be names keep their capital: those with more capitals, those that the source has with a capital, and
+    all if one of the first words of the source has one. `target`: BCP-47 code of the output.
+    """
+    code = target.split("-", 1)[0].lower()
+    if code not in _LANGUAGES:
+        return
+    first, written = _find_first(source), _find_first(output)
+    if first is None or written is None or not first.group().islower():
+        return
+    word = written.group()
+    if not word[0].isupper() or not (word[1:].islower() or len(word) == 1):
+        return
+    if code == "en" and (word in ("I", "I'm", "I've", "I'll", "I'd") or _is_capitalized(word)):
+        return
+    if any(match.group()[0].isupper() for match in islice(_WORD.finditer(source.text), _FIRST_WORDS)):
+        return
+    if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", source.text):
+        return
+    yield Edit(written.start(), written.start() + 1, word[0].lower())
+
+
+def _is_capitalized(word: str) -> bool:
+    return word.lower() in _ALWAYS or _PEOPLE.fullmatch(word) is not None
+
+
+def _find_first(guarded: ProtectedText) -> re.Match[str] | None:
+    """Returns the first word of a text; None if a figure or protected span is before it, or there is none."""
+    match = _WORD.search(guarded.text)
+    if match is None or any(map(str.isalnum, guarded.text[: match.start()])):
+        return None
+    return None if any(span.start < match.end() for span in guarded.spans) else match

@@ -1,0 +1,49 @@
+"""An output begins with a small letter if its source does."""
+
+from __future__ import annotations
+
+import pytest
+
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.text.rewriting import apply_edits
+from latimer_server.text.sentence_start import lower_start
+
+
+def write(source: str, output: str, target: str, spans: tuple[TextSpan, ...] = ()) -> str:
+    return apply_edits(output, lower_start(ProtectedText(source), ProtectedText(output, spans), target))[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "target", "expected"),
+    [
+        ("the price of the goods;", "O preço das mercadorias;", "pt", "o preço das mercadorias;"),
+        ("a data de pagamento.", "The date of payment.", "en", "the date of payment."),
+        ("(see below)", "(Ver abaixo)", "pt", "(ver abaixo)"),
+    ],
+)
+def test_the_first_letter_becomes_small(source: str, output: str, target: str, expected: str) -> None:
+    assert write(source, output, target) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "target"),
+    [
+        ("The price", "O preço", "pt"),
+        ("eu acho que sim", "I think so", "en"),
+        ("segunda-feira de manhã", "Monday morning", "en"),
+        ("os portugueses chegaram", "Portuguese people arrived", "en"),
+        ("o João chegou", "João arrived", "en"),
+        ("a Alemanha venceu", "Germany won", "en"),
+        ("iPhone users report", "Usuários do iPhone relatam", "pt"),
+        ("3 files", "Três arquivos", "pt"),
+        ("via NATO", "NATO", "pt"),
+        ("the house", "Das Haus", "de"),
+    ],
+)
+def test_names_and_other_capitals_stay(source: str, output: str, target: str) -> None:
+    assert write(source, output, target) == output
+
+
+def test_protected_spans_stay() -> None:
+    assert write("the file", "File abre", "pt", (TextSpan(0, 4),)) == "File abre"
