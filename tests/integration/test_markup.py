@@ -28,7 +28,7 @@ async def translate(text: str, text_format: TextFormatName, backend: Backend | N
         ("html", "<a href='?a&b=2' title='me'>go</a> &amp; stay", "<a href='?a&b=2' title='me'>GO</a> &amp; STAY"),
         ("html", "<p>run <code>rm -rf</code> now<br>and wait</p>", "<p>RUN <code>rm -rf</code> NOW<br>AND WAIT</p>"),
         ("html", "<p translate='no'>keep</p><p>go</p>", "<p translate='no'>keep</p><p>GO</p>"),
-        ("html", "<script>a = 'b';</script><!-- no -->yes", "<script>a = 'b';</script><!-- no -->YES"),
+        ("html", "<script>a = 'b';</script><!-- no -->door", "<script>a = 'b';</script><!-- no -->DOOR"),
         ("html", "<p>see http://a.b/c and {x}", "<p>SEE http://a.b/c AND {x}"),
         ("xml", "<?xml version='1.0'?><d><t>one</t><u>two</u></d>", "<?xml version='1.0'?><d><t>ONE</t><u>TWO</u></d>"),
         ("markdown", "# title\n\n- *one*\n- `two`\n", "# TITLE\n\n- *ONE*\n- `two`\n"),

@@ -35,6 +35,25 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"QTY\b\.?": "quantity",
         r"(?<=\d )ea\b\.?": "each",
         r"No\.(?= ?\d)": "number",
+        r"Dept\.(?=\s\w)": "department",
+        r"Apt\.(?= ?\d)": "apartment",
+        r"Attn\b[.]?": "attention",
+        r"[aA]pprox\.": "approximately",
+        r"[iI]ncl\.(?=\s\w)": "including",
+        r"(?<=\d )hrs?\b\.?": "hours",
+        r"(?<=\d )mins\b\.?": "minutes",
+        r"(?<=\d )secs\b\.?": "seconds",
+        r"(?<=\d )pcs\b\.?": "pieces",
+        r"max\.(?= ?\d)": "maximum",
+        r"min\.(?= ?\d)": "minimum",
+        r"a\.k\.a\.": "also known as",
+        r"(?<=, )ASAP\b": "as soon as possible",
+        r"btw\b": "by the way",
+        r"idk\b": "I don't know",
+        r"brb\b": "I'll be right back",
+        r"(?:pls|plz)\b": "please",
+        r"thx\b": "thanks",
+        r"u(?= (?:are|can|want|have|need|know|think|going|get|see|like|doing|there|ok)\b)": "you",
         r"w/o(?=\s\w)": "without",
         r"w/(?=\s\w)": "with",
         r"Ms\.(?= [A-Z])": "Mrs.",
@@ -50,6 +69,37 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"vlw(?!\w)": "valeu",
         r"msg(?!\w)": "mensagem",
         r"qdo(?!\w)": "quando",
+        r"qnd(?!\w)": "quando",
+        r"agr(?!\w)": "agora",
+        r"blz(?!\w)": "tudo bem",
+        r"tô(?= \w+ndo\b)": "estou",
+        r"to(?= \w+ndo\b)": "estou",
+        r"dps(?!\w)": "depois",
+        r"aq(?!\w)": "aqui",
+        r"cmg(?!\w)": "comigo",
+        r"ctg(?!\w)": "contigo",
+        r"vdd(?!\w)": "verdade",
+        r"msm(?!\w)": "mesmo",
+        r"ngm(?!\w)": "ninguém",
+        r"fds(?!\w)": "fim de semana",
+        r"pfv(?!\w)": "por favor",
+        r"Prof[ªa]\.": "professora",
+        r"[aA]pto\.(?= ?\d)": "apartamento",
+        r"Depto\.(?=\s\w)": "departamento",
+        r"[oO]bs\.(?=:)": "observação",
+        r"Ex\.(?=:)": "exemplo",
+        r"Quant\.(?=:)": "quantidade",
+        r"(?<=[oa] )unit\.": "unitário",
+        r"resid\.": "residência",
+        r"[eE]nd\.(?=:)": "endereço",
+        r"[tT]el\.(?=:| )": "telefone",
+        r"Cel\.(?=:| )": "celular",
+        r"[nN]\.[º°](?= ?\d)": "número",
+        r"Exm[oa]\. S(?:enho)?ra?\.?": "prezado senhor",
+        r"Prezad[ao](?= (?:S(?:enho)?ra|Dra|Prof[aª]|Ministra|Diretora)\b)": "prezado",
+        r"Prezad[oa]\(a\)(?= \w)": "prezado",
+        r"[uU]midade\b(?= (?:entre|de|acima|abaixo|relativa|do ar))": "humidade",
+        r"Vedad[oa](?= (?:a|o|as|os)\s)": "é proibida",
         r"p/(?=\s\w)": "para",
         r"c/(?=\s\w)": "com",
         r"Qtde?\b\.?": "quantidade",
@@ -57,11 +107,17 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"(?<=\d )un\.": "unidades",
     },
 }
-# Each abbreviation contains one of these or has this form.
-_EACH = re.compile(r"\d ea\b")
+# Each abbreviation contains one of these words, as punctuation and spaces divide them.
 _STEMS = {
-    "en": ("Qty", "qty", "QTY", "No.", "w/", "Ms."),
-    "pt": ("vc", "Vc", "tb", "pq", "hj", "obg", "vlw", "msg", "qdo", "p/", "c/", "Qtd", "qtd", "un."),
+    "en": """
+        Qty qty QTY ea No w/o w/ Ms Dept Apt Attn Approx approx Incl incl hr hrs mins secs pcs max min k ASAP btw idk
+        brb pls plz thx u
+    """,
+    "pt": """
+        vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd agr blz tô to dps aq cmg ctg vdd msm ngm
+        fds pfv Profa Profª Apto apto Depto Obs obs Ex Quant unit resid End end Tel tel Cel n N Exmo Exma Prezada
+        Prezado Prezado(a) Prezada(a) Umidade umidade Vedada Vedado
+    """,
 }
 
 
@@ -69,11 +125,11 @@ _STEMS = {
 class _Table:
     """The abbreviations of a language: a pattern of all, and those of one month and of two with a word between.
 
-    `stems`: a text without any of them has no word. `day`: a pattern of a month behind its day, which models read best
-    as `December 3`; None if they need no other order.
+    `stems`: a text without any of these words has none. `day`: a pattern of a month behind its day, which models read
+    best as `December 3`; None if they need no other order.
     """
 
-    stems: tuple[str, ...]
+    stems: frozenset[str]
     words: re.Pattern[str]
     meanings: tuple[str, ...]
     month: re.Pattern[str]
@@ -106,7 +162,7 @@ def _find(text: str, language: str) -> Iterator[tuple[TextSpan, str]]:
         return
     found: list[tuple[TextSpan, str]] = []
     # Most texts have no abbreviation, which these searches tell faster than the pattern of all words.
-    if any(stem in text for stem in table.stems) or _EACH.search(text):
+    if not table.stems.isdisjoint(_list_words(text)):
         found = [
             (TextSpan(*match.span()), table.meanings[(match.lastindex or 1) - 1])
             for match in table.words.finditer(text)
@@ -127,6 +183,12 @@ def _find(text: str, language: str) -> Iterator[tuple[TextSpan, str]]:
                 for month in table.month.finditer(text, *match.span())
             ]
     yield from sorted(found, key=lambda pair: pair[0].start)
+
+
+def _list_words(text: str) -> list[str]:
+    for sign in ".,:?!;":
+        text = text.replace(sign, " ")
+    return text.split()
 
 
 def _follow_case(text: str, span: TextSpan, word: str) -> str:
@@ -150,7 +212,7 @@ def _compile(code: str) -> _Table | None:
     names = dict(zip(_MONTHS[code].lower().split(), _WIDE_MONTHS[code].split(), strict=True))
     day = rf"(?<![\w.,/-])(?P<day>\d{{1,2}}) (?P<month>{large})\b\.?(?: (?P<year>\d{{4}})\b)?" if code == "en" else ""
     return _Table(
-        _STEMS[code],
+        frozenset(_STEMS[code].split()),
         words,
         tuple(_WORDS[code].values()),
         re.compile(month),

@@ -53,6 +53,10 @@ _WINDOW = 20
 _WORD = re.compile(r"(?<![\w'’-])[^\W\d_a-z][^\W\d_]++(?!['’-]\w)")
 _SURNAME = re.compile(rf" (?P<surname>{_PART})(?![\w'’-])")
 _ENDS = ",.?!:"
+# A title before a surname.
+_TITLES = ("Sr", "Dr", "Mr", "Ms", "Senhor")
+_TITLED = re.compile(rf"(?<!\w)(?:Sra|Srta|Sr|Dra|Dr|Mrs|Mr|Ms|Miss|Senhora|Senhor)\.? (?P<surname>{_PART})(?![\w'’-])")
+_TITLED_PAIRS = frozenset({("en", "pt"), ("pt", "en")})
 _SMALL_WORD = re.compile(r"(?<![\w'’])[^\W\d_A-Z][^\W\d_]{2,}")
 
 
@@ -74,6 +78,8 @@ def is_name_line(text: str, language: str) -> bool:
 def restore_names(source: ProtectedText, output: ProtectedText, languages: tuple[str, str]) -> Iterator[Edit]:
     """Yields the replacement of names of an output by those of the source. `languages`: BCP-47 codes of both."""
     codes = languages[0].split("-", 1)[0].lower(), languages[1].split("-", 1)[0].lower()
+    if codes in _TITLED_PAIRS and any(title in source.text for title in _TITLES):
+        yield from _restore_titled(source, output)
     found = [match for match in _find_names(source.text, _list_names(codes)) if not _is_inside(match, source)]
     if not found:
         return
@@ -149,6 +155,18 @@ def _restore_surnames(source: str, found: list[re.Match[str]], output: Protected
         other = _SURNAME.match(output.text, written[0].end())
         if other is not None and not _find_word(other["surname"], source) and not _is_inside(other, output):
             yield Edit(*other.span("surname"), surname)
+
+
+def _restore_titled(source: ProtectedText, output: ProtectedText) -> Iterator[Edit]:
+    """Yields the replacement of the surname behind a title, as in `Sra. Conceição`, if each text has one title."""
+    found, written = list(_TITLED.finditer(source.text)), list(_TITLED.finditer(output.text))
+    if len(found) != 1 or len(written) != 1:
+        return
+    surname, other = found[0]["surname"], written[0]["surname"]
+    if surname.isupper() or surname.lower() in _THINGS or surname.lower() in output.text.lower():
+        return
+    if not _find_word(other, source.text) and not _is_inside(written[0], output):
+        yield Edit(*written[0].span("surname"), surname)
 
 
 def _find_word(word: str, text: str) -> list[re.Match[str]]:

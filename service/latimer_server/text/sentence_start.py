@@ -42,7 +42,7 @@ def lower_start(source: ProtectedText, output: ProtectedText, target: str) -> It
     if first is None or written is None or not first.group().islower():
         return
     word = written.group()
-    if not word[0].isupper() or not (word[1:].islower() or len(word) == 1):
+    if output.text.isupper() or not word[0].isupper() or not (word[1:].islower() or len(word) == 1):
         return
     if code == "en" and (word in ("I", "I'm", "I've", "I'll", "I'd") or _is_capitalized(word)):
         return

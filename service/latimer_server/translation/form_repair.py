@@ -15,20 +15,41 @@ from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.clock_times import rewrite_hours
 from latimer_server.text.dates import rewrite_dates
 from latimer_server.text.person_names import is_name_line, restore_names
+from latimer_server.text.phrase_book import find_phrase
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.rewriting import Edit, apply_edits
+from latimer_server.text.salutations import agree_salutation
 from latimer_server.text.sentence_start import lower_start
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
-# Flags of an output that do not fit a name that stays as it is.
-_COPIES = frozenset({Flag.COPIED_SOURCE, Flag.WRONG_OUTPUT_LANGUAGE})
+# Faults of an output that are gone with its text.
+_FAULTS = frozenset({Flag.COPIED_SOURCE, Flag.WRONG_OUTPUT_LANGUAGE, Flag.MISSING_TEXT, Flag.REPETITION_REPAIRED})
+
+
+# Languages with Latin letters that write foreign names as they are.
+_LATIN = frozenset({"en", "pt", "es", "fr", "it", "de", "nl", "ca", "gl", "sv", "da", "nb", "nn", "no", "fi", "ro"})
+
+
+def write_known(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> SegmentOutput | None:
+    """Returns the output of a segment whose translation is known: a name of a person, or a formula. Else None.
+
+    `languages`: BCP-47 codes of source and target. The output needs no checks.
+    """
+    if segment.replacements:
+        return None
+    if is_name_line(segment.text, languages[0]) and _writes_names(languages[1]):
+        return _write_whole(segment.text, segment.text, output)
+    phrase = find_phrase(segment.text, languages)
+    return None if phrase is None else _write_whole(segment.text, phrase, output)
+
+
+def _writes_names(language: str) -> bool:
+    return language.split("-", 1)[0].lower() in _LATIN
 
 
 def repair_forms(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> SegmentOutput:
     """Returns the output of a segment with its forms repaired. `languages`: BCP-47 codes of source and target."""
-    if is_name_line(segment.text, languages[0]):
-        return _keep_name(segment.text, output)
     edits = _disjoin(_list_edits(segment, ProtectedText(output.text, merge_spans(output.protected)), languages))
     alternatives = tuple(_repair_alternative(segment, other, languages) for other in output.alternatives)
     if not edits:
@@ -47,16 +68,16 @@ def repair_forms(segment: ProtectedText, output: SegmentOutput, languages: tuple
     )
 
 
-def _keep_name(name: str, output: SegmentOutput) -> SegmentOutput:
-    """Returns the output of a segment that is the name of a person: the name."""
-    if output.text == name:
+def _write_whole(source: str, text: str, output: SegmentOutput) -> SegmentOutput:
+    """Returns the output of a segment with another text, which is known to be right."""
+    if output.text == text:
         return output
-    whole = TextSpan(0, len(name))
+    link = Link(TextSpan(0, len(source)), TextSpan(0, len(text)), 1.0)
     return replace(
         output,
-        text=name,
-        flags=tuple(flag for flag in output.flags if flag not in _COPIES),
-        links=None if output.links is None else (Link(whole, whole, 1.0),),
+        text=text,
+        flags=tuple(flag for flag in output.flags if flag not in _FAULTS),
+        links=None if output.links is None else (link,),
         protected=(),
     )
 
@@ -72,6 +93,7 @@ def _list_edits(source: ProtectedText, output: ProtectedText, languages: tuple[s
     yield from rewrite_hours(source.text, output, target)
     yield from rewrite_dates(output, target)
     yield from lower_start(source, output, target)
+    yield from agree_salutation(output, target)
 
 
 def _disjoin(edits: Iterator[Edit]) -> list[Edit]:

@@ -19,7 +19,7 @@ from latimer_server.text.segmentation import Document
 from latimer_server.text.sentence_pairs import find_pair, keeps_pair
 from latimer_server.translation.division import extract_clauses, join_clauses
 from latimer_server.translation.figure_repair import FigureRepairer
-from latimer_server.translation.form_repair import repair_forms
+from latimer_server.translation.form_repair import repair_forms, write_known
 from latimer_server.translation.quality_ladder import QualityLadder
 from latimer_server.translation.retranslation import Retranslate
 from latimer_server.translation.segment_output import SegmentOutput
@@ -116,7 +116,11 @@ class OutputRepairer:
     def _check(self, segment: ProtectedText, output: SegmentOutput | Exception) -> SegmentOutput | Exception:
         if isinstance(output, Exception):
             return output
-        output = repair_forms(segment, output, (self.source, self.target))
+        languages = self.source, self.target
+        known = write_known(segment, output, languages)
+        if known is not None:
+            return known
+        output = repair_forms(segment, output, languages)
         flags = check_output(
             segment.text,
             output.text,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.code_spans import find_code
+from latimer_server.text.protection.identifiers import find_identifiers
 from latimer_server.text.protection.placeholders import find_placeholders
 from latimer_server.text.protection.references import find_references
 from latimer_server.text.protection.spans import widen_span
@@ -87,6 +88,7 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
     A `SEPARATOR` in the text counts as white space. A word behind it is no option, path or hidden file, because it may
     be the rest of a word with markup inside, as in `<i>pre</i>-built` and `<i>and</i>/or`.
     """
+    yield from find_identifiers(text)
     if _PROSE.fullmatch(text):
         return
     yield from find_placeholders(text)

@@ -52,8 +52,8 @@ _NO_ADJECTIVES = frozenset(
         " commented liked joined invited replied mentioned updated created changed moved made edited posted started"
         " opened closed needs wants your my his her their our its this these those all any no into about as"
         " de do da dos das em no na nos nas para por com sem ao aos à às e ou que se não foi é são está"
-        " foram tem seu sua seus suas o a os as um uma adicionou enviou compartilhou excluiu removeu comentou curtiu criou alterou"
-        " pelo pela pelos pelas sobre entre até",
+        " foram tem seu sua seus suas o a os as um uma adicionou enviou compartilhou excluiu removeu comentou"
+        " curtiu criou alterou pelo pela pelos pelas sobre entre até",
     )
 )
 

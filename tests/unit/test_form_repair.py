@@ -1,0 +1,39 @@
+"""Outputs whose translation is known replace those of the models; other outputs are repaired in part."""
+
+from __future__ import annotations
+
+from latimer_server.core.flags import Flag
+from latimer_server.core.spans import TextSpan
+from latimer_server.text.alignment import Link
+from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.translation.form_repair import repair_forms, write_known
+from latimer_server.translation.segment_output import Alternative, SegmentOutput
+
+
+def test_a_name_comes_out_as_it_is_without_flags_of_copies() -> None:
+    output = SegmentOutput("Linda Pântano", flags=(Flag.COPIED_SOURCE, Flag.CACHED))
+    known = write_known(ProtectedText("Linda Marsh"), output, ("en", "pt"))
+    assert known == SegmentOutput("Linda Marsh", flags=(Flag.CACHED,))
+
+
+def test_names_are_left_to_the_model_for_other_scripts() -> None:
+    assert write_known(ProtectedText("Linda Marsh"), SegmentOutput("Линда Марш"), ("en", "ru")) is None
+
+
+def test_a_glossary_term_wins_over_a_phrase() -> None:
+    segment = ProtectedText("Regards", (TextSpan(0, 7),), ("Saudações",))
+    assert write_known(segment, SegmentOutput("Saudações"), ("en", "pt")) is None
+
+
+def test_repairs_move_spans_and_links_and_change_alternatives() -> None:
+    segment = ProtectedText("at 3 PM use %s", (TextSpan(12, 14),))
+    link = Link(TextSpan(12, 14), TextSpan(14, 16), 1.0)
+    output = SegmentOutput(
+        "à 3 PM, use o %s", protected=(TextSpan(14, 16),), links=(link,), alternatives=(Alternative("à 3 PM", -1.0),)
+    )
+    repaired = repair_forms(segment, output, ("en", "pt"))
+    assert repaired.text == "às 15h, use o %s"
+    assert [repaired.text[span.start : span.end] for span in repaired.protected] == ["%s"]
+    assert repaired.links is not None
+    assert repaired.text[repaired.links[0].target.start : repaired.links[0].target.end] == "%s"
+    assert repaired.alternatives[0].text == "às 15h"
