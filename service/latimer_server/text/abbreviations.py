@@ -48,9 +48,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"min\.(?= ?\d)": "minimum",
         r"a\.k\.a\.": "also known as",
         r"(?<=, )ASAP\b": "as soon as possible",
-        r"btw\b": "by the way",
-        r"idk\b": "I don't know",
-        r"brb\b": "I'll be right back",
+        r"btw\b(?=,? \w)": "by the way",
+        r"idk\b(?=[,.!]? \w)": "I don't know",
+        r"(?<=\w )brb\b": "I'll be right back",
         r"(?:pls|plz)\b": "please",
         r"thx\b": "thanks",
         r"u(?= (?:are|can|want|have|need|know|think|going|get|see|like|doing|there|ok)\b)": "you",
@@ -194,7 +194,7 @@ def _list_words(text: str) -> list[str]:
 def _follow_case(text: str, span: TextSpan, word: str) -> str:
     """Returns a word with a capital, or in capitals, if its abbreviation has one and is no `No.` inside a sentence."""
     written = text[span.start : span.end].rstrip(".")
-    if len(written) > 1 and written.isupper():
+    if len(written) > 1 and written.isupper() and " " not in word:
         return word.upper()
     begins = span.start == 0 or text[span.start - 1] != " " or written != "No"
     return word[0].upper() + word[1:] if written[0].isupper() and begins else word

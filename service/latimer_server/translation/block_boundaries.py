@@ -14,6 +14,8 @@ from latimer_server.text.markup import Block, Mark, MarkKind
 _LINKS = ("<a ", "<a>", "<A ", "<A>", "[")
 
 _NAME = re.compile(r"</?([A-Za-z][\w-]*+)")
+_LONGEST_LABEL = 32
+_LAST_WORD, _FIRST_WORD = re.compile(r"(?<!\w)[^\W\d_]{4,31}$"), re.compile(r"[^\W\d_]{5,31}(?!\w)")
 _PARTS = frozenset(("a", "abbr", "cite", "data", "label", "output", "q", "small", "span", "time"))
 
 
@@ -52,9 +54,23 @@ def find_adjacent(block: Block) -> list[int]:
             and mark.kind is MarkKind.OPEN
             and _wraps_text(block, before)
         )
-        if is_between or _is_part(mark):
+        if is_between or _is_part(mark) or _ends_label(block, mark):
             edges.add(at)
     return sorted(edges)
+
+
+def _ends_label(block: Block, mark: Mark) -> bool:
+    """Returns True if a tag opens an element with the last words of a block, as in `Email<b>Required</b>`.
+
+    The words on both sides are longer than those of most names with a capital inside, such as `You<em>Tube</em>`.
+    """
+    if mark.kind is not MarkKind.OPEN or mark.partner is None or _NAME.match(mark.written) is None:
+        return False
+    if block.marks[mark.partner].offset != len(block.text.rstrip()):
+        return False
+    word = _LAST_WORD.search(block.text[max(0, mark.offset - _LONGEST_LABEL) : mark.offset])
+    behind = _FIRST_WORD.match(block.text, mark.offset)
+    return word is not None and behind is not None
 
 
 def _is_part(mark: Mark) -> bool:

@@ -15,7 +15,9 @@ from latimer_server.text.abbreviations import spell_out_abbreviations
 from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.clock_times import find_hours
 from latimer_server.text.hyphenation import JOINT, find_divided
+from latimer_server.text.label_case import has_label, lower_label, restore_label
 from latimer_server.text.letter_forms import loses_style, restore_ellipses, restore_single_quotes, restore_words
+from latimer_server.text.nested_quotes import restore_nested_quotes
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.rewriting import Edit, apply_edits, rewrite_text
@@ -36,7 +38,7 @@ from latimer_server.translation.segment_output import Alternative, SegmentOutput
 _WHITE_SPACE = re.compile(r"\s+")
 # A segment without one of these characters and without one of these runs comes out as the model writes it.
 _SPECIAL = re.compile("[^!-%'-\\[\\]^`-~ \u00a1-\u00a9\u00ab-\u00b9\u00bb-\u02af\u0300-\u167f\u1681-\u1fff–—’“”]")
-_SPECIAL_RUNS = ("  ", "( ", "(s)", "!!", "??", "?!", "!?")
+_SPECIAL_RUNS = ("  ", "( ", "(s)", "!!", "??", "?!", "!?", "«")
 
 
 def prepare_segment(written: ProtectedText, *, join: bool, language: str = "") -> ProtectedText:
@@ -46,6 +48,7 @@ def prepare_segment(written: ProtectedText, *, join: bool, language: str = "") -
     code of the segment, which tells the abbreviations that are spelled out; "" spells out none.
     """
     days = list(_spell_out(written, language)) if language else []
+    days += lower_label(written)
     if not _is_special(written.text):
         return rewrite_text(written, days)
     edits = [*days, *_join_words(written)]
@@ -63,7 +66,7 @@ def finish_output(text: str, segment: ProtectedText, output: SegmentOutput, *, k
     `text`: the segment as it was written. `segment`: as the model read it. `keeps_lines`: also puts the line breaks of
     divided words back.
     """
-    if not _is_special(text) and "  " not in output.text:
+    if not _is_special(text) and "  " not in output.text and not has_label(text):
         return output
     written = ProtectedText(text, tuple(map_span(segment.moves, span) for span in segment.spans))
     edits = list(
@@ -116,9 +119,11 @@ def _list_edits(written: ProtectedText, output: ProtectedText, *, keeps_lines: b
     yield from restore_optional_plurals(output)
     yield from restore_blanks(written, output)
     yield from restore_signs(written, output)
+    yield from restore_label(written, output)
     if not written.text.isascii():
         yield from restore_words(written, output)
-        yield from restore_single_quotes(written, output)
+        nested = list(restore_nested_quotes(written, output))
+        yield from nested or restore_single_quotes(written, output)
         yield from restore_ellipses(written, output)
 
 

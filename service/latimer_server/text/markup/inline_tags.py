@@ -1,9 +1,9 @@
 r"""Finds pairs of tags around words in a plain text, such as `<Link>terms</Link>` of JSX and `<0>here</0>` of i18next.
 
-Also finds those of BBCode and of TeX (`\emph{word}`), links of Markdown (`[word](target)`), and the signs of emphasis
-of wikis and chats (`**word**`). Software strings have them, although they are no documents. A model that reads two
-placeholders instead of such a pair often moves the words out of it; as marks, the tags follow their words. Pure
-functions.
+Also finds links of MediaWiki (`[[page|word]]`) and of Markdown (`[word](target)`), tags of BBCode, commands of TeX
+(`\emph{word}`), and the signs of emphasis of wikis and chats (`**word**`). Software strings have them, although they
+are no documents. A model that reads two placeholders instead of such a pair often moves the words out of it; as marks,
+the tags follow their words. Pure functions.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _EMPHASIZED = re.compile(
 _LINK = re.compile(
     r"(?<![\w!\\\]\[)])\[(?P<text>[^\[\]\n]{1,300})(?P<close>\]\([^()\s]{1,256}(?: \"[^\"\n]{0,128}\")?\))"
 )
+# A link of MediaWiki with a text of its own.
+_WIKI_LINK = re.compile(r"\[\[[^\[\]|\n]{1,64}\|(?P<text>[^\[\]|\n]{1,200})\]\]")
 _SPACE_REFERENCE = re.compile("&(?:nbsp|ensp|emsp|thinsp|#160|#xA0|#xa0|#8239|#x202F|#x202f);")
 # Comments, and elements whose content is no text.
 _UNREAD = re.compile("<!|<(?:script|style|textarea|title|xmp|iframe|noembed|noframes)[\\s>]", re.IGNORECASE)
@@ -89,7 +91,7 @@ def _add_text(builder: BlockBuilder, source: str, start: int, end: int, *, reads
 
 def has_tags(source: str) -> bool:
     """Returns True if a text may have a pair of tags: a sign that each pair contains, or emphasized words."""
-    return any(sign in source for sign in ("</", "[/", "](", "**", "''", "\\")) or (
+    return any(sign in source for sign in ("</", "[/", "](", "[[", "**", "''", "\\")) or (
         _EMPHASIZED.search(source) is not None
     )
 
@@ -169,6 +171,9 @@ def _find_delimited(source: str) -> Iterator[_Tag]:
         if _LETTER.search(source, *match.span("text")):
             yield _Tag(match.start(), match.start("text"), "[", closes=False)
             yield _Tag(match.start("close"), match.end(), "[", closes=True)
+    for match in _WIKI_LINK.finditer(source if "[[" in source else ""):
+        yield _Tag(match.start(), match.start("text"), "[[", closes=False)
+        yield _Tag(match.end("text"), match.end(), "[[", closes=True)
     for match in _DELIMITED.finditer(source):
         if _LETTER.search(source, *match.span("text")):
             name = match["sign"] or "\\"

@@ -44,7 +44,7 @@ _EMBEDDED = re.compile(r"<[%?](?:[^%?<>\n]|[%?](?!>)|-(?=>)|=(?=>)|(?<=[=-])>){0
 # Numbered tags, and the control tokens of language models such as `<|end|>`.
 _NUMBERED_TAG = re.compile(r"</?\d{1,3}\s?/?>|<\|[\w.-]{1,32}\|>")
 _COLON_NAME = re.compile(r"(?<![^\s(\"'“‘«\[/-]):[A-Za-z][A-Za-z_]{1,63}\b(?![\w:])")
-_BRACKETED = re.compile(r"\[\[[^\s\[\]|]{1,64}\]\]")
+_BRACKETED = re.compile(r"\[\[(?:[^\s\[\]|]{1,64}|[A-ZÀ-Þ][^\n\[\]|]{1,64})\]\]")
 _LINK_TARGET = re.compile(r"\]\([^()\s]{1,256}\)")
 # Keys of JSON and of Apple's string files before their value.
 _KEY = re.compile(r"\"[A-Za-z_][\w.-]{0,63}\"[ \t]{0,4}[:=](?=[ \t]{0,4}[\"\[{])")
