@@ -138,7 +138,7 @@ def test_lines_are_not_joined_where_each_is_a_text_or_a_word_does_not_go_on() ->
         ("Well… I see…", "Bem... entendo...", "Bem… entendo…"),
         ("Well... I see…", "Bem... entendo...", "Bem... entendo..."),
         ("Well… .... no", "Bem... .... não", "Bem… .... não"),
-        ("“He said ‘no’ and ‘don’t’”", "\"Ele disse 'não' e 'não faça'\"", '"Ele disse ‘não’ e ‘não faça’"'),
+        ("“He said ‘no’ and ‘don’t’”", "\"Ele disse 'não' e 'não faça'\"", "“Ele disse ‘não’ e ‘não faça’”"),
         ("the dogs’ ‘house’", "a 'casa' dos cães", "a ‘casa’ dos cães"),
         ("word", "palavra", "palavra"),
     ],

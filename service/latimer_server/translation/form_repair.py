@@ -12,6 +12,7 @@ from dataclasses import replace
 from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link, map_span
+from latimer_server.text.bracket_repair import loses_brackets, restore_brackets
 from latimer_server.text.clock_times import rewrite_hours
 from latimer_server.text.dates import rewrite_dates
 from latimer_server.text.person_names import is_name_line, restore_names
@@ -54,18 +55,18 @@ def repair_forms(segment: ProtectedText, output: SegmentOutput, languages: tuple
     alternatives = tuple(_repair_alternative(segment, other, languages) for other in output.alternatives)
     if not edits:
         return output if alternatives == output.alternatives else replace(output, alternatives=alternatives)
+    return replace(_apply(output, edits), alternatives=alternatives)
+
+
+def _apply(output: SegmentOutput, edits: list[Edit]) -> SegmentOutput:
+    """Returns an output with its text edited, and its spans and links moved."""
     text, moves = apply_edits(output.text, edits)
     back = [(old, new) for new, old in moves]
     links = output.links
     if links is not None:
         links = tuple(Link(link.source, map_span(back, link.target), link.score) for link in links)
-    return replace(
-        output,
-        text=text,
-        protected=tuple(map_span(back, span) for span in output.protected),
-        links=links,
-        alternatives=alternatives,
-    )
+    protected = tuple(map_span(back, span) for span in output.protected)
+    return replace(output, text=text, protected=protected, links=links)
 
 
 def _write_whole(source: str, text: str, output: SegmentOutput) -> SegmentOutput:
@@ -94,6 +95,20 @@ def _list_edits(source: ProtectedText, output: ProtectedText, languages: tuple[s
     yield from rewrite_dates(output, target)
     yield from lower_start(source, output, target)
     yield from agree_salutation(output, target)
+
+
+def lacks_brackets(segment: ProtectedText, output: SegmentOutput) -> bool:
+    """Returns True if an output has fewer brackets than its segment."""
+    if "(" not in segment.text and "[" not in segment.text:
+        return False
+    return loses_brackets(segment, ProtectedText(output.text, merge_spans(output.protected)))
+
+
+def put_brackets(segment: ProtectedText, output: SegmentOutput) -> SegmentOutput:
+    """Returns an output with the brackets that it lacks, as far as its word alignment tells their places."""
+    guarded = ProtectedText(output.text, merge_spans(output.protected))
+    edits = _disjoin(restore_brackets(segment, guarded, output.links or ()))
+    return _apply(output, edits) if edits else output
 
 
 def _disjoin(edits: Iterator[Edit]) -> list[Edit]:

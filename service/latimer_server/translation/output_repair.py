@@ -19,9 +19,9 @@ from latimer_server.text.segmentation import Document
 from latimer_server.text.sentence_pairs import find_pair, keeps_pair
 from latimer_server.translation.division import extract_clauses, join_clauses
 from latimer_server.translation.figure_repair import FigureRepairer
-from latimer_server.translation.form_repair import repair_forms, write_known
+from latimer_server.translation.form_repair import lacks_brackets, put_brackets, repair_forms, write_known
 from latimer_server.translation.quality_ladder import QualityLadder
-from latimer_server.translation.retranslation import Retranslate
+from latimer_server.translation.retranslation import Retranslate, adds_warning
 from latimer_server.translation.segment_output import SegmentOutput
 
 # Takes a text and a language code (BCP-47). Returns True if the text is in that language, False if it is not, and None
@@ -59,6 +59,7 @@ class OutputRepairer:
         figures = FigureRepairer(
             (self.source, self.target), self.decoding, self.retranslate, self._check, self.text, self.aligns
         )
+        checked = await self._restore_brackets(segments, outputs, checked)
         checked, retried = await figures.repair(segments, outputs, checked)
 
         async def check(
@@ -70,6 +71,36 @@ class OutputRepairer:
 
         ladder = QualityLadder(self.source, self.target, self.decoding, self.retranslate, check, self.usage, self.text)
         return await ladder.climb(segments, checked, retried)
+
+    async def _restore_brackets(
+        self,
+        segments: Sequence[ProtectedText],
+        outputs: Sequence[SegmentOutput | Exception],
+        checked: Sequence[SegmentOutput | Exception],
+    ) -> list[SegmentOutput | Exception]:
+        """Returns the checked outputs, with the brackets that models dropped put back by their alignment.
+
+        `outputs`: the same before the checks. The alignment is requested for these segments only; the cache has it.
+        """
+        results = list(checked)
+        lost = [
+            index
+            for index, (segment, output) in enumerate(zip(segments, checked, strict=True))
+            if isinstance(output, SegmentOutput) and lacks_brackets(segment, output)
+        ]
+        if not lost or not self.aligns:
+            return results
+        aligned = [outputs[index] for index in lost]
+        if not self.decoding.alignment:
+            decoding = replace(self.decoding, alignment=True)
+            aligned = await self.retranslate([segments[index] for index in lost], decoding)
+        for index, output in zip(lost, aligned, strict=True):
+            old = checked[index]
+            if isinstance(output, SegmentOutput) and isinstance(old, SegmentOutput):
+                new = self._check(segments[index], put_brackets(segments[index], output))
+                if isinstance(new, SegmentOutput) and not adds_warning(new, old):
+                    results[index] = new if self.decoding.alignment else replace(new, links=None)
+        return results
 
     async def _divide_pairs(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
