@@ -45,7 +45,7 @@ _FORMS_EN = """
     first name=nome; last name=sobrenome; surname=sobrenome; full name=nome completo; address=endereço; city=cidade
     postal code=código postal; zip code=CEP; phone=telefone; phone number=número de telefone; signature=assinatura
     required=obrigatório; optional=opcional; in stock=em estoque; sold out=esgotado; out of stock=fora de estoque
-    read only=somente leitura; read-only=somente leitura; each=cada; total=total; subtotal=subtotal; quantity=quantidade
+    read only=somente leitura; read-only=somente leitura; each=cada; quantity=quantidade
     tax=imposto; tip=gorjeta; discount=desconto; shipping=frete; free shipping=frete grátis; due date=vencimento
 """
 _FORMS_PT = """
@@ -57,7 +57,7 @@ _FORMS_PT = """
     nome completo=full name; sobrenome=last name; apelido=last name; endereço=address; morada=address; cidade=city
     código postal=postal code; telefone=phone; celular=mobile phone; telemóvel=mobile phone; assinatura=signature
     obrigatório=required; opcional=optional; em estoque=in stock; esgotado=sold out; fora de estoque=out of stock
-    somente leitura=read-only; só leitura=read-only; cada=each; quantidade=quantity; subtotal=subtotal; total=total
+    somente leitura=read-only; só leitura=read-only; cada=each; quantidade=quantity
     imposto=tax; desconto=discount; frete=shipping; frete grátis=free shipping; vencimento=due date
     profissão=occupation
 """
