@@ -218,6 +218,20 @@ def test_no_colours_are_written_into_a_pipe() -> None:
         assert b"\x1b[" not in done.stdout + done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("arguments", [["formats"], ["--help"], ["--version"], ["detect", "one two"]])
+def test_a_full_standard_output_is_one_line_and_status_3(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "latimer", *arguments]
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 (a device)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.decode()) == (3, "latimer: the output: No space left on device\n")
+
+
+def test_help_on_a_narrow_terminal_has_whole_names_of_options() -> None:
+    shown = _run_module("batch", "translate", "--help", COLUMNS="22").stdout.decode()
+    assert all(name in shown for name in ("--no-header", "--encoding", "--address", "-s, --from, --source"))
+
+
 def _run_module(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "latimer", *arguments]
     return subprocess.run(command, capture_output=True, check=False, env=environment or None)

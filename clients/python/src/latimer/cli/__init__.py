@@ -7,6 +7,7 @@ is good, 1 some of the work failed, 2 usage, 3 the server or the disk, 130 stopp
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 
@@ -21,8 +22,19 @@ def main() -> None:
             raise
         cure = "install it from a clone with: pip install './clients/python[cli]'"
         sys.exit(f"latimer: the package {error.name} is missing; {cure}")
-    app(prog_name="latimer")
+    if shutil.get_terminal_size().columns < _NARROWEST_TABLE:
+        app.rich_markup_mode = None  # tables of options would cut their names
+    try:
+        app(prog_name="latimer")
+    except OSError as error:  # of standard output: a full disk, or a reader that has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter must not flush into it at the end
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        sys.stderr.write(f"latimer: the output: {error.strerror or error}\n")
+        sys.exit(3)
 
 
+# The narrowest terminal in whose columns a table of options can be read.
+_NARROWEST_TABLE = 60
 # Packages that the extras `[cli]` and `[files]` bring.
 _EXTRAS = frozenset({"typer", "rich", "tomli", "lxml", "ruamel", "charset_normalizer"})

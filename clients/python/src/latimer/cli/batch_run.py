@@ -281,7 +281,8 @@ def show_outcome(outcome: BatchOutcome) -> None:
     ]
     known = "".join(f", {count:,} {label}" for count, label in origins if count)
     files = f"{counts.files:,} file{'s' if counts.files != 1 else ''}, " if len(outcome.files) > 1 else ""
-    sent = f"{counts.sent_words:,} words in {format_seconds(outcome.seconds)}, {rate:,.0f} a second"
+    words = "word" if counts.sent_words == 1 else "words"
+    sent = f"{counts.sent_words:,} {words} in {format_seconds(outcome.seconds)}, {rate:,.0f} a second"
     noun = "unit" if counts.units == 1 else "units"
     say(f"{files}{counts.units:,} {noun}{known}; {sent if counts.sent_units else 'nothing had to be sent'}")
     if not counts.flags:
