@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
 
 import grpc
 import pytest
@@ -55,3 +56,30 @@ def test_a_defect_after_the_end_of_a_call_is_logged(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.INFO):
         call_late_method(fail)
     assert "call failed" in [record.message for record in caplog.records]
+
+
+class _EndedContext:
+    """The context of a call whose deadline passed while it waited for a thread."""
+
+    def is_active(self) -> bool:
+        return False
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        return False
+
+    def time_remaining(self) -> float:
+        return 0.0
+
+    def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+        raise grpc.RpcError(code)
+
+
+def test_a_call_that_ends_while_it_waits_for_a_thread_is_not_begun(caplog: pytest.LogCaptureFixture) -> None:
+    def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
+        raise AssertionError("the call has begun")
+
+    method = Method("/tests.Service/Late", Empty.FromString)
+    handler: Any = CallHandler(Authenticator(), RefusalPace(1)).make_handler(method, behaviour)
+    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError):
+        handler.stream_unary(iter(()), _EndedContext())
+    assert [record.message for record in caplog.records] == ["call"]

@@ -31,6 +31,7 @@ from latimer_server.rpc.call import (
     read_trace_id,
 )
 from latimer_server.rpc.call_status import CallStatus
+from latimer_server.rpc.loop_bridge import CallEnded
 from latimer_server.rpc.quotas.local_store import LocalStore
 from latimer_server.rpc.quotas.meter import QuotaMeter
 from latimer_server.rpc.refusal_pace import RefusalPace
@@ -184,6 +185,9 @@ class CallHandler:
 
     def _begin(self, method: Method, status: CallStatus) -> Call:
         context = status.context
+        # Under overload a call may wait for its thread and the gate until its deadline.
+        if not context.is_active():
+            raise CallEnded
         metadata = read_metadata(context)
         status.request_id = read_request_id(metadata)
         request_id.set(status.request_id)
