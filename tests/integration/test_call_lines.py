@@ -149,6 +149,22 @@ def website(tmp_path: Path) -> tuple[Path, str]:
     return keys, done.stdout.strip()
 
 
+async def test_a_line_of_an_unknown_caller_has_its_address(
+    capsys: pytest.CaptureFixture[str], website: tuple[Path, str]
+) -> None:
+    keys, secret = website
+    with logging_json(capsys) as calls:
+        async with serve_fakes(keys=keys) as server:
+            for token in ("wrong", secret):
+                async with AsyncClient(f"127.0.0.1:{server.port}", token=token) as client:
+                    with pytest.raises(LatimerError):
+                        await client.translate("One.", source="en", target="zu")
+    refused, served = calls
+    assert (refused["code"], "key" in refused) == ("UNAUTHENTICATED", False)
+    assert re.fullmatch(r"ipv4:127\.0\.0\.1:\d+", refused["peer"])
+    assert "peer" not in served
+
+
 async def test_a_line_names_the_key_of_the_caller(
     capsys: pytest.CaptureFixture[str], website: tuple[Path, str]
 ) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from latimer import AsyncClient, LatimerError
 from latimer_server.config.settings import Settings
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
-from latimer_server.observability.metrics_server import MetricsListenError
+from latimer_server.observability.metrics_server import Health, MetricsListenError, MetricsServer
 from latimer_server.rpc.server import LatimerServer, build_server
 from tests.fakes import EchoBackend, make_backends, make_catalog, make_entry
 from tests.integration.scraping import find, get, probe, scrape, serve_metrics
+from tests.streams import until
 
 TRANSLATE = {"grpc_service": "latimer.v1.TranslationService", "grpc_method": "TranslateText"}
 
@@ -217,6 +220,79 @@ async def test_idle_connections_and_scrapers_that_go_shut_nobody_out() -> None:
         assert find(await scrape(server), "latimer_words_total", model="en-pt") == 1
         for _, writer in idle:
             writer.close()
+
+
+async def test_scrapers_at_the_same_time_share_renderings_and_probes_do_not_wait_for_them() -> None:
+    renderings, rendered = 0, threading.Event()
+
+    class Slow:
+        """A metric whose rendering waits until the test allows it."""
+
+        def collect(self) -> Iterator[Metric]:
+            nonlocal renderings
+            renderings += 1
+            assert rendered.wait(60)
+            yield GaugeMetricFamily("latimer_test_renderings", "Renderings.", value=renderings)
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Slow())
+
+    async def refresh() -> None:
+        pass
+
+    server = MetricsServer("127.0.0.1:0", registry, refresh, Health, Health)
+    server.start()
+    try:
+        scrapes = [asyncio.create_task(fetch(server.port, "/metrics")) for _ in range(12)]
+        await until(lambda: renderings == 1)
+        for _ in range(40):  # idle connections and probes beside it
+            assert b"ok" in await fetch(server.port, "/livez")
+        rendered.set()
+        answers = await asyncio.gather(*scrapes)
+    finally:
+        server.close()
+    assert all(b"latimer_test_renderings" in answer for answer in answers)
+    assert renderings <= 3
+
+
+async def test_a_flood_of_connections_cuts_no_scrape() -> None:
+    began, rendered = threading.Event(), threading.Event()
+
+    class Slow:
+        def collect(self) -> Iterator[Metric]:
+            began.set()
+            assert rendered.wait(60)
+            yield GaugeMetricFamily("latimer_test", "A metric.", value=1)
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Slow())
+
+    async def refresh() -> None:
+        pass
+
+    server = MetricsServer("127.0.0.1:0", registry, refresh, Health, Health)
+    server.start()
+    try:
+        scrape = asyncio.create_task(fetch(server.port, "/metrics"))
+        assert await asyncio.to_thread(began.wait, 60)
+        flood = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(100)]
+        assert b"ok" in await fetch(server.port, "/livez")
+        rendered.set()
+        assert b"latimer_test 1.0" in await scrape
+        for _, writer in flood:
+            writer.close()
+    finally:
+        server.close()
+
+
+async def fetch(port: int, path: str) -> bytes:
+    """Returns all bytes of the answer to a GET."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
 
 
 async def test_a_port_of_metrics_in_use_is_one_clear_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from latimer import TLS, AsyncClient, ConnectionFailedError, PermissionDeniedErr
 from latimer_server.config.key_editing import create_key
 from latimer_server.config.key_file import KeyEntry
 from latimer_server.core.access import Scope
+from latimer_server.rpc import access_control
+from latimer_server.rpc.auth import Authenticator
 from tests.fakes import BlockingBackend, serve_fakes
 from tests.integration.test_keys import EN_PT
 from tests.streams import until
@@ -85,6 +88,41 @@ async def test_with_an_authority_of_clients_every_caller_needs_a_certificate(tmp
             async with AsyncClient(address, tls=tls, timeout=5) as refused:
                 with pytest.raises(ConnectionFailedError):
                     await refused.health()
+
+
+async def test_a_certificate_that_expires_on_an_open_connection_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, now = trustme.CA(), datetime.now(UTC).timestamp()
+    monkeypatch.setattr(access_control, "Authenticator", partial(Authenticator, clock=lambda: now))
+    files = issue(tmp_path, authority)
+    ends = datetime.now(UTC) + timedelta(days=2)
+    shop = trust(authority, authority.issue_cert("shop.example", not_after=ends))
+    async with (
+        serve_fakes(**settings(files, clients=True)) as server,
+        AsyncClient(f"localhost:{server.port}", tls=shop) as client,
+    ):
+        assert (await client.translate("A text.", **EN_PT)).text == "A text."
+        now = ends.timestamp()
+        with pytest.raises(UnauthenticatedError, match="certificate of this connection has expired"):
+            await client.translate("A text.", **EN_PT)
+
+
+async def test_a_certificate_whose_authority_is_removed_is_refused_on_an_open_connection(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    files = issue(tmp_path, authority)
+    shop = trust(authority, authority.issue_cert("shop.example"))
+    async with (
+        serve_fakes(**settings(files, clients=True)) as server,
+        AsyncClient(f"localhost:{server.port}", tls=shop) as client,
+    ):
+        files.authority.write_bytes(authority.cert_pem.bytes() + other.cert_pem.bytes())
+        server.reloads.poll()
+        assert (await client.translate("A text.", **EN_PT)).text == "A text."
+        other.cert_pem.write_to_path(files.authority)
+        server.reloads.poll()
+        with pytest.raises(UnauthenticatedError, match="is not trusted any more"):
+            await client.translate("A text.", **EN_PT)
 
 
 async def test_a_certificate_stands_for_its_key(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 from latimer_server.config.key_editing import create_key, revoke_key, rotate_key
 from latimer_server.config.key_file import KeyEntry
-from latimer_server.core.access import ALL_SCOPES, Principal, QuotaLimits, Scope
-from latimer_server.core.errors import KeyExpired, Unauthenticated
+from latimer_server.core.access import ALL_SCOPES, Principal, QuotaLimits, Scope, Standing
+from latimer_server.core.client_certificate import Certificate, ClientCertificate
+from latimer_server.core.errors import CertificateInvalid, KeyExpired, Unauthenticated
 from latimer_server.rpc.auth import Authenticator, Credentials, load_credentials
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC).timestamp()
@@ -26,7 +28,14 @@ def identify(
     credentials: Credentials, authorization: str | None, names: tuple[str, ...] = (), at: float = NOW
 ) -> Principal:
     metadata = {} if authorization is None else {"authorization": authorization}
-    return Authenticator(credentials, clock=lambda: at).identify("ipv4:1", metadata, names)
+    return Authenticator(credentials, clock=lambda: at).identify("ipv4:1", metadata, certify(*names) if names else None)
+
+
+def certify(
+    *names: str, issuer: bytes = b"ca", issuer_key_id: bytes = b"", ends: float = math.inf
+) -> ClientCertificate:
+    """Returns the certificate of a client. `names`: with their kinds."""
+    return ClientCertificate(Certificate(b"client", issuer, b"", issuer_key_id, names, ends))
 
 
 def bearer(secret: str) -> str:
@@ -82,12 +91,12 @@ def test_a_certificate_stands_for_its_key_unless_the_call_sends_a_secret(keys: P
     create_key(keys, "shop", KeyEntry(certificates=("shop.example",), scopes=TRANSLATE))
     other = create_key(keys, "other", KeyEntry(certificates=("x",), scopes=ALL_SCOPES))
     credentials = load_credentials(keys, None)
-    assert identify(credentials, None, ("unknown.example", "shop.example")).key == "shop"
-    assert identify(credentials, bearer(other), ("shop.example",)).key == "other"
+    assert identify(credentials, None, ("dns:unknown.example", "dns:shop.example")).key == "shop"
+    assert identify(credentials, bearer(other), ("dns:shop.example",)).key == "other"
     with pytest.raises(Unauthenticated):
-        identify(credentials, bearer("wrong"), ("shop.example",))
+        identify(credentials, bearer("wrong"), ("dns:shop.example",))
     with pytest.raises(Unauthenticated):
-        identify(credentials, None, ("unknown.example",))
+        identify(credentials, None, ("dns:unknown.example",))
 
 
 def test_a_running_call_notices_that_its_key_is_revoked_or_has_expired(keys: Path) -> None:
@@ -126,4 +135,70 @@ def test_without_keys_the_certificate_or_the_connection_is_the_caller() -> None:
     authenticator = Authenticator()
     first, second = (authenticator.identify(peer, {"authorization": "Bearer x"}) for peer in ("ipv4:1", "ipv4:2"))
     assert first == authenticator.identify("ipv4:1", {}) != second
-    assert authenticator.identify("ipv4:1", {}, ("a.example",)) == authenticator.identify("ipv4:2", {}, ("a.example",))
+    certificate = certify("dns:a.example")
+    assert authenticator.identify("ipv4:1", {}, certificate) == authenticator.identify("ipv4:2", {}, certificate)
+
+
+@pytest.mark.parametrize(
+    ("named", "names", "opens"),
+    [
+        ("shop.example", ("dns:shop.example",), True),
+        ("Shop.Example", ("dns:shop.example",), True),
+        ("shop.example", ("uri:shop.example",), False),
+        ("shop.example", ("email:shop.example",), False),
+        ("spiffe://example/shop", ("uri:spiffe://example/shop",), True),
+        ("spiffe://example/shop", ("dns:spiffe://example/shop",), False),
+        ("shop@example.org", ("email:shop@example.org",), True),
+        ("10.0.0.1", ("ip:10.0.0.1",), True),
+        ("10.0.0.1", ("dns:10.0.0.1",), False),
+        ("0:0:0:0:0:0:0:1", ("ip:::1",), True),
+    ],
+)
+def test_a_name_of_a_certificate_opens_keys_of_its_kind_only(
+    keys: Path, named: str, names: tuple[str, ...], opens: bool
+) -> None:
+    create_key(keys, "shop", KeyEntry(certificates=(named,), scopes=TRANSLATE))
+    credentials = load_credentials(keys, None)
+    if opens:
+        assert identify(credentials, None, names).key == "shop"
+    else:
+        with pytest.raises(Unauthenticated):
+            identify(credentials, None, names)
+
+
+@pytest.mark.parametrize("required", [True, False], ids=["with keys", "without keys"])
+def test_a_certificate_that_has_expired_since_the_handshake_is_refused(keys: Path, required: bool) -> None:
+    create_key(keys, "shop", KeyEntry(certificates=("shop.example",), scopes=TRANSLATE))
+    secret, now = create_key(keys, "other", KeyEntry(certificates=("x",), scopes=TRANSLATE)), NOW - 1
+    authenticator = Authenticator(load_credentials(keys, None) if required else None, clock=lambda: now)
+    certificate = certify("dns:shop.example", ends=NOW)
+    principal = authenticator.identify("ipv4:1", {}, certificate)
+    authenticator.require_current(principal)
+    now = NOW
+    with pytest.raises(CertificateInvalid, match="has expired; open a new connection"):
+        authenticator.require_current(principal)
+    for metadata in ({}, {"authorization": bearer(secret)}):
+        with pytest.raises(CertificateInvalid):
+            authenticator.identify("ipv4:1", metadata, certificate)
+    assert authenticator.recognize("ipv4:1", {}, certificate).standing is Standing.STRANGER
+
+
+def test_a_certificate_whose_authority_is_gone_is_refused() -> None:
+    def authority(name: bytes, key_id: bytes = b"") -> Certificate:
+        return Certificate(name, name, key_id, b"", (), math.inf)
+
+    authorities = (authority(b"ca"), authority(b"new"))
+    authenticator = Authenticator(list_authorities=lambda: authorities)
+    certificate = certify("dns:a", issuer=b"ca", issuer_key_id=b"1")
+    below = ClientCertificate(
+        certify("dns:b", issuer=b"middle").leaf, (Certificate(b"middle", b"ca", b"", b"", (), 0.0),)
+    )
+    for each in (certificate, below):
+        authenticator.identify("ipv4:1", {}, each)
+    authorities = (authority(b"ca", b"2"), authority(b"new"))
+    with pytest.raises(CertificateInvalid, match="not trusted any more"):
+        authenticator.identify("ipv4:1", {}, certificate)
+    authorities = (authority(b"new"),)
+    for each in (certificate, below):
+        with pytest.raises(CertificateInvalid, match="not trusted any more"):
+            authenticator.identify("ipv4:1", {}, each)

@@ -16,6 +16,7 @@ from latimer_server import __version__
 from latimer_server.cli.live_settings import LiveSettings
 from latimer_server.cli.options import fail
 from latimer_server.cli.setting_options import GivenOptions
+from latimer_server.config.core_files import prevent_core_files
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
 from latimer_server.observability.log_format import LogWriter, configure_logging
@@ -35,6 +36,7 @@ _EXIT_SECONDS = 15.0
 def serve(options: GivenOptions) -> None:
     """Serve until SIGTERM or SIGINT. Calls in progress may then finish. SIGHUP reads files again."""
     settings = options.read()
+    prevent_core_files()
     log = configure_logging(settings.log_format, settings.log_level)
     try:
         asyncio.run(_serve(settings, options, log))

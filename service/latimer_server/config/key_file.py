@@ -24,6 +24,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from latimer_server.config.toml_lines import find_line
 from latimer_server.config.value_rules import describe_fault, suggest
 from latimer_server.core.access import QuotaLimits, Scope
+from latimer_server.core.client_certificate import classify_name
 from latimer_server.core.errors import LatimerError
 from latimer_server.core.escaping import escape_unprintable
 
@@ -82,8 +83,8 @@ class KeyEntry(BaseModel):
     """A key as the file describes it.
 
     `sha256`: the digest of its secret. `previous_sha256`: of the secret before the last rotation, which is accepted
-    until `previous_expires`. `certificates`: names of client certificates that stand for the key. The quotas are
-    unlimited if they are missing. `expires`: when the key ends.
+    until `previous_expires`. `certificates`: names of client certificates that stand for the key, whose form tells
+    their kind (`classify_name`). The quotas are unlimited if they are missing. `expires`: when the key ends.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -174,7 +175,7 @@ def _check_unique(path: Path, keys: tuple[NamedKey, ...]) -> None:
     owners: dict[str, str] = {}
     for key in keys:
         entry = key.entry
-        marks = [("name", key.name.casefold()), *(("certificate", name) for name in entry.certificates)]
+        marks = [("name", key.name.casefold()), *(("certificate", classify_name(name)) for name in entry.certificates)]
         marks += [("sha256", digest) for digest in (entry.sha256, entry.previous_sha256) if digest]
         for kind, mark in marks:
             owner = owners.setdefault(f"{kind} {mark}", key.name)

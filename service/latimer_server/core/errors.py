@@ -14,6 +14,7 @@ They are independent of gRPC; the `rpc` package maps each class to a status code
       DeadlineExceeded      the call's deadline has passed
       Unauthenticated       the credentials are missing or wrong
         KeyExpired          the caller's key has expired
+        CertificateInvalid  the certificate of the caller's connection has expired or is not trusted any more
       PermissionDenied      the server's settings disable the method
         ScopeMissing        the caller's key does not open the method
       OverlongSegment       a segment is too long, and the caller asked for an error in this case
@@ -45,6 +46,7 @@ REFUSAL_REASONS = frozenset(QUOTA_REASONS.values()) | {
     "QUOTA_STORE",
     "UNAUTHENTICATED",
     "KEY_EXPIRED",
+    "CERTIFICATE_INVALID",
     "ADMIN_DISABLED",
     "SCOPE_MISSING",
 }
@@ -166,6 +168,12 @@ class KeyExpired(Unauthenticated):
     """The caller's key has expired."""
 
     reason = "KEY_EXPIRED"
+
+
+class CertificateInvalid(Unauthenticated):
+    """The certificate of the caller's connection has expired, or its authority is not trusted any more."""
+
+    reason = "CERTIFICATE_INVALID"
 
 
 class PermissionDenied(LatimerError):

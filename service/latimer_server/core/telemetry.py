@@ -198,6 +198,16 @@ class CacheReading:
 
 
 @dataclass(frozen=True)
+class KeyReading:
+    """How many named keys are valid and have expired, and when the next valid one ends (seconds since the epoch; None
+    if none does)."""
+
+    valid: int
+    expired: int
+    next_end: float | None
+
+
+@dataclass(frozen=True)
 class ServerReading:
     """The state of the server at one moment.
 
@@ -205,7 +215,8 @@ class ServerReading:
     `busy_ratio`: the share of the cores that batches held
     over the last seconds, from 0 to 1. `loop_lag_seconds`: the longest delay of the event loop in that time.
     `certificate_ends`: when the server's certificate ends, in seconds since the epoch; 0 if clients refuse it already,
-    None without TLS.
+    None without TLS. `authority_ends`: when the first authority of client certificates ends, None without any.
+    `keys`: the keys of callers; None without keys.
     """
 
     models: tuple[ModelReading, ...] = ()
@@ -218,3 +229,5 @@ class ServerReading:
     busy_ratio: float = 0.0
     loop_lag_seconds: float = 0.0
     certificate_ends: float | None = None
+    authority_ends: float | None = None
+    keys: KeyReading | None = None

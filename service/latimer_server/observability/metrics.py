@@ -261,7 +261,7 @@ def _declare_readings(reading: ServerReading) -> Iterator[Metric]:
         depth.add_metric((model.name,), model.waiting)
     yield from (state, memory, depth)
     cache = reading.cache
-    for family, help_text, value in (
+    for name, help_text, value in (
         ("latimer_requests_active", "Requests in work, streams left out.", reading.requests),
         ("latimer_requests_limit", "The bound on requests in work.", reading.max_requests),
         ("latimer_streams_active", "Open translation streams.", reading.streams),
@@ -277,13 +277,30 @@ def _declare_readings(reading: ServerReading) -> Iterator[Metric]:
         ("latimer_cache_bytes", "Bytes of the segment cache.", cache.used_bytes),
         ("latimer_cache_limit_bytes", "The bound on bytes of the segment cache.", cache.max_bytes),
     ):
-        yield GaugeMetricFamily(family, help_text, value=value)
+        yield GaugeMetricFamily(name, help_text, value=value)
     ends = GaugeMetricFamily(
         "latimer_certificate_expiry_timestamp_seconds",
         "When the certificate in use ends, in seconds since the epoch; 0 if clients refuse it already.",
     )
-    if reading.certificate_ends is not None:
-        ends.add_metric((), reading.certificate_ends)
-    yield ends
+    authority_ends = GaugeMetricFamily(
+        "latimer_client_authority_expiry_timestamp_seconds",
+        "When the first authority of client certificates ends, in seconds since the epoch.",
+    )
+    next_end = GaugeMetricFamily(
+        "latimer_key_expiry_timestamp_seconds", "When the next key of a caller ends, in seconds since the epoch."
+    )
+    count = GaugeMetricFamily("latimer_keys", "Keys of callers, by state.", labels=("state",))
+    keys = reading.keys
+    for family, end in (
+        (ends, reading.certificate_ends),
+        (authority_ends, reading.authority_ends),
+        (next_end, keys.next_end if keys else None),
+    ):
+        if end is not None:
+            family.add_metric((), end)
+        yield family
+    for state, number in (("valid", keys.valid), ("expired", keys.expired)) if keys else ():
+        count.add_metric((state,), number)
+    yield count
     yield CounterMetricFamily("latimer_cache_hits", "Pieces that the segment cache had.", value=cache.hits)
     yield CounterMetricFamily("latimer_cache_misses", "Pieces that the segment cache lacked.", value=cache.misses)

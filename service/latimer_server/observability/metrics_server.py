@@ -14,6 +14,7 @@ import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,7 +26,8 @@ from latimer_server.core.errors import LatimerError
 
 _log = logging.getLogger(__name__)
 
-# Open connections; the oldest is closed for a new one, so that idle ones shut nobody out.
+# Open connections. For a new one the oldest is closed that has not sent its request, so that idle ones shut nobody out
+# and a flood of connections cuts no answer.
 _MOST_CONNECTIONS = 32
 _MOST_HEAD_BYTES = 8 << 10
 # Seconds for a request to arrive, and for its answer to be read.
@@ -57,6 +59,10 @@ class _Answer:
     body: bytes
 
 
+# Query, accepted formats and accepted encodings of a scrape.
+_RenderingKey = tuple[str, str, str]
+
+
 class MetricsServer:
     """Serves the metrics of a registry on an address.
 
@@ -76,7 +82,14 @@ class MetricsServer:
         self._app = make_wsgi_app(registry)
         self._refresh = refresh
         self._checks = {"/livez": check_liveness, "/readyz": check_readiness}
-        self._connections: OrderedDict[int, asyncio.StreamWriter] = OrderedDict()
+        # Connections that have not sent their request yet, and those that get their answer, oldest first.
+        self._waiting: OrderedDict[int, asyncio.StreamWriter] = OrderedDict()
+        self._answering: OrderedDict[int, asyncio.StreamWriter] = OrderedDict()
+        # Renderings that have not begun, and the lock of the one that runs.
+        self._pending: dict[_RenderingKey, asyncio.Task[_Answer]] = {}
+        self._rendering = asyncio.Lock()
+        # Renders beside the loop, so that a probe never waits for a scrape.
+        self._renderer = ThreadPoolExecutor(1, "render")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="metrics", daemon=True)
@@ -103,18 +116,22 @@ class MetricsServer:
         server = await asyncio.start_server(self._serve, sock=self._socket, backlog=_BACKLOG, limit=_MOST_HEAD_BYTES)
         await self._ended.wait()
         server.close()
-        for writer in list(self._connections.values()):
+        for writer in (*self._waiting.values(), *self._answering.values()):
             writer.transport.abort()
+        self._renderer.shutdown(wait=False, cancel_futures=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections[id(writer)] = writer
-        if len(self._connections) > _MOST_CONNECTIONS:
-            _, oldest = self._connections.popitem(last=False)
+        if len(self._waiting) + len(self._answering) >= _MOST_CONNECTIONS:
+            _, oldest = (self._waiting or self._answering).popitem(last=False)
             oldest.transport.abort()
+        self._waiting[id(writer)] = writer
         try:
             async with asyncio.timeout(_SECONDS):
                 connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD_BYTES)
-                answer = await self._answer(connection, reader)
+                request = await _read_request(connection, reader)
+                if self._waiting.pop(id(writer), None):
+                    self._answering[id(writer)] = writer
+                answer = request if isinstance(request, _Answer) else await self._answer(request)
             async with asyncio.timeout(_SECONDS):
                 writer.write(_encode(connection, answer))
                 await writer.drain()
@@ -123,24 +140,17 @@ class MetricsServer:
         except (TimeoutError, OSError):
             pass  # the scraper is slow or gone
         finally:
-            self._connections.pop(id(writer), None)
+            self._waiting.pop(id(writer), None)
+            self._answering.pop(id(writer), None)
             writer.transport.abort()
 
-    async def _answer(self, connection: h11.Connection, reader: asyncio.StreamReader) -> _Answer:
-        """Reads the head of one request and returns its answer. A body is not read."""
-        try:
-            while (event := connection.next_event()) is h11.NEED_DATA:
-                connection.receive_data(await reader.read(_MOST_HEAD_BYTES))
-        except h11.RemoteProtocolError as error:
-            return _answer_text(error.error_status_hint, "not a request that this port answers\n")
-        if not isinstance(event, h11.Request):
-            raise ConnectionResetError  # the scraper has closed the connection
-        path, _, query = event.target.decode("ascii", "replace").partition("?")
-        if event.method != b"GET":
+    async def _answer(self, request: h11.Request) -> _Answer:
+        """Returns the answer to a request. Its body is not read."""
+        path, _, query = request.target.decode("ascii", "replace").partition("?")
+        if request.method != b"GET":
             return _answer_text(405, "use GET\n", ("Allow", "GET"))
         if path == "/metrics":
-            await self._refresh()
-            return self._scrape(query, dict(event.headers))
+            return await self._share_scrape(query, dict(request.headers))
         if check := self._checks.get(path):
             health = check()
             body = {"status": "ok" if health.holds else "failing", "reasons": list(health.reasons)}
@@ -148,8 +158,26 @@ class MetricsServer:
             return _Answer(200 if health.holds else 503, headers, f"{json.dumps(body)}\n".encode())
         return _answer_text(404, "this port has /metrics, /livez and /readyz\n")
 
-    def _scrape(self, query: str, headers: Mapping[bytes, bytes]) -> _Answer:
-        """Returns the metrics in the format and encoding that the scraper accepts."""
+    async def _share_scrape(self, query: str, headers: Mapping[bytes, bytes]) -> _Answer:
+        """Returns the metrics in the format and encoding that the scraper accepts.
+
+        A rendering takes some 50 ms of CPU. Scrapers that ask for the same while another one is made share the next.
+        """
+        accept, encoding = (headers.get(name, b"").decode("latin-1") for name in (b"accept", b"accept-encoding"))
+        key = query, accept, encoding
+        if key not in self._pending:
+            self._pending[key] = asyncio.create_task(self._scrape(key))
+        # A scraper that goes does not end the rendering of the others.
+        return await asyncio.shield(self._pending[key])
+
+    async def _scrape(self, key: _RenderingKey) -> _Answer:
+        async with self._rendering:
+            del self._pending[key]
+            await self._refresh()
+            return await asyncio.get_running_loop().run_in_executor(self._renderer, self._render, *key)
+
+    def _render(self, query: str, accept: str, encoding: str) -> _Answer:
+        """Renders the metrics. Runs in a thread of its own."""
         answer: list[_Answer] = []
 
         def start(_: str, answered: Iterable[tuple[str, str]]) -> None:
@@ -159,11 +187,23 @@ class MetricsServer:
             "REQUEST_METHOD": "GET",
             "PATH_INFO": "/metrics",
             "QUERY_STRING": query,
-            "HTTP_ACCEPT": headers.get(b"accept", b"").decode("latin-1"),
-            "HTTP_ACCEPT_ENCODING": headers.get(b"accept-encoding", b"").decode("latin-1"),
+            "HTTP_ACCEPT": accept,
+            "HTTP_ACCEPT_ENCODING": encoding,
         }
         body = b"".join(self._app(environment, start))
         return _Answer(200, answer[0].headers, body)
+
+
+async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader) -> h11.Request | _Answer:
+    """Reads the head of one request, and returns it or the answer to bytes that are none."""
+    try:
+        while (event := connection.next_event()) is h11.NEED_DATA:
+            connection.receive_data(await reader.read(_MOST_HEAD_BYTES))
+    except h11.RemoteProtocolError as error:
+        return _answer_text(error.error_status_hint, "not a request that this port answers\n")
+    if not isinstance(event, h11.Request):
+        raise ConnectionResetError  # the scraper has closed the connection
+    return event
 
 
 def _encode(connection: h11.Connection, answer: _Answer) -> bytes:

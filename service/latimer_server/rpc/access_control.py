@@ -75,6 +75,8 @@ def make_access_control(settings: Settings) -> AccessControl:
     certificates = make_certificates(settings)
     if certificates:
         reloads.add(ReloadedPart("certificates", certificates.paths, certificates.load))
+        if settings.tls_client_ca:
+            authenticator.list_authorities = lambda: certificates.authorities
     return AccessControl(authenticator, _make_quota_store(settings), certificates, reloads)
 
 

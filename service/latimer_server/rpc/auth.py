@@ -6,7 +6,7 @@ import hmac
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -15,10 +15,14 @@ import grpc
 
 from latimer_server.config.key_file import digest_secret, read_keys
 from latimer_server.core.access import Principal, Standing
-from latimer_server.core.errors import KeyExpired, Unauthenticated
+from latimer_server.core.client_certificate import Certificate, ClientCertificate, classify_name
+from latimer_server.core.errors import CertificateInvalid, KeyExpired, Unauthenticated
+from latimer_server.core.telemetry import KeyReading
 from latimer_server.rpc.caller_identity import identify_caller
+from latimer_server.rpc.certificate_fields import read_client_certificate
 from latimer_server.rpc.listening import read_tokens
 
+_RECONNECT = "open a new connection with one that is valid"
 _RULE = "the call needs metadata `authorization: Bearer KEY` with a known key"
 
 
@@ -34,7 +38,8 @@ class Credential:
 
 @dataclass(frozen=True)
 class Credentials:
-    """All accepted secrets by their SHA-256, and all names of client certificates that stand for a key.
+    """All accepted secrets by their SHA-256, and all names of client certificates that stand for a key, with their
+    kinds (`classify_name`).
 
     `are_required`: whether a call needs one of them. False accepts every call.
     """
@@ -73,15 +78,16 @@ def load_credentials(keys: Path | None, tokens: Path | None) -> Credentials:
         if entry.previous_sha256 and entry.previous_expires:
             digest = bytes.fromhex(entry.previous_sha256)
             secrets[digest] = Credential(principal, digest, min(expires, entry.previous_expires.timestamp()))
-        certificates |= {name: Credential(principal, b"", expires) for name in entry.certificates}
+        certificates |= {classify_name(name): Credential(principal, b"", expires) for name in entry.certificates}
     return Credentials(secrets, certificates, are_required=keys is not None or tokens is not None)
 
 
 class Authenticator:
     """Finds the principal of each call. Without credentials every call is accepted.
 
-    `needs_certificates`: whether the server asks its clients for certificates. `clock`: seconds since the epoch, by
-    which keys expire.
+    `needs_certificates`: whether the server asks its clients for certificates. `list_authorities`: returns the
+    authorities that sign them now; None trusts what TLS has accepted. `clock`: seconds since the epoch, by which keys
+    and certificates expire.
     """
 
     def __init__(
@@ -89,48 +95,65 @@ class Authenticator:
         credentials: Credentials | None = None,
         *,
         needs_certificates: bool = False,
+        list_authorities: Callable[[], Sequence[Certificate]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.credentials = credentials or Credentials()
         self.needs_certificates = needs_certificates
+        self.list_authorities = list_authorities
         self._clock = clock
 
     def identify(
-        self, peer: str, metadata: Mapping[str, str | bytes], certificate_names: Sequence[str] = ()
+        self, peer: str, metadata: Mapping[str, str | bytes], certificate: ClientCertificate | None = None
     ) -> Principal:
-        """Returns the caller of a call. `certificate_names`: of the client's certificate.
+        """Returns the caller of a call. `certificate`: that of its connection.
 
-        Raises `Unauthenticated` if the server has keys and the call proves none of them, or one that has expired.
+        Raises `Unauthenticated` if the server has keys and the call proves none of them, or one that has expired, or
+        if the certificate has expired since the connection was opened.
         """
+        self._require_valid(certificate)
+        names = certificate.names if certificate else ()
         credentials = self.credentials  # a reload replaces them
         if not credentials.are_required:
-            if certificate_names:
-                return Principal(f"certificate:{certificate_names[0]}")
-            return Principal(identify_caller(peer), standing=Standing.OPEN)
+            if names:
+                return Principal(f"certificate:{names[0]}", certificate=certificate)
+            return Principal(identify_caller(peer), standing=Standing.OPEN, certificate=certificate)
         authorization = metadata.get("authorization")
         if authorization is None:
-            found = next(filter(None, map(credentials.certificates.get, certificate_names)), None)
+            found = next(filter(None, map(credentials.certificates.get, names)), None)
         else:
             found = _find_secret(credentials.secrets, str(authorization))
         if found is None:
             raise Unauthenticated(_RULE)
         if found.expires <= self._clock():
             raise KeyExpired("the key of this call has expired")
-        return found.principal
+        return replace(found.principal, certificate=certificate) if certificate else found.principal
 
     def recognize(
-        self, peer: str, metadata: Mapping[str, str | bytes], certificate_names: Sequence[str] = ()
+        self, peer: str, metadata: Mapping[str, str | bytes], certificate: ClientCertificate | None = None
     ) -> Principal:
         """Returns the caller of a call that needs no credentials; see `identify`. Without valid ones it is a
         stranger."""
         try:
-            return self.identify(peer, metadata, certificate_names)
+            return self.identify(peer, metadata, certificate)
         except Unauthenticated:
             return Principal(identify_caller(peer), standing=Standing.STRANGER)
 
+    def count_keys(self) -> KeyReading | None:
+        """Returns how many keys are valid, and when the next one ends; None if every caller may call."""
+        credentials, now = self.credentials, self._clock()
+        if not credentials.are_required:
+            return None
+        # Tokens have no name and no end.
+        ends = [end for name, end in credentials.valid_until.items() if name]
+        later = [end for end in ends if end > now]
+        next_end = min((end for end in later if end < math.inf), default=None)
+        return KeyReading(len(later), len(ends) - len(later), next_end)
+
     def require_current(self, principal: Principal) -> None:
-        """Raises `Unauthenticated` if the key of a call has been revoked or has expired since the call began. Long
-        streams are checked with each message."""
+        """Raises `Unauthenticated` if the key or the certificate of a call has been revoked or has expired since the
+        call began. Long streams are checked with each message."""
+        self._require_valid(principal.certificate)
         if not principal.key:
             return
         ends = self.credentials.valid_until.get(principal.key)
@@ -139,14 +162,31 @@ class Authenticator:
         if ends <= self._clock():
             raise KeyExpired("the key of this call has expired")
 
+    def _require_valid(self, certificate: ClientCertificate | None) -> None:
+        """Raises `CertificateInvalid` if a certificate that TLS has accepted before would not be accepted now."""
+        if certificate is None:
+            return
+        if certificate.leaf.ends <= self._clock():
+            raise CertificateInvalid(f"the client certificate of this connection has expired; {_RECONNECT}")
+        if self.list_authorities and not certificate.is_trusted(self.list_authorities()):
+            rule = "the authority of the client certificate of this connection is not trusted any more"
+            raise CertificateInvalid(f"{rule}; {_RECONNECT}")
 
-def read_certificate_names(context: grpc.ServicerContext) -> tuple[str, ...]:
-    """Returns the names of the client's certificate: its subject alternative names, or its common name if it has none
-    (RFC 9525, section 2)."""
-    # The library's types give one value for each name; there are many.
+
+def read_certificate(context: grpc.ServicerContext) -> ClientCertificate | None:
+    """Returns the certificate with which a client has opened its connection; None without one.
+
+    Raises `CertificateInvalid` if it cannot be read.
+    """
+    # The library's types give one value for each name; there may be many.
     properties = cast(Mapping[str, Sequence[bytes]], context.auth_context())
-    names = properties.get("x509_subject_alternative_name") or properties.get("x509_common_name") or ()
-    return tuple(name.decode("utf-8", "replace") for name in names)
+    leaf, chain = (next(iter(properties.get(name, ())), b"") for name in ("x509_pem_cert", "x509_pem_cert_chain"))
+    if not leaf:
+        return None
+    try:
+        return read_client_certificate(leaf, chain)
+    except ValueError:
+        raise CertificateInvalid(f"the client certificate of this connection cannot be read; {_RECONNECT}") from None
 
 
 def _find_secret(secrets: Mapping[bytes, Credential], authorization: str) -> Credential | None:

@@ -20,7 +20,7 @@ from latimer_server.core.access import Scope
 from latimer_server.core.errors import InvalidRequest, ScopeMissing, Unavailable, Violation
 from latimer_server.core.telemetry import NoTelemetry, Telemetry, current_load_wait, current_trace
 from latimer_server.observability.log_format import request_id
-from latimer_server.rpc.auth import Authenticator, read_certificate_names
+from latimer_server.rpc.auth import Authenticator, read_certificate
 from latimer_server.rpc.call import (
     Call,
     check_authorization,
@@ -195,9 +195,9 @@ class CallHandler:
         check_authorization(context)
         peer = context.peer()
         authenticator = self._authenticator
-        names = read_certificate_names(context) if authenticator.needs_certificates else ()
+        certificate = read_certificate(context) if authenticator.needs_certificates else None
         identify = authenticator.identify if method.needs_token else authenticator.recognize
-        status.principal = identify(peer, metadata, names)
+        status.principal = identify(peer, metadata, certificate)
         if method.scope and method.scope not in status.principal.scopes:
             raise ScopeMissing(method.scope)
         if self._refuses and method.needs_token:

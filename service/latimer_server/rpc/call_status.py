@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 # gRPC clients wait this long before they retry a call that was refused with UNAVAILABLE.
 _RETRY_PUSHBACK_MS = "1000"
+_UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED.name
 _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
 
 
@@ -113,7 +114,9 @@ class CallStatus:
             "milliseconds": round(1_000 * seconds, 1),
             **self.record.describe(),
         }
-        names = {"reason": reason, "key": self.principal.key, "trace_id": self.record.trace_id}
+        # The address of an unknown caller is all that tells an operator where its calls come from.
+        peer = self.context.peer() if code == _UNAUTHENTICATED else ""
+        names = {"reason": reason, "key": self.principal.key, "peer": peer, "trace_id": self.record.trace_id}
         extra |= {name: value for name, value in names.items() if value}
         # `Logger.log` walks the stack for the place of the call in the code, which no line shows.
         _log.handle(_log.makeRecord(_log.name, self._level, __file__, 0, "call", (), None, extra=extra))

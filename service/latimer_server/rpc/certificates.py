@@ -12,7 +12,9 @@ from pathlib import Path
 import grpc
 
 from latimer_server.config.settings import Settings
+from latimer_server.core.client_certificate import Certificate
 from latimer_server.core.errors import LatimerError
+from latimer_server.rpc.certificate_fields import read_certificates
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +31,8 @@ class ServerCertificates:
     """The certificate chain and key of the server, and the authorities of client certificates if clients need one.
 
     `load` reads the files; connections that begin later use their contents. `clock`: seconds since the epoch.
-    `ends`: when the certificate in use ends, in seconds since the epoch; 0 if clients refuse it already.
+    `ends`: when the certificate in use ends, in seconds since the epoch; 0 if clients refuse it already. `authorities`:
+    those of client certificates, in use now.
     """
 
     def __init__(
@@ -43,6 +46,12 @@ class ServerCertificates:
         self._next: grpc.ServerCertificateConfiguration | None = None
         self._has_warned = False
         self.ends = 0.0
+        self.authorities: tuple[Certificate, ...] = ()
+
+    @property
+    def authority_ends(self) -> float | None:
+        """When the first authority of clients ends, in seconds since the epoch; None without any."""
+        return min((authority.ends for authority in self.authorities), default=None)
 
     @property
     def paths(self) -> Sequence[Path]:
@@ -59,9 +68,11 @@ class ServerCertificates:
         authorities = contents[2] if self._client_ca else None
         configuration = grpc.ssl_server_certificate_configuration([(contents[1], contents[0])], authorities)
         ends = self._check_validity(contents[0])
+        read = _read_authorities(self._client_ca, authorities) if self._client_ca and authorities else ()
         with self._lock:
             self._next = configuration
             self.ends = ends
+            self.authorities = read
             self._has_warned = ends <= self._clock()
 
     def make_credentials(self) -> grpc.ServerCredentials:
@@ -152,6 +163,13 @@ def _check_authority(path: Path, data: bytes) -> None:
     except (ssl.SSLError, ValueError) as error:
         reason = _name_reason(error) if isinstance(error, ssl.SSLError) else "is no ASCII text"
         raise CertificateError(f"{path}: contains no certificates in PEM form: {reason}") from None
+
+
+def _read_authorities(path: Path, data: bytes) -> tuple[Certificate, ...]:
+    try:
+        return read_certificates(data)
+    except ValueError as error:
+        raise CertificateError(f"{path}: contains a certificate that cannot be read") from error
 
 
 def _name_reason(error: ssl.SSLError) -> str:

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2
 from latimer_server.core.access import Standing
 from latimer_server.core.errors import InvalidRequest, LatimerError, Overloaded, Violation
 from latimer_server.rpc.call import Call
-from latimer_server.rpc.call_limits import DisplacingLimit
+from latimer_server.rpc.watch_places import WatchPlaces
 
 _UNKNOWN: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 _SERVING: int = health_pb2.HealthCheckResponse.SERVING
@@ -28,7 +28,6 @@ LIVENESS = "liveness"
 # The protocol lets a server refuse long lists.
 _MAX_LISTED = 1_000
 _RETRY_SECONDS = 60.0
-_WATCH_RULE = "this caller has {held} open health watches, which is its limit"
 _DISPLACED_RULE = "the watch gave its place to a newer one; all {most} places for health watches are held"
 _DISPLACED_RETRY_SECONDS = 1.0
 _MODEL_PREFIX = "model:"
@@ -65,18 +64,17 @@ class _Watch:
 class HealthServicer:
     """Answers `Check`, `List` and `Watch` from the statuses that `set` was given.
 
-    `max_watches`: open watches of callers with credentials, and as many of callers without. Beyond them the caller with
-    the most watches loses its oldest. So no stranger can keep out gRPC clients with health checking, which send no
-    credentials with their watch. A caller without credentials has at most half of the places.
+    `max_watches`: open watches of callers with credentials, and as many of callers without; see `WatchPlaces`. So no
+    stranger can keep out gRPC clients with health checking, which send no credentials with their watch. A connection
+    without credentials has at most half of the places.
     """
 
     def __init__(self, max_watches: int) -> None:
         self._statuses: dict[str, int] = {}
         self._changed = threading.Condition()
         self._max_watches = max_watches
-        self._watches = DisplacingLimit(_WATCH_RULE, max_watches, max(1, max_watches // 2))
-        # One more than there are places, so that a watch with a key is never refused.
-        self._proven_watches = DisplacingLimit(_WATCH_RULE, max_watches, max_watches + 1)
+        self._watches = WatchPlaces(max_watches, max(1, max_watches // 2))
+        self._proven_watches = WatchPlaces(max_watches, max_watches)
         self._draining = False
 
     def set(self, service: str, status: int) -> None:
@@ -142,7 +140,10 @@ class HealthServicer:
         _check_name(request.service)
         watch = _Watch(context, self._changed)
         is_proven = call.principal.standing is Standing.PROVEN
-        with (self._proven_watches if is_proven else self._watches).hold(call.caller, watch):
+        connection = context.peer()
+        # The port of an address tells connections of one caller apart.
+        caller = call.caller if is_proven else connection.rpartition(":")[0]
+        with (self._proven_watches if is_proven else self._watches).hold(caller, connection, watch):
             context.add_callback(self._wake)
             last: int | None = None
             while context.is_active() and (

@@ -19,6 +19,7 @@ from latimer_server.models.segment_cache import SegmentCache
 from latimer_server.observability.loop_monitor import LoopMonitor
 from latimer_server.observability.metrics_server import Health, MetricsListenError, MetricsServer
 from latimer_server.observability.server_telemetry import ServerTelemetry
+from latimer_server.rpc.auth import Authenticator
 from latimer_server.rpc.call_limits import ConcurrencyLimit
 from latimer_server.rpc.certificates import ServerCertificates
 from latimer_server.rpc.health import LIVENESS, HealthServicer
@@ -46,6 +47,7 @@ class MonitoredParts:
     cache: SegmentCache | None
     health: HealthServicer
     certificates: ServerCertificates | None
+    authenticator: Authenticator
 
 
 class Monitoring:
@@ -141,6 +143,8 @@ class Monitoring:
             self._loop_monitor.busy_ratio,
             self._loop_monitor.lag_seconds,
             parts.certificates.ends if parts.certificates else None,
+            parts.certificates.authority_ends if parts.certificates else None,
+            parts.authenticator.count_keys(),
         )
 
     async def _refresh(self) -> None:

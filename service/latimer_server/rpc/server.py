@@ -332,7 +332,14 @@ async def build_server(
     registry.add_reflection((*_SERVICE_NAMES.values(), _MODEL_SERVICE_NAME, health.SERVICE_NAME))
     port = bind_port(server, settings, access.certificates)
     parts = MonitoredParts(
-        pool, admission, behaviours.streams, executors, options.cache, health_servicer, access.certificates
+        pool,
+        admission,
+        behaviours.streams,
+        executors,
+        options.cache,
+        health_servicer,
+        access.certificates,
+        access.authenticator,
     )
     monitoring = Monitoring(settings, parts, telemetry, tuple(preload))
     models = ServedModels(pool, admission, executors, text_workers, tuple(preload), settings.strict)

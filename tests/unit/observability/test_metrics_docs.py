@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from latimer_server.core.errors import REFUSAL_REASONS
-from latimer_server.core.telemetry import BatchReport, ModelReading, ServerReading
+from latimer_server.core.telemetry import BatchReport, KeyReading, ModelReading, ServerReading
 from latimer_server.observability.metrics import Metrics
 
 ROOT = Path(__file__).parents[3]
@@ -29,7 +29,7 @@ def read_page() -> dict[str, tuple[str, list[str]]]:
 def read_declarations() -> dict[str, tuple[str, list[str]]]:
     """Returns the type and the labels of each metric that a server has."""
     metrics = Metrics("1", ["m"], REFUSAL_REASONS)
-    metrics.reading = ServerReading(models=(ModelReading("m", "ready", 1, 0),))
+    metrics.reading = ServerReading(models=(ModelReading("m", "ready", 1, 0),), keys=KeyReading(1, 0, 2.0))
     metrics.add_method("/latimer.v1.S/M", "unary")
     metrics.note_words("m", 1)
     metrics.note_load("m", True, 1.0)

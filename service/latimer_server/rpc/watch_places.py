@@ -1,0 +1,82 @@
+"""Watch places: a bound on open health watches that is shared fairly among callers and their connections."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from latimer_server.core.errors import Overloaded
+from latimer_server.rpc.call_limits import Cancellable
+
+_RETRY_SECONDS = 1.0
+
+
+class WatchPlaces:
+    """The places of open watches. Thread-safe.
+
+    A watch belongs to a caller (a key, or the address of callers without one) and to one of its connections. While all
+    places are held, a new watch takes the place of the oldest one on the connection with the most, of the caller with
+    the most. It does so only if that caller holds more than the new one, or that connection more than its own: as many
+    programs as there are places, each with one watch, would otherwise displace each other for ever. Then the new watch
+    is refused.
+
+    `most`: places in all. `most_per_connection`: places of one connection.
+    """
+
+    def __init__(self, most: int, most_per_connection: int) -> None:
+        self._most = most
+        self._most_per_connection = most_per_connection
+        self._lock = threading.Lock()
+        self._callers: Counter[str] = Counter()
+        # The watches of each connection, oldest first.
+        self._connections: dict[tuple[str, str], OrderedDict[int, Cancellable]] = {}
+
+    @contextmanager
+    def hold(self, caller: str, connection: str, watch: Cancellable) -> Iterator[None]:
+        """Holds a place. Raises `Overloaded` if there is none for this watch."""
+        with self._lock:
+            displaced = self._make_room((caller, connection))
+            self._connections.setdefault((caller, connection), OrderedDict())[id(watch)] = watch
+            self._callers[caller] += 1
+        if displaced:
+            displaced.cancel()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._remove((caller, connection), id(watch))
+
+    def _make_room(self, own: tuple[str, str]) -> Cancellable | None:
+        """Frees a place if all are held, and returns the watch that has lost it."""
+        held = len(self._connections.get(own, ()))
+        if held >= self._most_per_connection:
+            raise Overloaded(f"this connection has {held} open health watches, which is its limit", _RETRY_SECONDS)
+        if self._callers.total() < self._most:
+            return None
+        largest, size = self._callers.most_common(1)[0]
+        if self._callers[own[0]] == size:
+            largest = own[0]
+        connection = max(
+            (key for key in self._connections if key[0] == largest), key=lambda key: len(self._connections[key])
+        )
+        is_fair = size > self._callers[own[0]] + 1 or (
+            largest == own[0] and len(self._connections[connection]) > held + 1
+        )
+        if not is_fair:
+            rule = f"all {self._most} places for health watches are held; raise max_watches, or use Check"
+            raise Overloaded(rule, _RETRY_SECONDS)
+        number, watch = next(iter(self._connections[connection].items()))
+        self._remove(connection, number)
+        return watch
+
+    def _remove(self, key: tuple[str, str], number: int) -> None:
+        watches = self._connections.get(key)
+        if watches is None or watches.pop(number, None) is None:
+            return  # it has lost its place
+        self._callers[key[0]] -= 1
+        if not self._callers[key[0]]:
+            del self._callers[key[0]]
+        if not watches:
+            del self._connections[key]
