@@ -187,7 +187,7 @@ def test_a_certificate_whose_authority_is_gone_is_refused() -> None:
     def authority(name: bytes, key_id: bytes = b"") -> Certificate:
         return Certificate(name, name, key_id, b"", (), math.inf)
 
-    authorities = (authority(b"ca"), authority(b"new"))
+    authorities: tuple[Certificate, ...] = (authority(b"ca"), authority(b"new"))
     authenticator = Authenticator(list_authorities=lambda: authorities)
     certificate = certify("dns:a", issuer=b"ca", issuer_key_id=b"1")
     below = ClientCertificate(

@@ -278,29 +278,32 @@ def _declare_readings(reading: ServerReading) -> Iterator[Metric]:
         ("latimer_cache_limit_bytes", "The bound on bytes of the segment cache.", cache.max_bytes),
     ):
         yield GaugeMetricFamily(name, help_text, value=value)
-    ends = GaugeMetricFamily(
-        "latimer_certificate_expiry_timestamp_seconds",
-        "When the certificate in use ends, in seconds since the epoch; 0 if clients refuse it already.",
-    )
-    authority_ends = GaugeMetricFamily(
-        "latimer_client_authority_expiry_timestamp_seconds",
-        "When the first authority of client certificates ends, in seconds since the epoch.",
-    )
-    next_end = GaugeMetricFamily(
-        "latimer_key_expiry_timestamp_seconds", "When the next key of a caller ends, in seconds since the epoch."
-    )
-    count = GaugeMetricFamily("latimer_keys", "Keys of callers, by state.", labels=("state",))
     keys = reading.keys
-    for family, end in (
-        (ends, reading.certificate_ends),
-        (authority_ends, reading.authority_ends),
-        (next_end, keys.next_end if keys else None),
+    for name, help_text, end in (
+        (
+            "latimer_certificate_expiry_timestamp_seconds",
+            "When the certificate in use ends, in seconds since the epoch; 0 if clients refuse it already.",
+            reading.certificate_ends,
+        ),
+        (
+            "latimer_client_authority_expiry_timestamp_seconds",
+            "When the first authority of client certificates ends, in seconds since the epoch.",
+            reading.authority_ends,
+        ),
+        (
+            "latimer_key_expiry_timestamp_seconds",
+            "When the next key of a caller ends, in seconds since the epoch.",
+            keys.next_end if keys else None,
+        ),
     ):
+        family = GaugeMetricFamily(name, help_text)
         if end is not None:
             family.add_metric((), end)
         yield family
-    for state, number in (("valid", keys.valid), ("expired", keys.expired)) if keys else ():
-        count.add_metric((state,), number)
+    count = GaugeMetricFamily("latimer_keys", "Keys of callers, by state.", labels=("state",))
+    if keys:
+        count.add_metric(("valid",), keys.valid)
+        count.add_metric(("expired",), keys.expired)
     yield count
     yield CounterMetricFamily("latimer_cache_hits", "Pieces that the segment cache had.", value=cache.hits)
     yield CounterMetricFamily("latimer_cache_misses", "Pieces that the segment cache lacked.", value=cache.misses)
