@@ -76,6 +76,14 @@ def test_two_connections_without_keys_do_not_hold_all_places() -> None:
     assert all(watch.is_open for watch in later)
 
 
+def test_a_connection_that_holds_its_share_replaces_its_own_oldest_watch() -> None:
+    house = House(4, 4)
+    others = [house.watch("key:other", connection) for connection in ("a", "b")]
+    first, second = house.watch("key:shop", "c"), house.watch("key:shop", "c")
+    third = house.watch("key:shop", "c")
+    assert [watch.is_open for watch in (*others, first, second, third)] == [True, True, False, True, True]
+
+
 def test_a_place_is_free_once_its_watch_has_ended() -> None:
     house = House(2, 2)
     house.watch("a", "a:1")

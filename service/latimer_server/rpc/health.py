@@ -74,7 +74,8 @@ class HealthServicer:
         self._changed = threading.Condition()
         self._max_watches = max_watches
         self._watches = WatchPlaces(max_watches, max(1, max_watches // 2))
-        self._proven_watches = WatchPlaces(max_watches, max_watches)
+        # One more than there are places, so that a connection that holds all of them replaces its oldest watch.
+        self._proven_watches = WatchPlaces(max_watches, max_watches + 1)
         self._draining = False
 
     def set(self, service: str, status: int) -> None:

@@ -19,8 +19,8 @@ class WatchPlaces:
     A watch belongs to a caller (a key, or the address of callers without one) and to one of its connections. While all
     places are held, a new watch takes the place of the oldest one on the connection with the most, of the caller with
     the most. It does so only if that caller holds more than the new one, or that connection more than its own: as many
-    programs as there are places, each with one watch, would otherwise displace each other for ever. Then the new watch
-    is refused.
+    programs as there are places, each with one watch, would otherwise displace each other for ever. Else it takes the
+    place of the oldest one on its own connection, and is refused if there is none.
 
     `most`: places in all. `most_per_connection`: places of one connection.
     """
@@ -64,9 +64,10 @@ class WatchPlaces:
         is_fair = size > self._callers[own[0]] + 1 or (
             largest == own[0] and len(self._connections[connection]) > held + 1
         )
-        if not is_fair:
+        if not is_fair and not held:
             rule = f"all {self._most} places for health watches are held; raise max_watches, or use Check"
             raise Overloaded(rule, _RETRY_SECONDS)
+        connection = connection if is_fair else own
         number, watch = next(iter(self._connections[connection].items()))
         self._remove(connection, number)
         return watch
