@@ -43,6 +43,8 @@ def main() -> None:
             "none of them": (_BARE, ""),
             "keys": ((*_BARE, "--keys", plain), secret),
             "keys and quotas": ((*_BARE, "--keys", limited), limited_secret),
+            "metrics": ((*_BARE, *_SEEN[:2]), ""),
+            "logs": ((*_BARE, *_SEEN[2:]), ""),
             "metrics and logs": ((*_BARE, *_SEEN), ""),
             "keys, quotas, metrics and logs": ((*_BARE, *_SEEN, "--keys", limited), limited_secret),
         }

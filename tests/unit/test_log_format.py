@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
+import sys
+import threading
 
 import pytest
 
 from latimer_server.config.settings import LogFormat
-from latimer_server.observability.log_format import configure_logging, describe_exception, request_id
+from latimer_server.observability.log_format import LogWriter, configure_logging, describe_exception, request_id
 
 SECRET = "Dona Amélia's diagnosis"
 
@@ -66,3 +70,41 @@ def test_a_value_with_controls_stays_on_its_line_of_the_console(capsys: pytest.C
         root.setLevel(level)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("cause=line 1\\n2026 INFO ready\\x1b[2J")
+
+
+class CountedOutput(io.StringIO):
+    """Standard error that counts writes."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+def test_lines_of_a_moment_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = CountedOutput()
+    monkeypatch.setattr(sys, "stderr", output)
+    writer = LogWriter()
+    writer.start()
+    for number in range(50):
+        writer.put(f"line {number}")
+        os.sched_yield()  # lets the writer's thread run
+    writer.close()
+    assert output.getvalue().splitlines() == [f"line {number}" for number in range(50)]
+    assert output.writes < 10
+
+
+def test_an_urgent_line_is_written_without_the_end_of_the_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = threading.Event()
+
+    class Output(io.StringIO):
+        def flush(self) -> None:
+            written.set()
+
+    monkeypatch.setattr(sys, "stderr", Output())
+    writer = LogWriter()
+    writer.start()
+    writer.put("a warning", is_urgent=True)
+    assert written.wait(60)
+    writer.close()

@@ -25,6 +25,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 _MAX_WAITING_LINES = 10_000
 _CLOSING_SECONDS = 2.0
 _LINES_AT_ONCE = 256
+_GATHER_SECONDS = 0.1
 _UTC = "+00:00"
 _encode = json.JSONEncoder(default=str).encode
 _METADATA_LOGGER = "grpc._cython.cygrpc"
@@ -55,21 +56,26 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
 class LogWriter:
     """Writes queued lines to standard error in a thread of its own, so that a blocked pipe delays no call.
 
-    New lines are dropped while `_MAX_WAITING_LINES` lines wait.
+    It gathers the lines of `_GATHER_SECONDS` for one write. To wake the thread for each line would take longer than
+    all the rest of a line, since it competes with calls for the interpreter's lock. Urgent lines, and those before
+    them, are written at once. New lines are dropped while `_MAX_WAITING_LINES` lines wait.
     """
 
     def __init__(self) -> None:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._is_urgent = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""
         self._thread.start()
 
-    def put(self, line: str) -> None:
+    def put(self, line: str, *, is_urgent: bool = False) -> None:
         """Queues a line without its line break, or drops it if too many lines wait. Never blocks."""
         if self._lines.qsize() < _MAX_WAITING_LINES:
             self._lines.put(line)
+        if is_urgent:
+            self._is_urgent.set()
 
     def close(self) -> None:
         """Writes the queued lines and ends the thread.
@@ -77,6 +83,7 @@ class LogWriter:
         Gives up after `_CLOSING_SECONDS`, because a blocked pipe must not keep the process alive.
         """
         self._lines.put(None)
+        self._is_urgent.set()
         self._thread.join(_CLOSING_SECONDS)
 
     def _run(self) -> None:
@@ -86,6 +93,9 @@ class LogWriter:
         wait for it when the process exits.
         """
         while (line := self._lines.get()) is not None:
+            if self._lines.qsize() < _LINES_AT_ONCE:
+                self._is_urgent.wait(_GATHER_SECONDS)
+                self._is_urgent.clear()
             lines = [line]
             ends = False
             while len(lines) < _LINES_AT_ONCE and not ends:
@@ -121,7 +131,7 @@ class _QueueHandler(logging.Handler):
         except Exception:  # noqa: BLE001 (a record that cannot be formatted must not fail the call)
             self.handleError(record)
             return
-        self._writer.put(line)
+        self._writer.put(line, is_urgent=record.levelno >= logging.WARNING)
 
 
 def describe_exception(error: BaseException) -> str:
