@@ -1,4 +1,4 @@
-"""Outputs whose translation is known replace those of the models; other outputs are repaired in part."""
+"""Names of people replace those of the models; other outputs are repaired in part."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def test_names_are_left_to_the_model_for_other_scripts() -> None:
     assert write_known(ProtectedText("Linda Marsh"), SegmentOutput("Линда Марш"), ("en", "ru")) is None
 
 
-def test_a_glossary_term_wins_over_a_phrase() -> None:
-    segment = ProtectedText("Regards", (TextSpan(0, 7),), ("Saudações",))
-    assert write_known(segment, SegmentOutput("Saudações"), ("en", "pt")) is None
+def test_a_glossary_term_wins_over_a_name() -> None:
+    segment = ProtectedText("Linda Marsh", (TextSpan(0, 11),), ("Linda Pântano",))
+    assert write_known(segment, SegmentOutput("Linda Pântano"), ("en", "pt")) is None
 
 
 def test_repairs_move_spans_and_links_and_change_alternatives() -> None:

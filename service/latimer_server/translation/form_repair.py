@@ -16,7 +16,6 @@ from latimer_server.text.bracket_repair import loses_brackets, restore_brackets
 from latimer_server.text.clock_times import rewrite_hours
 from latimer_server.text.dates import rewrite_dates
 from latimer_server.text.person_names import is_name_line, restore_names
-from latimer_server.text.phrase_book import find_phrase
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.rewriting import Edit, apply_edits
@@ -33,7 +32,7 @@ _LATIN = frozenset({"en", "pt", "es", "fr", "it", "de", "nl", "ca", "gl", "sv", 
 
 
 def write_known(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> SegmentOutput | None:
-    """Returns the output of a segment whose translation is known: a name of a person, or a formula. Else None.
+    """Returns the output of a segment whose translation is known: the name of a person stays as it is. Else None.
 
     `languages`: BCP-47 codes of source and target. The output needs no checks.
     """
@@ -41,8 +40,7 @@ def write_known(segment: ProtectedText, output: SegmentOutput, languages: tuple[
         return None
     if is_name_line(segment.text, languages[0]) and _writes_names(languages[1]):
         return _write_whole(segment.text, segment.text, output)
-    phrase = find_phrase(segment.text, languages)
-    return None if phrase is None else _write_whole(segment.text, phrase, output)
+    return None
 
 
 def _writes_names(language: str) -> bool:
