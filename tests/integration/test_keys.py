@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -196,10 +197,11 @@ async def test_a_watch_with_a_key_is_never_refused(tmp_path: Path) -> None:
         stranger = stub.Watch(request)
         assert (await stranger.read()).status == health_pb2.HealthCheckResponse.SERVING
         assert await stub.Watch(request).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        watches = [stub.Watch(request, metadata=bearer(secret)) for _ in range(3)]
-        for watch in watches:
-            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-        assert await watches[0].code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        watches = []
+        for _ in range(3):  # one after the other: the server may begin calls at the same time in any order
+            watches.append(stub.Watch(request, metadata=bearer(secret)))
+            assert (await watches[-1].read()).status == health_pb2.HealthCheckResponse.SERVING
+        assert await asyncio.wait_for(watches[0].code(), 30) is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert not stranger.done()
         for watch in (stranger, *watches):
             watch.cancel()
