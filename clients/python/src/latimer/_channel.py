@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -157,6 +156,8 @@ def retry_delay(error: errors.LatimerError, retry: Retry, failures: int) -> floa
 
 def delay_after(error: errors.LatimerError, retry: Retry, failures: int) -> float:
     """Returns the delay that doubles with each failure in a row; the server's own delay if that is longer."""
+    import random  # most programs never retry, and the module takes a part of the time of the client's import
+
     backoff = min(retry.first_delay * 2.0 ** min(failures - 1, 64), retry.max_delay)
     # The jitter spreads the retries of clients that failed at the same moment.
     return max(backoff * random.uniform(0.8, 1.2), (error.retry_after or 0.0) * random.uniform(1.0, 1.2))

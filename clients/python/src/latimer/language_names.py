@@ -6,7 +6,6 @@ the part of one language of display is read, at its first use.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -70,6 +69,7 @@ def _read_names(tag: str) -> Mapping[str, Any]:
 @lru_cache(maxsize=_KEPT)
 def _read_table(name: str) -> Mapping[str, Any] | None:
     # Imported late: few programs ask for names, and these modules are a tenth of the time of the client's import.
+    import json
     import zipfile
     from importlib.resources import files
 
