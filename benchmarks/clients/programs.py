@@ -48,12 +48,16 @@ def start_program(module: str, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def start_batch(source: Path, target: Path, address: str, *more: str) -> subprocess.Popen[bytes]:
-    """Starts a batch from English to Portuguese."""
+    """Starts a batch from English to Portuguese.
+
+    Installed packages have bytecode, which PYTHONDONTWRITEBYTECODE may keep a clone from having.
+    """
     command = ["batch", "translate", str(source), "--from", "en", "--to", "pt", "--out", str(target)]
     return subprocess.Popen(
         [sys.executable, "-m", "latimer", *command, "--address", address, *more],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},
     )
 
 

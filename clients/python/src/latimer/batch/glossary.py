@@ -7,11 +7,13 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from latimer.batch.results import BatchError
 from latimer.files import FileError
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 # The contract's limits.
 MOST_TERMS = 1_000
@@ -95,6 +97,8 @@ def _read_tbx(path: Path, source: str | None, target: str) -> Iterator[Term]:
     version 3."""
     if source is None:
         raise BatchError(f"{path}: the language of the text must be known for a TBX glossary; name it with --from")
+    from lxml import etree  # imported late, because few batches have such a glossary
+
     try:
         # No entity is resolved and nothing is fetched.
         for _, element in etree.iterparse(

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from latimer.batch.output import is_stream
 from latimer.batch.results import BatchError, OutputError
-from latimer.files import FORMATS, FileError, find_format
+from latimer.files import FileError, find_format
 
 STANDARD = "-"  # standard input, or standard output
 _JOURNAL = "journal"
@@ -112,7 +112,7 @@ def find_inputs(
                 _add_folder(found, path, format_name, out, writes=writes)
                 continue
             file = _add_file(path, format_name, spool)
-            if writes and file.format in _read_only():
+            if writes and not find_format(file.path, file.format).translates:
                 raise BatchError(f"{path}: {file.format} files can be summarized, not translated")
             found.files.append(file)
     if not found.files:
@@ -203,11 +203,6 @@ def _describe(path: Path, name: str, relative: Path, format_name: str | None) ->
     return InputFile(path=path, name=name, relative=relative, format=find_format(path, format_name).name)
 
 
-def _read_only() -> frozenset[str]:
-    """Returns the names of the formats that cannot be written."""
-    return frozenset(each.name for each in FORMATS if not each.translates)
-
-
 def _add_folder(found: FoundFiles, folder: Path, format_name: str | None, out: str, *, writes: bool) -> None:
     """Adds the files below a folder. Hidden ones, and those below the output folder, are left out."""
     output = None if out == STANDARD else Path(out).resolve()
@@ -222,7 +217,7 @@ def _add_folder(found: FoundFiles, folder: Path, format_name: str | None, out: s
         except FileError:
             found.skipped.append(path)
             continue
-        if writes and file.format in _read_only():
+        if writes and not find_format(file.path, file.format).translates:
             found.skipped.append(path)
         else:
             found.files.append(file)

@@ -17,15 +17,15 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         from latimer.cli.application import app
-    except ImportError as error:
+
+        if shutil.get_terminal_size().columns < _NARROWEST_TABLE:
+            app.rich_markup_mode = None  # tables of options would cut their names
+        app(prog_name="latimer")
+    except ImportError as error:  # a format may import its library as late as it reads a file
         if error.name is None or error.name.partition(".")[0] not in _EXTRAS:
             raise
         cure = "install it from a clone with: pip install './clients/python[cli]'"
         sys.exit(f"latimer: the package {error.name} is missing; {cure}")
-    if shutil.get_terminal_size().columns < _NARROWEST_TABLE:
-        app.rich_markup_mode = None  # tables of options would cut their names
-    try:
-        app(prog_name="latimer")
     except OSError as error:  # of standard output: a full disk, or a reader that has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter must not flush into it at the end
         if isinstance(error, BrokenPipeError):

@@ -17,7 +17,6 @@ from latimer.batch.results import BatchError, OutputError
 from latimer.cli import options
 from latimer.cli.messages import explain_errors, say
 from latimer.cli.texts import write
-from latimer.files.bilingual.tmx_units import TranslationUnit, read_translation_units, write_translation_units
 
 app = typer.Typer(
     help="Bring translations by people into a translation memory, and take translations out, as TMX files.",
@@ -52,6 +51,9 @@ def export_file(
     file: FileArgument, memory: MemoryOption, source: FromOption, to: ToOption, force: options.ForceOption = False
 ) -> None:
     """Write the translations of a language pair into a TMX file."""
+    # Imported late, here and below, because no other command needs it and its library takes time.
+    from latimer.files.bilingual.tmx_units import TranslationUnit, write_translation_units
+
     with explain_errors():
         if file.exists() and not force:
             raise OutputError(file, "exists already", "--force replaces it", is_refusal=True)
@@ -90,6 +92,8 @@ def _open(path: Path) -> TranslationMemory:
 def _read(file: Path, source: str, target: str) -> Iterator[Entry]:
     """Yields the units of a TMX file. Only a file of latimer has contexts as the ids of its units; those of other
     programs are of no use to find a text again."""
+    from latimer.files.bilingual.tmx_units import read_translation_units
+
     try:
         with file.open("rb") as opened:
             has_contexts = b'creationtool="latimer"' in opened.read(_HEAD)

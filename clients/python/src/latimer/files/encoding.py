@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from charset_normalizer import from_bytes
-
 from latimer.files.document import FileError
 
 _BLOCK = 1 << 20
@@ -258,6 +256,9 @@ def _utf16_without_mark(block: bytes) -> str | None:
 
 def _guess(path: Path, sample: bytes, wide: int, source_language: str | None, line: int) -> str:
     """Returns the encoding of a sample that is not UTF-8. `wide`: characters before it that are UTF-8 beyond ASCII."""
+    # Imported late: few files need it, and it takes a part of the time in which a command starts.
+    from charset_normalizer import from_bytes
+
     read = sample.decode("utf-8", "replace")
     wrong = read.count("\ufffd")
     if wrong <= wide + sum(not each.isascii() for each in read) - wrong:
