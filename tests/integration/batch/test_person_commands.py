@@ -87,7 +87,7 @@ def test_a_failed_line_is_named_with_its_reason() -> None:
     assert (done.returncode, done.stdout) == (1, b"two one\n<fail>\n")
     assert lines(done) == [
         "latimer: standard input, line 2: this text fails",
-        "latimer: 1 unit failed; the source stands in their place",
+        "latimer: 1 unit failed; the source stands in its place",
     ]
 
 
@@ -140,12 +140,24 @@ def test_a_terminal_that_is_not_utf_8_gets_no_traceback() -> None:
         ["translate", "a.txt", "b.txt", "--to", "pt"],
         ["translate", "text", "--stream", "--to", "pt"],
         ["summarize", "text", "--sentences", "0"],
+        ["summarize", "some.txt", "--sentences", "1", "--length", "short"],
+        ["summarize", "some.txt", "--mode", "nothing"],
+        ["summarize", "some.txt", "some.txt", "--length", "huge"],
+        ["translate", "", "--to", "pt"],
+        ["translate", "some.txt", "", "--to", "pt"],
+        ["translate", "some.txt", "--to", "pt", "--column", "x"],
+        ["translate", "some.txt", "--to", "pt", "--path", "x"],
+        ["translate", "some.txt", "--to", "pt", "--no-header"],
+        ["detect", ""],
+        ["batch", "translate", "", "--out", "-", "--to", "pt"],
+        ["batch", "translate", "some.txt", "--out", "", "--to", "pt"],
         ["summarize", "text", "--sentences", "1", "--length", "short"],
         ["batch"],
         ["nothing"],
     ],
 )
 def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
+    Path("some.txt").write_text("one two\n")
     done = run_command(*arguments)
     assert (done.returncode, done.stdout) == (2, b"") or arguments == ["batch"]
     assert done.returncode == 2

@@ -102,6 +102,8 @@ def find_inputs(
     itself.
     """
     found = FoundFiles([])
+    if not all(names):
+        raise BatchError("the name of an input is empty")
     for name in names:
         if name == STANDARD:
             path = spool.copy(sys.stdin.buffer, "input.txt")
@@ -126,6 +128,8 @@ def plan_outputs(files: Sequence[InputFile], names: Sequence[str], out: str, suf
     `out` is a folder if it is one, ends in a separator, or if there are several inputs. Raises `OutputError` if an
     output would be an input, or the output of two inputs.
     """
+    if not out:
+        raise OutputError("--out", "the name of the output is empty", "name a file or folder, or -", is_refusal=True)
     if out == STANDARD:
         return Outputs([None] * len(files), None, None)
     folder = Path(out)

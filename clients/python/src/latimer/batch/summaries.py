@@ -54,10 +54,18 @@ def find_call_error(summaries: Sequence[Summary]) -> LatimerError | None:
     error = summaries[0].error if summaries else None
     if error is None or any(summary.error is not error for summary in summaries):
         return None
-    # Of a single text, these are errors of the text.
-    if len(summaries) == 1 and isinstance(error, (InvalidArgumentError, ServerError)):
+    # Of a single text, these are errors of the text, unless an option is wrong.
+    if len(summaries) == 1 and isinstance(error, (InvalidArgumentError, ServerError)) and not _is_of_option(error):
         return None
     return error
+
+
+def _is_of_option(error: LatimerError) -> bool:
+    """Returns True for an error that every text would have, because the client or the server refuses an option."""
+    if not isinstance(error, InvalidArgumentError):
+        return False
+    fields = [name for name, _ in error.violations]
+    return not error.code if not fields else not any(name.startswith("content") for name in fields)
 
 
 class SummarySender:

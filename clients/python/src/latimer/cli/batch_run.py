@@ -37,6 +37,9 @@ from latimer.files import ReadOptions
 # Code points from which the language of the texts is detected.
 _SAMPLE = 20_000
 _MOST_NAMED = 5
+# The formats whose texts options choose.
+_WITH_COLUMNS = frozenset({"csv", "tsv"})
+_WITH_PATHS = frozenset({"arb", "json", "jsonl", "yaml"})
 # Characters of a text in an example.
 _EXAMPLE = 60
 
@@ -124,6 +127,7 @@ def _plan(request: BatchRequest, spool: Spool) -> Job:
         named = ", ".join(map(str, found.skipped[:_MOST_NAMED]))
         more = f" and {len(found.skipped) - _MOST_NAMED} more" if len(found.skipped) > _MOST_NAMED else ""
         say(f"left out, because they are no files, or their format is not known or cannot be written: {named}{more}")
+    _check_choices(request, found.files)
     if request.out == STANDARD and (sys.stdout.isatty() or len(found.files) > 1) and not request.is_json:
         _refuse_archives(found.files)
     return Job(
@@ -143,6 +147,19 @@ def _plan(request: BatchRequest, spool: Spool) -> Job:
         each_unit=request.each_unit,
         is_json=request.is_json,
     )
+
+
+def _check_choices(request: BatchRequest, files: Sequence[InputFile]) -> None:
+    """Raises `BatchError` for an option that chooses texts of formats which no input has."""
+    formats = {file.format for file in files}
+    choices = [
+        ("--column", request.read.columns, _WITH_COLUMNS),
+        ("--no-header", not request.read.header, _WITH_COLUMNS),
+        ("--path", request.read.paths, _WITH_PATHS),
+    ]
+    for option, is_given, of in choices:
+        if is_given and not formats & of:
+            raise BatchError(f"{option} is for {', '.join(sorted(of))}, and no input has such a format")
 
 
 def _refuse_archives(files: Sequence[InputFile]) -> None:
@@ -232,10 +249,10 @@ def _show_end(request: BatchRequest, surveyed: Sequence[SurveyedFile], outcome: 
     for file in outcome.files:  # broken ones were named before
         if file.error and file.error not in printed:
             say(file.error)
-    _show_failures(outcome)
+    _show_failures(outcome, is_summary=request.task == "summarize" and not request.each_unit)
 
 
-def _show_failures(outcome: BatchOutcome) -> None:
+def _show_failures(outcome: BatchOutcome, *, is_summary: bool) -> None:
     """Prints the first failed units with their reasons, and where all of them are."""
     if not outcome.counts.failed:
         return
@@ -243,7 +260,7 @@ def _show_failures(outcome: BatchOutcome) -> None:
         say(f"{each.path}, {each.place}: {each.error}")
     noun = "unit" if outcome.counts.failed == 1 else "units"
     if outcome.failed_path is None:
-        say(f"{outcome.counts.failed:,} {noun} failed; the source stands in their place")
+        say(f"{outcome.counts.failed:,} {noun} failed{'' if is_summary else '; the source stands in its place'}")
     else:
         say(f"{outcome.counts.failed:,} {noun} failed, see {outcome.failed_path}; --resume tries again")
 

@@ -120,7 +120,7 @@ def explain(error: LatimerError, connection: Connection | None) -> tuple[str, in
     if error.code == "CANCELLED":
         return "the call was stopped", STOPPED
     if not error.code:  # the client refused the request
-        return str(error), USAGE
+        return _name_options(str(error)).replace("with tls=TLS()", "with --tls"), USAGE
     seconds = f"in {error.retry_after:.0f} seconds" if error.retry_after and error.retry_after >= 1 else "later"
     request = f" (request {error.request_id} in the server's log)" if error.request_id else ""
     template = _EXPLANATIONS.get(error.code, "{address} failed{request}: {error}")

@@ -31,6 +31,8 @@ def read_arguments(arguments: Sequence[str]) -> Given:
 
     Raises `BatchError` for an argument that looks like the name of a file that does not exist.
     """
+    if any(not argument.strip() for argument in arguments):
+        raise BatchError("an argument is empty; give a text, the names of files, or nothing for standard input")
     if not arguments:
         if sys.stdin.isatty():
             say("reading from the terminal; end with Ctrl-D, or name files or a text")
