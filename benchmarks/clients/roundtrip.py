@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -78,8 +79,12 @@ class Group:
             return found
         folder = _ROOT / f"made-{self.format}-{self.package.name.split()[0]}"
         if not folder.exists():
-            folder.mkdir(parents=True)
-            self.make(found, folder)
+            # A run that stops here leaves no folder that looks whole to the next one.
+            partial = folder.with_name(f"{folder.name}.part")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            self.make(found, partial)
+            partial.rename(folder)
         return sorted(folder.iterdir())
 
 
