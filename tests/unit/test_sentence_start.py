@@ -38,6 +38,7 @@ def test_the_first_letter_becomes_small(source: str, output: str, target: str, e
         ("iPhone users report", "Usuários do iPhone relatam", "pt"),
         ("3 files", "Três arquivos", "pt"),
         ("via NATO", "NATO", "pt"),
+        ("manual completo", "Complete Manual", "en"),
         ("the house", "Das Haus", "de"),
     ],
 )

@@ -18,11 +18,11 @@ from latimer_server.text.protection.masking import ProtectedText, list_unprotect
 from latimer_server.text.rewriting import Edit
 
 _MONTHS = {
-    "en": "Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec",
+    "en": "Jan Feb Mar Apr May Jun Jul Aug Sept Sep Oct Nov Dec",
     "pt": "jan fev mar abr mai jun jul ago set out nov dez",
 }
 _WIDE_MONTHS = {
-    "en": "January February March April June July August September September October November December",
+    "en": "January February March April May June July August September September October November December",
     "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
 }
 _BETWEEN = {"en": r" ?(?:[-–—/]|to|and|through|until) ?", "pt": r" ?(?:[-–—/]|a|e|até) ?"}
@@ -47,7 +47,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"max\.(?= ?\d)": "maximum",
         r"min\.(?= ?\d)": "minimum",
         r"a\.k\.a\.": "also known as",
-        r"(?<=, )ASAP\b": "as soon as possible",
+        r"ASAP\b(?=[.,;:)!]|\s|$)": "as soon as possible",
         r"btw\b(?=,? \w)": "by the way",
         r"idk\b(?=[,.!]? \w)": "I don't know",
         r"(?<=\w )brb\b": "I'll be right back",
@@ -69,6 +69,12 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"vlw(?!\w)": "valeu",
         r"msg(?!\w)": "mensagem",
         r"qdo(?!\w)": "quando",
+        r"2ª(?= [aàe] [3-6]ª(?:[,:;.)]|$| das ))": "segunda-feira",
+        r"(?<=segunda a )6ª|(?<=2ª [aàe] )6ª(?=[,:;.)]|$| das )": "sexta-feira",
+        r"xíc\.": "xícaras",
+        r"(?<=colher )\(sopa\)|(?<=colheres )\(sopa\)": "de sopa",
+        r"(?<=colher )\(chá\)|(?<=colheres )\(chá\)": "de chá",
+        r"td(?= bem\b)": "tudo",
         r"qnd(?!\w)": "quando",
         r"agr(?!\w)": "agora",
         r"blz(?!\w)": "tudo bem",
@@ -98,7 +104,6 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"Exm[oa]\. S(?:enho)?ra?\.?": "prezado senhor",
         r"Prezad[ao](?= (?:S(?:enho)?ra|Dra|Prof[aª]|Ministra|Diretora)\b)": "prezado",
         r"Prezad[oa]\(a\)(?= \w)": "prezado",
-        r"[uU]midade\b(?= (?:entre|de|acima|abaixo|relativa|do ar))": "humidade",
         r"Vedad[oa](?= (?:a|o|as|os)\s)": "é proibida",
         r"p/(?=\s\w)": "para",
         r"c/(?=\s\w)": "com",
@@ -114,9 +119,9 @@ _STEMS = {
         brb pls plz thx u
     """,
     "pt": """
-        vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd agr blz tô to dps aq cmg ctg vdd msm ngm
-        fds pfv Profa Profª Apto apto Depto Obs obs Ex Quant unit resid End end Tel tel Cel n N Exmo Exma Prezada
-        Prezado Prezado(a) Prezada(a) Umidade umidade Vedada Vedado
+        vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd 2ª xíc (sopa) (chá) td agr blz tô to
+        dps aq cmg ctg vdd msm ngm fds pfv Profa Profª Apto apto Depto Obs obs Ex Quant unit resid End end Tel tel
+        Cel n N Exmo Exma Prezada Prezado Prezado(a) Prezada(a) Vedada Vedado
     """,
 }
 

@@ -57,6 +57,8 @@ _ENDS = ",.?!:"
 _TITLES = ("Sr", "Dr", "Mr", "Ms", "Senhor")
 _TITLED = re.compile(rf"(?<!\w)(?:Sra|Srta|Sr|Dra|Dr|Mrs|Mr|Ms|Miss|Senhora|Senhor)\.? (?P<surname>{_PART})(?![\w'’-])")
 _TITLED_PAIRS = frozenset({("en", "pt"), ("pt", "en")})
+# Names of one word that have several in Portuguese or English.
+_TRANSLATED_WORDS = frozenset({"Netherlands", "Holland", "Czechia", "Slovakia", "Christmas", "Easter", "Thanksgiving"})
 _SMALL_WORD = re.compile(r"(?<![\w'’])[^\W\d_A-Z][^\W\d_]{2,}")
 
 
@@ -73,6 +75,13 @@ def is_name_line(text: str, language: str) -> bool:
         return True
     is_given = match["first"] in given or (match["first"].isupper() and match["first"].capitalize() in given)
     return is_given and not any(word.lower() in _THINGS for word in words)
+
+
+def is_invented_name(word: str, output: str) -> bool:
+    """Returns True if a lone capitalised word became a name of several words, as `Perth` became `Rio de Janeiro`."""
+    if not word.isalpha() or not word[0].isupper() or not word[1:].islower() or word in _TRANSLATED_WORDS:
+        return False
+    return sum(part[0].isupper() for part in output.split()) > 1 and word[:3].lower() not in output.lower()
 
 
 def restore_names(source: ProtectedText, output: ProtectedText, languages: tuple[str, str]) -> Iterator[Edit]:

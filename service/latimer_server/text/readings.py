@@ -24,6 +24,7 @@ _LONE_WORD = re.compile(r"[^\W\d_]{2,}[.:!?…]{0,3}")
 # Differences of log-probabilities between a word with a capital and in small letters. Above the first a word is a name;
 # below the last it is never part of one. Between 0 and the first it may be a name or a noun that begins many titles.
 NAME = 1.0
+_MONTHS, _FIGURE_BEHIND = frozenset({"May", "March"}), re.compile(r" \d")
 _DOUBTFUL = 0.0
 _NEVER_NAME = -5.0
 
@@ -96,7 +97,7 @@ def restore_case(
     text = list(guarded.text)
     words = _list_words(guarded)
     if casing is Casing.TITLE:
-        names |= _find_initials(guarded.text, words)
+        names |= _find_initials(guarded.text, words) | _find_months(guarded.text, words)
     after_name = False
     for number, word in enumerate(words):
         lowered = word.text.lower()
@@ -170,6 +171,15 @@ def _find_initials(text: str, words: list[_Word]) -> frozenset[int]:
     """Returns the indices of the initials among the words of a title, and of the words beside them."""
     initials = [index for index, word in enumerate(words) if is_initial(text, word.start, word.start + len(word.text))]
     return frozenset(near for index in initials for near in range(max(index - 1, 0), min(index + 2, len(words))))
+
+
+def _find_months(text: str, words: list[_Word]) -> frozenset[int]:
+    """Returns the indices of the months of dates, since `May 14` and `may` are different words."""
+    return frozenset(
+        index
+        for index, word in enumerate(words)
+        if word.text in _MONTHS and _FIGURE_BEHIND.match(text, word.start + len(word.text))
+    )
 
 
 def _list_words(guarded: ProtectedText) -> list[_Word]:

@@ -48,6 +48,9 @@ def lower_start(source: ProtectedText, output: ProtectedText, target: str) -> It
         return
     if any(match.group()[0].isupper() for match in islice(_WORD.finditer(source.text), _FIRST_WORDS)):
         return
+    following = _WORD.match(output.text, written.end() + 1)
+    if following is not None and following.group()[0].isupper():
+        return
     if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", source.text):
         return
     yield Edit(written.start(), written.start() + 1, word[0].lower())

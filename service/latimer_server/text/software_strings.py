@@ -19,6 +19,7 @@ _ESCAPE = re.compile(r"(?<!\\)\\(['\"])")
 # unless it follows punctuation. Between two words it is none if `n` begins the name of a folder or command.
 _BREAK = re.compile(
     r"(?<![\\:])(?:\\[nrt])++(?![a-z])|(?<=[.!?;,)\"'])(?:\\[nrt])++"
+    r"|(?<=[.!?…,\"-])\\N(?=[^\W\d_]|[-\"])"
     r"|(?<=[a-zA-Z]{2})\\n(?!(?:ews?|ext|et|ode|ull|ames?|otes?|ormal|eq|eg|abla|ewline|oindent)\b)(?=[a-z]{2,40}[ :])"
 )
 # A line of values between commas without spaces, of which one has quotation marks.

@@ -15,7 +15,7 @@ from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.bracket_repair import loses_brackets, restore_brackets
 from latimer_server.text.clock_times import rewrite_hours
 from latimer_server.text.dates import rewrite_dates
-from latimer_server.text.person_names import is_name_line, restore_names
+from latimer_server.text.person_names import is_invented_name, is_name_line, restore_names
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.rewriting import Edit, apply_edits
@@ -34,12 +34,17 @@ _LATIN = frozenset({"en", "pt", "es", "fr", "it", "de", "nl", "ca", "gl", "sv", 
 def write_known(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> SegmentOutput | None:
     """Returns the output of a segment whose translation is known: the name of a person stays as it is. Else None.
 
+    A lone word that became a name of several words is left as it is, with COPIED_SOURCE.
+
     `languages`: BCP-47 codes of source and target. The output needs no checks.
     """
     if segment.replacements:
         return None
     if is_name_line(segment.text, languages[0]) and _writes_names(languages[1]):
         return _write_whole(segment.text, segment.text, output)
+    if is_invented_name(segment.text, output.text):
+        known = _write_whole(segment.text, segment.text, output)
+        return replace(known, flags=(*known.flags, Flag.COPIED_SOURCE))
     return None
 
 

@@ -96,7 +96,11 @@ class OutputRepairer:
             aligned = await self.retranslate([segments[index] for index in lost], decoding)
         for index, output in zip(lost, aligned, strict=True):
             old = checked[index]
-            if isinstance(output, SegmentOutput) and isinstance(old, SegmentOutput):
+            before = outputs[index]
+            if not (isinstance(output, SegmentOutput) and isinstance(before, SegmentOutput)):
+                continue
+            # A segment whose parts were translated apart has no alignment of its own.
+            if isinstance(old, SegmentOutput) and output.text == before.text:
                 new = self._check(segments[index], put_brackets(segments[index], output))
                 if isinstance(new, SegmentOutput) and not adds_warning(new, old):
                     results[index] = new if self.decoding.alignment else replace(new, links=None)
@@ -111,13 +115,19 @@ class OutputRepairer:
         results = list(outputs)
         if lost:
             parts = [part for index, pair in lost.items() for part in extract_clauses(segments[index], pair)]
-            translated = iter(await self.retranslate(parts, self.decoding))
+            found = await self.retranslate(parts, self.decoding)
+            translated = iter([self._write_known(*pair) for pair in zip(parts, found, strict=True)])
             for index, pair in lost.items():
                 joined = join_clauses(pair, list(islice(translated, len(pair.spans))), self.target)
                 if isinstance(joined, SegmentOutput):
                     results[index] = joined
             self.usage.retried_segments += len(lost)
         return results
+
+    def _write_known(self, part: ProtectedText, output: SegmentOutput | Exception) -> SegmentOutput | Exception:
+        """Returns the known translation of a cell, such as the name of a person; its output if there is none."""
+        known = None if isinstance(output, Exception) else write_known(part, output, (self.source, self.target))
+        return output if known is None else known
 
     def _find_lost_pairs(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator
 
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.protection.addresses import find_addresses
 from latimer_server.text.protection.code_spans import find_code
+from latimer_server.text.protection.companies import find_companies
 from latimer_server.text.protection.identifiers import find_identifiers
 from latimer_server.text.protection.placeholders import find_placeholders
 from latimer_server.text.protection.references import find_references
@@ -89,6 +91,8 @@ def find_builtin(text: str) -> Iterator[TextSpan]:
     be the rest of a word with markup inside, as in `<i>pre</i>-built` and `<i>and</i>/or`.
     """
     yield from find_identifiers(text)
+    yield from find_addresses(text)
+    yield from find_companies(text)
     if _PROSE.fullmatch(text):
         return
     yield from find_placeholders(text)

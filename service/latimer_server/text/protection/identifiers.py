@@ -16,7 +16,7 @@ _NAMED = (
     "package|module|branch|repository|repo|container|service|image|plugin|library|command|crate|gem|host|server|user"
     "|group|project|program|variable|function|method|class|attribute|argument|parameter|option|flag|file|directory|folder"
     "|column|table|field|key|type|property|identifier|symbol|keyword|target|task|job|pod|node|volume|device|interface"
-    "|named|called|pacote|módulo|ramo|repositório|contêiner|serviço|imagem|biblioteca|comando|servidor|projeto|programa"
+    "|relation|database|schema|index|constraint|named|called|relação|pacote|módulo|ramo|repositório|contêiner|serviço|imagem|biblioteca|comando|servidor|projeto|programa"
     "|variável|função|método|classe|atributo|argumento|parâmetro|opção|arquivo|ficheiro|diretório|pasta|coluna|tabela"
     "|campo|chave|tipo|propriedade|chamado|chamada"
 )
