@@ -41,7 +41,7 @@ def join_short(
         if index + 1 < len(spans):
             following = spans[index + 1]
             is_last = index + 2 == len(spans)
-            if (is_short[index] or (is_short[index + 1] and is_last)) and _may_join(text, span, following, cuts):
+            if (is_short[index] or (is_short[index + 1] and is_last)) and may_join(text, span, following, cuts):
                 span = TextSpan(span.start, following.end)
                 index += 1
         yield span
@@ -60,16 +60,24 @@ def find_pair(text: str, language: str) -> Document | None:
 
 def keeps_pair(pair: Document, output: str, language: str) -> bool:
     """Returns True if an output has two sentences that end like those of its source. `language`: that of the output."""
-    ends = [_END.findall(sentence)[-1:] for sentence in pair.segments]
-    written = segment_text(output, Splitting.SENTENCES, language).segments
-    return [_END.findall(sentence)[-1:] for sentence in written] == ends
+    return has_same_ends(pair.segments, segment_text(output, Splitting.SENTENCES, language).segments)
+
+
+def has_same_ends(sentences: Sequence[str], others: Sequence[str]) -> bool:
+    """Returns True if two texts have as many sentences, which end with the same punctuation."""
+    first, second = ([_END.findall(sentence)[-1:] for sentence in text] for text in (sentences, others))
+    return first == second
 
 
 def _is_short(text: str, span: TextSpan) -> bool:
     return _SHORT.fullmatch(text, span.start, span.end) is not None
 
 
-def _may_join(text: str, first: TextSpan, second: TextSpan, cuts: Collection[int]) -> bool:
+def may_join(text: str, first: TextSpan, second: TextSpan, cuts: Collection[int] = ()) -> bool:
+    """Returns True if two sentences of a text may be translated together: neighbours in a line, not in capitals.
+
+    `cuts`: offsets across which none are joined.
+    """
     if text[first.end : second.start] != " " or second.end - first.start > _LONGEST:
         return False
     if first.end in cuts or second.start in cuts or text[first.end - 1] not in ".!?…":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.errors import FlaggedAsError, LatimerError
@@ -42,6 +45,15 @@ class ContentJob:
     to_translate: tuple[int, ...]
     outputs: dict[int, SegmentOutput | Exception]
     characters: int
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(len(part.segments) for part in self.parts))
+
+    def find_part(self, index: int) -> tuple[ContentPart, int]:
+        """Returns the part of the segment at an index, and the index of the segment in it."""
+        number = bisect_right(self._ends, index)
+        return self.parts[number], index - (self._ends[number - 1] if number else 0)
 
 
 def finish_translation(

@@ -36,6 +36,7 @@ from latimer_server.text.protection.masking import (
     UnmaskedText,
     list_unprotected,
     mask_spans,
+    show_spans,
     strip_edge_signs,
     unmask_spans,
 )
@@ -60,7 +61,8 @@ class _SegmentTask:
     `index` is its index among the segments of one `run_protected` call. `original` is its text before preparation.
     `normalized` is the text with the casing and the characters that suit the model. `core` is the part of the
     normalized text that the model reads, which leaves out protected signs at the edges such as emoji; `place` is its
-    span in the normalized text. `target` is the target language.
+    span in the normalized text. `target` is the target language. `shown` is the core with its spans as they are; None
+    if the model cannot copy them.
     """
 
     index: int
@@ -71,6 +73,7 @@ class _SegmentTask:
     casing: Casing
     target: str
     flags: tuple[Flag, ...] = ()
+    shown: MaskedText | None = None
 
     def finish_output(
         self,
@@ -185,11 +188,17 @@ async def run_protected(
         for segment, needs in zip(segments, need_model, strict=True)
     ]
     pending = [task for task, needs in zip(tasks, need_model, strict=True) if needs]
-    for form in MASK_FORMS:
-        maskable = [task for task in pending if len(task.core.spans) <= _MAX_MASKS]
+    shown = {task.index: task.shown for task in pending if task.shown is not None}
+    # Names that the model did not copy get the first form of masks in the second turn, as the other spans did before.
+    for turn, form in enumerate((MASK_FORMS[0], *MASK_FORMS)):
+        maskable = [
+            task for task in pending if len(task.core.spans) <= _MAX_MASKS and (turn != 1 or task.index in shown)
+        ]
         if not maskable:
-            break
-        masked = [mask_spans(task.core, form) for task in maskable]
+            continue
+        masked = [
+            shown[task.index] if not turn and task.index in shown else mask_spans(task.core, form) for task in maskable
+        ]
         outputs = await run_model(model, [text.text for text in masked], options, inflight, usage)
         restored = await options.text.run(work, lambda args=(maskable, masked, outputs): _restore_all(*args))  # type: ignore[misc]
         results = [restored.get(index) or result for index, result in enumerate(results)]
@@ -229,7 +238,10 @@ def _prepare(
         normalized = normalize_text(lowered, is_known, respells_capitals=respells_capitals)
     place, core = strip_edge_signs(normalized.guarded)
     flags = (Flag.UNKNOWN_TOKENS,) if _REPLACEMENT_CHARACTER in segment.text else ()
-    return _SegmentTask(index, segment.text, normalized, place, core, reading.casing, languages.target, flags)
+    shown = None
+    if core.spans and reading.casing is Casing.NORMAL and coverage.covers_all("".join(core.wanted), languages):
+        shown = show_spans(core)
+    return _SegmentTask(index, segment.text, normalized, place, core, reading.casing, languages.target, flags, shown)
 
 
 def _restore_all(

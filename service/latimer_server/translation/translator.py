@@ -37,6 +37,7 @@ from latimer_server.text.protection.rules import PatternError
 from latimer_server.text.segmentation import needs_translation
 from latimer_server.translation.assembly import ContentJob, finish_translation
 from latimer_server.translation.chunks import JobSegment, list_chunks, run_chunks
+from latimer_server.translation.joined_run import JoinedRunner, joins_sentences
 from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.output_repair import OutputRepairer
 from latimer_server.translation.quality_ladder import shorten_deadline
@@ -311,8 +312,7 @@ class Translator:
         inflight = InflightLimit(_WINDOW_PIECES)
 
         async def run_chunk(route: Route, chunk: Sequence[JobSegment]) -> None:
-            segments = [segment for _, _, segment in chunk]
-            outputs = await self._translate_segments(route, segments, run_options, inflight, usage)
+            outputs = await self._translate_segments(route, chunk, run_options, inflight, usage)
             for (job, index, _), output in zip(chunk, outputs, strict=True):
                 job.outputs[index] = output
 
@@ -326,16 +326,16 @@ class Translator:
     async def _translate_segments(
         self,
         route: Route,
-        segments: Sequence[ProtectedText],
+        chunk: Sequence[JobSegment],
         options: ModelRunOptions,
         inflight: InflightLimit,
         usage: Usage,
     ) -> list[SegmentOutput | Exception]:
         """Takes segments through a route and returns their outputs, checked and repaired, or errors, in order."""
+        segments = [segment for _, _, segment in chunk]
 
-        async def run(texts: Sequence[ProtectedText], decoding: DecodingOptions) -> list[SegmentOutput | Exception]:
-            changed = options if decoding is options.decoding else replace(options, decoding=decoding)
-            return await self._route_runner.run(route, texts, changed, inflight, usage)
+        async def run(texts: Sequence[ProtectedText]) -> list[SegmentOutput | Exception]:
+            return await self._route_runner.run(route, texts, options, inflight, usage)
 
         async def retry(texts: Sequence[ProtectedText], decoding: DecodingOptions) -> list[SegmentOutput | Exception]:
             hurried = replace(options, decoding=decoding, deadline=shorten_deadline(options.deadline))
@@ -344,8 +344,12 @@ class Translator:
             except (DeadlineExceeded, Overloaded):
                 return [DeadlineExceeded("no time to translate the segment again")] * len(texts)
 
-        outputs = await run(segments, options.decoding)
         aligns = len(route.models) == 1 and self._pool.get_entry(route.models[0]).guided_alignment
+        # The gain was measured for students, which return alignments.
+        if aligns and joins_sentences(options.decoding):
+            outputs = await JoinedRunner(route.source, route.target, run, usage, options.text).translate(chunk)
+        else:
+            outputs = await run(segments)
         repairer = OutputRepairer(
             route.source,
             route.target,

@@ -9,12 +9,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Move
 from latimer_server.text.protection.mask_forms import PLURAL_SIGN, MaskForm, choose_symbols
 from latimer_server.text.protection.spans import is_glue
 from latimer_server.text.segmentation import needs_translation
+
+# Names that the model reads as they are: absolute paths and words with underscores.
+_COPIED = re.compile(r"~?/(?!/)[\w./-]{1,63}|(?=\w{3,64}(?:\(\))?\Z)[^\W_]\w*_\w*(?:\(\))?")
+# Signs that join the parts of an address or name, so that a word beside one is only a part.
+_JOINTS = frozenset("-_/\\.~@#$%:=&+*^|")
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class MaskedText:
 
     `symbols`: the masks, in the order of the source's spans. `spans`: their places in `text`. `glued`: for each span,
     whether it touches a letter or digit before it, and one behind it. A space divides the mask from such a letter.
+    `shown`: the masks are the spans themselves, see `show_spans`.
     """
 
     source: ProtectedText
@@ -61,6 +68,7 @@ class MaskedText:
     symbols: tuple[str, ...]
     spans: tuple[TextSpan, ...]
     glued: tuple[tuple[bool, bool], ...]
+    shown: bool = False
 
     @property
     def moves(self) -> list[Move]:
@@ -106,6 +114,20 @@ def mask_spans(guarded: ProtectedText, form: MaskForm) -> MaskedText:
     return MaskedText(guarded, "".join(parts), symbols, tuple(spans), tuple(glued))
 
 
+def show_spans(guarded: ProtectedText) -> MaskedText | None:
+    """Returns the text with its protected spans as they are, which a model may copy; None unless all are such names.
+
+    These are paths and words with underscores. Around other names the sentences are better with masks (decision 0098).
+    """
+    texts = guarded.wanted
+    if guarded.replacements or not texts or len(set(texts)) < len(texts):
+        return None
+    glued = tuple(_is_glued(guarded.text, span) for span in guarded.spans)
+    if any(map(any, glued)) or not all(map(_COPIED.fullmatch, texts)):
+        return None
+    return MaskedText(guarded, guarded.text, tuple(texts), guarded.spans, glued, shown=True)
+
+
 def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
     """Returns a model's output with each mask replaced by the text of its span or by the span's replacement.
 
@@ -114,12 +136,8 @@ def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
     """
     if not masked.symbols:
         return UnmaskedText(ProtectedText(output))
-    found: dict[str, re.Match[str]] = {}
-    for match in _compile_symbols(masked.symbols).finditer(output):
-        if match.group() in found:
-            return None
-        found[match.group()] = match
-    if len(found) < len(masked.symbols):
+    found = _find_shown(output, masked) if masked.shown else _find_masks(output, masked.symbols)
+    if found is None:
         return None
     texts = dict(zip(masked.symbols, masked.source.wanted, strict=True))
     glued = dict(zip(masked.symbols, masked.glued, strict=True))
@@ -127,16 +145,16 @@ def unmask_spans(output: str, masked: MaskedText) -> UnmaskedText | None:
     placed: dict[str, TextSpan] = {}
     moves: list[Move] = []
     position = length = 0
-    for symbol, match in sorted(found.items(), key=lambda pair: pair[1].start()):
+    for symbol, place in sorted(found.items(), key=lambda pair: pair[1].start):
         is_glued = glued[symbol]
-        before = output[position : match.start()]
+        before = output[position : place.start]
         before = before[:-1] if is_glued[0] and before.endswith(" ") else before
         parts += (before, texts[symbol])
         start = length + len(before)
         length = start + len(texts[symbol])
         placed[symbol] = TextSpan(start, length)
         mask_start = position + len(before)
-        position = match.end() + (is_glued[1] and output.startswith(" ", match.end()))
+        position = place.end + (is_glued[1] and output.startswith(" ", place.end))
         moves.append((TextSpan(mask_start, position), placed[symbol]))
     parts.append(output[position:])
     guarded = ProtectedText("".join(parts), tuple(placed[symbol] for symbol in masked.symbols))
@@ -217,6 +235,45 @@ def list_unprotected(guarded: ProtectedText) -> list[TextSpan]:
         return [TextSpan(0, len(guarded.text))] if guarded.text else []
     edges = [0, *(edge for span in guarded.spans for edge in (span.start, span.end)), len(guarded.text)]
     return [TextSpan(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
+
+
+def _find_masks(output: str, symbols: tuple[str, ...]) -> dict[str, TextSpan] | None:
+    """Returns the places of the masks in an output; None unless it has each exactly once."""
+    found: dict[str, TextSpan] = {}
+    for match in _compile_symbols(symbols).finditer(output):
+        if match.group() in found:
+            return None
+        found[match.group()] = TextSpan(*match.span())
+    return found if len(found) == len(symbols) else None
+
+
+def _find_shown(output: str, masked: MaskedText) -> dict[str, TextSpan] | None:
+    """Returns the places in an output of the spans that the model read as they are; None unless it has each once."""
+    found: dict[str, TextSpan] = {}
+    for symbol, span in zip(masked.symbols, masked.spans, strict=True):
+        start = output.find(symbol)
+        while start >= 0:
+            place = TextSpan(start, start + len(symbol))
+            if _is_whole(output, place, masked.text, span):
+                if symbol in found:
+                    return None
+                found[symbol] = place
+            start = output.find(symbol, start + 1)
+    places = sorted(found.values(), key=lambda place: place.start)
+    overlap = any(first.end > second.start for first, second in pairwise(places))
+    return found if len(found) == len(masked.symbols) and not overlap else None
+
+
+def _is_whole(output: str, place: TextSpan, source: str, span: TextSpan) -> bool:
+    """Returns True if what stands at a place of an output is no part of a longer word, unless it is one in the source.
+
+    `span`: the place in the source.
+    """
+    before, behind = output[max(0, place.start - 1) : place.start], output[place.end : place.end + 2]
+    if before and (is_glue(before) or before in _JOINTS) and before != source[max(0, span.start - 1) : span.start]:
+        return False
+    joins = bool(behind) and (is_glue(behind[0]) or (behind[0] in _JOINTS and behind[1:].strip() != ""))
+    return not joins or behind[0] == source[span.end : span.end + 1]
 
 
 @lru_cache(maxsize=256)

@@ -21,6 +21,8 @@ _SECONDS = re.compile(
     r"[2-9]0s(?=\s*(?:[.,;:)!?(]|before\b|between\b|if\b|and\b|\Z))"
     r"|(?<![\w.,'’])[2-9]0s(?= (?:delay|timeout|interval|window|pause|limit|countdown)\b)"
 )
+# Each of these times ends like this.
+_TIME_SIGN = re.compile(r"\d[mnuµ]?s")
 # A paragraph or section with its letters and numbers in brackets, as in `4(b)(ii)`. `3(s)` is an optional plural.
 _LEGAL = re.compile(
     r"(?<![\w.,(+-])\d{1,4}(?:\.\d{1,3}){0,3}"
@@ -36,7 +38,7 @@ _LOGGED = re.compile(rf"(?<![\w-]){_JOINED}(?=[\]:,)]|\s|$)(?!\w)")
 
 def find_references(text: str) -> Iterator[TextSpan]:
     """Yields the spans of times with their unit, references to law, and names in logs; possibly overlapping."""
-    if "s" in text:
+    if _TIME_SIGN.search(text):
         for pattern in (_FRACTION_OF_SECOND, _SECONDS):
             yield from (TextSpan(*match.span()) for match in pattern.finditer(text))
     if "(" in text:
