@@ -88,7 +88,7 @@ def segment_text(text: str, splitting: Splitting, language: str, kept: Sequence[
     spans: list[TextSpan] = []
     divides = splitting is Splitting.SENTENCES or splitting is Splitting.SENTENCES_ACROSS_LINES
     # Line breaks and tabs are such white space too, so most texts are one block.
-    has_spaces_only = _ODD_SPACE.search(text) is None
+    has_spaces_only = text.isprintable() or _ODD_SPACE.search(text) is None
     spaced = text if has_spaces_only or not divides else text.translate(_AS_SPACES)
     is_block = has_spaces_only and "  " not in text
     for block in (TextSpan(0, len(text)),) if is_block else _blocks(text, splitting):
@@ -252,6 +252,10 @@ def _append_trimmed(spans: list[TextSpan], text: str, span: TextSpan) -> None:
 
 def _trim(text: str, span: TextSpan) -> TextSpan:
     """Returns the span without the white space and invisible characters at its edges."""
+    if span.start < span.end and text[span.start].isalnum():
+        last = text[span.end - 1]
+        if last in ".!?" or last.isalnum():
+            return span
     leading = _EDGES.match(text, span.start, span.end)
     start = leading.end() if leading else span.start
     end = span.end

@@ -36,9 +36,8 @@ from latimer_server.text.weekdays import spell_out_weekdays
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
 _WHITE_SPACE = re.compile(r"\s+")
-# A segment without one of these characters and without one of these runs comes out as the model writes it.
+# A segment without one of these characters, and without the runs in `_is_special`, comes out as the model writes it.
 _SPECIAL = re.compile("[^!-%'-\\[\\]^`-~ \u00a1-\u00a9\u00ab-\u00b9\u00bb-\u02af\u0300-\u167f\u1681-\u1fff–—’“”]")
-_SPECIAL_RUNS = ("  ", "( ", "(s)", "!!", "??", "?!", "!?", "«")
 
 
 def prepare_segment(written: ProtectedText, *, join: bool, language: str = "") -> ProtectedText:
@@ -102,7 +101,10 @@ def _spell_out(written: ProtectedText, language: str) -> Iterator[Edit]:
 
 
 def _is_special(text: str) -> bool:
-    return any(run in text for run in _SPECIAL_RUNS) or _SPECIAL.search(text) is not None
+    # These tests take half the time of a loop over the runs.
+    has_run = "  " in text or "( " in text or "(s)" in text
+    has_run = has_run or "!!" in text or "??" in text or "?!" in text or "!?" in text or "«" in text
+    return has_run or _SPECIAL.search(text) is not None
 
 
 def _finish_alternative(written: ProtectedText, other: Alternative, *, keeps_lines: bool) -> Alternative:

@@ -163,8 +163,9 @@ def _divide_plain(
     if splitting is not Splitting.NONE:
         escaped = find_breaks(content, guarded.spans) if "\\" in content else ()
         fields = find_fields(content) if '",' in content or ',"' in content else ()
-        holes = merge_spans([*structure, *escaped, *fields])
-        spans = tuple(trim_edges(content, remove_holes(content, spans, holes), guarded.spans))
+        holes = [*structure, *escaped, *fields]
+        parts = remove_holes(content, spans, merge_spans(holes)) if holes else spans
+        spans = tuple(trim_edges(content, parts, guarded.spans))
     if splitting in _BY_SENTENCE:
         spans = tuple(join_short(content, spans, kept))
     join = splitting is Splitting.SENTENCES_ACROSS_LINES

@@ -39,7 +39,7 @@ def has_added_marks(source: str, output: str) -> bool:
     """
     if _MARK.search(output) is None:
         return False
-    plain = source.translate(_WIDE_BRACKETS)
+    plain = source if source.isascii() else source.translate(_WIDE_BRACKETS)
     if any(output.count(sign) > plain.count(sign) for sign in _BRACKETS):
         return True
     single = len(_SINGLE_QUOTE.findall(source))

@@ -114,8 +114,15 @@ def _is_near(words: Sequence[str], others: Sequence[str]) -> bool:
     size, other = len(words), len(others)
     if size < _MIN_NEAR_WORDS or not 0.8 * size <= other <= 1.25 * size:
         return False
-    vocabulary, other_vocabulary = set(words), set(others)
-    # Most translations have many words that their source has not, so a few of these decide.
+    other_vocabulary = set(others)
+    # Most translations lack many words of their source, so its first words decide.
+    missing: set[str] = set()
+    for word in words:
+        if word not in other_vocabulary and not _has_digit(word):
+            missing.add(word)
+            if len(missing) > (1 - _NEAR) * size + _ROUNDING:
+                return False
+    vocabulary = set(words)
     allowed = (1 - _NEAR) * len(vocabulary)
     for word in vocabulary - other_vocabulary:
         allowed -= not _has_digit(word)

@@ -17,6 +17,7 @@ _NUMBER = r"(?<![\d.,])(?P<number>\d{1,3}(?:[.,]\d{3}){0,3}|\d{4,9})(?:[.,]\d\d)
 _BEHIND = re.compile(_NUMBER + r" ?\((?P<words>[^\W\d_]+(?:(?:,? |-)[^\W\d_]+){0,19})\)")
 _BRACKETED = re.compile(rf" \((?:(?:R|US|A|C)?\$ ?|[€£] ?)?{_NUMBER}\)")
 _SEPARATORS = re.compile("[.,]")
+_DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[^\W\d_]+")
 # The most code points of words before a figure in brackets.
 _LONGEST = 200
@@ -60,7 +61,7 @@ def has_wrong_spelling(source: str, output: str, source_language: str, target_la
     Also if words in brackets behind such a figure begin with another word. Returns False if a language (BCP-47 code)
     has no table of number words.
     """
-    if "(" not in source:
+    if "(" not in source or _DIGIT.search(source) is None:
         return False
     bases = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
     if not all(base in WORDS for base in bases):

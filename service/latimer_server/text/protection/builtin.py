@@ -42,12 +42,14 @@ _SIGNED = (
     ("(", re.compile(r"\((?<!\w\()\d{2,4}\) ?\d{3,5}[ -]\d{3,4}(?!\w)")),
 )
 _PRIMES = re.compile("\\d++(?:[.,]\\d++)?[°′″](?:\\d++(?:[.,]\\d++)?[′″])*")
-# Prose without a span to protect: whole numbers, words of small letters or with one capital at the start, and the
-# punctuation of sentences. It has neither items such as `(a)` nor patterns of dates such as `dd-mm-yyyy`.
+# Prose without a span to protect: numbers, words of small letters or with one capital at the start, short names such as
+# `ipv4`, and the punctuation of sentences. It has neither items such as `(a)` nor patterns of dates such as
+# `dd-mm-yyyy`, keys such as `"name": "Ana"` or dashes at its start.
 _PROSE = re.compile(
-    r"(?:(?:“|\((?![a-z]{1,5}\)|\d))?"
-    r"(?:[A-ZÀ-ÖØ-Þ]?[a-zß-öø-ÿ]*+(?:-(?!aaaa|yyyy)[a-zß-öø-ÿ]{3,}+|['’][a-zß-öø-ÿ]++)*+|\d{1,6}+)"
-    r"[)”]?[,;:!?.]{0,3}+(?: |$))++"
+    r"(?:(?:\((?![a-z]{1,5}\)|\d))?(?:\"(?!-)|“)?"
+    r"(?:[A-ZÀ-ÖØ-Þ]?[a-zß-öø-ÿ]*+(?:-(?!aaaa|yyyy)[a-zß-öø-ÿ]{3,}+|['’][a-zß-öø-ÿ]++)*+"
+    r"|[a-z]{2,4}+\d{1,2}+|\d{1,6}+(?:\.\d{1,4}+)?%?)"
+    r"(?:\"(?!:)|”)?\)?[,;:!?.]{0,3}+(?: (?:[–—] )?|$))++"
 )
 # Signs without which a text has no address, price with a code, emoji, or hour. Each pattern begins with one set of
 # characters or one character, which makes its search fast.

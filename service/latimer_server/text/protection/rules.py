@@ -93,6 +93,8 @@ class ProtectionRules:
         """
         plain = text.replace(OBJECT, SEPARATOR)
         found = [*self._find_matches(text), *self._find_forms(plain)]
+        if not found and not boundaries:
+            return ()
         if boundaries:
             found += join_spans(self._find_placeholders(separate_text(plain, boundaries)), boundaries)
         return bridge_spans(text, merge_spans(found))
