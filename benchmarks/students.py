@@ -11,9 +11,12 @@ import fxtranslate
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.config.settings import load_settings
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.poll_time import Cancellation, PollTime
 from latimer_server.models.catalog.catalog import load_catalog
 from latimer_server.models.store.store import Store
 
+# Cancels nothing and sets no poll time, so that the students' C++ computes as many steps in a call as in the server.
+NEVER_CANCELLED = Cancellation(lambda: False, PollTime())
 # The embedded student of each direction.
 NAMES = {("en", "pt"): "firefox-en-pt", ("pt", "en"): "firefox-pt-en"}
 
@@ -45,7 +48,7 @@ def run_in_batches(
     """Decodes all rows in batches of `size` rows, in their order. The default options are those of the model."""
     options = options or DecodingOptions()
     batches = (rows[start : start + size] for start in range(0, len(rows), size))
-    return [hypothesis for batch in batches for hypothesis in student.run(batch, options, lambda: False)]
+    return [hypothesis for batch in batches for hypothesis in student.run(batch, options, NEVER_CANCELLED)]
 
 
 def translate_in_batches(student: MarianStudent, texts: Sequence[str], size: int) -> list[str]:

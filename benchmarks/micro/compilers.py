@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks.corpus import sample_sentences
 from benchmarks.native_programs import build_engine
-from benchmarks.students import NAMES, load_embedded_student, locate_student
+from benchmarks.students import NAMES, NEVER_CANCELLED, load_embedded_student, locate_student
 from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.native_engine import NativeStudent
@@ -48,7 +48,7 @@ def translate(student: NativeStudent, rows: Sequence[TokenIds], size: int) -> tu
     """Returns the CPU seconds of all rows in batches of `size`, and the outputs."""
     started, found = time.process_time(), list[Hypothesis]()
     for at in range(0, len(rows), size):
-        found += student.search(rows[at : at + size], DecodingOptions(), lambda: False)
+        found += student.search(rows[at : at + size], DecodingOptions(), NEVER_CANCELLED)
     return time.process_time() - started, found
 
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -150,6 +151,7 @@ struct Request {
              lengths.data(),
              caps.data(),
              positions.data(),
+             nullptr,
              static_cast<int64_t>(ids.size()) - 1,
              static_cast<int64_t>(positions.size()) - 1,
              static_cast<int32_t>(rows.size()),
@@ -175,7 +177,7 @@ Results search(const LatimerStudent* student, const LatimerSizes& sizes, const R
   const Request request(rows, caps, sizes, options, options.beams);
   LatimerBatch* batch = nullptr;
   CHECK(latimer_begin(student, &request.value, &batch) == 0);
-  while (latimer_encode(batch, 1) > 0) {
+  while (latimer_encode(batch) > 0) {
   }
   int left = 1;
   for (int n = 0; n < steps && left > 0; ++n) {
@@ -222,7 +224,7 @@ Results search_greedily(const LatimerStudent* student, const LatimerSizes& sizes
   const Request request(rows, caps, sizes, options, 0);
   LatimerBatch* batch = nullptr;
   CHECK(latimer_begin(student, &request.value, &batch) == 0);
-  while (latimer_encode(batch, 1) > 0) {
+  while (latimer_encode(batch) > 0) {
   }
   const size_t count = rows.size();
   Results results(count, {{{}, {}, {}, 0.0, false}});
@@ -333,7 +335,7 @@ void check_refusals(const LatimerStudent* student, const LatimerSizes& sizes) {
   CHECK(latimer_begin(student, &request.value, &batch) == 0);
   const auto position = make_position(sizes, 0);
   CHECK(latimer_advance_beams(batch, 1, position.data(), sizes.dimension) == LATIMER_INVALID);  // not encoded yet
-  while (latimer_encode(batch, 1) > 0) {
+  while (latimer_encode(batch) > 0) {
   }
   CHECK(latimer_advance(batch, 1, position.data(), sizes.dimension, nullptr) == LATIMER_INVALID);
   CHECK(latimer_advance_beams(batch, 2, position.data(), sizes.dimension) == LATIMER_INVALID);
@@ -343,6 +345,37 @@ void check_refusals(const LatimerStudent* student, const LatimerSizes& sizes) {
   const LatimerTokens early = {nullptr, nullptr, nullptr, 0};
   CHECK(latimer_write_tokens(batch, &early) == LATIMER_INVALID);
   latimer_end(batch);
+}
+
+// Checks that encoding and decoding return at the poll time, after one group of sources and one step.
+void check_poll_time(const LatimerStudent* student, const LatimerSizes& sizes) {
+  const Rows rows(3, std::vector<int32_t>(200, 0));  // three groups
+  constexpr int kSteps = 4;
+  const std::vector<int32_t> caps(rows.size(), kSteps);
+  std::vector<float> positions;
+  for (int n = 0; n < kSteps; ++n)
+    for (const float value : make_position(sizes, n)) positions.push_back(value);
+  const int64_t size = static_cast<int64_t>(positions.size()), never = std::numeric_limits<int64_t>::max();
+  for (const int beams : {0, 2})
+    for (const int64_t time : {int64_t{0}, int64_t{1}, never - 1, never}) {
+      Request request(rows, caps, sizes, Options{}, beams);
+      request.value.poll_time = &time;
+      LatimerBatch* batch = nullptr;
+      CHECK(latimer_begin(student, &request.value, &batch) == 0);
+      const bool comes = time < 2;
+      for (int left = comes ? 2 : 0; left >= 0; --left) CHECK(latimer_encode(batch) == left);
+      std::vector<int32_t> ids(rows.size() * kSteps), counts(rows.size()), focus(ids.size());
+      std::vector<uint8_t> finished(rows.size());
+      std::vector<double> scores(rows.size());
+      std::vector<float> weights(ids.size());
+      const LatimerOutput output = {ids.data(), counts.data(), finished.data(), scores.data(), focus.data(), weights.data(),
+                                    3,          kSteps};
+      const int left = beams != 0 ? latimer_advance_beams(batch, kSteps, positions.data(), size)
+                                  : latimer_advance(batch, kSteps, positions.data(), size, &output);
+      CHECK(left >= 0);
+      CHECK(comes ? latimer_count_steps(batch) == 1 : left == 0 || latimer_count_steps(batch) == kSteps);
+      latimer_end(batch);
+    }
 }
 
 void check_wrong_weights(const Weights& given, int instructions) {
@@ -387,6 +420,7 @@ int main(int, char** arguments) {
                          &student) == 0);
       check_searches(student, weights.sizes);
       check_refusals(student, weights.sizes);
+      check_poll_time(student, weights.sizes);
       latimer_unload(student);
       if (listed && sizes.source > 9) check_wrong_weights(weights, instructions);
     }

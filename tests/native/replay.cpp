@@ -94,9 +94,9 @@ int main(int count, char** arguments) {
   int64_t all = 0;
   for (int row = 0; row < rows; ++row) all += lengths[row];
   const int64_t values = static_cast<int64_t>(kSteps) * sizes.dimension;
-  LatimerRequest request = {ids, lengths, caps, positions, all, values, rows, 1, 0, 0, 1, 0, 1.0, 1.0};
+  LatimerRequest request = {ids, lengths, caps, positions, nullptr, all, values, rows, 1, 0, 0, 1, 0, 1.0, 1.0};
   LatimerBatch* batch = nullptr;
-  if (latimer_begin(student, &request, &batch) != 0 || latimer_encode(batch, rows) != 0) return 5;
+  if (latimer_begin(student, &request, &batch) != 0 || latimer_encode(batch) != 0) return 5;
   if (latimer_advance(batch, kSteps, positions, values, &output) != 0) return 5;
   for (int row = 0; row < rows; ++row) {
     std::printf("%a", scores[row]);
@@ -113,7 +113,7 @@ int main(int count, char** arguments) {
   request.no_repeat_ngram_size = 3;
   request.length_penalty = 0.8;
   request.repetition_penalty = 1.25;
-  if (latimer_begin(student, &request, &batch) != 0 || latimer_encode(batch, rows) != 0) return 5;
+  if (latimer_begin(student, &request, &batch) != 0 || latimer_encode(batch) != 0) return 5;
   if (latimer_advance_beams(batch, kSteps, positions, values) != 0) return 5;
   counts.resize(rows * kBeams);
   finished.resize(counts.size());

@@ -124,9 +124,10 @@ class GeneratorBackend(Protocol):
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         """Returns one hypothesis for each row, in order.
 
-        Polls `cancelled` every few steps. If the library cannot stop inside a batch, or not for a few seconds, polls
-        it between parts of the batch. After a cancellation, rows that are not finished return the tokens that they
-        have so far, or none, and are marked as truncated.
+        Polls `cancelled` every few steps, and a `Cancellation` at its poll time if the library can read that. If the
+        library cannot stop inside a batch, or not for a few seconds, polls between parts of the batch. After a
+        cancellation, rows that are not finished return the tokens that they have so far, or none, and are marked as
+        truncated.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.poll_time import Cancellation, PollTime
 from latimer_server.core.telemetry import BatchReport, TracedPiece
 from latimer_server.scheduling.compute_watch import ComputeWatch
 from latimer_server.scheduling.work_items import Batch, Clock
@@ -15,7 +16,8 @@ RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypot
 class BatchRun:
     """The computation of a batch, to be called in the compute thread if the batch has pieces.
 
-    `began`: when its pieces were taken from the queue, a clock reading in seconds.
+    Must be created in the event loop. Its poll time is the latest deadline of the waiters, and now once none of them is
+    pending. `began`: when its pieces were taken from the queue, a clock reading in seconds.
     """
 
     def __init__(self, batch: Batch, run: RunBatch, watch: ComputeWatch, clock: Clock) -> None:
@@ -25,15 +27,25 @@ class BatchRun:
         self._watch = watch
         self._clock = clock
         self._started = self._ended = 0.0
+        self._poll_time = PollTime()
+        self._is_over = False
+        if not batch.items:
+            return
+        self._set_poll_time()
+        for item in batch.items:
+            for waiter in item.waiters:
+                waiter.future.add_done_callback(self._set_poll_time)
 
     def __call__(self) -> list[Hypothesis]:
         """Returns one hypothesis for each piece."""
         items = self.batch.items
         self._started = self._clock()
         cancelled = self._watch.note_polls(lambda: self.batch.is_abandoned(self._clock()))
-        hypotheses = self._run([item.ids for item in items], items[0].options, cancelled)
-        self._ended = self._clock()
-        return hypotheses
+        try:
+            return self._run([item.ids for item in items], items[0].options, Cancellation(cancelled, self._poll_time))
+        finally:
+            self._ended = self._clock()
+            self._is_over = True
 
     def report(self, model: str, hypotheses: Sequence[Hypothesis], ended: float) -> BatchReport:
         """Returns the report of the batch, which ended at `ended`. The wait of a row is that of its first waiter."""
@@ -54,3 +66,8 @@ class BatchRun:
                 if waiter.trace is not None
             ],
         )
+
+    def _set_poll_time(self, _: object = None) -> None:
+        """Sets the poll time by the waiters that are pending."""
+        if not self._is_over:
+            self._poll_time.set_after(self.batch.needed_until - self._clock())

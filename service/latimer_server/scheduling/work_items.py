@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
@@ -125,6 +126,13 @@ class Batch:
     def served_tokens(self) -> int:
         """The tokens of the batch (see `piece_size`), a piece with several waiters counted for each of them."""
         return sum(count_tokens(item.ids) * len(item.waiters) for item in self.items)
+
+    @property
+    def needed_until(self) -> float:
+        """The latest deadline of the pending waiters of all pieces: infinite if one of them has no deadline, and minus
+        infinite if none is pending."""
+        waiters = (waiter for item in self.items for waiter in item.waiters if not waiter.future.done())
+        return max((math.inf if w.deadline is None else w.deadline for w in waiters), default=-math.inf)
 
     def is_abandoned(self, now: float) -> bool:
         """True if every piece is abandoned at `now`. May be called from any thread."""

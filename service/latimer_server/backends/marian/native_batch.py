@@ -22,7 +22,8 @@ from latimer_server.backends.marian.native_structures import (
     Tokens,
     point,
 )
-from latimer_server.core.decoding import Cancelled, DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
+from latimer_server.core.poll_time import PollTime
 
 _DEFAULT_LENGTH_PENALTY = 1.0
 
@@ -35,8 +36,9 @@ def count_beams(options: DecodingOptions) -> int:
 class NativeBatch:
     """A batch of a student that the C++ `library` loaded. Must be used in a `with` block, which frees it.
 
-    `positions` returns the embeddings [count, d] of `count` positions from its first argument on. Raises `ValueError`
-    if an id or a size is not that of the student, and `MemoryError`.
+    `positions` returns the embeddings [count, d] of `count` positions from its first argument on. Its methods compute
+    until they are done or, after one step at least, until `poll_time` has come. Raises `ValueError` if an id or a size
+    is not that of the student, and `MemoryError`.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class NativeBatch:
         batch: Sequence[TokenIds],
         options: DecodingOptions,
         positions: Callable[[int, int], Floats],
+        poll_time: PollTime | None = None,
     ) -> None:
+        self._poll_time = poll_time  # the library reads it
         self._library, self._positions, self._options = library, positions, options
         self.rows = len(batch)
         self._lengths = np.array([len(row) for row in batch], np.int32)
@@ -55,6 +59,7 @@ class NativeBatch:
         self._source_positions = positions(0, int(self._lengths.max()))
         request = Request(
             *map(point, (self._ids, self._lengths, self._caps, self._source_positions)),
+            poll_time.address if poll_time else None,
             self._ids.size,
             self._source_positions.size,
             self.rows,
@@ -75,17 +80,14 @@ class NativeBatch:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._library.latimer_end(self._handle)
 
-    def encode(self, cancelled: Cancelled) -> bool:
-        """Encodes all sources. Returns False if it was cancelled after some of them; the batch cannot advance then."""
-        while check_result(self._library.latimer_encode(self._handle, 1)) > 0:
-            if cancelled():
-                return False
-        return True
+    def encode(self) -> int:
+        """Encodes sources. Returns the number of those that are left; the batch may advance when none is."""
+        return check_result(self._library.latimer_encode(self._handle))
 
-    def advance(self, position: int, output: GreedyOutput) -> int:
-        """Computes as many greedy steps from `position` on as `output` has room for. Returns the active rows."""
+    def advance(self, output: GreedyOutput) -> int:
+        """Computes the next greedy steps, at most as many as `output` has room for. Returns the active rows."""
         output.reset()
-        positions = self._positions(position, output.steps)
+        positions = self._positions(self._count_steps(), output.steps)
         left = self._library.latimer_advance(
             self._handle, output.steps, point(positions), positions.size, ctypes.byref(output.arrays)
         )
@@ -93,10 +95,10 @@ class NativeBatch:
         output.collect()
         return int(left)
 
-    def advance_beams(self, position: int) -> int:
-        """Computes the step at `position` of a beam search. Returns the number of hypotheses that are active."""
-        positions = self._positions(position, 1)
-        return check_result(self._library.latimer_advance_beams(self._handle, 1, point(positions), positions.size))
+    def advance_beams(self, steps: int) -> int:
+        """Computes the next steps of a beam search, at most `steps`. Returns the number of active hypotheses."""
+        positions = self._positions(self._count_steps(), steps)
+        return check_result(self._library.latimer_advance_beams(self._handle, steps, point(positions), positions.size))
 
     def read_beams(self) -> list[Hypothesis]:
         """Ends a beam search and returns the best hypothesis of each row with its alternatives.
@@ -126,6 +128,9 @@ class NativeBatch:
                 at = end
             found.append(replace(ranked[0], alternatives=tuple(ranked[1:])))
         return found
+
+    def _count_steps(self) -> int:
+        return int(self._library.latimer_count_steps(self._handle))
 
 
 class GreedyOutput:

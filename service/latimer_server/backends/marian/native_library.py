@@ -18,7 +18,7 @@ from functools import cache
 from latimer_server.core.errors import ModelError
 
 _LIBRARY = "latimer_server.backends.marian.native._student"
-_INTERFACE = 4  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
+_INTERFACE = 5  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
 _NO_MEMORY = -1  # `LATIMER_NO_MEMORY`; other negative results are `LATIMER_INVALID`
 _VARIABLE = "LATIMER_ENGINE"
 _ONNX = "onnx"
@@ -84,9 +84,10 @@ def load_library(path: str) -> ctypes.CDLL:
         ("load", ctypes.c_int, [_Pointer, _Pointer, _Pointer, _Pointer, ctypes.c_int, _Pointer]),
         ("unload", None, [_Pointer]),
         ("begin", ctypes.c_int, [_Pointer, _Pointer, _Pointer]),
-        ("encode", ctypes.c_int, [_Pointer, ctypes.c_int]),
+        ("encode", ctypes.c_int, [_Pointer]),
         ("advance", ctypes.c_int, [_Pointer, ctypes.c_int, _Pointer, ctypes.c_int64, _Pointer]),
         ("advance_beams", ctypes.c_int, [_Pointer, ctypes.c_int, _Pointer, ctypes.c_int64]),
+        ("count_steps", ctypes.c_int, [_Pointer]),
         ("list_hypotheses", ctypes.c_int64, [_Pointer, _Pointer]),
         ("write_tokens", ctypes.c_int, [_Pointer, _Pointer]),
         ("end", None, [_Pointer]),

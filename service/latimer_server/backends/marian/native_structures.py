@@ -104,7 +104,7 @@ class Request(ctypes.Structure):
     """`LatimerRequest`."""
 
     _fields_ = [
-        *((name, Pointer) for name in ("ids", "lengths", "caps", "positions")),
+        *((name, Pointer) for name in ("ids", "lengths", "caps", "positions", "poll_time")),
         *((name, Int64) for name in ("id_count", "position_values")),
         *((name, Int32) for name in ("rows", "aligned", "whole_vocabulary")),
         *((name, Int32) for name in ("beams", "hypotheses", "no_repeat_ngram_size")),

@@ -36,7 +36,7 @@ struct Beams;
 struct Batch : LatimerBatch {
   Memory memory;
   const Student* student;
-  int left, position;
+  int left;
   bool whole;              // every token is a candidate
   const float* positions;  // position embeddings of the sources
   const int32_t* lengths;

@@ -276,8 +276,11 @@ inline bool step_beams(Batch& batch, const float* position) {
 
 inline int advance_beams(LatimerBatch* given, int steps, const float* positions) {
   Batch* batch = static_cast<Batch*>(given);
-  for (int n = 0; n < steps && batch->left > 0; ++n, ++batch->position)
+  for (int n = 0; n < steps && batch->left > 0; ++n) {
     if (!step_beams(*batch, positions + static_cast<size_t>(n) * batch->sizes.dimension)) return LATIMER_NO_MEMORY;
+    ++batch->position;
+    if (latimer::has_come(batch->poll_time)) break;
+  }
   return batch->left;
 }
 

@@ -95,15 +95,16 @@ inline bool prepare_encoder(Batch& batch, const int32_t* ids) {
   return take_scratch(batch.memory, batch.student->sizes, batch.group_tokens, longest, batch.encoder);
 }
 
-// Encodes the next `groups` groups of sources. Returns the number of sources that are left.
-inline int encode_some(Batch& batch, int groups) {
+// Encodes the next groups of sources until the poll time has come. Returns the number of sources that are left.
+inline int encode_some(Batch& batch) {
   LATIMER_CLOCK(kReading);
-  for (; groups > 0 && batch.encoded < batch.rows; --groups) {
+  while (batch.encoded < batch.rows) {
     int last = batch.encoded, tokens = 0;
     while (last < batch.rows && tokens + batch.lengths[last] <= batch.group_tokens) tokens += batch.lengths[last++];
     encode_rows(batch, batch.next_ids, batch.encoded, last, tokens, batch.encoder);
     batch.next_ids += tokens;
     batch.encoded = last;
+    if (latimer::has_come(batch.poll_time)) break;
   }
   return batch.rows - batch.encoded;
 }

@@ -12,7 +12,7 @@ struct Kernels {
                           bool tiles);
   void (*unload)(LatimerStudent*);
   LatimerBatch* (*begin)(const LatimerStudent*, const LatimerRequest&);
-  int (*encode)(LatimerBatch*, int groups);
+  int (*encode)(LatimerBatch*);
   int (*advance)(LatimerBatch*, int steps, const float* positions, const LatimerOutput&);
   int (*advance_beams)(LatimerBatch*, int steps, const float* positions);
   int64_t (*list_hypotheses)(LatimerBatch*, const LatimerHypotheses&);
@@ -34,11 +34,13 @@ struct LatimerStudent {
   LatimerSizes sizes;
 };
 
-// `waiting` sources are not encoded yet. `tokens` is the number of tokens of the listed hypotheses, or -1.
+// `waiting` sources are not encoded yet, and `position` steps are decoded. `tokens` is the number of tokens of the listed
+// hypotheses, or -1.
 struct LatimerBatch {
   const latimer::Kernels* kernels = nullptr;
   LatimerSizes sizes;
   int rows, aligned, beams, hypotheses;
-  int waiting = 0;
+  int waiting = 0, position = 0;
+  const int64_t* poll_time = nullptr;
   int64_t tokens = -1;
 };

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "kernels.h"
+#include "poll_time.h"
 
 #define LATIMER_KERNELS latimer_avx2
 

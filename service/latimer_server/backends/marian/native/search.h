@@ -129,6 +129,7 @@ inline LatimerBatch* begin_batch(const LatimerStudent* given, const LatimerReque
   batch->lengths = request.lengths;
   batch->caps = request.caps;
   batch->positions = request.positions;
+  batch->poll_time = request.poll_time;
   batch->active = memory.take<int>(count);
   batch->previous = memory.take<int32_t>(count);
   batch->slots = memory.take<Slots>(count);
@@ -170,7 +171,7 @@ inline LatimerBatch* begin_batch(const LatimerStudent* given, const LatimerReque
   return batch;
 }
 
-inline int encode_batch(LatimerBatch* batch, int groups) { return encode_some(*static_cast<Batch*>(batch), groups); }
+inline int encode_batch(LatimerBatch* batch) { return encode_some(*static_cast<Batch*>(batch)); }
 
 // Computes one greedy step of every active row.
 inline void step(Batch& batch, const float* position, Focus* focus, int* chosen, float* log_probs) {
@@ -186,7 +187,7 @@ inline int advance_batch(LatimerBatch* given, int steps, const float* positions,
   int* chosen = memory.take<int>(batch->rows);
   float* log_probs = memory.take<float>(batch->rows);
   if (memory.failed) return LATIMER_NO_MEMORY;
-  for (int n = 0; n < steps && batch->left > 0; ++n, ++batch->position) {
+  for (int n = 0; n < steps && batch->left > 0; ++n) {
     step(*batch, positions + static_cast<size_t>(n) * batch->student->sizes.dimension, focus, chosen, log_probs);
     int left = 0;
     for (int i = 0; i < batch->left; ++i) {
@@ -207,6 +208,8 @@ inline int advance_batch(LatimerBatch* given, int steps, const float* positions,
       batch->active[left++] = row;
     }
     batch->left = left;
+    ++batch->position;
+    if (latimer::has_come(batch->poll_time)) break;
   }
   return batch->left;
 }

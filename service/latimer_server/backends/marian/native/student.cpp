@@ -151,7 +151,7 @@ int latimer_begin(const LatimerStudent* student, const LatimerRequest* request, 
   return 0;
 }
 
-int latimer_encode(LatimerBatch* batch, int groups) { return batch->waiting = batch->kernels->encode(batch, groups); }
+int latimer_encode(LatimerBatch* batch) { return batch->waiting = batch->kernels->encode(batch); }
 
 int latimer_advance(LatimerBatch* batch, int steps, const float* positions, int64_t position_values,
                     const LatimerOutput* output) {
@@ -168,6 +168,8 @@ int latimer_advance_beams(LatimerBatch* batch, int steps, const float* positions
     return LATIMER_INVALID;
   return batch->kernels->advance_beams(batch, steps, positions);
 }
+
+int latimer_count_steps(const LatimerBatch* batch) { return batch->position; }
 
 int64_t latimer_list_hypotheses(LatimerBatch* batch, const LatimerHypotheses* hypotheses) {
   if (batch->beams == 0 || hypotheses->rows != batch->rows || hypotheses->hypotheses != batch->hypotheses)

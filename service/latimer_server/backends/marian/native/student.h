@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 // The version of this interface. The caller compares it, because a library of an earlier version may be installed.
-enum { LATIMER_INTERFACE = 4 };
+enum { LATIMER_INTERFACE = 5 };
 int latimer_get_interface(void);
 
 // The instruction sets that there are kernels for, the best ones of a processor last.
@@ -85,6 +85,10 @@ typedef struct {
 // embedding for each token of the longest row, `position_values` floats altogether. `aligned`: the alignment is needed.
 // `whole_vocabulary`: every token is a candidate, also if the student has a shortlist.
 //
+// `poll_time`, which may be null, is a time in nanoseconds of CLOCK_MONOTONIC that other threads may set. Encoding returns
+// after the first group of sources, and decoding after the first step, that ends at that time or later. So 0 ends either
+// at once, and the greatest number never.
+//
 // `beams` is 0 for greedy search. Otherwise it is the number of hypotheses that are kept for each row, of which at most
 // `hypotheses` are returned, and the last three members apply: see `core/decoding.py`.
 typedef struct {
@@ -92,6 +96,7 @@ typedef struct {
   const int32_t* lengths;
   const int32_t* caps;
   const float* positions;
+  const int64_t* poll_time;
   int64_t id_count, position_values;
   int32_t rows, aligned, whole_vocabulary;
   int32_t beams, hypotheses, no_repeat_ngram_size;
@@ -143,15 +148,18 @@ void latimer_unload(LatimerStudent* student);
 
 // Begins a batch. Sets `batch` and returns 0, or returns an error.
 int latimer_begin(const LatimerStudent* student, const LatimerRequest* request, LatimerBatch** batch);
-// Encodes at most `groups` groups of sources, of about 256 tokens each. Returns the number of sources that are left; the
-// batch may advance when none is.
-int latimer_encode(LatimerBatch* batch, int groups);
-// Decodes at most `steps` tokens of each row by greedy search; fewer if all rows end. `positions` [steps, dimension] has
-// their position embeddings, `position_values` floats. Returns the number of active rows, or an error.
+// Encodes sources, in groups of about 256 tokens, until none is left or the poll time has come. Returns the number of
+// sources that are left; the batch may advance when none is.
+int latimer_encode(LatimerBatch* batch);
+// Decodes at most `steps` tokens of each row by greedy search; fewer if all rows end or the poll time has come.
+// `positions` [steps, dimension] has their position embeddings, `position_values` floats. Returns the number of active
+// rows, or an error.
 int latimer_advance(LatimerBatch* batch, int steps, const float* positions, int64_t position_values,
                     const LatimerOutput* output);
 // The same for beam search. Returns the number of active hypotheses, or an error.
 int latimer_advance_beams(LatimerBatch* batch, int steps, const float* positions, int64_t position_values);
+// Returns the number of steps that the batch has decoded.
+int latimer_count_steps(const LatimerBatch* batch);
 // Ends the beam search of all rows; those that are active keep their hypotheses as unfinished ones. Writes what the
 // hypotheses are, without their tokens. Returns the number of tokens of all hypotheses, or an error.
 int64_t latimer_list_hypotheses(LatimerBatch* batch, const LatimerHypotheses* hypotheses);
