@@ -138,3 +138,21 @@ def test_a_beam_search_has_no_callback() -> None:
     engine = Engine()
     translate(make(engine), 4, beam_size=4)
     assert "callback" not in engine.calls[0][1]
+
+
+def test_a_greedy_batch_of_any_duration_is_not_divided() -> None:
+    # A part of eight rows takes 1.4 times as long for each row, and the callback can stop a whole batch.
+    engine = Engine(step_seconds=1.0)
+    generator = make(engine)
+    for _ in range(3):
+        translate(generator, 32, beam_size=1)
+    assert [rows for rows, _ in engine.calls] == [32] * 3
+    assert all("callback" in keys for _, keys in engine.calls)
+
+
+def test_a_beam_search_is_divided_into_parts_of_two_seconds() -> None:
+    engine = Engine(step_seconds=0.5)
+    generator = make(engine)
+    translate(generator, 4)
+    translate(generator, 8)
+    assert [rows for rows, _ in engine.calls] == [4, 5, 3]

@@ -1,7 +1,7 @@
 """The backend that runs checkpoints of the hub with CTranslate2: int8 on the CPU, float16 on a GPU.
 
-Source: CTranslate2's `Translator` and `Generator`. The library cannot stop inside a batch (greedy search can, at a
-price), so a batch runs in parts of about two seconds. Imports neither torch nor transformers; the conversion does, in
+Source: CTranslate2's `Translator` and `Generator`. The library cannot stop inside a beam search, so that runs in parts of
+about two seconds; greedy search can stop, at a price. Imports neither torch nor transformers; the conversion does, in
 its own process.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import ctranslate2
@@ -186,7 +186,10 @@ class CTranslate2Generator(HubGenerator):
         """See `GeneratorBackend.run`. A row does not depend on the lengths of the others: the library masks padding."""
         chosen = self._config.choose(options)
         hypotheses: list[Hypothesis] = []
-        for part in self._splitter.divide(batch, lambda row: len(row) * (chosen.beam_size or 1)):
+        parts: Iterable[Sequence[TokenIds]] = (batch,)
+        if chosen.beam_size != 1:  # the callback stops a greedy search of any duration, for less than smaller parts cost
+            parts = self._splitter.divide(batch, lambda row: len(row) * (chosen.beam_size or 1))
+        for part in parts:
             if cancelled():
                 break
             hypotheses += self._run_by_cap(part, chosen, lambda rows, cap: self._search(rows, cap, chosen, cancelled))
