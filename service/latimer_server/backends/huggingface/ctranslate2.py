@@ -1,8 +1,8 @@
 """The backend that runs checkpoints of the hub with CTranslate2: int8 on the CPU, float16 on a GPU.
 
-Source: CTranslate2's `Translator` and `Generator`. The library cannot stop inside a beam search, so that runs in parts of
-about two seconds; greedy search can stop, at a price. Imports neither torch nor transformers; the conversion does, in
-its own process.
+Source: CTranslate2's `Translator` and `Generator`. The library cannot stop inside a beam search, so that runs in parts
+of about two seconds; greedy search can stop, at a price. Imports neither torch nor transformers; the conversion does,
+in its own process.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class CTranslate2Generator(HubGenerator):
         chosen = self._config.choose(options)
         hypotheses: list[Hypothesis] = []
         parts: Iterable[Sequence[TokenIds]] = (batch,)
-        if chosen.beam_size != 1:  # the callback stops a greedy search of any duration, for less than smaller parts cost
+        if chosen.beam_size != 1:  # a callback stops greedy search of any duration, for less than parts cost
             parts = self._splitter.divide(batch, lambda row: len(row) * (chosen.beam_size or 1))
         for part in parts:
             if cancelled():
