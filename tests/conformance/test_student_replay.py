@@ -150,7 +150,7 @@ def test_the_recorded_search_runs_without_python(recorded: tuple[Path, str], tmp
 
 
 @needs_native
-@pytest.mark.parametrize("instructions", [InstructionSet.NEON, InstructionSet.NEON_DOTPROD])
+@pytest.mark.parametrize("instructions", [InstructionSet.NEON, InstructionSet.NEON_DOTPROD, InstructionSet.NEON_I8MM])
 def test_arm_gives_the_same_ids_scores_and_alignments(
     recorded: tuple[Path, str], tmp_path: Path, instructions: InstructionSet
 ) -> None:

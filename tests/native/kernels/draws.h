@@ -32,9 +32,9 @@ inline std::vector<uint8_t> shift(const std::vector<uint8_t>& activations) {
   return stored;
 }
 
-// Whether the kernels with tiles run too: on a processor with AMX, or with an emulation of its tiles.
+// Whether the kernels with tiles run too: with an emulation of the tiles of AMX, or with those of ARM.
 inline bool has_tiles() {
-#ifdef LATIMER_EMULATE_TILES
+#if defined(LATIMER_EMULATE_TILES) || defined(LATIMER_NEON_I8MM)
   return true;
 #else
   return false;

@@ -18,7 +18,7 @@ from functools import cache
 from latimer_server.core.errors import ModelError
 
 _LIBRARY = "latimer_server.backends.marian.native._student"
-_INTERFACE = 5  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
+_INTERFACE = 6  # the version of the C interface: `LATIMER_INTERFACE` of `native/student.h`
 _NO_MEMORY = -1  # `LATIMER_NO_MEMORY`; other negative results are `LATIMER_INVALID`
 _VARIABLE = "LATIMER_ENGINE"
 _ONNX = "onnx"
@@ -31,16 +31,17 @@ _Pointer = ctypes.c_void_p
 class InstructionSet(IntEnum):
     """The processor instructions for int8 products that there are kernels for; the faster ones are greater.
 
-    NEON and NEON_DOTPROD (SDOT) are those of 64-bit ARM, the others those of x86-64. All but AVX2 and NEON have dot
-    products of four bytes; AMX multiplies matrices.
+    NEON, NEON_DOTPROD (SDOT) and NEON_I8MM (SMMLA) are those of 64-bit ARM, the others those of x86-64. All but AVX2 and
+    NEON have dot products of four bytes; NEON_I8MM and AMX multiply matrices.
     """
 
     NEON = 1
     NEON_DOTPROD = 2
-    AVX2 = 3
-    AVX_VNNI = 4
-    AVX512_VNNI = 5
-    AMX = 6
+    NEON_I8MM = 3
+    AVX2 = 4
+    AVX_VNNI = 5
+    AVX512_VNNI = 6
+    AMX = 7
 
     @property
     def label(self) -> str:
@@ -50,7 +51,7 @@ class InstructionSet(IntEnum):
 
 # Shorter names that `LATIMER_ENGINE` also accepts, each for the first of these that the processor has.
 _SHORT_NAMES = {
-    "neon": (InstructionSet.NEON_DOTPROD, InstructionSet.NEON),
+    "neon": (InstructionSet.NEON_I8MM, InstructionSet.NEON_DOTPROD, InstructionSet.NEON),
     "vnni": (InstructionSet.AVX512_VNNI, InstructionSet.AVX_VNNI),
 }
 

@@ -23,7 +23,7 @@ struct Kernels {
 #if defined(__x86_64__)
 extern const Kernels kAvx512, kAvx2, kAvxVnni;
 #elif defined(__aarch64__)
-extern const Kernels kNeon, kNeonDotprod;
+extern const Kernels kNeon, kNeonDotprod, kNeonI8mm;
 #endif
 
 }  // namespace latimer

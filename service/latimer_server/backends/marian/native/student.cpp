@@ -80,12 +80,25 @@ namespace {
 
 int find_kernels() {
   constexpr unsigned long kDotProducts = 1ul << 20;  // HWCAP_ASIMDDP
-  return 1 << LATIMER_NEON | ((getauxval(AT_HWCAP) & kDotProducts) != 0 ? 1 << LATIMER_NEON_DOTPROD : 0);
+  constexpr unsigned long kMatrices = 1ul << 13;     // HWCAP2_I8MM
+  int found = 1 << LATIMER_NEON;
+  if ((getauxval(AT_HWCAP) & kDotProducts) == 0) return found;
+  found |= 1 << LATIMER_NEON_DOTPROD;
+  if ((getauxval(AT_HWCAP2) & kMatrices) != 0) found |= 1 << LATIMER_NEON_I8MM;
+  return found;
 }
 
 const latimer::Kernels* get_kernels(int instructions) {
-  if (instructions == LATIMER_NEON_DOTPROD) return &latimer::kNeonDotprod;
-  return instructions == LATIMER_NEON ? &latimer::kNeon : nullptr;
+  switch (instructions) {
+    case LATIMER_NEON_I8MM:
+      return &latimer::kNeonI8mm;
+    case LATIMER_NEON_DOTPROD:
+      return &latimer::kNeonDotprod;
+    case LATIMER_NEON:
+      return &latimer::kNeon;
+    default:
+      return nullptr;
+  }
 }
 
 }  // namespace
@@ -134,7 +147,8 @@ int latimer_load(const LatimerSizes* sizes, const LatimerTables* tables, const L
   const latimer::Kernels* kernels = get_kernels(instructions);
   if (kernels == nullptr || (latimer_find_instructions() >> instructions & 1) == 0) return LATIMER_INVALID;
   if (!latimer::is_valid_student(*sizes, *tables, encoder, decoder)) return LATIMER_INVALID;
-  *student = kernels->load(*sizes, *tables, encoder, decoder, instructions == LATIMER_AMX);
+  const bool tiles = instructions == LATIMER_AMX || instructions == LATIMER_NEON_I8MM;
+  *student = kernels->load(*sizes, *tables, encoder, decoder, tiles);
   if (*student == nullptr) return LATIMER_NO_MEMORY;
   (*student)->kernels = kernels;
   return 0;

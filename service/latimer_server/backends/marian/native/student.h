@@ -12,17 +12,18 @@ extern "C" {
 #endif
 
 // The version of this interface. The caller compares it, because a library of an earlier version may be installed.
-enum { LATIMER_INTERFACE = 5 };
+enum { LATIMER_INTERFACE = 6 };
 int latimer_get_interface(void);
 
 // The instruction sets that there are kernels for, the best ones of a processor last.
 enum {
   LATIMER_NEON = 1,
   LATIMER_NEON_DOTPROD = 2,
-  LATIMER_AVX2 = 3,
-  LATIMER_AVX_VNNI = 4,
-  LATIMER_AVX512_VNNI = 5,
-  LATIMER_AMX = 6
+  LATIMER_NEON_I8MM = 3,
+  LATIMER_AVX2 = 4,
+  LATIMER_AVX_VNNI = 5,
+  LATIMER_AVX512_VNNI = 6,
+  LATIMER_AMX = 7
 };
 
 // The errors that functions return. LATIMER_INVALID: an argument contradicts the sizes, or the processor lacks the
