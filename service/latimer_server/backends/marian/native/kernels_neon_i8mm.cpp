@@ -32,7 +32,7 @@ namespace latimer {
 
 using namespace latimer_neon_i8mm;
 const Kernels kNeonI8mm = {load_student,  unload_student,  begin_batch,  encode_batch, advance_batch,
-                              advance_beams, list_hypotheses, write_tokens, end_batch};
+                           advance_beams, list_hypotheses, write_tokens, end_batch};
 
 }  // namespace latimer
 
