@@ -43,7 +43,7 @@ PROCESSORS: Mapping[InstructionSet, Processor] = MappingProxyType(
         InstructionSet.NEON_DOTPROD: Processor(
             "kernels_neon_dotprod.cpp", ("-march=armv8.2-a+dotprod",), "neoverse-n1"
         ),
-        # The last processor before i8mm that this qemu has by name is Neoverse N1, so the emulator has all instructions.
+        # Debian 12's qemu has no processor with i8mm by name, only one with all instructions.
         InstructionSet.NEON_I8MM: Processor("kernels_neon_i8mm.cpp", ("-march=armv8.2-a+dotprod+i8mm",), "max"),
         InstructionSet.AVX2: Processor("kernels_avx2.cpp", _AVX2),
         InstructionSet.AVX_VNNI: Processor("kernels_avx_vnni.cpp", (*_AVX2, "-mavxvnni")),

@@ -31,8 +31,8 @@ _Pointer = ctypes.c_void_p
 class InstructionSet(IntEnum):
     """The processor instructions for int8 products that there are kernels for; the faster ones are greater.
 
-    NEON, NEON_DOTPROD (SDOT) and NEON_I8MM (SMMLA) are those of 64-bit ARM, the others those of x86-64. All but AVX2 and
-    NEON have dot products of four bytes; NEON_I8MM and AMX multiply matrices.
+    NEON, NEON_DOTPROD (SDOT) and NEON_I8MM (SMMLA) are those of 64-bit ARM, the others those of x86-64. All but AVX2
+    and NEON have dot products of four bytes; NEON_I8MM and AMX multiply matrices.
     """
 
     NEON = 1
