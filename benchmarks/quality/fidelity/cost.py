@@ -22,7 +22,7 @@ from latimer_server.backends.protocol import Encoding, GeneratorBackend
 from latimer_server.core.decoding import LanguagePair
 from latimer_server.models.pool.vocabulary_coverage import VocabularyCoverage
 from latimer_server.text.casing import find_casing, lower_text, style_text
-from latimer_server.text.checks.output_checks import check_output
+from latimer_server.text.checks.output_checks import check_output, check_words
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.text.protection.mask_forms import MASK_FORMS
 from latimer_server.text.protection.masking import ProtectedText, mask_spans, strip_edge_signs, unmask_spans
@@ -83,6 +83,10 @@ def _check(text: str) -> object:
     return check_output(text, _TRANSLATIONS.get(text, text), source_language="en", target_language="pt")
 
 
+def _check_words(text: str) -> object:
+    return check_words(text, _TRANSLATIONS.get(text, text), "en", "pt")
+
+
 _TRANSLATIONS: dict[str, str] = {}
 _PARTS: dict[str, ContentPart] = {}
 # The steps of the text path by name; each is timed alone.
@@ -93,6 +97,7 @@ STEPS: Mapping[str, Step] = {
     "vocabulary coverage": lambda text: _COVERAGE.covers_all(text, _ENGLISH),
     "casing": _style,
     "checks of the output": _check,
+    "words of the output": _check_words,
     "white space and signs of the source": _finish,
     "rebuilding the text": _rebuild,
     "language of the output": lambda text: _DETECTOR.is_written_in(_TRANSLATIONS.get(text, text), "pt"),

@@ -21,7 +21,7 @@ class Invariant:
     strict: bool = False
 
 
-_WRONG_WORDS = frozenset({"COPIED_SOURCE", "WRONG_OUTPUT_LANGUAGE"})
+_WRONG_WORDS = frozenset({"COPIED_SOURCE", "WRONG_OUTPUT_LANGUAGE", "UNKNOWN_WORD"})
 _PLACEHOLDER = frozenset({"PLACEHOLDER_MISMATCH"})
 _LENGTH = frozenset({"LENGTH_RATIO", "OUTPUT_TRUNCATED"})
 INVARIANTS: Mapping[str, Invariant] = {

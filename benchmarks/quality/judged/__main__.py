@@ -26,7 +26,7 @@ from latimer_server.core.flags import Flag
 
 HERE = Path(__file__).parent
 _SEED = 19
-_DRAWN = 75
+_DRAWN = 300
 _TEXTS_PER_CALL = 25
 _WARNINGS = frozenset(flag.name for flag in Flag if flag.is_warning)
 

@@ -27,6 +27,7 @@ class Flag(Enum):
     LOW_LANGUAGE_CONFIDENCE = 29
     UNSUPPORTED_CLAIM = 30
     MISSING_TEXT = 31
+    UNKNOWN_WORD = 32
 
     @property
     def is_warning(self) -> bool:

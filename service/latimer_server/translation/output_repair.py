@@ -12,7 +12,7 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.usage import Usage
 from latimer_server.scheduling import TextWork, estimate_text_work
 from latimer_server.text.cells import find_cells, keeps_cells
-from latimer_server.text.checks.output_checks import check_language, check_output
+from latimer_server.text.checks.output_checks import check_language, check_output, check_words
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.segmentation import Document
@@ -169,7 +169,9 @@ class OutputRepairer:
             target_language=self.target,
             protected=segment.list_kept(),
         )
-        flags += check_language(_remove_spans(output), self.target, self.is_written_in)
+        unprotected = _remove_spans(output)
+        flags += check_language(unprotected, self.target, self.is_written_in)
+        flags += check_words(segment.text, unprotected, self.source, self.target)
         flags += _check_spans(segment, output.text)
         return replace(output, flags=output.flags + flags) if flags else output
 

@@ -27,8 +27,13 @@ from latimer_server.translation.segment_output import SegmentOutput
 # that were used, unless the request sets its own.
 _NO_REPEAT_NGRAM = 3
 _REPETITION_PENALTY = 1.3
-# The hypotheses of a beam are this many, or two more than the request asks for.
+# The hypotheses of a beam are this many, or two more than the request asks for. With the whole vocabulary, where each
+# costs more, they are two.
 _BEAM, _WIDER = 4, 2
+_WHOLE_BEAM = 2
+# Such an output counts only if its mean log-probability of a token is above this: below it the words exist, but most
+# are wrong, and an invented word shows that at least. Decision 0099 measures it.
+_LEAST_CERTAIN = -0.15
 # How often a part whose output has a fault is divided again.
 _DIVISIONS = 5
 # Segments with at least this many code points are long, and their parts with at least that many: a fault of theirs is
@@ -43,6 +48,7 @@ Check = Callable[
 ]
 _REPETITION = frozenset({Flag.REPETITION})
 _NUMBERS = frozenset({Flag.NUMBER_MISMATCH})
+_WORDS = frozenset({Flag.UNKNOWN_WORD})
 _SEARCH = frozenset({Flag.REPETITION, Flag.LENGTH_RATIO, Flag.MISSING_TEXT})
 # A copied text or one in a wrong language is in a language that the model does not expect. Its parts are no better.
 _PARTS = frozenset({Flag.OUTPUT_TRUNCATED, Flag.REPETITION, Flag.LENGTH_RATIO, Flag.NUMBER_MISMATCH, Flag.MISSING_TEXT})
@@ -55,6 +61,7 @@ _ANY_FAULT = frozenset(
         Flag.LENGTH_RATIO,
         Flag.NUMBER_MISMATCH,
         Flag.MISSING_TEXT,
+        Flag.UNKNOWN_WORD,
     }
 )
 
@@ -226,6 +233,22 @@ def _widen(decoding: DecodingOptions) -> DecodingOptions:
     return replace(decoding, beam_size=max(_BEAM, (decoding.beam_size or 0) + _WIDER))
 
 
+def _open_vocabulary(decoding: DecodingOptions) -> DecodingOptions:
+    return replace(decoding, whole_vocabulary=True, beam_size=max(_WHOLE_BEAM, decoding.beam_size or 0))
+
+
+def _keep_doubt(output: SegmentOutput | Exception | None) -> SegmentOutput | Exception | None:
+    """Returns an output with UNKNOWN_WORD if the model was not certain of it."""
+    if not isinstance(output, SegmentOutput) or output.avg_log_prob > _LEAST_CERTAIN:
+        return output
+    return replace(output, flags=(*output.flags, Flag.UNKNOWN_WORD))
+
+
+async def _run_open(ladder: QualityLadder, segments: Sequence[ProtectedText]) -> list[SegmentOutput | Exception | None]:
+    outputs = await ladder.run_prepared(segments, _open_vocabulary(ladder.decoding))
+    return list(map(_keep_doubt, outputs))
+
+
 CONSTRAINED = Rung(
     "constrained",
     _REPETITION,
@@ -246,6 +269,8 @@ BEAM = Rung(
     lambda ladder, segments: ladder.run_prepared(segments, _widen(ladder.decoding)),
     suits=lambda segment: not repeats_phrases(segment.text),
 )
+# A shortlist lacks pieces of rare words, so that a student puts others together.
+WHOLE_VOCABULARY = Rung("whole vocabulary", _WORDS, _run_open)
 DIVIDED = Rung("divided", _PARTS, lambda ladder, segments: ladder.run_divided(segments), divides=True)
 # The rungs in the order in which they are tried.
-RUNGS: Sequence[Rung] = (CONSTRAINED, FIGURES_HIDDEN, BEAM, DIVIDED)
+RUNGS: Sequence[Rung] = (CONSTRAINED, FIGURES_HIDDEN, BEAM, WHOLE_VOCABULARY, DIVIDED)

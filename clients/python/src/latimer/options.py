@@ -34,6 +34,7 @@ FlagName = Literal[
     "low_language_confidence",
     "unsupported_claim",
     "missing_text",
+    "unknown_word",
 ]
 SummaryModeName = Literal["extractive", "abstractive", "hybrid"]
 SummaryLengthName = Literal["short", "medium", "long"]

@@ -14,6 +14,7 @@ from latimer_server.text.checks.length import has_odd_length
 from latimer_server.text.checks.numbers import has_number_mismatch
 from latimer_server.text.checks.repetition import has_loop, split_words
 from latimer_server.text.checks.spelled import has_wrong_spelling
+from latimer_server.text.checks.unknown_words import has_unknown_word
 
 
 def check_output(
@@ -50,3 +51,11 @@ def check_language(
     `is_written_in`: returns True if a text is in a language, False if it is in another one, None if that is unknown.
     """
     return (Flag.WRONG_OUTPUT_LANGUAGE,) if is_written_in(output, target_language) is False else ()
+
+
+def check_words(source: str, output: str, source_language: str, target_language: str) -> tuple[Flag, ...]:
+    """Returns UNKNOWN_WORD if `output` has an invented word or one left over from `source`, else no flag.
+
+    `output`: without protected spans. Languages are BCP-47 codes. Never raises; takes linear time.
+    """
+    return (Flag.UNKNOWN_WORD,) if has_unknown_word(source, output, source_language, target_language) else ()

@@ -27,6 +27,7 @@ _MEANINGS = {
     "LOW_LANGUAGE_CONFIDENCE": "the language of the text is not sure; name it with --from",
     "UNSUPPORTED_CLAIM": "the summary states something that the text does not support",
     "MISSING_TEXT": "words of the text in a row have no words in the translation",
+    "UNKNOWN_WORD": "a word is invented, or left as it was in the text",
 }
 
 

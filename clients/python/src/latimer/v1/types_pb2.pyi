@@ -104,6 +104,10 @@ class _FlagEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     """Warning: several words of the source in a row have no words in the output, by the word alignment of the model. Models
     without an alignment never raise it.
     """
+    FLAG_UNKNOWN_WORD: _Flag.ValueType  # 32
+    """Warning: a word of the output is none of the target language: the model invented it, or left a word of the source as
+    it was. Raised for translations into English and Portuguese, of whose words the server has lists.
+    """
 
 class Flag(_Flag, metaclass=_FlagEnumTypeWrapper):
     """A fact about one segment. A translation or summary has the flags of all of its segments, and those that concern it as a
@@ -158,6 +162,10 @@ FLAG_UNSUPPORTED_CLAIM: Flag.ValueType  # 30
 FLAG_MISSING_TEXT: Flag.ValueType  # 31
 """Warning: several words of the source in a row have no words in the output, by the word alignment of the model. Models
 without an alignment never raise it.
+"""
+FLAG_UNKNOWN_WORD: Flag.ValueType  # 32
+"""Warning: a word of the output is none of the target language: the model invented it, or left a word of the source as
+it was. Raised for translations into English and Portuguese, of whose words the server has lists.
 """
 Global___Flag: typing_extensions.TypeAlias = Flag
 
