@@ -28,6 +28,7 @@ from latimer_server.text.protection.mask_forms import MASK_FORMS
 from latimer_server.text.protection.masking import ProtectedText, mask_spans, strip_edge_signs, unmask_spans
 from latimer_server.text.protection.rules import ProtectionRules
 from latimer_server.text.segmentation import Splitting, needs_translation, rebuild_text
+from latimer_server.translation.form_repair import lacks_brackets, repair_forms, write_known
 from latimer_server.translation.segment_form import finish_output
 from latimer_server.translation.segment_output import SegmentOutput
 from latimer_server.translation.segmenting import ContentPart, parse_content, segment_content
@@ -79,6 +80,12 @@ def _style(text: str) -> object:
     return style_text(lower_text(protected, casing), casing, "pt")
 
 
+def _repair(text: str) -> object:
+    segment, output = _PARTS[text].segments[0], SegmentOutput(_TRANSLATIONS.get(text, text))
+    known = write_known(segment, output, ("en", "pt"))
+    return known or (lacks_brackets(segment, output), repair_forms(segment, output, ("en", "pt")))
+
+
 def _check(text: str) -> object:
     return check_output(text, _TRANSLATIONS.get(text, text), source_language="en", target_language="pt")
 
@@ -98,6 +105,7 @@ STEPS: Mapping[str, Step] = {
     "casing": _style,
     "checks of the output": _check,
     "words of the output": _check_words,
+    "forms of the output": _repair,
     "white space and signs of the source": _finish,
     "rebuilding the text": _rebuild,
     "language of the output": lambda text: _DETECTOR.is_written_in(_TRANSLATIONS.get(text, text), "pt"),

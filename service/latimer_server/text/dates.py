@@ -23,6 +23,8 @@ _DATES = (
     re.compile(rf"{_BEGINNING}{_DAY} de (?P<month>{_MONTH}),? (?P<year>[12]\d{{3}}){_END}"),
 )
 _SIGN = re.compile(rf"\d[^\W\d_]{{0,2}} (?:de )?(?:{_MONTH})|(?:{_MONTH}) \d")
+# Looking for the names is faster than the pattern.
+_STEMS = (*(name[1:] for name in _LIST.split() if name != "maio"), "maio", "Maio")
 
 
 def rewrite_dates(output: ProtectedText, target: str) -> Iterator[Edit]:
@@ -30,7 +32,9 @@ def rewrite_dates(output: ProtectedText, target: str) -> Iterator[Edit]:
 
     `target`: BCP-47 code of the output. Yields nothing for another language.
     """
-    if target.split("-", 1)[0].lower() != "pt" or not _SIGN.search(output.text):
+    if target.split("-", 1)[0].lower() != "pt" or not any(stem in output.text for stem in _STEMS):
+        return
+    if not _SIGN.search(output.text):
         return
     found: list[re.Match[str]] = []
     for part in list_unprotected(output):

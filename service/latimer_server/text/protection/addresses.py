@@ -40,5 +40,7 @@ def find_addresses(text: str) -> Iterator[TextSpan]:
         yield from (TextSpan(*match.span()) for match in _STREET.finditer(text))
     if any(sign in text for sign in _ROAD_SIGNS):
         yield from (TextSpan(*match.span()) for match in _ROAD.finditer(text))
-    if ("-" in text and _POSTAL_SIGN.search(text)) or (", " in text and _CODE_SIGN.search(text)):
+    if ("-" not in text and ", " not in text) or not any(digit in text for digit in "0123456789"):
+        return
+    if _POSTAL_SIGN.search(text) or _CODE_SIGN.search(text):
         yield from (TextSpan(*match.span()) for match in _CITY.finditer(text))

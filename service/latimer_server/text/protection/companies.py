@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from latimer_server.core.spans import TextSpan
 
-_FORMS = ("Inc", "Ltd", "LLC", "Corp", "GmbH", "PLC", "Ltda", "Lda", "S.A.", "S/A")
+_FORMS = (" Inc", " Ltd", " LLC", " Corp", "GmbH", "PLC", "Ltda", "Lda", "S.A.", "S/A")
 _COMPANY = re.compile(
     r"(?<![\w&'’.-])(?!(?:The|A|An|O|As|Os|Um|Uma|And|E|At|In|By|For|From|To|With|De|Da|Do|Dear|Our|We) )"
     r"(?:[A-ZÀ-ÖØ-Þ][\w&'’-]{0,31},? (?:(?:&|and|e|of|de|do|da) )?){1,4}"

@@ -35,6 +35,8 @@ _BOOLEAN = re.compile(
     r"(?:\b(?:returns?|returned|returning|to|be|is|are|was|equals|as|retorna|retornou|para|como|for|é)[ \u00a0]|= ?)"
     r"(?P<value>True|False|NULL|Null|null|nil|NaN|undefined)(?!\w)"
 )
+_QUOTES = ("'", '"', "‘")
+_QUOTE_SIGNS = (" '", ' "', " ‘", "('", '("')
 _VALUES = ("None", "True", "False", "null", "NULL", "Null", "nil", "NaN", "undefined")
 _CODE_SIGN = re.compile(
     r"\w\(\)|_\w|\w=\w|[a-z][A-Z]|\b(?:[sS]ets?|[rR]eturns?|returned|returning|[dD]efaults?|[rR]etorna|definid[oa])\b"
@@ -50,7 +52,7 @@ _HOST_SIGN = re.compile(r"\w:\d")
 
 def find_identifiers(text: str) -> Iterator[TextSpan]:
     """Yields the spans of names of programs, values and hosts with ports; in no order, and possibly overlapping."""
-    if "'" in text or '"' in text or "‘" in text:
+    if text[:1] in _QUOTES or any(sign in text for sign in _QUOTE_SIGNS):
         is_message = _MESSAGE.search(text) is not None
         for match in _QUOTED.finditer(text):
             if is_message or _is_named(text, match.start()):
