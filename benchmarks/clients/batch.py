@@ -5,7 +5,8 @@
 throughput   short lines against a stub of the contract (`stub_server`), in a process of its own
 share        the real server with an echo for a model: `latimer batch` and `translate_many` on the same lines, in turns
 memory       the real model on sentences of a handbook; then 2 % of them changed, with the translation memory
-interactive  the same model: the time of another caller's sentence while it is idle, and beside a batch
+interactive  the same model: the time of another caller's sentence while it is idle and beside a batch, and what the
+             batch loses
 
 Compare only figures of one run. Exits with 1 if a bound is missed.
 """
@@ -17,10 +18,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.clients.programs import measure_batch, run_program, start_batch
+from benchmarks.clients.interactive import measure_interactive
+from benchmarks.clients.programs import measure_batch, run_program
 from benchmarks.corpus import sample_sentences
 from clients.python.examples.demo import run_server, wait_until_healthy
 from latimer import Client
@@ -29,14 +30,12 @@ _ROUNDS = 3
 _SHARE_LINES = 20_000
 _SENTENCES = 8_000
 _CHANGED = 0.02
-_CALLS = 100
 
 # What issue 20 asks for.
 _LEAST_RATE = 20_000
 _MOST_MEGABYTES = 200
 _LEAST_SHARE = 0.9
 _MOST_SECOND_RUN = 0.05
-_MOST_INTERACTIVE = 2.0
 
 
 def write_lines(path: Path, count: int) -> None:
@@ -100,41 +99,6 @@ def measure_memory(folder: Path, address: str, sentences: list[str]) -> bool:
         f" with none {same.seconds:.1f} s: {100 * share:.1f} % (bound {100 * _MOST_SECOND_RUN:.0f} %)"
     )
     return share <= _MOST_SECOND_RUN
-
-
-def measure_interactive(folder: Path, address: str, sentences: list[str]) -> bool:
-    """Prints the median time of another caller's sentence, idle and beside a batch."""
-    source = folder / "bulk.txt"
-    source.write_text("\n".join(f"{text} ({number})" for number in range(6) for text in sentences))
-    texts = [f"Today {text}" for text in sentences[:_CALLS]]
-    with Client(address) as client:
-        idle = time_calls(client, texts, lambda: True)
-        batch = start_batch(source, folder / "bulk.pt.txt", address)
-        while not (folder / "bulk.pt.txt.journal").exists() and batch.poll() is None:
-            time.sleep(0.01)
-        busy = time_calls(client, [f"Then {text}" for text in texts], lambda: batch.poll() is None)
-        if not busy:
-            sys.exit("the batch ended before another caller's first sentence; give it more text")
-    batch.kill()
-    batch.communicate()
-    ratio = statistics.median(busy) / statistics.median(idle)
-    print(
-        f"interactive  p50 {1e3 * statistics.median(idle):.1f} ms idle, {1e3 * statistics.median(busy):.1f} ms beside a"
-        f" batch ({len(busy)} calls): {ratio:.2f} times (bound {_MOST_INTERACTIVE})"
-    )
-    return ratio <= _MOST_INTERACTIVE
-
-
-def time_calls(client: Client, texts: list[str], goes_on: Callable[[], bool]) -> list[float]:
-    """Returns the seconds of calls of one text, one after another."""
-    seconds = []
-    for text in texts:
-        if not goes_on():
-            break
-        began = time.perf_counter()
-        client.translate(text, source="en", target="pt")
-        seconds.append(time.perf_counter() - began)
-    return seconds
 
 
 def main() -> None:

@@ -7,11 +7,13 @@ objects belong to one event loop; batches and work on long texts run in other th
 
 from latimer_server.core.decoding import TimedHypothesis
 from latimer_server.scheduling.admission import Admission
+from latimer_server.scheduling.compute_slot import ComputeSlot
 from latimer_server.scheduling.coroutine_groups import gather_or_cancel
-from latimer_server.scheduling.executors import ComputeSlot, Executors
+from latimer_server.scheduling.executors import Executors
 from latimer_server.scheduling.inflight_limit import InflightLimit
 from latimer_server.scheduling.permits import CorePermits
 from latimer_server.scheduling.piece_size import count_characters, count_tokens, estimate_characters
+from latimer_server.scheduling.preemption import PreemptibleBatch, PreemptibleBatches
 from latimer_server.scheduling.priority import Priority, PriorityPolicy
 from latimer_server.scheduling.queue import BatchQueue
 from latimer_server.scheduling.request_backlog import HeldRequest
@@ -25,6 +27,8 @@ __all__ = [
     "Executors",
     "HeldRequest",
     "InflightLimit",
+    "PreemptibleBatch",
+    "PreemptibleBatches",
     "Priority",
     "PriorityPolicy",
     "TextWork",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Container, Hashable
+from collections.abc import Container, Hashable, Iterable
 from dataclasses import dataclass
 
 from latimer_server.scheduling.cost_model import BatchCostModel
+from latimer_server.scheduling.priority import Priority
 
 # Two pieces share a batch if the longer has at most 2 times the tokens of the shorter plus 8. Beside a much longer
 # piece, a short one would wait for all of its decoding steps and save next to nothing.
@@ -28,21 +29,28 @@ _FEW_CALLERS = 4
 
 
 class SharedQueue:
-    """Notes which callers used a queue last, and when."""
+    """Notes which callers used a queue last with each priority, and when."""
 
     def __init__(self) -> None:
-        self._last: OrderedDict[Hashable, float] = OrderedDict()  # the two last callers and when they came
+        # The two last callers and when they came.
+        self._last: dict[Priority, OrderedDict[Hashable, float]] = {priority: OrderedDict() for priority in Priority}
 
-    def note(self, caller: Hashable, now: float) -> None:
+    def note(self, caller: Hashable, priority: Priority, now: float) -> None:
         """Records that `caller` submits a piece at `now` (seconds)."""
-        self._last[caller] = now
-        self._last.move_to_end(caller)
-        if len(self._last) > 2:
-            self._last.popitem(last=False)
+        last = self._last[priority]
+        last[caller] = now
+        last.move_to_end(caller)
+        if len(last) > 2:
+            last.popitem(last=False)
 
-    def is_shared(self, callers: Container[Hashable], now: float, waiting_callers: int) -> bool:
-        """True if another caller than `callers` used the queue in the last five seconds, and few callers wait."""
-        others = (last for caller, last in self._last.items() if caller not in callers)
+    def is_shared(
+        self, callers: Container[Hashable], delayed: Iterable[Priority], now: float, waiting_callers: int
+    ) -> bool:
+        """True if another caller than `callers` used the queue in the last five seconds with one of the priorities
+        `delayed`, and few callers wait."""
+        others = (
+            last for priority in delayed for caller, last in self._last[priority].items() if caller not in callers
+        )
         return waiting_callers <= _FEW_CALLERS and any(now - last < _SHARED_SECONDS for last in others)
 
 

@@ -8,24 +8,25 @@ of nearest length, up to a budget of padded tokens.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from latimer_server.core.decoding import BatchLimits, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
 from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
 from latimer_server.core.telemetry import NoTelemetry, Telemetry, current_trace
-from latimer_server.scheduling.batch_policy import BatchBudget, SharedQueue, count_rows_in_time, count_shared_rows
 from latimer_server.scheduling.batch_run import BatchRun, RunBatch
+from latimer_server.scheduling.batch_selection import BatchSelection
 from latimer_server.scheduling.batch_times import BatchTimes
-from latimer_server.scheduling.executors import ComputeSlot
+from latimer_server.scheduling.compute_slot import ComputeSlot
 from latimer_server.scheduling.lending import Lending, LentBatches
-from latimer_server.scheduling.priority import BULK_EVERY, Priority, PriorityPolicy
+from latimer_server.scheduling.preemption import PreemptibleBatch
+from latimer_server.scheduling.priority import BULK_EVERY, Priority
 from latimer_server.scheduling.recent_refusals import RecentRefusals, Refusal
 from latimer_server.scheduling.request_backlog import HeldRequest, RequestBacklog
 from latimer_server.scheduling.waiting_items import WaitingItems
-from latimer_server.scheduling.work_items import Batch, Clock, PieceWaiter, WorkItem
+from latimer_server.scheduling.work_items import Batch, Clock, PieceWaiter
 
 # A request is refused if its deadline leaves less than this many times the estimated wait plus one batch. The margin is
 # needed because a request ends with its last piece, and batches by length take some of its pieces late: the slowest
@@ -60,22 +61,23 @@ class BatchQueue:
         self._model = model
         self._telemetry = telemetry or NoTelemetry()
         self._run = run
-        self._limits = limits
         self._slot = slot
         self._clock = clock
         quantum = limits.count_rows(DecodingOptions())
         self._by_priority = {priority: WaitingItems(quantum) for priority in Priority}
-        self._policy = PriorityPolicy()
         self._times = BatchTimes(limits, slot.batches)
         self._backlog = RequestBacklog(clock)
         self._refusals = RecentRefusals(self._backlog, clock)
-        self._shared = SharedQueue()
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting_workers = 0  # workers that wait for permits
-        self._computing = 0  # batches that run with their permits
+        self._preempting = 0  # workers of batches that preempt others and did not lend their permits
+        self._starting = 0  # those that have not taken their pieces yet
+        self._computing = 0  # batches that run, except lent ones
         self._lent = LentBatches()
+        self._selection = BatchSelection(self._by_priority, limits, self._times, self._lent, clock, slot.preempts)
         self._dispatch_scheduled = False
         self._closed = False
+        slot.listen(self._preempt)
 
     @property
     def waiting(self) -> int:
@@ -119,9 +121,9 @@ class BatchQueue:
             waiter.settle(DeadlineExceeded("the deadline passed before the work began; set a later deadline"))
             return waiter.future
         owner = request if caller is None else caller
-        self._shared.note(owner, now)
+        self._selection.note_caller(owner, priority, now)
         self._by_priority[priority].add(ids, options, waiter, owner, request)
-        self._lent.only_blocked_wait = False
+        self._lent.note_change()
         if not self._dispatch_scheduled:
             # Deferred to the next turn of the loop, so that pieces submitted in this turn can share a batch.
             self._dispatch_scheduled = True
@@ -202,6 +204,7 @@ class BatchQueue:
     async def close(self) -> None:
         """Closes the queue. Waiting pieces and pieces of running batches fail with `Unavailable`."""
         self._closed = True
+        self._slot.ignore(self._preempt)
         workers = list(self._workers)
         for worker in workers:
             worker.cancel()
@@ -216,18 +219,37 @@ class BatchQueue:
         Starts none that would find no piece: the workers that wait for permits never outnumber the waiting pieces.
         """
         self._dispatch_scheduled = False
-        while self._may_start_worker() and self._waiting_workers < self.waiting:
+        self._preempt()
+        while self._may_start_worker() and self._waiting_workers < self.waiting - self._starting:
             self._waiting_workers += 1
-            worker = asyncio.get_running_loop().create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._note_end)
+            self._start(self._work())
+
+    def _preempt(self) -> None:
+        """Starts workers inside preemptible batches for interactive pieces that would not get a core at once."""
+        while self._starting < self._by_priority[Priority.INTERACTIVE].count and not (
+            self._closed
+            or self._lent.only_blocked_interactive_wait
+            or (self._slot.spare > self._waiting_workers and self._may_start_worker())
+        ):
+            preempted = self._slot.take_preemptible()
+            if preempted is None:
+                return
+            self._starting += 1
+            self._preempting += 1
+            self._start(self._work_inside(preempted))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        worker = asyncio.get_running_loop().create_task(work)
+        self._workers.add(worker)
+        worker.add_done_callback(self._note_end)
 
     def _may_start_worker(self) -> bool:
-        return (
-            not self._closed
-            and not self._lent.only_blocked_wait
-            and len(self._workers) - self._lent.count < self._slot.batches
-        )
+        can_take = not self._closed and not self._lent.only_blocked_wait
+        return can_take and self._count_usual_workers() < self._slot.batches
+
+    def _count_usual_workers(self) -> int:
+        """Returns the number of workers without those whose batches have lent their permits or preempt others."""
+        return len(self._workers) - self._lent.count - self._preempting
 
     def _note_end(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
@@ -239,16 +261,33 @@ class BatchQueue:
                 # Lets the callers of this batch queue their next pieces before the next batch is filled.
                 await asyncio.sleep(0)
             # While this worker ran a batch without permits, another one took its place.
-            has_substitute = len(self._workers) - self._lent.count > self._slot.batches
+            has_substitute = self._count_usual_workers() > self._slot.batches
             if has_substitute or self._lent.only_blocked_wait or self._waiting_workers >= self.waiting:
                 return
             self._waiting_workers += 1
 
-    async def _run_batch(self, choose: Callable[[], Batch]) -> bool:
+    async def _work_inside(self, preempted: PreemptibleBatch) -> None:
+        """Runs one batch of interactive pieces inside a bulk batch."""
+        has_started = False
+
+        def take() -> Batch:
+            nonlocal has_started
+            has_started = True
+            self._starting -= 1
+            return Batch() if self._closed else self._selection.take_interactive(idle=self._starting)
+
+        try:
+            await self._run_batch(take, preempted)
+        finally:
+            self._starting -= not has_started
+            self._preempting -= 1
+
+    async def _run_batch(self, choose: Callable[[], Batch], preempted: PreemptibleBatch | None = None) -> bool:
         """Waits for permits, then runs the batch that `choose` returns and answers the waiters of its pieces.
 
-        Returns True if the worker may start the next batch at once, before the callers of this batch have seen their
-        results. A batch that fails is run again piece by piece, so that only the faulty piece fails.
+        `preempted`: the batch runs inside this one instead, without permits of its own. Returns True if the worker may
+        start the next batch at once, before the callers of this batch have seen their results. A batch that fails is
+        run again piece by piece, so that only the faulty piece fails.
         """
         batch, run = Batch(), self._begin_run(Batch())
         is_lent = False
@@ -266,16 +305,18 @@ class BatchQueue:
             nonlocal is_lent
             is_lent = True
             self._computing -= 1
+            self._preempting -= preempted is not None
             self._lent.add(batch.callers)
             self._dispatch()
 
-        lending = Lending(lambda: any(q.has_others(batch.callers) for q in self._by_priority.values()), note_lent)
+        lending = Lending(lambda: self._is_delaying(batch), note_lent, lambda: run.preemptible)
         try:
             try:
-                hypotheses = await self._slot.run(prepare, self._choose_priority, lending)
+                hypotheses = await self._slot.run(prepare, self._selection.choose_priority, lending, preempted)
             finally:
                 if is_lent:
                     self._lent.remove(batch.callers)
+                    self._preempting += preempted is not None
                 else:
                     self._computing -= bool(batch.items)
             if hypotheses is not None and len(hypotheses) != len(batch.items):
@@ -287,12 +328,23 @@ class BatchQueue:
         except BaseException as error:  # noqa: BLE001 (a Rust panic is a BaseException)
             await self._run_one_by_one(batch, error)
             return False
+        ended = self._clock()
+        # The seconds of a batch that lent its permits say nothing: it shared its core, and others did not wait for it.
+        seconds = None if is_lent else run.count_seconds(ended, preempts=preempted is not None)
         if self._has_next_batch(batch):
             # Callers of a full batch take milliseconds of the loop for their results; a core would stay idle meanwhile.
-            asyncio.get_running_loop().call_soon(self._finish, run, hypotheses or [], self._clock(), is_lent)
+            asyncio.get_running_loop().call_soon(self._finish, run, hypotheses or [], ended, seconds)
             return True
-        self._finish(run, hypotheses or [], self._clock(), is_lent)
+        self._finish(run, hypotheses or [], ended, seconds)
         return False
+
+    def _is_delaying(self, batch: Batch) -> bool:
+        """Returns True if pieces of other callers wait for the end of a batch. Interactive ones may preempt it."""
+        return any(
+            queued.has_others(batch.callers)
+            for priority, queued in self._by_priority.items()
+            if priority is Priority.BULK or not batch.is_preemptible
+        )
 
     def _begin_run(self, batch: Batch) -> BatchRun:
         return BatchRun(batch, self._run, self._slot.watch, self._clock)
@@ -325,14 +377,14 @@ class BatchQueue:
         run: BatchRun,
         hypotheses: Sequence[Hypothesis],
         ended: float,
-        is_lent: bool,  # noqa: FBT001 (call_soon passes no keywords)
+        seconds: float | None,
     ) -> None:
+        """Answers the waiters of a batch that ended at `ended`, and learns from the `seconds` that it took."""
         batch = run.batch
         if not batch.items:
             return
-        # The seconds of a batch that lent its permits say nothing: it shared its core, and others did not wait for it.
-        if not is_lent and not batch.is_abandoned(ended):
-            self._times.learn(batch, ended - run.began)
+        if seconds is not None and not batch.is_abandoned(ended):
+            self._times.learn(batch, seconds)
         self._backlog.note_computed(batch.served_tokens)
         self._times.note_drained(batch, ended, waiting=self.waiting > 0)
         self._telemetry.note_batch(run.report(self._model, hypotheses, ended))
@@ -340,74 +392,9 @@ class BatchQueue:
             item.settle(hypothesis, run.began, ended)
 
     def _take(self) -> Batch:
-        """Removes the pieces of the next batch from the queue and returns it.
-
-        The batch is empty if no wanted piece waits or the queue is closed. Its first piece belongs to the request that
-        has the turn. It is filled with the pieces of nearest length, within the model's limits, the deadline of the
-        first piece and this worker's share of the waiting pieces.
-        """
+        """Removes the pieces of the next batch from the queue; an empty batch if none waits or the queue is closed."""
         self._waiting_workers -= 1
         if self._closed:
             return Batch()
-        pieces, tokens = self.waiting, self.waiting_tokens
-        empty: set[Priority] = set()
-        while waiting := [priority for priority in self._list_waiting() if priority not in empty]:
-            priority = self._policy.choose(waiting)
-            queued = self._by_priority[priority]
-            head = queued.take_head(self._is_wanted, self._lent.blocked)
-            if head is None:
-                empty.add(priority)  # all its pieces had expired or were withdrawn
-                continue
-            self._policy.note(priority, waiting)
-            # Idle workers get an equal share of the waiting tokens, so that a lone request runs on every core.
-            idle = max(0, min(self._slot.batches - self._computing - 1, self._slot.spare))
-            rows = self._count_rows(head, queued.count + 1)
-            small = rows < min(self._limits.count_rows(head.options), queued.count + 1)
-            budget = BatchBudget(
-                rows,
-                self._limits.max_batch_tokens,
-                math.ceil(tokens / (1 + idle)),
-                # Pieces that the idle workers cannot take join this batch, or they would wait for another one.
-                pieces - idle * self._limits.count_rows(head.options),
-            )
-            items = tuple(queued.fill(head, budget, self._is_wanted))
-            if small:
-                queued.end_turn(head)  # or others would wait for as many small batches as make a large one
-            return Batch(items, self.waiting > 0, priority)
-        self._lent.only_blocked_wait = bool(self.waiting and self._lent.count)
-        return Batch()
-
-    def _count_rows(self, head: WorkItem, waiting: int) -> int:
-        """Returns the most rows of a batch that begins with `head`, fewer if its deadline is near or others wait.
-
-        `waiting` is the number of waiting pieces of this priority, `head` included.
-        """
-        allowed, now, length = self._limits.count_rows(head.options), self._clock(), len(head.ids)
-        cost_model, rows = self._times.get_cost_model(head.options), min(allowed, waiting)
-        if head.deadline is not None:
-            rows = count_rows_in_time(allowed, waiting, length, cost_model, head.deadline - now)
-        callers = sum(queued.callers for queued in self._by_priority.values())
-        # The first batch of a queue is full: nothing is known about its seconds.
-        if self._times.is_measured and self._shared.is_shared({c for c, _ in head.owners}, now, callers):
-            rows = min(rows, count_shared_rows(allowed, waiting, length, cost_model))
-        return rows
-
-    def _is_wanted(self, item: WorkItem) -> bool:
-        """Fails the waiters of a piece that cannot be done by their deadlines, and returns True if others are pending.
-
-        On an idle model only deadlines that have passed count. While a batch runs, the estimated seconds of the piece
-        are added. An idle model thus tries a piece that may be late, so that the cost model can recover from a slow
-        measurement.
-        """
-        if item.deadline is not None:
-            seconds = self._times.get_cost_model(item.options).estimate(1, len(item.ids)) if self._computing else 0.0
-            item.expire(self._clock() + seconds)
-        return item.is_wanted()
-
-    def _list_waiting(self) -> list[Priority]:
-        return [priority for priority, queued in self._by_priority.items() if queued.count]
-
-    def _choose_priority(self) -> Priority:
-        """Returns the priority that the next batch would have; a worker waits for permits with it."""
-        waiting = self._list_waiting()
-        return self._policy.choose(waiting) if waiting else Priority.INTERACTIVE
+        idle = max(0, min(self._slot.batches - self._computing - 1, self._slot.spare))
+        return self._selection.take(idle, is_computing=self._computing > 0)

@@ -106,11 +106,16 @@ class WorkItem:
 
 @dataclass(frozen=True)
 class Batch:
-    """The pieces of one batch. `full` is True if further pieces stayed in the queue when these were taken."""
+    """The pieces of one batch.
+
+    `full`: further pieces stayed in the queue when these were taken. `is_preemptible`: interactive batches may run
+    while this one pauses (see `preemption`).
+    """
 
     items: tuple[WorkItem, ...] = ()
     full: bool = False
     priority: Priority = Priority.INTERACTIVE
+    is_preemptible: bool = False
 
     @property
     def longest(self) -> int:

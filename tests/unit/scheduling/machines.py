@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from latimer_server.core.decoding import BatchLimits, Cancelled, DecodingOptions, Hypothesis, TokenIds
-from latimer_server.scheduling import BatchQueue, ComputeSlot, CorePermits, TimedHypothesis
+from latimer_server.scheduling import BatchQueue, ComputeSlot, CorePermits, PreemptibleBatches, TimedHypothesis
 
 GREEDY = DecodingOptions()
 
@@ -31,6 +31,7 @@ class Machine:
     def run(self, batch: Sequence[TokenIds], options: DecodingOptions, cancelled: Cancelled) -> list[Hypothesis]:
         self.batches.append(list(batch))
         self.now += self._seconds(batch)
+        cancelled()
         if any(self._fail_on(ids) for ids in batch):
             raise RuntimeError("poison")
         return [Hypothesis(ids, 0.0, truncated=False) for ids in batch]
@@ -73,11 +74,13 @@ async def queue_for(machine: Machine, rows: int = 8, tokens: int = 100) -> Async
 
 @asynccontextmanager
 async def held_queue(
-    machine: Machine, *, batches: int = 1, cores: int = 0, rows: int = 8, tokens: int = 1_000
+    machine: Machine, *, batches: int = 1, cores: int = 0, rows: int = 8, tokens: int = 1_000, preempts: bool = False
 ) -> AsyncIterator[tuple[BatchQueue, HeldExecutor]]:
-    """Opens a queue that runs up to `batches` batches at a time; the yielded executor holds them."""
+    """Opens a queue that runs up to `batches` batches at a time; the yielded executor holds them. `preempts`:
+    interactive batches preempt bulk ones."""
     executor = HeldExecutor()
-    slot = ComputeSlot(CorePermits(cores or batches), executor, batches=batches)
+    preemptible = PreemptibleBatches() if preempts else None
+    slot = ComputeSlot(CorePermits(cores or batches), executor, batches=batches, preemptible=preemptible)
     queue = BatchQueue(machine.run, BatchLimits(50, tokens, rows), slot, lambda: machine.now)
     yield queue, executor
     await queue.close()

@@ -75,14 +75,18 @@ def check_batch(batch: list[TokenIds]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(1, 3), st.integers(1, 3), st.lists(ARRIVALS, max_size=50))
+@given(st.integers(1, 3), st.integers(1, 3), st.booleans(), st.lists(ARRIVALS, max_size=50))
 def test_every_piece_is_answered_once_and_no_batch_exceeds_its_budget(
-    batches: int, cores: int, arrivals: list[Arrival]
+    batches: int,
+    cores: int,
+    preempts: bool,
+    arrivals: list[Arrival],
 ) -> None:
     async def play() -> None:
         machine = Machine(seconds=lambda batch: 0.1 * len(batch), fail_on=lambda ids: ids[0] == POISON)
         answered: list[asyncio.Future[TimedHypothesis]] = []
-        async with held_queue(machine, batches=batches, cores=cores, rows=ROWS, tokens=TOKENS) as (queue, executor):
+        opened = held_queue(machine, batches=batches, cores=cores, rows=ROWS, tokens=TOKENS, preempts=preempts)
+        async with opened as (queue, executor):
             futures = []
             for one in arrivals:
                 future = submit(queue, one, machine.now)
