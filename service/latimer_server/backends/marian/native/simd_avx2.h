@@ -113,6 +113,29 @@ inline void store_bytes(uint8_t* to, Ints x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(ordered));
 }
 
+// Transposes a square of groups of four bytes: those of each of eight rows from byte `from` on. Its lines are `stride` bytes
+// apart in `to`.
+constexpr int kSquare = 8;
+inline void transpose_square(const uint8_t* const* rows, int from, uint8_t* to, int stride) {
+  __m256i lines[kSquare], pairs[kSquare], fours[kSquare];
+  for (int n = 0; n < kSquare; ++n) lines[n] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[n] + from));
+  for (int n = 0; n < kSquare; n += 2) {
+    pairs[n] = _mm256_unpacklo_epi32(lines[n], lines[n + 1]);
+    pairs[n + 1] = _mm256_unpackhi_epi32(lines[n], lines[n + 1]);
+  }
+  for (int n = 0; n < kSquare; n += 4)
+    for (int half = 0; half < 2; ++half) {
+      fours[n + 2 * half] = _mm256_unpacklo_epi64(pairs[n + half], pairs[n + 2 + half]);
+      fours[n + 2 * half + 1] = _mm256_unpackhi_epi64(pairs[n + half], pairs[n + 2 + half]);
+    }
+  for (int n = 0; n < kSquare / 2; ++n) {
+    const __m256i upper = _mm256_permute2x128_si256(fours[n], fours[n + 4], 0x20);
+    const __m256i lower = _mm256_permute2x128_si256(fours[n], fours[n + 4], 0x31);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + n * stride), upper);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + (n + 4) * stride), lower);
+  }
+}
+
 inline void prefetch(const void* at) { _mm_prefetch(static_cast<const char*>(at), _MM_HINT_T0); }
 
 }  // namespace LATIMER_KERNELS

@@ -142,6 +142,20 @@ inline void store_bytes(uint8_t* to, Ints a) {
   vst1q_u8(to, vreinterpretq_u8_s8(vcombine_s8(vmovn_s16(low), vmovn_s16(high))));
 }
 
+// Transposes a square of groups of four bytes: those of each of four rows from byte `from` on. Its lines are `stride` bytes
+// apart in `to`.
+constexpr int kSquare = 4;
+inline void transpose_square(const uint8_t* const* rows, int from, uint8_t* to, int stride) {
+  uint32x4_t lines[kSquare];
+  for (int n = 0; n < kSquare; ++n) lines[n] = vreinterpretq_u32_u8(vld1q_u8(rows[n] + from));
+  const uint32x4x2_t even = vzipq_u32(lines[0], lines[2]), odd = vzipq_u32(lines[1], lines[3]);
+  for (int n = 0; n < 2; ++n) {
+    const uint32x4x2_t both = vzipq_u32(even.val[n], odd.val[n]);
+    vst1q_u8(to + 2 * n * stride, vreinterpretq_u8_u32(both.val[0]));
+    vst1q_u8(to + (2 * n + 1) * stride, vreinterpretq_u8_u32(both.val[1]));
+  }
+}
+
 inline void prefetch(const void* at) { __builtin_prefetch(at); }
 
 }  // namespace LATIMER_KERNELS

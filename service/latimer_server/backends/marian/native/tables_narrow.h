@@ -5,11 +5,14 @@
 namespace LATIMER_KERNELS {
 
 inline void gather_block(const uint8_t* table, int size, const int32_t* ids, const int32_t* next, uint8_t* packed) {
-  for (int i = 0; i < kLanes; ++i) {
-    const uint8_t* row = table + static_cast<size_t>(ids[i]) * size;
-    const uint8_t* ahead = table + static_cast<size_t>(next[i]) * size;
-    for (int k = 0; k < size; k += kEntryBytes) prefetch(ahead + k);
-    for (int k = 0; k < size; k += 4) std::memcpy(packed + k * kLanes + 4 * i, row + k, 4);
+  for (int first = 0; first < kLanes; first += kSquare) {
+    const uint8_t* rows[kSquare];
+    for (int n = 0; n < kSquare; ++n) {
+      rows[n] = table + static_cast<size_t>(ids[first + n]) * size;
+      const uint8_t* ahead = table + static_cast<size_t>(next[first + n]) * size;
+      for (int k = 0; k < size; k += kEntryBytes) prefetch(ahead + k);
+    }
+    for (int k = 0; k < size; k += 4 * kSquare) transpose_square(rows, k, packed + k * kLanes + 4 * first, kEntryBytes);
   }
 }
 
