@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
-from latimer_server.text.rewriting import Edit
+from latimer_server.text.rewriting import Edit, apply_edits
 
 _ESCAPE = re.compile(r"(?<!\\)\\(['\"])")
 # A line break or tab written as an escape. Before a small letter it may be part of a path or of a command of TeX,
@@ -95,6 +95,13 @@ def restore_access_key(source: ProtectedText, output: ProtectedText) -> Iterator
     word take the signs in order. A label is searched as a whole.
     """
     signs = list(find_access_key(source))
+    if signs and output.text == apply_edits(source.text, signs)[0]:
+        # A label that stays as it is keeps its keys, also where their letters come twice.
+        removed = 0
+        for start, end, _ in signs:
+            yield Edit(start - removed, start - removed, source.text[start:end])
+            removed += end - start
+        return
     words = [match for part in list_unprotected(output) for match in _WORD.finditer(output.text, part.start, part.end)]
     names = [match for match in words[1:] if match.group()[0].isupper()]
     first = _WORD.search(source.text)
