@@ -30,6 +30,29 @@ def spell_out(text: str, language: str) -> str:
         ("Vc não veio pq?", "pt-BR", "Você não veio porque?"),
         ("Qtd.: 5 un.", "pt", "Quantidade: 5 unidades"),
         ("5 de jan. de 2024", "pt", "5 de janeiro de 2024"),
+        ("Pedido n.º {id} e processo nº {num}", "pt", "Pedido número {id} e processo número {num}"),
+        ("a fatura nº 12, n.º de série AB-1", "pt", "a fatura número 12, número de série AB-1"),
+        ("guia N.º ABC-12, faturas n.os {a} e {b}", "pt", "guia Número ABC-12, faturas números {a} e {b}"),
+        ("incl. no. of guests", "en", "including number of guests"),
+        (
+            "No. of pages: 3, invoice No. {id}, item no. 7",
+            "en",
+            "Number of pages: 3, invoice number {id}, item number 7",
+        ),
+        (
+            "about 20 sq. m. and 300 sq ft, or 5 sq. km.",
+            "en",
+            "about 20 square meters and 300 square feet, or 5 square kilometers.",
+        ),
+        ("(approx. 20 sq. m.)", "en", "(approximately 20 square meters)"),
+        (
+            "3 min ago, 1 min ago, 21 min left, 10 sec ago",
+            "en",
+            "3 minutes ago, 1 minute ago, 21 minutes left, 10 seconds ago",
+        ),
+        ("Call me ASAP. ASAP means now", "en", "Call me as soon as possible. As soon as possible means now"),
+        ("CALL ME ASAP", "en", "CALL ME AS SOON AS POSSIBLE"),
+        ("Pls call. Thx!", "en", "Please call. Thanks!"),
     ],
 )
 def test_abbreviations_are_spelled_out(text: str, language: str, expected: str) -> None:
@@ -46,6 +69,12 @@ def test_abbreviations_are_spelled_out(text: str, language: str, expected: str) 
         ("1 tb de espaço, 60 km p/h", "pt"),
         ("o set de 5 peças", "pt"),
         ("Qty: 5", "de"),
+        ("The answer is no. 12 people came", "en"),
+        ("They said no. Of course", "en"),
+        ("No. {name} is here", "en"),
+        ("Add 5 min of rest. The min ago", "en"),
+        ("não dos convidados, 5 n. os outros", "pt"),
+        ("o n.º vencedor", "pt"),
     ],
 )
 def test_other_words_stay(text: str, language: str) -> None:

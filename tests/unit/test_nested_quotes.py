@@ -26,6 +26,22 @@ def write(source: str, output: str) -> str:
             '"I heard "fire" and ran," she said.',
             "«I heard “fire” and ran,» she said.",
         ),
+        (
+            '"He said, \'Are you serious?\'," she recalled, "and he left."',
+            '"Ele disse: "Você é sério?", ela lembrou, "e ele saiu".',
+            '"Ele disse: \'Você é sério?\'", ela lembrou, "e ele saiu".',
+        ),
+        (
+            "\"She asked, 'Why now?'\" and left",
+            '"Ela perguntou: "Por que agora?" e saiu',
+            "\"Ela perguntou: 'Por que agora?'\" e saiu",
+        ),
+        (
+            "“He said, ‘Are you serious?’,” she recalled.",
+            "“Ele disse, 'Você é sério?”, ela lembrou.",
+            "“Ele disse, ‘Você é sério?’”, ela lembrou.",
+        ),
+        ("'I saw \"danger\" there,' he said.", '"Eu vi "perigo" lá", disse.', "'Eu vi \"perigo\" lá', disse."),
         ("“Don’t say ‘no’,” he said.", "\"Não diga 'não'\", disse ele.", "“Não diga ‘não’”, disse ele."),
     ],
 )
@@ -39,6 +55,8 @@ def test_marks_of_the_source_are_put_back(source: str, output: str, expected: st
         ("“one kind”", '"um tipo"'),
         ("‘a “b” c’", '"a b c"'),
         ("«a» “b”", '"b a""'),
+        ("\"a 'b' c\"", '"a b c"'),
+        ("the dogs' \"bark\" isn't", 'o "latido" dos cães'),
     ],
 )
 def test_other_outputs_stay(source: str, output: str) -> None:
@@ -47,3 +65,4 @@ def test_other_outputs_stay(source: str, output: str) -> None:
 
 def test_hostile_texts_take_linear_time() -> None:
     write("“«" * 50_000, '"' * 100_000)
+    write("'\" " * 50_000, "\" '" * 50_000)

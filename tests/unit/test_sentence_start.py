@@ -20,6 +20,8 @@ def write(source: str, output: str, target: str, spans: tuple[TextSpan, ...] = (
         ("the price of the goods;", "O preço das mercadorias;", "pt", "o preço das mercadorias;"),
         ("a data de pagamento.", "The date of payment.", "en", "the date of payment."),
         ("(see below)", "(Ver abaixo)", "pt", "(ver abaixo)"),
+        ("3 x leite integral", "3 x Whole milk", "en", "3 x whole milk"),
+        ("2× whole milk", "2× Leite integral", "pt", "2× leite integral"),
     ],
 )
 def test_the_first_letter_becomes_small(source: str, output: str, target: str, expected: str) -> None:
@@ -37,6 +39,8 @@ def test_the_first_letter_becomes_small(source: str, output: str, target: str, e
         ("a Alemanha venceu", "Germany won", "en"),
         ("iPhone users report", "Usuários do iPhone relatam", "pt"),
         ("3 files", "Três arquivos", "pt"),
+        ("3 x 2 palmeiras", "3 x 2 Palmeiras", "en"),
+        ("3 x Leite", "3 x Milk", "en"),
         ("via NATO", "NATO", "pt"),
         ("manual completo", "Complete Manual", "en"),
         ("the house", "Das Haus", "de"),

@@ -20,8 +20,11 @@ def read(text: str, language: str, *spans: TextSpan) -> str:
 @pytest.mark.parametrize(
     ("language", "text", "expected"),
     [
-        ("en", "Mon–Fri: 8:30", "Monday–Friday: 8:30"),
-        ("en", "Mon-Fri 9-5", "Monday-Friday 9-5"),
+        ("en", "Mon–Fri: 8:30", "Monday through Friday: 8:30"),
+        ("en", "Mon-Fri 9-5", "Monday through Friday 9-5"),
+        ("en", "Mon. - Thu.: open; Sat/Sun", "Monday through Thursday: open; Saturday/Sunday"),
+        ("en", "Mon-Wed-Fri", "Monday-Wednesday-Friday"),
+        ("pt", "Seg-Sex: 9:00", "Segunda-feira-Sexta-feira: 9:00"),
         ("en-GB", "Sat and Sun: closed", "Saturday and Sunday: closed"),
         ("en", "Mon, Wed, Fri", "Monday, Wednesday, Friday"),
         ("en", "On Mon, Jan 9, 2023", "On Monday, January 9, 2023"),

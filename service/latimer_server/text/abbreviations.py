@@ -34,7 +34,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"qty\b\.?": "quantity",
         r"QTY\b\.?": "quantity",
         r"(?<=\d )ea\b\.?": "each",
-        r"No\.(?= ?\d)": "number",
+        r"[nN]o\.(?= of\s\w)": "number",
+        r"No\.(?= ?\d)|(?<=\w )No\.(?= ?[{%$#<])": "number",
+        r"(?<!is )(?<!was )(?<!said )(?<!says )(?<!say )(?<! a )no\.(?= ?(?:\d|[{%$#<]))": "number",
         r"Dept\.(?=\s\w)": "department",
         r"Apt\.(?= ?\d)": "apartment",
         r"Attn\b[.]?": "attention",
@@ -47,12 +49,20 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"max\.(?= ?\d)": "maximum",
         r"min\.(?= ?\d)": "minimum",
         r"a\.k\.a\.": "also known as",
+        r"(?<=\b1 )min(?= (?:ago|left|remaining|read)\b)": "minute",
+        r"(?<=\d )min(?= (?:ago|left|remaining|read)\b)": "minutes",
+        r"(?<=\b1 )sec(?= (?:ago|left|remaining)\b)": "second",
+        r"(?<=\d )sec(?= (?:ago|left|remaining)\b)": "seconds",
+        r"(?<=\d )sq\.? ?m\b(?:\.(?=[^\s]|\s[a-z(]))?": "square meters",
+        r"(?<=\d )sq\.? ?km\b(?:\.(?=[^\s]|\s[a-z(]))?": "square kilometers",
+        r"(?<=\d )sq\.? ?ft\b(?:\.(?=[^\s]|\s[a-z(]))?": "square feet",
+        r"(?<=\d )sq\.? ?mi\b(?:\.(?=[^\s]|\s[a-z(]))?": "square miles",
         r"ASAP\b(?=[.,;:)!]|\s|$)": "as soon as possible",
         r"btw\b(?=,? \w)": "by the way",
         r"idk\b(?=[,.!]? \w)": "I don't know",
         r"(?<=\w )brb\b": "I'll be right back",
-        r"(?:pls|plz)\b": "please",
-        r"thx\b": "thanks",
+        r"(?:[pP]ls|[pP]lz)\b": "please",
+        r"[tT]hx\b": "thanks",
         r"u(?= (?:are|can|want|have|need|know|think|going|get|see|like|doing|there|ok)\b)": "you",
         r"w/o(?=\s\w)": "without",
         r"w/(?=\s\w)": "with",
@@ -100,7 +110,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"[eE]nd\.(?=:)": "endereço",
         r"[tT]el\.(?=:| )": "telefone",
         r"Cel\.(?=:| )": "celular",
-        r"[nN]\.[º°](?= ?\d)": "número",
+        r"[nN]\.?[º°](?= ?(?:\d|[{%$#<]|[A-Z]+[-/]?\d|[A-Z]+-)| de )": "número",
+        r"[nN]\.(?:º|°|o)s(?= ?[{%$#<])": "números",
         r"Exm[oa]\. S(?:enho)?ra?\.?": "prezado senhor",
         r"Prezad[ao](?= (?:S(?:enho)?ra|Dra|Prof[aª]|Ministra|Diretora)\b)": "prezado",
         r"Prezad[oa]\(a\)(?= \w)": "prezado",
@@ -115,13 +126,13 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 # Each abbreviation contains one of these words, as punctuation and spaces divide them.
 _STEMS = {
     "en": """
-        Qty qty QTY ea No w/o w/ Ms Dept Apt Attn Approx approx Incl incl hr hrs mins secs pcs max min k ASAP btw idk
-        brb pls plz thx u
+        Qty qty QTY ea No no w/o w/ Ms Dept Apt Attn Approx approx Incl incl hr hrs mins secs sec sq pcs max min k ASAP
+        btw idk brb pls Pls plz Plz thx Thx u
     """,
     "pt": """
         vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd 2ª xíc (sopa) (chá) td agr blz tô to
         dps aq cmg ctg vdd msm ngm fds pfv Profa Profª Apto apto Depto Obs obs Ex Quant unit resid End end Tel tel
-        Cel n N Exmo Exma Prezada Prezado Prezado(a) Prezada(a) Vedada Vedado
+        Cel n N nº Nº n° N° Exmo Exma Prezada Prezado Prezado(a) Prezada(a) Vedada Vedado
     """,
 }
 
@@ -197,8 +208,16 @@ def _list_words(text: str) -> list[str]:
 
 
 def _follow_case(text: str, span: TextSpan, word: str) -> str:
-    """Returns a word with a capital, or in capitals, if its abbreviation has one and is no `No.` inside a sentence."""
+    """Returns a word with a capital, or in capitals, if its abbreviation has one and is no `No.` inside a sentence.
+
+    The words of an acronym such as `ASAP` have a capital only where a sentence begins.
+    """
     written = text[span.start : span.end].rstrip(".")
+    if " " in word and written.isupper() and len(written) > 1:
+        if text.isupper():
+            return word.upper()
+        begins = not text[: span.start].rstrip() or text[: span.start].rstrip()[-1] in ".!?:\n"
+        return word[0].upper() + word[1:] if begins else word
     if len(written) > 1 and written.isupper() and " " not in word:
         return word.upper()
     begins = span.start == 0 or text[span.start - 1] != " " or written != "No"

@@ -52,6 +52,15 @@ _TWELVE_SIGN = re.compile(r"\d[ \u00a0]?[aApP]\.?[ \u00a0]?[mM]")
 # An hour of a clock of 24 hours in English, and hours in the notation of another language.
 _LATE = re.compile(r"(?<![\w.,:])(?:1[3-9]|2[0-3])(?::[0-5]\d)?(?![\w:])")
 _FOREIGN = re.compile(r"(?<![\w.,:])(?P<hour>[01]?\d|2[0-3])[hH](?P<minutes>[0-5]\d)?(?![\w:])")
+# An output that ends with an hour and without a full stop.
+_HOUR_AT_END = re.compile(r"\d(?::\d\d|h(?:\d\d)?|[ \u00a0]?[aApP][mM])$")
+# A time zone behind an hour, and the beginning of a sentence.
+_ZONE = re.compile(r" \(?(?:[A-Z]{1,3}T|UTC)\b")
+_ZONED = re.compile(
+    r"(?<![\w.,:$€£-])(?P<hour>1[0-2]|0?[1-9])(?::(?P<minutes>[0-5]\d))? ?(?P<sign>[aApP])(?P<rest>\.[mM]\.|[mM]\b)"
+    r" \(?(?:[A-Z]{1,3}T|UTC)\b(?![.']\w)"
+)
+_SENTENCE = re.compile(r"\s+[A-ZÀ-ÖØ-Þ](?:[a-zß-öø-ÿ]|\s)")
 # Languages whose hours have no `a.m.` and `p.m.`, and those that write `15h` for a full hour.
 _DAY_CLOCK = frozenset({"pt", "fr", "it", "de", "es", "ca", "gl"})
 _WITH_H = frozenset({"pt", "fr"})
@@ -65,7 +74,11 @@ def find_hours(text: str, language: str) -> Iterator[Edit]:
     """
     code = language.split("-", 1)[0].lower()
     if code == "en":
-        yield from _find_ranges(text)
+        ranges = list(_find_ranges(text))
+        yield from ranges
+        for edit in _find_zoned(text):
+            if all(edit.end <= other.start or other.end <= edit.start for other in ranges):
+                yield edit
     if code not in _AT or not any(sign in text for sign in _HOUR_SIGNS):
         return
     between = re.compile(_RANGE[code])
@@ -92,6 +105,16 @@ def find_hours(text: str, language: str) -> Iterator[Edit]:
         yield Edit(*match.span(), f"{match['hour']}:{match['minutes'] or '00'}")
 
 
+def find_zoned_hours(text: str, language: str) -> Iterator[TextSpan]:
+    """Yields the spans of hours with their time zone, such as `9 p.m. EST`, at whose stop no sentence ends.
+
+    `language`: BCP-47 code of the text. Yields nothing for another language than English.
+    """
+    if any(sign in text for sign in _TWELVE_SIGNS) and language.split("-", 1)[0].lower() == "en":
+        for match in _ZONED.finditer(text):
+            yield TextSpan(*match.span())
+
+
 def _find_ranges(text: str) -> Iterator[Edit]:
     """Yields the replacement of ranges such as `9am-6pm` by those of a clock of 24 hours."""
     if not any(sign in text for sign in _RANGE_SIGNS):
@@ -102,6 +125,15 @@ def _find_ranges(text: str) -> Iterator[Edit]:
         if match["sign"] is None and start > end:
             start -= _NOON
         yield Edit(*match.span(), f"{start}:{match['minutes'] or '00'}-{end}:{match['minutes2'] or '00'}")
+
+
+def _find_zoned(text: str) -> Iterator[Edit]:
+    """Yields the replacement of hours before a time zone, `9 p.m. EST`, whose zone models drop, by `21:00`."""
+    if not any(sign in text for sign in _TWELVE_SIGNS):
+        return
+    for match in _ZONED.finditer(text):
+        hour = _count_hours(int(match["hour"]), match["sign"])
+        yield Edit(match.start(), match.end("rest"), f"{hour}:{match['minutes'] or '00'}")
 
 
 def _count_hours(hour: int, sign: str) -> int:
@@ -126,6 +158,8 @@ def rewrite_hours(source: str, output: ProtectedText, target: str) -> Iterator[E
     if code in _DAY_CLOCK:
         if any(sign in output.text for sign in _TWELVE_SIGNS) and _TWELVE_SIGN.search(output.text):
             yield from _rewrite_twelve(output, with_h=code in _WITH_H)
+        if source.endswith(".m.") and source.count(" ") > 1 and _HOUR_AT_END.search(output.text):
+            yield Edit(len(output.text), len(output.text), ".")
     elif code == "en" and _has_english_hour(output.text):
         yield from _rewrite_english(source, output)
 
@@ -180,7 +214,9 @@ def _read_hour(match: re.Match[str]) -> int:
 
 def _find_stop(text: str, match: re.Match[str]) -> str:
     """Returns the full stop that ends the sentence behind an hour, if the sign of the hour has it."""
-    if match["inner"]:
-        return match["inner"]
+    if text[match.end() - 1] != ".":
+        return ""
     ends = match.end() == len(text) or text[match.end() : match.end() + 1] in "\"”»'"
-    return "." if text[match.end() - 1] == "." and ends else ""
+    if match["inner"]:
+        return "" if _ZONE.match(text, match.end()) else "."
+    return "." if ends or _SENTENCE.match(text, match.end()) else ""

@@ -14,6 +14,8 @@ from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.rewriting import Edit
 
 _WORD = re.compile(r"[^\W\d_]++(?:['’-][^\W\d_]++)*+")
+# A count before the first word, as in `3 x milk`.
+_COUNT = re.compile(r"\d{1,6}[ \u00a0]?[x×][ \u00a0](?=[^\W\d_])")
 # Languages whose ordinary words are small inside a sentence.
 _LANGUAGES = frozenset({"en", "pt", "es", "fr", "it", "nl", "ca", "gl", "ro", "pl", "cs", "sv", "da", "nb", "nn"})
 # English words that always have a capital, and the endings of names of peoples and languages.
@@ -61,8 +63,13 @@ def _is_capitalized(word: str) -> bool:
 
 
 def _find_first(guarded: ProtectedText) -> re.Match[str] | None:
-    """Returns the first word of a text; None if a figure or protected span is before it, or there is none."""
-    match = _WORD.search(guarded.text)
-    if match is None or any(map(str.isalnum, guarded.text[: match.start()])):
+    """Returns the first word of a text, also behind a count such as `3 x`.
+
+    Returns None if another figure or a protected span is before it, or there is none.
+    """
+    count = _COUNT.match(guarded.text)
+    begin = count.end() if count is not None else 0
+    match = _WORD.search(guarded.text, begin)
+    if match is None or any(map(str.isalnum, guarded.text[begin : match.start()])):
         return None
     return None if any(span.start < match.end() for span in guarded.spans) else match

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from latimer_server.core.spans import TextSpan
@@ -31,12 +31,16 @@ _WIDE = {
     "de": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag",
 }
 # Words between two days of a range or list.
+_RANGE = re.compile(r"\s?[-–—]\s?")
+# The word that English writes for the sign of a range. Models join two names with a sign to one compound.
+_THROUGH = " through "
 _BETWEEN = {"en": "and|to|through", "pt": "a|e", "es": "a|y", "fr": "à|au|et", "de": "bis|und"}
 # Words between a day and a time.
 _BEFORE_TIME = {"en": "from|at", "pt": "das|às|de", "es": "de", "fr": "de|à", "de": "von|um"}
 _HOLIDAYS = {"en": "holidays", "pt": "feriados", "es": "festivos", "fr": "jours fériés", "de": "Feiertage"}
 # The most days of one range or list, so that no segment becomes too long.
 _MOST_DAYS = 14
+_DAYS_OF_RANGE = 2
 _TIME = r"\d{1,2}(?:[:.]\d\d|\s?[ap]\.?m\b|\s?h|\sUhr)"
 _ENGLISH_MONTH_NAME = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\b"
 _ENGLISH_MONTH = rf"{_ENGLISH_MONTH_NAME}\.? \d"
@@ -51,11 +55,24 @@ def spell_out_weekdays(guarded: ProtectedText, language: str) -> Iterator[Edit]:
     parts = list_unprotected(guarded)
     for schedule in find_schedules(guarded.text, language):
         names = dict(zip(_ABBREVIATED[code].lower().split(), _WIDE[code].split(), strict=True))
-        for match in _compile(code)[2].finditer(guarded.text, schedule.start, schedule.end):
+        days = list(_compile(code)[2].finditer(guarded.text, schedule.start, schedule.end))
+        if code == "en":
+            yield from _write_range(guarded.text, days, parts)
+        for match in days:
             place = bisect_right(parts, match.start(), key=lambda part: part.start) - 1
             if place >= 0 and match.end() <= parts[place].end:
                 name = names[match[1].lower()]
                 yield Edit(*match.span(), name[0].upper() + name[1:] if match[1][0].isupper() else name)
+
+
+def _write_range(text: str, days: list[re.Match[str]], parts: Sequence[TextSpan]) -> Iterator[Edit]:
+    """Yields the replacement of the sign between two days of a schedule, if it has no others, by a word."""
+    if len(days) != _DAYS_OF_RANGE:
+        return
+    start, end = days[0].end(), days[1].start()
+    first, last = days[0].start(), days[1].end()
+    if _RANGE.fullmatch(text, start, end) and any(part.start <= first and last <= part.end for part in parts):
+        yield Edit(start, end, _THROUGH)
 
 
 def find_schedules(text: str, language: str) -> Iterator[TextSpan]:

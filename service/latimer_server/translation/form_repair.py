@@ -1,7 +1,7 @@
 """Form repair: writes parts of an output in the form that its source or its language asks for, without the models.
 
-These are names of people, hours, dates and the first letter. Each rule looks for a sign that its texts contain, so that
-other outputs cost little. Pure functions.
+These are names of people, hours, dates, the first letter, spaces before signs, capitals in brackets and decimal marks.
+Each rule looks for a sign that its texts contain, so that other outputs cost little. Pure functions.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.bracket_repair import loses_brackets, restore_brackets
 from latimer_server.text.clock_times import rewrite_hours
 from latimer_server.text.dates import rewrite_dates
+from latimer_server.text.output_signs import raise_brackets, remove_spaces_before_signs, write_powers
 from latimer_server.text.person_names import is_invented_name, is_name_line, restore_names
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.spans import merge_spans
@@ -98,6 +99,9 @@ def _list_edits(source: ProtectedText, output: ProtectedText, languages: tuple[s
     yield from rewrite_dates(output, target)
     yield from lower_start(source, output, target)
     yield from agree_salutation(output, target)
+    yield from remove_spaces_before_signs(source, output, target)
+    yield from raise_brackets(source, output)
+    yield from write_powers(source, output, languages)
 
 
 def lacks_brackets(segment: ProtectedText, output: SegmentOutput) -> bool:

@@ -17,7 +17,8 @@ from latimer_server.text.clock_times import find_hours
 from latimer_server.text.hyphenation import JOINT, find_divided
 from latimer_server.text.label_case import has_label, lower_label, restore_label
 from latimer_server.text.letter_forms import loses_style, restore_ellipses, restore_single_quotes, restore_words
-from latimer_server.text.nested_quotes import restore_nested_quotes
+from latimer_server.text.nested_quotes import has_nested_quotes, restore_nested_quotes
+from latimer_server.text.price_rates import spell_out_periods
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.rewriting import Edit, apply_edits, rewrite_text
@@ -94,6 +95,7 @@ def _spell_out(written: ProtectedText, language: str) -> Iterator[Edit]:
     """Yields the replacement of abbreviations and of hours by what a model knows."""
     yield from spell_out_weekdays(written, language)
     yield from spell_out_abbreviations(written, language)
+    yield from spell_out_periods(written, language)
     parts = list_unprotected(written)
     for edit in find_hours(written.text, language):
         if any(part.start <= edit.start and edit.end <= part.end for part in parts):
@@ -104,6 +106,7 @@ def _is_special(text: str) -> bool:
     # These tests take half the time of a loop over the runs.
     has_run = "  " in text or "( " in text or "(s)" in text
     has_run = has_run or "!!" in text or "??" in text or "?!" in text or "!?" in text or "«" in text
+    has_run = has_run or has_nested_quotes(text)
     return has_run or _SPECIAL.search(text) is not None
 
 
@@ -122,9 +125,11 @@ def _list_edits(written: ProtectedText, output: ProtectedText, *, keeps_lines: b
     yield from restore_blanks(written, output)
     yield from restore_signs(written, output)
     yield from restore_label(written, output)
-    if not written.text.isascii():
+    nested = list(restore_nested_quotes(written, output))
+    if written.text.isascii():
+        yield from nested
+    else:
         yield from restore_words(written, output)
-        nested = list(restore_nested_quotes(written, output))
         yield from nested or restore_single_quotes(written, output)
         yield from restore_ellipses(written, output)
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from latimer_server.core.abandonment import require_wanted
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.abbreviations import find_abbreviations
-from latimer_server.text.clock_times import find_hours, release_hours
+from latimer_server.text.clock_times import find_hours, find_zoned_hours, release_hours
 from latimer_server.text.hyphenation import find_divided
 from latimer_server.text.markup import (
     LINE_BREAK,
@@ -26,6 +26,7 @@ from latimer_server.text.markup import (
     parse_markup,
     read_inline_tags,
 )
+from latimer_server.text.price_rates import has_periods
 from latimer_server.text.protection.glossary import Glossary, protect_text
 from latimer_server.text.protection.masking import ProtectedText, extract_parts
 from latimer_server.text.protection.messages import find_structure
@@ -157,7 +158,7 @@ def _divide_plain(
         breaks = enumerate(find_divided(content), 1)
         divided = [TextSpan(span.start - 1, span.end + 1) for number, span in breaks if number % _MOST_DIVIDED]
         kept = merge_spans([*kept, *divided]) if divided else kept
-    schedules = [*find_schedules(content, language), *find_abbreviations(content, language)]
+    schedules = _find_short_forms(content, language)
     kept = merge_spans([*kept, *schedules]) if schedules else kept
     spans = segment_text(content, splitting, language, kept).spans
     if splitting is not Splitting.NONE:
@@ -169,9 +170,18 @@ def _divide_plain(
     if splitting in _BY_SENTENCE:
         spans = tuple(join_short(content, spans, kept))
     join = splitting is Splitting.SENTENCES_ACROSS_LINES
-    spelled = language if schedules or hours else ""
+    spelled = language if schedules or hours or has_periods(content, language) else ""
     segments = (prepare_segment(segment, join=join, language=spelled) for segment in extract_parts(guarded, spans))
     return ContentPart(Document(content, spans), tuple(segments), block)
+
+
+def _find_short_forms(text: str, language: str) -> list[TextSpan]:
+    """Returns the spans of abbreviations that no segment ends inside: days of schedules, words, hours with a zone."""
+    return [
+        *find_schedules(text, language),
+        *find_abbreviations(text, language),
+        *find_zoned_hours(text, language),
+    ]
 
 
 def _find_structure(content: str, rules: ProtectionRules) -> list[TextSpan]:
@@ -224,7 +234,7 @@ def _divide_block(
         cuts = sorted({*find_link_edges(block), *keep_spans(text, find_adjacent(block), guarded.spans)})
     if cuts:
         guarded = _protect_parts(guarded, cuts, glued, rules, glossary)
-    schedules = [*find_schedules(text, language), *find_abbreviations(text, language)]
+    schedules = _find_short_forms(text, language)
     kept = merge_spans([*guarded.spans, *schedules])
     spans = segment_text(text, splitting, language, kept).spans
     if cuts:
@@ -232,7 +242,7 @@ def _divide_block(
     if splitting in _BY_SENTENCE:
         spans = tuple(join_short(text, spans, kept, cuts))
     parts = extract_parts(replace(guarded, text=block.text), spans)
-    spelled = language if schedules or hours else ""
+    spelled = language if schedules or hours or has_periods(text, language) else ""
     segments = (prepare_segment(segment, join=True, language=spelled) for segment in parts)
     return ContentPart(Document(block.text, spans), tuple(segments), block)
 

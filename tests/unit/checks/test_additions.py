@@ -16,6 +16,8 @@ ADDED = [
     ("the archive file of a package", "the file file of a package"),
     ("Use (or buy) it", "Use (ou compre) (isso)"),
     ("He said no.", 'Ele disse "não".'),
+    ("Lei 23 de julho", "Law 23 (July)"),
+    ("two files", "dois (2) arquivos"),
 ]
 NOT_ADDED = [
     ("Robert", "Robert"),
@@ -31,6 +33,8 @@ NOT_ADDED = [
     ("PPP (PPP)", "PPP (PPP)"),
     ("（注）", "(note)"),
     ("12 12", "12 12"),
+    ("Nos termos do artigo 5.º, n.º 2, alínea c),", "In accordance with Article 5 (2) (c),"),
+    ("art. 9.º, n.º 1, alíneas a) a iv)", "Article 9(1)(a) to (iv)"),
 ]
 
 

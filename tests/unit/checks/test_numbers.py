@@ -60,6 +60,9 @@ SAME = [
     ("pt", "en", "Entre 10 e 12 mil.", "Between 10,000 and 12,000."),
     ("en", "zh", "20,000 people came.", "2万人来了。"),
     ("en", "de", "A debt of 3 billion.", "Schulden von 3 Milliarden."),
+    # Units of areas and volumes
+    ("en", "pt", "About 20 sq. m.", "Cerca de 20 m2"),
+    ("pt", "en", "São 35 m2 e 5 cm3.", "It is 35 square metres and 5 cubic centimetres."),
     # Words for digits and back
     ("en", "pt", "3 cats and 2 dogs.", "Três gatos e dois cães."),
     ("pt", "en", "Três gatos e 15 cães.", "3 cats and fifteen dogs."),

@@ -44,6 +44,11 @@ def test_figures_that_are_valid_in_the_source_are_converted(figure: str, before:
     assert convert_figure(figure, (".", ","), before) == expected
 
 
+@pytest.mark.parametrize("text", ["π × 3,5² ≈", "o raio é ≈ 38,48 sem unidade", "1,5³", "±2,5", "10 × 3,5 = x"])
+def test_figures_of_formulas_are_quantities(text: str) -> None:
+    assert has_foreign_figure(text, ".")
+
+
 def test_versions_stay_in_both_directions() -> None:
     assert convert_figure("2.100", (",", "."), "A versão ") == "2.100"
     assert convert_figure("2.100", (",", "."), "mais de ") == "2,100"

@@ -21,6 +21,9 @@ _OPENING = re.compile('[(\\[{"“„«]')
 _SPEECH_DASH = re.compile("(?<!\\S)[-–—]|—")
 # A single quotation mark, which is no apostrophe between letters. English often has one where others have a double one.
 _SINGLE_QUOTE = re.compile(r"(?<!\w)['‘](?=\w)|(?<=[\w.,!?])['’](?!\w)")
+# A figure, letter or Roman numeral in brackets, as in `Article 5(2)(c)`, which other languages write without them.
+_REFERENCE = re.compile(r"\((?:\d{1,3}|[a-z]|[ivx]{1,5})\)")
+_LEGAL = re.compile(r"(?<!\w)(?:[aA]rt(?:igos?|s?\.)|[aA]líneas?|n\.?º|§|inciso)")
 _WIDE_BRACKETS = str.maketrans("（）［］｛｝【】", "()[]{}[]")
 # A word or figure twice in a row, with one space between. `package kernel-package` has none.
 _DOUBLED = re.compile("(?<![\\w’'-])([^\\W\\d_]{2,})(?: \\1)+(?![\\w’'-])", re.IGNORECASE)
@@ -40,7 +43,10 @@ def has_added_marks(source: str, output: str) -> bool:
     if _MARK.search(output) is None:
         return False
     plain = source if source.isascii() else source.translate(_WIDE_BRACKETS)
-    if any(output.count(sign) > plain.count(sign) for sign in _BRACKETS):
+    written = output
+    if "(" in output and output.count("(") > plain.count("(") and _LEGAL.search(source):
+        written = _REFERENCE.sub("", output)
+    if any(written.count(sign) > plain.count(sign) for sign in _BRACKETS):
         return True
     single = len(_SINGLE_QUOTE.findall(source))
     added = sum(map(output.count, _QUOTES)) > sum(map(source.count, _QUOTES)) + source.count("''") + single

@@ -19,21 +19,20 @@ _GROUPED = {
 _SIMPLE = {".": re.compile(r"\d+(?:\.\d+)?"), ",": re.compile(r"\d+(?:,\d+)?")}
 # A figure with the separators of a language with the other decimal mark: groups of thousands, or a quantity's fraction.
 _UNIT = (
-    r"[ \u00a0]?(?:%|‰|°|[kMGTm]?(?:g|m|l|L|B|b|W|Wh|Hz|V|J|Pa)\b|c[ml]\b|[€£¥₹$]|"
+    r"(?:[¹²³⁰⁴-⁹⁺⁻])|[ \u00a0]?(?:[×÷]|%|‰|°|[kMGTm]?(?:g|m|l|L|B|b|W|Wh|Hz|V|J|Pa)\b|c[ml]\b|[€£¥₹$]|"
     r"(?:million|billion|mil|bilh|milh)\w*|percent|por cento|"
     r"(?:pts?|pp|km/h|mph|kWh|ms|s|h|min|in|ft|lbs?|oz)\b(?!\.\w))"
 )
+# Text before an amount of money, and before a figure of a formula.
+_AMOUNT = r"[€£¥₹$×÷±≈≤≥][ \u00a0]?"
 _FOREIGN = {
-    ".": re.compile(
-        rf"\d\.\d{{3}}(?!\d)|\d,\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+,\d|\b[A-Z]{{3}}[ \u00a0]\d+,\d|\bpH \d+,\d"
-    ),
-    ",": re.compile(
-        rf"\d,\d{{3}}(?!\d)|\d\.\d+{_UNIT}|[€£¥₹$][ \u00a0]?\d+\.\d|\b[A-Z]{{3}}[ \u00a0]\d+\.\d|\bpH \d+\.\d"
-    ),
+    ".": re.compile(rf"\d\.\d{{3}}(?!\d)|\d,\d+(?:{_UNIT})|{_AMOUNT}\d+,\d|\b[A-Z]{{3}}[ \u00a0]\d+,\d|\bpH \d+,\d"),
+    ",": re.compile(rf"\d,\d{{3}}(?!\d)|\d\.\d+(?:{_UNIT})|{_AMOUNT}\d+\.\d|\b[A-Z]{{3}}[ \u00a0]\d+\.\d|\bpH \d+\.\d"),
 }
 _QUANTITY = re.compile(_UNIT)
 _CODE = re.compile(
-    "(?:EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|KRW|NZD|pH)[ \u00a0]?$"
+    "(?:[×÷±≈≤≥]|"
+    "EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|KRW|NZD|pH)[ \u00a0]?$"
 )
 _SEPARATORS = re.compile(rf"[.,]|{_GAPS}")
 _SWAPPED = str.maketrans(".,", ",.")
