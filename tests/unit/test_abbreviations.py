@@ -31,7 +31,7 @@ def spell_out(text: str, language: str) -> str:
         ("Qtd.: 5 un.", "pt", "Quantidade: 5 unidades"),
         ("5 de jan. de 2024", "pt", "5 de janeiro de 2024"),
         ("Pedido n.º {id} e processo nº {num}", "pt", "Pedido número {id} e processo número {num}"),
-        ("a fatura nº 12, n.º de série AB-1", "pt", "a fatura número 12, número de série AB-1"),
+        ("a fatura nº 12, n.º de série AB-1", "pt", "a fatura Nº 12, número de série AB-1"),
         ("guia N.º ABC-12, faturas n.os {a} e {b}", "pt", "guia Número ABC-12, faturas números {a} e {b}"),
         ("incl. no. of guests", "en", "including number of guests"),
         (

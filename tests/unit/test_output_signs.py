@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from latimer_server.core.spans import TextSpan
-from latimer_server.text.output_signs import raise_brackets, remove_spaces_before_signs, write_powers
+from latimer_server.text.output_signs import (
+    raise_brackets,
+    remove_spaces_before_signs,
+    write_number_signs,
+    write_powers,
+)
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.rewriting import apply_edits
 
@@ -99,6 +104,18 @@ def test_decimals_before_superscripts_have_the_mark_of_the_target(
         (TextSpan(output.index("²" if "²" in output else "³") - 1, output.index("²" if "²" in output else "³") + 1),),
     )
     assert apply_edits(output, write_powers(ProtectedText(source), guarded, languages))[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "expected"),
+    [
+        ("The invoice Nº. 1234 and nº 5", "en-GB", "The invoice No. 1234 and No. 5"),
+        ("O processo nº 5", "pt", "O processo nº 5"),
+        ("Carbonº 5", "en", "Carbonº 5"),
+    ],
+)
+def test_an_english_output_has_the_english_sign_of_numbers(output: str, target: str, expected: str) -> None:
+    assert apply_edits(output, write_number_signs(ProtectedText(output), target))[0] == expected
 
 
 def test_hostile_texts_take_linear_time() -> None:

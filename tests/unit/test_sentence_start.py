@@ -21,6 +21,7 @@ def write(source: str, output: str, target: str, spans: tuple[TextSpan, ...] = (
         ("a data de pagamento.", "The date of payment.", "en", "the date of payment."),
         ("(see below)", "(Ver abaixo)", "pt", "(ver abaixo)"),
         ("3 x leite integral", "3 x Whole milk", "en", "3 x whole milk"),
+        ("3 x leite integral 1 L ...", "3 x Whole milk 1 L...", "en", "3 x whole milk 1 L..."),
         ("2× whole milk", "2× Leite integral", "pt", "2× leite integral"),
     ],
 )

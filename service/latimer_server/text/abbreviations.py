@@ -110,7 +110,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"[eE]nd\.(?=:)": "endereço",
         r"[tT]el\.(?=:| )": "telefone",
         r"Cel\.(?=:| )": "celular",
-        r"[nN]\.?[º°](?= ?(?:\d|[{%$#<]|[A-Z]+[-/]?\d|[A-Z]+-)| de )": "número",
+        # Models read `número 12` behind a noun as a count of things.
+        r"[nN]\.?[º°](?= ?\d)": "Nº",
+        r"[nN]\.?[º°](?= ?(?:[{%$#<]|[A-Z]+[-/]?\d|[A-Z]+-)| de )": "número",
         r"[nN]\.(?:º|°|o)s(?= ?[{%$#<])": "números",
         r"Exm[oa]\. S(?:enho)?ra?\.?": "prezado senhor",
         r"Prezad[ao](?= (?:S(?:enho)?ra|Dra|Prof[aª]|Ministra|Diretora)\b)": "prezado",

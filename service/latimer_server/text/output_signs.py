@@ -1,6 +1,7 @@
 """Repairs signs of an output that its source has in another form.
 
-These are spaces before closing signs, words in brackets, and decimal marks before superscripts. Pure functions.
+These are spaces before closing signs, words in brackets, decimal marks before superscripts, and signs of numbers. Pure
+functions.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _SPACED_LANGUAGES = frozenset({"fr"})
 _BRACKETS = (re.compile(r"\[([^\[\]()]{3,80})\]"), re.compile(r"\(([^\[\]()]{4,80})\)"))
 _POWER_SIGN = re.compile(r"\d[¹²³⁰⁴-⁹⁺⁻]")
 _POWER = re.compile(r"(?<![\d.,])\d{1,20}(?P<mark>[.,])\d{1,20}[¹²³⁰⁴-⁹⁺⁻]")
+_NUMBER_SIGN = re.compile(r"(?<!\w)[Nn]º\.?(?= ?\d)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+)*")
 # A shorter word in capitals is often an acronym or a unit.
 _LEAST_CAPITALS = 3
@@ -74,6 +76,15 @@ def write_powers(source: ProtectedText, output: ProtectedText, languages: tuple[
     for match in _POWER.finditer(output.text):
         if match["mark"] == marks[0] and match.group() in source.text:
             yield Edit(*match.span("mark"), marks[1])
+
+
+def write_number_signs(output: ProtectedText, target: str) -> Iterator[Edit]:
+    """Yields the replacement of `Nº` before a figure of an English output by `No.`. `target`: its BCP-47 code."""
+    if "º" not in output.text or target.split("-", 1)[0].lower() != "en":
+        return
+    for part in list_unprotected(output):
+        for match in _NUMBER_SIGN.finditer(output.text, part.start, part.end):
+            yield Edit(*match.span(), "No.")
 
 
 def _is_capitals(words: str) -> bool:

@@ -48,7 +48,7 @@ def lower_start(source: ProtectedText, output: ProtectedText, target: str) -> It
         return
     if code == "en" and (word in ("I", "I'm", "I've", "I'll", "I'd") or _is_capitalized(word)):
         return
-    if any(match.group()[0].isupper() for match in islice(_WORD.finditer(source.text), _FIRST_WORDS)):
+    if any(_may_be_name(source.text, match) for match in islice(_WORD.finditer(source.text), _FIRST_WORDS)):
         return
     following = _WORD.match(output.text, written.end() + 1)
     if following is not None and following.group()[0].isupper():
@@ -56,6 +56,11 @@ def lower_start(source: ProtectedText, output: ProtectedText, target: str) -> It
     if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", source.text):
         return
     yield Edit(written.start(), written.start() + 1, word[0].lower())
+
+
+def _may_be_name(text: str, word: re.Match[str]) -> bool:
+    """Returns True for a word with a capital. One letter is a unit, as in `1 L`, unless a full stop is behind it."""
+    return word.group()[0].isupper() and (len(word.group()) > 1 or text[word.end() : word.end() + 1] == ".")
 
 
 def _is_capitalized(word: str) -> bool:

@@ -11,11 +11,17 @@ from dataclasses import replace
 
 from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
+from latimer_server.text.accented_capitals import capitalize_accented
 from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.bracket_repair import loses_brackets, restore_brackets
 from latimer_server.text.clock_times import rewrite_hours
 from latimer_server.text.dates import rewrite_dates
-from latimer_server.text.output_signs import raise_brackets, remove_spaces_before_signs, write_powers
+from latimer_server.text.output_signs import (
+    raise_brackets,
+    remove_spaces_before_signs,
+    write_number_signs,
+    write_powers,
+)
 from latimer_server.text.person_names import is_invented_name, is_name_line, restore_names
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.spans import merge_spans
@@ -98,10 +104,12 @@ def _list_edits(source: ProtectedText, output: ProtectedText, languages: tuple[s
     yield from rewrite_hours(source.text, output, target)
     yield from rewrite_dates(output, target)
     yield from lower_start(source, output, target)
+    yield from capitalize_accented(source, output)
     yield from agree_salutation(output, target)
     yield from remove_spaces_before_signs(source, output, target)
     yield from raise_brackets(source, output)
     yield from write_powers(source, output, languages)
+    yield from write_number_signs(output, target)
 
 
 def lacks_brackets(segment: ProtectedText, output: SegmentOutput) -> bool:

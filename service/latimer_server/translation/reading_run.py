@@ -13,9 +13,12 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
 from latimer_server.scheduling import InflightLimit, estimate_text_work
+from latimer_server.text.accented_capitals import restore_accents
 from latimer_server.text.casing import Casing, find_casing, lower_text
 from latimer_server.text.checks.additions import has_addition, trim_addition
+from latimer_server.text.normalization import IsKnown
 from latimer_server.text.protection.masking import ProtectedText
+from latimer_server.text.protection.spans import merge_spans
 from latimer_server.text.readings import (
     NAME,
     Reading,
@@ -29,6 +32,7 @@ from latimer_server.text.readings import (
     lower_word,
     restore_case,
 )
+from latimer_server.text.rewriting import apply_edits
 from latimer_server.translation.model_run import ModelRunOptions
 from latimer_server.translation.protected_run import run_protected
 from latimer_server.translation.segment_output import SegmentOutput
@@ -94,10 +98,20 @@ async def run_readings(
         second = await run([(plans[index].segment, reading) for index, (reading, _) in again.items()])
         for (index, (reading, loss)), output in zip(again.items(), second, strict=True):
             chosen[index] = _replace(plans[index].segment, reading, loss, chosen[index], output)
-    return [
+    trimmed = [
         _trim(plan.segment, output, score) if _may_have_addition(plan.segment, output) else output
         for plan, output in zip(plans, chosen, strict=True)
     ]
+    if score("a") is None:
+        return trimmed
+
+    def is_known(character: str) -> bool:
+        return model.coverage.covers(character, options.languages)
+
+    return await options.text.run(
+        work,
+        lambda: [_accent(plan.segment, output, is_known, score) for plan, output in zip(plans, trimmed, strict=True)],
+    )
 
 
 def _plan(segment: ProtectedText, language: str, score: WordScore) -> _Plan:
@@ -227,3 +241,14 @@ def _trim(segment: ProtectedText, output: SegmentOutput | Exception, score: Word
     if text.lower() == segment.text.lower() and not is_named:
         flags = (*flags, Flag.COPIED_SOURCE)
     return replace(output, text=text, links=kept, flags=flags, protected=())
+
+
+def _accent(
+    segment: ProtectedText, output: SegmentOutput | Exception, is_known: IsKnown, score: WordScore
+) -> SegmentOutput | Exception:
+    """Returns an output with the accents of the capitals that its model cannot write. Its length stays."""
+    if isinstance(output, Exception):
+        return output
+    guarded = ProtectedText(output.text, merge_spans(output.protected))
+    edits = list(restore_accents(segment, guarded, is_known, score))
+    return replace(output, text=apply_edits(output.text, edits)[0]) if edits else output
