@@ -52,6 +52,7 @@ def spell_out(text: str, language: str) -> str:
         ),
         ("Call me ASAP. ASAP means now", "en", "Call me as soon as possible. As soon as possible means now"),
         ("CALL ME ASAP", "en", "CALL ME AS SOON AS POSSIBLE"),
+        ("can u see? thank u, do u know", "en", "can you see? thank you, do you know"),
         ("Pls call. Thx!", "en", "Please call. Thanks!"),
     ],
 )
@@ -72,6 +73,7 @@ def test_abbreviations_are_spelled_out(text: str, language: str, expected: str) 
         ("The answer is no. 12 people came", "en"),
         ("They said no. Of course", "en"),
         ("No. {name} is here", "en"),
+        ("You can u-turn here, if u = 3", "en"),
         ("Add 5 min of rest. The min ago", "en"),
         ("não dos convidados, 5 n. os outros", "pt"),
         ("o n.º vencedor", "pt"),

@@ -64,6 +64,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"(?:[pP]ls|[pP]lz)\b": "please",
         r"[tT]hx\b": "thanks",
         r"u(?= (?:are|can|want|have|need|know|think|going|get|see|like|doing|there|ok)\b)": "you",
+        r"(?:(?<=(?:can|did|are|see) )|(?<=do )|(?<=(?:will|love) )|(?<=thank ))u(?![\w'’-]|\.\w)": "you",
         r"w/o(?=\s\w)": "without",
         r"w/(?=\s\w)": "with",
         r"Ms\.(?= [A-Z])": "Mrs.",

@@ -23,7 +23,7 @@ KEPT_BY_A_COPY = ("keeps", "order", "untouched", "lines", "spaces", "pairs", "ed
 def test_there_are_enough_cases_of_every_kind() -> None:
     assert len(CASES) >= 1_100
     kinds = Counter(case.kind for case in CASES)
-    assert len(kinds) == 40
+    assert len(kinds) == 41
     assert min(kinds.values()) >= 6
     directions = Counter(case.source[:2].lower() for case in CASES)
     assert directions["pt"] >= 160
