@@ -43,7 +43,7 @@ def main(report: Path, picture: Path) -> None:
         names = axis.get_legend_handles_labels()[1]
         if names:
             axis.legend(fontsize=7, ncols=1 + (len(names) > _MOST_NAMES // 2), loc="upper left", framealpha=0.6)
-    figure.supxlabel("minutes: usual load, one model is slow, usual load, one caller is refused, the queue is full")
+    figure.supxlabel("minutes since the start of the trial")
     figure.savefig(picture, dpi=70)
 
 
