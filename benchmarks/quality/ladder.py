@@ -119,7 +119,7 @@ async def measure(
                 return await run_readings(loaded, segments, run_options, InflightLimit(_WINDOW), Usage())
 
             repairer = OutputRepairer(*languages, decoding, run, detector.is_written_in, Usage())
-            return QualityLadder(*languages, decoding, run, repairer.check_all, Usage())
+            return QualityLadder(*languages, decoding, run, repairer.check_all, Usage(), has_shortlist=True)
 
         ladder, whole_ladder = make_ladder(model), make_ladder(whole)
         candidates: dict[str, Attempt] = {

@@ -82,6 +82,15 @@ def test_only_students_of_mozilla_have_guided_alignment(tmp_path: Path) -> None:
     assert guided == {"a": True, "b": False, "c": False, "firefox-de-en": True}
 
 
+def test_only_students_have_a_shortlist_unless_the_operator_wants_the_whole_vocabulary(tmp_path: Path) -> None:
+    entries = load_catalog().entries
+    assert {entry.backend for entry in entries if entry.has_shortlist} == {"marian_student"}
+    assert load_catalog().get("firefox-en-pt").has_shortlist
+    file = tmp_path / "models.toml"
+    file.write_text("[models.firefox-en-pt]\nvocabulary = 'full'\n", "utf-8")
+    assert not load_catalog(file).get("firefox-en-pt").has_shortlist
+
+
 def test_non_commercial_licences_are_marked() -> None:
     marked = {entry.name for entry in load_catalog().entries if entry.noncommercial}
     assert marked == {entry.name for entry in load_catalog().entries if "-NC" in entry.license}

@@ -29,14 +29,17 @@ class Ladder:
     An output with `!` repeats itself, one with `#` has wrong numbers, one with `?` an unknown word.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, has_shortlist: bool = True) -> None:
         self.model = model
+        self.has_shortlist = has_shortlist
         self.texts: list[str] = []
         self.usage = Usage()
 
     async def climb(self, text: str, output: SegmentOutput | Exception) -> SegmentOutput | Exception:
         """Returns the best output of a segment with this first output."""
-        ladder = QualityLadder("en", "pt", DecodingOptions(), self._retranslate, self._check, self.usage)
+        ladder = QualityLadder(
+            "en", "pt", DecodingOptions(), self._retranslate, self._check, self.usage, has_shortlist=self.has_shortlist
+        )
         segments = [ProtectedText(text)]
         (best,) = await ladder.climb(segments, await self._check(segments, [output]))
         return best
@@ -78,19 +81,36 @@ async def test_a_repetition_is_decoded_with_constraints() -> None:
     assert ladder.usage.retried_segments == 1
 
 
-async def test_an_unknown_word_is_translated_again_with_the_whole_vocabulary_and_nothing_else() -> None:
-    ladder = Ladder(lambda _, decoding: SegmentOutput("good" if decoding.whole_vocabulary else "bad?"))
-    assert await ladder.climb(LONG, SegmentOutput("bad?")) == SegmentOutput("good")
+async def test_an_invented_word_is_translated_again_with_the_whole_vocabulary_and_nothing_else() -> None:
+    ladder = Ladder(lambda _, decoding: SegmentOutput("good" if decoding.whole_vocabulary else "retrose?"))
+    assert await ladder.climb(LONG, SegmentOutput("retrose?")) == SegmentOutput("good")
     assert ladder.texts == [LONG]
     ladder = Ladder(lambda *_: SegmentOutput("worse?"))
-    assert await ladder.climb(LONG, SegmentOutput("bad?")) == SegmentOutput("bad?", flags=(Flag.UNKNOWN_WORD,))
+    assert await ladder.climb(LONG, SegmentOutput("retrose?")) == SegmentOutput("retrose?", flags=(Flag.UNKNOWN_WORD,))
     assert ladder.texts == [LONG]
 
 
-async def test_an_output_that_the_model_is_not_certain_of_does_not_replace_an_unknown_word() -> None:
-    for log_prob, text in ((-0.1, "good"), (-0.2, "bad?")):
-        model = Ladder(lambda *_, log_prob=log_prob: SegmentOutput("good", log_prob=log_prob * 8, token_count=8))
-        best = await model.climb(LONG, SegmentOutput("bad?"))
+@pytest.mark.parametrize("text", ["miffed?", "Aperte Retrose?", "o retrose-lixo?"])
+async def test_words_that_more_tokens_do_not_mend_are_not_translated_again(text: str) -> None:
+    ladder = Ladder(lambda *_: SegmentOutput("good"))
+    best = await ladder.climb("miffed", SegmentOutput(text))
+    assert best == SegmentOutput(text, flags=(Flag.UNKNOWN_WORD,))
+    assert (ladder.texts, ladder.usage.retried_segments) == ([], 0)
+
+
+async def test_a_model_without_a_shortlist_does_not_translate_an_invented_word_again() -> None:
+    ladder = Ladder(lambda *_: SegmentOutput("good"), has_shortlist=False)
+    best = await ladder.climb(LONG, SegmentOutput("retrose?"))
+    assert best == SegmentOutput("retrose?", flags=(Flag.UNKNOWN_WORD,))
+    assert ladder.texts == []
+
+
+@pytest.mark.parametrize("before", [-0.1, -0.9])
+async def test_an_output_that_the_model_is_less_certain_of_does_not_replace_an_unknown_word(before: float) -> None:
+    for change, text in ((0.1, "good"), (0.0, "good"), (-0.01, "retrose?")):
+        score = 8 * (before + change)
+        model = Ladder(lambda *_, score=score: SegmentOutput("good", log_prob=score, token_count=8))
+        best = await model.climb(LONG, SegmentOutput("retrose?", log_prob=8 * before, token_count=8))
         assert isinstance(best, SegmentOutput)
         assert best.text == text
 

@@ -13,8 +13,7 @@ from latimer_server.core.usage import Usage
 from latimer_server.scheduling import TextWork, estimate_text_work
 from latimer_server.text.cells import find_cells, keeps_cells
 from latimer_server.text.checks.output_checks import check_language, check_output, check_words
-from latimer_server.text.protection.masking import ProtectedText, list_unprotected
-from latimer_server.text.protection.spans import merge_spans
+from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.segmentation import Document
 from latimer_server.text.sentence_pairs import find_pair, keeps_pair
 from latimer_server.translation.division import extract_clauses, join_clauses
@@ -34,7 +33,8 @@ class OutputRepairer:
     """The checks and repairs for one language pair (BCP-47).
 
     `decoding` holds the request's decoding options. `retranslate` takes segments through the models again. `aligns`:
-    the models return word alignments if the decoding options request them. `usage` is added to.
+    the models return word alignments if the decoding options request them. `has_shortlist`: a model writes tokens of a
+    shortlist only, unless the decoding options request the whole vocabulary. `usage` is added to.
     """
 
     source: str
@@ -45,6 +45,7 @@ class OutputRepairer:
     usage: Usage
     text: TextWork = TextWork()
     aligns: bool = False
+    has_shortlist: bool = False
 
     async def check_and_repair(
         self, segments: Sequence[ProtectedText], outputs: Sequence[SegmentOutput | Exception]
@@ -69,7 +70,16 @@ class OutputRepairer:
             await figures.rewrite(segments, outputs, results)
             return results
 
-        ladder = QualityLadder(self.source, self.target, self.decoding, self.retranslate, check, self.usage, self.text)
+        ladder = QualityLadder(
+            self.source,
+            self.target,
+            self.decoding,
+            self.retranslate,
+            check,
+            self.usage,
+            self.text,
+            has_shortlist=self.has_shortlist,
+        )
         return await ladder.climb(segments, checked, retried)
 
     async def _restore_brackets(
@@ -169,19 +179,11 @@ class OutputRepairer:
             target_language=self.target,
             protected=segment.list_kept(),
         )
-        unprotected = _remove_spans(output)
+        unprotected = output.get_unprotected_text()
         flags += check_language(unprotected, self.target, self.is_written_in)
         flags += check_words(segment.text, unprotected, self.source, self.target)
         flags += _check_spans(segment, output.text)
         return replace(output, flags=output.flags + flags) if flags else output
-
-
-def _remove_spans(output: SegmentOutput) -> str:
-    """Returns the text of an output with a space for each protected span, since their language is the source's."""
-    if not output.protected:
-        return output.text
-    guarded = ProtectedText(output.text, merge_spans(output.protected))
-    return " ".join(output.text[part.start : part.end] for part in list_unprotected(guarded))
 
 
 def _check_spans(segment: ProtectedText, text: str) -> tuple[Flag, ...]:

@@ -17,6 +17,7 @@ from latimer_server.core.flags import Flag
 from latimer_server.core.usage import Usage
 from latimer_server.scheduling import TextWork, estimate_text_work
 from latimer_server.text.checks.repetition import repeats_phrases
+from latimer_server.text.checks.unknown_words import has_invented_word
 from latimer_server.text.protection.figures import protect_figures
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.translation.division import divide_clauses, extract_clauses, join_clauses
@@ -27,13 +28,8 @@ from latimer_server.translation.segment_output import SegmentOutput
 # that were used, unless the request sets its own.
 _NO_REPEAT_NGRAM = 3
 _REPETITION_PENALTY = 1.3
-# The hypotheses of a beam are this many, or two more than the request asks for. With the whole vocabulary, where each
-# costs more, they are two.
+# The hypotheses of a beam are this many, or two more than the request asks for.
 _BEAM, _WIDER = 4, 2
-_WHOLE_BEAM = 2
-# Such an output counts only if its mean log-probability of a token is above this: below it the words exist, but most
-# are wrong, and an invented word shows that at least. Decision 0099 measures it.
-_LEAST_CERTAIN = -0.15
 # How often a part whose output has a fault is divided again.
 _DIVISIONS = 5
 # Segments with at least this many code points are long, and their parts with at least that many: a fault of theirs is
@@ -42,6 +38,7 @@ _LONG, _LONG_PART = 400, 120
 # The share of the time until the deadline that a rung may take.
 _RUNG_SHARE = 0.7
 
+_Result = SegmentOutput | Exception
 # Adds the flags of faults to the outputs of segments.
 Check = Callable[
     [Sequence[ProtectedText], Sequence[SegmentOutput | Exception]], Awaitable[list[SegmentOutput | Exception]]
@@ -82,7 +79,9 @@ class QualityLadder:
     """The ladder for one language pair (BCP-47).
 
     `decoding`: the request's decoding options. `retranslate`: takes segments through the models again; an output is
-    `DeadlineExceeded` if there was no time. `check`: adds flags. `usage` is added to. `rungs` are tried in their order.
+    `DeadlineExceeded` if there was no time. `check`: adds flags. `usage` is added to. `has_shortlist`: a
+    model writes tokens of a shortlist only, unless `DecodingOptions.whole_vocabulary` is set. `rungs` are tried in
+    their order.
     """
 
     source: str
@@ -92,6 +91,7 @@ class QualityLadder:
     check: Check
     usage: Usage
     text: TextWork = TextWork()
+    has_shortlist: bool = False
     rungs: Sequence[Rung] = field(default_factory=lambda: RUNGS)
 
     async def climb(
@@ -111,7 +111,7 @@ class QualityLadder:
             indices = [
                 index
                 for index, output in enumerate(best)
-                if rung.flags & list_faults(output, self.decoding) and rung.suits(segments[index])
+                if rung.flags & list_faults(output, self.decoding) and rung.suits(self, segments[index], output)
             ]
             if not indices:
                 continue
@@ -120,7 +120,8 @@ class QualityLadder:
             for index, new in zip(indices, found, strict=True):
                 if new is not None:
                     tried.add(index)
-                    best[index] = self._choose(segments[index], best[index], new, least_divided)
+                    doubted = rung.doubt(best[index], new)
+                    best[index] = self._choose(segments[index], best[index], doubted, least_divided)
             if any(isinstance(new, DeadlineExceeded) for new in found):
                 break
         self.usage.retried_segments += len(tried)
@@ -195,13 +196,15 @@ class Rung:
     """A way to translate a segment again. `flags`: the faults that it may mend, in the segments that it `suits`.
 
     `attempt`: returns for each segment, in order, its new output with the flags of its faults, its error, or None if
-    the rung does not apply to it. `divides`: the new output consists of those of parts.
+    the rung does not apply to it. `doubt`: returns the new output, with a flag if it is doubtful beside the old one.
+    `divides`: the new output consists of those of parts.
     """
 
     name: str
     flags: frozenset[Flag]
     attempt: Callable[[QualityLadder, Sequence[ProtectedText]], Awaitable[list[SegmentOutput | Exception | None]]]
-    suits: Callable[[ProtectedText], bool] = lambda _: True
+    suits: Callable[[QualityLadder, ProtectedText, _Result], bool] = lambda *_: True
+    doubt: Callable[[_Result, _Result], _Result] = lambda _, new: new
     divides: bool = False
 
 
@@ -233,20 +236,23 @@ def _widen(decoding: DecodingOptions) -> DecodingOptions:
     return replace(decoding, beam_size=max(_BEAM, (decoding.beam_size or 0) + _WIDER))
 
 
-def _open_vocabulary(decoding: DecodingOptions) -> DecodingOptions:
-    return replace(decoding, whole_vocabulary=True, beam_size=max(_WHOLE_BEAM, decoding.beam_size or 0))
+def _has_new_word(ladder: QualityLadder, segment: ProtectedText, output: _Result) -> bool:
+    """Returns True if other tokens may mend the unknown word: an invented one, which a shortlist may have caused."""
+    return (
+        ladder.has_shortlist
+        and isinstance(output, SegmentOutput)
+        and has_invented_word(segment.text, output.get_unprotected_text(), ladder.source, ladder.target)
+    )
 
 
-def _keep_doubt(output: SegmentOutput | Exception | None) -> SegmentOutput | Exception | None:
-    """Returns an output with UNKNOWN_WORD if the model was not certain of it."""
-    if not isinstance(output, SegmentOutput) or output.avg_log_prob > _LEAST_CERTAIN:
-        return output
-    return replace(output, flags=(*output.flags, Flag.UNKNOWN_WORD))
+def _keep_doubt(old: _Result, new: _Result) -> _Result:
+    """Returns the new output, with UNKNOWN_WORD if its mean log-probability of a token is lower than the old one's.
 
-
-async def _run_open(ladder: QualityLadder, segments: Sequence[ProtectedText]) -> list[SegmentOutput | Exception | None]:
-    outputs = await ladder.run_prepared(segments, _open_vocabulary(ladder.decoding))
-    return list(map(_keep_doubt, outputs))
+    Its words exist, but most are wrong, and an invented word shows that at least. Decision 0099 measures it.
+    """
+    if isinstance(old, Exception) or isinstance(new, Exception) or new.avg_log_prob >= old.avg_log_prob:
+        return new
+    return replace(new, flags=(*new.flags, Flag.UNKNOWN_WORD))
 
 
 CONSTRAINED = Rung(
@@ -254,7 +260,7 @@ CONSTRAINED = Rung(
     _REPETITION,
     lambda ladder, segments: ladder.run_prepared(segments, _constrain(ladder.decoding)),
     # A constrained output of an enumeration that repeats its phrases must lack some of it.
-    suits=lambda segment: not repeats_phrases(segment.text),
+    suits=lambda _, segment, __: not repeats_phrases(segment.text),
 )
 FIGURES_HIDDEN = Rung(
     "figures hidden",
@@ -267,10 +273,16 @@ BEAM = Rung(
     "beam",
     _SEARCH,
     lambda ladder, segments: ladder.run_prepared(segments, _widen(ladder.decoding)),
-    suits=lambda segment: not repeats_phrases(segment.text),
+    suits=lambda _, segment, __: not repeats_phrases(segment.text),
 )
 # A shortlist lacks pieces of rare words, so that a student puts others together.
-WHOLE_VOCABULARY = Rung("whole vocabulary", _WORDS, _run_open)
+WHOLE_VOCABULARY = Rung(
+    "whole vocabulary",
+    _WORDS,
+    lambda ladder, segments: ladder.run_prepared(segments, replace(ladder.decoding, whole_vocabulary=True)),
+    suits=_has_new_word,
+    doubt=_keep_doubt,
+)
 DIVIDED = Rung("divided", _PARTS, lambda ladder, segments: ladder.run_divided(segments), divides=True)
 # The rungs in the order in which they are tried.
 RUNGS: Sequence[Rung] = (CONSTRAINED, FIGURES_HIDDEN, BEAM, WHOLE_VOCABULARY, DIVIDED)

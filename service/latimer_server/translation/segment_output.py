@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
+from latimer_server.text.protection.masking import ProtectedText, list_unprotected
+from latimer_server.text.protection.spans import merge_spans
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,13 @@ class SegmentOutput:
     def avg_log_prob(self) -> float:
         """The mean natural log-probability of a token; 0 if no model ran."""
         return average_log_prob([self])
+
+    def get_unprotected_text(self) -> str:
+        """Returns the text with a space for each protected span, since the language of these is the source's."""
+        if not self.protected:
+            return self.text
+        guarded = ProtectedText(self.text, merge_spans(self.protected))
+        return " ".join(self.text[part.start : part.end] for part in list_unprotected(guarded))
 
     def followed_by(self, later: SegmentOutput) -> SegmentOutput:
         """Returns `later`, the output of the next model on this text, with the scores and flags of both models.

@@ -359,5 +359,6 @@ class Translator:
             usage,
             options.text,
             aligns,
+            any(self._pool.get_entry(model).has_shortlist for model in route.models),
         )
         return await repairer.check_and_repair(segments, outputs)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latimer_server.text.checks.output_checks import check_words
-from latimer_server.text.checks.unknown_words import has_unknown_word
+from latimer_server.text.checks.unknown_words import has_invented_word, has_unknown_word
 from latimer_server.text.words.inflection import is_word
 from latimer_server.text.words.word_list import find_word_list
 
@@ -61,11 +61,17 @@ def test_a_frequent_word_of_the_source_in_small_letters_is_left_over(source: str
         ("Gweddry met Li’sar in Weldyn.", "Gweddry encontrou Li'sar em Weldyn."),
         ("Select Rename or Calibrate.", "Selecione Rename ou Calibrate."),
         ("The HRD and LibreOffice", "O CDHD e o LibreWriter"),
+        # A name whose apostrophe the model left out, plurals of loanwords, names of commands in quotation marks.
+        ("Thank you, Lord El’rien.", "Obrigado, Senhor Elrien."),
+        ("The output defaults", "Os defaults de saída"),
+        ("Run 'cp invocation' or “aptitude update”.", "Execute 'cp invocation' ou \"aptitude update\"."),
         # Derived words that no list has, and verbs with pronouns.
         ("Macroblock", "Macrobloqueio"),
         ("Hepatosplenomegaly was seen.", "Observou-se hepatoesplenomegalia."),
         ("Certainly, let us join together.", "Certamente, juntemo-nos."),
         ("We must eradicate it.", "Devemos erradicá-lo quando o erradicarmos."),
+        ("Decode them now!", "Descodifique-os agora!"),
+        ("So shall you counsel us.", "Assim nos aconselhareis."),
         # Code, options, addresses and names of commands.
         ("Run x --recursive on /usr/xqzt or foo_xqzt.", "Execute x --recursive em /usr/xqzt ou foo_xqzt."),
         ("The SCSI-commands of kiosk-user", "Os SCSI-commands do kiosk-user"),
@@ -75,6 +81,22 @@ def test_a_frequent_word_of_the_source_in_small_letters_is_left_over(source: str
 )
 def test_right_words_are_not_reported(source: str, output: str) -> None:
     assert not has_unknown_word(source, output, "en", "pt")
+
+
+def test_speech_in_quotation_marks_is_no_name() -> None:
+    assert has_unknown_word("He said: “I don't like her: she merely looks miffed.”", "“Ela parece miffed.”", "en", "pt")
+
+
+@pytest.mark.parametrize("output", ["retrose", "Diga (retrose) agora."])
+def test_an_invented_word_may_be_written_otherwise(output: str) -> None:
+    assert has_invented_word("retry", output, "en", "pt")
+
+
+@pytest.mark.parametrize(
+    "output", ["RETROSE", "O Retrose", "o retrose-lixo", "retrose e aguhá", "parece miffed", "bom"]
+)
+def test_other_unknown_words_are_mostly_written_alike_again(output: str) -> None:
+    assert not has_invented_word("looks miffed", output, "en", "pt")
 
 
 def test_a_language_without_a_list_and_a_text_in_the_same_language_are_not_checked() -> None:
@@ -116,11 +138,13 @@ def test_the_lists_have_the_words_of_their_language_only() -> None:
     assert find_word_list("xx") is None
 
 
-@pytest.mark.parametrize("word", ["unblocked", "reloading", "happier", "multithreading"])
+@pytest.mark.parametrize("word", ["unblocked", "reloading", "happier", "multithreading", "nightguards"])
 def test_inflections_and_compounds_of_english_words_are_words(word: str) -> None:
     assert is_word(word, "en")
 
 
-@pytest.mark.parametrize("word", ["desbloqueássemos", "recarregando", "gatinhos", "microondas", "rapidamente"])
+@pytest.mark.parametrize(
+    "word", ["desbloqueássemos", "recarregando", "gatinhos", "microondas", "rapidamente", "descodifique", "encharquem"]
+)
 def test_inflections_and_compounds_of_portuguese_words_are_words(word: str) -> None:
     assert is_word(word, "pt")

@@ -87,6 +87,11 @@ class CatalogEntry(BaseModel):
     size_mb: int = Field(default=0, ge=0)
     files: Mapping[str, FileEntry] = {}
 
+    @property
+    def has_shortlist(self) -> bool:
+        """True if a shortlist may bound the tokens that the model writes: its files or the store tell."""
+        return self.backend == _STUDENT_BACKEND and self.vocabulary != "full"
+
     @model_validator(mode="before")
     @classmethod
     def _set_guided_alignment(cls, keys: object) -> object:

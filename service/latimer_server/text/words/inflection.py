@@ -27,10 +27,21 @@ _SUFFIXES = {
 _ENDINGS = re.findall(
     r"\w+",
     "ar er ir ada ando aram eram iram amos armos ermos irmos arem am ou ava avam ará arão aria ariam asse assem e em o"
-    " ássemos êssemos íssemos ávamos aremos eremos iremos aríamos eríamos iríamos"
+    " ássemos êssemos íssemos ávamos aremos eremos iremos aríamos eríamos iríamos ados adas idos idas areis ereis ireis"
+    " íram ía íam"
     " a idade ção ções al ais ico ica icos icas izar ador adora agem",
 )
 _OTHER_ENDINGS = ("ar", "er", "ir", "o", "a", "e", "ado", "ido")
+# Endings of Portuguese verbs whose consonant is written otherwise in the infinitive, and the ending of that.
+_CHANGED_ENDINGS = (
+    *(
+        (f"{start}{end}", infinitive)
+        for start, infinitive in (("qu", "car"), ("gu", "gar"), ("c", "çar"))
+        for end in ("e", "es", "em", "ei", "emos")
+    ),
+)
+# The least frequency of each part of an English compound: `night` and `guards`.
+_LEAST_PART = 4.0
 # The letters that a Portuguese verb loses before a pronoun: `fazê-lo` for `fazer`, `juntemo-nos` for `juntemos`.
 _LOST_LETTERS = "rs"
 
@@ -48,6 +59,8 @@ def is_word(word: str, language: str) -> bool:
         return True
     if language == "pt" and any(words.find_frequency(remove_accents(word) + letter) for letter in _LOST_LETTERS):
         return True
+    if language == "en" and _is_compound(word, words):
+        return True
     return _is_base(remove_accents(word), words) or any(_is_base(base, words) for base in _list_bases(word, language))
 
 
@@ -58,6 +71,14 @@ def remove_accents(word: str) -> str:
 
 def _is_base(word: str, words: WordList) -> bool:
     return words.find_frequency(word) >= _LEAST_BASE
+
+
+def _is_compound(word: str, words: WordList) -> bool:
+    """Returns True if a word consists of two frequent ones."""
+    return any(
+        words.find_frequency(word[:place]) >= _LEAST_PART and words.find_frequency(word[place:]) >= _LEAST_PART
+        for place in range(LEAST_LETTERS, len(word) - LEAST_LETTERS + 1)
+    )
 
 
 def _list_bases(word: str, language: str) -> list[str]:
@@ -73,4 +94,5 @@ def _list_bases(word: str, language: str) -> list[str]:
     if language == "pt":
         stems = [word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending)]
         bases += [stem + ending for stem in stems if len(stem) >= LEAST_LETTERS for ending in _OTHER_ENDINGS]
+        bases += [word.removesuffix(end) + infinitive for end, infinitive in _CHANGED_ENDINGS if word.endswith(end)]
     return [base for base in bases if len(base) >= LEAST_LETTERS]
