@@ -22,6 +22,7 @@ from latimer.v1 import translation_pb2 as pb
 from latimer_server.config.key_file import digest_secret
 from latimer_server.core.access import Principal, QuotaLimits
 from latimer_server.rpc.auth import Authenticator, Credential, Credentials
+from latimer_server.rpc.call_access import CallAccess
 from latimer_server.rpc.quotas.local_store import LocalStore
 from latimer_server.rpc.quotas.meter import QuotaMeter
 
@@ -88,14 +89,17 @@ def _measure_path() -> float:
     digest = digest_secret(_SECRET)
     own = Credential(Principal("key:own", "own", limits=limits), digest)
     authenticator = Authenticator(Credentials({**others, digest: own}, are_required=True))
-    meter = QuotaMeter(LocalStore(), authenticator.require_current)
+    meter = QuotaMeter(LocalStore())
     message = pb.TranslateTextRequest(contents=["x" * _AMOUNT], target_language_codes=["pt"])
     metadata = {"authorization": f"Bearer {_SECRET}"}
 
     def call() -> None:
-        use = meter.make_use(authenticator.identify("ipv4:1", metadata))
+        access = CallAccess(authenticator, "ipv4:1", metadata)
+        access.open()
+        use = meter.make_use(access)
         if use:
             use.begin()
+            access.renew()
             use.charge(message)
             use.end()
             use.describe()

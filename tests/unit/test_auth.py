@@ -14,6 +14,7 @@ from latimer_server.core.access import ALL_SCOPES, Principal, QuotaLimits, Scope
 from latimer_server.core.client_certificate import Certificate, ClientCertificate
 from latimer_server.core.errors import CertificateInvalid, KeyExpired, Unauthenticated
 from latimer_server.rpc.auth import Authenticator, Credentials, load_credentials
+from latimer_server.rpc.call_access import CallAccess
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC).timestamp()
 TRANSLATE = frozenset({Scope.TRANSLATE})
@@ -104,15 +105,16 @@ def test_a_running_call_notices_that_its_key_is_revoked_or_has_expired(keys: Pat
     secret = create_key(keys, "shop", KeyEntry(certificates=("x",), scopes=TRANSLATE, expires=ends))
     now = NOW - 1
     authenticator = Authenticator(load_credentials(keys, None), clock=lambda: now)
-    principal = authenticator.identify("ipv4:1", {"authorization": bearer(secret)})
-    authenticator.require_current(principal)
+    access = CallAccess(authenticator, "ipv4:1", {"authorization": bearer(secret)})
+    assert access.open().key == "shop"
+    access.renew()
     now = NOW
     with pytest.raises(KeyExpired):
-        authenticator.require_current(principal)
+        access.renew()
     revoke_key(keys, "shop")
     authenticator.credentials = load_credentials(keys, None)
     with pytest.raises(Unauthenticated, match="revoked"):
-        authenticator.require_current(principal)
+        access.renew()
 
 
 def test_a_token_opens_everything_on_every_connection_and_is_not_part_of_the_name(tmp_path: Path) -> None:
@@ -172,15 +174,16 @@ def test_a_certificate_that_has_expired_since_the_handshake_is_refused(keys: Pat
     secret, now = create_key(keys, "other", KeyEntry(certificates=("x",), scopes=TRANSLATE)), NOW - 1
     authenticator = Authenticator(load_credentials(keys, None) if required else None, clock=lambda: now)
     certificate = certify("dns:shop.example", ends=NOW)
-    principal = authenticator.identify("ipv4:1", {}, certificate)
-    authenticator.require_current(principal)
+    access = CallAccess(authenticator, "ipv4:1", {}, certificate)
+    access.open()
+    access.renew()
     now = NOW
     with pytest.raises(CertificateInvalid, match="has expired; open a new connection"):
-        authenticator.require_current(principal)
+        access.renew()
     for metadata in ({}, {"authorization": bearer(secret)}):
         with pytest.raises(CertificateInvalid):
             authenticator.identify("ipv4:1", metadata, certificate)
-    assert authenticator.recognize("ipv4:1", {}, certificate).standing is Standing.STRANGER
+    assert CallAccess(authenticator, "ipv4:1", {}, certificate).open_to_all().standing is Standing.STRANGER
 
 
 def test_a_certificate_whose_authority_is_gone_is_refused() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from latimer_server.core.client_certificate import ClientCertificate
-
 
 class Scope(StrEnum):
     """A part of the interface that a key opens. GetModel and ListModels are open to every key."""
@@ -53,8 +51,7 @@ class Principal:
     """The caller of a call, as far as its credentials prove it.
 
     `caller`: the name under which queues and limits count its calls. `key`: the name of its key, which logs may hold;
-    "" without keys. `scopes`: those of the key. `standing`: what its credentials prove. `certificate`: the certificate
-    of its connection, None without one.
+    "" without keys. `scopes`: those of the key. `standing`: what its credentials prove.
     """
 
     caller: str
@@ -62,7 +59,6 @@ class Principal:
     scopes: frozenset[Scope] = ALL_SCOPES
     limits: QuotaLimits = field(default_factory=QuotaLimits)
     standing: Standing = Standing.PROVEN
-    certificate: ClientCertificate | None = None
 
 
 # The principal of a call before its credentials are checked.

@@ -38,7 +38,7 @@ class AccessControl:
 
     def make_meter(self) -> QuotaMeter:
         """Returns the meter of the server's calls."""
-        return QuotaMeter(self.quotas, self.authenticator.require_current)
+        return QuotaMeter(self.quotas)
 
     def list_works(self) -> list[Coroutine[Any, Any, None]]:
         """Returns the coroutines that run as long as the server does."""

@@ -6,7 +6,7 @@ import hmac
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -82,6 +82,19 @@ def load_credentials(keys: Path | None, tokens: Path | None) -> Credentials:
     return Credentials(secrets, certificates, are_required=keys is not None or tokens is not None)
 
 
+@dataclass(frozen=True)
+class Grant:
+    """The answer to the credentials of a call: its caller, and how long the answer holds.
+
+    It holds while the server has the same `credentials` and `authorities`, until `ends` in seconds since the epoch.
+    """
+
+    principal: Principal
+    credentials: Credentials
+    authorities: Sequence[Certificate]
+    ends: float = math.inf
+
+
 class Authenticator:
     """Finds the principal of each call. Without credentials every call is accepted.
 
@@ -111,13 +124,21 @@ class Authenticator:
         Raises `Unauthenticated` if the server has keys and the call proves none of them, or one that has expired, or
         if the certificate has expired since the connection was opened.
         """
-        self._require_valid(certificate)
+        return self.admit(peer, metadata, certificate).principal
+
+    def admit(
+        self, peer: str, metadata: Mapping[str, str | bytes], certificate: ClientCertificate | None = None
+    ) -> Grant:
+        """Returns the caller of a call and how long this holds; see `identify`."""
+        # A reload replaces both. They are read first, so that a grant is never older than it says.
+        credentials, authorities = self.credentials, self._read_authorities()
+        self._require_valid(certificate, authorities)
+        ends = certificate.leaf.ends if certificate else math.inf
         names = certificate.names if certificate else ()
-        credentials = self.credentials  # a reload replaces them
         if not credentials.are_required:
-            if names:
-                return Principal(f"certificate:{names[0]}", certificate=certificate)
-            return Principal(identify_caller(peer), standing=Standing.OPEN, certificate=certificate)
+            known = Principal(f"certificate:{names[0]}") if names else None
+            principal = known or Principal(identify_caller(peer), standing=Standing.OPEN)
+            return Grant(principal, credentials, authorities, ends)
         authorization = metadata.get("authorization")
         if authorization is None:
             found = next(filter(None, map(credentials.certificates.get, names)), None)
@@ -127,17 +148,12 @@ class Authenticator:
             raise Unauthenticated(_RULE)
         if found.expires <= self._clock():
             raise KeyExpired("the key of this call has expired")
-        return replace(found.principal, certificate=certificate) if certificate else found.principal
+        return Grant(found.principal, credentials, authorities, min(ends, found.expires))
 
-    def recognize(
-        self, peer: str, metadata: Mapping[str, str | bytes], certificate: ClientCertificate | None = None
-    ) -> Principal:
-        """Returns the caller of a call that needs no credentials; see `identify`. Without valid ones it is a
-        stranger."""
-        try:
-            return self.identify(peer, metadata, certificate)
-        except Unauthenticated:
-            return Principal(identify_caller(peer), standing=Standing.STRANGER)
+    def holds(self, grant: Grant) -> bool:
+        """Returns True if the credentials of a call would get the same answer now."""
+        is_same = grant.credentials is self.credentials and grant.authorities is self._read_authorities()
+        return is_same and self._clock() < grant.ends
 
     def count_keys(self) -> KeyReading | None:
         """Returns how many keys are valid, and when the next one ends; None if every caller may call."""
@@ -150,25 +166,16 @@ class Authenticator:
         next_end = min((end for end in later if end < math.inf), default=None)
         return KeyReading(len(later), len(ends) - len(later), next_end)
 
-    def require_current(self, principal: Principal) -> None:
-        """Raises `Unauthenticated` if the key or the certificate of a call has been revoked or has expired since the
-        call began. Long streams are checked with each message."""
-        self._require_valid(principal.certificate)
-        if not principal.key:
-            return
-        ends = self.credentials.valid_until.get(principal.key)
-        if ends is None:
-            raise Unauthenticated("the key of this call has been revoked")
-        if ends <= self._clock():
-            raise KeyExpired("the key of this call has expired")
+    def _read_authorities(self) -> Sequence[Certificate]:
+        return self.list_authorities() if self.list_authorities else ()
 
-    def _require_valid(self, certificate: ClientCertificate | None) -> None:
+    def _require_valid(self, certificate: ClientCertificate | None, authorities: Sequence[Certificate]) -> None:
         """Raises `CertificateInvalid` if a certificate that TLS has accepted before would not be accepted now."""
         if certificate is None:
             return
         if certificate.leaf.ends <= self._clock():
             raise CertificateInvalid(f"the client certificate of this connection has expired; {_RECONNECT}")
-        if self.list_authorities and not certificate.is_trusted(self.list_authorities()):
+        if self.list_authorities and not certificate.is_trusted(authorities):
             rule = "the authority of the client certificate of this connection is not trusted any more"
             raise CertificateInvalid(f"{rule}; {_RECONNECT}")
 

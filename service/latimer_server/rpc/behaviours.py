@@ -17,7 +17,6 @@ from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
 from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit, DisplacingLimit
 from latimer_server.rpc.loop_bridge import CallScope
-from latimer_server.rpc.quotas.meter import QuotaUse
 from latimer_server.rpc.request_stream import read_messages, read_next
 
 # A method with one response: called in the thread of the call, where it may validate its request; its coroutine runs on
@@ -88,8 +87,7 @@ class Behaviours:
                     self._limits.stream_config_seconds,
                     self._limits.stream_idle_seconds,
                 )
-                if call.quota:
-                    messages = self._charge_each(messages, call.quota)
+                messages = self._admit_each(messages, call)
                 yield from scope.iterate(_close_after(run(messages, call), messages))
 
         return behaviour
@@ -114,16 +112,20 @@ class Behaviours:
                         data = read_next(requests)
                     if data is None:
                         return
+                    call.renew_access()
                     yield from run(iter((method.read(data),)), context)
 
         return behaviour
 
-    async def _charge_each(
-        self, messages: AsyncGenerator[Message, None], quota: QuotaUse
-    ) -> AsyncGenerator[Message, None]:
-        """Yields the messages of a stream, each of which is charged first."""
+    async def _admit_each(self, messages: AsyncGenerator[Message, None], call: Call) -> AsyncGenerator[Message, None]:
+        """Yields the messages of a stream. Each needs the access that a new call needs, and is charged first."""
+        quota = call.quota
         async with aclosing(messages):
             async for message in messages:
+                call.renew_access()
+                if quota is None:
+                    yield message
+                    continue
                 for part in quota.divide(message):
                     if quota.is_remote:
                         await self._loop.run_in_executor(self._quota_threads, quota.charge, part)
@@ -152,6 +154,7 @@ class Behaviours:
         limit = self._receiving if method.needs_token else self._probes
         with limit.hold(call.caller, context), self._arriving(method, context, self._limits.receive_seconds):
             data = read_next(requests)
+        call.renew_access()
         message = method.read(data)
         if call.quota:
             call.quota.charge(message)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import grpc
 
 from latimer_server.core.access import Principal
-from latimer_server.core.errors import Overloaded, Unauthenticated
+from latimer_server.core.errors import Unauthenticated
+from latimer_server.rpc.call_access import CallAccess
 from latimer_server.rpc.call_record import CallRecord
 from latimer_server.rpc.quotas.meter import QuotaUse
 
@@ -19,9 +20,6 @@ _REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 _TRACE_PARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 # Request ids are names for the log and need no unpredictable numbers.
 _random_bits = random.Random().getrandbits
-# gRPC's own default. A call of 500 bytes can refer to one entry hundreds of times, and each becomes Python objects.
-MAX_METADATA_BYTES = 8 << 10
-_PAIR_BYTES = 32
 # Of a call without a deadline gRPC reports that some 292 billion years remain.
 _ENDLESS_SECONDS = 1e9
 
@@ -31,7 +29,8 @@ class Call:
     """One call as servicers see it.
 
     `principal`: its caller. `deadline`: a reading of the monotonic clock in seconds, None without a deadline. `record`:
-    where servicers note what they did. `quota`: its use of the quotas of its key; None without a key.
+    where servicers note what they did. `quota`: its use of the quotas of its key; None without a key. `access`: what
+    its credentials open; None in tests without credentials.
     """
 
     method: str
@@ -40,24 +39,22 @@ class Call:
     deadline: float | None
     record: CallRecord = field(default_factory=CallRecord)
     quota: QuotaUse | None = None
+    access: CallAccess | None = None
 
     @property
     def caller(self) -> str:
         """The name under which the queues and limits count this call; see `caller_identity`."""
         return self.principal.caller
 
+    def renew_access(self) -> None:
+        """Raises the error that a new call with these credentials gets now; to be called with each message."""
+        if self.access is not None:
+            self.access.renew()
+
 
 def read_metadata(context: grpc.ServicerContext) -> Mapping[str, str | bytes]:
     """Returns the metadata of a call. Of repeated keys the last value counts."""
     return dict(context.invocation_metadata() or ())
-
-
-def check_metadata(context: grpc.ServicerContext) -> None:
-    """Raises `Overloaded` if the metadata of a call is larger than 8 KiB, counted as HTTP/2 does (RFC 9113, section
-    6.5.2)."""
-    size = sum(len(key) + len(value) + _PAIR_BYTES for key, value in context.invocation_metadata() or ())
-    if size > MAX_METADATA_BYTES:
-        raise Overloaded(f"the call has {size} bytes of metadata; at most {MAX_METADATA_BYTES} are allowed", 0.0)
 
 
 def check_authorization(context: grpc.ServicerContext) -> None:

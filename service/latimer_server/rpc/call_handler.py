@@ -17,21 +17,22 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from latimer_server.core.access import Scope
-from latimer_server.core.errors import InvalidRequest, ScopeMissing, Unavailable, Violation
+from latimer_server.core.errors import InvalidRequest, Unavailable, Violation
 from latimer_server.core.telemetry import NoTelemetry, Telemetry, current_load_wait, current_trace
 from latimer_server.observability.log_format import request_id
 from latimer_server.rpc.auth import Authenticator, read_certificate
 from latimer_server.rpc.call import (
     Call,
     check_authorization,
-    check_metadata,
     read_deadline,
     read_metadata,
     read_request_id,
     read_trace_id,
 )
+from latimer_server.rpc.call_access import CallAccess
 from latimer_server.rpc.call_status import CallStatus
 from latimer_server.rpc.loop_bridge import CallEnded
+from latimer_server.rpc.metadata_bounds import check_metadata
 from latimer_server.rpc.quotas.local_store import LocalStore
 from latimer_server.rpc.quotas.meter import QuotaMeter
 from latimer_server.rpc.refusal_pace import RefusalPace
@@ -116,7 +117,7 @@ class CallHandler:
         self._telemetry = telemetry or NoTelemetry()
         self.log_share = log_share
         self._authenticator = authenticator
-        self._meter = meter or QuotaMeter(LocalStore(), authenticator.require_current)
+        self._meter = meter or QuotaMeter(LocalStore())
         self._refusal_pace = refusal_pace
         self._lock = threading.Lock()
         # Calls are accepted or refused one after another. A flood of refused calls otherwise fills the process with
@@ -196,10 +197,9 @@ class CallHandler:
         peer = context.peer()
         authenticator = self._authenticator
         certificate = read_certificate(context) if authenticator.needs_certificates else None
-        identify = authenticator.identify if method.needs_token else authenticator.recognize
-        status.principal = identify(peer, metadata, certificate)
-        if method.scope and method.scope not in status.principal.scopes:
-            raise ScopeMissing(method.scope)
+        access = CallAccess(authenticator, peer, metadata, certificate, method.scope)
+        status.principal = access.open() if method.needs_token else access.open_to_all()
+        access.require_scope()
         if self._refuses and method.needs_token:
             raise Unavailable("the server is shutting down")
         record = status.record
@@ -212,9 +212,9 @@ class CallHandler:
         current_load_wait.set(record.load_wait)
         status.log_begin()
         # Health checks are free: a key without quota left must not look like a server that is down.
-        status.quota = self._meter.make_use(status.principal) if method.needs_token else None
+        status.quota = self._meter.make_use(access) if method.needs_token else None
         deadline = read_deadline(context)
-        return Call(method.path, status.request_id, status.principal, deadline, record, status.quota)
+        return Call(method.path, status.request_id, status.principal, deadline, record, status.quota, access)
 
 
 def _meter(call: Call, responses: Iterator[Message | None]) -> Iterator[Message | None]:

@@ -136,7 +136,8 @@ class HealthServicer:
     ) -> Iterator[health_pb2.HealthCheckResponse]:
         """Yields the status of a service, and again at each change.
 
-        Raises `Overloaded` beyond the bound on watches, and if the watch loses its place.
+        Raises `Overloaded` beyond the bound on watches, and if the watch loses its place. A watch that began with
+        valid credentials holds a place of those, so it raises `Unauthenticated` once they are valid no more.
         """
         _check_name(request.service)
         watch = _Watch(context, self._changed)
@@ -145,16 +146,16 @@ class HealthServicer:
         # The port of an address tells connections of one caller apart.
         caller = call.caller if is_proven else connection.rpartition(":")[0]
         with (self._proven_watches if is_proven else self._watches).hold(caller, connection, watch):
-            context.add_callback(self._wake)
+            context.add_callback(self.wake)
             last: int | None = None
             while context.is_active() and (
-                (status := self._wait_for_change(request.service, last, watch, context)) is not None
+                (status := self._wait_for_change(request.service, last, watch, call, context)) is not None
             ):
                 last = status
                 yield _make_response(status)
 
     def _wait_for_change(
-        self, service: str, last: int | None, watch: _Watch, context: grpc.ServicerContext
+        self, service: str, last: int | None, watch: _Watch, call: Call, context: grpc.ServicerContext
     ) -> int | None:
         """Returns the next status that differs from `last`; None when the call or the server ends. Raises `Overloaded`
         if the watch has lost its place."""
@@ -165,13 +166,16 @@ class HealthServicer:
                     if self._draining or not context.is_active():
                         return None
                     self._changed.wait()
+                    call.renew_access()
+                call.renew_access()
             finally:
                 watch.waits = False
             if watch.is_displaced:
                 raise Overloaded(_DISPLACED_RULE.format(most=self._max_watches), _DISPLACED_RETRY_SECONDS)
             return status
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Lets each watch see whether its call is over or its credentials have changed."""
         with self._changed:
             self._changed.notify_all()
 

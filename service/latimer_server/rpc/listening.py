@@ -11,8 +11,8 @@ import grpc
 
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
-from latimer_server.rpc.call import MAX_METADATA_BYTES
 from latimer_server.rpc.certificates import ServerCertificates
+from latimer_server.rpc.metadata_bounds import MAX_METADATA_BYTES
 
 # Messages of requests. The contract states this size; it is also gRPC's default.
 MAX_MESSAGE_BYTES = 4 << 20

@@ -324,6 +324,7 @@ async def build_server(
         maximum_concurrent_rpcs=most_calls,
     )
     health_servicer = HealthServicer(limits.watches)
+    access.reloads.subscribe(lambda *_: health_servicer.wake())
     registry = ServiceRegistry(server, calls, behaviours)
     registry.add_servicer(_TRANSLATION, TranslationServicer(translator, admission), Scope.TRANSLATE)
     registry.add_servicer(_SUMMARIZATION, SummarizationServicer(summarizer, admission), Scope.SUMMARIZE)
