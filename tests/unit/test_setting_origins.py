@@ -70,6 +70,11 @@ def test_variables_of_others_are_left_alone(name: str) -> None:
         (["--compute-threads", "999"], "compute_threads: is 999; at most"),
         (["--compute-threads", "many"], "compute_threads: is 'many'; must be a whole number of at least 1"),
         (["--quota-store", "http://hidden@x"], "quota_store: write redis://HOST:PORT/DATABASE"),
+        (["--otlp-endpoint", "http://me:hidden@collector:4317"], "otlp_endpoint: has a user or a password"),
+        (["--otlp-endpoint", "http://hidden@collector:4317"], "otlp_endpoint: has a user or a password"),
+        (["--otlp-endpoint", "http://127.0.0.1:99999"], "otlp_endpoint: names no host and port"),
+        (["--otlp-endpoint", "http://:4317"], "otlp_endpoint: names no host and port"),
+        (["--otlp-endpoint", "http://[::1"], "otlp_endpoint: names no host and port"),
         (["--models", "nope"], "there is no model 'nope'"),
         (["--catalog", "/nothing.toml"], "/nothing.toml: cannot be read"),
         (["--keys", "/nothing.toml"], "/nothing.toml: cannot be read"),
@@ -102,12 +107,12 @@ def test_all_settings_are_shown_with_their_origin_and_without_secrets() -> None:
         "redis://user:hidden@host",
         "--no-pivoting",
         MAX_REQUESTS="9",
-        OTLP_ENDPOINT="http://me:hidden@collector:4317",
+        OTLP_ENDPOINT="http://collector:4317",
     )
     lines = dict(line.split(" = ", 1) for line in done.stdout.splitlines())
     assert set(lines) == set(Settings.model_fields)
     assert lines["quota_store"] == "(hidden)\t(option --quota-store)"
-    assert lines["otlp_endpoint"] == "http://(hidden)@collector:4317\t(environment LATIMER_OTLP_ENDPOINT)"
+    assert lines["otlp_endpoint"] == "http://collector:4317\t(environment LATIMER_OTLP_ENDPOINT)"
     assert lines["pivoting"] == "false\t(option --pivoting)"
     assert lines["max_requests"] == "9\t(environment LATIMER_MAX_REQUESTS)"
     assert lines["models"] == "the embedded models\t(default)"

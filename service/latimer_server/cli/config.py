@@ -28,12 +28,14 @@ def show(options: GivenOptions) -> None:
 def check(options: GivenOptions) -> None:
     """Check the settings and the files that they name, without starting a server. Takes the options of `serve`."""
     settings = options.read()
+    from latimer_server.observability.server_telemetry import check_collector_variables
     from latimer_server.rpc.access_control import make_access_control
     from latimer_server.rpc.listening import check_exposure
 
     try:
         check_exposure(settings)
         make_access_control(settings)
+        check_collector_variables()
         catalog = load_catalog(settings.catalog)
         for name in settings.models or ():
             catalog.get(name)

@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from latimer_server.config.collector_address import check_collector
 from latimer_server.config.resource_limits import available_cores, available_memory
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(i?)B?", re.IGNORECASE)
@@ -224,6 +225,11 @@ class Settings(BaseSettings):
         if value.startswith("unix:"):
             raise ValueError("write HOST:PORT or [IPV6]:PORT; leave it empty for no metrics")
         return check_address(value) if value else value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _check_collector(cls, value: str | None) -> str | None:
+        return check_collector(value) if value else value
 
     @field_validator("quota_store")
     @classmethod

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from latimer_server.config.collector_address import check_collector
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
 from latimer_server.core.flags import Flag
@@ -95,11 +96,21 @@ class ServerTelemetry:
             closing.join(_CLOSING_SECONDS)
 
 
+def check_collector_variables() -> None:
+    """Raises `TracingError` if a variable of OpenTelemetry names a collector that cannot be used, or a password."""
+    for name in _ENDPOINTS:
+        try:
+            check_collector(os.environ.get(name) or "http://localhost")
+        except ValueError as error:
+            raise TracingError(f"{name}: {error}") from None
+
+
 def open_tracing(settings: Settings, version: str) -> Tracing | None:
     """Returns the recorder of traces; None if neither a setting nor the environment names a collector.
 
-    Raises `TracingError` if OpenTelemetry is not installed.
+    Raises `TracingError` if OpenTelemetry is not installed, or a variable names no collector.
     """
+    check_collector_variables()
     if not settings.otlp_endpoint and not any(map(os.environ.get, _ENDPOINTS)):
         return None
     # A full queue is logged for each span otherwise, and the lines of failed exports repeat.

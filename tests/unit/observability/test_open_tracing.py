@@ -20,6 +20,17 @@ def test_traces_are_off_without_a_collector() -> None:
     assert open_tracing(Settings(), "1") is None
 
 
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+@pytest.mark.parametrize("address", ["http://me:hidden@collector:4317", "http://collector:99999"])
+def test_a_collector_of_the_environment_is_checked_like_the_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, address: str
+) -> None:
+    monkeypatch.setenv(name, address)
+    with pytest.raises(TracingError, match=f"^{name}: (has a user|names no host)") as refused:
+        open_tracing(Settings(), "1")
+    assert "hidden" not in str(refused.value)
+
+
 @pytest.mark.parametrize("by_setting", [True, False])
 def test_traces_without_opentelemetry_are_refused_with_the_cure(
     monkeypatch: pytest.MonkeyPatch,
