@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from latimer_server.config.settings import Settings, load_settings
 from latimer_server.rpc.certificates import CertificateError, ServerCertificates, make_certificates
@@ -61,6 +65,67 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, files: Files) -> No
             ServerCertificates(certificate_file, key_file, authority).load()
         assert str(refused.value).startswith(rule)
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF8, codecs.BOM_UTF16_LE], ids=["UTF-8", "UTF-16"])
+@pytest.mark.parametrize("name", ["certificate", "key", "authority"])
+def test_a_file_with_a_byte_order_mark_is_named(files: Files, name: str, mark: bytes) -> None:
+    path: Path = getattr(files, name)
+    path.write_bytes(mark + path.read_bytes())
+    with pytest.raises(CertificateError, match=rf"^{path}: begins with a byte order mark"):
+        ServerCertificates(files.certificate, files.key, files.authority).load()
+
+
+def write_authority(path: Path, kind: str) -> None:
+    """Writes a file that holds no authority that can sign certificates of clients now."""
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "leaf":
+        trustme.CA().issue_cert("shop.example").cert_chain_pems[0].write_to_path(path)
+    elif kind == "authority and leaf":
+        authority = trustme.CA()
+        leaf = authority.issue_cert("shop.example").cert_chain_pems[0]
+        path.write_bytes(authority.cert_pem.bytes() + leaf.bytes())
+    else:
+        path.write_bytes(make_authority(NOW - timedelta(2), NOW - timedelta(1)))
+
+
+def make_authority(begins: datetime, ends: datetime) -> bytes:
+    """Returns an authority with this life, in PEM form; trustme's own live for ever."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Authority")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, begins, ends)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("empty", "contains no certificates in PEM form"),
+        ("leaf", "certificate 1 is no authority"),
+        ("authority and leaf", "certificate 2 is no authority"),
+        ("expired", "all its authorities have expired"),
+    ],
+)
+def test_a_file_without_authorities_changes_nothing(files: Files, kind: str, rule: str) -> None:
+    certificates = ServerCertificates(files.certificate, files.key, files.authority)
+    certificates.load()
+    before = certificates.authorities
+    write_authority(files.authority, kind)
+    with pytest.raises(CertificateError, match=f"^{files.authority}: {rule}"):
+        certificates.load()
+    assert certificates.authorities is before
+    with pytest.raises(CertificateError, match=rule):
+        ServerCertificates(files.certificate, files.key, files.authority).load()
+
+
+def test_an_expired_authority_may_stand_beside_its_successor(files: Files) -> None:
+    new = make_authority(NOW - timedelta(1), NOW + timedelta(90))
+    files.authority.write_bytes(make_authority(NOW - timedelta(2), NOW - timedelta(1)) + new)
+    certificates = ServerCertificates(files.certificate, files.key, files.authority)
+    certificates.load()
+    assert len(certificates.authorities) == 2
 
 
 @pytest.mark.parametrize("given", [("tls_certificate",), ("tls_key",), ("tls_client_ca",)])

@@ -13,6 +13,7 @@ class Certificate:
 
     `subject`, `issuer`: distinguished names in DER. `key_id`, `issuer_key_id`: the identifiers of its key and of that
     of its issuer; b"" without them. `names`: see `ClientCertificate`. `ends`: seconds since the epoch.
+    `is_authority`: whether it may sign other certificates.
     """
 
     subject: bytes
@@ -21,6 +22,7 @@ class Certificate:
     issuer_key_id: bytes
     names: tuple[str, ...]
     ends: float
+    is_authority: bool = False
 
     def may_be_issued_by(self, other: Certificate) -> bool:
         """Returns True if `other` has the name of the issuer and, if both are known, the identifier of its key."""

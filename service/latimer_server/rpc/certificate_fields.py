@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -17,8 +17,10 @@ from latimer_server.core.client_certificate import Certificate, ClientCertificat
 
 _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _SEQUENCE, _VERSION, _EXTENSIONS, _GENERALIZED_TIME = 0x30, 0xA0, 0xA3, 0x18
+_BOOLEAN = 0x01
 _COMMON_NAME = bytes.fromhex("550403")
 _KEY_ID, _NAMES, _ISSUER_KEY_ID = (bytes.fromhex(oid) for oid in ("551d0e", "551d11", "551d23"))
+_CONSTRAINTS = bytes.fromhex("551d13")
 # The tags of a subject alternative name (RFC 5280, section 4.2.1.6).
 _EMAIL, _DNS, _URI, _IP = 0x81, 0x82, 0x86, 0x87
 _KEY_ID_TAG = 0x80
@@ -59,6 +61,7 @@ def _read_certificate(data: bytes) -> Certificate:
             _read_issuer_key_id(extensions[_ISSUER_KEY_ID]) if _ISSUER_KEY_ID in extensions else b"",
             names,
             _read_time(end),
+            _may_sign(extensions) if extensions else subject == issuer,  # roots of version 1 have no extensions
         )
     except (IndexError, UnicodeDecodeError) as error:
         raise ValueError("the certificate is malformed") from error
@@ -113,6 +116,12 @@ def _read_common_name(subject: bytes) -> tuple[str, ...]:
             if kind == _COMMON_NAME:
                 return (f"dns:{value.decode('utf-8', 'replace').lower()}",)
     return ()
+
+
+def _may_sign(extensions: Mapping[bytes, bytes]) -> bool:
+    """Returns True if the basic constraints (RFC 5280, section 4.2.1.9) say that this is an authority."""
+    constraints = _unwrap(extensions[_CONSTRAINTS]) if _CONSTRAINTS in extensions else b""
+    return any(tag == _BOOLEAN and any(value) for tag, value in _read_elements(constraints))
 
 
 def _read_issuer_key_id(value: bytes) -> bytes:

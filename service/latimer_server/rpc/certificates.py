@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import ssl
 import threading
@@ -68,7 +69,7 @@ class ServerCertificates:
         authorities = contents[2] if self._client_ca else None
         configuration = grpc.ssl_server_certificate_configuration([(contents[1], contents[0])], authorities)
         ends = self._check_validity(contents[0])
-        read = _read_authorities(self._client_ca, authorities) if self._client_ca and authorities else ()
+        read = _read_authorities(self._client_ca, authorities or b"", self._clock()) if self._client_ca else ()
         with self._lock:
             self._next = configuration
             self.ends = ends
@@ -158,6 +159,8 @@ def _check_pair(certificate: Path, key: Path, contents: Sequence[bytes]) -> None
 
 
 def _check_authority(path: Path, data: bytes) -> None:
+    if not data.strip():
+        raise CertificateError(f"{path}: contains no certificates in PEM form: it is empty")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=data.decode("ascii"))
     except (ssl.SSLError, ValueError) as error:
@@ -165,11 +168,22 @@ def _check_authority(path: Path, data: bytes) -> None:
         raise CertificateError(f"{path}: contains no certificates in PEM form: {reason}") from None
 
 
-def _read_authorities(path: Path, data: bytes) -> tuple[Certificate, ...]:
+def _read_authorities(path: Path, data: bytes, now: float) -> tuple[Certificate, ...]:
+    """Returns the authorities of a file. An expired one may stand beside its successor.
+
+    Raises `CertificateError` if all of them have expired, or one is no authority.
+    """
     try:
-        return read_certificates(data)
+        found = read_certificates(data)
     except ValueError as error:
         raise CertificateError(f"{path}: contains a certificate that cannot be read") from error
+    for number, certificate in enumerate(found, start=1):
+        if not certificate.is_authority:
+            rule = "is no authority (its basic constraints lack CA), so that it signs no certificates of clients"
+            raise CertificateError(f"{path}: certificate {number} {rule}")
+    if all(certificate.ends <= now for certificate in found):
+        raise CertificateError(f"{path}: all its authorities have expired, so that no client could connect")
+    return found
 
 
 def _name_reason(error: ssl.SSLError) -> str:
@@ -209,6 +223,9 @@ def _step(side: ssl.SSLObject) -> bool:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise CertificateError(f"{path}: cannot be read: {error.strerror}") from error
+    if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise CertificateError(f"{path}: begins with a byte order mark; save it as ASCII or as UTF-8 without one")
+    return data
