@@ -171,7 +171,7 @@ async def test_a_request_that_would_be_late_is_refused_unless_it_has_started(
         in_an_hour = replace(OPTIONS, deadline=asyncio.get_running_loop().time() + 3_600)
         with pytest.raises(Overloaded):
             await run(model, ["A sentence."], in_an_hour)
-        begun = Usage(pieces=1)
+        begun = Usage(pieces=1, input_tokens=4)
         await run_model(model, ["A sentence."], in_an_hour, InflightLimit(64), begun)
 
 

@@ -13,8 +13,6 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
-import numpy as np
-
 FILE = Path(__file__).parent / "data" / "words.npz"
 LANGUAGES = ("en", "pt")
 # A list has words of at least this many code points; shorter ones are often names of units, codes or foreign words.
@@ -50,6 +48,8 @@ def find_word_list(language: str) -> WordList | None:
     """
     if language not in LANGUAGES:
         return None
+    import numpy as np
+
     with np.load(FILE, allow_pickle=False) as arrays:
         keys, frequencies = arrays[f"{language}_keys"], arrays[f"{language}_frequencies"]
     if len(keys) != len(frequencies) or not bool((keys[:-1] < keys[1:]).all()):
