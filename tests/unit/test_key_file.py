@@ -72,10 +72,23 @@ def test_dates_are_in_utc(path: Path, written: str) -> None:
         ),
         (GOOD + 'concurrent = "many"\n', "line 4: keys.shop.concurrent: is text; must be a whole number from 1 to"),
         (GOOD + 'expires = "soon"\n', "line 4: keys.shop.expires: is text; must be a date such as 2027-06-30"),
+        (GOOD + 'expires = "2030-01-01"\n', "line 4: keys.shop.expires: is text; must be a date such as 2027-06-30"),
+        (GOOD + "expires = 1893456000\n", "line 4: keys.shop.expires: is 1,893,456,000; must be a date such as"),
+        (
+            GOOD + "expires = 0001-01-01T00:00:00+01:00\n",
+            "line 4: keys.shop.expires: is no date of the years 1 to 9999",
+        ),
+        (
+            GOOD + f"concurrent = 0x{'f' * 5_000}\n",
+            "line 4: keys.shop.concurrent: is too large; must be a whole number",
+        ),
+        (GOOD + f"concurrent = {'9' * 5_000}\n", "is no TOML file: a number has too many digits"),
+        (GOOD + f"concurrent = {'[' * 5_000}{']' * 5_000}\n", "is no TOML file: its values are nested too deeply"),
+        (GOOD + f"{'x' * 80_000} = 1\n", f"keys.shop.{'x' * 70}...: is no known field"),
         (GOOD + "certificates = [1]\n", "keys.shop.certificates.0: is 1; must be a list of names"),
         (
             GOOD.replace("translate", "translat"),
-            "line 3: keys.shop.scopes.0: is text; must be a list of one or more of",
+            "line 3: keys.shop.scopes.0: 'translat' is no scope; the scopes are translate, summarize, admin",
         ),
         (GOOD.replace('"translate"', ""), "line 3: keys.shop.scopes: is a list; must be a list of one or more of"),
         (f'[keys.shop]\nsha256 = "{DIGEST}"\n', "keys.shop.scopes: is missing; must be a list of one or more of"),
@@ -96,6 +109,7 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(path: Path, data: str |
     assert message.startswith(f"{path}: ")
     assert rule in message
     assert "\n" not in message
+    assert len(message) < len(str(path)) + 400
     assert not re.search("Input should|[Ff]ield required|secret[^;:]*secret|Value error|valid ", message)
 
 

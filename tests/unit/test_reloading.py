@@ -79,6 +79,24 @@ def test_a_file_that_cannot_be_used_changes_nothing_and_is_reported_once(
     assert value.number == 3
 
 
+@pytest.mark.parametrize("error", [RecursionError("sesame"), ValueError("sesame")])
+def test_an_error_that_nobody_foresaw_is_reported_without_its_text(
+    value: Value, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def load() -> None:
+        if fails:
+            raise error
+
+    fails = False
+    value.reloads.add(ReloadedPart("fragile", [value.path], load))
+    fails = True
+    value.reloads.reload()
+    assert value.results == [("number", True), ("fragile", False)]
+    (line,) = (record for record in caplog.records if record.message.startswith("reload failed"))
+    assert vars(line)["cause"] == f"{value.path}: cannot be read: {type(error).__name__}"
+    assert "sesame" not in caplog.text
+
+
 def test_a_reload_on_demand_reads_every_file(value: Value) -> None:
     value.reloads.reload()
     assert value.results == [("number", True)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from latimer_server.config.origins import find_origins
 from latimer_server.config.resource_limits import available_cores, available_memory
 from latimer_server.config.settings import Settings, load_settings
 
@@ -97,12 +98,17 @@ def test_models_may_be_a_list_in_the_file(tmp_path: Path) -> None:
     assert load_settings(None).models is None
 
 
-@pytest.mark.parametrize("data", [b"listen = ", b"\xff\xfe"])
+NESTED, LONG = b"[" * 5_000 + b"]" * 5_000, b"9" * 5_000
+
+
+@pytest.mark.parametrize("data", [b"listen = ", b"\xff\xfe", b"listen = " + NESTED, b"max_requests = " + LONG])
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "broken.toml"
     file.write_bytes(data)
-    with pytest.raises(ValueError, match=r"broken\.toml: is no TOML file"):
+    with pytest.raises(ValueError, match=r"broken\.toml: is no TOML file") as refused:
         load_settings(file)
+    assert "set_int_max_str_digits" not in str(refused.value)
+    assert set(find_origins(file, [])) == set(Settings.model_fields)
 
 
 SECONDS = sorted(name for name in Settings.model_fields if name.endswith("_seconds"))

@@ -12,7 +12,6 @@ neither inverted nor guessed.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from hashlib import sha256
@@ -21,7 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from latimer_server.config.toml_lines import find_line
+from latimer_server.config.toml_lines import TomlError, find_line, parse_toml
 from latimer_server.config.value_rules import describe_fault, suggest
 from latimer_server.core.access import QuotaLimits, Scope
 from latimer_server.core.client_certificate import classify_name
@@ -30,6 +29,8 @@ from latimer_server.core.escaping import escape_unprintable
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _MOST_BYTES = 16 << 20
+# Of names that are shown in an error.
+_MOST_SHOWN = 70
 # Sums of characters stay exact in Redis, whose scripts count in floating point of 64 bits.
 _MOST = 1_000_000_000_000
 # A field has the path keys.NAME.FIELD.
@@ -46,15 +47,20 @@ def digest_secret(secret: str) -> bytes:
 
 
 def read_expiry(value: object) -> object:
-    """Returns a date as the datetime at which it begins; a datetime without a zone is in UTC."""
+    """Returns a date as the datetime at which it begins, in UTC; a datetime without a zone is in UTC. Raises ValueError
+    for a time whose zone takes it out of the calendar."""
     if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
+        try:
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        except OverflowError:
+            raise ValueError("is no date of the years 1 to 9999 in UTC") from None
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
     return value
 
 
-_Expiry = Annotated[datetime, BeforeValidator(read_expiry)]
+# Strict: pydantic else reads texts, which have no zone then, and numbers as seconds or milliseconds.
+_Expiry = Annotated[datetime, Field(strict=True), BeforeValidator(read_expiry)]
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Limit = Annotated[int, Field(ge=1, le=_MOST, strict=True)]
 _NAME_RULE = "a name has 1 to 64 letters, digits, `-` and `_`"
@@ -159,8 +165,8 @@ def read_text(path: Path) -> str:
 def parse_keys(path: Path, text: str) -> tuple[NamedKey, ...]:
     """Returns the keys of the text of the file `path`. Raises `KeyFileError`."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(text)
+    except TomlError as error:
         raise KeyFileError(f"{path}: is no TOML file: {error}") from None
     try:
         keys = _KeyFile.model_validate(data).keys
@@ -183,18 +189,29 @@ def _check_unique(path: Path, keys: tuple[NamedKey, ...]) -> None:
                 raise KeyFileError(f"{path}: the keys {owner!r} and {key.name!r} have the same {kind}")
 
 
+def describe_scope(word: str) -> str:
+    """Returns what is wrong with a word that is no scope."""
+    return f"{word[:_MOST_SHOWN]!a} is no scope; the scopes are {', '.join(Scope)}{suggest(word[:_MOST_SHOWN], Scope)}"
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}..."
+
+
 def _describe(path: Path, text: str, fault: Any) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
     where = [str(part) for part in fault["loc"] if part != "[key]"]
+    field_name = where[_FIELD_DEPTH - 1] if len(where) >= _FIELD_DEPTH else ""
     if fault["loc"] and fault["loc"][-1] == "[key]":
         rule = _NAME_RULE
     elif fault["type"] == "extra_forbidden":
         known = KeyEntry.model_fields if where[:-1] else _KeyFile.model_fields
-        rule = f"is no known field{suggest(where[-1], known)}"
+        rule = f"is no known field{suggest(where[-1][:_MOST_SHOWN], known)}"
+    elif field_name == "scopes" and isinstance(fault["input"], str):
+        rule = describe_scope(fault["input"])
     elif len(where) < _FIELD_DEPTH and fault["type"] != "value_error":
         rule = "must be a table; write its fields below a line [keys.NAME]"
     else:
-        field = KeyEntry.model_fields.get(where[_FIELD_DEPTH - 1]) if len(where) >= _FIELD_DEPTH else None
-        rule = describe_fault(fault, field)
+        rule = describe_fault(fault, KeyEntry.model_fields.get(field_name))
     # A name may hold line breaks and control characters, which must not reach a log as they are.
-    shown = escape_unprintable(".".join(where))
+    shown = escape_unprintable(".".join(_shorten(part) for part in where))
     return f"{path}: line {find_line(text, where)}: {shown}: {rule}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from latimer_server.config.settings import Settings
-from latimer_server.config.toml_lines import find_line
+from latimer_server.config.toml_lines import TomlError, find_line, parse_toml
 from latimer_server.config.value_rules import suggest
 
 _PREFIX = "LATIMER_"
@@ -76,6 +75,6 @@ def _read_text(config: Path | None) -> str:
 
 def _list_keys(text: str) -> Iterable[str]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        return parse_toml(text)
+    except TomlError:
         return ()

@@ -7,7 +7,6 @@ default.
 from __future__ import annotations
 
 import re
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +23,7 @@ from pydantic_settings import (
 
 from latimer_server.config.collector_address import check_collector
 from latimer_server.config.resource_limits import available_cores, available_memory
+from latimer_server.config.toml_lines import TomlError, parse_toml
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(i?)B?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -283,6 +283,7 @@ def load_settings(config: Path | None, **flags: Any) -> Settings:  # noqa: ANN40
         model_config = SettingsConfigDict(toml_file=config)
 
     try:
-        return _FileSettings(**given)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{config}: is no TOML file: {error}") from error
+        parse_toml(config.read_bytes().decode("utf-8"))
+    except (TomlError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config}: is no TOML file: {error}") from None
+    return _FileSettings(**given)

@@ -1,13 +1,35 @@
-"""TOML lines: finds the line of a key for error messages. tomllib names lines for syntax errors only."""
+"""TOML texts: reads them, and finds the line of a key for error messages.
+
+tomllib names lines for syntax errors only.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from collections.abc import Sequence
+from typing import Any
 
+_MOST_SHOWN = 200
 _HEADER = re.compile(r"\s*\[{1,2}(?P<path>.+?)\]{1,2}\s*(#.*)?")
 _KEY = re.compile(r"\s*(?P<path>[^=\[\]{}#]+?)\s*=")
+
+
+class TomlError(ValueError):
+    """A text is no TOML that can be read."""
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Returns the tables of a TOML text. Raises `TomlError`, in one line of bounded length."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TomlError(str(error)[:_MOST_SHOWN]) from None
+    # tomllib lets through what fails below its parser.
+    except RecursionError:
+        raise TomlError("its values are nested too deeply") from None
+    except ValueError:
+        raise TomlError("a number has too many digits") from None
 
 
 def find_line(text: str, path: Sequence[str]) -> int:
@@ -36,8 +58,8 @@ def find_line(text: str, path: Sequence[str]) -> int:
 def _read_path(dotted: str) -> list[str]:
     """Splits a dotted key into its parts: `models."a.b".source` has three. Returns an empty list if it is malformed."""
     try:
-        value: object = tomllib.loads(f"{dotted} = 0")
-    except tomllib.TOMLDecodeError:
+        value: object = parse_toml(f"{dotted} = 0")
+    except TomlError:
         return []
     path = []
     while isinstance(value, dict):

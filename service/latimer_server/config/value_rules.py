@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 _MOST_SHOWN = 40
+_LARGEST_SHOWN = 10**_MOST_SHOWN
 _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "a switch"),
     (int, "a number"),
@@ -91,6 +92,8 @@ def _describe_bounds(field: FieldInfo) -> str:
 def _describe_value(value: object, field: FieldInfo | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int) and abs(value) >= _LARGEST_SHOWN:
+        return "too large"  # Python refuses to write thousands of digits
     if isinstance(value, (int, float)):
         return f"{value:,}"[:_MOST_SHOWN]
     if isinstance(value, str) and field is not None and _takes_no_text(field.annotation):

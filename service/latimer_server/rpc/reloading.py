@@ -79,13 +79,21 @@ class Reloads:
         try:
             part.load()
         except (LatimerError, OSError) as error:
-            _log.error("reload failed; the old ones stay in use", extra={"part": part.name, "cause": str(error)})
+            _log_failure(part, str(error))
+            succeeded = False
+        except Exception as error:  # noqa: BLE001 (a defect must not hide the failure, nor keep other parts from being read)
+            # The message of an error that nobody foresaw may hold what is in the file.
+            _log_failure(part, f"{', '.join(map(str, part.paths))}: cannot be read: {type(error).__name__}")
             succeeded = False
         else:
             _log.info("reloaded", extra={"part": part.name})
             succeeded = True
         for listener in self._listeners:
             listener(part.name, succeeded)
+
+
+def _log_failure(part: ReloadedPart, cause: str) -> None:
+    _log.error("reload failed; the old ones stay in use", extra={"part": part.name, "cause": cause})
 
 
 def _read_marks(part: ReloadedPart) -> list[_Mark]:

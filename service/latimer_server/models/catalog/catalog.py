@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from latimer_server.backends.registry import BACKENDS
-from latimer_server.config.toml_lines import find_line
+from latimer_server.config.toml_lines import TomlError, find_line, parse_toml
 from latimer_server.config.value_rules import describe_fault
 from latimer_server.core.errors import ModelError, NotServed
 from latimer_server.models.catalog.entry import CatalogEntry, FileEntry, Task
@@ -119,13 +119,15 @@ def _read_canaries() -> dict[str, dict[str, str]]:
 def _read_tables(text: str, file: str) -> dict[str, dict[str, object]]:
     """Returns the tables [models.NAME] of a file by name, each completed with the keys of the table [defaults]."""
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(f"{file}: {error}") from error
+        document = parse_toml(text)
+    except TomlError as error:
+        raise ModelError(f"{file}: {error}") from None
     for key in document:
         if key not in ("models", "defaults"):
             line = find_line(text, (key,))
-            raise ModelError(f"{file}, line {line}: only tables [models.NAME] and [defaults] are allowed, not {key}")
+            raise ModelError(
+                f"{file}, line {line}: only tables [models.NAME] and [defaults] are allowed, not {key[:80]}"
+            )
     models, defaults = document.get("models", {}), document.get("defaults", {})
     for key, value in (("models", models), ("defaults", defaults)):
         if not isinstance(value, dict):
