@@ -228,6 +228,18 @@ def test_a_catalogue_that_cannot_be_read_is_named(tmp_path: Path) -> None:
             load_catalog(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [("[" * 5_000 + "]" * 5_000, "its values are nested too deeply"), ("9" * 5_000, "a number has too many digits")],
+    ids=["nested", "long"],
+)
+def test_values_that_no_reader_takes_are_refused_in_one_line(tmp_path: Path, value: str, complaint: str) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(f"[defaults]\ncanary = {value}\n")
+    with pytest.raises(ModelError, match=f"^{own}: {complaint}$"):
+        load_catalog(own)
+
+
 @pytest.mark.parametrize("page", ["docs/models.md"])
 def test_the_examples_in_the_documentation_are_valid_catalogues(tmp_path: Path, page: str) -> None:
     text = (Path(__file__).parents[2] / page).read_text("utf-8")

@@ -51,7 +51,7 @@ def test_the_environment_may_name_the_file(path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["create", "shop", "--scope", "write"], "--scope: "),
+        (["create", "shop", "--scope", "translat"], "--scope: 'translat' is no scope; the scopes are translate, "),
         (["create", "shop", "--scope", ","], "--scope: "),
         (["create", "shop", "--scope", "admin", "--requests-per-minute", "0"], "--requests-per-minute: "),
         (["create", "shop", "--scope", "admin", "--characters-per-minute", "-1"], "--characters-per-minute: "),

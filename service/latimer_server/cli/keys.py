@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from latimer_server.cli.options import fail
 from latimer_server.config.key_editing import create_key, revoke_key, rotate_key
-from latimer_server.config.key_file import KeyEntry, KeyFileError, NamedKey, read_keys
+from latimer_server.config.key_file import KeyEntry, KeyFileError, NamedKey, describe_scope, read_keys
 from latimer_server.config.value_rules import describe_fault
 from latimer_server.core.access import Scope
 
@@ -106,6 +106,8 @@ def _read_date(text: str) -> datetime:
 def _describe_option(fault: ErrorDetails) -> str:
     """Returns what is wrong with the value of an option."""
     field = str(fault["loc"][0]) if fault["loc"] else ""
+    if field == "scopes" and isinstance(fault["input"], str):
+        return f"--scope: {describe_scope(fault['input'])}"
     if field == "scopes":
         return f"--scope: must be one or more of {', '.join(Scope)}, separated by commas"
     if field == "certificates":
