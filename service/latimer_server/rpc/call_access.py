@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from latimer_server.core.access import Principal, QuotaLimits, Scope, Standing
+from latimer_server.core.access import UNKNOWN, Principal, QuotaLimits, Scope, Standing
 from latimer_server.core.client_certificate import ClientCertificate
 from latimer_server.core.errors import ScopeMissing, Unauthenticated
 from latimer_server.rpc.auth import Authenticator, Grant
@@ -29,12 +29,12 @@ class CallAccess:
     ) -> None:
         self._authenticator = authenticator
         # The rest of the metadata, which may be large, is not kept.
-        self._metadata = {name: metadata[name] for name in ("authorization",) if name in metadata}
+        self._metadata = {"authorization": metadata["authorization"]} if "authorization" in metadata else {}
         self._peer = peer
         self._certificate = certificate
         self._scope = scope
         self._grant: Grant | None = None
-        self.principal = Principal("", standing=Standing.STRANGER)
+        self.principal = UNKNOWN
 
     def open(self) -> Principal:
         """Returns the caller of the call. Raises `Unauthenticated`."""
