@@ -1,4 +1,4 @@
-"""Measures a batch and another caller side by side: what the caller waits for a sentence, and what the batch loses."""
+"""Measures a batch and another caller side by side: the time of the caller's sentence, and the loss of the batch."""
 
 from __future__ import annotations
 

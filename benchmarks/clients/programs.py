@@ -50,7 +50,7 @@ def start_program(module: str, *arguments: str) -> subprocess.Popen[bytes]:
 def start_batch(source: Path, target: Path, address: str, *more: str) -> subprocess.Popen[bytes]:
     """Starts a batch from English to Portuguese.
 
-    Installed packages have bytecode, which PYTHONDONTWRITEBYTECODE may keep a clone from having.
+    Python may write bytecode, because an installed package has it and a clone under PYTHONDONTWRITEBYTECODE would not.
     """
     command = ["batch", "translate", str(source), "--from", "en", "--to", "pt", "--out", str(target)]
     return subprocess.Popen(

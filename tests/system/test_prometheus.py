@@ -19,7 +19,7 @@ from benchmarks.service.prometheus import DEPLOY, Prometheus, Query, find_progra
 from latimer import Client, LatimerError
 
 SERVER = str(Path(sys.executable).with_name("latimer-server"))
-# What is empty while all is well, without keys and TLS, and once all models are loaded.
+# Panels and metrics that are empty while all is well, without keys and TLS, and once all models are loaded.
 MAY_BE_EMPTY = (
     "Models that are not ready",
     "latimer_reloads_total",

@@ -104,7 +104,7 @@ def _read_date(text: str) -> datetime:
 
 
 def _describe_option(fault: ErrorDetails) -> str:
-    """Returns what is wrong with the value of an option."""
+    """Returns the error of an option: its name, its value and the rule for the value."""
     field = str(fault["loc"][0]) if fault["loc"] else ""
     if field == "scopes" and isinstance(fault["input"], str):
         return f"--scope: {describe_scope(fault['input'])}"

@@ -12,7 +12,7 @@ def check_collector(address: str) -> str:
     log whenever the collector fails.
     """
     if "@" in address:
-        raise ValueError("has a user or a password, which no collector gets; write http://HOST:4317")
+        raise ValueError("has a user or a password, which is never sent to a collector; write http://HOST:4317")
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")
         is_usable = bool(parts.hostname) and parts.port != 0

@@ -71,10 +71,8 @@ def _field(default: Any, rule: str, **bounds: Any) -> Any:  # noqa: ANN401 (as F
     return Field(default, json_schema_extra={"rule": rule}, **bounds)
 
 
-def _date(
-    rule: str = "a date such as 2027-06-30, or a time such as 2027-06-30T12:00:00Z, without quotation marks",
-) -> Any:  # noqa: ANN401
-    return _field(None, rule)
+def _date() -> Any:  # noqa: ANN401 (as Field)
+    return _field(None, "a date such as 2027-06-30, or a time such as 2027-06-30T12:00:00Z, without quotation marks")
 
 
 def _digest() -> Any:  # noqa: ANN401
@@ -190,7 +188,7 @@ def _check_unique(path: Path, keys: tuple[NamedKey, ...]) -> None:
 
 
 def describe_scope(word: str) -> str:
-    """Returns what is wrong with a word that is no scope."""
+    """Returns the error of a scope that does not exist, with the known scopes."""
     return f"{word[:_MOST_SHOWN]!a} is no scope; the scopes are {', '.join(Scope)}{suggest(word[:_MOST_SHOWN], Scope)}"
 
 

@@ -1,4 +1,4 @@
-"""Value rules: says in our words what a value of a setting or of a file must be, and what it is instead.
+"""Value rules: describe the allowed values of a setting or of a field of a file, and the value that was refused.
 
 pydantic's own messages name its types and neither the bounds of a field nor a cure.
 """
@@ -102,7 +102,7 @@ def _describe_value(value: object, field: FieldInfo | None) -> str:
 
 
 def _takes_no_text(annotation: Any) -> bool:  # noqa: ANN401
-    """Whether a field takes only numbers, switches and names of a list: its values are no secrets."""
+    """Returns True if a field takes only numbers, switches and choices, whose values are no secrets."""
     if get_origin(annotation) in (Union, types.UnionType):
         return all(map(_takes_no_text, get_args(annotation)))
     is_choice = get_origin(annotation) is Literal or (isinstance(annotation, type) and issubclass(annotation, Enum))

@@ -56,9 +56,9 @@ def configure_logging(style: LogFormat, level: str) -> LogWriter:
 class LogWriter:
     """Writes queued lines to standard error in a thread of its own, so that a blocked pipe delays no call.
 
-    It gathers the lines of `_GATHER_SECONDS` for one write. To wake the thread for each line would take longer than
-    all the rest of a line, since it competes with calls for the interpreter's lock. Urgent lines, and those before
-    them, are written at once. New lines are dropped while `_MAX_WAITING_LINES` lines wait.
+    It gathers the lines of `_GATHER_SECONDS` for one write. Waking the thread for each line would cost more than making
+    the line, since it competes with calls for the interpreter's lock. Urgent lines, and those before them, are written
+    at once. New lines are dropped while `_MAX_WAITING_LINES` lines wait.
     """
 
     def __init__(self) -> None:

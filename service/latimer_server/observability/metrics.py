@@ -194,7 +194,7 @@ class Metrics:
     def note_load(self, model: str, succeeded: bool, seconds: float) -> None:  # noqa: FBT001
         """Counts the load of a model. Names beyond the catalogue are one model."""
         label = model if model in self._known_models else OTHER
-        self._load_seconds.labels(label, _OUTCOMES[not succeeded]).observe(seconds)
+        self._load_seconds.labels(label, "ok" if succeeded else "failed").observe(seconds)
 
     def note_words(self, model: str, words: int) -> None:
         """Counts words of sources."""

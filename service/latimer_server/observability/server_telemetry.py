@@ -100,7 +100,8 @@ def check_collector_variables() -> None:
     """Raises `TracingError` if a variable of OpenTelemetry names a collector that cannot be used, or a password."""
     for name in _ENDPOINTS:
         try:
-            check_collector(os.environ.get(name) or "http://localhost")
+            if address := os.environ.get(name):
+                check_collector(address)
         except ValueError as error:
             raise TracingError(f"{name}: {error}") from None
 
@@ -108,7 +109,7 @@ def check_collector_variables() -> None:
 def open_tracing(settings: Settings, version: str) -> Tracing | None:
     """Returns the recorder of traces; None if neither a setting nor the environment names a collector.
 
-    Raises `TracingError` if OpenTelemetry is not installed, or a variable names no collector.
+    Raises `TracingError` if OpenTelemetry is not installed, or a variable names a collector that cannot be used.
     """
     check_collector_variables()
     if not settings.otlp_endpoint and not any(map(os.environ.get, _ENDPOINTS)):

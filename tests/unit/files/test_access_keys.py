@@ -41,11 +41,13 @@ def test_a_label_is_read_without_the_sign_of_its_key(written: str, text: str, ke
             "Tom & Jerry",
             "Drag && drop",
             "&amp; more",
+            "Caf&eacute;",
+            "&copy; 2024",
             "a=1&b=2",
             "https://a.example/?q=1&lang=en",
         ),
         *("_name", "file_name", "Rename file_name", "%(file_name)s is missing", "a __literal sign", "_very_ good"),
-        *("snake_case and other_names", "config_file.txt", "{user_name}", "No sign"),
+        *("snake_case and other_names", "config_file.txt", "{user_name}", "Hello {User_name}", "No sign"),
     ],
 )
 def test_a_sign_that_is_no_key_stays(text: str) -> None:

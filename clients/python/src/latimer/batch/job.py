@@ -16,7 +16,7 @@ from latimer.batch.counts import Counts
 from latimer.batch.inputs import InputFile, Outputs, digest_file
 from latimer.batch.journal import Journal
 from latimer.batch.json_lines import JsonLinesDocument
-from latimer.batch.output import JoinedOutput, check_output, is_stream, open_output
+from latimer.batch.output import JoinedOutput, check_folder, is_stream, open_output
 from latimer.batch.results import OutputError
 from latimer.batch.runner import Memory, Runner, RunningFile, count_words
 from latimer.batch.sending import Sender
@@ -104,9 +104,9 @@ def survey(job: Job, note: Callable[[SurveyedFile], None] | None = None) -> list
 
 
 def check_outputs(job: Job) -> None:
-    """Raises `OutputError` if an output or the journal of an earlier batch is in the way."""
+    """Raises `OutputError` if an output or an earlier journal is in the way, or a folder cannot be written."""
     for folder in {path.parent for path in job.outputs.paths if path is not None and not is_stream(path)}:
-        check_output(folder / "output")
+        check_folder(folder)
     journal = job.outputs.journal
     has_journal = journal is not None and journal.exists()
     if job.overwrites or (job.is_resumed and has_journal):

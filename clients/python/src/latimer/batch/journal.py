@@ -324,5 +324,5 @@ def _to_output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(
         path,
         f"cannot write the journal: {error.strerror}",
-        "make room; what was finished is kept, and --resume goes on",
+        "finished units are kept; free some space if the disk is full, and --resume goes on",
     )

@@ -74,9 +74,8 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def check_output(path: Path) -> None:
-    """Raises `OutputError` if a file could not be written, because of its folder. Nothing is made."""
-    folder = path.parent
+def check_folder(folder: Path) -> None:
+    """Raises `OutputError` if no file could be made in the folder. Makes nothing."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
@@ -103,10 +102,10 @@ def _open_stream(path: Path) -> Iterator[BinaryIO]:
         raise convert_error(path, error) from error
 
 
-def convert_error(path: Path, error: OSError, *, is_refusal: bool = False) -> OutputError:
+def convert_error(path: Path, error: OSError) -> OutputError:
     """Returns the error of an output that cannot be written, with its cure."""
     reason = f"cannot be written: {error.strerror or error}"
-    return OutputError(path, reason, _CURES.get(error.errno or 0, ""), is_refusal=is_refusal)
+    return OutputError(path, reason, _CURES.get(error.errno or 0, ""))
 
 
 class _Guarded(io.FileIO):
@@ -148,7 +147,7 @@ class JoinedOutput(io.RawIOBase):
         return len(data)
 
     def flush(self) -> None:
-        """Passes on what is held."""
+        """Flushes the target."""
         self._target.flush()
 
     def end_file(self) -> None:

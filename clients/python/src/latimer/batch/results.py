@@ -48,7 +48,7 @@ class JournalError(BatchError):
 
 class OutputError(BatchError):
     """An output cannot be written. `path`: the file. `is_refusal`: True if the batch must not begin, because the output
-    exists or is an input."""
+    exists, is an input, or cannot be made."""
 
     def __init__(self, path: Path | str, reason: str, cure: str = "", *, is_refusal: bool = False) -> None:
         super().__init__(f"{path}: {reason}; {cure}" if cure else f"{path}: {reason}")

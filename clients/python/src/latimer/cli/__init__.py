@@ -17,8 +17,9 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         from latimer.cli.application import app
+        from latimer.cli.messages import NARROWEST_TABLE
 
-        if shutil.get_terminal_size().columns < _NARROWEST_TABLE:
+        if shutil.get_terminal_size().columns < NARROWEST_TABLE:
             app.rich_markup_mode = None  # tables of options would cut their names
         app(prog_name="latimer")
     except ImportError as error:  # a format may import its library as late as it reads a file
@@ -34,7 +35,5 @@ def main() -> None:
         sys.exit(3)
 
 
-# The narrowest terminal in whose columns a table of options can be read.
-_NARROWEST_TABLE = 60
 # Packages that the extras `[cli]` and `[files]` bring.
 _EXTRAS = frozenset({"typer", "rich", "tomli", "lxml", "ruamel", "charset_normalizer"})

@@ -260,7 +260,8 @@ def _show_failures(outcome: BatchOutcome, *, is_summary: bool) -> None:
         say(f"{each.path}, {each.place}: {each.error}")
     noun = "unit" if outcome.counts.failed == 1 else "units"
     if outcome.failed_path is None:
-        say(f"{outcome.counts.failed:,} {noun} failed{'' if is_summary else '; the source stands in its place'}")
+        place = "its place" if outcome.counts.failed == 1 else "their places"
+        say(f"{outcome.counts.failed:,} {noun} failed{'' if is_summary else f'; the source stands in {place}'}")
     else:
         say(f"{outcome.counts.failed:,} {noun} failed, see {outcome.failed_path}; --resume tries again")
 

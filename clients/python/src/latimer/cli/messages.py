@@ -26,7 +26,7 @@ SERVER = 3  # also the disk; the same command may succeed later
 STOPPED = 130
 
 # The narrowest terminal in whose columns a table can be read.
-_NARROWEST_TABLE = 60
+NARROWEST_TABLE = 60
 # Wider than any table.
 _WHOLE_LINES = 100_000
 
@@ -83,7 +83,7 @@ def table_console(*, stderr: bool = False) -> Console:
     `stderr`: prints to standard error instead of standard output.
     """
     console = Console(stderr=stderr, highlight=False)
-    if console.is_terminal and console.width >= _NARROWEST_TABLE:
+    if console.is_terminal and console.width >= NARROWEST_TABLE:
         return console
     return Console(stderr=stderr, width=_WHOLE_LINES, highlight=False)
 

@@ -67,7 +67,7 @@ class BatchProgress:
         if self._bar is not None and self._task is not None:
             parts = self._describe(counts, is_short=self.console.width < _WIDE)
             while len(parts) > 1 and self._is_too_wide(parts):
-                # What failed and what is left to do matter more than the rate.
+                # The rate goes first: failures and the time left matter more.
                 parts.pop(0)
             self._bar.update(self._task, completed=counts.units, state=Text(", ".join(parts)))
         elif time.monotonic() >= self._next_line:

@@ -63,7 +63,7 @@ def find_encoding(
 ) -> TextEncoding:
     """Returns the encoding of a file.
 
-    `given`: its name, if the caller knows it. `declared`: the name that the file itself has of it. Raises `FileError`,
+    `given`: its name, if the caller knows it. `declared`: the name in the file's own declaration. Raises `FileError`,
     also for a declaration that the bytes contradict.
     """
     try:
@@ -189,15 +189,15 @@ def _check_declared(path: Path, declared: str, codec: str) -> None:
     except OSError as error:
         raise FileError(path, error.strerror or str(error)) from error
     if is_misread_utf8(data, codec):
-        raise misdeclared(path, declared, line=_first_wide_line(data))
+        raise misdeclared(path, declared, f"line {_first_wide_line(data)}")
 
 
-def misdeclared(path: Path, declared: str, *, line: int, place: str = "") -> FileError:
+def misdeclared(path: Path, declared: str, place: str) -> FileError:
     """Returns the error of a file that is UTF-8 and declares another encoding."""
     return FileError(
         path,
         f"it declares the encoding {declared}, but its bytes are UTF-8",
-        place=place or f"line {line}",
+        place=place,
         cure="correct the declaration, or name the encoding with --encoding utf-8",
     )
 

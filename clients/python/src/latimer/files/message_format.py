@@ -34,8 +34,6 @@ class Message:
         """Returns the pattern of a translation, with two apostrophes for each that is none of a quoted literal."""
         if translation == self.text:
             return self.written
-        if not self.kept:
-            return translation.replace("'", "''")
         kept = re.compile("|".join(re.escape(each) for each in sorted(set(self.kept), key=len, reverse=True)))
         parts: list[str] = []
         position = 0

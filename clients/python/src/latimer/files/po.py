@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from latimer.files.catalogs.access_keys import KEY_LOST, Label, is_gtk_label, read_label
+from latimer.files.catalogs.access_keys import Label, is_gtk_label, read_label
 from latimer.files.document import FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.encoding import find_encoding, is_same_encoding
 from latimer.files.plural_forms import PluralForms, find_forms, parse_forms
@@ -81,9 +81,8 @@ class _Catalog:
         if len(translated) < len(translations) or entry.source is None:
             return []  # an empty msgstr is gettext's own mark of an entry that is not translated
         texts = [label.write(text) for label, text in zip(labels, translated, strict=True)]
-        flags = list(dict.fromkeys(flag for each in translations for flag in each.flags))
-        if any(label.lost_key(text) for label, text in zip(labels, texts, strict=True)):
-            flags = list(dict.fromkeys((*flags, KEY_LOST)))
+        lost = [flag for label, text in zip(labels, texts, strict=True) for flag in label.find_flags(text)]
+        flags = list(dict.fromkeys([*(flag for each in translations for flag in each.flags), *lost]))
         if entry.plural and self.forms and self.forms.is_rich:
             flags.append("PLURAL_FORMS")
         return [*(self._marks(entry, source, flags) if flags else ()), *self._strings(entry, entry.source, texts)]

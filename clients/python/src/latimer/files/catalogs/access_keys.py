@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 # The flag of a text whose key may be lost.
-KEY_LOST = "PLACEHOLDER_MISMATCH"
+_KEY_LOST = "PLACEHOLDER_MISMATCH"
 
 _LONGEST_LABEL = 200
 _SIGN = re.compile(r"[&_]")
@@ -19,9 +19,9 @@ _SIGN = re.compile(r"[&_]")
 _AROUND = "\"'“”„«»‘’()[]{},.;:!?…/-–—"
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’/-][^\W\d_]+)*")
 _BRACKETED = re.compile(r"\s*\((?P<sign>[&_])(?P<key>[A-Za-z0-9])\)")
-_LITERAL = re.compile(r"&&|__|&(?:#\d+|#x[0-9A-Fa-f]+|amp|lt|gt|quot|apos|nbsp);")
+_LITERAL = re.compile(r"&&|__")
 _GTK_LABEL = re.compile(r"_[A-Z][a-z]")
-# Parts of a translation that have no place for a key: tags, placeholders, entities, escapes and addresses.
+# Parts of a label or translation that have no place for a key: tags, placeholders, entities, escapes and addresses.
 _KEPT = re.compile(
     r"<[^<>]*>|\{[^{}]*\}|%\([^()]*\)[a-zA-Z]|%(?:\d+\$)?[-+#0 ]*\d*(?:\.\d+)?[a-zA-Z]+|%L?\d+|&[#\w]+;|\\.|\$\w+"
     r"|[a-z]+://\S+|\S+@\S+"
@@ -58,9 +58,9 @@ class Label:
         at = end.start() if end else len(translation)
         return f"{translation[:at]}({self.sign}{self.key.upper()}){translation[at:]}"
 
-    def lost_key(self, translation: str) -> bool:
-        """Returns True if a sign that was left in the text may be that of a key, and the translation lacks it."""
-        return self.is_unsure and _SIGN.search(translation) is None
+    def find_flags(self, translation: str) -> tuple[str, ...]:
+        """Returns the flag of a lost key if a sign left in the text may be a key's, and the translation has no sign."""
+        return (_KEY_LOST,) if self.is_unsure and _SIGN.search(translation) is None else ()
 
 
 def read_label(text: str, signs: str = "&_", *, is_gtk: bool = False) -> Label:
@@ -72,7 +72,8 @@ def read_label(text: str, signs: str = "&_", *, is_gtk: bool = False) -> Label:
     if len(text) > _LONGEST_LABEL or not any(sign in text for sign in signs):
         return Label(text, text)
     bracketed = list(_BRACKETED.finditer(text))
-    found = [match.start() for match in _SIGN.finditer(_LITERAL.sub(_hide, text)) if match.group() in signs]
+    hidden = _KEPT.sub(_hide, _LITERAL.sub(_hide, text))
+    found = [match.start() for match in _SIGN.finditer(hidden) if match.group() in signs]
     if len(found) != 1:
         return Label(text, text)
     at = found[0]

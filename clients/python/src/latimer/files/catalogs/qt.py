@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from latimer.files.bilingual.targets import check_target_language, flag_names, indentation, language_edit
-from latimer.files.catalogs.access_keys import KEY_LOST, read_label
+from latimer.files.catalogs.access_keys import read_label
 from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit
@@ -61,7 +61,7 @@ def _slot(
         if translated.text is None:
             return
         written = keep_characters(text.text, label.write(translated.text))
-        flags = flag_names(translated, *([KEY_LOST] if label.lost_key(written) else []))
+        flags = flag_names(translated, *label.find_flags(written))
         kind = ' type="unfinished"' if flags or has_forms else ""
         content = _escape(written)
         if has_forms:

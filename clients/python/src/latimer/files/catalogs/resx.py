@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from latimer.files.bilingual.targets import flag_names, indentation
-from latimer.files.catalogs.access_keys import KEY_LOST, read_label
+from latimer.files.catalogs.access_keys import read_label
 from latimer.files.catalogs.html_strings import keep_characters, string_form
 from latimer.files.document import Document, FileError, FileFormat, ReadOptions, Translated, Unit
 from latimer.files.markup.edits import Edit
@@ -42,7 +42,7 @@ def _slot(source: XmlSource, data: XmlElement, value: XmlElement, name: str) -> 
         written = keep_characters(value.text, label.write(translated.text))
         if written != value.text:
             yield Edit(*value.inner, (escape_text(written),))
-        flags = flag_names(translated, *([KEY_LOST] if label.lost_key(written) else []))
+        flags = flag_names(translated, *label.find_flags(written))
         if flags and data.first("comment") is None:
             note = f"{indentation(value)}<{value.prefix}comment>latimer: {flags}</{value.prefix}comment>"
             yield Edit(value.end, value.end, (note,))

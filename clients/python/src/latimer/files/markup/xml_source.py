@@ -220,7 +220,7 @@ def read_xml(path: Path, data: bytes, *, part: str = "", encoding: str | None = 
     given = encoding
     bom, encoding = _find_encoding(data, encoding)
     if given is None and not bom and is_misread_utf8(data, encoding):
-        raise misdeclared(path, encoding, line=1, place=", ".join(each for each in (part, "line 1") if each))
+        raise misdeclared(path, encoding, ", ".join(each for each in (part, "line 1") if each))
     try:
         text = data[len(bom) :].decode(encoding)
         same = text.encode(encoding) == data[len(bom) :]

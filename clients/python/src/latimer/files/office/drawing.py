@@ -19,6 +19,8 @@ _NAMESPACES = (
 _INVISIBLE = re.compile(r'\s(?:lang|altLang|dirty|err|smtClean|smtId|noProof|bmk)="[^"]*"')
 
 
+# Relationships to the parts that hold text of a drawing.
+DRAWN_PARTS = ("chart", "chartEx", "diagramData", "diagramDrawing")
 # Where a chart keeps the texts of cells (21.2.2): the names of its series, and its categories.
 _CACHES = frozenset(("strCache", "strLit", "lvl", "dlblRangeCache"))
 

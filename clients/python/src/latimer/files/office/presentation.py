@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from latimer.files.document import Document, FileFormat, ReadOptions
-from latimer.files.office.drawing import find_drawing_slots
+from latimer.files.office.drawing import DRAWN_PARTS, find_drawing_slots
 from latimer.files.office.relationships import find_main_part, read_relationships, related
 from latimer.files.zipped.zipped_xml import PartReader, XmlPart, ZippedXml
 
-_PARTS = ("chart", "chartEx", "diagramData", "diagramDrawing", "notesSlide", "comments")
+_PARTS = (*DRAWN_PARTS, "notesSlide", "comments")
 
 
 def _find_parts(reader: PartReader, _: ReadOptions) -> Iterator[XmlPart]:

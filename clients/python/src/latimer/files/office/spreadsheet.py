@@ -16,11 +16,10 @@ from latimer.files.markup.edits import Edit, Part
 from latimer.files.markup.inline_codes import InlineNode, Run, encode, render
 from latimer.files.markup.xml_file import Slot
 from latimer.files.markup.xml_source import XmlElement, XmlSource, escape_text
-from latimer.files.office.drawing import find_drawing_slots
+from latimer.files.office.drawing import DRAWN_PARTS, find_drawing_slots
 from latimer.files.office.relationships import find_main_part, read_relationships, related
 from latimer.files.zipped.zipped_xml import PartReader, XmlPart, ZippedXml
 
-_DRAWN_PARTS = ("chart", "chartEx", "diagramData", "diagramDrawing")
 _CELL = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 # The escapes of characters that XML does not allow, such as `_x000D_` (22.4.2.4).
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -42,7 +41,7 @@ def _find_parts(reader: PartReader, _: ReadOptions) -> Iterator[XmlPart]:
         for name in related(reader, sheet, "comments", "threadedComment"):
             yield XmlPart(name, partial(_find_comments, name=name))
         for drawing in related(reader, sheet, "drawing"):
-            for name in [drawing, *related(reader, drawing, *_DRAWN_PARTS)]:
+            for name in [drawing, *related(reader, drawing, *DRAWN_PARTS)]:
                 yield XmlPart(name, partial(find_drawing_slots, place=name))
 
 

@@ -18,7 +18,7 @@ from latimer.files.markup.edits import Edit, Part, Span
 from latimer.files.markup.inline_codes import Atom, InlineNode, Run, Wrap, encode, render
 from latimer.files.markup.xml_file import Slot
 from latimer.files.markup.xml_source import XmlElement, XmlSource, escape_text
-from latimer.files.office.drawing import find_drawing_slots
+from latimer.files.office.drawing import DRAWN_PARTS, find_drawing_slots
 from latimer.files.office.relationships import find_main_part, related
 from latimer.files.zipped.zipped_xml import PartReader, XmlPart, ZippedXml
 
@@ -33,7 +33,6 @@ _TEXT_FIELDS = frozenset(("HYPERLINK", "TOC", "INDEX", "QUOTE", "MERGEFIELD"))
 # Properties of a run that say nothing about its look.
 _INVISIBLE = re.compile(r"<\w+:(?:lang|noProof)(?:\s[^>]*)?/>")
 _PARTS = ("header", "footer", "footnotes", "endnotes", "comments")
-_DRAWN_PARTS = ("chart", "chartEx", "diagramData", "diagramDrawing")
 
 
 @dataclass
@@ -223,7 +222,7 @@ def _find_parts(reader: PartReader, _: ReadOptions) -> Iterator[XmlPart]:
     main = find_main_part(reader, "document", "DOCX document")
     for name in [main, *related(reader, main, *_PARTS)]:
         yield XmlPart(name, partial(_find_slots, name=name))
-        for drawn in related(reader, name, *_DRAWN_PARTS):
+        for drawn in related(reader, name, *DRAWN_PARTS):
             yield XmlPart(drawn, partial(find_drawing_slots, place=drawn))
 
 
