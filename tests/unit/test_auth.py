@@ -29,7 +29,8 @@ def identify(
     credentials: Credentials, authorization: str | None, names: tuple[str, ...] = (), at: float = NOW
 ) -> Principal:
     metadata = {} if authorization is None else {"authorization": authorization}
-    return Authenticator(credentials, clock=lambda: at).identify("ipv4:1", metadata, certify(*names) if names else None)
+    authenticator = Authenticator(credentials, clock=lambda: at)
+    return authenticator.admit("ipv4:1", metadata, certify(*names) if names else None).principal
 
 
 def certify(
@@ -122,7 +123,7 @@ def test_a_token_opens_everything_on_every_connection_and_is_not_part_of_the_nam
     tokens.write_text("sesame\nother\n")
     authenticator = Authenticator(load_credentials(None, tokens))
     first, second, other = (
-        authenticator.identify(peer, {"authorization": f"bearer {token}"})
+        authenticator.admit(peer, {"authorization": f"bearer {token}"}).principal
         for peer, token in (("ipv4:1", "sesame"), ("ipv4:2", "sesame"), ("ipv4:1", "other"))
     )
     assert first == second != other
@@ -130,15 +131,18 @@ def test_a_token_opens_everything_on_every_connection_and_is_not_part_of_the_nam
     assert "sesame" not in first.caller
     for offered in ("Bearer sesam", "Bearer ", "", "sesame", "Basic sesame"):
         with pytest.raises(Unauthenticated):
-            authenticator.identify("ipv4:1", {"authorization": offered})
+            authenticator.admit("ipv4:1", {"authorization": offered})
 
 
 def test_without_keys_the_certificate_or_the_connection_is_the_caller() -> None:
     authenticator = Authenticator()
-    first, second = (authenticator.identify(peer, {"authorization": "Bearer x"}) for peer in ("ipv4:1", "ipv4:2"))
-    assert first == authenticator.identify("ipv4:1", {}) != second
+    first, second = (
+        authenticator.admit(peer, {"authorization": "Bearer x"}).principal for peer in ("ipv4:1", "ipv4:2")
+    )
+    assert first == authenticator.admit("ipv4:1", {}).principal != second
     certificate = certify("dns:a.example")
-    assert authenticator.identify("ipv4:1", {}, certificate) == authenticator.identify("ipv4:2", {}, certificate)
+    first, second = (authenticator.admit(peer, {}, certificate).principal for peer in ("ipv4:1", "ipv4:2"))
+    assert first == second
 
 
 @pytest.mark.parametrize(
@@ -182,7 +186,7 @@ def test_a_certificate_that_has_expired_since_the_handshake_is_refused(keys: Pat
         access.renew()
     for metadata in ({}, {"authorization": bearer(secret)}):
         with pytest.raises(CertificateInvalid):
-            authenticator.identify("ipv4:1", metadata, certificate)
+            authenticator.admit("ipv4:1", metadata, certificate)
     assert CallAccess(authenticator, "ipv4:1", {}, certificate).open_to_all().standing is Standing.STRANGER
 
 
@@ -197,11 +201,11 @@ def test_a_certificate_whose_authority_is_gone_is_refused() -> None:
         certify("dns:b", issuer=b"middle").leaf, (Certificate(b"middle", b"ca", b"", b"", (), 0.0),)
     )
     for each in (certificate, below):
-        authenticator.identify("ipv4:1", {}, each)
+        authenticator.admit("ipv4:1", {}, each)
     authorities = (authority(b"ca", b"2"), authority(b"new"))
     with pytest.raises(CertificateInvalid, match="not trusted any more"):
-        authenticator.identify("ipv4:1", {}, certificate)
+        authenticator.admit("ipv4:1", {}, certificate)
     authorities = (authority(b"new"),)
     for each in (certificate, below):
         with pytest.raises(CertificateInvalid, match="not trusted any more"):
-            authenticator.identify("ipv4:1", {}, each)
+            authenticator.admit("ipv4:1", {}, each)

@@ -39,26 +39,26 @@ class LoadWait:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._open = 0
-        self._began = self._ended = 0.0
+        self._open_waits = 0
+        self._began = self._ended_seconds = 0.0
 
     @property
     def seconds(self) -> float:
         """The time until now. Waits that overlap count once. Any thread may read it."""
-        return self._ended + (self._clock() - self._began if self._open else 0.0)
+        return self._ended_seconds + (self._clock() - self._began if self._open_waits else 0.0)
 
     @contextmanager
     def measure(self) -> Iterator[None]:
         """Counts the time until the context ends."""
-        if not self._open:
+        if not self._open_waits:
             self._began = self._clock()
-        self._open += 1
+        self._open_waits += 1
         try:
             yield
         finally:
-            self._open -= 1
-            if not self._open:
-                self._ended += self._clock() - self._began
+            self._open_waits -= 1
+            if not self._open_waits:
+                self._ended_seconds += self._clock() - self._began
 
 
 # The time that the call of the current task waits for models. It is set and inherited as `current_trace` is.

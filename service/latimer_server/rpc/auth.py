@@ -116,20 +116,14 @@ class Authenticator:
         self.list_authorities = list_authorities
         self._clock = clock
 
-    def identify(
+    def admit(
         self, peer: str, metadata: Mapping[str, str | bytes], certificate: ClientCertificate | None = None
-    ) -> Principal:
-        """Returns the caller of a call. `certificate`: that of its connection.
+    ) -> Grant:
+        """Returns the caller of a call and how long this holds. `certificate`: that of its connection.
 
         Raises `Unauthenticated` if the server has keys and the call proves none of them, or one that has expired, or
         if the certificate has expired since the connection was opened.
         """
-        return self.admit(peer, metadata, certificate).principal
-
-    def admit(
-        self, peer: str, metadata: Mapping[str, str | bytes], certificate: ClientCertificate | None = None
-    ) -> Grant:
-        """Returns the caller of a call and how long this holds; see `identify`."""
         # A reload replaces both. They are read first, so that a grant is never older than it says.
         credentials, authorities = self.credentials, self._read_authorities()
         self._require_valid(certificate, authorities)

@@ -137,7 +137,8 @@ class HealthServicer:
         """Yields the status of a service, and again at each change.
 
         Raises `Overloaded` beyond the bound on watches, and if the watch loses its place. A watch that began with
-        valid credentials holds a place of those, so it raises `Unauthenticated` once they are valid no more.
+        valid credentials holds a place of those, so it raises `Unauthenticated` at the next status or reload after
+        their end.
         """
         _check_name(request.service)
         watch = _Watch(context, self._changed)
@@ -162,12 +163,14 @@ class HealthServicer:
         with self._changed:
             watch.waits = True
             try:
-                while (status := self._statuses.get(service, _UNKNOWN)) == last and not watch.is_displaced:
+                while True:
+                    call.renew_access()
+                    status = self._statuses.get(service, _UNKNOWN)
+                    if status != last or watch.is_displaced:
+                        break
                     if self._draining or not context.is_active():
                         return None
                     self._changed.wait()
-                    call.renew_access()
-                call.renew_access()
             finally:
                 watch.waits = False
             if watch.is_displaced:

@@ -18,9 +18,10 @@ RunBatch = Callable[[Sequence[TokenIds], DecodingOptions, Cancelled], list[Hypot
 class BatchRun:
     """The computation of a batch, to be called in the compute thread if the batch has pieces.
 
-    Must be created in the event loop. Its poll time is the latest deadline of the waiters, and now once none of them is
-    pending or another batch preempts this one. `began`: when its pieces were taken from the queue, a clock reading in
-    seconds. `preemptible`: lets other batches run between the steps of this one; None if the batch is not preemptible.
+    Must be created in the event loop. The poll time is the latest deadline of the pending waiters. It is set to now
+    when no waiter is pending, or when another batch is to run at the next preemption point.
+    `began`: when its pieces were taken from the queue, a clock reading in seconds. `preemptible`: lets other batches run
+    between the steps of this one; None if the batch is not preemptible.
     """
 
     def __init__(self, batch: Batch, run: RunBatch, watch: ComputeWatch, clock: Clock) -> None:
@@ -34,8 +35,6 @@ class BatchRun:
         self._lock = Lock()
         self._is_over = False
         self.preemptible = PreemptibleBatch(clock, self._set_poll_time) if batch.is_preemptible else None
-        if not batch.items:
-            return
         self._set_poll_time()
         for item in batch.items:
             for waiter in item.waiters:

@@ -87,8 +87,8 @@ class ComputeSlot:
     while others wait gives back its permits before it ends, if `replace_thread` finds another thread for them (see
     `StickyThreadPool.replace_thread`). Then the operating system shares the cores.
 
-    `preemptible`: the batches of all slots that can be preempted. With it, bulk batches of this slot can be, and
-    interactive ones preempt those of any slot. `watch` watches the threads; `delegates`: see `BatchLimits`.
+    `preemptible`: the running bulk batches of all slots. If given, this slot adds its bulk batches to them, and its
+    interactive batches preempt any of them. `watch` watches the threads; `delegates`: see `BatchLimits`.
     """
 
     def __init__(
@@ -128,18 +128,18 @@ class ComputeSlot:
         """True if bulk batches of this slot can be preempted, and interactive ones preempt others."""
         return self._preemptible is not None
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Calls `listener` whenever a batch can be preempted, until `ignore` is called with it."""
+    def add_listener(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` whenever a batch can be preempted, until it is removed."""
         if self._preemptible:
-            self._preemptible.listen(listener)
+            self._preemptible.add_listener(listener)
 
-    def ignore(self, listener: Callable[[], None]) -> None:
+    def remove_listener(self, listener: Callable[[], None]) -> None:
         """Ends the calls of a listener."""
         if self._preemptible:
-            self._preemptible.ignore(listener)
+            self._preemptible.remove_listener(listener)
 
     def take_preemptible(self) -> PreemptibleBatch | None:
-        """Returns a batch that waits for one work, to be passed to `run`; None if there is none."""
+        """Reserves a running bulk batch that can be preempted, to be passed to `run`; None if none is free."""
         return self._preemptible.take() if self._preemptible else None
 
     async def run(
@@ -209,18 +209,19 @@ class ComputeSlot:
             with suppress(RuntimeError):  # the loop is closed, so no task waits
                 loop.call_soon_threadsafe(finish)
 
-        is_accepted = False
+        work = None
         try:
             work = prepare()
-            if work is None:
-                return None
-            call: _Call[T] = _Call(work)
-            preemptible.note_work(preempted, InnerWork(lending, loop.time()))
-            is_accepted = preempted.offer(run_call)
         finally:
-            if not is_accepted:
+            if work is None:
                 preemptible.give_back(preempted)
-        if not is_accepted:
+        if work is None:
+            return None
+        call: _Call[T] = _Call(work)
+        preemptible.note_work(preempted, InnerWork(lending, loop.time()))
+        if not preempted.offer(run_call):
+            # It has ended in its thread. Given back, it would be taken again until the loop hears of its end.
+            preemptible.remove(preempted)
             return await self.run(_return_once(work), priority, lending)
         del work
         self._running.add(ended)

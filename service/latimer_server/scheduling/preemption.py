@@ -106,11 +106,11 @@ class PreemptibleBatches:
         self._taken: dict[PreemptibleBatch, InnerWork | None] = {}
         self._listeners: list[Callable[[], None]] = []
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Calls `listener` whenever a batch becomes free, until `ignore` is called with it."""
+    def add_listener(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` whenever a batch becomes free, until it is removed."""
         self._listeners.append(listener)
 
-    def ignore(self, listener: Callable[[], None]) -> None:
+    def remove_listener(self, listener: Callable[[], None]) -> None:
         """Ends the calls of a listener."""
         self._listeners.remove(listener)
 

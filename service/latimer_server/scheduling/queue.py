@@ -71,13 +71,13 @@ class BatchQueue:
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting_workers = 0  # workers that wait for permits
         self._preempting = 0  # workers of batches that preempt others and did not lend their permits
-        self._starting = 0  # those that have not taken their pieces yet
+        self._starting = 0  # preempting workers that have not taken their pieces yet
         self._computing = 0  # batches that run, except lent ones
         self._lent = LentBatches()
         self._selection = BatchSelection(self._by_priority, limits, self._times, self._lent, clock, slot.preempts)
         self._dispatch_scheduled = False
         self._closed = False
-        slot.listen(self._preempt)
+        slot.add_listener(self._preempt)
 
     @property
     def waiting(self) -> int:
@@ -204,7 +204,7 @@ class BatchQueue:
     async def close(self) -> None:
         """Closes the queue. Waiting pieces and pieces of running batches fail with `Unavailable`."""
         self._closed = True
-        self._slot.ignore(self._preempt)
+        self._slot.remove_listener(self._preempt)
         workers = list(self._workers)
         for worker in workers:
             worker.cancel()

@@ -219,7 +219,8 @@ class RequestBacklog:
 
     def _learn_short_too_late(self, characters: int, seconds: float) -> None:
         """Adds that `characters` code points until the end of a short request took longer than `seconds`."""
-        rate = self._short_rate or self._accepting_rate
+        # In-time requests raise it without a bound: it counts no higher than the rate that accepted the last request.
+        rate = min(self._short_rate or self._accepting_rate, self._accepting_rate)
         self._short_rate = max(_KEPT_RATE * rate, min(rate, characters / max(seconds, 1e-6)))
 
     def _learn_too_late(self, characters: int, seconds: float) -> None:

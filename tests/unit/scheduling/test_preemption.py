@@ -361,3 +361,17 @@ def test_a_batch_without_work_need_not_pause() -> None:
     batch.end()
     assert batch.seconds_to_pause == math.inf
     assert not batch.offer(lambda: None)
+
+
+async def test_a_batch_that_has_ended_is_not_reserved_again_before_the_loop_hears_of_its_end() -> None:
+    preemptible, executor = PreemptibleBatches(), HeldExecutor()
+    slot = make_slot(CorePermits(1), executor, preemptible)
+    batch = PreemptibleBatch(lambda: 0.0)
+    preemptible.add(batch)
+    taken = slot.take_preemptible()
+    batch.end()
+    answer = asyncio.create_task(slot.run(lambda: lambda: "its result", preempted=taken))
+    await settle()
+    assert slot.take_preemptible() is None
+    await executor.finish()
+    assert await answer == "its result"

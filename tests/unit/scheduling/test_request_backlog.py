@@ -277,6 +277,21 @@ def test_one_late_short_request_lowers_the_rate_by_a_tenth_at_most() -> None:
     assert count_accepted(backlog, SIZE) == 3
 
 
+def test_a_late_short_request_lowers_the_rate_after_very_many_in_time() -> None:
+    clock = Clock()
+    backlog = make_backlog(clock)
+    assert count_accepted(backlog, SIZE) == 4
+    run_late(backlog, clock, SIZE, 1, 10_000.0)
+    for _ in range(100_000):
+        with backlog.hold(SIZE, "caller"):
+            backlog.note_computed(SIZE)
+            clock.now += 0.01
+    for _ in range(8):
+        count_accepted(backlog, SIZE)
+        run_late(backlog, clock, SIZE, 1, 10_000.0)
+    assert count_accepted(backlog, SIZE) == 1
+
+
 def test_short_requests_correct_a_rate_that_is_too_low() -> None:
     clock = Clock()
     backlog = make_backlog(clock)
