@@ -52,3 +52,8 @@ def test_hostile_texts_take_linear_time() -> None:
     write("3 julho " * 20_000)
     write("julho 3, " * 20_000)
     write("1" * 200_000)
+
+
+@pytest.mark.parametrize("output", ["Em maio 3 pessoas vieram", "Em Julho 12 barcos partiram."])
+def test_a_number_behind_a_month_may_count_something(output: str) -> None:
+    assert write(output) == output

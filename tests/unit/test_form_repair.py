@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from latimer_server.core.flags import Flag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.alignment import Link
@@ -37,3 +39,16 @@ def test_repairs_move_spans_and_links_and_change_alternatives() -> None:
     assert repaired.links is not None
     assert repaired.text[repaired.links[0].target.start : repaired.links[0].target.end] == "%s"
     assert repaired.alternatives[0].text == "às 15h"
+
+
+@pytest.mark.parametrize(
+    ("word", "output", "target"),
+    [("Thanks", "Vielen Dank", "de"), ("Breakfast", "Café da Manhã", "pt"), ("Jasmine Rice", "Arroz Jasmim", "pt")],
+)
+def test_a_word_is_not_put_back_for_a_translation_of_several_words(word: str, output: str, target: str) -> None:
+    assert write_known(ProtectedText(word), SegmentOutput(output), ("en", target)) is None
+
+
+def test_an_office_behind_a_title_is_no_surname() -> None:
+    output = SegmentOutput("Sr. Presidente, concordo.")
+    assert repair_forms(ProtectedText("Mr. Chairman, I agree."), output, ("en", "pt")) == output

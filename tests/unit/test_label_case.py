@@ -7,6 +7,7 @@ import pytest
 from latimer_server.text.label_case import lower_label, restore_label
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.rewriting import apply_edits
+from latimer_server.translation.segment_form import prepare_segment
 
 
 def read(text: str) -> str:
@@ -46,3 +47,8 @@ def test_acronyms_and_texts_in_capitals_stay(text: str) -> None:
 def test_hostile_texts_take_linear_time() -> None:
     read("ABCDEF " * 30_000 + ": a")
     write("ABCDEF: aa", "a " * 100_000)
+
+
+def test_an_abbreviation_in_a_label_is_spelled_out_once() -> None:
+    written = ProtectedText("TOTAL QTY: five boxes are here")
+    assert prepare_segment(written, join=False, language="en").text == "Total QUANTITY: five boxes are here"

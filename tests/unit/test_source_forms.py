@@ -10,7 +10,7 @@ from latimer_server.text.alignment import Link
 from latimer_server.text.hyphenation import join_words
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.messages import find_structure
-from latimer_server.text.protection.rules import ProtectionRules
+from latimer_server.text.protection.rules import ProtectionRules, compile_pattern
 from latimer_server.text.segmentation import Splitting
 from latimer_server.translation.segment_form import finish_output, prepare_segment
 from latimer_server.translation.segment_output import SegmentOutput
@@ -196,3 +196,10 @@ def test_hostile_texts_take_linear_time(unit: str) -> None:
     for segment, source in zip(part.segments, part.document.segments, strict=True):
         output = SegmentOutput(segment.text, protected=segment.spans)
         assert finish_output(source, segment, output, keeps_lines=True).text
+
+
+def test_an_hour_that_the_caller_protects_stays_protected() -> None:
+    rules = ProtectionRules(patterns=(compile_pattern(r"\d+h\d+"),), builtin=False)
+    (part,) = segment_content(ParsedContent("Chegou às 14h22 hoje."), "pt", Splitting.SENTENCES, rules, None)
+    (segment,) = part.segments
+    assert [segment.text[span.start : span.end] for span in segment.spans] == ["14h22"]

@@ -20,8 +20,8 @@ class BatchRun:
 
     Must be created in the event loop. The poll time is the latest deadline of the pending waiters. It is set to now
     when no waiter is pending, or when another batch is to run at the next preemption point.
-    `began`: when its pieces were taken from the queue, a clock reading in seconds. `preemptible`: lets other batches run
-    between the steps of this one; None if the batch is not preemptible.
+    `began`: when its pieces were taken from the queue, a clock reading in seconds. `preemptible`: lets other batches
+    run between the steps of this one; None if the batch is not preemptible.
     """
 
     def __init__(self, batch: Batch, run: RunBatch, watch: ComputeWatch, clock: Clock) -> None:

@@ -42,6 +42,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"Attn\b[.]?": "attention",
         r"[aA]pprox\.": "approximately",
         r"[iI]ncl\.(?=\s\w)": "including",
+        r"(?<=\b1 )hr\b\.?": "hour",
         r"(?<=\d )hrs?\b\.?": "hours",
         r"(?<=\d )mins\b\.?": "minutes",
         r"(?<=\d )secs\b\.?": "seconds",
@@ -115,10 +116,12 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"[nN]\.?[º°](?= ?\d)": "Nº",
         r"[nN]\.?[º°](?= ?(?:[{%$#<]|[A-Z]+[-/]?\d|[A-Z]+-)| de )": "número",
         r"[nN]\.(?:º|°|o)s(?= ?[{%$#<])": "números",
-        r"Exm[oa]\. S(?:enho)?ra?\.?": "prezado senhor",
+        r"Exmo\. S(?:enho)?r\.?(?!a)": "prezado senhor",
+        r"Exma\. S(?:enho)?ra\.?": "prezada senhora",
         r"Prezad[ao](?= (?:S(?:enho)?ra|Dra|Prof[aª]|Ministra|Diretora)\b)": "prezado",
         r"Prezad[oa]\(a\)(?= \w)": "prezado",
-        r"Vedad[oa](?= (?:a|o|as|os)\s)": "é proibida",
+        r"Vedado(?= (?:a|o|as|os)\s)": "é proibido",
+        r"Vedada(?= (?:a|o|as|os)\s)": "é proibida",
         r"p/(?=\s\w)": "para",
         r"c/(?=\s\w)": "com",
         r"Qtde?\b\.?": "quantidade",
@@ -133,9 +136,9 @@ _STEMS = {
         btw idk brb pls Pls plz Plz thx Thx u
     """,
     "pt": """
-        vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd 2ª xíc (sopa) (chá) td agr blz tô to
+        vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd 2ª xíc sopa chá td agr blz tô to
         dps aq cmg ctg vdd msm ngm fds pfv Profa Profª Apto apto Depto Obs obs Ex Quant unit resid End end Tel tel
-        Cel n N nº Nº n° N° Exmo Exma Prezada Prezado Prezado(a) Prezada(a) Vedada Vedado
+        Cel n N nº Nº n° N° Exmo Exma Prezada Prezado Vedada Vedado
     """,
 }
 
@@ -205,7 +208,7 @@ def _find(text: str, language: str) -> Iterator[tuple[TextSpan, str]]:
 
 
 def _list_words(text: str) -> list[str]:
-    for sign in ".,:?!;":
+    for sign in '.,:?!;()[]"“”‘’«»—–':
         text = text.replace(sign, " ")
     return text.split()
 
@@ -221,7 +224,7 @@ def _follow_case(text: str, span: TextSpan, word: str) -> str:
             return word.upper()
         begins = not text[: span.start].rstrip() or text[: span.start].rstrip()[-1] in ".!?:\n"
         return word[0].upper() + word[1:] if begins else word
-    if len(written) > 1 and written.isupper() and " " not in word:
+    if len(written) > 1 and written.isupper():
         return word.upper()
     begins = span.start == 0 or text[span.start - 1] != " " or written != "No"
     return word[0].upper() + word[1:] if written[0].isupper() and begins else word

@@ -19,7 +19,8 @@ _BEGINNING, _END = r"(?<![\w.,/-])", r"(?![\w:.,/%-]*[\w%])"
 # `3 Julho` and `3 Julho 2024`; `Julho 3` and `Julho 3, 2024`; `3 de julho, 2024` and `3 de julho 2024`.
 _DATES = (
     re.compile(rf"{_BEGINNING}{_DAY} (?P<month>{_MONTH})(?!\w){_LATER_YEAR}"),
-    re.compile(rf"(?<!\w)(?P<month>{_MONTH}) {_DAY}{_END}{_LATER_YEAR}"),
+    # Without a year it is a day only before a sign or the end: `Em maio 3 pessoas vieram`.
+    re.compile(rf"(?<!\w)(?P<month>{_MONTH}) {_DAY}{_END}{_LATER_YEAR}(?(year)|(?=\s*(?:[.,;:!?)\]–—]|$)))"),
     re.compile(rf"{_BEGINNING}{_DAY} de (?P<month>{_MONTH}),? (?P<year>[12]\d{{3}}){_END}"),
 )
 _SIGN = re.compile(rf"\d[^\W\d_]{{0,2}} (?:de )?(?:{_MONTH})|(?:{_MONTH}) \d")

@@ -9,22 +9,22 @@ from __future__ import annotations
 _ENGLISH = """
     Aaron Abigail Adam Agnes Alan Albert Alexander Alexandra Alfred Alice Alison Amanda Amelia Amy Andrea Andrew
     Angela Anita Ann Anna Anne Annie Anthony Arthur Ashley Audrey Barbara Beatrice Benjamin Bernard Beth Betty
-    Beverly Brenda Brian Bruce Carl Carla Carmen Carol Caroline Carolyn Catherine Cecilia Charles Charlotte Cheryl
-    Chloe Christina Christine Christopher Claire Clara Colin Craig Cynthia Daniel David Deborah Denise Dennis Derek
-    Diana Diane Donald Donna Doris Dorothy Douglas Edgar Edith Edmund Edward Edwin Eileen Elaine Eleanor Elena
-    Elizabeth Ella Ellen Emily Emma Eric Erica Erin Ernest Esther Ethan Eugene Evelyn Fiona Frances Francis Franklin
-    Frederick Gabriel Gareth Gary Geoffrey George Gerald Gladys Gloria Gordon Graham Gregory Hannah Harold Harriet
-    Harry Heather Helen Henry Herbert Howard Hugh Ian Irene Isaac Isabel Isabella Jacob Jacqueline James Jane Janet
-    Janice Jasmine Jason Jean Jeffrey Jennifer Jeremy Jessica Jill Joan Joanna Joe John Jonathan Joseph Joshua Joyce
-    Juan Judith Julia Julian Julie Justin Karen Katherine Kathleen Kathryn Katie Keith Kelly Kenneth Kevin Kimberly
-    Laura Lauren Laurence Lawrence Leonard Leslie Liam Linda Lisa Logan Lois Louis Louise Lucas Lucy Luis Luke Lydia
-    Lynn Madison Malcolm Marcus Margaret Maria Marie Marilyn Marion Marjorie Martha Martin Mary Matthew Maureen
-    Megan Melanie Melissa Michael Michelle Mildred Monica Nancy Naomi Natalie Nathan Neil Nicholas Nicole Nigel Nina
-    Noah Nora Norma Oliver Olivia Oscar Owen Pamela Patricia Patrick Paul Paula Pauline Peter Philip Phillip Phyllis
-    Priya Rachel Ralph Raymond Rebecca Renee Richard Rita Robert Robin Roger Ronald Rosemary Rosie Roy Russell Ruth
-    Ryan Samantha Samuel Sandra Sara Sarah Scott Sean Sharon Sheila Shirley Simon Sofia Sophia Sophie Stanley
-    Stephanie Stephen Steven Stuart Susan Suzanne Sylvia Tamara Tammy Teresa Theodore Theresa Thomas Timothy Tina
-    Tracy Valerie Vanessa Vera Veronica Victoria Vincent Virginia Walter Wayne Wendy William Yvonne Zoe
+    Beverly Brenda Brian Bruce Carl Carla Carmen Caroline Carolyn Catherine Cecilia Charles Cheryl Chloe Christina
+    Christine Christopher Claire Clara Colin Craig Cynthia Daniel David Deborah Denise Dennis Derek Diana Diane
+    Donald Donna Doris Dorothy Douglas Edgar Edith Edmund Edward Edwin Eileen Elaine Eleanor Elena Elizabeth Ella
+    Ellen Emily Emma Eric Erica Erin Ernest Esther Ethan Eugene Evelyn Fiona Frances Francis Franklin Frederick
+    Gabriel Gareth Gary Geoffrey George Gerald Gladys Gloria Gordon Graham Gregory Hannah Harold Harriet Harry Helen
+    Henry Herbert Howard Hugh Ian Irene Isaac Isabel Isabella Jacob Jacqueline James Jane Janet Janice Jason Jean
+    Jeffrey Jennifer Jeremy Jessica Jill Joan Joanna Joe John Jonathan Joseph Joshua Joyce Juan Judith Julia Julian
+    Julie Justin Karen Katherine Kathleen Kathryn Katie Keith Kelly Kenneth Kevin Kimberly Laura Lauren Laurence
+    Lawrence Leonard Leslie Liam Linda Lisa Logan Lois Louis Louise Lucas Lucy Luis Luke Lydia Lynn Malcolm Marcus
+    Margaret Maria Marie Marilyn Marion Marjorie Martha Martin Mary Matthew Maureen Megan Melanie Melissa Michael
+    Michelle Mildred Monica Nancy Naomi Natalie Nathan Neil Nicholas Nicole Nigel Nina Noah Nora Norma Oliver Olivia
+    Oscar Owen Pamela Patricia Patrick Paul Paula Pauline Peter Philip Phillip Phyllis Priya Rachel Ralph Raymond
+    Rebecca Renee Richard Rita Robert Roger Ronald Rosie Roy Russell Ruth Ryan Samantha Samuel Sandra Sara Sarah
+    Scott Sean Sharon Sheila Shirley Simon Sofia Sophia Sophie Stanley Stephanie Stephen Steven Stuart Susan Suzanne
+    Sylvia Tamara Tammy Teresa Theodore Theresa Thomas Timothy Tina Tracy Valerie Vanessa Vera Veronica Vincent
+    Walter Wayne Wendy William Yvonne Zoe
 """
 _PORTUGUESE = """
     Adalberto Adriana Adriano Afonso Agostinho Alberto Alex Alexandra Alexandre Alice Aline Amanda Amélia Ana
@@ -53,7 +53,7 @@ _PAIRS = """
     Tomás:Thomas Mateus:Matthew Marcos:Mark,Marcus Estêvão:Stephen Guilherme:William Joana:Joan,Joanna
     Joaquim:Joachim Isabel:Elizabeth Inês:Agnes André:Andrew Cristina:Christina Davi:David Elisabete:Elizabeth
     Emília:Emily Frederico:Frederick Gonçalo:Gonzalo Lourenço:Lawrence,Laurence Luísa:Louise,Luisa
-    Madalena:Magdalene Manuel:Emmanuel Mário:Marius Miriam:Miriam Patrícia:Patricia Rafael:Raphael Raquel:Rachel
+    Madalena:Magdalene Manuel:Emmanuel Mário:Marius Patrícia:Patricia Rafael:Raphael Raquel:Rachel
     Rebeca:Rebecca Sara:Sarah Sofia:Sophia Vicente:Vincent Vítor:Victor Vitor:Victor Sônia:Sonia Lúcia:Lucy
     Júlia:Julia Júlio:Julius Beatriz:Beatrice Bernardo:Bernard Cecília:Cecilia Carolina:Caroline Diogo:James
     Gabriela:Gabrielle Leonor:Eleanor Martim:Martin Matilde:Matilda Simão:Simon
@@ -65,4 +65,4 @@ PORTUGUESE = frozenset(_PORTUGUESE.split())
 def read_pairs() -> tuple[tuple[str, str], ...]:
     """Returns the pairs of a Portuguese and an English given name that models put in the place of each other."""
     rows = (pair.split(":") for pair in _PAIRS.split())
-    return tuple((name, other) for name, others in rows for other in others.split(",") if name != other)
+    return tuple((name, other) for name, others in rows for other in others.split(","))

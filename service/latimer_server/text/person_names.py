@@ -34,6 +34,10 @@ _THINGS = frozenset(
         " theater island islands river lake mount mountain bay beach river city town county falls hotel inc ltd llc"
         " corp group bank day week festival cup stadium film movie book song album show project list file page account"
         " settings profile order report queen prince princess saint pope president minister doctor professor"
+        " chairman chairwoman speaker ambassador secretary director judge senator governor mayor deputy commissioner"
+        " embaixador embaixadora diretor diretora juiz juíza senador senadora deputado deputada governador prefeito"
+        " secretário secretária"
+        " comissário comissária"
         " rua avenida praça hospital escola universidade aeroporto ponte fundação museu biblioteca igreja ilha rio lago"
         " hotel banco dia prêmio filme livro lista conta pedido relatório rainha rei príncipe papa santo santa"
         " presidente ministro doutor monday tuesday wednesday thursday friday saturday sunday january february march"
@@ -56,9 +60,7 @@ _ENDS = ",.?!:"
 # A title before a surname.
 _TITLES = ("Sr", "Dr", "Mr", "Ms", "Senhor")
 _TITLED = re.compile(rf"(?<!\w)(?:Sra|Srta|Sr|Dra|Dr|Mrs|Mr|Ms|Miss|Senhora|Senhor)\.? (?P<surname>{_PART})(?![\w'’-])")
-_TITLED_PAIRS = frozenset({("en", "pt"), ("pt", "en")})
-# Names of one word that have several in Portuguese or English.
-_TRANSLATED_WORDS = frozenset({"Netherlands", "Holland", "Czechia", "Slovakia", "Christmas", "Easter", "Thanksgiving"})
+_PAIRS_OF_LANGUAGES = frozenset({("en", "pt"), ("pt", "en")})
 _SMALL_WORD = re.compile(r"(?<![\w'’])[^\W\d_A-Z][^\W\d_]{2,}")
 
 
@@ -77,19 +79,12 @@ def is_name_line(text: str, language: str) -> bool:
     return is_given and not any(word.lower() in _THINGS for word in words)
 
 
-def is_invented_name(word: str, output: str) -> bool:
-    """Returns True if a lone capitalised word became a name of several words, as `Perth` became `Rio de Janeiro`."""
-    if not word.isalpha() or not word[0].isupper() or not word[1:].islower() or word in _TRANSLATED_WORDS:
-        return False
-    return sum(part[0].isupper() for part in output.split()) > 1 and word[:3].lower() not in output.lower()
-
-
 def restore_names(source: ProtectedText, output: ProtectedText, languages: tuple[str, str]) -> Iterator[Edit]:
     """Yields the replacement of names of an output by those of the source. `languages`: BCP-47 codes of both."""
     codes = languages[0].split("-", 1)[0].lower(), languages[1].split("-", 1)[0].lower()
-    if codes in _TITLED_PAIRS and any(title in source.text for title in _TITLES):
+    if codes in _PAIRS_OF_LANGUAGES and any(title in source.text for title in _TITLES):
         yield from _restore_titled(source, output)
-    found = [match for match in _find_names(source.text, _list_names(codes)) if not _is_inside(match, source)]
+    found = [match for match in _find_names(source.text, _list_names(codes)) if not _overlaps_protected(match, source)]
     if not found:
         return
     yield from _restore_given(source.text, found, output, codes)
@@ -110,7 +105,7 @@ def _list_exchanged(codes: tuple[str, str]) -> dict[str, tuple[str, ...]]:
 @cache
 def _list_names(codes: tuple[str, str]) -> frozenset[str]:
     """Returns the given names of a source; none for a pair of languages that is not known here."""
-    if codes not in (("pt", "en"), ("en", "pt")):
+    if codes not in _PAIRS_OF_LANGUAGES:
         return frozenset()
     return _GIVEN[codes[0]] | _list_exchanged(codes).keys()
 
@@ -123,7 +118,7 @@ def _find_names(text: str, names: frozenset[str]) -> list[re.Match[str]]:
     return [] if names.isdisjoint(plain.split()) else [m for m in _WORD.finditer(text) if m.group() in names]
 
 
-def _is_inside(match: re.Match[str], guarded: ProtectedText) -> bool:
+def _overlaps_protected(match: re.Match[str], guarded: ProtectedText) -> bool:
     return any(span.start < match.end() and match.start() < span.end for span in guarded.spans)
 
 
@@ -140,7 +135,7 @@ def _restore_given(
         for other in exchanged[name]:
             written = _find_word(other, output.text)
             if written and len(written) <= len(places) and not _find_word(other, source):
-                yield from (Edit(*match.span(), name) for match in written if not _is_inside(match, output))
+                yield from (Edit(*match.span(), name) for match in written if not _overlaps_protected(match, output))
                 break
 
 
@@ -162,7 +157,7 @@ def _restore_surnames(source: str, found: list[re.Match[str]], output: Protected
         if len(written) != 1 or len(_find_word(match.group(), source)) != 1:
             continue
         other = _SURNAME.match(output.text, written[0].end())
-        if other is not None and not _find_word(other["surname"], source) and not _is_inside(other, output):
+        if other is not None and not _find_word(other["surname"], source) and not _overlaps_protected(other, output):
             yield Edit(*other.span("surname"), surname)
 
 
@@ -174,7 +169,7 @@ def _restore_titled(source: ProtectedText, output: ProtectedText) -> Iterator[Ed
     surname, other = found[0]["surname"], written[0]["surname"]
     if surname.isupper() or surname.lower() in _THINGS or surname.lower() in output.text.lower():
         return
-    if not _find_word(other, source.text) and not _is_inside(written[0], output):
+    if not _find_word(other, source.text) and not _overlaps_protected(written[0], output):
         yield Edit(*written[0].span("surname"), surname)
 
 

@@ -24,9 +24,10 @@ _LONE_WORD = re.compile(r"[^\W\d_]{2,}[.:!?…]{0,3}")
 # Differences of log-probabilities between a word with a capital and in small letters. Above the first a word is a name;
 # below the last it is never part of one. Between 0 and the first it may be a name or a noun that begins many titles.
 NAME = 1.0
-_MONTHS, _FIGURE_BEHIND = frozenset({"May", "March"}), re.compile(r" \d")
 _DOUBTFUL = 0.0
 _NEVER_NAME = -5.0
+# Months that are also other words.
+_MONTHS, _FIGURE_BEHIND = frozenset({"May", "March"}), re.compile(r" \d")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,15 @@ class Edit(NamedTuple):
     text: str
 
 
+def drop_overlapping(edits: Iterable[Edit]) -> list[Edit]:
+    """Returns edits without those that overlap an earlier one of the given order."""
+    kept: list[Edit] = []
+    for edit in edits:
+        if all(edit.end <= other.start or other.end <= edit.start for other in kept):
+            kept.append(edit)
+    return kept
+
+
 def apply_edits(text: str, edits: Iterable[Edit]) -> tuple[str, tuple[Move, ...]]:
     """Returns a text with its edits made, and the replaced parts as (span of the new text, span of the old one).
 

@@ -26,7 +26,7 @@ _ALWAYS = frozenset(
         " september october november december god christmas easter internet french dutch greek spanish czech",
     )
 )
-_PEOPLE = re.compile(r".*(?:ish|ese|ans?|ards?|ch)", re.IGNORECASE)
+_PEOPLE = re.compile(r".*(?:ish|(?<!th)ese|[a-z]{3}ans?|spaniards?)", re.IGNORECASE)
 # A name among the first words of the source may be the first one of the output: `o João chegou`.
 _FIRST_WORDS = 4
 

@@ -30,10 +30,10 @@ _WIDE = {
     "fr": "lundi mardi mercredi jeudi vendredi samedi dimanche",
     "de": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag",
 }
-# Words between two days of a range or list.
 _RANGE = re.compile(r"\s?[-–—]\s?")
 # The word that English writes for the sign of a range. Models join two names with a sign to one compound.
 _THROUGH = " through "
+# Words between two days of a range or list.
 _BETWEEN = {"en": "and|to|through", "pt": "a|e", "es": "a|y", "fr": "à|au|et", "de": "bis|und"}
 # Words between a day and a time.
 _BEFORE_TIME = {"en": "from|at", "pt": "das|às|de", "es": "de", "fr": "de|à", "de": "von|um"}

@@ -22,10 +22,10 @@ from latimer_server.text.output_signs import (
     write_number_signs,
     write_powers,
 )
-from latimer_server.text.person_names import is_invented_name, is_name_line, restore_names
+from latimer_server.text.person_names import is_name_line, restore_names
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.spans import merge_spans
-from latimer_server.text.rewriting import Edit, apply_edits
+from latimer_server.text.rewriting import Edit, apply_edits, drop_overlapping
 from latimer_server.text.salutations import agree_salutation
 from latimer_server.text.sentence_start import lower_start
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
@@ -41,17 +41,12 @@ _LATIN = frozenset({"en", "pt", "es", "fr", "it", "de", "nl", "ca", "gl", "sv", 
 def write_known(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> SegmentOutput | None:
     """Returns the output of a segment whose translation is known: the name of a person stays as it is. Else None.
 
-    A lone word that became a name of several words is left as it is, with COPIED_SOURCE.
-
     `languages`: BCP-47 codes of source and target. The output needs no checks.
     """
     if segment.replacements:
         return None
     if is_name_line(segment.text, languages[0]) and _writes_names(languages[1]):
-        return _write_whole(segment.text, segment.text, output)
-    if is_invented_name(segment.text, output.text):
-        known = _write_whole(segment.text, segment.text, output)
-        return replace(known, flags=(*known.flags, Flag.COPIED_SOURCE))
+        return _copy_segment(segment.text, output)
     return None
 
 
@@ -61,7 +56,7 @@ def _writes_names(language: str) -> bool:
 
 def repair_forms(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> SegmentOutput:
     """Returns the output of a segment with its forms repaired. `languages`: BCP-47 codes of source and target."""
-    edits = _disjoin(_list_edits(segment, ProtectedText(output.text, merge_spans(output.protected)), languages))
+    edits = drop_overlapping(_list_edits(segment, ProtectedText(output.text, merge_spans(output.protected)), languages))
     alternatives = tuple(_repair_alternative(segment, other, languages) for other in output.alternatives)
     if not edits:
         return output if alternatives == output.alternatives else replace(output, alternatives=alternatives)
@@ -79,11 +74,11 @@ def _apply(output: SegmentOutput, edits: list[Edit]) -> SegmentOutput:
     return replace(output, text=text, protected=protected, links=links)
 
 
-def _write_whole(source: str, text: str, output: SegmentOutput) -> SegmentOutput:
-    """Returns the output of a segment with another text, which is known to be right."""
+def _copy_segment(text: str, output: SegmentOutput) -> SegmentOutput:
+    """Returns the output of a segment that stays as it is."""
     if output.text == text:
         return output
-    link = Link(TextSpan(0, len(source)), TextSpan(0, len(text)), 1.0)
+    link = Link(TextSpan(0, len(text)), TextSpan(0, len(text)), 1.0)
     return replace(
         output,
         text=text,
@@ -94,7 +89,7 @@ def _write_whole(source: str, text: str, output: SegmentOutput) -> SegmentOutput
 
 
 def _repair_alternative(segment: ProtectedText, other: Alternative, languages: tuple[str, str]) -> Alternative:
-    edits = _disjoin(_list_edits(segment, ProtectedText(other.text), languages))
+    edits = drop_overlapping(_list_edits(segment, ProtectedText(other.text), languages))
     return replace(other, text=apply_edits(other.text, edits)[0]) if edits else other
 
 
@@ -122,14 +117,5 @@ def lacks_brackets(segment: ProtectedText, output: SegmentOutput) -> bool:
 def put_brackets(segment: ProtectedText, output: SegmentOutput) -> SegmentOutput:
     """Returns an output with the brackets that it lacks, as far as its word alignment tells their places."""
     guarded = ProtectedText(output.text, merge_spans(output.protected))
-    edits = _disjoin(restore_brackets(segment, guarded, output.links or ()))
+    edits = drop_overlapping(restore_brackets(segment, guarded, output.links or ()))
     return _apply(output, edits) if edits else output
-
-
-def _disjoin(edits: Iterator[Edit]) -> list[Edit]:
-    """Returns edits without those that overlap an earlier one."""
-    kept: list[Edit] = []
-    for edit in edits:
-        if all(edit.end <= other.start or other.end <= edit.start for other in kept):
-            kept.append(edit)
-    return kept

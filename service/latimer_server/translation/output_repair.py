@@ -92,18 +92,28 @@ class OutputRepairer:
 
         `outputs`: the same before the checks. The alignment is requested for these segments only; the cache has it.
         """
-        results = list(checked)
-        lost = [
-            index
-            for index, (segment, output) in enumerate(zip(segments, checked, strict=True))
-            if isinstance(output, SegmentOutput) and lacks_brackets(segment, output)
-        ]
-        if not lost or not self.aligns:
-            return results
+        if not self.aligns:
+            return list(checked)
+        work = estimate_text_work([segment.text for segment in segments])
+        lost = await self.text.run(work, lambda: _find_lost_brackets(segments, checked))
+        if not lost:
+            return list(checked)
         aligned = [outputs[index] for index in lost]
         if not self.decoding.alignment:
             decoding = replace(self.decoding, alignment=True)
             aligned = await self.retranslate([segments[index] for index in lost], decoding)
+        return await self.text.run(work, lambda: self._put_brackets(segments, outputs, checked, lost, aligned))
+
+    def _put_brackets(
+        self,
+        segments: Sequence[ProtectedText],
+        outputs: Sequence[SegmentOutput | Exception],
+        checked: Sequence[SegmentOutput | Exception],
+        lost: Sequence[int],
+        aligned: Sequence[SegmentOutput | Exception],
+    ) -> list[SegmentOutput | Exception]:
+        """Returns the checked outputs, those in `lost` with their brackets. `aligned`: outputs of these, with links."""
+        results = list(checked)
         for index, output in zip(lost, aligned, strict=True):
             old = checked[index]
             before = outputs[index]
@@ -202,3 +212,12 @@ def _check_spans(segment: ProtectedText, text: str) -> tuple[Flag, ...]:
         if text.count(expected) < count
     }
     return tuple(flags)
+
+
+def _find_lost_brackets(segments: Sequence[ProtectedText], checked: Sequence[SegmentOutput | Exception]) -> list[int]:
+    """Returns the indices of the outputs with fewer brackets than their segments."""
+    return [
+        index
+        for index, (segment, output) in enumerate(zip(segments, checked, strict=True))
+        if isinstance(output, SegmentOutput) and lacks_brackets(segment, output)
+    ]

@@ -21,7 +21,7 @@ from latimer_server.text.nested_quotes import has_nested_quotes, restore_nested_
 from latimer_server.text.price_rates import spell_out_periods
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.protection.spans import merge_spans
-from latimer_server.text.rewriting import Edit, apply_edits, rewrite_text
+from latimer_server.text.rewriting import Edit, apply_edits, drop_overlapping, rewrite_text
 from latimer_server.text.segmentation import join_lines
 from latimer_server.text.signs import find_repeated_signs, restore_signs
 from latimer_server.text.software_strings import (
@@ -47,8 +47,8 @@ def prepare_segment(written: ProtectedText, *, join: bool, language: str = "") -
     `join`: line breaks outside the protected spans become spaces, with the white space around them. `language`: BCP-47
     code of the segment, which tells the abbreviations that are spelled out; "" spells out none.
     """
-    days = list(_spell_out(written, language)) if language else []
-    days += lower_label(written)
+    # An abbreviation in a label in capitals, `TOTAL QTY:`, is spelled out.
+    days = drop_overlapping([*(_spell_out(written, language) if language else ()), *lower_label(written)])
     if not _is_special(written.text):
         return rewrite_text(written, days)
     edits = [*days, *_join_words(written)]

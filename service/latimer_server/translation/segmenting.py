@@ -148,8 +148,8 @@ def _divide_plain(
     """Segments a plain content, or the text of one with tags. No segment ends inside a word that a hyphen divides."""
     objects = list(_find_objects(content)) if block else []
     guarded = protect_text(content, rules, glossary, objects, list(find_glued(block)) if block else ())
-    hours = [TextSpan(edit.start, edit.end) for edit in find_hours(content, language)]
-    guarded = release_hours(guarded, hours) if hours else guarded
+    hours = _list_free_hours(content, language, rules)
+    guarded = release_hours(guarded, hours)
     structure = _find_structure(content, rules)
     if structure:
         guarded = _cut_protected(guarded, structure)
@@ -173,6 +173,13 @@ def _divide_plain(
     spelled = language if schedules or hours or has_periods(content, language) else ""
     segments = (prepare_segment(segment, join=join, language=spelled) for segment in extract_parts(guarded, spans))
     return ContentPart(Document(content, spans), tuple(segments), block)
+
+
+def _list_free_hours(text: str, language: str, rules: ProtectionRules) -> list[TextSpan]:
+    """Returns the spans of the hours of a text that the caller does not protect; ascending."""
+    hours = [TextSpan(edit.start, edit.end) for edit in find_hours(text, language)]
+    explicit = rules.find_explicit(text) if hours else ()
+    return [hour for hour in hours if not any(span.start < hour.end and hour.start < span.end for span in explicit)]
 
 
 def _find_short_forms(text: str, language: str) -> list[TextSpan]:
@@ -227,8 +234,8 @@ def _divide_block(
     objects = list(_find_objects(text))
     glued = list(find_glued(block))
     guarded = protect_text(text, rules, glossary, objects, glued)
-    hours = [TextSpan(edit.start, edit.end) for edit in find_hours(text, language)]
-    guarded = release_hours(guarded, hours) if hours else guarded
+    hours = _list_free_hours(text, language, rules)
+    guarded = release_hours(guarded, hours)
     cuts: list[int] = []
     if splitting is not Splitting.NONE:
         cuts = sorted({*find_link_edges(block), *keep_spans(text, find_adjacent(block), guarded.spans)})

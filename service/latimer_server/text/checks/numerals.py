@@ -49,9 +49,9 @@ _HOUR = re.compile(
 _BEFORE_MINUTES = re.compile("\\d[:h.]$")
 _DECADE = re.compile("['’]?s\\b|er\\b")
 _SAME_UNIT = re.compile("\\s?(?:[-–—]|e|a|à|y|o|ou|et|und|bis|and|to|or)\\s?(?:\\$|€|£)?")
-# Text directly before a figure that a translation must also have in digits: `COVID-19`, `md1`, `crontab(5)`.
 # A unit of an area or volume whose power is a digit: `20 m2`. Other languages have words for it.
 _BEFORE_POWER = re.compile(r"\d[ \u00a0]?(?:[cdkm]?m|ft|mi|in|yd)$")
+# Text directly before a figure that a translation must also have in digits: `COVID-19`, `md1`, `crontab(5)`.
 _BEFORE_CODE = re.compile("(?:[^\\W\\d_]\\(?|[A-Z]\\w*[-_])$")
 # Text directly before a version or section number, whose point does not mark thousands: `Debian 2.100`, `v1.200`,
 # `Section 4.101`, `linux-5.100`.

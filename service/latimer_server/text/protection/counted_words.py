@@ -41,8 +41,8 @@ _NO_PLURALS = frozenset(
         " três dois duas deles delas atrás quais mês português inglês francês país gás ônibus simples lápis vírus",
     )
 )
-_NO_PLURAL_ENDINGS = ("ss", "us", "is", "ous")
-_PORTUGUESE_IS = ("ais", "eis", "óis", "uis", "veis")
+_NO_PLURAL_ENDINGS = ("ss", "us", "is")
+_PORTUGUESE_IS = ("ais", "eis", "óis", "uis")
 # What may stand between a number and a plural. `{0} of files` counts nothing.
 _NO_ADJECTIVES = frozenset(
     re.findall(

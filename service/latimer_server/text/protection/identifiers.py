@@ -24,9 +24,11 @@ _NAME_BEFORE = re.compile(rf"\b(?:{_NAMED})[ \u00a0]$", re.IGNORECASE)
 _LONGEST_BEFORE = 16
 # A name in quotation marks: one word of small letters, digits and signs that code has.
 _QUOTED = re.compile(r"(?<![\w'\"‘“])(?:'[a-z][\w.-]{0,63}'|\"[a-z][\w.-]{0,63}\"|‘[a-z][\w.-]{0,63}’)(?![\w])")
-# Words of small letters that hyphens join, with a verb, punctuation or nothing behind them.
+# Words of small letters that hyphens join, with a verb, punctuation or nothing behind them; not weekdays, verbs with a
+# pronoun (`chama-se`) and compounds of particles (`up-to-date`).
 _JOINED = re.compile(
-    r"(?<![\w/.-])[a-z][a-z0-9]{1,31}(?:-[a-z0-9]{1,32}){1,5}(?![\w/-]|\.\w)"
+    r"(?<![\w/.-])(?!\w+-(?:feira|se|lo|la|los|las|me|te|nos|lhe|lhes)\b"
+    r"|(?:up|on|off|in|out|well|built|so|one|line|day|step)-)[a-z][a-z0-9]{1,31}(?:-[a-z0-9]{1,32}){1,5}(?![\w/-]|\.\w)"
     r"(?=[,.;:)!?\]]|$|[ \u00a0](?:is|was|has|not|does|could|can|cannot|failed|and|or|não|foi|está|falhou|e|ou)\b)"
 )
 # A value in capitals inside a sentence of small letters, behind a verb or sign of code.

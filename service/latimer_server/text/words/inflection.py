@@ -33,12 +33,10 @@ _ENDINGS = re.findall(
 )
 _OTHER_ENDINGS = ("ar", "er", "ir", "o", "a", "e", "ado", "ido")
 # Endings of Portuguese verbs whose consonant is written otherwise in the infinitive, and the ending of that.
-_CHANGED_ENDINGS = (
-    *(
-        (f"{start}{end}", infinitive)
-        for start, infinitive in (("qu", "car"), ("gu", "gar"), ("c", "çar"))
-        for end in ("e", "es", "em", "ei", "emos")
-    ),
+_CHANGED_ENDINGS = tuple(
+    (f"{start}{end}", infinitive)
+    for start, infinitive in (("qu", "car"), ("gu", "gar"), ("c", "çar"))
+    for end in ("e", "es", "em", "ei", "emos")
 )
 # The least frequency of each part of an English compound: `night` and `guards`.
 _LEAST_PART = 4.0
