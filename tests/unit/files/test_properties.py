@@ -58,6 +58,12 @@ def test_new_values_are_escaped_and_go_on_over_lines(tmp_path: Path) -> None:
     )
 
 
+def test_a_sign_at_the_beginning_of_a_value_is_no_separator(tmp_path: Path) -> None:
+    path = make_file(tmp_path, "a.properties", "a \\:b\nc \\=d\ne=:f\n")
+    assert translate_file(path, lambda text: text + " x") == b"a \\:b x\nc \\=d x\ne=:f x\n"
+    assert read_texts(make_file(tmp_path, "b.properties", "a \\:b x\nc \\=d x\ne=:f x\n")) == [":b x", "=d x", ":f x"]
+
+
 @pytest.mark.parametrize(("encoding", "written"), [("utf-8", "Ünter Ж".encode()), ("latin-1", b"\xdcnter \\u0416")])
 def test_the_encoding_of_the_file_stays(tmp_path: Path, encoding: str, written: bytes) -> None:
     path = make_file(tmp_path, "a.properties", "a=Über\r\nb=x\r\n".encode(encoding))

@@ -22,7 +22,7 @@ from latimer.files.splices import Passage, Source, SplicedDocument, has_letter, 
 _ENTRY = re.compile(
     r"[ \t\f]*(?:(?P<comment>[#!][^\r\n]*)|"
     r"(?P<key>(?:\\(?:\r\n|.)|[^\\\s=:])*)"
-    r"[ \t\f]*(?:\\(?:\r\n|\n|\r)[ \t\f]*)?[=:]?[ \t\f]*(?:\\(?:\r\n|\n|\r)[ \t\f]*)?"
+    r"[ \t\f]*(?:\\(?:\r\n|\n|\r)[ \t\f]*)?(?P<sign>[=:]?)[ \t\f]*(?:\\(?:\r\n|\n|\r)[ \t\f]*)?"
     r"(?P<value>(?:\\(?:\r\n|.)|[^\\\r\n])*\\?))(?:\r\n|\n|\r|$)",
     re.DOTALL,
 )
@@ -68,7 +68,11 @@ def _passages(source: Source) -> Iterator[Passage]:
                     context=_decode(match["key"]),
                     syntaxes=_find_syntaxes(decoded, message),
                 )
-                write = partial(_encode, like=value, label=label, message=message, ascii_only=ascii_only)
+                # A colon or equals sign at the beginning of a value ends the key, unless it is escaped or follows one.
+                escaped = " " if match["sign"] else " :="
+                write = partial(
+                    _encode, like=value, label=label, message=message, ascii_only=ascii_only, escaped_at_start=escaped
+                )
                 yield replace(match.start("value"), match.end("value"), unit, write)
         position = match.end()
 
@@ -84,7 +88,9 @@ def _decode(written: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _encode(text: str, *, like: str, label: Label, message: Message | None, ascii_only: bool) -> str:
+def _encode(
+    text: str, *, like: str, label: Label, message: Message | None, ascii_only: bool, escaped_at_start: str
+) -> str:
     """Returns the written form of a value, on lines like those of the value that it replaces."""
     text = label.write(text)
     if message is not None:
@@ -92,7 +98,7 @@ def _encode(text: str, *, like: str, label: Label, message: Message | None, asci
     written = (
         text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r").replace("\f", "\\f")
     )
-    if written.startswith(" "):
+    if written.startswith(tuple(escaped_at_start)):
         written = "\\" + written
     if ascii_only:
         written = re.sub(r"[^\x00-\x7f]", lambda match: escape_character(match[0]), written)
