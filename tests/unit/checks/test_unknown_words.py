@@ -51,6 +51,11 @@ def test_a_frequent_word_of_the_source_in_small_letters_is_left_over(source: str
     assert has_unknown_word(source, output, "en", "pt")
 
 
+def test_a_word_with_two_rare_relatives_in_the_list_is_a_word() -> None:
+    assert is_word("nidificando", "pt")
+    assert not has_unknown_word("A colony of birds was nesting there.", "Uma colônia nidificando ali.", "en", "pt")
+
+
 @pytest.mark.parametrize(
     ("source", "output"),
     [

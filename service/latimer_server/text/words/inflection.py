@@ -13,6 +13,8 @@ from latimer_server.text.words.word_list import LEAST_LETTERS, WordList, find_wo
 # A word that another one is derived from must have this frequency on the Zipf scale: the rarest listed words are often
 # misspelled or foreign.
 _LEAST_BASE = 2.0
+# Or so many rarer words are listed from which it may be derived: `nidificar` and `nidifica` for `nidificando`.
+_LEAST_RARE_BASES = 2
 _PREFIXES = re.findall(
     r"\w+",
     "macro micro multi auto sub re des dis pre pré inter super anti semi hiper hyper non un over in im mini tele foto"
@@ -59,7 +61,10 @@ def is_word(word: str, language: str) -> bool:
         return True
     if language == "en" and _is_compound(word, words):
         return True
-    return _is_base(remove_accents(word), words) or any(_is_base(base, words) for base in _list_bases(word, language))
+    bases = _list_bases(word, language)
+    if _is_base(remove_accents(word), words) or any(_is_base(base, words) for base in bases):
+        return True
+    return sum(1 for base in set(bases) if words.find_frequency(base)) >= _LEAST_RARE_BASES
 
 
 def remove_accents(word: str) -> str:
