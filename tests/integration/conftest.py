@@ -10,6 +10,7 @@ import pytest
 from latimer import AsyncClient
 from latimer_server.rpc.server import LatimerServer
 from tests.fakes import serve_fakes
+from tests.scripted_server import Translate, translate_with_async_client, translate_with_client
 from tests.streams import BOTH, Stream
 
 
@@ -35,4 +36,11 @@ async def channel(server: LatimerServer) -> AsyncIterator[grpc.aio.Channel]:
 def stream(request: pytest.FixtureRequest) -> Stream:
     """The `translate_many` of either client."""
     chosen: Stream = request.param
+    return chosen
+
+
+@pytest.fixture(params=[translate_with_client, translate_with_async_client], ids=["synchronous", "asynchronous"])
+def translate(request: pytest.FixtureRequest) -> Translate:
+    """The `translate` of either client: takes an address, texts, settings of the client and options."""
+    chosen: Translate = request.param
     return chosen

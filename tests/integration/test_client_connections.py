@@ -1,4 +1,4 @@
-"""Connections of both clients: several servers, retries, timeouts, tokens, proxies, forks and event loops."""
+"""Connections of both clients: tokens, options of channels, proxies, forks and event loops."""
 
 from __future__ import annotations
 
@@ -8,25 +8,20 @@ import signal
 import socket
 import threading
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 import trustme
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
 
 from latimer import (
     TLS,
     AsyncClient,
     Client,
     ConnectionFailedError,
-    DeadlineExceededError,
     NotServedError,
     OverloadedError,
     PermissionDeniedError,
@@ -36,171 +31,14 @@ from latimer import (
     Usage,
     WrongLoopError,
 )
-from latimer.v1 import translation_pb2 as pb
 from latimer_server.rpc.server import LatimerServer
 from tests.fakes import serve_fakes
-
-EN_PT: dict[str, Any] = {"source": "en", "target": "pt"}
-FAST = Retry(first_delay=0.001, max_delay=0.001)
-
-
-@dataclass
-class Scripted:
-    """A server that answers calls of TranslateText in turn as its script says: an error of a code, with a delay before
-    a retry in seconds, or None for an answer. After the script every call is answered."""
-
-    script: list[tuple[grpc.StatusCode, float] | None] = field(default_factory=list)
-    tokens: list[str] = field(default_factory=list)
-
-    async def answer(self, request: pb.TranslateTextRequest, context: Any) -> pb.TranslateTextResponse:
-        metadata = dict(context.invocation_metadata())
-        self.tokens.append(str(metadata.get("authorization", "")))
-        step = self.script.pop(0) if self.script else None
-        await context.send_initial_metadata((("x-request-id", f"call-{len(self.tokens)}"),))
-        if step is not None:
-            code, seconds = step
-            details = []
-            if seconds:
-                packed = AnyMessage()
-                packed.Pack(
-                    error_details_pb2.RetryInfo(
-                        retry_delay=Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))
-                    )
-                )
-                details.append(packed)
-            status = status_pb2.Status(code=code.value[0], message="scripted", details=details)
-            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-            await context.abort(code, "scripted")
-        translations = [pb.Translation(translated_text=content.upper()) for content in request.contents]
-        return pb.TranslateTextResponse(results=[pb.TranslationResult(translations=[one]) for one in translations])
-
-    @asynccontextmanager
-    async def serve(self) -> AsyncIterator[str]:
-        """Serves on a free port, and yields the address."""
-        handler = grpc.unary_unary_rpc_method_handler(
-            self.answer, pb.TranslateTextRequest.FromString, pb.TranslateTextResponse.SerializeToString
-        )
-        server = grpc.aio.server()
-        service = "latimer.v1.TranslationService"
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"TranslateText": handler}),))
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            await server.stop(0)
-
-    @property
-    def calls(self) -> int:
-        return len(self.tokens)
-
-
-async def translate_with_client(address: Any, text: Any, settings: dict[str, Any], **options: Any) -> Any:
-    def run() -> Any:
-        with Client(address, **settings) as client:
-            return client.translate(text, **EN_PT, **options)
-
-    return await asyncio.to_thread(run)
-
-
-async def translate_with_async_client(address: Any, text: Any, settings: dict[str, Any], **options: Any) -> Any:
-    async with AsyncClient(address, **settings) as client:
-        return await client.translate(text, **EN_PT, **options)
-
-
-Translate = Callable[..., Awaitable[Any]]
-
-
-@pytest.fixture(params=[translate_with_client, translate_with_async_client], ids=["synchronous", "asynchronous"])
-def translate(request: pytest.FixtureRequest) -> Translate:
-    """The `translate` of either client: takes an address, texts, settings of the client and options."""
-    chosen: Translate = request.param
-    return chosen
-
-
-async def test_unavailable_is_tried_again_as_the_call_says(translate: Translate) -> None:
-    gone = (grpc.StatusCode.UNAVAILABLE, 0.0)
-    server = Scripted([gone, gone, None, gone, gone])
-    async with server.serve() as address:
-        assert (await translate(address, "a", {"retry": FAST})).text == "A"
-        assert server.calls == 3
-        with pytest.raises(ConnectionFailedError) as raised:
-            await translate(address, "a", {}, retry=Retry(attempts=1))
-        assert (server.calls, raised.value.request_id) == (4, "call-4")
-
-
-async def test_a_full_server_is_tried_again_on_request_after_its_delay(translate: Translate) -> None:
-    full = (grpc.StatusCode.RESOURCE_EXHAUSTED, 0.02)
-    server = Scripted([full, full, None, full])
-    async with server.serve() as address:
-        found = await translate(address, "a", {}, retry=Retry(overloaded=True, first_delay=0.0, max_delay=0.0))
-        assert (found.text, server.calls) == ("A", 3)
-        with pytest.raises(OverloadedError) as raised:
-            await translate(address, "a", {})
-        assert (raised.value.retry_after, server.calls) == (0.02, 4)
-
-
-async def test_a_retry_that_would_begin_after_the_timeout_is_left_out(translate: Translate) -> None:
-    server = Scripted([(grpc.StatusCode.RESOURCE_EXHAUSTED, 60.0)])
-    async with server.serve() as address:
-        with pytest.raises(OverloadedError):
-            await translate(address, "a", {"timeout": 20}, retry=Retry(overloaded=True))
-    assert server.calls == 1
-
-
-async def test_an_error_of_a_call_is_in_every_item_of_a_list_with_its_request_id(translate: Translate) -> None:
-    server = Scripted([(grpc.StatusCode.INTERNAL, 0.0)])
-    async with server.serve() as address:
-        results = await translate(address, ["a", None, "b"], {})
-    assert [result.error.request_id for result in results] == ["call-1", "", "call-1"]
-
-
-async def test_a_call_that_takes_too_long_is_an_error_of_every_item(translate: Translate) -> None:
-    class Slow(Scripted):
-        async def answer(self, request: pb.TranslateTextRequest, context: Any) -> pb.TranslateTextResponse:
-            await asyncio.Event().wait()
-            raise AssertionError
-
-    async with Slow().serve() as address:
-        with pytest.raises(DeadlineExceededError):
-            await translate(address, "a", {}, timeout=0.05)
-        results = await translate(address, ["a"] * 2_000, {}, timeout=0.05)
-    assert len(results) == 2_000
-    assert all(isinstance(result.error, DeadlineExceededError) for result in results)
-
-
-async def test_calls_take_turns_among_servers(translate: Translate) -> None:
-    servers = [Scripted(), Scripted()]
-    texts = ["a"] * 6 * 1_024  # six requests
-    async with servers[0].serve() as first, servers[1].serve() as second:
-        results = await translate(f"{first},{second}", texts, {})
-    assert {result.text for result in results} == {"A"}
-    assert [server.calls for server in servers] == [3, 3]
-
-
-async def test_a_server_that_cannot_be_reached_is_left_out(translate: Translate) -> None:
-    server = Scripted()
-    async with server.serve() as address:
-        results = await translate(["127.0.0.1:1", address], ["a"] * 4 * 1_024, {})
-    assert {result.text for result in results} == {"A"}
-    assert server.calls == 4
-
-
-async def test_a_stream_goes_to_a_server_that_can_be_reached(server: LatimerServer) -> None:
-    addresses = ["127.0.0.1:1", f"127.0.0.1:{server.port}"]
-    async with AsyncClient(addresses, stream_retry_delay=0.001) as client:
-        assert [str(item) async for item in client.translate_many(["A text."], **EN_PT)] == ["A text."]
-
-    def run() -> list[str]:
-        with Client(addresses, stream_retry_delay=0.001) as client:
-            return [str(item) for item in client.translate_many(["A text."], **EN_PT)]
-
-    assert await asyncio.to_thread(run) == ["A text."]
+from tests.scripted_server import EN_PT, FAST, ScriptedServer, Translate
 
 
 async def test_a_token_that_is_a_function_is_called_for_each_request(translate: Translate) -> None:
     tokens = iter(["one", "two"])
-    server = Scripted([(grpc.StatusCode.UNAVAILABLE, 0.0)])
+    server = ScriptedServer([(grpc.StatusCode.UNAVAILABLE, 0.0)])
     async with server.serve() as address:
         await translate(address, "a", {"token": lambda: next(tokens), "retry": FAST})
     assert server.tokens == ["Bearer one", "Bearer two"]
@@ -208,12 +46,12 @@ async def test_a_token_that_is_a_function_is_called_for_each_request(translate: 
 
 @pytest.mark.parametrize("compression", ["gzip", "deflate"])
 async def test_messages_are_compressed_on_request(translate: Translate, compression: str) -> None:
-    async with Scripted().serve() as address:
+    async with ScriptedServer().serve() as address:
         assert (await translate(address, "a" * 10_000, {"compression": compression})).text == "A" * 10_000
 
 
 async def test_options_of_the_channel_reach_grpc(translate: Translate) -> None:
-    async with Scripted().serve() as address:
+    async with ScriptedServer().serve() as address:
         limited = {"channel_options": [("grpc.max_receive_message_length", 100)]}
         with pytest.raises(OverloadedError, match="larger than max"):
             await translate(address, "a" * 1_000, limited)
@@ -246,7 +84,7 @@ async def test_a_proxy_carries_the_connection(translate: Translate) -> None:
     proxy = Proxy()
     listening = await asyncio.start_server(proxy.tunnel, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    async with Scripted().serve() as address:
+    async with ScriptedServer().serve() as address:
         assert (await translate(address, "a", {"proxy": f"http://127.0.0.1:{port}"})).text == "A"
     assert proxy.targets == [address]
     listening.close()
@@ -308,7 +146,7 @@ async def test_strings_of_other_types_and_any_iterable_are_texts(server: Latimer
 async def test_of_10_000_texts_one_that_is_no_text_costs_one(translate: Translate) -> None:
     texts: list[Any] = [f"text {index}" for index in range(10_000)]
     texts[7_777] = float("nan")
-    async with Scripted().serve() as address:
+    async with ScriptedServer().serve() as address:
         results = await translate(address, texts, {})
     assert [index for index, result in enumerate(results) if result.error] == [7_777]
     assert results[7_778].text == "TEXT 7778"
