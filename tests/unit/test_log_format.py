@@ -12,7 +12,8 @@ import threading
 import pytest
 
 from latimer_server.config.settings import LogFormat
-from latimer_server.observability.log_format import LogWriter, configure_logging, describe_exception, request_id
+from latimer_server.observability.log_format import DETAILS, configure_logging, describe_exception, request_id
+from latimer_server.observability.log_writer import LogWriter
 
 SECRET = "Dona Amélia's diagnosis"
 
@@ -108,3 +109,32 @@ def test_an_urgent_line_is_written_without_the_end_of_the_writer(monkeypatch: py
     writer.put("a warning", is_urgent=True)
     assert written.wait(60)
     writer.close()
+
+
+def test_a_line_that_cannot_be_made_costs_no_other_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
+    writer = LogWriter()
+    writer.start()
+    writer.put("before")
+    writer.put(lambda: str(1 // 0))
+    writer.put("after")
+    writer.close()
+    before, broken, after = output.getvalue().splitlines()
+    assert (before, after) == ("before", "after")
+    assert "ZeroDivisionError" in broken
+
+
+def test_a_line_that_is_made_later_has_the_request_of_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    writer = configure_logging(LogFormat.JSON, "INFO")
+    token = request_id.set("request-8")
+    logging.getLogger("test").info("call", extra={DETAILS: lambda: {"items": 3}})
+    request_id.reset(token)
+    writer.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["request_id"], line["items"]) == ("request-8", 3)
+    assert DETAILS not in line

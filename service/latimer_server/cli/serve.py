@@ -19,7 +19,8 @@ from latimer_server.cli.setting_options import GivenOptions
 from latimer_server.config.core_files import prevent_core_files
 from latimer_server.config.settings import Settings
 from latimer_server.core.errors import LatimerError
-from latimer_server.observability.log_format import LogWriter, configure_logging
+from latimer_server.observability.log_format import configure_logging
+from latimer_server.observability.log_writer import LogWriter
 
 if TYPE_CHECKING:
     from latimer_server.rpc.server import LatimerServer

@@ -8,22 +8,16 @@ else counts as `other`.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from latimer_server.core.flags import Flag
 from latimer_server.core.telemetry import BatchReport, ServerReading
+from latimer_server.observability.series import Count, Counts, Distribution, Distributions
 
 OTHER = "other"
 # gRPC's status codes as go-grpc-prometheus spells them.
@@ -57,23 +51,23 @@ _OUTCOMES = ("ok", "failed")
 
 @dataclass(frozen=True)
 class _MethodMetrics:
-    """The metrics of one method, with `handled` by the name of the code."""
+    """The series of one method, with `handled` by the name of the code."""
 
-    started: Counter
-    handled: Mapping[str, Counter]
-    seconds: Histogram
+    started: Count
+    handled: Mapping[str, Count]
+    seconds: Distribution
 
 
 @dataclass(frozen=True)
 class _ModelMetrics:
-    """The metrics of one model."""
+    """The series of one model."""
 
-    queue_seconds: Histogram
-    rows: Histogram
-    seconds: Histogram
-    input_tokens: Counter
-    output_tokens: Counter
-    words: Counter
+    queue_seconds: Distribution
+    rows: Distribution
+    seconds: Distribution
+    input_tokens: Count
+    output_tokens: Count
+    words: Count
 
 
 class Metrics:
@@ -84,65 +78,44 @@ class Metrics:
     """
 
     def __init__(self, version: str, models: Iterable[str], reasons: Iterable[str]) -> None:
-        # Or each series would have another one with the time of its first value. The function has no types.
-        cast(Callable[[], None], disable_created_metrics)()
         self.registry = registry = CollectorRegistry()
         self.reading = ServerReading()
         self._known_models = frozenset(models)
+        self._lock = threading.Lock()
         method = ("grpc_type", "grpc_service", "grpc_method")
-        self._started = Counter("grpc_server_started", "Calls that the server has begun.", method, registry=registry)
-        self._handled = Counter(
-            "grpc_server_handled", "Calls that have ended, by status code.", (*method, "grpc_code"), registry=registry
-        )
-        self._seconds = Histogram(
+        self._started = Counts("grpc_server_started", "Calls that the server has begun.", method)
+        self._handled = Counts("grpc_server_handled", "Calls that have ended, by status code.", (*method, "grpc_code"))
+        self._seconds = Distributions(
             "grpc_server_handling_seconds",
             "Seconds from the first byte of a call to its status; of a stream its whole life.",
             method,
-            buckets=_CALL_SECONDS,
-            registry=registry,
+            _CALL_SECONDS,
         )
-        self._queue_seconds = Histogram(
-            "latimer_queue_seconds",
-            "Seconds that a piece of text waits for its batch.",
-            ("model",),
-            buckets=_WORK_SECONDS,
-            registry=registry,
+        self._queue_seconds = Distributions(
+            "latimer_queue_seconds", "Seconds that a piece of text waits for its batch.", ("model",), _WORK_SECONDS
         )
-        self._rows = Histogram(
-            "latimer_batch_rows", "Pieces that are computed together.", ("model",), buckets=_ROWS, registry=registry
+        self._rows = Distributions("latimer_batch_rows", "Pieces that are computed together.", ("model",), _ROWS)
+        self._batch_seconds = Distributions(
+            "latimer_batch_seconds", "Seconds that a model computes a batch.", ("model",), _WORK_SECONDS
         )
-        self._batch_seconds = Histogram(
-            "latimer_batch_seconds",
-            "Seconds that a model computes a batch.",
-            ("model",),
-            buckets=_WORK_SECONDS,
-            registry=registry,
-        )
-        self._load_seconds = Histogram(
+        self._load_seconds = Distributions(
             "latimer_model_load_seconds",
             "Seconds from the first call that needs a model until it is loaded or has failed.",
             ("model", "outcome"),
-            buckets=_LOAD_SECONDS,
-            registry=registry,
+            _LOAD_SECONDS,
         )
-        self._tokens = Counter(
-            "latimer_tokens", "Tokens that a model reads or writes.", ("model", "direction"), registry=registry
-        )
-        self._words = Counter(
+        self._tokens = Counts("latimer_tokens", "Tokens that a model reads or writes.", ("model", "direction"))
+        self._words = Counts(
             "latimer_words",
             "Words of sources, divided by white space, that a model has translated or summarized.",
             ("model",),
-            registry=registry,
         )
-        flags = Counter("latimer_flags", "Translations and summaries that carry a flag.", ("flag",), registry=registry)
-        refused = Counter(
-            "latimer_refused", "Calls that are refused before their work, by reason.", ("reason",), registry=registry
-        )
-        reloads = Counter(
+        flags = Counts("latimer_flags", "Translations and summaries that carry a flag.", ("flag",))
+        refused = Counts("latimer_refused", "Calls that are refused before their work, by reason.", ("reason",))
+        reloads = Counts(
             "latimer_reloads",
             "Files that were read again, by part and whether they could be used; else the old ones stay in use.",
             ("part", "outcome"),
-            registry=registry,
         )
         build = Gauge(
             "latimer_build_info", "The version of the server; the value is 1.", ("version", "python"), registry=registry
@@ -150,87 +123,116 @@ class Metrics:
         build.labels(version, platform.python_version()).set(1)
         ProcessCollector(registry=registry)
         registry.register(_ReadingCollector(self))
+        counts = self._started, self._handled, self._tokens, self._words, flags, refused, reloads
+        distributions = self._seconds, self._queue_seconds, self._rows, self._batch_seconds, self._load_seconds
+        registry.register(_SeriesCollector((*counts, *distributions), self._lock))
         self._methods: dict[str, _MethodMetrics] = {}
         self._other = self._resolve_method("unary", OTHER, OTHER)
         self._models: dict[str, _ModelMetrics] = {}
-        self._flags = {flag: flags.labels(flag.name) for flag in Flag}
+        self._flags = {flag: flags.find(flag.name) for flag in Flag}
         self._reloads = {
-            (part, outcome): reloads.labels(part, outcome)
-            for part in (*_RELOADED_PARTS, OTHER)
-            for outcome in _OUTCOMES
+            (part, outcome): reloads.find(part, outcome) for part in (*_RELOADED_PARTS, OTHER) for outcome in _OUTCOMES
         }
-        self._refused = {reason: refused.labels(reason) for reason in (*reasons, OTHER)}
+        self._refused = {reason: refused.find(reason) for reason in (*reasons, OTHER)}
 
     def add_method(self, path: str, grpc_type: str) -> None:
         """Declares a method, `/package.Service/Method`; its series begin at 0."""
         service, _, name = path.removeprefix("/").partition("/")
-        self._methods[path] = self._resolve_method(grpc_type, service, name)
+        with self._lock:
+            self._methods[path] = self._resolve_method(grpc_type, service, name)
 
     def note_call_start(self, path: str) -> None:
         """Counts a call."""
-        self._methods.get(path, self._other).started.inc()
+        method = self._methods.get(path, self._other)
+        with self._lock:
+            method.started.value += 1
 
     def note_call_end(self, path: str, code: str, seconds: float | None) -> None:
         """Counts the end of a call."""
         method = self._methods.get(path, self._other)
-        method.handled[code].inc()
-        if seconds is not None:
-            method.seconds.observe(seconds)
+        with self._lock:
+            method.handled[code].value += 1
+            if seconds is not None:
+                method.seconds.observe(seconds)
 
     def note_refusal(self, reason: str) -> None:
         """Counts a refused call."""
-        self._refused.get(reason, self._refused[OTHER]).inc()
+        with self._lock:
+            self._refused.get(reason, self._refused[OTHER]).value += 1
 
     def note_batch(self, report: BatchReport) -> None:
         """Counts a batch, its rows and its tokens."""
-        model = self._get_model(report.model)
-        for seconds in report.queue_seconds:
-            model.queue_seconds.observe(seconds)
-        model.rows.observe(len(report.queue_seconds))
-        model.seconds.observe(report.backend_ended - report.backend_started)
-        model.input_tokens.inc(report.input_tokens)
-        model.output_tokens.inc(report.output_tokens)
+        with self._lock:
+            model = self._get_model(report.model)
+            for seconds in report.queue_seconds:
+                model.queue_seconds.observe(seconds)
+            model.rows.observe(len(report.queue_seconds))
+            model.seconds.observe(report.backend_ended - report.backend_started)
+            model.input_tokens.value += report.input_tokens
+            model.output_tokens.value += report.output_tokens
 
     def note_load(self, model: str, succeeded: bool, seconds: float) -> None:  # noqa: FBT001
         """Counts the load of a model. Names beyond the catalogue are one model."""
         label = model if model in self._known_models else OTHER
-        self._load_seconds.labels(label, "ok" if succeeded else "failed").observe(seconds)
+        with self._lock:
+            self._load_seconds.find(label, "ok" if succeeded else "failed").observe(seconds)
 
     def note_words(self, model: str, words: int) -> None:
         """Counts words of sources."""
-        self._get_model(model).words.inc(words)
+        with self._lock:
+            self._get_model(model).words.value += words
 
     def note_flag(self, flag: Flag, times: int) -> None:
         """Counts a flag."""
-        self._flags[flag].inc(times)
+        with self._lock:
+            self._flags[flag].value += times
 
     def note_reload(self, part: str, succeeded: bool) -> None:  # noqa: FBT001 (as listeners of reloads are called)
         """Counts files that were read again."""
-        self._reloads[part if part in _RELOADED_PARTS else OTHER, "ok" if succeeded else "failed"].inc()
+        with self._lock:
+            self._reloads[part if part in _RELOADED_PARTS else OTHER, "ok" if succeeded else "failed"].value += 1
 
     def _resolve_method(self, *labels: str) -> _MethodMetrics:
         return _MethodMetrics(
-            self._started.labels(*labels),
-            {name: self._handled.labels(*labels, code) for name, code in _CODES.items()},
-            self._seconds.labels(*labels),
+            self._started.find(*labels),
+            {name: self._handled.find(*labels, code) for name, code in _CODES.items()},
+            self._seconds.find(*labels),
         )
 
     def _get_model(self, name: str) -> _ModelMetrics:
-        """Returns the metrics of a model, created at its first report. Names beyond the catalogue are one model."""
+        """Returns the series of a model, created at its first report. Names beyond the catalogue are one model."""
         found = self._models.get(name)
         if found is None:
             label = name if name in self._known_models else OTHER
             found = _ModelMetrics(
-                self._queue_seconds.labels(label),
-                self._rows.labels(label),
-                self._batch_seconds.labels(label),
-                self._tokens.labels(label, "input"),
-                self._tokens.labels(label, "output"),
-                self._words.labels(label),
+                self._queue_seconds.find(label),
+                self._rows.find(label),
+                self._batch_seconds.find(label),
+                self._tokens.find(label, "input"),
+                self._tokens.find(label, "output"),
+                self._words.find(label),
             )
             if label is not OTHER:
                 self._models[name] = found
         return found
+
+
+class _SeriesCollector:
+    """Converts what was counted to metrics at each scrape. `lock`: the one under which it is counted."""
+
+    def __init__(self, series: Iterable[Counts | Distributions], lock: threading.Lock) -> None:
+        self._series = tuple(series)
+        self._lock = lock
+
+    def describe(self) -> Iterator[Metric]:
+        """Yields the metrics, so that the registry knows their names."""
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields all metrics, as they are at one moment."""
+        with self._lock:
+            metrics = [each.render() for each in self._series]
+        return iter(metrics)
 
 
 class _ReadingCollector:

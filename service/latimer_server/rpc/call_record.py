@@ -68,16 +68,15 @@ class CallRecord:
     def describe(self) -> dict[str, str | int | float]:
         """Returns the values for the log line and the span. A call without items has its wait for models alone."""
         values: dict[str, str | int | float] = {}
-        if self.load_wait.seconds:
-            values["load_milliseconds"] = round(1_000 * self.load_wait.seconds, 1)
+        if waited := self.load_wait.seconds:
+            values["load_milliseconds"] = round(1_000 * waited, 1)
         if not self.items:
             return values
-        values |= {
-            "items": self.items,
-            "characters": self.usage.characters,
-            "queue_milliseconds": round(1_000 * self.usage.queue_seconds, 1),
-            "compute_milliseconds": round(1_000 * self.usage.compute_seconds, 1),
-        }
+        usage = self.usage
+        values["items"] = self.items
+        values["characters"] = usage.characters
+        values["queue_milliseconds"] = round(1_000 * usage.queue_seconds, 1)
+        values["compute_milliseconds"] = round(1_000 * usage.compute_seconds, 1)
         if self.models:
             values["models"] = ",".join(self.models)
         if self.flags:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 import grpc
@@ -13,6 +15,7 @@ from latimer_server import __version__
 from latimer_server.core.access import UNKNOWN, Standing
 from latimer_server.core.errors import REFUSAL_REASONS, LatimerError, Overloaded, Unavailable
 from latimer_server.core.telemetry import Telemetry
+from latimer_server.observability.log_format import DETAILS
 from latimer_server.rpc.call_record import CallRecord
 from latimer_server.rpc.error_status import is_expected, serialize_status
 from latimer_server.rpc.loop_bridge import CallEnded
@@ -23,6 +26,12 @@ _log = logging.getLogger(__name__)
 # gRPC clients wait this long before they retry a call that was refused with UNAVAILABLE.
 _RETRY_PUSHBACK_MS = "1000"
 _UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED.name
+# The attributes of the log record of a call, by its level. `Logger.log` would walk the stack for the place of the call
+# in the code, and `LogRecord` look up its process and thread, which no line shows.
+_RECORDS = {
+    level: vars(logging.LogRecord(_log.name, level, __file__, 0, "call", (), None))
+    for level in (logging.INFO, logging.DEBUG)
+}
 _CODES = {int(code.value[0]): code for code in grpc.StatusCode}
 
 
@@ -108,18 +117,10 @@ class CallStatus:
             trace.end(code, self.record.describe())
         if not _log.isEnabledFor(self._level) or (code == "OK" and self._is_left_out()):
             return
-        extra: dict[str, object] = {
-            "method": self._path,
-            "code": code,
-            "milliseconds": round(1_000 * seconds, 1),
-            **self.record.describe(),
-        }
         # The address of an unknown caller is all that tells an operator where its calls come from.
         peer = self.context.peer() if code == _UNAUTHENTICATED else ""
-        names = {"reason": reason, "key": self.principal.key, "peer": peer, "trace_id": self.record.trace_id}
-        extra |= {name: value for name, value in names.items() if value}
-        # `Logger.log` walks the stack for the place of the call in the code, which no line shows.
-        _log.handle(_log.makeRecord(_log.name, self._level, __file__, 0, "call", (), None, extra=extra))
+        describe = partial(_describe, self.record, self._path, code, seconds, reason, self.principal.key, peer)
+        _log.handle(_make_record(self._level, describe))
 
     def _is_left_out(self) -> bool:
         return self._log_share < 1.0 and random.random() >= self._log_share
@@ -130,3 +131,28 @@ class CallStatus:
         if self.principal.standing is Standing.STRANGER:
             return (request,)
         return request, ("x-latimer-version", __version__)
+
+
+def _make_record(level: int, describe: Callable[[], dict[str, object]]) -> logging.LogRecord:
+    """Returns the log record of a call that ends now. `describe`: returns the values of its line."""
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    now = time.time()
+    vars(record).update(_RECORDS[level], created=now, msecs=int(1_000 * (now % 1)), **{DETAILS: describe})
+    return record
+
+
+def _describe(
+    record: CallRecord, path: str, code: str, seconds: float, reason: str, key: str, peer: str
+) -> dict[str, object]:
+    """Returns the values of a call's line."""
+    values: dict[str, object] = {"method": path, "code": code, "milliseconds": round(1_000 * seconds, 1)}
+    values.update(record.describe())
+    if reason:
+        values["reason"] = reason
+    if key:
+        values["key"] = key
+    if peer:
+        values["peer"] = peer
+    if record.trace_id:
+        values["trace_id"] = record.trace_id
+    return values

@@ -21,7 +21,8 @@ class CharacterCounter:
         A message of a type that is not listed counts with all its strings, so that no text passes uncounted.
         """
         kind: Any = message
-        match message.DESCRIPTOR.full_name:
+        name = message.DESCRIPTOR.full_name
+        match name:
             case "latimer.v1.TranslateTextRequest":
                 return sum(map(len, kind.contents)) * max(1, len(kind.target_language_codes))
             case "latimer.v1.StreamTranslateTextRequest":
@@ -30,7 +31,7 @@ class CharacterCounter:
                 return sum(max(1, len(item.content)) for item in kind.items) * self._targets
             case "latimer.v1.SummarizeTextRequest" | "latimer.v1.DetectLanguageRequest":
                 return sum(map(len, kind.contents))
-        return 0 if message.DESCRIPTOR.full_name.startswith(_WITHOUT_TEXT) else _count_strings(message)
+        return 0 if name.startswith(_WITHOUT_TEXT) else _count_strings(message)
 
 
 def divide_items(message: Message) -> Iterator[Message]:

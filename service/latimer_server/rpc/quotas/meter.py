@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Iterable
+from typing import NoReturn
 
 from google.protobuf.message import Message
 
@@ -15,6 +16,9 @@ from latimer_server.rpc.quotas.characters import CharacterCounter, divide_items
 from latimer_server.rpc.quotas.store import Charge, QuotaStore
 
 Metadata = tuple[tuple[str, str], ...]
+# The names of trailing metadata: of the limit and of the rest.
+_REQUESTS = "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"
+_CHARACTERS = "x-ratelimit-limit-characters", "x-ratelimit-remaining-characters"
 _RULES = {
     Quota.REQUESTS: "the key has used its {limit:,} requests of the last minute",
     Quota.CHARACTERS: "the key has used {used:,} of its {limit:,} characters of the last minute; this has {amount:,}",
@@ -35,8 +39,9 @@ class QuotaUse:
         self._lease = lease
         self._may_hold_lease = False
         self._counter = CharacterCounter()
-        # The limit and the rest of each quota that was asked for.
-        self._left: dict[Quota, tuple[int, int]] = {}
+        # The limit and the rest of each quota that was asked for, as trailing metadata has them.
+        self._requests_left: Metadata = ()
+        self._characters_left: Metadata = ()
 
     @property
     def is_remote(self) -> bool:
@@ -51,9 +56,11 @@ class QuotaUse:
         self._may_hold_lease = limits.concurrent is not None
         charge = self._store.begin(self._key, limits, self._lease)
         if charge.refused is not Quota.CONCURRENT and limits.requests is not None:
-            self._left[Quota.REQUESTS] = limits.requests, limits.requests - charge.used
+            self._requests_left = _describe(_REQUESTS, limits.requests, charge.used)
+        if charge.refused is None:
+            return
         limit = limits.concurrent if charge.refused is Quota.CONCURRENT else limits.requests
-        self._require(charge, limit, 1)
+        self._refuse(charge, charge.refused, limit, 1)
 
     def divide(self, message: Message) -> Iterable[Message]:
         """Returns a message of a stream, in parts if it has more characters than the whole quota.
@@ -77,8 +84,9 @@ class QuotaUse:
             field = "items" if "items" in message.DESCRIPTOR.fields_by_name else "contents"
             raise InvalidRequest(Violation(field, rule))
         charge = self._store.charge(self._key, limit, characters)
-        self._left[Quota.CHARACTERS] = limit, max(0, limit - charge.used)
-        self._require(charge, limit, characters)
+        self._characters_left = _describe(_CHARACTERS, limit, charge.used)
+        if charge.refused is not None:
+            self._refuse(charge, charge.refused, limit, characters)
 
     def end(self) -> None:
         """Gives back the place among the calls in work."""
@@ -87,19 +95,15 @@ class QuotaUse:
 
     def describe(self) -> Metadata:
         """Returns the trailing metadata of the call: each quota and its rest."""
-        metadata = []
-        for quota, name in ((Quota.REQUESTS, "requests"), (Quota.CHARACTERS, "characters")):
-            if quota in self._left:
-                limit, left = self._left[quota]
-                metadata.append((f"x-ratelimit-limit-{name}", str(limit)))
-                metadata.append((f"x-ratelimit-remaining-{name}", str(left)))
-        return tuple(metadata)
+        return self._requests_left + self._characters_left
 
-    def _require(self, charge: Charge, limit: int | None, amount: int) -> None:
-        if charge.refused is None:
-            return
-        rule = _RULES[charge.refused].format(limit=limit, used=charge.used, amount=amount)
-        raise QuotaExceeded(charge.refused, self._key, limit or 0, rule, charge.wait)
+    def _refuse(self, charge: Charge, quota: Quota, limit: int | None, amount: int) -> NoReturn:
+        rule = _RULES[quota].format(limit=limit, used=charge.used, amount=amount)
+        raise QuotaExceeded(quota, self._key, limit or 0, rule, charge.wait)
+
+
+def _describe(names: tuple[str, str], limit: int, used: int) -> Metadata:
+    return (names[0], str(limit)), (names[1], str(max(0, limit - used)))
 
 
 class QuotaMeter:

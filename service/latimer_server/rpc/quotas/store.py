@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from latimer_server.core.access import Quota, QuotaLimits
 
@@ -16,8 +15,7 @@ STEPS = round(WINDOW_SECONDS / STEP_SECONDS)
 CONCURRENT_RETRY_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Charge:
+class Charge(NamedTuple):
     """The answer to a request for a part of a quota.
 
     `refused`: the quota that is used up, None if all was granted. `used`: the part of the quota that is used now.
