@@ -11,6 +11,7 @@ import pytest
 from latimer_server.config.key_editing import create_key, revoke_key, rotate_key
 from latimer_server.config.key_file import KeyEntry
 from latimer_server.core.access import ALL_SCOPES, Principal, QuotaLimits, Scope, Standing
+from latimer_server.core.callers import find_group
 from latimer_server.core.client_certificate import Certificate, ClientCertificate
 from latimer_server.core.errors import CertificateInvalid, KeyExpired, Unauthenticated
 from latimer_server.rpc.auth import Authenticator, Credentials, load_credentials
@@ -132,6 +133,27 @@ def test_a_token_opens_everything_on_every_connection_and_is_not_part_of_the_nam
     for offered in ("Bearer sesam", "Bearer ", "", "sesame", "Basic sesame"):
         with pytest.raises(Unauthenticated):
             authenticator.admit("ipv4:1", {"authorization": offered})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_one_group"),
+    [
+        ("ipv4:192.0.2.1:5000", "ipv4:192.0.2.1:5001", True),
+        ("ipv4:192.0.2.1:5000", "ipv4:192.0.2.2:5000", False),
+        ("ipv6:%5B2001:db8::1%5D:5000", "ipv6:%5B2001:db8::2:1%5D:5001", True),
+        ("ipv6:%5B2001:db8::1%5D:5000", "ipv6:%5B2001:db8:0:1::1%5D:5000", False),
+        ("ipv6:%5B::ffff:192.0.2.1%5D:5000", "ipv6:%5B::ffff:192.0.2.2%5D:5000", False),
+        ("ipv6:%5B::ffff:192.0.2.1%5D:5000", "ipv4:192.0.2.1:5001", True),
+        ("ipv6:%5Bfe80::1%25eth0%5D:5000", "ipv6:%5Bfe80::2%25eth1%5D:5000", False),
+        ("unix:", "unix:", True),
+    ],
+)
+def test_the_connections_of_an_address_are_a_group(first: str, second: str, is_one_group: bool) -> None:
+    authenticator, alone = Authenticator(), Authenticator(shares_by_address=False)
+    callers = [authenticator.identify(peer) for peer in (first, second)]
+    assert (callers[0] == callers[1]) is (first == second)
+    assert (find_group(callers[0]) == find_group(callers[1])) is is_one_group
+    assert (find_group(alone.identify(first)) == find_group(alone.identify(second))) is (first == second)
 
 
 def test_without_keys_the_certificate_or_the_connection_is_the_caller() -> None:

@@ -150,6 +150,10 @@ class Settings(BaseSettings):
         0, "Megabytes of the cache of translated segments; it lets callers find out what others sent. 0 is off.", ge=0
     )
     max_requests: int = setting(256, "Requests in work; beyond it RESOURCE_EXHAUSTED.", ge=1)
+    share_by_address: bool = setting(
+        default=True,
+        description="Connections without a key share one turn for each address; off: each has a turn of its own.",
+    )
     max_streams: int = setting(256, "Open translation streams.", ge=1, le=4096)
     max_watches: int = setting(
         64, "Open Health/Watch calls of callers with a key, and as many of callers without one.", ge=1, le=1024

@@ -65,7 +65,9 @@ class AccessControl:
 def make_access_control(settings: Settings) -> AccessControl:
     """Reads keys, tokens and certificates. Raises `LatimerError` if one of them or the quota store cannot be used."""
     reloads = Reloads()
-    authenticator = Authenticator(needs_certificates=settings.tls_client_ca is not None)
+    authenticator = Authenticator(
+        needs_certificates=settings.tls_client_ca is not None, shares_by_address=settings.share_by_address
+    )
 
     def load_keys() -> None:
         authenticator.credentials = load_credentials(settings.keys, settings.auth_tokens)

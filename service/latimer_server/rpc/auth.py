@@ -100,7 +100,7 @@ class Authenticator:
 
     `needs_certificates`: whether the server asks its clients for certificates. `list_authorities`: returns the
     authorities that sign them now; None trusts what TLS has accepted. `clock`: seconds since the epoch, by which keys
-    and certificates expire.
+    and certificates expire. `shares_by_address`: the connections of one address share the part of one caller.
     """
 
     def __init__(
@@ -110,11 +110,17 @@ class Authenticator:
         needs_certificates: bool = False,
         list_authorities: Callable[[], Sequence[Certificate]] | None = None,
         clock: Callable[[], float] = time.time,
+        shares_by_address: bool = True,
     ) -> None:
         self.credentials = credentials or Credentials()
         self.needs_certificates = needs_certificates
         self.list_authorities = list_authorities
         self._clock = clock
+        self._shares_by_address = shares_by_address
+
+    def identify(self, peer: str) -> str:
+        """Returns the caller of a call without credentials."""
+        return identify_caller(peer, by_address=self._shares_by_address)
 
     def admit(
         self, peer: str, metadata: Mapping[str, str | bytes], certificate: ClientCertificate | None = None
@@ -131,7 +137,7 @@ class Authenticator:
         names = certificate.names if certificate else ()
         if not credentials.are_required:
             known = Principal(f"certificate:{names[0]}") if names else None
-            principal = known or Principal(identify_caller(peer), standing=Standing.OPEN)
+            principal = known or Principal(self.identify(peer), standing=Standing.OPEN)
             return Grant(principal, credentials, authorities, ends)
         authorization = metadata.get("authorization")
         if authorization is None:

@@ -8,7 +8,6 @@ from latimer_server.core.access import UNKNOWN, Principal, QuotaLimits, Scope, S
 from latimer_server.core.client_certificate import ClientCertificate
 from latimer_server.core.errors import ScopeMissing, Unauthenticated
 from latimer_server.rpc.auth import Authenticator, Grant
-from latimer_server.rpc.caller_identity import identify_caller
 
 
 class CallAccess:
@@ -47,7 +46,7 @@ class CallAccess:
         try:
             return self.open()
         except Unauthenticated:
-            self.principal = Principal(identify_caller(self._peer), standing=Standing.STRANGER)
+            self.principal = Principal(self._authenticator.identify(self._peer), standing=Standing.STRANGER)
             return self.principal
 
     def renew(self) -> None:

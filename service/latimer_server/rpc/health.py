@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2
 from latimer_server.core.access import Standing
 from latimer_server.core.errors import InvalidRequest, LatimerError, Overloaded, Violation
 from latimer_server.rpc.call import Call
+from latimer_server.rpc.caller_identity import find_address
 from latimer_server.rpc.watch_places import WatchPlaces
 
 _UNKNOWN: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -145,7 +146,7 @@ class HealthServicer:
         is_proven = call.principal.standing is Standing.PROVEN
         connection = context.peer()
         # The port of an address tells connections of one caller apart.
-        caller = call.caller if is_proven else connection.rpartition(":")[0]
+        caller = call.caller if is_proven else find_address(connection)
         with (self._proven_watches if is_proven else self._watches).hold(caller, connection, watch):
             context.add_callback(self.wake)
             last: int | None = None

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
+from latimer_server.core.callers import find_group
 from latimer_server.core.errors import Overloaded
 
 # This share of the places is for callers without requests, so that the others cannot shut them out.
 _RESERVED_SHARE = 8
+# This share is for groups of callers without requests, such as the connections of another address.
+_RESERVED_GROUP_SHARE = 16
 
 
 class Admission:
@@ -17,13 +20,16 @@ class Admission:
 
     `limit` is the most requests at a time. The last eighth of the places, rounded down, is for callers that have no
     request in work, so that a new caller finds a place beside any number of busy ones (for a `limit` below 8 there is
-    no such place). `retry_after` is the hint in seconds that a refusal carries.
+    no such place). Half of these are for groups (see `find_group`) without any. `retry_after` is the hint in seconds
+    that a refusal carries.
     """
 
     def __init__(self, limit: int, retry_after: float = 1.0) -> None:
         self._limit = limit
         self._shared_limit = limit - limit // _RESERVED_SHARE
+        self._group_limit = limit - limit // _RESERVED_GROUP_SHARE
         self._retry_after = retry_after
+        self._of_group: Counter[Hashable] = Counter()
         self._of_caller: Counter[Hashable] = Counter()
         self.active = 0  # admitted requests that have not ended
 
@@ -45,6 +51,12 @@ class Admission:
                 f" {self._limit - self._shared_limit} places are for callers without any; wait for one to end",
                 self._retry_after,
             )
+        if caller is not None and self.active >= self._group_limit and (held := self._of_group[find_group(caller)]):
+            raise Overloaded(
+                f"the server has {self.active} requests in work, {held} of them of this address; its last"
+                f" {self._limit - self._group_limit} places are for addresses without any; wait for one to end",
+                self._retry_after,
+            )
 
     @contextmanager
     def admit(self, caller: Hashable = None) -> Iterator[None]:
@@ -56,6 +68,7 @@ class Admission:
         self.require_place(caller)
         self.active += 1
         self._of_caller[caller] += 1
+        self._of_group[find_group(caller)] += 1
         try:
             yield
         finally:
@@ -63,3 +76,6 @@ class Admission:
             self._of_caller[caller] -= 1
             if not self._of_caller[caller]:
                 del self._of_caller[caller]
+            self._of_group[find_group(caller)] -= 1
+            if not self._of_group[find_group(caller)]:
+                del self._of_group[find_group(caller)]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from latimer_server.core.callers import find_group
 from latimer_server.core.errors import DeadlineExceeded
 from latimer_server.scheduling.work_items import Clock
 
@@ -81,7 +82,7 @@ class RequestBacklog:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._by_caller: Counter[Hashable] = Counter()
+        self._by_group: dict[Hashable, Counter[Hashable]] = {}  # of each group by caller
         self._total = 0
         # Code points of all requests that ended well, without and with their fixed cost.
         self._finished_text = 0
@@ -108,7 +109,8 @@ class RequestBacklog:
 
         `token_rate` is what the model computes, in tokens per second. If whole requests took longer, because of the
         work on their texts, the rate measured for them counts. Callers take turns, so another caller delays the request
-        by no more than what this caller has in work itself, the new request included. Without other requests, or if
+        by no more than what this caller has in work itself, the new request included. The callers of another group
+        (see `find_group`) count as one, whose turns come before each turn of this group. Without other requests, or if
         all of them are short beside this one, the estimate is 0: an idle model tries everything, and so learns a better
         rate.
         """
@@ -137,13 +139,17 @@ class RequestBacklog:
         return self._total < _SHORT_SHARE * (self.estimate_computed(characters, caller) + FIXED_CHARACTERS)
 
     def has_work_of(self, caller: Hashable) -> bool:
-        """Returns True if a request of this caller is in work."""
-        return caller in self._by_caller
+        """Returns True if a request of this caller, or of another one of its group, is in work."""
+        return find_group(caller) in self._by_group
 
     def _count_before(self, size: int, caller: Hashable) -> int:
         """Returns the code points that are done by the end of a new request of `size` code points."""
-        own = self._by_caller.get(caller, 0) + size
-        return own + sum(min(held, own) for other, held in self._by_caller.items() if other != caller)
+        group = find_group(caller)
+        callers = self._by_group.get(group, Counter())
+        own = callers.get(caller, 0) + size
+        shared = own + sum(min(held, own) for other, held in callers.items() if other != caller)
+        others = (held.total() for other, held in self._by_group.items() if other != group)
+        return shared + sum(min(held, shared) for held in others)
 
     @contextmanager
     def hold(self, characters: int, caller: Hashable, deadline: float | None = None) -> Iterator[HeldRequest]:
@@ -199,9 +205,13 @@ class RequestBacklog:
 
     def _add(self, size: int, caller: Hashable) -> None:
         self._total += size
-        self._by_caller[caller] += size
-        if not self._by_caller[caller]:
-            del self._by_caller[caller]
+        group = find_group(caller)
+        callers = self._by_group.setdefault(group, Counter())
+        callers[caller] += size
+        if not callers[caller]:
+            del callers[caller]
+        if not callers:
+            del self._by_group[group]
 
     def _note_shown_rate(self, characters: int, seconds: float) -> None:
         """Adds a request that ended well: the model cannot be slower than it was for this request alone."""

@@ -11,6 +11,8 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
+from latimer_server.core.callers import find_group
+
 # Bytes of the texts in work; with the reserve, which only texts of at most `_SMALL_BYTES` may use. Texts below
 # `_FREE_BYTES` are not counted: admission bounds their number.
 MAX_BYTES = 384 << 20
@@ -62,7 +64,7 @@ class TextMemory:
             pass
 
     def _admit_one_of_each(self) -> bool:
-        """Admits the first text of every caller that fits. Returns True if there is room for more."""
+        """Admits the first text of one caller of every group that fits. Returns True if there is room for more."""
         for caller in list(self._waiting):
             texts = self._waiting[caller]
             while texts and texts[0][1].done():
@@ -70,7 +72,10 @@ class TextMemory:
             if not texts:
                 del self._waiting[caller]
         blocked = False
+        admitted: set[Hashable] = set()
         for caller in list(self._waiting):
+            if find_group(caller) in admitted:
+                continue
             texts = self._waiting[caller]
             size, granted = texts[0]
             fits = not blocked and self._used + size <= self._max_bytes
@@ -80,5 +85,13 @@ class TextMemory:
             texts.popleft()
             self._used += size
             granted.set_result(None)
-            self._waiting.move_to_end(caller)
+            admitted.add(find_group(caller))
+            self._move_to_end(caller)
         return not blocked
+
+    def _move_to_end(self, caller: Hashable) -> None:
+        """Moves a caller behind all others, and its group behind all other groups."""
+        group = find_group(caller)
+        for other in [other for other in self._waiting if other != caller and find_group(other) == group]:
+            self._waiting.move_to_end(other)
+        self._waiting.move_to_end(caller)

@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -21,9 +21,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from latimer_server.core.abandonment import set_abandonment
+from latimer_server.core.callers import find_group
 from latimer_server.core.errors import DeadlineExceeded, Overloaded
 from latimer_server.scheduling.text_memory import TextMemory
-from latimer_server.scheduling.time_shares import TimeShares
+from latimer_server.scheduling.time_shares import GroupedTimeShares
 from latimer_server.scheduling.work_items import Clock
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ _FORGET_EVERY = 256
 _TURN_SECONDS = 0.05
 # Work that has begun and waits for its next turn holds a thread and its intermediate results.
 _MOST_BEGUN = 8
+# The callers of one group together.
+_MOST_BEGUN_OF_GROUP = 4
 # How often work that waits for its next turn looks whether the lane is closed.
 _CLOSE_SECONDS = 1.0
 
@@ -78,32 +81,33 @@ class _Lane:
     short work would wait for a whole turn of each caller of long work. Used from the event loop only, but for
     `rest`.
 
-    Each piece that has begun has a thread. A caller has at most one, and all callers together have `_MOST_BEGUN`.
+    Each piece that has begun has a thread. A caller has at most one, the callers of a group (see `find_group`) have
+    `_MOST_BEGUN_OF_GROUP`, and all together `_MOST_BEGUN`.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
         self._threads = ThreadPoolExecutor(_MOST_BEGUN, name)
         self._clock = clock
         self._by_caller: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
-        self._characters: dict[Hashable, int] = {}
-        self._shares = TimeShares()
+        self._characters: Counter[Hashable] = Counter()  # by group
+        self._shares = GroupedTimeShares()
         self._taken = 0
-        self._begun = 0
+        self._begun: Counter[Hashable] = Counter()  # by group
         self._running = False
         self._closed = False
 
     def require_place(self, item: _Item) -> None:
         """Raises `Overloaded` if too much text waits."""
-        if self._characters.get(item.caller, 0) + item.size > MAX_CALLER_CHARACTERS:
+        if self._characters[find_group(item.caller)] + item.size > MAX_CALLER_CHARACTERS:
             raise Overloaded(f"texts of this caller wait with {MAX_CALLER_CHARACTERS} characters", _RETRY_SECONDS)
-        if sum(self._characters.values()) + item.size > MAX_WAITING_CHARACTERS:
+        if self._characters.total() + item.size > MAX_WAITING_CHARACTERS:
             raise Overloaded(f"texts with {MAX_WAITING_CHARACTERS} characters wait", _RETRY_SECONDS)
 
     def add(self, item: _Item) -> None:
         if item.caller not in self._by_caller:
             self._shares.add(item.caller)
         self._by_caller.setdefault(item.caller, deque()).append(item)
-        self._characters[item.caller] = self._characters.get(item.caller, 0) + item.size
+        self._characters[find_group(item.caller)] += item.size
         if not self._running:
             self._start_next()
 
@@ -138,7 +142,7 @@ class _Lane:
             item.turn.set()
             return
         item.has_begun = True
-        self._begun += 1
+        self._begun[find_group(item.caller)] += 1
         done = asyncio.get_running_loop().run_in_executor(self._threads, item.work)
         done.add_done_callback(lambda ended: self._finish(item, ended))
 
@@ -152,9 +156,7 @@ class _Lane:
             if not items:
                 del self._by_caller[caller]
             if not item.has_begun:
-                self._characters[caller] -= item.size
-                if not self._characters[caller] and not items:
-                    del self._characters[caller]
+                _subtract(self._characters, find_group(caller), item.size)
                 if item.future.done():
                     continue
                 if item.deadline is not None and item.deadline <= self._clock():
@@ -167,11 +169,14 @@ class _Lane:
         return None
 
     def _list_startable(self) -> Iterable[Hashable]:
-        """Returns the callers whose next work may have a turn: while all threads are held, those whose work has
-        begun."""
-        if self._begun < _MOST_BEGUN:
-            return self._by_caller
-        return [caller for caller, items in self._by_caller.items() if items[0].has_begun]
+        """Returns the callers whose next work may have a turn: while all threads, or those of their group, are held,
+        those whose work has begun."""
+        may_begin = self._begun.total() < _MOST_BEGUN
+        return [
+            caller
+            for caller, items in self._by_caller.items()
+            if items[0].has_begun or (may_begin and self._begun[find_group(caller)] < _MOST_BEGUN_OF_GROUP)
+        ]
 
     def _pause(self, item: _Item) -> None:
         """Ends the turn of work that is not done."""
@@ -180,7 +185,7 @@ class _Lane:
         self._start_next()
 
     def _finish(self, item: _Item, ended: asyncio.Future[Any]) -> None:
-        self._begun -= 1
+        _subtract(self._begun, find_group(item.caller), 1)
         self._shares.charge(item.caller, self._clock() - item.turn_began)
         error = None if ended.cancelled() else ended.exception()
         if not item.future.done():
@@ -191,6 +196,12 @@ class _Lane:
             else:
                 item.future.set_result(ended.result())
         self._start_next()
+
+
+def _subtract(counts: Counter[Hashable], name: Hashable, count: int) -> None:
+    counts[name] -= count
+    if not counts[name]:
+        del counts[name]
 
 
 class TextWorkers:

@@ -6,8 +6,8 @@ import asyncio
 
 from latimer_server.core.decoding import DecodingOptions
 from latimer_server.scheduling import Priority
-from latimer_server.scheduling.fair_share import OLD_EVERY
 from latimer_server.scheduling.priority import BULK_EVERY
+from latimer_server.scheduling.turn_lanes import OLD_EVERY
 from tests.unit.scheduling.machines import GREEDY, Machine, held_queue, queue_for, run_all, settle
 
 
