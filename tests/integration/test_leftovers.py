@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
 import grpc
 import pytest
 
+from latimer import AsyncClient
 from latimer.v1 import translation_pb2, translation_pb2_grpc
+from latimer_server.core.errors import DeadlineExceeded
+from latimer_server.scheduling import TextWork, TextWorkers
 from tests.fakes import serve_fakes
 from tests.integration.test_errors import request
 from tests.streams import until
@@ -76,3 +80,34 @@ async def test_abandoned_streams_leave_no_cycles(garbage: list[object]) -> None:
             call.cancel()
         await until(lambda: server.streams.active == 0 and server.active_calls == 0)
         assert list_server_objects(garbage) == []
+
+
+@pytest.mark.parametrize("size", [10, 5_000, 60_000], ids=["a word", "a page", "a chapter"])
+async def test_answered_calls_leave_no_cycles(garbage: list[object], size: int) -> None:
+    text = "one two. " * (size // 9 + 1)
+    async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
+        for _ in range(CALLS):
+            translation = await client.translate(text, source="en", target="pt")
+            assert translation.text.count(".") == text.count(".")
+            await client.translate(f"<p>{text}</p>", source="en", target="pt", text_format="html")
+            await client.summarize(text, source="en")
+            await client.detect(text)
+        await asyncio.sleep(0)
+        assert list_server_objects(garbage) == []
+
+
+async def test_work_on_texts_that_is_withdrawn_or_late_leaves_no_cycles(garbage: list[object]) -> None:
+    workers, gate = TextWorkers(), threading.Event()
+    begun = asyncio.ensure_future(TextWork(workers, "one").run(5_000, gate.wait))
+    withdrawn = asyncio.ensure_future(TextWork(workers, "one").run(5_000, lambda: None))
+    late = asyncio.ensure_future(TextWork(workers, "two", deadline=0.0).run(5_000, lambda: None))
+    await asyncio.sleep(0)
+    withdrawn.cancel()
+    gate.set()
+    await begun
+    with pytest.raises(DeadlineExceeded):
+        await late
+    del begun, withdrawn, late
+    await asyncio.sleep(0)
+    assert list_server_objects(garbage) == []
+    workers.close()

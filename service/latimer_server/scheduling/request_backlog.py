@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from latimer_server.core.callers import find_group
 from latimer_server.core.errors import DeadlineExceeded
@@ -64,11 +65,15 @@ class TokenRatio:
 
 @dataclass(eq=False)
 class HeldRequest:
-    """A request in work. `characters`: the code points that it counts as, without its fixed cost. `settle` replaces
-    them by the code points that the model computes, at most those of the whole request."""
+    """A request in work. `characters`: the code points that it counts as, without its fixed cost. `replace_characters`
+    is called with this object and the code points that replace them."""
 
     characters: int
-    settle: Callable[[int], None]
+    replace_characters: Callable[[HeldRequest, int], None]
+
+    def settle(self, computed: int) -> None:
+        """Replaces the code points by those that the model computes, at most those of the whole request."""
+        self.replace_characters(self, computed)
 
 
 class RequestBacklog:
@@ -166,14 +171,8 @@ class RequestBacklog:
         expected = self.estimate_computed(characters, caller)
         before = self._count_before(expected + FIXED_CHARACTERS, caller)
         self._add(expected + FIXED_CHARACTERS, caller)
-
-        def settle(computed: int) -> None:
-            computed = min(computed, characters)
-            self._add(computed - held.characters, caller)
-            held.characters = computed
-            self._learn_share(caller, computed / max(characters, 1))
-
-        held = HeldRequest(expected, settle)
+        # A function made here would refer to the request, and the request to it.
+        held = HeldRequest(expected, partial(self._settle, characters, caller))
         try:
             yield held
             self._finished += held.characters + FIXED_CHARACTERS
@@ -196,6 +195,12 @@ class RequestBacklog:
             raise
         finally:
             self._add(-held.characters - FIXED_CHARACTERS, caller)
+
+    def _settle(self, characters: int, caller: Hashable, held: HeldRequest, computed: int) -> None:
+        computed = min(computed, characters)
+        self._add(computed - held.characters, caller)
+        held.characters = computed
+        self._learn_share(caller, computed / max(characters, 1))
 
     def _learn_share(self, caller: Hashable, share: float) -> None:
         average = self._shares.pop(caller, 1.0)

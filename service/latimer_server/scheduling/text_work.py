@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from latimer_server.core.abandonment import set_abandonment
 from latimer_server.core.callers import find_group
@@ -63,11 +63,13 @@ def estimate_text_work(texts: Sequence[str]) -> int:
 
 @dataclass(eq=False)
 class _Item:
-    """Queued work. `deadline`: a reading of the clock; work that is not begun by then is refused. `turn`: set while the
-    work has the turn; its thread waits for it. `turn_began`: a reading of the clock."""
+    """A place in the queue. `deadline`: a reading of the clock; work that is not begun by then is refused. `turn`: set
+    while the work has the turn; its thread waits for it. `turn_began`: a reading of the clock.
+
+    The work itself is not in it: the context of the work refers to this object, and both would form a cycle.
+    """
 
     size: int
-    work: Callable[[], Any]
     caller: Hashable
     deadline: float | None
     future: asyncio.Future[Any]
@@ -89,6 +91,7 @@ class _Lane:
         self._threads = ThreadPoolExecutor(_MOST_BEGUN, name)
         self._clock = clock
         self._by_caller: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
+        self._work: dict[_Item, Callable[[], Any]] = {}
         self._characters: Counter[Hashable] = Counter()  # by group
         self._shares = GroupedTimeShares()
         self._taken = 0
@@ -103,7 +106,8 @@ class _Lane:
         if self._characters.total() + item.size > MAX_WAITING_CHARACTERS:
             raise Overloaded(f"texts with {MAX_WAITING_CHARACTERS} characters wait", _RETRY_SECONDS)
 
-    def add(self, item: _Item) -> None:
+    def add(self, item: _Item, work: Callable[[], Any]) -> None:
+        self._work[item] = work
         if item.caller not in self._by_caller:
             self._shares.add(item.caller)
         self._by_caller.setdefault(item.caller, deque()).append(item)
@@ -143,7 +147,7 @@ class _Lane:
             return
         item.has_begun = True
         self._begun[find_group(item.caller)] += 1
-        done = asyncio.get_running_loop().run_in_executor(self._threads, item.work)
+        done = asyncio.get_running_loop().run_in_executor(self._threads, self._work.pop(item))
         done.add_done_callback(lambda ended: self._finish(item, ended))
 
     def _take(self) -> _Item | None:
@@ -158,8 +162,10 @@ class _Lane:
             if not item.has_begun:
                 _subtract(self._characters, find_group(caller), item.size)
                 if item.future.done():
+                    del self._work[item]
                     continue
                 if item.deadline is not None and item.deadline <= self._clock():
+                    del self._work[item]
                     item.future.set_exception(DeadlineExceeded("the deadline passed before the work on the text began"))
                     continue
             self._taken += 1
@@ -220,15 +226,25 @@ class TextWorkers:
         Raises what the work raises, `DeadlineExceeded` if it is not begun by the deadline, and if it is `bounded`
         `Overloaded` if too much text waits. Cancelling the caller withdraws work that has not begun.
         """
+        item = self._add(size, work, caller, deadline, bounded=bounded)
+        try:
+            return cast(T, await item.future)
+        finally:
+            # The traceback of an error has this frame, and the future has the error.
+            del item
+
+    def _add(
+        self, size: int, work: Callable[[], Any], caller: Hashable, deadline: float | None, *, bounded: bool
+    ) -> _Item:
+        loop = asyncio.get_running_loop()
         lane = self._long if size > _LONG_CHARACTERS else self._short
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        context = contextvars.copy_context()
-        item = _Item(size, partial(context.run, work), caller, deadline, future)
-        context.run(set_abandonment, partial(lane.rest, item, asyncio.get_running_loop()))
+        item = _Item(size, caller, deadline, loop.create_future())
         if bounded:
             lane.require_place(item)
-        lane.add(item)
-        return await future
+        context = contextvars.copy_context()
+        context.run(set_abandonment, partial(lane.rest, item, loop))
+        lane.add(item, partial(context.run, work))
+        return item
 
     def hold_memory(self, size: int, caller: Hashable) -> AbstractAsyncContextManager[None]:
         """Waits for room for texts that take `size` bytes in work; see `TextMemory.hold`."""
