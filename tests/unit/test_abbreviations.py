@@ -34,6 +34,8 @@ def spell_out(text: str, language: str) -> str:
         ("Oi (vc sabe)", "pt", "Oi (você sabe)"),
         ("Exma. Sra. Silva e Exmo. Sr. Lima", "pt", "Prezada senhora Silva e Prezado senhor Lima"),
         ("Vedado o uso. Vedada a cópia.", "pt", "É proibido o uso. É proibida a cópia."),
+        ("for 0.3 mi. It is 1 mi away", "en", "for 0.3 miles. It is 1 mile away"),
+        ("up by $5 mi, $12 mi", "en", "up by $5 mi, $12 mi"),
         ("1 hr ago, 21 hrs", "en", "1 hour ago, 21 hours"),
         ("vc e tb eles, p/ mim", "pt", "você e também eles, para mim"),
         ("Vc não veio pq?", "pt-BR", "Você não veio porque?"),

@@ -66,6 +66,7 @@ def test_a_protected_dash_stays() -> None:
         ("A - b—c", "A - b - c", "A - b—c"),
         ("A—b", "A, b - c - d", "A, b - c - d"),
         ("pages 10–20", "as páginas 10-20", "as páginas 10–20"),
+        ("$70k–$90k", "$70k-$90k", "$70k–$90k"),
         ("1,000–2,000 people", "1.000-2.000 pessoas", "1.000–2.000 pessoas"),
         ("10–20 or 30-40", "10-20 ou 31-40", "10–20 ou 31-40"),
         ("Smith–Jones theorem", "teorema de Smith-Jones, guarda-chuva", "teorema de Smith–Jones, guarda-chuva"),

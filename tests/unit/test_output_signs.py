@@ -29,6 +29,7 @@ def write_capitals(source: str, output: str, spans: tuple[TextSpan, ...] = ()) -
     [
         ("of the date hereof.", "da data aqui de .", "da data aqui de."),
         ("Why, then?", "Por que , então ?", "Por que, então?"),
+        ("Nome completo*", "Full name *", "Full name*"),
         ('He said "no!"', 'Ele disse "não !"', 'Ele disse "não!"'),
     ],
 )
@@ -45,6 +46,7 @@ def test_no_space_stands_before_a_closing_sign(source: str, output: str, expecte
         ("Why ?", "Por quê ?", "pt"),
         ("Why?", "Pourquoi ?", "fr-CA"),
         ("Run .", "Execute .", "pt"),
+        ("2 a * 3 b*", "2 a * 3 b *", "pt"),
     ],
 )
 def test_other_spaces_stay(source: str, output: str, target: str) -> None:

@@ -47,6 +47,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"(?<=\d )mins\b\.?": "minutes",
         r"(?<=\d )secs\b\.?": "seconds",
         r"(?<=\d )pcs\b\.?": "pieces",
+        r"(?<=\b1 )mi\b(?:\.(?=[^\s]|\s[a-z(]))?": "mile",
+        r"(?<=\d )(?<![$€£]\d )(?<![$€£]\d\d )(?<![$€£]\d\d\d )(?<![$€£]\d\.\d )mi\b(?:\.(?=[^\s]|\s[a-z(]))?": "miles",
         r"max\.(?= ?\d)": "maximum",
         r"min\.(?= ?\d)": "minimum",
         r"a\.k\.a\.": "also known as",
@@ -132,8 +134,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 # Each abbreviation contains one of these words, as punctuation and spaces divide them.
 _STEMS = {
     "en": """
-        Qty qty QTY ea No no w/o w/ Ms Dept Apt Attn Approx approx Incl incl hr hrs mins secs sec sq pcs max min k ASAP
-        btw idk brb pls Pls plz Plz thx Thx u
+        Qty qty QTY ea No no w/o w/ Ms Dept Apt Attn Approx approx Incl incl hr hrs mins secs sec sq pcs mi max min k
+        ASAP btw idk brb pls Pls plz Plz thx Thx u
     """,
     "pt": """
         vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd 2ª xíc sopa chá td agr blz tô to

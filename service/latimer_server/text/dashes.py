@@ -24,8 +24,8 @@ _CLAUSE_DASH = re.compile(
 _HYPHEN = "-"
 # A hyphen or two between spaces, which stands for a dash in the text that a model reads and in its output.
 _SPACED_HYPHEN = re.compile("(?<!\\S)--?(?!\\S)")
-# Two words or figures with a hyphen between them; the second one is not consumed.
-_JOINED = re.compile("(?<!\\w)(\\w++)-(?=(\\w++))")
+# Two words or figures, also with a currency sign, with a hyphen between them; the second one is not consumed.
+_JOINED = re.compile("(?<!\\w)(\\w++)-(?=(?:R?[$€£¥])?(\\w++))")
 # Dashes that join words or figures: the figure dash and the en dash.
 _JOINING = frozenset("\u2012\u2013")
 

@@ -13,8 +13,9 @@ from latimer_server.text.checks.numerals import find_decimal_mark
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.rewriting import Edit
 
-# A space before a sign that closes a sentence or clause. Smileys and names such as `.NET` have more behind the sign.
-_SPACED = re.compile(r"(?<=[^\W_]) (?P<sign>[.,;:!?])(?=$|[\s\"”»)])")
+# A space before a sign that closes a sentence or clause, or before the star of a field that is required. Smileys and
+# names such as `.NET` have more behind the sign.
+_SPACED = re.compile(r"(?<=[^\W_]) (?P<sign>[.,;:!?*])(?=$|[\s\"”»)])")
 # Languages that write a space before some signs.
 _SPACED_LANGUAGES = frozenset({"fr"})
 _BRACKETS = (re.compile(r"\[([^\[\]()]{3,80})\]"), re.compile(r"\(([^\[\]()]{4,80})\)"))

@@ -41,6 +41,11 @@ _HOLIDAYS = {"en": "holidays", "pt": "feriados", "es": "festivos", "fr": "jours 
 # The most days of one range or list, so that no segment becomes too long.
 _MOST_DAYS = 14
 _DAYS_OF_RANGE = 2
+# An article or preposition before a word that is no day, with the number of characters to look at, and what a lone day
+# has behind it.
+_ARTICLE = re.compile(r"(?<!\w)[a-zA-Z]{1,3}\s$")
+_ARTICLE_LENGTH = 5
+_END = re.compile(r"\s*(?:$|[,;.)\n])")
 _TIME = r"\d{1,2}(?:[:.]\d\d|\s?[ap]\.?m\b|\s?h|\sUhr)"
 _ENGLISH_MONTH_NAME = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\b"
 _ENGLISH_MONTH = rf"{_ENGLISH_MONTH_NAME}\.? \d"
@@ -86,11 +91,23 @@ def find_schedules(text: str, language: str) -> Iterator[TextSpan]:
     initial, schedule, day, time = _compile(code)
     if not initial.search(text):
         return
-    for found in schedule.finditer(text):
-        days = day.finditer(text, found.start(), found.end())
-        behind = time.match(text, found.end())
-        if behind is not None or sum(1 for _ in days) > 1:
-            yield TextSpan(found.start(), found.end() if behind is None else behind.end())
+    found = list(schedule.finditer(text))
+    behind = [time.match(text, match.end()) for match in found]
+    sure = [
+        mark is not None or sum(1 for _ in day.finditer(text, *match.span())) > 1
+        for match, mark in zip(found, behind, strict=True)
+    ]
+    if not any(sure):
+        return
+    for match, mark, is_sure in zip(found, behind, sure, strict=True):
+        if is_sure or _is_lone_day(text, match):
+            yield TextSpan(match.start(), match.end() if mark is None else mark.end())
+
+
+def _is_lone_day(text: str, match: re.Match[str]) -> bool:
+    """Returns True for a lone day of a text with a schedule, as in `Mon–Fri 9–5, closed Sun`; `the Sun` is none."""
+    start = max(0, match.start() - _ARTICLE_LENGTH)
+    return _END.match(text, match.end()) is not None and not _ARTICLE.search(text[start : match.start()])
 
 
 @cache

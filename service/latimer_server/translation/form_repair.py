@@ -25,9 +25,11 @@ from latimer_server.text.output_signs import (
 from latimer_server.text.person_names import is_name_line, restore_names
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.protection.spans import merge_spans
+from latimer_server.text.quoted_signs import restore_quoted_signs
 from latimer_server.text.rewriting import Edit, apply_edits, drop_overlapping
 from latimer_server.text.salutations import agree_salutation
 from latimer_server.text.sentence_start import lower_start
+from latimer_server.text.units import restore_units
 from latimer_server.translation.segment_output import Alternative, SegmentOutput
 
 # Faults of an output that are gone with its text.
@@ -105,6 +107,8 @@ def _list_edits(source: ProtectedText, output: ProtectedText, languages: tuple[s
     yield from raise_brackets(source, output)
     yield from write_powers(source, output, languages)
     yield from write_number_signs(output, target)
+    yield from restore_quoted_signs(source, output)
+    yield from restore_units(source, output, languages)
 
 
 def lacks_brackets(segment: ProtectedText, output: SegmentOutput) -> bool:

@@ -15,6 +15,7 @@ from latimer_server.text.checks.numbers import has_number_mismatch
 from latimer_server.text.checks.repetition import has_loop, split_words
 from latimer_server.text.checks.spelled import has_wrong_spelling
 from latimer_server.text.checks.unknown_words import has_unknown_word
+from latimer_server.text.units import has_unit_mismatch
 
 
 def check_output(
@@ -23,7 +24,8 @@ def check_output(
     """Returns the flags of `output` as the translation of `source`, in the order of the contract.
 
     The flags are REPETITION (also a word twice in a row), COPIED_SOURCE, LENGTH_RATIO (also brackets or quotation marks
-    that the source does not have) and NUMBER_MISMATCH (also `60 (sixty)` with other words).
+    that the source does not have) and NUMBER_MISMATCH (also `60 (sixty)` with other words,
+    and another unit of measure).
     Never raises; takes linear time in the length of the texts.
     Languages are BCP-47 codes. `protected`: the texts of the protected spans, whose numbers and words are ignored.
     """
@@ -36,8 +38,10 @@ def check_output(
         flags.append(Flag.COPIED_SOURCE)
     if has_odd_length(source, output, *languages) or has_added_marks(source, output):
         flags.append(Flag.LENGTH_RATIO)
-    if has_number_mismatch(source, output, *languages, protected, words, others) or has_wrong_spelling(
-        source, output, *languages
+    if (
+        has_number_mismatch(source, output, *languages, protected, words, others)
+        or has_wrong_spelling(source, output, *languages)
+        or has_unit_mismatch(source, output, languages)
     ):
         flags.append(Flag.NUMBER_MISMATCH)
     return tuple(flags)

@@ -21,7 +21,7 @@ _SIMPLE = {".": re.compile(r"\d+(?:\.\d+)?"), ",": re.compile(r"\d+(?:,\d+)?")}
 _UNIT = (
     r"(?:[¹²³⁰⁴-⁹⁺⁻])|[ \u00a0]?(?:[×÷]|%|‰|°|[kMGTm]?(?:g|m|l|L|B|b|W|Wh|Hz|V|J|Pa)\b|c[ml]\b|[€£¥₹$]|"
     r"(?:million|billion|mil|bilh|milh)\w*|percent|por cento|"
-    r"(?:pts?|pp|km/h|mph|kWh|ms|s|h|min|in|ft|lbs?|oz)\b(?!\.\w))"
+    r"(?:pts?|pp|km/h|mph|kWh|ms|s|h|min|in|ft|yd|mi|gal|lbs?|oz)\b(?!\.\w))"
 )
 # Text before an amount of money, and before a figure of a formula.
 _AMOUNT = r"[€£¥₹$×÷±≈≤≥][ \u00a0]?"
