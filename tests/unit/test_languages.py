@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from latimer_server.core.languages import CodeIndex, match_code, normalize_code
+from latimer_server.core.languages import CodeIndex, match_code, normalize_code, primary_subtag
 from latimer_server.text.detection import LanguageDetector
 from latimer_server.text.ngrams.table import read_table
 
@@ -35,6 +35,11 @@ def detector() -> LanguageDetector:
 )
 def test_codes_become_canonical(code: str, canonical: str) -> None:
     assert normalize_code(code) == canonical
+
+
+@pytest.mark.parametrize(("code", "subtag"), [("pt-BR", "pt"), ("PT", "pt"), ("zh-Hant-TW", "zh"), ("", "")])
+def test_the_primary_subtag_is_the_language_of_a_code(code: str, subtag: str) -> None:
+    assert primary_subtag(code) == subtag
 
 
 @pytest.mark.parametrize("code", ["", "x", "xx", "english", "en--us", "日本", "en\n", "e" * 500, "\x00"])

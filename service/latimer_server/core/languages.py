@@ -36,6 +36,11 @@ def normalize_code(code: str) -> str:
     return langcodes.standardize_tag(code)
 
 
+def primary_subtag(code: str) -> str:
+    """Returns the primary language subtag (RFC 5646) of a BCP-47 code, in small letters: `pt` for `pt-BR`."""
+    return code.split("-", 1)[0].lower()
+
+
 def match_code(wanted: str, served: Iterable[str]) -> str | None:
     """Returns the served code that is the same as `wanted` or nearest to it (`pt` for `pt-BR`); None if none is near.
 

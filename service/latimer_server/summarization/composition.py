@@ -12,7 +12,7 @@ from enum import Enum
 
 from latimer_server.core.errors import LatimerError
 from latimer_server.core.flags import Flag
-from latimer_server.core.languages import UNDETERMINED
+from latimer_server.core.languages import UNDETERMINED, primary_subtag
 from latimer_server.core.scripts import UNSPACED_LANGUAGES
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.detection import Candidate
@@ -189,7 +189,7 @@ def take_within(order: Sequence[int], words: Sequence[int], total: int, limit: L
 
 def count_words(text: str, language: str) -> int:
     """Returns the number of words; in languages written without spaces, the number of letters and digits."""
-    if language.split("-")[0] in UNSPACED_LANGUAGES:
+    if primary_subtag(language) in UNSPACED_LANGUAGES:
         return sum(character.isalnum() for character in text)
     return len(text.split())
 
@@ -199,7 +199,7 @@ def compose_summary(chosen: Sequence[SelectedSentence], language: str) -> Summar
 
     A space separates them, except in languages that write none between sentences.
     """
-    separator = "" if language.split("-")[0] in _SENTENCES_UNSPACED else " "
+    separator = "" if primary_subtag(language) in _SENTENCES_UNSPACED else " "
     parts: list[SummarySentence] = []
     position = 0
     for sentence in chosen:

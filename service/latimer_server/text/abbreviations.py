@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.rewriting import Edit
@@ -181,7 +182,7 @@ def find_abbreviations(text: str, language: str) -> Iterator[TextSpan]:
 
 
 def _find(text: str, language: str) -> Iterator[tuple[TextSpan, str]]:
-    table = _compile(language.split("-")[0].lower())
+    table = _compile(primary_subtag(language))
     if table is None:
         return
     found: list[tuple[TextSpan, str]] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 
 _WORD = re.compile(r"(?<!\w)[^\W\d_]++(?:['’][^\W\d_]++)*+(?!\w)")
@@ -47,7 +48,7 @@ class Casing(Enum):
 
 def find_small_words(language: str) -> frozenset[str]:
     """Returns the words that stay small in titles of a language (BCP-47 code); those of all languages if unknown."""
-    return _SMALL_WORDS.get(language.split("-")[0].lower(), _ANY_SMALL)
+    return _SMALL_WORDS.get(primary_subtag(language), _ANY_SMALL)
 
 
 def find_casing(guarded: ProtectedText) -> Casing:
@@ -108,7 +109,7 @@ def style_text(guarded: ProtectedText, casing: Casing, language: str) -> Protect
     """
     if casing is Casing.NORMAL:
         return guarded
-    code = language.split("-")[0]
+    code = primary_subtag(language)
     parts: list[str] = []
     ascending = sorted(guarded.spans, key=lambda span: span.start)
     moved = {}

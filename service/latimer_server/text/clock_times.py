@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.rewriting import Edit
@@ -72,7 +73,7 @@ def find_hours(text: str, language: str) -> Iterator[Edit]:
     An hour without minutes needs a word such as `às` before it, or another hour, because `8h` is a duration too.
     `language`: BCP-47 code of the text. Yields nothing for a language that does not write hours so.
     """
-    code = language.split("-", 1)[0].lower()
+    code = primary_subtag(language)
     if code == "en":
         ranges = list(_find_ranges(text))
         yield from ranges
@@ -110,7 +111,7 @@ def find_zoned_hours(text: str, language: str) -> Iterator[TextSpan]:
 
     `language`: BCP-47 code of the text. Yields nothing for another language than English.
     """
-    if any(sign in text for sign in _TWELVE_SIGNS) and language.split("-", 1)[0].lower() == "en":
+    if any(sign in text for sign in _TWELVE_SIGNS) and primary_subtag(language) == "en":
         for match in _ZONED.finditer(text):
             yield TextSpan(*match.span())
 
@@ -154,7 +155,7 @@ def rewrite_hours(source: str, output: ProtectedText, target: str) -> Iterator[E
     `target`: BCP-47 code. In English an hour after noon has no `p.m.` if it is one of a clock of 24 hours, and all
     hours have that clock if one has. Yields nothing if the source has no figure.
     """
-    code = target.split("-", 1)[0].lower()
+    code = primary_subtag(target)
     if code in _DAY_CLOCK:
         if any(sign in output.text for sign in _TWELVE_SIGNS) and _TWELVE_SIGN.search(output.text):
             yield from _rewrite_twelve(output, with_h=code in _WITH_H)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.rewriting import Edit
 
@@ -33,7 +34,7 @@ def rewrite_dates(output: ProtectedText, target: str) -> Iterator[Edit]:
 
     `target`: BCP-47 code of the output. Yields nothing for another language.
     """
-    if target.split("-", 1)[0].lower() != "pt" or not any(stem in output.text for stem in _STEMS):
+    if primary_subtag(target) != "pt" or not any(stem in output.text for stem in _STEMS):
         return
     if not _SIGN.search(output.text):
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.checks.numerals import find_decimal_mark
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.rewriting import Edit
@@ -32,7 +33,7 @@ def remove_spaces_before_signs(source: ProtectedText, output: ProtectedText, tar
 
     `target`: BCP-47 code of the output. Yields nothing for French, which has its own rules.
     """
-    if _SPACED.search(output.text) is None or target.split("-", 1)[0].lower() in _SPACED_LANGUAGES:
+    if _SPACED.search(output.text) is None or primary_subtag(target) in _SPACED_LANGUAGES:
         return
     for part in list_unprotected(output):
         for match in _SPACED.finditer(output.text, part.start, part.end):
@@ -81,7 +82,7 @@ def write_powers(source: ProtectedText, output: ProtectedText, languages: tuple[
 
 def write_number_signs(output: ProtectedText, target: str) -> Iterator[Edit]:
     """Yields the replacement of `Nº` before a figure of an English output by `No.`. `target`: its BCP-47 code."""
-    if "º" not in output.text or target.split("-", 1)[0].lower() != "en":
+    if "º" not in output.text or primary_subtag(target) != "en":
         return
     for part in list_unprotected(output):
         for match in _NUMBER_SIGN.finditer(output.text, part.start, part.end):

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.casing import Casing, find_casing
 from latimer_server.text.given_names import ENGLISH, PORTUGUESE, read_pairs
 from latimer_server.text.protection.masking import ProtectedText
@@ -68,7 +69,7 @@ def is_name_line(text: str, language: str) -> bool:
     """Returns True if a text is the name of a person and nothing else. `language`: its BCP-47 code."""
     if len(text) > _LONGEST_LINE or not text[:1].isupper() or text.endswith((".", "!", "?", ":")):
         return text.endswith(" Jr.") and is_name_line(text.removesuffix(" Jr."), language)
-    given = _GIVEN.get(language.split("-", 1)[0].lower())
+    given = _GIVEN.get(primary_subtag(language))
     match = _LINE.fullmatch(text)
     if given is None or match is None:
         return False
@@ -81,7 +82,7 @@ def is_name_line(text: str, language: str) -> bool:
 
 def restore_names(source: ProtectedText, output: ProtectedText, languages: tuple[str, str]) -> Iterator[Edit]:
     """Yields the replacement of names of an output by those of the source. `languages`: BCP-47 codes of both."""
-    codes = languages[0].split("-", 1)[0].lower(), languages[1].split("-", 1)[0].lower()
+    codes = primary_subtag(languages[0]), primary_subtag(languages[1])
     if codes in _PAIRS_OF_LANGUAGES and any(title in source.text for title in _TITLES):
         yield from _restore_titled(source, output)
     found = [match for match in _find_names(source.text, _list_names(codes)) if not _overlaps_protected(match, source)]

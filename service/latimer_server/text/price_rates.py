@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.rewriting import Edit
 
@@ -30,4 +31,4 @@ def spell_out_periods(guarded: ProtectedText, language: str) -> Iterator[Edit]:
 
 def has_periods(text: str, language: str) -> bool:
     """Returns True if a text has a price with a period. `language`: its BCP-47 code."""
-    return "/" in text and language.split("-", 1)[0].lower() == "en" and _PRICE.search(text) is not None
+    return "/" in text and primary_subtag(language) == "en" and _PRICE.search(text) is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.rewriting import Edit
 
@@ -18,7 +19,7 @@ _SALUTATION = re.compile(
 
 def agree_salutation(output: ProtectedText, target: str) -> Iterator[Edit]:
     """Yields the replacement of the last letter of a salutation with the wrong gender. `target`: BCP-47 code."""
-    if output.text[:1] not in ("C", "P", "Q", "E") or target.split("-", 1)[0].lower() != "pt":
+    if output.text[:1] not in ("C", "P", "Q", "E") or primary_subtag(target) != "pt":
         return
     match = _SALUTATION.match(output.text)
     if match is not None and not any(span.start < match.end() for span in output.spans):

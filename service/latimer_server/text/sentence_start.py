@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.protection.masking import ProtectedText
 from latimer_server.text.rewriting import Edit
 
@@ -37,7 +38,7 @@ def lower_start(source: ProtectedText, output: ProtectedText, target: str) -> It
     Words that may be names keep their capital: those with more capitals, those that the source has with a capital, and
     all if one of the first words of the source has one. `target`: BCP-47 code of the output.
     """
-    code = target.split("-", 1)[0].lower()
+    code = primary_subtag(target)
     if code not in _LANGUAGES:
         return
     first, written = _find_first(source), _find_first(output)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.figures.notation import list_digits
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
@@ -121,7 +122,7 @@ def _find_changed(source: Sequence[_Measure], output: Sequence[_Measure]) -> fro
 
 def _write_unit(measure: _Measure, language: str) -> str:
     """Returns a unit in a language: its name if the source has a name, or if the symbol means something else there."""
-    code = _read_base(language)
+    code = primary_subtag(language)
     names = _NAMES.get(code, {}).get(measure.unit, "").split()
     if names and (measure.is_named or measure.unit in _OTHER_MEANINGS.get(code, ())):
         return names[0] if measure.digits == "1" else names[1]
@@ -129,7 +130,7 @@ def _write_unit(measure: _Measure, language: str) -> str:
 
 
 def _list_measures(text: str, language: str) -> list[_Measure]:
-    pattern, units = _compile(_read_base(language))
+    pattern, units = _compile(primary_subtag(language))
     return [
         _Measure(
             list_digits(match["figure"].rstrip(".,")),
@@ -139,10 +140,6 @@ def _list_measures(text: str, language: str) -> list[_Measure]:
         )
         for match in pattern.finditer(text)
     ]
-
-
-def _read_base(language: str) -> str:
-    return language.split("-", 1)[0].lower()
 
 
 @cache

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.rewriting import Edit
@@ -56,7 +57,7 @@ def spell_out_weekdays(guarded: ProtectedText, language: str) -> Iterator[Edit]:
 
     `language`: BCP-47 code of the text. Yields nothing for a language without a table.
     """
-    code = language.split("-")[0].lower()
+    code = primary_subtag(language)
     parts = list_unprotected(guarded)
     for schedule in find_schedules(guarded.text, language):
         names = dict(zip(_ABBREVIATED[code].lower().split(), _WIDE[code].split(), strict=True))
@@ -85,7 +86,7 @@ def find_schedules(text: str, language: str) -> Iterator[TextSpan]:
 
     No sentence ends inside them, though a full stop may. `language`: BCP-47 code of the text.
     """
-    code = language.split("-")[0].lower()
+    code = primary_subtag(language)
     if code not in _WIDE:
         return
     initial, schedule, day, time = _compile(code)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from latimer_server.core.flags import Flag
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.accented_capitals import capitalize_accented
 from latimer_server.text.alignment import Link, map_span
@@ -53,7 +54,7 @@ def write_known(segment: ProtectedText, output: SegmentOutput, languages: tuple[
 
 
 def _writes_names(language: str) -> bool:
-    return language.split("-", 1)[0].lower() in _LATIN
+    return primary_subtag(language) in _LATIN
 
 
 def repair_forms(segment: ProtectedText, output: SegmentOutput, languages: tuple[str, str]) -> SegmentOutput:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from latimer_server.core.decoding import LanguagePair
 from latimer_server.core.flags import Flag
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.spans import TextSpan
 from latimer_server.core.usage import Usage
 from latimer_server.models.pool.loaded_model import LoadedGenerator
@@ -225,7 +226,7 @@ def _prepare(
         joined = join_words(lowered.text, lambda word: len(model.backend.token_starts(word)))
         lowered = replace(lowered, text=joined)
     # English words with such capitals are names of other languages, which stay as they are.
-    respells_capitals = languages.source.split("-", 1)[0].lower() != "en"
+    respells_capitals = primary_subtag(languages.source) != "en"
 
     def is_known(character: str) -> bool:
         return coverage.covers(character, languages)

@@ -10,7 +10,7 @@ from typing import cast
 from latimer_server.backends.protocol import Backend, GeneratorBackend, RankerBackend
 from latimer_server.core.decoding import DecodingOptions, LanguagePair
 from latimer_server.core.errors import ModelError
-from latimer_server.core.languages import match_code
+from latimer_server.core.languages import match_code, primary_subtag
 from latimer_server.core.scripts import DENSE_LANGUAGES, UNSPACED_LANGUAGES
 from latimer_server.models.catalog.catalog import CatalogEntry, Task
 from latimer_server.text.detection import LanguageDetector
@@ -88,7 +88,7 @@ def _check_translation(
     rows = [encoding.ids for encoding in backend.encode(sentences, languages)]
     hypotheses = backend.run(rows, DecodingOptions(target=languages.target), _never)
     outputs = backend.decode([hypothesis.ids for hypothesis in hypotheses])
-    dense = any(code.split("-")[0] in _DENSE for code in (languages.source, languages.target))
+    dense = any(primary_subtag(code) in _DENSE for code in (languages.source, languages.target))
     low, high = _SANE_DENSE_LENGTHS if dense else _SANE_LENGTHS
     for sentence, output in zip(sentences, outputs, strict=True):
         if not low * len(sentence) <= len(output) <= high * len(sentence):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.summarization.evidence import english
 from latimer_server.summarization.evidence.words import Token, list_word_tokens
 
@@ -65,7 +66,7 @@ def is_grounded(sentence: str, source: Sequence[str], language: str = "en") -> b
     words = list_word_tokens(sentence)
     if not words or len(words) > _MAX_WORDS:
         return False
-    if language.split("-")[0] != "en":
+    if primary_subtag(language) != "en":
         literal = tuple(token.lower for token in words)
         return any(tuple(source[i : i + len(literal)]) == literal for i in range(len(source) - len(literal) + 1))
     omitted = _find_omitted(_list_content_words(words), source)

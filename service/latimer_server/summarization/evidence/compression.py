@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.summarization.evidence import english
 from latimer_server.summarization.evidence.words import Token, list_words, split_tokens
 
@@ -47,7 +48,7 @@ def is_compression(sentence: str, source: str, language: str = "en") -> bool:
         return False
     if not sentence.rstrip("\"'”’»)").endswith((".", "!", "?", "。", "…")) or _has_several_sentences(sentence):
         return False
-    return _Alignment(source_tokens, sentence_tokens, in_english=language.split("-")[0] == "en").exists()
+    return _Alignment(source_tokens, sentence_tokens, in_english=primary_subtag(language) == "en").exists()
 
 
 def _has_several_sentences(sentence: str) -> bool:

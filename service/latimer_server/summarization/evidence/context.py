@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.summarization.evidence import english
 from latimer_server.summarization.evidence.words import Token, list_word_tokens, list_words
 
@@ -30,7 +31,7 @@ def depends_on_previous(sentence: str, language: str = "en") -> bool:
     said ...`), a quotation mark at the start, and a length of fewer than 8 words.
     """
     words = list_word_tokens(sentence)
-    if not words or language.split("-")[0] != "en":
+    if not words or primary_subtag(language) != "en":
         return False
     if words[0].lower in english.DEPENDENT_STARTS or _refers_by_word([token.lower for token in words]):
         return True
@@ -66,7 +67,7 @@ def list_mentions(sentences: Sequence[str], language: str = "en") -> list[frozen
 
     Names are words that have a capital inside some sentence. In languages other than English the sets are empty.
     """
-    if language.split("-")[0] != "en":
+    if primary_subtag(language) != "en":
         return [frozenset()] * len(sentences)
     tokens = [list_word_tokens(sentence) for sentence in sentences]
     names = {token.owner for words in tokens for token in words if token.is_name} - {"I"}
@@ -95,7 +96,7 @@ def find_back_references(sentences: Sequence[str], language: str = "en") -> froz
     These depend on the previous sentence, or begin with a definite subject (`The fee is ...`) that no earlier sentence
     contains. The first sentence is never one of them. Empty for languages other than English.
     """
-    if language.split("-")[0] != "en":
+    if primary_subtag(language) != "en":
         return frozenset()
     seen: set[str] = set()
     referring_back = set()

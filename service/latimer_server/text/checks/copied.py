@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.scripts import UNSPACED_OR_DENSE_LETTERS
 from latimer_server.text.checks.repetition import split_words
 
@@ -84,7 +85,7 @@ def is_copy(
     and code may be copied. Languages are BCP-47 codes. `protected`: texts of protected spans, whose words are not plain
     words. `source_words` and `output_words`: the results of `repetition.split_words`, if the caller has them.
     """
-    source_base, target_base = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
+    source_base, target_base = primary_subtag(source_language), primary_subtag(target_language)
     if source_base == target_base or not source:
         return False
     words = split_words(source) if source_words is None else source_words

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.checks.copied import FUNCTION_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -53,7 +54,7 @@ def loses_clause(
     output has too is not lost. `language`: BCP-47 code of the source.
     """
     covered = sorted(tokens[position] for position in aligned if position < len(tokens))
-    small = FUNCTION_WORDS.get(language.split("-", 1)[0].lower(), frozenset())
+    small = FUNCTION_WORDS.get(primary_subtag(language), frozenset())
     copied = {match.group().lower() for match in _WORD.finditer(output)}
     run = content = 0
     for word, is_covered in _mark_words(source, covered):

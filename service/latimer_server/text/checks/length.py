@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.scripts import DENSE_LANGUAGES
 
 # Code points of a text for each code point of its English translation.
@@ -37,7 +38,7 @@ def has_odd_length(source: str, output: str, source_language: str, target_langua
     An empty output is too short for a source of two or more code points with a letter or digit. Languages are BCP-47
     codes.
     """
-    source_base, target_base = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
+    source_base, target_base = primary_subtag(source_language), primary_subtag(target_language)
     size, length = len(source.strip()), len(output.strip())
     if not length:
         return size >= _EMPTY_LENGTH and any(c.isalnum() for c in source)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.scripts import HAN_LANGUAGES
 from latimer_server.text.checks.cardinals import Values
 from latimer_server.text.checks.number_words import CLEAR_WORDS, WORDS
@@ -51,7 +52,7 @@ def has_number_mismatch(
     """
     words = split_words(source) if source_words is None else source_words
     others = split_words(output) if output_words is None else output_words
-    bases = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
+    bases = primary_subtag(source_language), primary_subtag(target_language)
     has_clear_words = _both_have(words, others, CLEAR_WORDS.get(bases[0]), CLEAR_WORDS.get(bases[1]))
     if not _DIGIT.search(source) and not _DIGIT.search(output) and (source.isascii() or not _SIGNS.search(source)):
         # If only the output has a fraction sign, words of the source decide.
@@ -121,7 +122,7 @@ def _leave_out(numbers: Numbers, spans: Sequence[str], language: str) -> Numbers
 
 def _has_words(language: str) -> bool:
     """Returns True if the server can read numbers in words of a language (BCP-47 code)."""
-    base = language.split("-", 1)[0].lower()
+    base = primary_subtag(language)
     return base in WORDS or base in HAN_LANGUAGES
 
 

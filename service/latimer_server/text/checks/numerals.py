@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.checks.cardinals import HAN_SCALES, Values, read_words
 from latimer_server.text.checks.number_words import WORDS
 
@@ -80,7 +81,7 @@ def find_decimal_mark(language: str) -> str:
     """Returns the decimal mark of a BCP-47 language: "." or ","; "" if both are usual."""
     if language in _EITHER_REGIONS:
         return ""
-    base = language.split("-", 1)[0].lower()
+    base = primary_subtag(language)
     if base in _POINT_DECIMALS:
         return "."
     return "," if base in _COMMA_DECIMALS or language in _COMMA_REGIONS else ""
@@ -91,7 +92,7 @@ def read_numbers(text: str, language: str, *, joined: bool = True) -> Numbers:
 
     `joined`: `50 000`, `1/2` and, in a language with decimal points, `1,5` are one number each, otherwise two.
     """
-    base = language.split("-", 1)[0].lower()
+    base = primary_subtag(language)
     words, clear = read_words(text, base)
     reader = _FigureReader(text, base, find_decimal_mark(language), joined=joined)
     reader.read()

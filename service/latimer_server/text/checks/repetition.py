@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from operator import eq
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.scripts import UNSPACED_LANGUAGES
 
 # A word: a run of characters without spaces and punctuation. Unlike \w, it includes vowel signs of Indic and Thai
@@ -67,7 +68,7 @@ def has_loop(
     # A text has more spaces than words only if it has signs between spaces, so most texts need no search.
     if output.count(" ") > len(words) and _SPACED_MARKS.search(output) and not _SPACED_MARKS.search(source):
         return True
-    if target_language.split("-", 1)[0].lower() in UNSPACED_LANGUAGES:
+    if primary_subtag(target_language) in UNSPACED_LANGUAGES:
         return _loops_more(source, output)
     if max(map(len, words), default=0) >= _LONG_WORD:
         return any(len(word) >= _LONG_WORD and _loops_more(source, word) for word in words)

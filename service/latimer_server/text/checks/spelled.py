@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.checks.cardinals import Values, read_words
 from latimer_server.text.checks.number_words import WORDS
@@ -63,7 +64,7 @@ def has_wrong_spelling(source: str, output: str, source_language: str, target_la
     """
     if "(" not in source or _DIGIT.search(source) is None:
         return False
-    bases = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
+    bases = primary_subtag(source_language), primary_subtag(target_language)
     if not all(base in WORDS for base in bases):
         return False
     spelled = {item.digits for item in find_spelled(source, bases[0])}

@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import repeat
 from math import ceil
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.text.words.inflection import find_frequency, is_word, remove_accents
 from latimer_server.text.words.word_list import LANGUAGES, LEAST_LETTERS
 
@@ -62,7 +63,7 @@ def has_invented_word(source: str, output: str, source_language: str, target_lan
 
 def _find_unknown_words(source: str, output: str, source_language: str, target_language: str) -> Iterator[_UnknownWord]:
     """Yields the unknown words of `output` in their order. The arguments are those of `has_unknown_word`."""
-    source_base, target_base = (code.split("-", 1)[0].lower() for code in (source_language, target_language))
+    source_base, target_base = (primary_subtag(code) for code in (source_language, target_language))
     if target_base not in LANGUAGES or source_base == target_base:
         return
     # Most tokens have no doubtful word, and this map runs without the interpreter.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
+from latimer_server.core.languages import primary_subtag
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.checks.cardinals import read_words
 from latimer_server.text.checks.number_words import WORDS
@@ -61,7 +62,7 @@ def protect_spelled(guarded: ProtectedText, source_language: str, target_languag
     Their replacement has the same number and unit in the target language. Numbers and units that cannot be written in
     it stay. Languages are BCP-47 codes.
     """
-    bases = source_language.split("-", 1)[0].lower(), target_language.split("-", 1)[0].lower()
+    bases = primary_subtag(source_language), primary_subtag(target_language)
     pairs: list[tuple[TextSpan, str | None]] = list(
         zip(guarded.spans, guarded.replacements or (None,) * len(guarded.spans), strict=True)
     )
