@@ -255,6 +255,35 @@ async def test_scrapers_at_the_same_time_share_renderings_and_probes_do_not_wait
     assert renderings <= 3
 
 
+async def test_metrics_that_no_scraper_waits_for_any_more_are_not_rendered() -> None:
+    renderings, rendered = 0, threading.Event()
+
+    class Slow:
+        def collect(self) -> Iterator[Metric]:
+            nonlocal renderings
+            renderings += 1
+            assert rendered.wait(60)
+            yield GaugeMetricFamily("latimer_test", "A metric.", value=1)
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Slow())
+
+    async def refresh() -> None:
+        pass
+
+    server = MetricsServer("127.0.0.1:0", registry, refresh, Health, Health)
+    server.start()
+    try:
+        # The server gives each of them up when its time is over.
+        gone = await asyncio.gather(*(fetch(server.port, f"/metrics?query={number}") for number in range(12)))
+        assert gone == [b""] * 12
+        rendered.set()
+        assert b"latimer_test 1.0" in await fetch(server.port, "/metrics")
+    finally:
+        server.close()
+    assert renderings == 2
+
+
 async def test_a_flood_of_connections_cuts_no_scrape() -> None:
     began, rendered = threading.Event(), threading.Event()
 

@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -85,8 +85,9 @@ class MetricsServer:
         # Connections that have not sent their request yet, and those that get their answer, oldest first.
         self._waiting: OrderedDict[int, asyncio.StreamWriter] = OrderedDict()
         self._answering: OrderedDict[int, asyncio.StreamWriter] = OrderedDict()
-        # Renderings that have not begun, and the lock of the one that runs.
+        # Renderings that have not begun, the scrapers that wait for each, and the lock of the one that runs.
         self._pending: dict[_RenderingKey, asyncio.Task[_Answer]] = {}
+        self._scrapers: Counter[_RenderingKey] = Counter()
         self._rendering = asyncio.Lock()
         # Renders beside the loop, so that a probe never waits for a scrape.
         self._renderer = ThreadPoolExecutor(1, "render")
@@ -167,12 +168,22 @@ class MetricsServer:
         key = query, accept, encoding
         if key not in self._pending:
             self._pending[key] = asyncio.create_task(self._scrape(key))
-        # A scraper that goes does not end the rendering of the others.
-        return await asyncio.shield(self._pending[key])
+        rendering = self._pending[key]
+        self._scrapers[key] += 1
+        try:
+            # A scraper that goes does not end the rendering of the others.
+            return await asyncio.shield(rendering)
+        finally:
+            if self._pending.get(key) is rendering:
+                self._scrapers[key] -= 1
+                # Renderings of scrapers that are gone would delay those of others.
+                if not self._scrapers[key]:
+                    del self._pending[key], self._scrapers[key]
+                    rendering.cancel()
 
     async def _scrape(self, key: _RenderingKey) -> _Answer:
         async with self._rendering:
-            del self._pending[key]
+            del self._pending[key], self._scrapers[key]
             await self._refresh()
             return await asyncio.get_running_loop().run_in_executor(self._renderer, self._render, *key)
 
