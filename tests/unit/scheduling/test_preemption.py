@@ -317,6 +317,7 @@ async def test_a_queue_can_be_closed_while_its_sentence_waits_inside_a_batch() -
     await executor.finish()
     await asyncio.gather(idle, bulk)
     await first.close()
+    await first.close()  # a second time has no effect
 
 
 async def test_work_that_comes_as_the_batch_ends_waits_for_permits_as_usual() -> None:
