@@ -17,7 +17,7 @@ from latimer import AsyncClient, NotServedError
 from latimer_server.backends.protocol import Backend, LoadRequest
 from latimer_server.config.settings import Settings
 from latimer_server.core.access import Principal, Standing
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import Overloaded, Unauthenticated
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.health import HealthServicer
 from latimer_server.rpc.server import LatimerServer, build_server
@@ -155,6 +155,22 @@ def test_all_services_are_listed_or_the_list_is_refused(services: int, refused: 
             next(listing)
     else:
         assert len(cast(Any, next(listing)).statuses) == services
+
+
+async def test_a_watch_ends_when_its_credentials_expire_without_another_status() -> None:
+    servicer = HealthServicer(max_watches=1)
+    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    context, call = MagicMock(spec=grpc.ServicerContext), MagicMock(spec=Call)
+    context.peer.return_value = "ipv4:192.0.2.1:5000"
+    call.principal, call.caller, call.access_seconds = Principal("key:shop"), "key:shop", 0.0
+    call.renew_access.side_effect = [None, None, Unauthenticated("the key of this call has expired")]
+    watch = servicer.Watch(health_pb2.HealthCheckRequest(), call, context)
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+    try:
+        with pytest.raises(Unauthenticated):
+            await asyncio.wait_for(asyncio.to_thread(next, watch), 30)
+    finally:
+        servicer.drain()  # or a watch that goes on would hold its thread
 
 
 async def test_reflection_lists_the_services(server: LatimerServer) -> None:

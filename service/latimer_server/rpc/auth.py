@@ -155,6 +155,10 @@ class Authenticator:
         is_same = grant.credentials is self.credentials and grant.authorities is self._read_authorities()
         return is_same and self._clock() < grant.ends
 
+    def count_seconds(self, grant: Grant) -> float:
+        """Returns the seconds until a grant ends, by the clock of now; infinite if it does not end by itself."""
+        return grant.ends - self._clock()
+
     def count_keys(self) -> KeyReading | None:
         """Returns how many keys are valid, and when the next one ends; None if every caller may call."""
         credentials, now = self.credentials, self._clock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -45,6 +46,11 @@ class Call:
     def caller(self) -> str:
         """The name under which the queues and limits count this call; see `caller_identity`."""
         return self.principal.caller
+
+    @property
+    def access_seconds(self) -> float:
+        """The seconds until the credentials of the call expire, infinite for those that do not."""
+        return math.inf if self.access is None else self.access.seconds_left
 
     def renew_access(self) -> None:
         """Raises the error that a new call with these credentials gets now; to be called with each message."""

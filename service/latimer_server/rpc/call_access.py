@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from latimer_server.core.access import UNKNOWN, Principal, QuotaLimits, Scope, Standing
@@ -66,6 +67,11 @@ class CallAccess:
             raise Unauthenticated("the credentials of this call stand for another key now; open a new call")
         self._grant, self.principal = grant, grant.principal
         self.require_scope()
+
+    @property
+    def seconds_left(self) -> float:
+        """The seconds until the credentials expire, infinite for those that do not."""
+        return math.inf if self._grant is None else self._authenticator.count_seconds(self._grant)
 
     @property
     def limits(self) -> QuotaLimits:

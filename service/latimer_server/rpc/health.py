@@ -32,6 +32,9 @@ _RETRY_SECONDS = 60.0
 _DISPLACED_RULE = "the watch gave its place to a newer one; all {most} places for health watches are held"
 _DISPLACED_RETRY_SECONDS = 1.0
 _MODEL_PREFIX = "model:"
+# Bounds on the wait of a watch before it looks at its credentials again.
+_LEAST_WAIT_SECONDS = 0.01
+_MOST_WAIT_SECONDS = 60.0
 
 
 class UnknownService(LatimerError):
@@ -138,8 +141,7 @@ class HealthServicer:
         """Yields the status of a service, and again at each change.
 
         Raises `Overloaded` beyond the bound on watches, and if the watch loses its place. A watch that began with
-        valid credentials holds a place of those, so it raises `Unauthenticated` at the next status or reload after
-        their end.
+        valid credentials holds a place of those, so it raises `Unauthenticated` when they end.
         """
         _check_name(request.service)
         watch = _Watch(context, self._changed)
@@ -171,7 +173,8 @@ class HealthServicer:
                         break
                     if self._draining or not context.is_active():
                         return None
-                    self._changed.wait()
+                    # The access ends by the wall clock, which may be set meanwhile.
+                    self._changed.wait(min(max(call.access_seconds, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
             finally:
                 watch.waits = False
             if watch.is_displaced:
