@@ -111,8 +111,9 @@ class PreemptibleBatches:
         self._listeners.append(listener)
 
     def remove_listener(self, listener: Callable[[], None]) -> None:
-        """Ends the calls of a listener."""
-        self._listeners.remove(listener)
+        """Ends the calls of a listener. A further call has no effect, since a queue may be closed twice."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     def add(self, batch: PreemptibleBatch) -> None:
         """Adds a batch that begins to run."""

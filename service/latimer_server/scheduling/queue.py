@@ -202,11 +202,9 @@ class BatchQueue:
         self._backlog.note_encoding(characters, tokens)
 
     async def close(self) -> None:
-        """Closes the queue. Waiting pieces and pieces of running batches fail with `Unavailable`. A further call waits for
-        the workers too."""
-        if not self._closed:
-            self._closed = True
-            self._slot.remove_listener(self._preempt)
+        """Closes the queue. Waiting pieces and those of running batches fail with `Unavailable`. May be called again."""
+        self._closed = True
+        self._slot.remove_listener(self._preempt)
         workers = list(self._workers)
         for worker in workers:
             worker.cancel()
