@@ -202,7 +202,7 @@ class BatchQueue:
         self._backlog.note_encoding(characters, tokens)
 
     async def close(self) -> None:
-        """Closes the queue. Waiting pieces and those of running batches fail with `Unavailable`. May be called again."""
+        """Closes the queue; may be called again. Waiting pieces and those that run fail with `Unavailable`."""
         self._closed = True
         self._slot.remove_listener(self._preempt)
         workers = list(self._workers)
