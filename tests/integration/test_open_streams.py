@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -190,6 +190,35 @@ async def test_a_reflection_stream_of_a_rotated_key_ends_with_its_next_question(
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call.read()
         assert refused.value.code() is UNAUTHENTICATED
+
+
+async def test_two_keys_that_hold_all_reflection_streams_make_room_for_a_third(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    secrets = [make_key(keys, name, Scope.TRANSLATE) for name in ("one", "two", "three")]
+    question = reflection_pb2.ServerReflectionRequest(list_services="")
+    async with serve_fakes(keys=keys) as server, AsyncExitStack() as opened:
+
+        async def ask(secret: str) -> Any:
+            """Opens a reflection stream on a connection of its own, and returns the call after its first answer."""
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            address = f"127.0.0.1:{server.port}"
+            channel = await opened.enter_async_context(grpc.aio.insecure_channel(address, options))
+            method: Any = channel.stream_stream(
+                "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                reflection_pb2.ServerReflectionRequest.SerializeToString,
+                reflection_pb2.ServerReflectionResponse.FromString,
+            )
+            call = method(metadata=bearer(secret))
+            await call.write(question)
+            assert (await call.read()).list_services_response.service
+            return call
+
+        held = [await ask(secret) for secret in secrets[:2] * 8]
+        third = await ask(secrets[2])
+        assert await held[0].code() is grpc.StatusCode.CANCELLED
+        await third.write(question)
+        assert (await third.read()).list_services_response.service
+        assert not any(call.done() for call in held[1:])
 
 
 async def test_a_watch_of_a_rotated_key_ends_and_one_without_a_key_goes_on(tmp_path: Path) -> None:

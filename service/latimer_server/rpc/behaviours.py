@@ -13,11 +13,14 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from latimer_server.core.access import Standing
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
 from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit, DisplacingLimit
+from latimer_server.rpc.caller_identity import find_address
 from latimer_server.rpc.loop_bridge import CallScope
 from latimer_server.rpc.request_stream import read_messages, read_next
+from latimer_server.rpc.shared_places import SharedPlaces
 
 # A method with one response: called in the thread of the call, where it may validate its request; its coroutine runs on
 # the loop.
@@ -28,6 +31,7 @@ _ARRIVAL_RULE = "this caller has {held} messages that are arriving, which is its
 _UNREAD_RULE = "this caller has not read {held} answers, which is its limit"
 _ANSWER_RULE = "this caller has not read {held} bytes of answers; at most {most} are kept for it"
 _QUOTA_THREADS = 8
+_REFLECTIONS = "reflection streams", "close those that ask nothing, or try again later"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,7 +58,7 @@ class Behaviours:
         self._probes = DisplacingLimit(_ARRIVAL_RULE, limits.probes, limits.probes + 1)
         self._unread = DisplacingLimit(_UNREAD_RULE, limits.answers, limits.answers // 4)
         self._answers = DisplacingLimit(_ANSWER_RULE, limits.answer_bytes, limits.answer_bytes // 4)
-        self._reflections = ConcurrencyLimit("open reflection streams", limits.reflections, share=0.5)
+        self._reflections = SharedPlaces(limits.reflections, max(1, limits.reflections // 2), *_REFLECTIONS)
         self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
         # A store of quotas in another process must not hold up the event loop.
         self._quota_threads = ThreadPoolExecutor(_QUOTA_THREADS, "quota")
@@ -103,10 +107,17 @@ class Behaviours:
     def reflect(
         self, method: Method, run: Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Message]]
     ) -> Behaviour:
-        """Runs server reflection, whose streams clients keep open between their questions."""
+        """Runs server reflection, whose streams clients keep open between their questions.
+
+        A stream that loses its place to another caller's ends with CANCELLED.
+        """
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
-            with self._reflections.hold(call.caller):
+            connection = context.peer()
+            # The port of an address tells connections of one caller apart.
+            is_proven = call.principal.standing is Standing.PROVEN
+            caller = call.caller if is_proven else find_address(connection)
+            with self._reflections.hold(caller, connection, context):
                 while True:
                     with self._arriving(method, context, self._limits.stream_idle_seconds):
                         data = read_next(requests)

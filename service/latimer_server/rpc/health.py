@@ -18,7 +18,7 @@ from latimer_server.core.access import Standing
 from latimer_server.core.errors import InvalidRequest, LatimerError, Overloaded, Violation
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.caller_identity import find_address
-from latimer_server.rpc.watch_places import WatchPlaces
+from latimer_server.rpc.shared_places import SharedPlaces
 
 _UNKNOWN: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 _SERVING: int = health_pb2.HealthCheckResponse.SERVING
@@ -31,6 +31,7 @@ _MAX_LISTED = 1_000
 _RETRY_SECONDS = 60.0
 _DISPLACED_RULE = "the watch gave its place to a newer one; all {most} places for health watches are held"
 _DISPLACED_RETRY_SECONDS = 1.0
+_WATCHES = "health watches", "raise max_watches, or use Check"
 _MODEL_PREFIX = "model:"
 # Bounds on the wait of a watch before it looks at its credentials again.
 _LEAST_WAIT_SECONDS = 0.01
@@ -68,7 +69,7 @@ class _Watch:
 class HealthServicer:
     """Answers `Check`, `List` and `Watch` from the statuses that `set` was given.
 
-    `max_watches`: open watches of callers with credentials, and as many of callers without; see `WatchPlaces`. So no
+    `max_watches`: open watches of callers with credentials, and as many of callers without; see `SharedPlaces`. So no
     stranger can keep out gRPC clients with health checking, which send no credentials with their watch. A connection
     without credentials has at most half of the places.
     """
@@ -77,9 +78,9 @@ class HealthServicer:
         self._statuses: dict[str, int] = {}
         self._changed = threading.Condition()
         self._max_watches = max_watches
-        self._watches = WatchPlaces(max_watches, max(1, max_watches // 2))
+        self._watches = SharedPlaces(max_watches, max(1, max_watches // 2), *_WATCHES)
         # One more than there are places, so that a connection that holds all of them replaces its oldest watch.
-        self._proven_watches = WatchPlaces(max_watches, max_watches + 1)
+        self._proven_watches = SharedPlaces(max_watches, max_watches + 1, *_WATCHES)
         self._draining = False
 
     def set(self, service: str, status: int) -> None:

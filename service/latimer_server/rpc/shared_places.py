@@ -1,4 +1,4 @@
-"""Watch places: a bound on open health watches that is shared fairly among callers and their connections."""
+"""Shared places: a bound on open streams of one kind that is shared fairly among callers and their connections."""
 
 from __future__ import annotations
 
@@ -13,32 +13,35 @@ from latimer_server.rpc.call_limits import Cancellable
 _RETRY_SECONDS = 1.0
 
 
-class WatchPlaces:
-    """The places of open watches. Thread-safe.
+class SharedPlaces:
+    """The places of open streams of one kind, such as health watches. Thread-safe.
 
-    A watch belongs to a caller (a key, or the address of callers without one) and to one of its connections. While all
-    places are held, a new watch takes the place of the oldest one on the connection with the most, of the caller with
+    A stream belongs to a caller (a key, or the address of callers without one) and to one of its connections. While all
+    places are held, a new stream takes the place of the oldest one on the connection with the most, of the caller with
     the most. It does so only if that caller holds more than the new one, or that connection more than its own: as many
-    programs as there are places, each with one watch, would otherwise displace each other for ever. Else it takes the
+    programs as there are places, each with one stream, would otherwise displace each other for ever. Else it takes the
     place of the oldest one on its own connection, and is refused if there is none.
 
-    `most`: places in all. `most_per_connection`: places of one connection.
+    `most`: places in all. `most_per_connection`: places of one connection. `what`: the plural of the kind of stream,
+    and `remedy`: what a caller can do without a place, both for messages.
     """
 
-    def __init__(self, most: int, most_per_connection: int) -> None:
+    def __init__(self, most: int, most_per_connection: int, what: str, remedy: str) -> None:
         self._most = most
+        self._what = what
+        self._remedy = remedy
         self._most_per_connection = most_per_connection
         self._lock = threading.Lock()
         self._callers: Counter[str] = Counter()
-        # The watches of each connection, oldest first.
+        # The streams of each connection, oldest first.
         self._connections: dict[tuple[str, str], OrderedDict[int, Cancellable]] = {}
 
     @contextmanager
-    def hold(self, caller: str, connection: str, watch: Cancellable) -> Iterator[None]:
-        """Holds a place. Raises `Overloaded` if there is none for this watch."""
+    def hold(self, caller: str, connection: str, stream: Cancellable) -> Iterator[None]:
+        """Holds a place. Raises `Overloaded` if there is none for this stream."""
         with self._lock:
             displaced = self._make_room((caller, connection))
-            self._connections.setdefault((caller, connection), OrderedDict())[id(watch)] = watch
+            self._connections.setdefault((caller, connection), OrderedDict())[id(stream)] = stream
             self._callers[caller] += 1
         if displaced:
             displaced.cancel()
@@ -46,13 +49,13 @@ class WatchPlaces:
             yield
         finally:
             with self._lock:
-                self._remove((caller, connection), id(watch))
+                self._remove((caller, connection), id(stream))
 
     def _make_room(self, own: tuple[str, str]) -> Cancellable | None:
-        """Frees a place if all are held, and returns the watch that has lost it."""
+        """Frees a place if all are held, and returns the stream that has lost it."""
         held = len(self._connections.get(own, ()))
         if held >= self._most_per_connection:
-            raise Overloaded(f"this connection has {held} open health watches, which is its limit", _RETRY_SECONDS)
+            raise Overloaded(f"this connection has {held} open {self._what}, which is its limit", _RETRY_SECONDS)
         if self._callers.total() < self._most:
             return None
         largest, size = self._callers.most_common(1)[0]
@@ -65,19 +68,19 @@ class WatchPlaces:
             largest == own[0] and len(self._connections[connection]) > held + 1
         )
         if not is_fair and not held:
-            rule = f"all {self._most} places for health watches are held; raise max_watches, or use Check"
+            rule = f"all {self._most} places for {self._what} are held; {self._remedy}"
             raise Overloaded(rule, _RETRY_SECONDS)
         connection = connection if is_fair else own
-        number, watch = next(iter(self._connections[connection].items()))
+        number, stream = next(iter(self._connections[connection].items()))
         self._remove(connection, number)
-        return watch
+        return stream
 
     def _remove(self, key: tuple[str, str], number: int) -> None:
-        watches = self._connections.get(key)
-        if watches is None or watches.pop(number, None) is None:
+        streams = self._connections.get(key)
+        if streams is None or streams.pop(number, None) is None:
             return  # it has lost its place
         self._callers[key[0]] -= 1
         if not self._callers[key[0]]:
             del self._callers[key[0]]
-        if not watches:
+        if not streams:
             del self._connections[key]

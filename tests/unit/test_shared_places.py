@@ -1,4 +1,4 @@
-"""Places of health watches: shared by callers and connections, and never taken back and forth."""
+"""Places of streams: shared by callers and connections, and never taken back and forth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from latimer_server.core.errors import Overloaded
-from latimer_server.rpc.watch_places import WatchPlaces
+from latimer_server.rpc.shared_places import SharedPlaces
 
 
 class Watch:
@@ -24,7 +24,7 @@ class House:
     """The watches of a test, which stay open until its end."""
 
     def __init__(self, most: int, most_per_connection: int) -> None:
-        self._places = WatchPlaces(most, most_per_connection)
+        self._places = SharedPlaces(most, most_per_connection, "health watches", "raise max_watches")
         self.open = ExitStack()
 
     def watch(self, caller: str, connection: str) -> Watch:
