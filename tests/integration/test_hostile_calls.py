@@ -156,6 +156,24 @@ async def test_a_call_that_outlasts_the_drain_is_unavailable_with_a_message() ->
         assert "ended before the call did" in str(await call.details())
 
 
+async def test_the_end_of_a_drain_leaves_time_for_statuses_that_are_sent_slowly() -> None:
+    async with serve_fakes() as server:
+        connection = await asyncio.to_thread(RawConnection, server.port, window=0)
+        with connection:
+            stream = connection.begin(TRANSLATE)
+            message = pb.TranslateTextRequest(
+                contents=["A text."], source_language_code="en", target_language_codes=["pt"]
+            )
+            connection.send(stream, frame_message(message.SerializeToString()))
+            await asyncio.to_thread(connection.wait_for_headers, stream)
+            draining = asyncio.create_task(server.finish_calls(0))
+            await asyncio.wait((draining,), timeout=1)
+            assert not draining.done()
+            connection.open_window(stream, 1_000)
+            await asyncio.wait_for(draining, 60)
+            assert server.active_calls == 0
+
+
 async def test_answers_that_are_not_read_are_bounded_in_number() -> None:
     async with serve_fakes() as server, AsyncClient(f"127.0.0.1:{server.port}") as client:
         request = pb.TranslateTextRequest(contents=["A."], source_language_code="en", target_language_codes=["pt"])

@@ -65,6 +65,8 @@ _OVERALL = ""
 _MEGABYTE = 1_000_000
 # Seconds in which a draining server still accepts calls in order to refuse them.
 _LAST_CALLS_SECONDS = 0.5
+# Calls that are ended have so long until their statuses are sent: those of a crowd take longer than those of a few.
+_CUT_CALLS_SECONDS = 3.0
 # A draining server waits so long for a message that is arriving.
 _LAST_MESSAGE_SECONDS = 3.0
 # A draining server takes it that no more calls are on their way if none has begun for this many seconds.
@@ -218,7 +220,7 @@ class LatimerServer:
     async def _cut_calls(self) -> None:
         """Ends the calls that are left with a status, and gives their threads a moment to send it."""
         self._behaviours.cut()
-        end = asyncio.get_running_loop().time() + _LAST_CALLS_SECONDS
+        end = asyncio.get_running_loop().time() + _CUT_CALLS_SECONDS
         while self._has_calls() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (threads end calls)
             await asyncio.sleep(_QUIET_SECONDS)
 
