@@ -20,7 +20,7 @@ import grpc
 import pytest
 
 from latimer import AsyncClient, LatimerError
-from latimer.v1 import translation_pb2
+from latimer.v1 import translation_pb2, translation_pb2_grpc
 from latimer_server.backends.protocol import Backend, LoadRequest
 from latimer_server.config.settings import LogFormat, Settings
 from latimer_server.observability.log_format import configure_logging
@@ -235,3 +235,22 @@ def test_a_port_of_metrics_in_use_ends_the_server_with_one_line() -> None:
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert f"cannot serve metrics on {address}: address already in use" in line
+
+
+async def test_the_line_of_an_overloaded_call_names_the_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_json(capsys) as calls:
+        async with (
+            serve_fakes(max_streams=1) as server,
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        ):
+            stub: Any = translation_pb2_grpc.TranslationServiceStub(channel)
+            config = translation_pb2.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
+            item = translation_pb2.StreamItem(item_id="1", content="A text.")
+            request = translation_pb2.StreamTranslateTextRequest(config=config, items=[item])
+            held = stub.StreamTranslateText()
+            await held.write(request)
+            await held.read()
+            assert await stub.StreamTranslateText().code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            held.cancel()
+    (line,) = [line for line in calls if line["code"] == "RESOURCE_EXHAUSTED"]
+    assert (line["reason"], line["bound"]) == ("OVERLOADED", "max_streams")

@@ -85,6 +85,7 @@ def test_every_query_of_the_board_has_an_answer_after_some_calls(tmp_path: Path)
             with pytest.raises(LatimerError):
                 client.translate("A house.", source="en", target="zu")
             _call_unknown_method(address)
+            _call_with_too_much_metadata(address)
             for query in list(missing.values()):
                 if prometheus.query(query.expression):
                     del missing[query.expression]
@@ -103,6 +104,16 @@ def _call_unknown_method(address: str) -> None:
 
     with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError):
         channel.unary_unary("/no.Service/Method", bytes, bytes)(b"")
+
+
+def _call_with_too_much_metadata(address: str) -> None:
+    """Makes a call that is refused with OVERLOADED."""
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        method = channel.unary_unary("/latimer.v1.TranslationService/TranslateText", bytes, bytes)
+        with pytest.raises(grpc.RpcError):
+            method(b"", metadata=(("x-long", "a" * 9_000),))
 
 
 @pytest.mark.slow

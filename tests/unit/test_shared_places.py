@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import OverloadBound, Overloaded
 from latimer_server.rpc.shared_places import SharedPlaces
 
 
@@ -24,7 +24,9 @@ class House:
     """The watches of a test, which stay open until its end."""
 
     def __init__(self, most: int, most_per_connection: int) -> None:
-        self._places = SharedPlaces(most, most_per_connection, "health watches", "raise max_watches")
+        self._places = SharedPlaces(
+            most, most_per_connection, "health watches", "raise max_watches", OverloadBound.WATCHES
+        )
         self.open = ExitStack()
 
     def watch(self, caller: str, connection: str) -> Watch:

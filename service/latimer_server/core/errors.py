@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from latimer_server.core.access import Quota, Scope
 
@@ -50,6 +51,26 @@ REFUSAL_REASONS = frozenset(QUOTA_REASONS.values()) | {
     "ADMIN_DISABLED",
     "SCOPE_MISSING",
 }
+
+
+class OverloadBound(StrEnum):
+    """The bound at which a call is refused with `Overloaded`: the name of its setting, if it has one.
+
+    The set is fixed, so that metrics may use it.
+    """
+
+    REQUESTS = "max_requests"
+    STREAMS = "max_streams"
+    WATCHES = "max_watches"
+    REFLECTIONS = "reflection_streams"
+    CALLS = "concurrent_calls"
+    ARRIVING = "arriving_messages"
+    UNREAD_ANSWERS = "unread_answers"
+    UNREAD_BYTES = "unread_bytes"
+    TEXTS = "waiting_texts"
+    QUEUE = "queue_wait"
+    METADATA = "metadata_bytes"
+    LISTED = "listed_services"
 
 
 @dataclass(frozen=True)
@@ -94,13 +115,15 @@ class NotServed(LatimerError):
 class Overloaded(LatimerError):
     """The server has too many requests. No work was done for this one.
 
-    `retry_after`: seconds until the caller should retry; 0 if the same call would be refused again.
+    `retry_after`: seconds until the caller should retry; 0 if the same call would be refused again. `bound`: the bound
+    that is reached, for logs and metrics.
     """
 
     reason = "OVERLOADED"
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float, bound: OverloadBound | None = None) -> None:
         self.retry_after = retry_after
+        self.bound = bound
         super().__init__(message)
 
 

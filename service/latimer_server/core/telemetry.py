@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
+from latimer_server.core.errors import OverloadBound
 from latimer_server.core.flags import Flag
 
 
@@ -117,8 +118,9 @@ class Telemetry(Protocol):
         """Counts the end of a call. `code`: the name of its gRPC status code, such as `NOT_FOUND`. `seconds`: None for
         a call that gRPC refused by itself."""
 
-    def note_refusal(self, reason: str) -> None:
-        """Counts a call that was refused before its work, by the reason in its ErrorInfo."""
+    def note_refusal(self, reason: str, bound: OverloadBound | None = None) -> None:
+        """Counts a call that was refused before its work, by the reason in its ErrorInfo and the bound of
+        `OVERLOADED`."""
 
     def note_batch(self, report: BatchReport) -> None:
         """Counts a batch."""
@@ -151,7 +153,7 @@ class NoTelemetry:
     def note_call_end(self, path: str, code: str, seconds: float | None) -> None:
         """See `Telemetry`."""
 
-    def note_refusal(self, reason: str) -> None:
+    def note_refusal(self, reason: str, bound: OverloadBound | None = None) -> None:
         """See `Telemetry`."""
 
     def note_batch(self, report: BatchReport) -> None:

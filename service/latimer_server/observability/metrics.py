@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from latimer_server.core.errors import OverloadBound
 from latimer_server.core.flags import Flag
 from latimer_server.core.telemetry import BatchReport, ServerReading
 from latimer_server.observability.series import Count, Counts, Distribution, Distributions
@@ -112,6 +113,7 @@ class Metrics:
         )
         flags = Counts("latimer_flags", "Translations and summaries that carry a flag.", ("flag",))
         refused = Counts("latimer_refused", "Calls that are refused before their work, by reason.", ("reason",))
+        overloaded = Counts("latimer_overloaded", "Calls that are refused with OVERLOADED, by bound.", ("bound",))
         reloads = Counts(
             "latimer_reloads",
             "Files that were read again, by part and whether they could be used; else the old ones stay in use.",
@@ -123,7 +125,7 @@ class Metrics:
         build.labels(version, platform.python_version()).set(1)
         ProcessCollector(registry=registry)
         registry.register(_ReadingCollector(self))
-        counts = self._started, self._handled, self._tokens, self._words, flags, refused, reloads
+        counts = self._started, self._handled, self._tokens, self._words, flags, refused, overloaded, reloads
         distributions = self._seconds, self._queue_seconds, self._rows, self._batch_seconds, self._load_seconds
         registry.register(_SeriesCollector((*counts, *distributions), self._lock))
         self._methods: dict[str, _MethodMetrics] = {}
@@ -134,6 +136,7 @@ class Metrics:
             (part, outcome): reloads.find(part, outcome) for part in (*_RELOADED_PARTS, OTHER) for outcome in _OUTCOMES
         }
         self._refused = {reason: refused.find(reason) for reason in (*reasons, OTHER)}
+        self._overloaded = {bound: overloaded.find(bound.value) for bound in OverloadBound}
 
     def add_method(self, path: str, grpc_type: str) -> None:
         """Declares a method, `/package.Service/Method`; its series begin at 0."""
@@ -155,10 +158,12 @@ class Metrics:
             if seconds is not None:
                 method.seconds.observe(seconds)
 
-    def note_refusal(self, reason: str) -> None:
+    def note_refusal(self, reason: str, bound: OverloadBound | None = None) -> None:
         """Counts a refused call."""
         with self._lock:
             self._refused.get(reason, self._refused[OTHER]).value += 1
+            if bound is not None:
+                self._overloaded[bound].value += 1
 
     def note_batch(self, report: BatchReport) -> None:
         """Counts a batch, its rows and its tokens."""

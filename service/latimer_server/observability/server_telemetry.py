@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from latimer_server.config.collector_address import check_collector
 from latimer_server.config.settings import Settings
-from latimer_server.core.errors import LatimerError
+from latimer_server.core.errors import LatimerError, OverloadBound
 from latimer_server.core.flags import Flag
 from latimer_server.core.telemetry import BatchReport, Trace
 from latimer_server.observability.metrics import Metrics
@@ -48,10 +48,10 @@ class ServerTelemetry:
         if self.metrics:
             self.metrics.note_call_end(path, code, seconds)
 
-    def note_refusal(self, reason: str) -> None:
+    def note_refusal(self, reason: str, bound: OverloadBound | None = None) -> None:
         """See `Telemetry`."""
         if self.metrics:
-            self.metrics.note_refusal(reason)
+            self.metrics.note_refusal(reason, bound)
 
     def note_batch(self, report: BatchReport) -> None:
         """See `Telemetry`."""

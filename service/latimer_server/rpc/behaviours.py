@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 
 from latimer_server.core.access import Standing
+from latimer_server.core.errors import OverloadBound
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
 from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit, DisplacingLimit
@@ -31,7 +32,7 @@ _ARRIVAL_RULE = "this caller has {held} messages that are arriving, which is its
 _UNREAD_RULE = "this caller has not read {held} answers, which is its limit"
 _ANSWER_RULE = "this caller has not read {held} bytes of answers; at most {most} are kept for it"
 _QUOTA_THREADS = 8
-_REFLECTIONS = "reflection streams", "close those that ask nothing, or try again later"
+_REFLECTIONS = "reflection streams", "close those that ask nothing, or try again later", OverloadBound.REFLECTIONS
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,10 +57,14 @@ class Behaviours:
         self._receiving = DisplacingLimit(_ARRIVAL_RULE, limits.receiving, limits.receiving // 2)
         # One more than there are places, so that a new probe displaces an old one instead of being refused.
         self._probes = DisplacingLimit(_ARRIVAL_RULE, limits.probes, limits.probes + 1)
-        self._unread = DisplacingLimit(_UNREAD_RULE, limits.answers, limits.answers // 4)
-        self._answers = DisplacingLimit(_ANSWER_RULE, limits.answer_bytes, limits.answer_bytes // 4)
+        self._unread = DisplacingLimit(
+            _UNREAD_RULE, limits.answers, limits.answers // 4, bound=OverloadBound.UNREAD_ANSWERS
+        )
+        self._answers = DisplacingLimit(
+            _ANSWER_RULE, limits.answer_bytes, limits.answer_bytes // 4, bound=OverloadBound.UNREAD_BYTES
+        )
         self._reflections = SharedPlaces(limits.reflections, max(1, limits.reflections // 2), *_REFLECTIONS)
-        self.streams = ConcurrencyLimit("open streams", limits.streams, share=0.25)
+        self.streams = ConcurrencyLimit("open streams", limits.streams, 0.25, OverloadBound.STREAMS)
         # A store of quotas in another process must not hold up the event loop.
         self._quota_threads = ThreadPoolExecutor(_QUOTA_THREADS, "quota")
         # Set when the server drains: streams then read no further.

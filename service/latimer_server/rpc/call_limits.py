@@ -12,7 +12,7 @@ from typing import Protocol
 
 import grpc
 
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import OverloadBound, Overloaded
 from latimer_server.rpc.refusal_pace import MOST_WAITING
 
 # Threads that refuse calls while all others are held.
@@ -54,10 +54,14 @@ class CallLimits:
 
 
 class ConcurrencyLimit:
-    """A bound on open calls of one kind. One caller gets at most `share` of all places. Thread-safe."""
+    """A bound on open calls of one kind. One caller gets at most `share` of all places. Thread-safe.
 
-    def __init__(self, what: str, most: int, share: float) -> None:
+    `bound`: its name.
+    """
+
+    def __init__(self, what: str, most: int, share: float, bound: OverloadBound) -> None:
         self._what = what
+        self._bound = bound
         self._most = most
         self._most_per_caller = max(1, int(most * share))
         self._lock = threading.Lock()
@@ -74,10 +78,12 @@ class ConcurrencyLimit:
         """Holds a place. Raises `Overloaded` if all places, or all of this caller's, are held."""
         with self._lock:
             if self._by_caller.total() >= self._most:
-                raise Overloaded(f"the server has {self._most} {self._what}, which is its limit", _RETRY_SECONDS)
+                raise Overloaded(
+                    f"the server has {self._most} {self._what}, which is its limit", _RETRY_SECONDS, self._bound
+                )
             if self._by_caller[caller] >= self._most_per_caller:
                 rule = f"this caller has {self._most_per_caller} {self._what}, which is its limit"
-                raise Overloaded(rule, _RETRY_SECONDS)
+                raise Overloaded(rule, _RETRY_SECONDS, self._bound)
             self._by_caller[caller] += 1
         try:
             yield
@@ -103,11 +109,19 @@ class DisplacingLimit:
     cancelled. What a caller has lost in the last seconds counts as if it held it still. Otherwise a flood over many
     connections, each of which holds little at a time, would displace a caller with few calls. A caller at its own bound
     is refused. `rule`: the message of that refusal, in which `{held}` is what the caller holds and `{most}` its bound.
-    `clock` returns seconds.
+    `clock` returns seconds. `bound`: its name.
     """
 
-    def __init__(self, rule: str, most: int, most_per_caller: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rule: str,
+        most: int,
+        most_per_caller: int,
+        clock: Callable[[], float] = time.monotonic,
+        bound: OverloadBound = OverloadBound.ARRIVING,
+    ) -> None:
         self._rule = rule
+        self._bound = bound
         self._most = most
         self._most_per_caller = most_per_caller
         self._clock = clock
@@ -121,7 +135,7 @@ class DisplacingLimit:
         """Raises `Overloaded` if this caller is at its bound."""
         held = self._sizes.get(caller, 0)
         if held >= self._most_per_caller:
-            raise Overloaded(self._rule.format(held=held, most=self._most_per_caller), _RETRY_SECONDS)
+            raise Overloaded(self._rule.format(held=held, most=self._most_per_caller), _RETRY_SECONDS, self._bound)
 
     @contextmanager
     def hold(self, caller: str, context: Cancellable) -> Iterator[None]:

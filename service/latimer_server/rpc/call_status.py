@@ -13,7 +13,7 @@ import grpc
 
 from latimer_server import __version__
 from latimer_server.core.access import UNKNOWN, Standing
-from latimer_server.core.errors import REFUSAL_REASONS, LatimerError, Overloaded, Unavailable
+from latimer_server.core.errors import REFUSAL_REASONS, LatimerError, OverloadBound, Overloaded, Unavailable
 from latimer_server.core.telemetry import Telemetry
 from latimer_server.observability.log_format import DETAILS
 from latimer_server.rpc.call_record import CallRecord
@@ -91,7 +91,8 @@ class CallStatus:
         code = _CODES[number]
         if not is_expected(error):
             _log.error("call failed", exc_info=error, extra={"method": self._path})
-        self.log(code.name, error.reason if isinstance(error, LatimerError) else "INTERNAL")
+        reason = error.reason if isinstance(error, LatimerError) else "INTERNAL"
+        self.log(code.name, reason, error.bound if isinstance(error, Overloaded) else None)
         # A client retries only a call that has not begun, and initial metadata would begin it (gRFC A6). It is
         # also left out of refusals under overload, where it would cost time.
         pushback = (("grpc-retry-pushback-ms", _RETRY_PUSHBACK_MS),) if isinstance(error, Unavailable) else ()
@@ -106,20 +107,20 @@ class CallStatus:
         """Logs a call that its caller, its deadline or the end of the server has ended."""
         self.log("DEADLINE_EXCEEDED" if self.context.time_remaining() <= 0 else "CANCELLED")
 
-    def log(self, code: str, reason: str = "") -> None:
+    def log(self, code: str, reason: str = "", bound: OverloadBound | None = None) -> None:
         """Ends the record of the call: writes its log line, counts it and ends its span."""
         seconds = time.monotonic() - self._began
         telemetry, trace = self.record.telemetry, self.record.trace
         telemetry.note_call_end(self._path, code, seconds)
         if reason in REFUSAL_REASONS and not self.record.items:
-            telemetry.note_refusal(reason)
+            telemetry.note_refusal(reason, bound)
         if trace is not None:
             trace.end(code, self.record.describe())
         if not _log.isEnabledFor(self._level) or (code == "OK" and self._is_left_out()):
             return
         # The address of an unknown caller is all that tells an operator where its calls come from.
         peer = self.context.peer() if code == _UNAUTHENTICATED else ""
-        describe = partial(_describe, self.record, self._path, code, seconds, reason, self.principal.key, peer)
+        describe = partial(_describe, self.record, self._path, code, seconds, reason, bound, self.principal.key, peer)
         _log.handle(_make_record(self._level, describe))
 
     def _is_left_out(self) -> bool:
@@ -142,13 +143,22 @@ def _make_record(level: int, describe: Callable[[], dict[str, object]]) -> loggi
 
 
 def _describe(
-    record: CallRecord, path: str, code: str, seconds: float, reason: str, key: str, peer: str
+    record: CallRecord,
+    path: str,
+    code: str,
+    seconds: float,
+    reason: str,
+    bound: OverloadBound | None,
+    key: str,
+    peer: str,
 ) -> dict[str, object]:
     """Returns the values of a call's line."""
     values: dict[str, object] = {"method": path, "code": code, "milliseconds": round(1_000 * seconds, 1)}
     values.update(record.describe())
     if reason:
         values["reason"] = reason
+    if bound is not None:
+        values["bound"] = bound.value
     if key:
         values["key"] = key
     if peer:

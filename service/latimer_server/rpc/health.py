@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from latimer_server.core.access import Standing
-from latimer_server.core.errors import InvalidRequest, LatimerError, Overloaded, Violation
+from latimer_server.core.errors import InvalidRequest, LatimerError, OverloadBound, Overloaded, Violation
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.caller_identity import find_address
 from latimer_server.rpc.shared_places import SharedPlaces
@@ -31,7 +31,7 @@ _MAX_LISTED = 1_000
 _RETRY_SECONDS = 60.0
 _DISPLACED_RULE = "the watch gave its place to a newer one; all {most} places for health watches are held"
 _DISPLACED_RETRY_SECONDS = 1.0
-_WATCHES = "health watches", "raise max_watches, or use Check"
+_WATCHES = "health watches", "raise max_watches, or use Check", OverloadBound.WATCHES
 _MODEL_PREFIX = "model:"
 # Bounds on the wait of a watch before it looks at its credentials again.
 _LEAST_WAIT_SECONDS = 0.01
@@ -130,7 +130,7 @@ class HealthServicer:
             ]
         if len(statuses) > _MAX_LISTED:
             rule = f"the server has {len(statuses)} services; at most {_MAX_LISTED} are listed, use Check"
-            raise Overloaded(rule, _RETRY_SECONDS)
+            raise Overloaded(rule, _RETRY_SECONDS, OverloadBound.LISTED)
         response = _make_list_response()
         for name, status in statuses:
             response.statuses[name].status = status
@@ -179,7 +179,9 @@ class HealthServicer:
             finally:
                 watch.waits = False
             if watch.is_displaced:
-                raise Overloaded(_DISPLACED_RULE.format(most=self._max_watches), _DISPLACED_RETRY_SECONDS)
+                raise Overloaded(
+                    _DISPLACED_RULE.format(most=self._max_watches), _DISPLACED_RETRY_SECONDS, OverloadBound.WATCHES
+                )
             return status
 
     def wake(self) -> None:

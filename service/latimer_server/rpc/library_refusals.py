@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from latimer_server.core.errors import OverloadBound
 from latimer_server.core.telemetry import Telemetry
 
 
@@ -35,7 +36,7 @@ class LibraryRefusals(grpc.ServerInterceptor):
             self._count("", "UNIMPLEMENTED")
         elif self._is_full():
             self._count(handler_call_details.method, "RESOURCE_EXHAUSTED")
-            self._telemetry.note_refusal("OVERLOADED")
+            self._telemetry.note_refusal("OVERLOADED", OverloadBound.CALLS)
         return handler
 
     def _count(self, path: str, code: str) -> None:

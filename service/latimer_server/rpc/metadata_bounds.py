@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import OverloadBound, Overloaded
 
 # gRPC's own default. A call of 500 bytes can refer to one entry hundreds of times, and each becomes Python objects.
 MAX_METADATA_BYTES = 8 << 10
@@ -16,4 +16,8 @@ def check_metadata(context: grpc.ServicerContext) -> None:
     6.5.2)."""
     size = sum(len(key) + len(value) + _PAIR_BYTES for key, value in context.invocation_metadata() or ())
     if size > MAX_METADATA_BYTES:
-        raise Overloaded(f"the call has {size} bytes of metadata; at most {MAX_METADATA_BYTES} are allowed", 0.0)
+        raise Overloaded(
+            f"the call has {size} bytes of metadata; at most {MAX_METADATA_BYTES} are allowed",
+            0.0,
+            OverloadBound.METADATA,
+        )

@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import OverloadBound, Overloaded
 from latimer_server.rpc.call_limits import Cancellable
 
 _RETRY_SECONDS = 1.0
@@ -23,13 +23,14 @@ class SharedPlaces:
     place of the oldest one on its own connection, and is refused if there is none.
 
     `most`: places in all. `most_per_connection`: places of one connection. `what`: the plural of the kind of stream,
-    and `remedy`: what a caller can do without a place, both for messages.
+    and `remedy`: what a caller can do without a place, both for messages. `bound`: its name.
     """
 
-    def __init__(self, most: int, most_per_connection: int, what: str, remedy: str) -> None:
+    def __init__(self, most: int, most_per_connection: int, what: str, remedy: str, bound: OverloadBound) -> None:
         self._most = most
         self._what = what
         self._remedy = remedy
+        self._bound = bound
         self._most_per_connection = most_per_connection
         self._lock = threading.Lock()
         self._callers: Counter[str] = Counter()
@@ -55,7 +56,9 @@ class SharedPlaces:
         """Frees a place if all are held, and returns the stream that has lost it."""
         held = len(self._connections.get(own, ()))
         if held >= self._most_per_connection:
-            raise Overloaded(f"this connection has {held} open {self._what}, which is its limit", _RETRY_SECONDS)
+            raise Overloaded(
+                f"this connection has {held} open {self._what}, which is its limit", _RETRY_SECONDS, self._bound
+            )
         if self._callers.total() < self._most:
             return None
         largest, size = self._callers.most_common(1)[0]
@@ -69,7 +72,7 @@ class SharedPlaces:
         )
         if not is_fair and not held:
             rule = f"all {self._most} places for {self._what} are held; {self._remedy}"
-            raise Overloaded(rule, _RETRY_SECONDS)
+            raise Overloaded(rule, _RETRY_SECONDS, self._bound)
         connection = connection if is_fair else own
         number, stream = next(iter(self._connections[connection].items()))
         self._remove(connection, number)

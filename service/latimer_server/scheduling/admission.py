@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 from latimer_server.core.callers import find_group
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import OverloadBound, Overloaded
 
 # This share of the places is for callers without requests, so that the others cannot shut them out.
 _RESERVED_SHARE = 8
@@ -42,7 +42,9 @@ class Admission:
         """Raises what `admit` would raise now. May be called from any thread."""
         if self.active >= self._limit:
             raise Overloaded(
-                f"the server has {self._limit} requests in work, which is its limit; try again later", self._retry_after
+                f"the server has {self._limit} requests in work, which is its limit; try again later",
+                self._retry_after,
+                OverloadBound.REQUESTS,
             )
         own = self._of_caller.get(caller, 0) if caller is not None else 0
         if own and self.active >= self._shared_limit:
@@ -50,12 +52,14 @@ class Admission:
                 f"the server has {self.active} requests in work, {own} of them of this caller; its last"
                 f" {self._limit - self._shared_limit} places are for callers without any; wait for one to end",
                 self._retry_after,
+                OverloadBound.REQUESTS,
             )
         if caller is not None and self.active >= self._group_limit and (held := self._of_group[find_group(caller)]):
             raise Overloaded(
                 f"the server has {self.active} requests in work, {held} of them of this address; its last"
                 f" {self._limit - self._group_limit} places are for addresses without any; wait for one to end",
                 self._retry_after,
+                OverloadBound.REQUESTS,
             )
 
     @contextmanager

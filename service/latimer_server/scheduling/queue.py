@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from latimer_server.core.decoding import BatchLimits, DecodingOptions, Hypothesis, TimedHypothesis, TokenIds
-from latimer_server.core.errors import DeadlineExceeded, Overloaded, Unavailable
+from latimer_server.core.errors import DeadlineExceeded, OverloadBound, Overloaded, Unavailable
 from latimer_server.core.telemetry import NoTelemetry, Telemetry, current_trace
 from latimer_server.scheduling.batch_run import BatchRun, RunBatch
 from latimer_server.scheduling.batch_selection import BatchSelection
@@ -166,7 +166,7 @@ class BatchQueue:
             )
             retry_after = max(_MIN_RETRY_SECONDS, wait)
             if priority is not Priority.INTERACTIVE:
-                raise Overloaded(message, retry_after)
+                raise Overloaded(message, retry_after, OverloadBound.QUEUE)
             raise self._refusals.add(Refusal(now, 0, 0, needed, _WAIT_MARGIN, message, retry_after), caller)
 
     @contextmanager

@@ -22,7 +22,7 @@ from typing import Any, TypeVar, cast
 
 from latimer_server.core.abandonment import set_abandonment
 from latimer_server.core.callers import find_group
-from latimer_server.core.errors import DeadlineExceeded, Overloaded
+from latimer_server.core.errors import DeadlineExceeded, OverloadBound, Overloaded
 from latimer_server.scheduling.text_memory import TextMemory
 from latimer_server.scheduling.time_shares import GroupedTimeShares
 from latimer_server.scheduling.work_items import Clock
@@ -102,9 +102,15 @@ class _Lane:
     def require_place(self, item: _Item) -> None:
         """Raises `Overloaded` if too much text waits."""
         if self._characters[find_group(item.caller)] + item.size > MAX_CALLER_CHARACTERS:
-            raise Overloaded(f"texts of this caller wait with {MAX_CALLER_CHARACTERS} characters", _RETRY_SECONDS)
+            raise Overloaded(
+                f"texts of this caller wait with {MAX_CALLER_CHARACTERS} characters",
+                _RETRY_SECONDS,
+                OverloadBound.TEXTS,
+            )
         if self._characters.total() + item.size > MAX_WAITING_CHARACTERS:
-            raise Overloaded(f"texts with {MAX_WAITING_CHARACTERS} characters wait", _RETRY_SECONDS)
+            raise Overloaded(
+                f"texts with {MAX_WAITING_CHARACTERS} characters wait", _RETRY_SECONDS, OverloadBound.TEXTS
+            )
 
     def add(self, item: _Item, work: Callable[[], Any]) -> None:
         self._work[item] = work

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from latimer_server.core.errors import REFUSAL_REASONS
+from latimer_server.core.errors import REFUSAL_REASONS, OverloadBound
 from latimer_server.core.flags import Flag
 from latimer_server.core.telemetry import BatchReport, CacheReading, ModelReading, ServerReading
 from latimer_server.observability.metrics import Metrics
@@ -72,10 +72,13 @@ def test_words_flags_refusals_and_reloads_are_counted(metrics: Metrics) -> None:
     metrics.note_words("pt-en", 12)
     metrics.note_flag(Flag.NUMBER_MISMATCH, 3)
     metrics.note_refusal("QUOTA_REQUESTS")
+    metrics.note_refusal("OVERLOADED", OverloadBound.STREAMS)
     metrics.note_reload("keys", succeeded=False)
     assert read(metrics, "latimer_words_total", {"model": "pt-en"}) == 12
     assert read(metrics, "latimer_flags_total", {"flag": "NUMBER_MISMATCH"}) == 3
     assert read(metrics, "latimer_refused_total", {"reason": "QUOTA_REQUESTS"}) == 1
+    assert read(metrics, "latimer_overloaded_total", {"bound": "max_streams"}) == 1
+    assert read(metrics, "latimer_overloaded_total", {"bound": "max_requests"}) == 0
     assert read(metrics, "latimer_reloads_total", {"part": "keys", "outcome": "failed"}) == 1
 
 
