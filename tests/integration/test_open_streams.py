@@ -192,6 +192,24 @@ async def test_a_reflection_stream_of_a_rotated_key_ends_with_its_next_question(
         assert refused.value.code() is UNAUTHENTICATED
 
 
+async def test_each_question_of_a_reflection_stream_counts_as_a_request(tmp_path: Path) -> None:
+    async with serve_key(tmp_path, requests_per_minute=3, concurrent=1) as (_, channel, _, metadata):
+        method: Any = channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        call = method(metadata=metadata)
+        question = reflection_pb2.ServerReflectionRequest(list_services="")
+        for _ in range(3):
+            await call.write(question)
+            assert (await call.read()).list_services_response.service
+        await call.write(question)
+        with pytest.raises(grpc.aio.AioRpcError, match="has used its 3 requests of the last minute") as refused:
+            await call.read()
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 async def test_two_keys_that_hold_all_reflection_streams_make_room_for_a_third(tmp_path: Path) -> None:
     keys = tmp_path / "keys.toml"
     secrets = [make_key(keys, name, Scope.TRANSLATE) for name in ("one", "two", "three")]

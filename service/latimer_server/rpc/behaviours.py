@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,12 +124,15 @@ class Behaviours:
             is_proven = call.principal.standing is Standing.PROVEN
             caller = call.caller if is_proven else find_address(connection)
             with self._reflections.hold(caller, connection, context):
-                while True:
+                for number in itertools.count():
                     with self._arriving(method, context, self._limits.stream_idle_seconds):
                         data = read_next(requests)
                     if data is None:
                         return
                     call.renew_access()
+                    # The call is the request of the first question. Each costs as much as a call.
+                    if number and call.quota:
+                        call.quota.count_question()
                     yield from run(iter((method.read(data),)), context)
 
         return behaviour

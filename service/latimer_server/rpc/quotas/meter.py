@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from google.protobuf.message import Message
 
-from latimer_server.core.access import Quota
+from latimer_server.core.access import Quota, QuotaLimits
 from latimer_server.core.errors import InvalidRequest, QuotaExceeded, Violation
 from latimer_server.rpc.call_access import CallAccess
 from latimer_server.rpc.quotas.characters import CharacterCounter, divide_items
@@ -54,6 +54,15 @@ class QuotaUse:
         if limits.requests is None and limits.concurrent is None:
             return
         self._may_hold_lease = limits.concurrent is not None
+        self._take_request(limits)
+
+    def count_question(self) -> None:
+        """Takes one request for a further question of an open stream. Raises as `begin` does."""
+        limits = self._access.limits
+        if limits.requests is not None:
+            self._take_request(QuotaLimits(requests=limits.requests))
+
+    def _take_request(self, limits: QuotaLimits) -> None:
         charge = self._store.begin(self._key, limits, self._lease)
         if charge.refused is not Quota.CONCURRENT and limits.requests is not None:
             self._requests_left = _describe(_REQUESTS, limits.requests, charge.used)
