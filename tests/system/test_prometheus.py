@@ -9,9 +9,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +72,7 @@ def test_each_alert_fires_on_the_values_that_it_is_for() -> None:
 @pytest.mark.slow
 def test_every_query_of_the_board_has_an_answer_after_some_calls(tmp_path: Path) -> None:
     with (
-        serving("--segment-cache-mb", "1") as (address, metrics),
+        serving("--segment-cache-mb", "1", "--max-streams", "1") as (address, metrics),
         Client(address, timeout=60) as client,
         run_prometheus(metrics, tmp_path, seconds=0.5) as prometheus,
     ):
@@ -85,7 +87,7 @@ def test_every_query_of_the_board_has_an_answer_after_some_calls(tmp_path: Path)
             with pytest.raises(LatimerError):
                 client.translate("A house.", source="en", target="zu")
             _call_unknown_method(address)
-            _call_with_too_much_metadata(address)
+            _open_a_stream_too_many(address)
             for query in list(missing.values()):
                 if prometheus.query(query.expression):
                     del missing[query.expression]
@@ -106,14 +108,31 @@ def _call_unknown_method(address: str) -> None:
         channel.unary_unary("/no.Service/Method", bytes, bytes)(b"")
 
 
-def _call_with_too_much_metadata(address: str) -> None:
-    """Makes a call that is refused with OVERLOADED."""
+def _open_a_stream_too_many(address: str) -> None:
+    """Opens a stream beside one that holds the only place, so that it is refused with OVERLOADED."""
     import grpc
 
+    from latimer.v1 import translation_pb2 as pb
+    from latimer.v1 import translation_pb2_grpc
+
+    config = pb.StreamTranslateTextConfig(source_language_code="en", target_language_codes=["pt"])
+    request = pb.StreamTranslateTextRequest(config=config, items=[pb.StreamItem(item_id="1", content="A house.")])
+    refused = threading.Event()
+
+    def hold() -> Iterator[pb.StreamTranslateTextRequest]:
+        yield request
+        refused.wait()
+
     with grpc.insecure_channel(address) as channel:
-        method = channel.unary_unary("/latimer.v1.TranslationService/TranslateText", bytes, bytes)
-        with pytest.raises(grpc.RpcError):
-            method(b"", metadata=(("x-long", "a" * 9_000),))
+        stub: Any = translation_pb2_grpc.TranslationServiceStub(channel)
+        held = stub.StreamTranslateText(hold())
+        try:
+            next(held)
+            with pytest.raises(grpc.RpcError):
+                next(stub.StreamTranslateText(iter([request])))
+        finally:
+            refused.set()
+        list(held)
 
 
 @pytest.mark.slow
