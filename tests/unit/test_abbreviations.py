@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
+
 import pytest
 
+from latimer_server.core.abandonment import Abandoned, set_abandonment
 from latimer_server.core.spans import TextSpan
 from latimer_server.text.abbreviations import find_abbreviations, spell_out_abbreviations
 from latimer_server.text.protection.masking import ProtectedText
@@ -98,3 +101,15 @@ def test_protected_spans_stay_and_no_sentence_ends_at_an_abbreviation() -> None:
     guarded = ProtectedText("Qty of Qty", (TextSpan(7, 10),))
     assert rewrite_text(guarded, spell_out_abbreviations(guarded, "en")).text == "Quantity of Qty"
     assert list(find_abbreviations("See No. 5 now", "en")) == [TextSpan(4, 9)]
+
+
+def test_the_search_of_a_long_text_can_be_interrupted_and_finds_what_stands_between_two_parts() -> None:
+    for shift in range(9_990, 10_010):
+        assert spell_out("a" * shift + " Qty: 5 ea. and", "en").endswith(" Quantity: 5 each and")
+
+    def search() -> None:
+        set_abandonment(lambda: True)
+        with pytest.raises(Abandoned):
+            list(find_abbreviations("Some words, No. 5. " * 2_000, "en"))
+
+    copy_context().run(search)
