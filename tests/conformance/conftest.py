@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ctypes
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from latimer_server.backends.marian.architecture import read_architecture
 from latimer_server.backends.marian.engine import Engine
 from latimer_server.backends.marian.engine_search import EngineSearcher
 from latimer_server.backends.marian.model_file import MarianFile
 from latimer_server.backends.marian.native_engine import NativeStudent
+from latimer_server.backends.marian.native_library import InstructionSet
 from latimer_server.backends.marian.onnx_engine import OnnxEngine, choose_quantization_levels
 from latimer_server.backends.marian.student import MarianStudent, load_student
 from latimer_server.backends.marian.weights import QuantizationLevels
 from latimer_server.config.settings import load_settings
+from latimer_server.core.decoding import TokenIds
 from latimer_server.models.catalog.catalog import load_catalog
 from latimer_server.models.store.store import Store
+from tests.native_builds import AVAILABLE
 
+needs_native = pytest.mark.skipif(
+    not AVAILABLE,
+    reason="not built, or not for this processor: students run on ONNX Runtime",
+)
 PAIRS = {"en": "firefox-en-pt", "pt": "firefox-pt-en"}
 
 
@@ -26,6 +35,16 @@ def locate(name: str) -> Mapping[str, Path]:
     store, entry = Store(load_settings(None).store), load_catalog().get(name)
     assert store.has(entry), f"{name} is not fetched: run `make install`"
     return store.locate(entry)
+
+
+def build_native(
+    source: str, instructions: InstructionSet, *, listed: bool = True, library: ctypes.CDLL | None = None
+) -> NativeStudent:
+    """Builds the embedded student of a source language. `listed`: with its shortlist."""
+    files = locate(PAIRS[source])
+    file = MarianFile(files["model"].read_bytes(), "model.bin")
+    shortlist = load_student(files, 1).searcher.shortlist if listed else None
+    return NativeStudent(file, read_architecture(file.config, "model.bin"), shortlist, instructions, library)
 
 
 def never() -> bool:
@@ -37,6 +56,12 @@ def never() -> bool:
 def students() -> Mapping[str, MarianStudent]:
     """Both embedded students, by source language."""
     return {source: load_student(locate(name), 2) for source, name in PAIRS.items()}
+
+
+@pytest.fixture(scope="session")
+def rows(students: Mapping[str, MarianStudent]) -> Sequence[TokenIds]:
+    """The tokens of the real English sentences."""
+    return [encoding.ids for encoding in students["en"].encode(read_sentences("en"))]
 
 
 @pytest.fixture(scope="session")

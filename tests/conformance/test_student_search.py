@@ -14,9 +14,8 @@ from latimer_server.backends.marian.engine import END
 from latimer_server.backends.marian.native_library import InstructionSet
 from latimer_server.backends.marian.student import MarianStudent
 from latimer_server.core.decoding import DecodingOptions, Hypothesis, TokenIds
-from tests.conformance.conftest import get_engine_searcher, get_native, never, read_sentences
+from tests.conformance.conftest import build_native, get_engine_searcher, get_native, never, read_sentences
 from tests.conformance.test_student_beams import score_step_by_step
-from tests.conformance.test_student_native import build
 from tests.native_builds import AVAILABLE, SANITIZERS, build_searches, choose_tools
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="not built, or not for this processor")
@@ -47,7 +46,7 @@ def test_a_row_is_bit_identical_alone_and_for_every_instruction_set(
     native = get_native(students["en"])
     alone = [native.search([row], options, never)[0] for row in rows]
     for instructions in AVAILABLE:
-        assert build("en", instructions).search(rows[::-1], options, never)[::-1] == alone
+        assert build_native("en", instructions).search(rows[::-1], options, never)[::-1] == alone
 
 
 def test_a_beam_of_one_with_a_penalty_that_never_applies_is_greedy_search(
@@ -123,7 +122,7 @@ def test_beams_are_as_close_to_float32_as_those_of_the_graphs(
 def test_the_whole_vocabulary_of_a_row_is_that_of_a_model_without_a_shortlist(
     students: Mapping[str, MarianStudent], rows: Sequence[TokenIds]
 ) -> None:
-    packed = build("en", AVAILABLE[-1], listed=False)
+    packed = build_native("en", AVAILABLE[-1], listed=False)
     for options in OPTIONS[4:]:
         plain = replace(options, whole_vocabulary=False)
         assert students["en"].run(rows, options, never) == packed.search(rows, plain, never)
