@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,6 @@ from latimer.cli.manual import build_pages
 from tests.command_line import lines, run_command
 
 _CLIENT = Path(__file__).parents[3] / "clients" / "python"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[StubServer]:
-    with StubServer() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -121,9 +115,40 @@ def test_a_stream_answers_each_line_before_the_next_comes(server: StubServer) ->
     process.stdout.close()
 
 
-def test_a_terminal_that_is_not_utf_8_gets_no_traceback() -> None:
+@pytest.mark.parametrize("signalled", [True, False], ids=["Ctrl-C", "a reader that goes away"])
+def test_a_stream_that_waits_for_a_line_ends_without_an_abort(server: StubServer, *, signalled: bool) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "latimer", "translate", "--stream", "--to", "pt"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(b"one two\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"two one\n"
+    if signalled:
+        process.send_signal(signal.SIGINT)
+    else:
+        process.stdout.close()
+        process.stdin.write(b"three four\n")
+        process.stdin.flush()
+    # Standard input stays open, as at a terminal.
+    assert process.wait() == (130 if signalled else 1)
+    assert b"Fatal Python error" not in process.stderr.read()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        stream.close()
+
+
+def test_a_terminal_that_is_not_utf_8_gets_question_marks_and_a_message() -> None:
     done = run_command("translate", "naïve 猫", "--to", "pt", encoding="latin-1")
     assert (done.returncode, done.stdout) == (0, "? naïve\n".encode("latin-1"))
+    assert done.stderr.decode() == (
+        "latimer: standard output has the encoding latin-1, and U+732B became a question mark;"
+        " set PYTHONIOENCODING=utf-8, or write a file with --output\n"
+    )
     ascii_only = run_command("translate", "é.txt", "--to", "pt", encoding="ascii")
     assert ascii_only.returncode == 2
     assert b"Traceback" not in ascii_only.stderr

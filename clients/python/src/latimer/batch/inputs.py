@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -177,6 +178,16 @@ def digest_file(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+def is_failed_file(path: Path) -> bool:
+    """Returns True for a side file with the failed units of a batch, by its first line."""
+    try:
+        with path.open("rb") as file:
+            record = json.loads(file.readline(_BLOCK))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and list(record) == ["file", "place", "source", "reason"]
+
+
 def _expand(name: str) -> list[Path]:
     """Returns the paths of a name: itself, or the matches of a pattern that the shell has left alone."""
     path = Path(name)
@@ -212,6 +223,8 @@ def _add_folder(found: FoundFiles, folder: Path, format_name: str | None, out: s
     output = None if out == STANDARD else Path(out).resolve()
     for path in _walk(folder):
         if output is not None and output != folder.resolve() and path.resolve().is_relative_to(output):
+            continue
+        if path.name == f"latimer.{_FAILED}" and is_failed_file(path):  # of an earlier batch
             continue
         if not path.is_file():  # a pipe, or a link that leads nowhere or to a folder
             found.skipped.append(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 from latimer.batch.counts import Counts
-from latimer.batch.inputs import InputFile, Outputs, digest_file
+from latimer.batch.inputs import InputFile, Outputs, digest_file, is_failed_file
 from latimer.batch.journal import Journal
 from latimer.batch.json_lines import JsonLinesDocument
 from latimer.batch.output import JoinedOutput, check_folder, is_stream, open_output
@@ -107,6 +107,14 @@ def check_outputs(job: Job) -> None:
     """Raises `OutputError` if an output or an earlier journal is in the way, or a folder cannot be written."""
     for folder in {path.parent for path in job.outputs.paths if path is not None and not is_stream(path)}:
         check_folder(folder)
+    failed = job.outputs.failed
+    if failed is not None and failed.exists() and not is_failed_file(failed):
+        raise OutputError(
+            failed,
+            "the failed units go there, and it is a file of another program",
+            "move it, or choose another --out",
+            is_refusal=True,
+        )
     journal = job.outputs.journal
     has_journal = journal is not None and journal.exists()
     if job.overwrites or (job.is_resumed and has_journal):
@@ -262,16 +270,38 @@ def _run_file(
         if path is None:
             runner.write(running, cast("BinaryIO", standard))
             standard.end_file()
+            _require_unchanged(each)
         else:
-            with open_output(path) as target:
+            with open_output(path, replaces=job.overwrites or job.is_resumed) as target:
                 runner.write(running, target)
-    except FileError as error:
+                _require_unchanged(each)
+    except (FileError, RuntimeError) as error:
+        # A format that finds other units than before fails in its own ways.
+        fault = _find_change(each) or error
+        if not isinstance(fault, FileError):
+            raise
         runner.skip(running)
-        return _replace(outcome, failed=len(running.failures), error=_name(error, each.file))
+        return _replace(outcome, failed=len(running.failures), error=_name(fault, each.file))
     runner.counts.files += 1
     if path is not None and not running.failures:
         journal.finish_file(number)
     return _replace(outcome, failed=len(running.failures))
+
+
+def _require_unchanged(each: SurveyedFile) -> None:
+    """Raises `FileError` if the input is no longer that which was surveyed: its results could stand at wrong places."""
+    if (change := _find_change(each)) is not None:
+        raise change
+
+
+def _find_change(each: SurveyedFile) -> FileError | None:
+    try:
+        digest, _ = digest_file(each.file.path)
+    except FileError as error:
+        return error
+    if digest == each.digest:
+        return None
+    return FileError(each.file.path, "was changed while the batch ran", cure="run the batch again for it")
 
 
 def _replace(outcome: FileOutcome, *, failed: int, error: str = "") -> FileOutcome:

@@ -20,15 +20,36 @@ from latimer.batch.results import BatchError
 
 _SMALL_SHARE = 0.1
 _FORMATS = (".json", ".html", ".htm")
+# The first bytes of a report in each format, by which an earlier one is known.
+_BEGINNINGS = (
+    b'{\n  "about": {\n    "task": "',
+    b'<!doctype html>\n<html lang="en">\n<meta name="generator" content="latimer">',
+)
+_HEAD = 256
 
 
-def check_report(path: Path) -> None:
-    """Raises `BatchError` if the report has no format that its suffix names, or cannot be written."""
+def check_report(path: Path, *, overwrites: bool) -> None:
+    """Raises `BatchError` if the report has no format that its suffix names, or cannot be written.
+
+    `overwrites`: replaces a file that is no report. An earlier report is always replaced.
+    """
     if path.suffix.lower() not in _FORMATS:
         raise BatchError(f"--report {path}: the name must end in .json or .html")
     folder = next((each for each in path.absolute().parents if each.exists()), Path("/"))
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise BatchError(f"--report {path}: it cannot be written; name a file in a folder that you may write")
+    if path.is_file() and not overwrites and not _is_report(path):
+        raise BatchError(f"--report {path}: a file that is no report exists already; --force replaces it")
+
+
+def _is_report(path: Path) -> bool:
+    """Returns True for a report of an earlier batch, and for an empty file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    return not head or any(head.startswith(beginning) for beginning in _BEGINNINGS)
 
 
 def write_report(path: Path, outcome: BatchOutcome, about: dict[str, str]) -> None:

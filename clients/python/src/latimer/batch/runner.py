@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from latimer.batch.counts import Counts
 from latimer.batch.journal import DIGEST_SIZE, Journal
-from latimer.batch.results import BatchError, Reading, SentUnit, UnitResult
+from latimer.batch.results import Reading, SentUnit, UnitResult
 from latimer.batch.sending import Sender, pack_units
 from latimer.errors import LatimerError
 from latimer.files import Document, FileError, Translated, Unit, keeps_codes
@@ -116,7 +117,7 @@ class Runner:
         if file.error:
             raise file.error
         if next(results, None) is not None:
-            raise BatchError(f"{file.name}: the format wrote fewer units than it read; please report this")
+            raise FileError(Path(file.name), "the format wrote fewer units than it read", cure="please report this")
 
     def skip(self, file: RunningFile) -> None:
         """Drops what was read of a file whose output failed."""

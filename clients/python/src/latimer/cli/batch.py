@@ -98,6 +98,7 @@ def translate(
             ),
             format_name=format_name,
             options=read_translate_options(model, glossary, protect or (), source, target),
+            glossary=glossary,
             memory=memory,
             jobs=jobs,
             resumes=resume,

@@ -24,6 +24,7 @@ from latimer.batch.job import BatchOutcome, Job, SurveyedFile, Task, check_outpu
 from latimer.batch.memory import TranslationMemory
 from latimer.batch.report import check_report, write_report
 from latimer.batch.results import BatchError
+from latimer.batch.run_paths import RunPath, check_paths, list_database_paths
 from latimer.batch.sending import Sender
 from latimer.batch.summaries import SummarySender
 from latimer.batch.translating import StreamSender
@@ -60,6 +61,7 @@ class BatchRequest:
     read: ReadOptions
     format_name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    glossary: Path | None = None
     memory: Path | None = None
     jobs: int = 1
     resumes: bool = False
@@ -79,10 +81,11 @@ def run_batch(request: BatchRequest) -> int:
     if request.resumes and request.out == STANDARD:
         raise BatchError("--resume needs an output file; standard output cannot be resumed")
     if request.report is not None:
-        check_report(request.report)
+        check_report(request.report, overwrites=request.overwrites)
     console = error_console()
     with ExitStack() as stack:
         job = _plan(request, stack.enter_context(Spool()))
+        check_paths(_list_paths(request, job))
         if not request.is_dry_run:
             check_outputs(job)
         surveyed = _survey(request, job, console)
@@ -103,6 +106,23 @@ def run_batch(request: BatchRequest) -> int:
             _show_estimate(console, request, surveyed, sender, memory)
             return FAILED if any(file.error for file in surveyed) else 0
         return _run(request, job, surveyed, sender, memory, console)
+
+
+def _list_paths(request: BatchRequest, job: Job) -> list[RunPath]:
+    """Returns all files that the batch reads or writes."""
+    paths = [RunPath("an input", file.path, is_written=False) for file in job.files]
+    if request.glossary is not None:
+        paths.append(RunPath("--glossary", request.glossary, is_written=False))
+    paths += [RunPath("an output", path, is_written=True) for path in job.outputs.paths if path is not None]
+    if job.outputs.journal is not None:
+        paths.append(RunPath("the journal", job.outputs.journal, is_written=True))
+    if job.outputs.failed is not None:
+        paths.append(RunPath("the list of failed units", job.outputs.failed, is_written=True))
+    if request.memory is not None:
+        paths += list_database_paths("--memory", request.memory)
+    if request.report is not None:
+        paths.append(RunPath("--report", request.report, is_written=True))
+    return paths
 
 
 def _survey(request: BatchRequest, job: Job, console: Console) -> list[SurveyedFile]:

@@ -14,6 +14,7 @@ import latimer
 from latimer.batch.memory import Entry, TranslationMemory
 from latimer.batch.output import open_output
 from latimer.batch.results import BatchError, OutputError
+from latimer.batch.run_paths import RunPath, check_paths, list_database_paths
 from latimer.cli import options
 from latimer.cli.messages import explain_errors, say
 from latimer.cli.texts import write
@@ -40,9 +41,9 @@ def import_file(file: FileArgument, memory: MemoryOption, source: FromOption, to
     correction, so a file of latimer memory export can be corrected and imported as a whole.
     """
     with explain_errors():
-        units = _read(file, source, to)
+        has_contexts = _has_contexts(file)
         with TranslationMemory(memory) as opened:
-            corrections, equal = opened.correct(units)
+            corrections, equal = opened.correct(_read(file, source, to, has_contexts=has_contexts))
     say(f"{corrections:,} translations by people stored, {equal:,} are in the memory already")
 
 
@@ -57,6 +58,7 @@ def export_file(
     with explain_errors():
         if file.exists() and not force:
             raise OutputError(file, "exists already", "--force replaces it", is_refusal=True)
+        check_paths([*list_database_paths("--memory", memory), RunPath("FILE.tmx", file, is_written=True)])
         count = 0
 
         def convert(entries: Iterator[Entry]) -> Iterator[TranslationUnit]:
@@ -89,16 +91,20 @@ def _open(path: Path) -> TranslationMemory:
     return TranslationMemory(path)
 
 
-def _read(file: Path, source: str, target: str) -> Iterator[Entry]:
-    """Yields the units of a TMX file. Only a file of latimer has contexts as the ids of its units; those of other
-    programs are of no use to find a text again."""
-    from latimer.files.bilingual.tmx_units import read_translation_units
-
+def _has_contexts(file: Path) -> bool:
+    """Returns True for a TMX file of latimer, which has contexts as the ids of its units; those of other programs are
+    of no use to find a text again. Raises `BatchError` if the file cannot be read."""
     try:
         with file.open("rb") as opened:
-            has_contexts = b'creationtool="latimer"' in opened.read(_HEAD)
+            return b'creationtool="latimer"' in opened.read(_HEAD)
     except OSError as error:
         raise BatchError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _read(file: Path, source: str, target: str, *, has_contexts: bool) -> Iterator[Entry]:
+    """Yields the units of a TMX file."""
+    from latimer.files.bilingual.tmx_units import read_translation_units
+
     now = int(time.time())
     for unit in read_translation_units(file, source, target):
         context = unit.context if has_contexts else ""

@@ -14,6 +14,7 @@ from latimer.batch.results import BatchError, OutputError
 from latimer.cli.messages import say
 from latimer.files import FileError
 
+_BLOCK = 1 << 16
 # The contract's limit of one text.
 MOST_CHARACTERS = 1_000_000
 
@@ -68,15 +69,34 @@ def decode(data: bytes, path: Path) -> str:
 
 
 def read_lines() -> Iterator[str]:
-    """Yields the lines of standard input as they come, with their line ends. Raises `FileError`."""
-    while line := sys.stdin.buffer.readline():
-        yield decode(line, Path("standard input"))
+    """Yields the lines of standard input as they come, with their line ends. Raises `FileError`.
+
+    Reads without a buffer. A thread that waits in a buffered reader holds its lock, and the interpreter aborts if it
+    ends meanwhile.
+    """
+    path, rest = Path("standard input"), bytearray()
+    raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+    while block := raw.read(_BLOCK):
+        rest += block
+        if b"\n" in block:
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                yield decode(bytes(line) + b"\n", path)
+    if rest:
+        yield decode(bytes(rest), path)
 
 
 def write(text: str) -> None:
-    """Writes a text to standard output at once. Characters that its encoding lacks are replaced."""
+    """Writes a text to standard output at once. A character that its encoding lacks becomes `?`, which a message on
+    standard error says."""
     encoding = sys.stdout.encoding or "utf-8"
-    if encoding.lower().replace("-", "") != "utf8":
+    try:
+        text.encode(encoding, "surrogatepass" if encoding == "utf-8" else "strict")
+    except UnicodeEncodeError as error:
+        say(
+            f"standard output has the encoding {encoding}, and U+{ord(text[error.start]):04X} became a question mark;"
+            " set PYTHONIOENCODING=utf-8, or write a file with --output"
+        )
         text = text.encode(encoding, "replace").decode(encoding)
     sys.stdout.write(text)
     sys.stdout.flush()
