@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from latimer.cli import main
+from latimer.cli import run
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def run_command(*arguments: str, stdin: bytes = b"", encoding: str = "utf-8") ->
     }
     with mock.patch.multiple(sys, argv=["latimer", *arguments], **streams):
         try:
-            main()
+            run()
             status: object = 0
         except SystemExit as end:
             status = end.code or 0

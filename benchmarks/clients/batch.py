@@ -1,10 +1,11 @@
 """Measures `latimer batch`: lines a second, memory, a second run with a memory, and the cost to other callers.
 
-    python -m benchmarks.clients.batch [--lines LINES] [--parts throughput,share,memory,interactive]
+    python -m benchmarks.clients.batch [--lines LINES] [--parts throughput,share,text,memory,interactive]
 
 throughput   short lines against a stub of the contract (`stub_server`), in a process of its own
 share        the real server with an echo for a model: `latimer batch` and `translate_many` on the same lines, in turns
-memory       the real model on sentences of a handbook; then 2 % of them changed, with the translation memory
+text         the real model on sentences of a handbook: `latimer batch` and one call with all of them, in turns
+memory       the same model; a first run, then one with 2 % of the sentences changed, with the translation memory
 interactive  the same model: the time of another caller's sentence while it is idle and beside a batch, and what the
              batch loses
 
@@ -28,6 +29,7 @@ from latimer import Client
 
 _ROUNDS = 3
 _SHARE_LINES = 20_000
+_TEXT_LINES = 2_500
 _SENTENCES = 8_000
 _CHANGED = 0.02
 
@@ -81,6 +83,31 @@ def measure_share(folder: Path) -> bool:
     return share >= _LEAST_SHARE
 
 
+def measure_text(folder: Path, address: str, sentences: list[str]) -> bool:
+    """Prints the rate of a batch of sentences, with the start of its process, as a share of that of one large call."""
+    source, target = folder / "text.txt", folder / "text.pt.txt"
+    shares = []
+    with Client(address) as client:
+        for number in range(_ROUNDS):
+            # A number makes the sentences new to the server.
+            called, batched = (
+                [f"{text} ({2 * number + second})" for text in sentences[:_TEXT_LINES]] for second in (0, 1)
+            )
+            began = time.perf_counter()
+            client.translate(called, source="en", target="pt")
+            call = time.perf_counter() - began
+            source.write_text("\n".join(batched))
+            batch = measure_batch(source, target, address)
+            shares.append(call / batch.seconds)
+            print(
+                f"text         one call {len(called) / call:,.0f} sentences a second, batch"
+                f" {len(batched) / batch.seconds:,.0f}, with its start"
+            )
+    share = statistics.median(shares)
+    print(f"             median of {_ROUNDS}: {share:.2f} of one call (bound {_LEAST_SHARE})")
+    return share >= _LEAST_SHARE
+
+
 def measure_memory(folder: Path, address: str, sentences: list[str]) -> bool:
     """Prints the time of a second run, with 2 % of the sentences changed, as a share of the first."""
     source, target, memory = folder / "memory.txt", folder / "memory.pt.txt", folder / "memory.sqlite"
@@ -105,7 +132,7 @@ def main() -> None:
     """Runs the parts that were asked for."""
     parser = argparse.ArgumentParser(description="Measures latimer batch.")
     parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--parts", default="throughput,share,memory,interactive")
+    parser.add_argument("--parts", default="throughput,share,text,memory,interactive")
     given = parser.parse_args()
     parts = given.parts.split(",")
     good = []
@@ -115,11 +142,13 @@ def main() -> None:
             good.append(measure_throughput(folder, given.lines))
         if "share" in parts:
             good.append(measure_share(folder))
-        if {"memory", "interactive"} & set(parts):
+        if {"text", "memory", "interactive"} & set(parts):
             sentences = sample_sentences("en-US", _SENTENCES)
             with run_server() as address:
                 with Client(address) as client:
                     wait_until_healthy(client)
+                if "text" in parts:
+                    good.append(measure_text(folder, address, sentences))
                 if "memory" in parts:
                     good.append(measure_memory(folder, address, sentences))
                 if "interactive" in parts:

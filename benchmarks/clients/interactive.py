@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import threading
@@ -71,15 +72,17 @@ def measure_interactive(folder: Path, address: str, sentences: list[str]) -> boo
     """
     alone: list[float] = []
     good = True
+    # Numbers make sentences new to the server. A word would be part of every sentence that is measured.
+    labels = itertools.count(1)
     for name, pause in ("paced", 1 / _CALLS_PER_SECOND), ("busy", 0.0):
         idle, busy = (_Caller(address, sentences, pause) for _ in range(2))
         shares, calls = [], []
-        for number in range(_ROUNDS):
-            idle.run(f"Today, {number} {name},", threading.Event(), _IDLE_CALLS // _ROUNDS)
-            alone.append(_measure_rate(folder, address, sentences, f"{name} {number} alone"))
+        for _ in range(_ROUNDS):
+            idle.run(f"On day {next(labels)},", threading.Event(), _IDLE_CALLS // _ROUNDS)
+            alone.append(_measure_rate(folder, address, sentences, next(labels)))
             before, began = len(busy.seconds), time.perf_counter()
-            with _beside(busy, f"Then, {number} {name},"):
-                rate = _measure_rate(folder, address, sentences, f"{name} {number} beside")
+            with _beside(busy, f"On day {next(labels)},"):
+                rate = _measure_rate(folder, address, sentences, next(labels))
             calls.append((len(busy.seconds) - before) / (time.perf_counter() - began))
             shares.append(rate / alone[-1])
         quiet, loud = statistics.median(idle.seconds), statistics.median(busy.seconds)
@@ -98,7 +101,7 @@ def measure_interactive(folder: Path, address: str, sentences: list[str]) -> boo
     return good
 
 
-def _measure_rate(folder: Path, address: str, sentences: Sequence[str], label: str) -> float:
+def _measure_rate(folder: Path, address: str, sentences: Sequence[str], label: int) -> float:
     """Returns lines a second of a batch of sentences that the server has not seen, without the start of its process."""
     source, report = folder / "bulk.txt", folder / "bulk.json"
     source.write_text("\n".join(f"{text} ({label})" for text in sentences[:_LINES]))

@@ -55,6 +55,13 @@ def test_other_messages_of_qt_stay(tmp_path: Path, translation: str) -> None:
     assert translate_file(path, options=PORTUGUESE) == path.read_bytes()
 
 
+def test_a_message_of_qt_with_a_control_character_stays(tmp_path: Path) -> None:
+    message = '<message>\n<source>Ring <byte value="x7"/>twice</source>\n<translation type="unfinished"/>\n</message>'
+    path = write(tmp_path / "a.ts", qt(message))
+    assert read_texts(path, PORTUGUESE) == []
+    assert translate_file(path, options=PORTUGUESE) == path.read_bytes()
+
+
 def test_messages_with_forms_get_those_of_the_language_and_stay_unfinished(tmp_path: Path) -> None:
     message = (
         '<message numerus="yes" id="m">\n<source>%n file(s)</source>\n<translation type="unfinished"><numerusform/>'

@@ -155,6 +155,7 @@ class Journal:
         """Writes the buffered records, as far as the disk has space, and closes the file."""
         with contextlib.suppress(OutputError):
             self._flush()
+        self._index.close()
         with contextlib.suppress(OSError):
             self._file.close()
 

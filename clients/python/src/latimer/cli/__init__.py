@@ -6,15 +6,29 @@ is good, 1 some of the work failed, 2 usage, 3 the server or the disk, 130 stopp
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import shutil
 import sys
 
 
 def main() -> None:
-    """Runs the command line. The entry point of the script."""
+    """Runs the command line in a process of its own. The entry point of the script."""
     # Without this gRPC logs every connection that ends. It reads the variable when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # The objects of modules live until the end. A collector that looks through them again and again while they load,
+    # and in each full collection afterwards, takes a sixth of the time of a short batch.
+    gc.disable()
+    with contextlib.suppress(ImportError):  # `run` names the package
+        import latimer.cli.application  # noqa: F401
+    gc.freeze()
+    gc.enable()
+    run()
+
+
+def run() -> None:
+    """Runs the command line with the arguments of the process, and exits."""
     try:
         from latimer.cli.application import app
         from latimer.cli.messages import NARROWEST_TABLE

@@ -42,6 +42,8 @@ def _find(source: XmlSource, options: ReadOptions, path: Path) -> Iterator[Slot 
         text, translation = message.first("source"), message.first("translation")
         if text is None or translation is None or not any(map(str.isalpha, text.text)):
             continue
+        if any(text.elements("byte")):  # a control character, for which XML has no form and a model no token
+            continue
         kind = translation.get("type")
         if kind == "unfinished" or (kind is None and not translation.text.strip()):
             yield _slot(source, message, text, translation, options)
