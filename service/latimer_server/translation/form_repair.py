@@ -17,6 +17,7 @@ from latimer_server.text.alignment import Link, map_span
 from latimer_server.text.bracket_repair import loses_brackets, restore_brackets
 from latimer_server.text.clock_times import rewrite_hours
 from latimer_server.text.dates import rewrite_dates
+from latimer_server.text.ordinals import restore_ordinals
 from latimer_server.text.output_signs import (
     raise_brackets,
     remove_spaces_before_signs,
@@ -110,6 +111,7 @@ def _list_edits(source: ProtectedText, output: ProtectedText, languages: tuple[s
     yield from write_number_signs(output, target)
     yield from restore_quoted_signs(source, output)
     yield from restore_units(source, output, languages)
+    yield from restore_ordinals(source, output, languages)
 
 
 def lacks_brackets(segment: ProtectedText, output: SegmentOutput) -> bool:

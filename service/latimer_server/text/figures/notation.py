@@ -23,16 +23,22 @@ _UNIT = (
     r"(?:million|billion|mil|bilh|milh)\w*|percent|por cento|"
     r"(?:pts?|pp|km/h|mph|kWh|ms|s|h|min|in|ft|yd|mi|gal|lbs?|oz)\b(?!\.\w))"
 )
+# A word of bills that languages share, before its amount.
+_TOTAL = r"\b(?:[Ss]ub-?)?(?:[Tt]otal|TOTAL):?[ \u00a0]{1,4}"
 # Text before an amount of money, and before a figure of a formula.
 _AMOUNT = r"[€£¥₹$×÷±≈≤≥][ \u00a0]?"
+# What stands before an amount or a figure of a formula: a sign, the code of a currency, pH, or the word of a total.
+_BEFORE = rf"(?:{_AMOUNT}|\b[A-Z]{{3}}[ \u00a0]|\bpH |{_TOTAL})"
 _FOREIGN = {
-    ".": re.compile(rf"\d\.\d{{3}}(?!\d)|\d,\d+(?:{_UNIT})|{_AMOUNT}\d+,\d|\b[A-Z]{{3}}[ \u00a0]\d+,\d|\bpH \d+,\d"),
-    ",": re.compile(rf"\d,\d{{3}}(?!\d)|\d\.\d+(?:{_UNIT})|{_AMOUNT}\d+\.\d|\b[A-Z]{{3}}[ \u00a0]\d+\.\d|\bpH \d+\.\d"),
+    ".": re.compile(rf"\d\.\d{{3}}(?!\d)|\d,\d+(?:{_UNIT})|{_BEFORE}\d+,\d"),
+    ",": re.compile(rf"\d,\d{{3}}(?!\d)|\d\.\d+(?:{_UNIT})|{_BEFORE}\d+\.\d"),
 }
 _QUANTITY = re.compile(_UNIT)
+# What has an amount behind it: a sign, the code of a currency, or the word of a total.
 _CODE = re.compile(
     "(?:[×÷±≈≤≥]|"
     "EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|KRW|NZD|pH)[ \u00a0]?$"
+    rf"|{_TOTAL}$"
 )
 _SEPARATORS = re.compile(rf"[.,]|{_GAPS}")
 _SWAPPED = str.maketrans(".,", ",.")
