@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from concurrent.futures import wait
 
 import pytest
@@ -32,6 +34,19 @@ def test_a_thread_is_used_again() -> None:
     assert threads.count <= 8
     futures = [threads.submit(threading.get_ident) for _ in range(1_000)]
     assert len({future.result(10) for future in futures}) <= 8
+
+
+def test_a_thread_keeps_nothing_of_its_first_call() -> None:
+    class Message:
+        pass
+
+    threads, message = CallThreads(1, ENDLESS), Message()
+    kept = weakref.ref(message)
+    threads.submit(lambda _: None, message).result(10)
+    del message
+    threads.submit(lambda: None).result(10)  # the only thread is past its first call
+    gc.collect()
+    assert kept() is None
 
 
 def test_an_idle_thread_ends_and_work_goes_on() -> None:

@@ -60,7 +60,10 @@ class CallThreads(Executor):
                 return future
             self.count += 1
         try:
-            threading.Thread(target=self._serve, args=(work,), name="call", daemon=True).start()
+            # A thread object keeps its arguments until it ends, and with them its first call.
+            inbox: _Inbox = SimpleQueue()
+            inbox.put(work)
+            threading.Thread(target=self._serve, args=(inbox,), name="call", daemon=True).start()
         except BaseException:
             with self._lock:
                 self.count -= 1
@@ -72,10 +75,8 @@ class CallThreads(Executor):
         with self._lock:
             self.active -= 1
 
-    def _serve(self, first: _Work) -> None:
-        inbox: _Inbox = SimpleQueue()
-        work: _Work | None = first
-        del first
+    def _serve(self, inbox: _Inbox) -> None:
+        work: _Work | None = inbox.get()
         while work is not None:
             _run(work)
             work = None  # an idle thread must not keep a call alive
