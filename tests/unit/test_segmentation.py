@@ -65,6 +65,14 @@ def test_each_mode_splits_as_the_contract_says(splitting: Splitting, segments: l
     assert document.segments == [segment.strip() for segment in segments]
 
 
+@pytest.mark.parametrize(
+    "text", ["Moro no 5.º andar, porta 2.ª", "A 1.ª vez foi a 3.ª.", "no 2.º.", "os 2.ºs lugares", "aos 20.° dia"]
+)
+def test_the_full_stop_of_an_ordinal_number_ends_no_sentence(text: str) -> None:
+    assert list(segment_text(text, Splitting.SENTENCES, "pt").segments) == [text]
+    assert segment_text(f"{text} Era tarde.", Splitting.SENTENCES, "pt").segments[0].startswith(text[:8])
+
+
 def test_a_line_longer_than_a_window_is_split_like_a_short_one() -> None:
     sentence = "The river rose again that night and nobody in the town slept. "
     document = segment_text(sentence * 2_000, Splitting.SENTENCES, "en")
