@@ -30,11 +30,18 @@ class ChangingSender(FakeSender):
         super().send(reading, units)
 
 
-def run(folder: Path, change: Callable[[], object], *, overwrites: bool = False) -> BatchOutcome:
-    """Translates a.json and b.txt, and makes a change meanwhile."""
-    (folder / "a.json").write_text(TABLE)
+def run(
+    folder: Path,
+    change: Callable[[], object],
+    *,
+    overwrites: bool = False,
+    name: str = "a.json",
+    content: str = TABLE,
+) -> BatchOutcome:
+    """Translates a file with `content` and b.txt, and makes a change meanwhile."""
+    (folder / name).write_text(content)
     (folder / "b.txt").write_text("five six\n")
-    names = [str(folder / name) for name in ("a.json", "b.txt")]
+    names = [str(folder / each) for each in (name, "b.txt")]
     with Spool() as spool:
         files = find_inputs(names, None, str(folder / "out"), spool).files
         job = Job(
@@ -66,6 +73,23 @@ def test_an_input_that_changes_fails_by_itself_without_an_output(tmp_path: Path,
     assert [reason in file.error for file in outcome.files] == [True, False]
     assert not outcome.is_good
     assert not (tmp_path / "out" / "a.json").exists()
+    assert (tmp_path / "out" / "b.txt").read_text() == "FIVE SIX\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "longer"),
+    [
+        ("a.txt", "one two\n", "one two\nthree four\n"),
+        ("a.csv", "text\none two\n", "text\none two\nthree four\n"),
+    ],
+)
+def test_an_input_of_any_format_that_gains_units_fails_by_itself(
+    tmp_path: Path, name: str, content: str, longer: str
+) -> None:
+    table = tmp_path / name
+    outcome = run(tmp_path, lambda: table.write_text(longer), name=name, content=content)
+    assert ["was changed while the batch ran" in file.error for file in outcome.files] == [True, False]
+    assert not (tmp_path / "out" / name).exists()
     assert (tmp_path / "out" / "b.txt").read_text() == "FIVE SIX\n"
 
 

@@ -17,10 +17,11 @@ from latimer.batch.inputs import InputFile, Outputs, digest_file, is_failed_file
 from latimer.batch.journal import Journal
 from latimer.batch.json_lines import JsonLinesDocument
 from latimer.batch.output import JoinedOutput, check_folder, is_stream, open_output
-from latimer.batch.results import OutputError
+from latimer.batch.results import BatchError, OutputError
 from latimer.batch.runner import Memory, Runner, RunningFile, count_words
 from latimer.batch.sending import Sender
 from latimer.batch.summaries import SummaryDocument
+from latimer.errors import LatimerError
 from latimer.files import Document, FileError, ReadOptions, find_left_out, open_document
 
 Task = Literal["translate", "summarize"]
@@ -275,8 +276,10 @@ def _run_file(
             with open_output(path, replaces=job.overwrites or job.is_resumed) as target:
                 runner.write(running, target)
                 _require_unchanged(each)
-    except (FileError, RuntimeError) as error:
-        # A format that finds other units than before fails in its own ways.
+    except (BatchError, LatimerError, OSError):  # of the disk or the servers
+        raise
+    except Exception as error:
+        # A format that finds other units than before fails in its own ways, such as StopIteration and IndexError.
         fault = _find_change(each) or error
         if not isinstance(fault, FileError):
             raise
