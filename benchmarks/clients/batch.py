@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.clients.interactive import measure_interactive
@@ -74,13 +75,8 @@ def measure_share(folder: Path) -> bool:
             many = time.perf_counter() - began
             batch = measure_batch(source, target, address)
             shares.append(many / batch.seconds)
-            print(
-                f"share        translate_many {len(lines) / many:,.0f} lines a second, batch"
-                f" {len(lines) / batch.seconds:,.0f}, with its start"
-            )
-    share = statistics.median(shares)
-    print(f"             median of {_ROUNDS}: {share:.2f} of translate_many (bound {_LEAST_SHARE})")
-    return share >= _LEAST_SHARE
+            _print_rates("share", "translate_many", len(lines) / many, len(lines) / batch.seconds)
+    return _judge_shares(shares, "translate_many")
 
 
 def measure_text(folder: Path, address: str, sentences: list[str]) -> bool:
@@ -99,12 +95,18 @@ def measure_text(folder: Path, address: str, sentences: list[str]) -> bool:
             source.write_text("\n".join(batched))
             batch = measure_batch(source, target, address)
             shares.append(call / batch.seconds)
-            print(
-                f"text         one call {len(called) / call:,.0f} sentences a second, batch"
-                f" {len(batched) / batch.seconds:,.0f}, with its start"
-            )
+            _print_rates("text", "one call", len(called) / call, len(batched) / batch.seconds)
+    return _judge_shares(shares, "one call")
+
+
+def _print_rates(part: str, way: str, rate: float, batch_rate: float) -> None:
+    print(f"{part:<13}{way} {rate:,.0f} texts a second, batch {batch_rate:,.0f}, with its start")
+
+
+def _judge_shares(shares: Sequence[float], way: str) -> bool:
+    """Prints the median of the rates of batches as shares of those of another way; returns whether it is enough."""
     share = statistics.median(shares)
-    print(f"             median of {_ROUNDS}: {share:.2f} of one call (bound {_LEAST_SHARE})")
+    print(f"             median of {len(shares)}: {share:.2f} of {way} (bound {_LEAST_SHARE})")
     return share >= _LEAST_SHARE
 
 

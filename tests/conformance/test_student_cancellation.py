@@ -1,4 +1,4 @@
-"""Tests of cancelled batches of the C++ engine: when it polls a cancellation, and what it returns."""
+"""Tests of cancelled batches: the C++ engine polls at the right steps, and returns the tokens decoded until then."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ async def test_a_watch_ends_when_its_credentials_expire_without_another_status()
     servicer.set("", health_pb2.HealthCheckResponse.SERVING)
     context, call = MagicMock(spec=grpc.ServicerContext), MagicMock(spec=Call)
     context.peer.return_value = "ipv4:192.0.2.1:5000"
-    call.principal, call.caller, call.access_seconds = Principal("key:shop"), "key:shop", 0.0
+    call.principal, call.caller, call.access_seconds_left = Principal("key:shop"), "key:shop", 0.0
     call.renew_access.side_effect = [None, None, Unauthenticated("the key of this call has expired")]
     watch = servicer.Watch(health_pb2.HealthCheckRequest(), call, context)
     assert next(watch).status == health_pb2.HealthCheckResponse.SERVING

@@ -104,16 +104,20 @@ async def test_a_watch_that_takes_no_data_holds_up_neither_health_nor_the_drain(
             assert await client.health() == "NOT_SERVING"
 
 
+def begin_answered_call(connection: RawConnection) -> int:
+    """Sends a call and waits until its answer begins. Returns its stream."""
+    stream = connection.begin(TRANSLATE)
+    message = pb.TranslateTextRequest(contents=["A text."], source_language_code="en", target_language_codes=["pt"])
+    connection.send(stream, frame_message(message.SerializeToString()))
+    connection.wait_for_headers(stream)
+    return stream
+
+
 async def test_a_drain_waits_until_a_slow_reader_has_its_answer() -> None:
     async with serve_fakes() as server:
         connection = await asyncio.to_thread(RawConnection, server.port, window=0)
         with connection:
-            stream = connection.begin(TRANSLATE)
-            message = pb.TranslateTextRequest(
-                contents=["A text."], source_language_code="en", target_language_codes=["pt"]
-            )
-            connection.send(stream, frame_message(message.SerializeToString()))
-            await asyncio.to_thread(connection.wait_for_headers, stream)
+            stream = await asyncio.to_thread(begin_answered_call, connection)
             draining = asyncio.create_task(server.finish_calls(600))
             await asyncio.wait((draining,), timeout=0.5)
             assert not draining.done()
@@ -160,12 +164,7 @@ async def test_the_end_of_a_drain_leaves_time_for_statuses_that_are_sent_slowly(
     async with serve_fakes() as server:
         connection = await asyncio.to_thread(RawConnection, server.port, window=0)
         with connection:
-            stream = connection.begin(TRANSLATE)
-            message = pb.TranslateTextRequest(
-                contents=["A text."], source_language_code="en", target_language_codes=["pt"]
-            )
-            connection.send(stream, frame_message(message.SerializeToString()))
-            await asyncio.to_thread(connection.wait_for_headers, stream)
+            stream = await asyncio.to_thread(begin_answered_call, connection)
             draining = asyncio.create_task(server.finish_calls(0))
             await asyncio.wait((draining,), timeout=1)
             assert not draining.done()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -222,20 +223,23 @@ async def test_idle_connections_and_scrapers_that_go_shut_nobody_out() -> None:
             writer.close()
 
 
-async def test_scrapers_at_the_same_time_share_renderings_and_probes_do_not_wait_for_them() -> None:
-    renderings, rendered = 0, threading.Event()
+class SlowMetric:
+    """A metric whose rendering waits until the test allows it."""
 
-    class Slow:
-        """A metric whose rendering waits until the test allows it."""
+    def __init__(self) -> None:
+        self.renderings = 0
+        self.allowed = threading.Event()
 
-        def collect(self) -> Iterator[Metric]:
-            nonlocal renderings
-            renderings += 1
-            assert rendered.wait(60)
-            yield GaugeMetricFamily("latimer_test_renderings", "Renderings.", value=renderings)
+    def collect(self) -> Iterator[Metric]:
+        self.renderings += 1
+        assert self.allowed.wait(60)
+        yield GaugeMetricFamily("latimer_test", "Renderings.", value=self.renderings)
 
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Slow())
+
+@contextmanager
+def serve_slow_metric() -> Iterator[tuple[MetricsServer, SlowMetric]]:
+    metric, registry = SlowMetric(), CollectorRegistry(auto_describe=False)
+    registry.register(metric)
 
     async def refresh() -> None:
         pass
@@ -243,75 +247,43 @@ async def test_scrapers_at_the_same_time_share_renderings_and_probes_do_not_wait
     server = MetricsServer("127.0.0.1:0", registry, refresh, Health, Health)
     server.start()
     try:
-        scrapes = [asyncio.create_task(fetch(server.port, "/metrics")) for _ in range(12)]
-        await until(lambda: renderings == 1)
-        for _ in range(40):  # idle connections and probes beside it
-            assert b"ok" in await fetch(server.port, "/livez")
-        rendered.set()
-        answers = await asyncio.gather(*scrapes)
+        yield server, metric
     finally:
         server.close()
-    assert all(b"latimer_test_renderings" in answer for answer in answers)
-    assert renderings <= 3
+
+
+async def test_scrapers_at_the_same_time_share_renderings_and_probes_do_not_wait_for_them() -> None:
+    with serve_slow_metric() as (server, metric):
+        scrapes = [asyncio.create_task(fetch(server.port, "/metrics")) for _ in range(12)]
+        await until(lambda: metric.renderings == 1)
+        for _ in range(40):  # idle connections and probes beside it
+            assert b"ok" in await fetch(server.port, "/livez")
+        metric.allowed.set()
+        answers = await asyncio.gather(*scrapes)
+    assert all(b"latimer_test" in answer for answer in answers)
+    assert metric.renderings <= 3
 
 
 async def test_metrics_that_no_scraper_waits_for_any_more_are_not_rendered() -> None:
-    renderings, rendered = 0, threading.Event()
-
-    class Slow:
-        def collect(self) -> Iterator[Metric]:
-            nonlocal renderings
-            renderings += 1
-            assert rendered.wait(60)
-            yield GaugeMetricFamily("latimer_test", "A metric.", value=1)
-
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Slow())
-
-    async def refresh() -> None:
-        pass
-
-    server = MetricsServer("127.0.0.1:0", registry, refresh, Health, Health)
-    server.start()
-    try:
+    with serve_slow_metric() as (server, metric):
         # The server gives each of them up when its time is over.
         gone = await asyncio.gather(*(fetch(server.port, f"/metrics?query={number}") for number in range(12)))
         assert gone == [b""] * 12
-        rendered.set()
-        assert b"latimer_test 1.0" in await fetch(server.port, "/metrics")
-    finally:
-        server.close()
-    assert renderings == 2
+        metric.allowed.set()
+        assert b"latimer_test 2.0" in await fetch(server.port, "/metrics")
+    assert metric.renderings == 2
 
 
 async def test_a_flood_of_connections_cuts_no_scrape() -> None:
-    began, rendered = threading.Event(), threading.Event()
-
-    class Slow:
-        def collect(self) -> Iterator[Metric]:
-            began.set()
-            assert rendered.wait(60)
-            yield GaugeMetricFamily("latimer_test", "A metric.", value=1)
-
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Slow())
-
-    async def refresh() -> None:
-        pass
-
-    server = MetricsServer("127.0.0.1:0", registry, refresh, Health, Health)
-    server.start()
-    try:
+    with serve_slow_metric() as (server, metric):
         scrape = asyncio.create_task(fetch(server.port, "/metrics"))
-        assert await asyncio.to_thread(began.wait, 60)
+        await until(lambda: metric.renderings == 1)
         flood = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(100)]
         assert b"ok" in await fetch(server.port, "/livez")
-        rendered.set()
+        metric.allowed.set()
         assert b"latimer_test 1.0" in await scrape
         for _, writer in flood:
             writer.close()
-    finally:
-        server.close()
 
 
 async def fetch(port: int, path: str) -> bytes:

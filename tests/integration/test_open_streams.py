@@ -70,6 +70,16 @@ class Stream:
         return refused.value.code(), refused.value.details() or ""
 
 
+def open_reflection(channel: grpc.aio.Channel, metadata: Any) -> Any:
+    """Opens a stream of server reflection."""
+    method: Any = channel.stream_stream(
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        reflection_pb2.ServerReflectionRequest.SerializeToString,
+        reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    return method(metadata=metadata)
+
+
 @asynccontextmanager
 async def serve_key(tmp_path: Path, **fields: Any) -> AsyncIterator[tuple[LatimerServer, grpc.aio.Channel, Path, Any]]:
     """Serves a key with the scope `translate`. Yields the server, a channel, the key file and the key's metadata."""
@@ -175,12 +185,7 @@ async def test_a_stream_ends_when_its_key_loses_the_name_of_the_certificate(
 
 async def test_a_reflection_stream_of_a_rotated_key_ends_with_its_next_question(tmp_path: Path) -> None:
     async with serve_key(tmp_path) as (server, channel, keys, metadata):
-        method: Any = channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            reflection_pb2.ServerReflectionRequest.SerializeToString,
-            reflection_pb2.ServerReflectionResponse.FromString,
-        )
-        call = method(metadata=metadata)
+        call = open_reflection(channel, metadata)
         question = reflection_pb2.ServerReflectionRequest(list_services="")
         await call.write(question)
         assert (await call.read()).list_services_response.service
@@ -194,12 +199,7 @@ async def test_a_reflection_stream_of_a_rotated_key_ends_with_its_next_question(
 
 async def test_each_question_of_a_reflection_stream_counts_as_a_request(tmp_path: Path) -> None:
     async with serve_key(tmp_path, requests_per_minute=3, concurrent=1) as (_, channel, _, metadata):
-        method: Any = channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            reflection_pb2.ServerReflectionRequest.SerializeToString,
-            reflection_pb2.ServerReflectionResponse.FromString,
-        )
-        call = method(metadata=metadata)
+        call = open_reflection(channel, metadata)
         question = reflection_pb2.ServerReflectionRequest(list_services="")
         for _ in range(3):
             await call.write(question)
@@ -221,12 +221,7 @@ async def test_two_keys_that_hold_all_reflection_streams_make_room_for_a_third(t
             options = [("grpc.use_local_subchannel_pool", 1)]
             address = f"127.0.0.1:{server.port}"
             channel = await opened.enter_async_context(grpc.aio.insecure_channel(address, options))
-            method: Any = channel.stream_stream(
-                "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                reflection_pb2.ServerReflectionRequest.SerializeToString,
-                reflection_pb2.ServerReflectionResponse.FromString,
-            )
-            call = method(metadata=bearer(secret))
+            call = open_reflection(channel, bearer(secret))
             await call.write(question)
             assert (await call.read()).list_services_response.service
             return call

@@ -22,6 +22,10 @@ def spell_out(text: str, language: str) -> str:
     ("text", "language", "expected"),
     [
         ("Qty: 5 ea.", "en", "Quantity: 5 each"),
+        ("3 ft 2 in long, 5 ft 11 in, 6 ft 1 in", "en", "3 ft 2 inches long, 5 ft 11 inches, 6 ft 1 inch"),
+        ("Fecha à 2.ª feira e na 3ª-feira", "pt", "Fecha à segunda-feira e na terça-feira"),
+        ("Na 6.ª-feira, 4ª feira de manhã e 5ª feira", "pt", "Na sexta-feira, quarta-feira de manhã e quinta-feira"),
+        ("Igreja do séc. XVI. Séc. XX", "pt", "Igreja do século XVI. Século XX"),
         ("Total qty. 12 ea, QTY", "en", "Total quantity 12 each, QUANTITY"),
         ("Ms. Brown, see No. 5.", "en", "Mrs. Brown, see number 5."),
         ("No. 5 is here", "en", "Number 5 is here"),
@@ -78,6 +82,9 @@ def test_abbreviations_are_spelled_out(text: str, language: str, expected: str) 
     ("text", "language"),
     [
         ("I met Jan. She left.", "en"),
+        ("It stands 3 ft 2 in front of the door, 3 in a row", "en"),
+        ("na 1ª feira do livro, 7.ª feira", "pt"),
+        ("a 3ª feira do livro e a 5ª feira de artesanato", "pt"),
         ("No. I will not.", "en"),
         ("The sea and Dec are here", "en"),
         ("Press ea to read vc", "en"),

@@ -9,7 +9,7 @@ from typing import cast
 import grpc
 import pytest
 
-from latimer_server.core.errors import Overloaded
+from latimer_server.core.errors import OverloadBound, Overloaded
 from latimer_server.rpc.call_limits import DisplacingLimit
 
 ANSWERS = "has not read {held} bytes of answers; at most {most}"
@@ -41,7 +41,7 @@ def as_context(context: Context) -> grpc.ServicerContext:
 
 
 def test_a_caller_that_does_not_read_gets_no_further_answers() -> None:
-    limit, unread = DisplacingLimit(ANSWERS, 1_000, 100), Context()
+    limit, unread = DisplacingLimit(ANSWERS, 1_000, 100, OverloadBound.UNREAD_BYTES), Context()
     limit.hold_until_end("one", as_context(unread), 100)
     with pytest.raises(Overloaded, match="has not read 100 bytes of answers; at most 100"):
         limit.require_room("one")
@@ -51,7 +51,7 @@ def test_a_caller_that_does_not_read_gets_no_further_answers() -> None:
 
 
 def test_the_caller_with_most_unread_answers_loses_its_oldest() -> None:
-    limit = DisplacingLimit(ANSWERS, 1_000, 600)
+    limit = DisplacingLimit(ANSWERS, 1_000, 600, OverloadBound.UNREAD_BYTES)
     greedy = [Context() for _ in range(3)]
     others = [Context() for _ in range(4)]
     for context in greedy:
@@ -63,7 +63,7 @@ def test_the_caller_with_most_unread_answers_loses_its_oldest() -> None:
 
 
 def test_the_caller_with_most_arriving_messages_loses_its_oldest() -> None:
-    limit = DisplacingLimit(MESSAGES, 4, 3)
+    limit = DisplacingLimit(MESSAGES, 4, 3, OverloadBound.ARRIVING)
     greedy, polite = [Context() for _ in range(3)], [Context() for _ in range(2)]
     with ExitStack() as held:
         for context in greedy:
@@ -77,7 +77,7 @@ def test_the_caller_with_most_arriving_messages_loses_its_oldest() -> None:
 
 
 def test_a_flood_over_many_connections_displaces_no_caller_with_few_messages() -> None:
-    limit = DisplacingLimit(MESSAGES, 4, 3)
+    limit = DisplacingLimit(MESSAGES, 4, 3, OverloadBound.ARRIVING)
     flood, polite = [Context() for _ in range(200)], [Context() for _ in range(2)]
     with ExitStack() as held:
         for number, context in enumerate(flood):
@@ -91,7 +91,7 @@ def test_a_flood_over_many_connections_displaces_no_caller_with_few_messages() -
 
 def test_what_a_caller_has_lost_is_forgotten_after_seconds() -> None:
     seconds = 0.0
-    limit = DisplacingLimit(MESSAGES, 2, 2, lambda: seconds)
+    limit = DisplacingLimit(MESSAGES, 2, 2, OverloadBound.ARRIVING, lambda: seconds)
     first, second, others = Context(), Context(), [Context() for _ in range(4)]
     with ExitStack() as held:
         for context in (first, others[0]):
@@ -105,7 +105,7 @@ def test_what_a_caller_has_lost_is_forgotten_after_seconds() -> None:
 
 
 def test_a_caller_that_has_its_share_displaces_nobody() -> None:
-    limit = DisplacingLimit(MESSAGES, 4, 2)
+    limit = DisplacingLimit(MESSAGES, 4, 2, OverloadBound.ARRIVING)
     one, two = [Context() for _ in range(2)], [Context() for _ in range(2)]
     with ExitStack() as held:
         for name, contexts in (("one", one), ("two", two)):

@@ -26,6 +26,7 @@ def restore(source: str, output: str, languages: tuple[str, str]) -> str:
         ("Vitamin 3a", "Vitamina 3a", "Vitamina 3a"),
         ("the 21st, block 3a", "o 21, bloco 3a", "o 21, bloco 3a"),
         ("1st at 2.1st", "1o em 2.1o", "1º em 2.1o"),
+        ("the 1,500th visitor", "o 1.500o visitante", "o 1.500º visitante"),
     ],
 )
 def test_letters_behind_ordinals_become_signs_in_portuguese(source: str, output: str, expected: str) -> None:
@@ -38,6 +39,8 @@ def test_letters_behind_ordinals_become_signs_in_portuguese(source: str, output:
         ("Rua da Prata 12, 2.º Esq.", "Rua da Prata 12, 2.the Esq.", "Rua da Prata 12, 2nd Esq."),
         ("1.ª, 3º, 11.º, 112.º e 21.º", "1.a, 3º, 11.the, 112.o and 21.º", "1st, 3rd, 11th, 112th and 21st"),
         ("2º andar", "2nd floor", "2nd floor"),
+        ("o 103.º e o 12.º", "the 103th and the 12nd", "the 103rd and the 12th"),
+        ("o 1.500.º visitante", "the 1,500.the visitor", "the 1,500th visitor"),
         ("porta 2.a, 7.o andar", "door 2.a, 7.the floor", "door 2nd, 7th floor"),
         ("30 °C na sala 4a", "30 °C in room 4.a", "30 °C in room 4.a"),
     ],

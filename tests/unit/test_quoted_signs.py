@@ -20,6 +20,8 @@ def restore(source: str, output: str, *protected: TextSpan) -> str:
         ("expected ';' before '}' token", "esperado '' antes de '}' token", "esperado ';' antes de '}' token"),
         ('Use "::" here.', 'Use "" aqui.', 'Use "::" aqui.'),
         ("Write “…” or “!”.", "Escreva “…” ou “”.", "Escreva “…” ou “!”."),
+        # American typography moves a comma or full stop before the closing mark, where it belongs to quoted code.
+        ('Sem "/", ":" nem "*".', 'No "/," ":" or "*."', 'No "/", ":" or "*".'),
     ],
 )
 def test_signs_come_back_in_their_order(source: str, output: str, restored: str) -> None:
@@ -33,6 +35,7 @@ def test_signs_come_back_in_their_order(source: str, output: str, restored: str)
         ("expected ';'", "esperado '' ou ''"),
         ("an empty '' here", "um '' vazio aqui"),
         ("it's 'a' or 'b'", "é '' ou 'b'"),
+        ('the pair "/," and "/",', 'o par "/," e "/,"'),
     ],
 )
 def test_doubtful_ones_stay_as_they_are(source: str, output: str) -> None:

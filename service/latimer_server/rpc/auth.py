@@ -155,7 +155,7 @@ class Authenticator:
         is_same = grant.credentials is self.credentials and grant.authorities is self._read_authorities()
         return is_same and self._clock() < grant.ends
 
-    def count_seconds(self, grant: Grant) -> float:
+    def count_seconds_left(self, grant: Grant) -> float:
         """Returns the seconds until a grant ends, by the clock of now; infinite if it does not end by itself."""
         return grant.ends - self._clock()
 

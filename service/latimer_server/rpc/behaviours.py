@@ -14,15 +14,13 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from latimer_server.core.access import Standing
 from latimer_server.core.errors import OverloadBound
 from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_handler import Behaviour, Method
 from latimer_server.rpc.call_limits import CallLimits, ConcurrencyLimit, DisplacingLimit
-from latimer_server.rpc.caller_identity import find_address
 from latimer_server.rpc.loop_bridge import CallScope
 from latimer_server.rpc.request_stream import read_messages, read_next
-from latimer_server.rpc.shared_places import SharedPlaces
+from latimer_server.rpc.shared_places import SharedPlaces, find_owner
 
 # A method with one response: called in the thread of the call, where it may validate its request; its coroutine runs on
 # the loop.
@@ -55,14 +53,14 @@ class Behaviours:
         self._limits = limits
         self._arrivals: dict[int, _Arrival] = {}
         self._scopes: set[CallScope] = set()
-        self._receiving = DisplacingLimit(_ARRIVAL_RULE, limits.receiving, limits.receiving // 2)
-        # One more than there are places, so that a new probe displaces an old one instead of being refused.
-        self._probes = DisplacingLimit(_ARRIVAL_RULE, limits.probes, limits.probes + 1)
-        self._unread = DisplacingLimit(
-            _UNREAD_RULE, limits.answers, limits.answers // 4, bound=OverloadBound.UNREAD_ANSWERS
+        self._receiving = DisplacingLimit(
+            _ARRIVAL_RULE, limits.receiving, limits.receiving // 2, OverloadBound.ARRIVING
         )
+        # One more than there are places, so that a new probe displaces an old one instead of being refused.
+        self._probes = DisplacingLimit(_ARRIVAL_RULE, limits.probes, limits.probes + 1, OverloadBound.ARRIVING)
+        self._unread = DisplacingLimit(_UNREAD_RULE, limits.answers, limits.answers // 4, OverloadBound.UNREAD_ANSWERS)
         self._answers = DisplacingLimit(
-            _ANSWER_RULE, limits.answer_bytes, limits.answer_bytes // 4, bound=OverloadBound.UNREAD_BYTES
+            _ANSWER_RULE, limits.answer_bytes, limits.answer_bytes // 4, OverloadBound.UNREAD_BYTES
         )
         self._reflections = SharedPlaces(limits.reflections, max(1, limits.reflections // 2), *_REFLECTIONS)
         self.streams = ConcurrencyLimit("open streams", limits.streams, 0.25, OverloadBound.STREAMS)
@@ -119,11 +117,7 @@ class Behaviours:
         """
 
         def behaviour(requests: Iterator[bytes], call: Call, context: grpc.ServicerContext) -> Iterator[Message]:
-            connection = context.peer()
-            # The port of an address tells connections of one caller apart.
-            is_proven = call.principal.standing is Standing.PROVEN
-            caller = call.caller if is_proven else find_address(connection)
-            with self._reflections.hold(caller, connection, context):
+            with self._reflections.hold(*find_owner(call, context), context):
                 for number in itertools.count():
                     with self._arriving(method, context, self._limits.stream_idle_seconds):
                         data = read_next(requests)

@@ -48,7 +48,7 @@ class Call:
         return self.principal.caller
 
     @property
-    def access_seconds(self) -> float:
+    def access_seconds_left(self) -> float:
         """The seconds until the credentials of the call expire, infinite for those that do not."""
         return math.inf if self.access is None else self.access.seconds_left
 

@@ -71,7 +71,7 @@ class CallAccess:
     @property
     def seconds_left(self) -> float:
         """The seconds until the credentials expire, infinite for those that do not."""
-        return math.inf if self._grant is None else self._authenticator.count_seconds(self._grant)
+        return math.inf if self._grant is None else self._authenticator.count_seconds_left(self._grant)
 
     @property
     def limits(self) -> QuotaLimits:

@@ -117,8 +117,8 @@ class DisplacingLimit:
         rule: str,
         most: int,
         most_per_caller: int,
+        bound: OverloadBound,
         clock: Callable[[], float] = time.monotonic,
-        bound: OverloadBound = OverloadBound.ARRIVING,
     ) -> None:
         self._rule = rule
         self._bound = bound

@@ -17,8 +17,7 @@ from grpc_health.v1 import health_pb2
 from latimer_server.core.access import Standing
 from latimer_server.core.errors import InvalidRequest, LatimerError, OverloadBound, Overloaded, Violation
 from latimer_server.rpc.call import Call
-from latimer_server.rpc.caller_identity import find_address
-from latimer_server.rpc.shared_places import SharedPlaces
+from latimer_server.rpc.shared_places import SharedPlaces, find_owner
 
 _UNKNOWN: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 _SERVING: int = health_pb2.HealthCheckResponse.SERVING
@@ -147,10 +146,8 @@ class HealthServicer:
         _check_name(request.service)
         watch = _Watch(context, self._changed)
         is_proven = call.principal.standing is Standing.PROVEN
-        connection = context.peer()
-        # The port of an address tells connections of one caller apart.
-        caller = call.caller if is_proven else find_address(connection)
-        with (self._proven_watches if is_proven else self._watches).hold(caller, connection, watch):
+        places = self._proven_watches if is_proven else self._watches
+        with places.hold(*find_owner(call, context), watch):
             context.add_callback(self.wake)
             last: int | None = None
             while context.is_active() and (
@@ -175,7 +172,7 @@ class HealthServicer:
                     if self._draining or not context.is_active():
                         return None
                     # The access ends by the wall clock, which may be set meanwhile.
-                    self._changed.wait(min(max(call.access_seconds, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
+                    self._changed.wait(min(max(call.access_seconds_left, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS))
             finally:
                 watch.waits = False
             if watch.is_displaced:

@@ -7,10 +7,23 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import grpc
+
+from latimer_server.core.access import Standing
 from latimer_server.core.errors import OverloadBound, Overloaded
+from latimer_server.rpc.call import Call
 from latimer_server.rpc.call_limits import Cancellable
+from latimer_server.rpc.caller_identity import find_address
 
 _RETRY_SECONDS = 1.0
+
+
+def find_owner(call: Call, context: grpc.ServicerContext) -> tuple[str, str]:
+    """Returns the caller and the connection to which a stream belongs in `SharedPlaces.hold`."""
+    connection = context.peer()
+    # A caller without credentials is its address here. `call.caller` may be one of its connections.
+    is_proven = call.principal.standing is Standing.PROVEN
+    return call.caller if is_proven else find_address(connection), connection
 
 
 class SharedPlaces:

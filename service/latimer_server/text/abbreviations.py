@@ -24,6 +24,11 @@ _PART_CHARACTERS = 10_000
 # A match with what must follow it is shorter, unless runs of spaces are in it.
 _LONGEST_MATCH = 1_000
 
+# What is behind the figure of a Portuguese weekday. A `3ª feira do livro` is the third book fair.
+_WEEKDAY = (
+    r"\.?ª[ -]feira\b"
+    r"(?! (?:do|dos|das|internacional|nacional|municipal|anual)\b| de (?!manhã|tarde|noite|madrugada|cada))"
+)
 _MONTHS = {
     "en": "Jan Feb Mar Apr May Jun Jul Aug Sept Sep Oct Nov Dec",
     "pt": "jan fev mar abr mai jun jul ago set out nov dez",
@@ -54,6 +59,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"(?<=\d )mins\b\.?": "minutes",
         r"(?<=\d )secs\b\.?": "seconds",
         r"(?<=\d )pcs\b\.?": "pieces",
+        r"(?<=\bft 1 )in\b(?! (?:front|the|a|an|all|total)\b)": "inch",
+        r"(?<=\bft \d )in\b(?! (?:front|the|a|an|all|total)\b)|(?<=\bft 1[01] )in\b": "inches",
         r"(?<=\b1 )mi\b(?:\.(?=[^\s]|\s[a-z(]))?": "mile",
         r"(?<=\d )(?<![$€£]\d )(?<![$€£]\d\d )(?<![$€£]\d\d\d )(?<![$€£]\d\.\d )mi\b(?:\.(?=[^\s]|\s[a-z(]))?": "miles",
         r"max\.(?= ?\d)": "maximum",
@@ -110,6 +117,13 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         r"ngm(?!\w)": "ninguém",
         r"fds(?!\w)": "fim de semana",
         r"pfv(?!\w)": "por favor",
+        rf"\b2{_WEEKDAY}": "segunda-feira",
+        rf"\b3{_WEEKDAY}": "terça-feira",
+        rf"\b4{_WEEKDAY}": "quarta-feira",
+        rf"\b5{_WEEKDAY}": "quinta-feira",
+        rf"\b6{_WEEKDAY}": "sexta-feira",
+        r"séc\.(?= ?[IVXL\d])": "século",
+        r"Séc\.(?= ?[IVXL\d])": "Século",
         r"Prof[ªa]\.": "professora",
         r"[aA]pto\.(?= ?\d)": "apartamento",
         r"Depto\.(?=\s\w)": "departamento",
@@ -141,11 +155,12 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 # Each abbreviation contains one of these words, as punctuation and spaces divide them.
 _STEMS = {
     "en": """
-        Qty qty QTY ea No no w/o w/ Ms Dept Apt Attn Approx approx Incl incl hr hrs mins secs sec sq pcs mi max min k
+        Qty qty QTY ea No no w/o w/ Ms Dept Apt Attn Approx approx Incl incl hr hrs mins secs sec sq pcs mi ft max min k
         ASAP btw idk brb pls Pls plz Plz thx Thx u
     """,
     "pt": """
-        vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd 2ª xíc sopa chá td agr blz tô to
+        vc Vc vcs tb tbm pq hj obg vlw msg qdo p/ c/ Qtd Qtde qtd qtde un qnd 2ª feira ª-feira 2ª-feira
+        3ª-feira 4ª-feira 5ª-feira 6ª-feira séc Séc xíc sopa chá td agr blz tô to
         dps aq cmg ctg vdd msm ngm fds pfv Profa Profª Apto apto Depto Obs obs Ex Quant unit resid End end Tel tel
         Cel n N nº Nº n° N° Exmo Exma Prezada Prezado Vedada Vedado
     """,

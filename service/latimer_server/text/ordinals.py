@@ -10,16 +10,18 @@ import re
 from collections.abc import Iterator
 
 from latimer_server.core.languages import primary_subtag
+from latimer_server.text.figures.notation import list_digits
 from latimer_server.text.protection.masking import ProtectedText, list_unprotected
 from latimer_server.text.rewriting import Edit
 
-_ENGLISH = re.compile(r"(?<![\w.,])(\d{1,4})(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)")
+_FIGURE = r"(?<![\w.,])(?P<figure>\d{1,3}(?:[.,]\d{3})+|\d{1,4})"
+_ENGLISH = re.compile(rf"{_FIGURE}(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)")
 # Letters in place of the signs count behind a full stop only: `4a` may be a room.
-_PORTUGUESE = re.compile(r"(?<![\w.,])(\d{1,4})(?:\.?[ºª°]|\.[oa])(?!\w| ?[CF]\b)")
+_PORTUGUESE = re.compile(rf"{_FIGURE}(?:\.?[ºª°]|\.[oa])(?!\w| ?[CF]\b)")
 # What a model writes behind the figure of an ordinal number, by the language of the output.
 _LETTERS = {
-    "pt": re.compile(r"(?<![\w.,])(?P<figure>\d{1,4})(?P<sign>[oa])(?!\w)"),
-    "en": re.compile(r"(?<![\w.,])(?P<figure>\d{1,4})(?P<sign>\.(?:the|o|a|º|ª)|[ºª])(?!\w)"),
+    "pt": re.compile(rf"{_FIGURE}(?P<sign>[oa])(?!\w)"),
+    "en": re.compile(rf"{_FIGURE}(?P<sign>\.(?:the|o|a|º|ª)|[ºª]|st|nd|rd|th)(?!\w)"),
 }
 _SIGNS = {"o": "º", "a": "ª"}
 _TEENS = range(11, 14)
@@ -36,12 +38,18 @@ def restore_ordinals(source: ProtectedText, output: ProtectedText, languages: tu
     letters = _LETTERS[pair[1]]
     if letters.search(output.text) is None:
         return
-    ordinals = {match[1] for match in (_ENGLISH if pair[0] == "en" else _PORTUGUESE).finditer(source.text)}
+    ordinals = {
+        list_digits(match["figure"]) for match in (_ENGLISH if pair[0] == "en" else _PORTUGUESE).finditer(source.text)
+    }
     parts = list_unprotected(output)
     for match in letters.finditer(output.text):
         start, end = match.span("sign")
-        if match["figure"] in ordinals and any(part.start <= match.start() and end <= part.end for part in parts):
-            yield Edit(start, end, _SIGNS[match["sign"]] if pair[1] == "pt" else _find_ending(int(match["figure"])))
+        digits = list_digits(match["figure"])
+        right = _SIGNS[match["sign"]] if pair[1] == "pt" else _find_ending(int(digits))
+        if digits not in ordinals or right == match["sign"]:
+            continue
+        if any(part.start <= match.start() and end <= part.end for part in parts):
+            yield Edit(start, end, right)
 
 
 def _find_ending(number: int) -> str:

@@ -26,7 +26,7 @@ _WHITE_SPACE = re.compile("\\s+")
 # sentencex panics on a full stop after any other white space.
 _AS_SPACES = dict.fromkeys((c for c in range(0x3001) if chr(c).isspace()), " ")
 _ODD_SPACE = re.compile("[^\\S ]")
-_ORDINAL_SIGNS = frozenset("ºª°")
+_ORDINAL_SIGNS = ("º", "ª", "°")
 # At the edges of a segment, white space, zero-width and direction marks and the byte order mark belong to the
 # separator, since a model gains nothing from them. Inside a sentence they stay.
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
@@ -245,8 +245,9 @@ def _find_bounds(text: str, window: TextSpan, language: str) -> list[TextSpan]:
     bounds: list[TextSpan] = []
     for item in found:
         start, end = window.start + item["start_index"], window.start + item["end_index"]
-        if bounds and bounds[-1].end == start and text[start] in _ORDINAL_SIGNS and text[start - 1] == ".":
-            start = bounds.pop().start  # `5.º andar` is no end of a sentence, though sentencex takes it for one
+        # Sentencex ends a sentence at the full stop of an ordinal number such as `5.º`.
+        if bounds and text.startswith(_ORDINAL_SIGNS, start) and text.endswith(".", 0, start):
+            start = bounds.pop().start
         bounds.append(TextSpan(start, end))
     return bounds
 

@@ -61,7 +61,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "gal": "galão galões",
     },
 }
-# The number of measures with the same digits in a source and its output that answer each other without doubt.
+# The number of measures with the same digits, in source and output together, that correspond without doubt.
 _ONCE_EACH = 2
 _QUANTITY = {unit: place for place, row in enumerate(_QUANTITIES) for unit in row}
 

@@ -35,6 +35,7 @@ def run(
     change: Callable[[], object],
     *,
     overwrites: bool = False,
+    is_resumed: bool = False,
     name: str = "a.json",
     content: str = TABLE,
 ) -> BatchOutcome:
@@ -51,6 +52,7 @@ def run(
             read=ReadOptions(target_language="pt"),
             client="1",
             overwrites=overwrites,
+            is_resumed=is_resumed,
         )
         return run_job(job, survey(job), ChangingSender(change))
 
@@ -109,4 +111,30 @@ def test_an_output_that_another_program_makes_meanwhile_is_left_alone(tmp_path: 
     with pytest.raises(OutputError, match="was made by another program while the batch ran"):
         run(tmp_path, make)
     assert other.read_text() == "mine"
+    with pytest.raises(OutputError, match="move it, then go on with --resume"):
+        run(tmp_path, make, is_resumed=True)
+    assert other.read_text() == "mine"
     assert run(tmp_path, make, overwrites=True).is_good
+
+
+def test_a_resumed_batch_goes_on_when_the_other_programs_output_is_moved(tmp_path: Path) -> None:
+    other = tmp_path / "out" / "a.json"
+
+    def make() -> None:
+        other.parent.mkdir(exist_ok=True)
+        other.write_text("mine")
+
+    with pytest.raises(OutputError):
+        run(tmp_path, make)
+    other.unlink()
+    assert run(tmp_path, lambda: None, is_resumed=True).is_good
+
+
+def test_a_resumed_batch_replaces_its_own_output_that_has_failed_units(tmp_path: Path) -> None:
+    name, content = "a.txt", "one two\n<fail> me\n"
+    assert not run(tmp_path, lambda: None, name=name, content=content).is_good
+    output = tmp_path / "out" / name
+    assert output.read_text() == "ONE TWO\n<fail> me\n"
+    output.write_text("ONE TWO\n")
+    assert not run(tmp_path, lambda: None, name=name, content=content, is_resumed=True).is_good
+    assert output.read_text() == "ONE TWO\n<fail> me\n"

@@ -53,7 +53,11 @@ def link(source: str, word: str, output: str, answer: str) -> Link:
         ("Fat 6.9 g or 8.25% in CSS 2.1", "Gordura 6.9 g ou 8.25% em CSS 2.1", "Gordura 6,9 g ou 8,25% em CSS 2.1"),
         ("EUR 918.40 today", "EUR 918.40 hoje", "EUR 918,40 hoje"),
         ("Subtotal: 41.30, total 50.71", "Subtotal: 41.30, total 50.71", "Subtotal: 41,30, total 50,71"),
-        ("Total 3.11 at 10.30", "Total 3.11 às 10.30", "Total 3,11 às 10.30"),
+        ("Total 3.11", "Total 3.11", "Total 3,11"),
+        # A word "total" in a sentence says nothing: the figure may be an hour, a section or a version.
+        ("Total: 10.30 to 11.15", "Total: 10.30 a 11.15", "Total: 10.30 a 11.15"),
+        ("Subtotal 1.1 and 1.2 follow", "Subtotal 1.1 e 1.2 seguem", "Subtotal 1.1 e 1.2 seguem"),
+        ("In total 12.50, as planned", "No total 12.50, como previsto", "No total 12.50, como previsto"),
         ("Diesel 1.879 €/l", "Diesel 1.879 €/l", "Diesel 1,879 €/l"),
         # Three decimals are read as thousands.
         ("The ratio is 1.234 to 1.", "A proporção é de 1.234 para 1.", "A proporção é de 1,234 para 1."),

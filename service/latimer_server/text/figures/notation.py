@@ -23,22 +23,25 @@ _UNIT = (
     r"(?:million|billion|mil|bilh|milh)\w*|percent|por cento|"
     r"(?:pts?|pp|km/h|mph|kWh|ms|s|h|min|in|ft|yd|mi|gal|lbs?|oz)\b(?!\.\w))"
 )
-# A word of bills that languages share, before its amount.
-_TOTAL = r"\b(?:[Ss]ub-?)?(?:[Tt]otal|TOTAL):?[ \u00a0]{1,4}"
 # Text before an amount of money, and before a figure of a formula.
 _AMOUNT = r"[€£¥₹$×÷±≈≤≥][ \u00a0]?"
-# What stands before an amount or a figure of a formula: a sign, the code of a currency, pH, or the word of a total.
-_BEFORE = rf"(?:{_AMOUNT}|\b[A-Z]{{3}}[ \u00a0]|\bpH |{_TOTAL})"
+# The text that precedes an amount of money or a figure of a formula, in any notation: a sign, three capitals (which may
+# be the code of a currency), or pH.
+_BEFORE = rf"(?:{_AMOUNT}|\b[A-Z]{{3}}[ \u00a0]|\bpH )"
+# The label and the end of a total in a bill. Several languages write the word alike, so that an output may equal its
+# source. Inside a sentence the figure may be an hour, a section or a version.
+_TOTAL = r"(?:^|(?<=[\n,;] ))(?:[Ss]ub-?)?(?:[Tt]otal|TOTAL):?[ \u00a0]{1,4}"
+_TOTAL_END = r"(?=$|\n|[,;] (?:sub-?)?total\b)"
 _FOREIGN = {
-    ".": re.compile(rf"\d\.\d{{3}}(?!\d)|\d,\d+(?:{_UNIT})|{_BEFORE}\d+,\d"),
-    ",": re.compile(rf"\d,\d{{3}}(?!\d)|\d\.\d+(?:{_UNIT})|{_BEFORE}\d+\.\d"),
+    ".": re.compile(rf"\d\.\d{{3}}(?!\d)|\d,\d+(?:{_UNIT})|{_BEFORE}\d+,\d|{_TOTAL}\d+,\d\d{_TOTAL_END}"),
+    ",": re.compile(rf"\d,\d{{3}}(?!\d)|\d\.\d+(?:{_UNIT})|{_BEFORE}\d+\.\d|{_TOTAL}\d+\.\d\d{_TOTAL_END}"),
 }
 _QUANTITY = re.compile(_UNIT)
-# What has an amount behind it: a sign, the code of a currency, or the word of a total.
-_CODE = re.compile(
+_BEFORE_TOTAL, _AFTER_TOTAL = re.compile(rf"{_TOTAL}$"), re.compile(_TOTAL_END)
+# The text that precedes a quantity: a sign, the code of a currency, or pH.
+_BEFORE_QUANTITY = re.compile(
     "(?:[×÷±≈≤≥]|"
     "EUR|USD|GBP|BRL|JPY|CHF|CNY|INR|CAD|AUD|MXN|ARS|CLP|COP|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|KRW|NZD|pH)[ \u00a0]?$"
-    rf"|{_TOTAL}$"
 )
 _SEPARATORS = re.compile(rf"[.,]|{_GAPS}")
 _SWAPPED = str.maketrans(".,", ",.")
@@ -54,8 +57,10 @@ def is_grouped(figure: str, mark: str) -> bool:
 
 
 def is_quantity(before: str, after: str) -> bool:
-    """Returns True if the texts around a figure say that it counts money or a unit: `EUR 5`, `5 kg`, `5%`."""
-    return _QUANTITY.match(after) is not None or _CODE.search(before) is not None
+    """Returns True if the texts around a figure say that it counts money or a unit: `EUR 5`, `5 kg`, `Total 5`."""
+    if _QUANTITY.match(after) is not None or _BEFORE_QUANTITY.search(before) is not None:
+        return True
+    return _AFTER_TOTAL.match(after) is not None and _BEFORE_TOTAL.search(before) is not None
 
 
 def has_foreign_figure(text: str, mark: str) -> bool:
@@ -97,7 +102,7 @@ def convert_figure(figure: str, marks: tuple[str, str], before: str = "", *, is_
     if set(marks) != {".", ","} or read_figure(figure, marks[0]) is None:
         return figure
     is_version = figure.count(".") == 1 and "," not in figure and BEFORE_VERSION.search(before[-CONTEXT:])
-    if is_version and not _CODE.search(before):
+    if is_version and not _BEFORE_QUANTITY.search(before):
         return figure
     if is_money and _THREE_DECIMALS.fullmatch(figure) and not is_grouped(figure, marks[0]):
         return figure

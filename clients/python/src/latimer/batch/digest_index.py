@@ -1,25 +1,18 @@
 """A map from digests to file offsets whose memory has a bound, however many entries there are.
 
-The latest entries are in a hash table. When it is full, they move to a temporary SQLite database, which SQLite keeps in
-a file that has no name and ends with the process. A Bloom filter answers for most digests that the database does not
-have.
+The latest entries are in a dict. When it is full, they move to a temporary SQLite database, which SQLite keeps in a
+file without a name that ends with the process.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import sys
-from array import array
-from itertools import compress
 
 from latimer.batch.results import OutputError
 
-_SMALLEST = 1 << 12
-# Entries of the hash table; it has twice as many slots of 16 bytes.
+# Entries in the dict, which takes about 180 bytes for each.
 _MOST_RECENT = 1 << 16
-# Bits of the filter, which takes 4 MB: 1,000,000 entries set 6 % of them, 10,000,000 set 45 %.
-_FILTER_BITS = 25
-_FILTER_MASK = (1 << _FILTER_BITS) - 1
 _KEY_MASK = (1 << 63) - 1  # SQLite has signed integers
 
 
@@ -32,135 +25,69 @@ class DigestIndex:
 
     def __init__(self, most_recent: int = _MOST_RECENT) -> None:
         self._most_recent = most_recent
-        self._recent = _HashTable()
-        self._older: _OlderEntries | None = None
-        self._count = 0
+        self._recent: dict[int, int] = {}
+        self._older: sqlite3.Connection | None = None
 
     def __len__(self) -> int:
-        return self._count
+        if self._older is None:
+            return len(self._recent)
+        self._move()
+        return self._select(self._older, "SELECT count(*) FROM entries") or 0
+
+    def __bool__(self) -> bool:
+        return bool(self._recent) or self._older is not None
 
     def __setitem__(self, digest: bytes, offset: int) -> None:
-        key = _to_key(digest)
-        if self._recent.put(key, offset) and (self._older is None or self._older.get(key) is None):
-            self._count += 1
-        if self._recent.count >= self._most_recent:
-            if self._older is None:
-                self._older = _OlderEntries()
-            self._older.add(self._recent)
-            self._recent.clear()
+        self._recent[_to_key(digest)] = offset
+        if len(self._recent) >= self._most_recent:
+            self._move()
 
     def get(self, digest: bytes) -> int | None:
         """Returns the offset of a digest; None if there is none."""
         key = _to_key(digest)
         offset = self._recent.get(key)
-        if offset is None and self._older is not None:
-            return self._older.get(key)
-        return offset
+        if offset is not None or self._older is None:
+            return offset
+        return self._select(self._older, "SELECT offset FROM entries WHERE key = ?", key)
 
     def close(self) -> None:
         """Removes the temporary file, if there is one."""
         if self._older is not None:
             self._older.close()
 
-
-class _HashTable:
-    """A hash table with linear probing. It is at most half full; a key is not 0, which marks a free slot."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._allocate(_SMALLEST)
-
-    def put(self, key: int, offset: int) -> bool:
-        """Sets the offset of a key. Returns True if the key is new."""
-        if 2 * self.count >= self._mask:
-            self._grow()
-        keys, mask = self._keys, self._mask
-        slot = key & mask
-        while (found := keys[slot]) and found != key:
-            slot = (slot + 1) & mask
-        self._offsets[slot] = offset
-        if found:
-            return False
-        self.count += 1
-        keys[slot] = key
-        return True
-
-    def get(self, key: int) -> int | None:
-        """Returns the offset of a key; None if there is none."""
-        keys, mask = self._keys, self._mask
-        slot = key & mask
-        while (found := keys[slot]) != key:
-            if not found:
-                return None
-            slot = (slot + 1) & mask
-        return self._offsets[slot]
-
-    def items(self) -> list[tuple[int, int]]:
-        """Returns the keys and offsets in the order of the keys."""
-        return sorted(zip(compress(self._keys, self._keys), compress(self._offsets, self._keys), strict=True))
-
-    def clear(self) -> None:
-        """Removes all keys. The table keeps its size."""
-        self.count = 0
-        self._allocate(len(self._keys))
-
-    def _allocate(self, size: int) -> None:
-        self._mask = size - 1
-        self._keys = array("Q", bytes(8 * size))
-        self._offsets = array("Q", bytes(8 * size))
-
-    def _grow(self) -> None:
-        items = self.items()
-        self.count = 0
-        self._allocate(2 * len(self._keys))
-        for key, offset in items:
-            self.put(key, offset)
-
-
-class _OlderEntries:
-    """The entries that are not in memory."""
-
-    def __init__(self) -> None:
-        self._filter = bytearray(1 << (_FILTER_BITS - 3))
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute("CREATE TABLE entries (key INTEGER PRIMARY KEY, offset INTEGER NOT NULL)")
-
-    def add(self, table: _HashTable) -> None:
-        """Adds all entries of a table, or replaces those that there are."""
-        items = table.items()
-        bits = self._filter
-        for key, _ in items:
-            for position in (key & _FILTER_MASK, key >> _FILTER_BITS & _FILTER_MASK):
-                bits[position >> 3] |= 1 << (position & 7)
+    def _move(self) -> None:
+        """Moves the latest entries to the database."""
         try:
-            self._database.execute("BEGIN")
-            self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", items)
-            self._database.execute("COMMIT")
+            if self._older is None:
+                self._older = _open_database()
+            self._older.execute("BEGIN")
+            # The order of the keys is that of the table, so that pages are written one after the other.
+            self._older.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", sorted(self._recent.items()))
+            self._older.execute("COMMIT")
         except sqlite3.Error as error:
             raise _to_output_error(error) from error
+        self._recent.clear()
 
-    def get(self, key: int) -> int | None:
-        """Returns the offset of a key; None if there is none."""
-        bits = self._filter
-        first, second = key & _FILTER_MASK, key >> _FILTER_BITS & _FILTER_MASK
-        if not (bits[first >> 3] >> (first & 7) & 1 and bits[second >> 3] >> (second & 7) & 1):
-            return None
+    @staticmethod
+    def _select(database: sqlite3.Connection, query: str, *values: int) -> int | None:
         try:
-            row = self._database.execute("SELECT offset FROM entries WHERE key = ?", (key,)).fetchone()
+            row = database.execute(query, values).fetchone()
         except sqlite3.Error as error:
             raise _to_output_error(error) from error
         return None if row is None else int(row[0])
 
-    def close(self) -> None:
-        """Closes the database, which removes its file."""
-        self._database.close()
+
+def _open_database() -> sqlite3.Connection:
+    database = sqlite3.connect("", isolation_level=None)
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute("CREATE TABLE entries (key INTEGER PRIMARY KEY, offset INTEGER NOT NULL)")
+    return database
 
 
 def _to_key(digest: bytes) -> int:
-    """Returns the first 63 bits; 1 in place of 0, which marks a free slot."""
-    return int.from_bytes(digest[:8], "little") & _KEY_MASK or 1
+    """Returns the first 63 bits of a digest."""
+    return int.from_bytes(digest[:8], "little") & _KEY_MASK
 
 
 def _to_output_error(error: sqlite3.Error) -> OutputError:

@@ -172,7 +172,7 @@ def run_job(
         # The next run goes on from the journal, if it has something.
         with contextlib.suppress(OutputError):  # the disk is full
             runner.keep_results()
-        if len(journal) or journal.finished_files:
+        if journal.has_results:
             journal.close()
         else:
             journal.delete()
@@ -273,9 +273,14 @@ def _run_file(
             standard.end_file()
             _require_unchanged(each)
         else:
-            with open_output(path, replaces=job.overwrites or job.is_resumed) as target:
+            with open_output(path) as target:
                 runner.write(running, target)
                 _require_unchanged(each)
+                if not (job.overwrites or number in journal.placed_files or is_stream(path)) and path.exists():
+                    raise OutputError(
+                        path, "was made by another program while the batch ran", "move it, then go on with --resume"
+                    )
+                journal.place_file(number)
     except (BatchError, LatimerError, OSError):  # of the disk or the servers
         raise
     except Exception as error:
@@ -304,7 +309,7 @@ def _find_change(each: SurveyedFile) -> FileError | None:
         return error
     if digest == each.digest:
         return None
-    return FileError(each.file.path, "was changed while the batch ran", cure="run the batch again for it")
+    return FileError(each.file.path, "was changed while the batch ran", cure="run the batch again with --force")
 
 
 def _replace(outcome: FileOutcome, *, failed: int, error: str = "") -> FileOutcome:

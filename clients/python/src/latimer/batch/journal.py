@@ -5,6 +5,7 @@ payload, whose first byte tells its kind:
 
     H   the header: a JSON object with the version of the format and the job
     U   a finished unit: digest of the unit (16 bytes), score (float32), flags with commas between, a zero byte, text
+    P   a file whose output takes its place next: its number in the job (32-bit)
     F   a finished file: its number in the job (32-bit)
 
 A power cut can leave the last record torn. `Journal.resume` ends the journal before the first record that is not whole,
@@ -46,7 +47,8 @@ _READ_BYTES = 1_024  # more than most records have
 class Journal:
     """An open journal. Not thread-safe. One process at a time may hold it.
 
-    `finished_files`: the numbers of the files that are in place.
+    `finished_files`: the numbers of the files that are in place and whole. `placed_files`: those of all files whose
+    outputs this batch has written, also with failed units.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
@@ -58,6 +60,7 @@ class Journal:
         self._written = 0  # bytes in the file
         self._synced = time.monotonic()
         self.finished_files: set[int] = set()
+        self.placed_files: set[int] = set()
         self._resumed = 0  # bytes of earlier runs
 
     @classmethod
@@ -99,6 +102,11 @@ class Journal:
         """True if it goes on with the work of an earlier run."""
         return self._resumed > 0
 
+    @property
+    def has_results(self) -> bool:
+        """True if it holds a finished unit or file, so that a later run has something to go on from."""
+        return bool(self._index) or bool(self.finished_files)
+
     def __len__(self) -> int:
         """The number of finished units."""
         return len(self._index)
@@ -131,8 +139,14 @@ class Journal:
             + result.text.encode("utf-8", "surrogatepass")
         )
 
+    def place_file(self, number: int) -> None:
+        """Records that the output of a file takes its place next, so that a later run may replace it."""
+        self.placed_files.add(number)
+        self._append(_FILE.pack(b"P", number))
+        self.sync()
+
     def finish_file(self, number: int) -> None:
-        """Records that the output of a file is in place."""
+        """Records that the output of a file is in place and whole."""
         self.finished_files.add(number)
         self._append(_FILE.pack(b"F", number))
         self.sync()
@@ -209,6 +223,8 @@ class Journal:
                 has_header = True
             elif kind == b"U":
                 self._index[_UNIT.unpack_from(payload)[1]] = offset
+            elif kind == b"P":
+                self.placed_files.add(_FILE.unpack(payload)[1])
             elif kind == b"F":
                 self.finished_files.add(_FILE.unpack(payload)[1])
             self._written = offset + _FRAME.size + len(payload)

@@ -30,13 +30,12 @@ _CURES = {
 
 
 @contextlib.contextmanager
-def open_output(path: Path, *, replaces: bool = True) -> Iterator[BinaryIO]:
+def open_output(path: Path) -> Iterator[BinaryIO]:
     """Yields a file that appears under `path` only when it is whole and on the disk.
 
     The folder is made if it is missing. The end of the block puts the file in its place; an exception leaves what was
     there before. A file that is replaced keeps its permissions, and a link its place. A device or a pipe is written
-    directly. `replaces`: False leaves a file alone that is there at the end of the block, and raises `OutputError`.
-    Raises it too if the disk is full or the folder cannot be written.
+    directly. Raises `OutputError` if the disk is full or the folder cannot be written.
     """
     if is_stream(path):
         with _open_stream(path) as stream:
@@ -58,8 +57,6 @@ def open_output(path: Path, *, replaces: bool = True) -> Iterator[BinaryIO]:
         file.flush()
         os.fsync(raw.fileno())
         file.close()
-        if not replaces and path.exists():
-            raise OutputError(path, "was made by another program while the batch ran", _CURES[errno.EEXIST])
         partial.replace(path)
         _sync_folder(path.parent)
     except BaseException as error:

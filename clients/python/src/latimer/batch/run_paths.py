@@ -15,7 +15,10 @@ _BESIDE_DATABASE = ("-wal", "-shm")
 
 @dataclass(frozen=True)
 class RunPath:
-    """A file that a run reads or writes. `label`: the option that names it, or what it is, for messages."""
+    """A file that a run reads or writes.
+
+    `label`: its name in messages, which is its option or its role, such as "an input".
+    """
 
     label: str
     path: Path

@@ -91,7 +91,7 @@ def write(text: str) -> None:
     standard error says."""
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        text.encode(encoding, "surrogatepass" if encoding == "utf-8" else "strict")
+        text.encode(encoding, sys.stdout.errors or "strict")
     except UnicodeEncodeError as error:
         say(
             f"standard output has the encoding {encoding}, and U+{ord(text[error.start]):04X} became a question mark;"
