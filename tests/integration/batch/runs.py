@@ -24,6 +24,9 @@ class Batch:
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
 
+    def read_bytes(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
     def run(self, *names: str, out: str, task: str = "translate", stdin: bytes = b"", **options: str | bool) -> Done:
         more = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is True]
         for name, value in options.items():

@@ -14,6 +14,14 @@ from tests.integration.batch.runs import Batch
 GLOSSARY = "one,um\n"
 
 
+def cut_before_placing(journal: bytes) -> bytes:
+    """Returns a journal as a kill before its output was in place leaves it."""
+    offset = 0
+    while journal[offset + 8 : offset + 9] != b"P":
+        offset += 8 + int.from_bytes(journal[offset : offset + 4], "little")
+    return journal[:offset]
+
+
 @pytest.mark.parametrize("victim", ["a.html", "b.html", "words.csv", "memory.html"])
 @pytest.mark.parametrize("link", [False, True], ids=["the same name", "a link"])
 def test_a_report_is_no_other_file_of_the_batch(batch: Batch, server: StubServer, victim: str, *, link: bool) -> None:
@@ -52,16 +60,17 @@ def test_a_report_replaces_an_earlier_one_and_another_file_with_force(batch: Bat
         (batch.folder / "b.txt").unlink()
 
 
-@pytest.mark.parametrize("name", ["words.csv", "memory"])
-def test_an_output_is_neither_the_glossary_nor_the_memory(batch: Batch, name: str) -> None:
+@pytest.mark.parametrize("name", ["words.csv", "phrases.txt", "memory", "memory-journal", "memory-wal", "memory-shm"])
+def test_an_output_is_neither_a_list_of_words_nor_a_file_of_the_memory(batch: Batch, name: str) -> None:
     source = batch.write("a.txt", "one two\n")
     words = batch.write("words.csv", GLOSSARY)
+    phrases = batch.write("phrases.txt", "Contoso\n")
     memory = str(batch.folder / "memory")
-    done = batch.run(source, out=name, glossary=words, memory=memory, force=True)
+    done = batch.run(source, out=name, glossary=words, protect=f"@{phrases}", memory=memory, force=True)
     assert done.returncode == 2
     assert "are the same file" in lines(done)[0]
-    assert batch.names() == ["a.txt", "words.csv"]
-    assert batch.read("words.csv") == GLOSSARY
+    assert batch.names() == ["a.txt", "phrases.txt", "words.csv"]
+    assert (batch.read("words.csv"), batch.read("phrases.txt")) == (GLOSSARY, "Contoso\n")
 
 
 def test_an_export_is_not_the_memory_itself(batch: Batch) -> None:
@@ -111,3 +120,32 @@ def test_an_input_with_the_name_of_the_side_file_is_named_or_left_out_if_it_is_o
     assert batch.run(str(batch.folder / "in"), out="pt").returncode == 1
     assert batch.run(str(batch.folder / "pt"), out="deep/pt").returncode == 1
     assert {name.split("/", 1)[1] for name in batch.names() if "pt/" in name} >= {"a.txt", "latimer.failed.jsonl"}
+
+
+def test_a_resumed_batch_leaves_an_output_that_it_did_not_write(batch: Batch, server: StubServer) -> None:
+    source = batch.write("a.txt", "one two\n<fail> me\n")
+    assert batch.run(source, out="b.txt").returncode == 1
+    journal = batch.read_bytes("b.txt.journal")
+    other = batch.write("c.txt", "mine")
+    (batch.folder / "c.txt.journal").write_bytes(cut_before_placing(journal))
+    before = server.texts
+    done = batch.run(source, out="c.txt", resume=True)
+    assert (done.returncode, lines(done)) == (
+        2,
+        [f"latimer: {other}: exists already, and this batch did not write it; move it, or replace it with --force"],
+    )
+    assert batch.read("c.txt") == "mine"
+    assert server.texts == before
+    assert batch.run(source, out="b.txt", resume=True).returncode == 1
+
+
+def test_a_file_with_the_name_of_the_journal_that_is_none_stays(batch: Batch) -> None:
+    source = batch.write("a.txt", "one two\n")
+    other = batch.write("b.txt.journal", "a diary of mine\n")
+    for option in ("quiet", "force", "resume"):
+        done = batch.run(source, *(f"--{option}",), out="b.txt")
+        assert (done.returncode, lines(done)) == (
+            2,
+            [f"latimer: {other} is no journal of latimer; remove it, or choose another --out"],
+        )
+    assert batch.names() == ["a.txt", "b.txt.journal"]

@@ -111,7 +111,7 @@ def test_an_output_that_another_program_makes_meanwhile_is_left_alone(tmp_path: 
     with pytest.raises(OutputError, match="was made by another program while the batch ran"):
         run(tmp_path, make)
     assert other.read_text() == "mine"
-    with pytest.raises(OutputError, match="move it, then go on with --resume"):
+    with pytest.raises(OutputError, match="exists already, and this batch did not write it"):
         run(tmp_path, make, is_resumed=True)
     assert other.read_text() == "mine"
     assert run(tmp_path, make, overwrites=True).is_good

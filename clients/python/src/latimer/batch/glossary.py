@@ -59,7 +59,7 @@ def read_protected(values: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     phrases, patterns = [], []
     for value in values:
-        if value.startswith("@") and len(value) > 1:
+        if _names_file(value):
             lines = [line.strip() for line in _read_text(Path(value[1:])).splitlines()]
             more_phrases, more_patterns = read_protected([line for line in lines if line and not line.startswith("@")])
             phrases += more_phrases
@@ -69,6 +69,15 @@ def read_protected(values: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             phrases.append(value)
     return phrases, patterns
+
+
+def list_protected_files(values: Sequence[str]) -> list[Path]:
+    """Returns the files that values of `--protect` name."""
+    return [Path(value[1:]) for value in values if _names_file(value)]
+
+
+def _names_file(value: str) -> bool:
+    return value.startswith("@") and len(value) > 1
 
 
 def _read_csv(path: Path) -> Iterator[Term]:

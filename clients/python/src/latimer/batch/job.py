@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 from latimer.batch.counts import Counts
 from latimer.batch.inputs import InputFile, Outputs, digest_file, is_failed_file
-from latimer.batch.journal import Journal
+from latimer.batch.journal import Journal, require_journal
 from latimer.batch.json_lines import JsonLinesDocument
 from latimer.batch.output import JoinedOutput, check_folder, is_stream, open_output
 from latimer.batch.results import BatchError, OutputError
@@ -118,6 +118,8 @@ def check_outputs(job: Job) -> None:
         )
     journal = job.outputs.journal
     has_journal = journal is not None and journal.exists()
+    if journal is not None and has_journal:
+        require_journal(journal)
     if job.overwrites or (job.is_resumed and has_journal):
         return
     if has_journal:
@@ -163,6 +165,7 @@ def run_job(
     failed = None
     standard = JoinedOutput(sys.stdout.buffer)
     try:
+        _require_own_outputs(job, journal)
         for number, each in enumerate(surveyed):
             outcomes.append(_run_file(job, runner, running.get(number), each, number, journal, standard))
         failed = _write_failures(job, running.values())
@@ -276,7 +279,7 @@ def _run_file(
             with open_output(path) as target:
                 runner.write(running, target)
                 _require_unchanged(each)
-                if not (job.overwrites or number in journal.placed_files or is_stream(path)) and path.exists():
+                if _is_in_the_way(job, journal, number):
                     raise OutputError(
                         path, "was made by another program while the batch ran", "move it, then go on with --resume"
                     )
@@ -294,6 +297,22 @@ def _run_file(
     if path is not None and not running.failures:
         journal.finish_file(number)
     return _replace(outcome, failed=len(running.failures))
+
+
+def _is_in_the_way(job: Job, journal: Journal, number: int) -> bool:
+    """Returns True if a file that another program has written stands in the place of an output."""
+    path = job.outputs.paths[number]
+    if path is None or job.overwrites or number in journal.placed_files or is_stream(path):
+        return False
+    return path.exists()
+
+
+def _require_own_outputs(job: Job, journal: Journal) -> None:
+    """Raises `OutputError` for the first output in whose place another program has written a file since the stop."""
+    for number, path in enumerate(job.outputs.paths):
+        if path is not None and _is_in_the_way(job, journal, number):
+            reason = "exists already, and this batch did not write it"
+            raise OutputError(path, reason, "move it, or replace it with --force", is_refusal=True)
 
 
 def _require_unchanged(each: SurveyedFile) -> None:

@@ -238,6 +238,13 @@ class Journal:
         return has_header
 
 
+def require_journal(path: Path) -> None:
+    """Raises `JournalError` for a file that is no journal, so that none of another program is written over."""
+    first = next(_read_records(path), None)
+    if not (_is_torn_header(path) if first is None else first[1].startswith(b"H")):
+        raise JournalError(_NO_JOURNAL.format(path=path))
+
+
 _NO_JOURNAL = "{path} is no journal of latimer; remove it, or choose another --out"
 
 

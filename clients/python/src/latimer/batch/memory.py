@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from latimer.batch.results import BatchError, UnitResult
+from latimer.batch.results import BatchError, OutputError, UnitResult
 from latimer.files import Unit
 
 VERSION = 1
@@ -222,6 +222,12 @@ class TranslationMemory:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise OutputError(
+                    self._path,
+                    f"the memory cannot be written: {error}",
+                    "free some space, then use --resume",
+                ) from error
             raise BatchError(f"{self._path}: the memory cannot be used: {error}; check --memory") from error
         except sqlite3.DatabaseError as error:
             raise BatchError(f"{self._path} is no translation memory: {error}; choose another --memory") from error

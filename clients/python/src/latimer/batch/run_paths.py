@@ -9,8 +9,8 @@ from pathlib import Path
 from latimer.batch.output import is_stream
 from latimer.batch.results import OutputError
 
-# The files that SQLite makes beside a database in WAL mode.
-_BESIDE_DATABASE = ("-wal", "-shm")
+# The files that SQLite makes, and removes, beside a database.
+_BESIDE_DATABASE = ("-journal", "-wal", "-shm")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from latimer.batch.glossary import read_glossary, read_protected
+from latimer.batch.glossary import list_protected_files, read_glossary, read_protected
 from latimer.batch.results import BatchError
+from latimer.batch.run_paths import RunPath
 from latimer.cli import options
 from latimer.cli.batch_run import BatchRequest, run_batch
 from latimer.cli.connection import (
@@ -98,7 +99,7 @@ def translate(
             ),
             format_name=format_name,
             options=read_translate_options(model, glossary, protect or (), source, target),
-            glossary=glossary,
+            option_files=list_option_files(glossary, protect or ()),
             memory=memory,
             jobs=jobs,
             resumes=resume,
@@ -197,6 +198,12 @@ def read_translate_options(
     return drop_empty(
         model=model, phrases=phrases, patterns=patterns, glossary_terms=[term.to_option() for term in terms]
     )
+
+
+def list_option_files(glossary: Path | None, protect: Sequence[str]) -> list[RunPath]:
+    """Returns the files that `read_translate_options` reads."""
+    files = [RunPath("--glossary", glossary, is_written=False)] if glossary is not None else []
+    return files + [RunPath("--protect", path, is_written=False) for path in list_protected_files(protect)]
 
 
 def drop_empty(**values: Any) -> dict[str, Any]:  # noqa: ANN401 (values of options)

@@ -49,7 +49,8 @@ _EXAMPLE = 60
 class BatchRequest:
     """A batch as the command line gives it.
 
-    `options`: options of the contract, for translations, or of `Client.summarize`. `suffix`: the ending of outputs in
+    `options`: options of the contract, for translations, or of `Client.summarize`. `option_files`: the files that they
+    were read from. `suffix`: the ending of outputs in
     place of those of the inputs. `is_brief`: prints warnings, no counts. `is_json`: writes each unit and its result as
     a line of JSON. `is_quiet`: prints errors only. `is_strict`: warnings make the exit status 1.
     """
@@ -61,7 +62,7 @@ class BatchRequest:
     read: ReadOptions
     format_name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    glossary: Path | None = None
+    option_files: Sequence[RunPath] = ()
     memory: Path | None = None
     jobs: int = 1
     resumes: bool = False
@@ -111,8 +112,7 @@ def run_batch(request: BatchRequest) -> int:
 def _list_paths(request: BatchRequest, job: Job) -> list[RunPath]:
     """Returns all files that the batch reads or writes."""
     paths = [RunPath("an input", file.path, is_written=False) for file in job.files]
-    if request.glossary is not None:
-        paths.append(RunPath("--glossary", request.glossary, is_written=False))
+    paths += request.option_files
     paths += [RunPath("an output", path, is_written=True) for path in job.outputs.paths if path is not None]
     if job.outputs.journal is not None:
         paths.append(RunPath("the journal", job.outputs.journal, is_written=True))

@@ -74,16 +74,17 @@ def read_lines() -> Iterator[str]:
     Reads without a buffer. A thread that waits in a buffered reader holds its lock, and the interpreter aborts if it
     ends meanwhile.
     """
-    path, rest = Path("standard input"), bytearray()
+    count, rest = 0, bytearray()
     raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     while block := raw.read(_BLOCK):
         rest += block
         if b"\n" in block:
             *lines, rest = rest.split(b"\n")
             for line in lines:
-                yield decode(bytes(line) + b"\n", path)
+                count += 1
+                yield decode(bytes(line) + b"\n", Path(f"line {count} of standard input"))
     if rest:
-        yield decode(bytes(rest), path)
+        yield decode(bytes(rest), Path(f"line {count + 1} of standard input"))
 
 
 def write(text: str) -> None:

@@ -15,7 +15,7 @@ from latimer.batch.inputs import STANDARD
 from latimer.batch.results import BatchError
 from latimer.batch.run_paths import RunPath, check_paths
 from latimer.cli import options
-from latimer.cli.batch import read_translate_options
+from latimer.cli.batch import list_option_files, read_translate_options
 from latimer.cli.batch_run import BatchRequest, finish, run_batch
 from latimer.cli.connection import (
     AddressOption,
@@ -93,7 +93,7 @@ def translate(
             ),
             format_name=format_name,
             options=read_translate_options(model, glossary, protect or (), source, targets[0]),
-            glossary=glossary,
+            option_files=list_option_files(glossary, protect or ()),
             resumes=resume,
             overwrites=force,
             is_quiet=quiet,
@@ -125,9 +125,8 @@ def _translate_text(request: BatchRequest, given: Given, targets: Sequence[str])
     form = request.format_name or "plain"
     if form not in _FORMS:
         raise BatchError(f"the format of a text is {', '.join(_FORMS)}; {form} is a format of files")
-    if request.out != STANDARD and request.glossary is not None:
-        glossary = RunPath("--glossary", request.glossary, is_written=False)
-        check_paths([glossary, RunPath("--output", Path(request.out), is_written=True)])
+    if request.out != STANDARD:
+        check_paths([*request.option_files, RunPath("--output", Path(request.out), is_written=True)])
     sent = {**request.options, "text_format": form}
     with request.connection.open() as client:
         translations = client.translate(text, target=targets, source=request.read.source_language, **sent)
